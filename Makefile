@@ -1,0 +1,49 @@
+# One command each, on a fresh machine: `make run` and `make test` make .venv and reuse it.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check -q
+OUT ?= out
+SOURCES := $(shell find theory sim calibrate figures cli -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name py.typed)
+
+.PHONY: run test figures lint types bench clean
+
+run: $(VENV)/.wheel
+	$(VENV)/bin/howspec paper --out $(OUT)
+
+figures: $(VENV)/.wheel
+	$(VENV)/bin/howspec figures --out $(OUT)
+
+# The tests run against the installed wheel, from a folder that cannot shadow it.
+test: lint types
+	cd tests && ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. -n 2 .
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.test
+	cd $(VENV) && bin/mypy --config-file ../pyproject.toml
+
+bench: $(VENV)/.test
+	cd benchmarks && for b in *.py; do ../$(PY) $$b || exit 1; done
+
+$(PY):
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install 'setuptools>=77' wheel
+
+# A stale build/ would put deleted files back into the wheel.
+$(VENV)/.wheel: $(PY) pyproject.toml constraints.txt README.md $(SOURCES)
+	rm -rf build *.egg-info $(VENV)/wheels
+	$(PIP) wheel . --no-deps --no-build-isolation -w $(VENV)/wheels
+	$(PIP) install -c constraints.txt $(VENV)/wheels/howspec-*.whl
+	$(PIP) install --no-deps --force-reinstall $(VENV)/wheels/howspec-*.whl
+	rm -rf build *.egg-info
+	touch $@
+
+$(VENV)/.test: $(VENV)/.wheel
+	$(PIP) install -c constraints.txt "$$(ls $(VENV)/wheels/howspec-*.whl)[test,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info $(OUT)

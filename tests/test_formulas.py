@@ -1,0 +1,64 @@
+"""What holds for every formula of the catalogue."""
+
+from __future__ import annotations
+
+import re
+
+import mpmath
+import pytest
+from howspec.theory.catalogue import GROUPS, find, formulas
+from howspec.theory.formula import Formula, split_docstring
+from howspec.theory.symbols import quantity, register
+
+ALL = formulas()
+
+
+@pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
+def test_every_formula_states_claim_assumptions_failure_and_source(formula: Formula) -> None:
+    assert formula.group in GROUPS
+    for text in (formula.claim, formula.assumptions, formula.wrong_when, formula.source):
+        assert len(text) > 10
+    assert re.search(r"derived here|arXiv|\b(19|20)\d\d\b", formula.source)
+    assert not re.search(r"\bT\d+\b", formula.claim + formula.source)
+
+
+@pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
+def test_symbols_of_a_formula_are_registered_and_its_worked_point_is_in_range(
+    formula: Formula,
+) -> None:
+    import sympy
+
+    free = {s.name for s in formula.expression.free_symbols if not isinstance(s, sympy.Dummy)}
+    assert free <= set(formula.worked), "the worked point gives every symbol a value"
+    for name, value in formula.worked.items():
+        q = quantity(name)
+        assert q.low <= value <= q.high
+
+
+@pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
+def test_numeric_function_agrees_with_the_expression_at_the_worked_point(formula: Formula) -> None:
+    assert formula.evaluator is not None
+    exact = mpmath.mpf(str(formula.exact(50, **formula.worked)))
+    got = mpmath.mpf(float(formula.evaluator(**formula.worked)))
+    assert abs(got - exact) <= 1e-12 * abs(exact)
+
+
+@pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
+def test_every_formula_prints_as_text_and_latex(formula: Formula) -> None:
+    assert formula.statement.startswith(formula.name + " = ")
+    assert formula.latex.startswith(formula.symbol + " = ")
+
+
+def test_an_unknown_formula_is_answered_with_near_names() -> None:
+    with pytest.raises(ValueError, match="tokens_per_round"):
+        find("token_per_round")
+
+
+def test_a_formula_without_its_sections_is_refused() -> None:
+    with pytest.raises(ValueError, match="lacks Assumes, Wrong when, Source"):
+        split_docstring("A claim.", "x")
+
+
+def test_a_quantity_has_one_definition() -> None:
+    with pytest.raises(ValueError, match="already registered"):
+        register("alpha", "a", "again")

@@ -1,0 +1,65 @@
+"""Formulas of speculative decoding: symbolic statements, exact numeric functions, laws."""
+
+from __future__ import annotations
+
+from .acceptance.law import AcceptanceLaw, DepthAcceptance, conditional_rate, tokens_by_gamma
+from .costs.law import AffineCost, CostLaw
+from .formula import Formula, declared
+from .optimum import (
+    best_gamma,
+    optimal_gamma,
+    optimal_gamma_gradient,
+    optimal_speedup,
+    optimum_curvature,
+    regret_halfwidth,
+)
+from .rounds import (
+    tokens_generating_function,
+    tokens_per_round,
+    tokens_pmf,
+    tokens_survival,
+    tokens_variance,
+)
+from .scale.law import (
+    DraftScaleLaw,
+    acceptance_at_scale,
+    cost_at_scale,
+    drafting_share,
+    rejection_sensitivity,
+)
+from .speedup import break_even_alpha, reduced_cost, round_cost, speedup
+from .symbols import Quantity, quantities, quantity
+
+__all__ = [
+    "AcceptanceLaw",
+    "AffineCost",
+    "CostLaw",
+    "DepthAcceptance",
+    "DraftScaleLaw",
+    "Formula",
+    "Quantity",
+    "acceptance_at_scale",
+    "best_gamma",
+    "break_even_alpha",
+    "conditional_rate",
+    "cost_at_scale",
+    "declared",
+    "drafting_share",
+    "optimal_gamma",
+    "optimal_gamma_gradient",
+    "optimal_speedup",
+    "optimum_curvature",
+    "quantities",
+    "quantity",
+    "reduced_cost",
+    "regret_halfwidth",
+    "rejection_sensitivity",
+    "round_cost",
+    "speedup",
+    "tokens_by_gamma",
+    "tokens_generating_function",
+    "tokens_per_round",
+    "tokens_pmf",
+    "tokens_survival",
+    "tokens_variance",
+]

@@ -1,0 +1,1 @@
+"""Acceptance: metrics, estimation and laws."""

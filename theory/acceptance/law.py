@@ -1,0 +1,128 @@
+r"""Acceptance laws: how many draft tokens of a round survive the target's verification.
+
+A law is a frozen set of parameters. It gives the survival s_k, the probability that the first k
+draft tokens are all accepted (s_0 = 1), from which everything else follows:
+
+    E[N] = sum of s_k over k = 0..gamma,   conditional rate alpha_k = s_k / s_{k-1}
+
+Parameters may be arrays: a law with arrays of shape (draws,) is a posterior sample of the law, and
+its results carry that shape in front.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..domain import Floats, as_floats, check
+from ..formula import evaluates, formula
+
+
+@runtime_checkable
+class AcceptanceLaw(Protocol):
+    """What every acceptance law offers. ``shape`` is the common shape of its parameters."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the parameters; () for a single law."""
+        ...
+
+    def survival(self, gamma: int) -> Floats:
+        """s_0..s_gamma on a new last axis, shape (*shape, gamma + 1); non-increasing, s_0 = 1."""
+        ...
+
+    def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
+        """Accepted draft tokens of independent rounds, shape (rounds,), in 0..gamma.
+
+        Token by token, without using the survival; for a single law only.
+        """
+        ...
+
+
+@formula(
+    "conditional_rate", r"\alpha_k", group="acceptance laws", alpha=0.8, decay=0.95, position=3
+)
+def CONDITIONAL_RATE(s: Any) -> Any:
+    """Acceptance probability of the k-th draft token given those before it, under depth decay.
+
+    Assumes: the rate changes by the same factor from one position to the next; where the product
+    exceeds 1 (decay above 1, deep positions) it is 1.
+    Wrong when: the depth effect saturates, or bursts rather than depth make rates differ.
+    Source: derived here; decay = 1 is the independent law of arXiv:2211.17192v2.
+    """
+    import sympy
+
+    return sympy.Min(1, s.alpha * s.decay ** (s.position - 1))
+
+
+@evaluates(CONDITIONAL_RATE)
+def conditional_rate(alpha: ArrayLike, decay: ArrayLike, position: ArrayLike) -> Any:
+    """min(1, alpha decay^(k-1)): acceptance probability of draft token k given those before it.
+
+    alpha: in [0, 1], of the first position; decay: > 0; position: whole number >= 1. Shapes
+    broadcast. Raises ValueError outside these ranges.
+    """
+    a, r, k = check("alpha", alpha), check("decay", decay), check("position", position)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rate = a * r ** (k - 1.0)
+    return np.where(a == 0.0, 0.0, np.minimum(1.0, rate))
+
+
+def _gamma(gamma: int) -> int:
+    return int(check("gamma", gamma, whole=True))
+
+
+def single(law: AcceptanceLaw) -> None:
+    """Raise ValueError unless the law has scalar parameters."""
+    if law.shape != ():
+        raise ValueError(f"drawing needs a single law, got parameters of shape {law.shape}")
+
+
+def count_accepted(accepted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Length of the leading run of True along the last axis: tokens before the first rejection."""
+    padded = np.concatenate([~accepted, np.ones((*accepted.shape[:-1], 1), bool)], axis=-1)
+    return np.asarray(padded.argmax(axis=-1), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class DepthAcceptance:
+    """Acceptance that changes geometrically with depth: alpha_k = min(1, alpha decay^(k-1)).
+
+    alpha: acceptance probability of the first draft token, in [0, 1].
+    decay: factor per further position, > 0; 1 (the default) is independent acceptance.
+    Arrays of parameters broadcast. Raises ValueError outside the ranges.
+    """
+
+    alpha: ArrayLike
+    decay: ArrayLike = 1.0
+
+    def __post_init__(self) -> None:
+        check("alpha", self.alpha)
+        check("decay", self.decay)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.broadcast_shapes(np.shape(self.alpha), np.shape(self.decay))
+
+    def survival(self, gamma: int) -> Floats:
+        a = np.broadcast_to(as_floats("alpha", self.alpha), self.shape)[..., None]
+        r = np.broadcast_to(as_floats("decay", self.decay), self.shape)[..., None]
+        rates = conditional_rate(a, r, np.arange(1.0, _gamma(gamma) + 1.0))
+        start = np.ones((*self.shape, 1))
+        return np.concatenate([start, np.cumprod(rates, axis=-1)], axis=-1)
+
+    def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
+        single(self)
+        rates = conditional_rate(self.alpha, self.decay, np.arange(1.0, _gamma(gamma) + 1.0))
+        return count_accepted(rng.random((rounds, gamma)) < rates)
+
+
+def tokens_by_gamma(law: AcceptanceLaw, gamma_max: int) -> Floats:
+    """E[N] for gamma = 0..gamma_max on the last axis, shape (*law.shape, gamma_max + 1) [token].
+
+    The partial sums of the survival; exact for every law.
+    """
+    return np.asarray(np.cumsum(law.survival(gamma_max), axis=-1))

@@ -1,0 +1,47 @@
+"""Every formula of the package, in one list."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+from .formula import Formula, declared
+
+# The headings of the formula sheet, in the order in which they are printed.
+GROUPS = (
+    "rounds",
+    "speed-up",
+    "optimum",
+    "metrics",
+    "estimation",
+    "acceptance laws",
+    "cost laws",
+    "batch, load and memory",
+    "requests",
+    "draft scale",
+    "headroom",
+    "sensitivity",
+    "trees",
+    "several drafts and verification",
+    "schedules and cascades",
+)
+
+
+def formulas() -> tuple[Formula, ...]:
+    """All formulas, grouped and in the order of their modules; imports every module of theory."""
+    package = __name__.rpartition(".")[0]
+    for module in pkgutil.walk_packages([str(Path(__file__).parent)], package + "."):
+        importlib.import_module(module.name)
+    return tuple(sorted(declared(), key=lambda f: GROUPS.index(f.group)))
+
+
+def find(name: str) -> Formula:
+    """The formula of that name; ValueError lists the nearest names if there is none."""
+    import difflib
+
+    known = {f.name: f for f in formulas()}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)
+        raise ValueError(f"no formula named {name!r}; did you mean {', '.join(near)}?")
+    return known[name]

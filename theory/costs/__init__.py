@@ -1,0 +1,1 @@
+"""Cost laws: time of a round, batch, load and memory."""

@@ -1,0 +1,59 @@
+"""Checks at the public edge: a bad argument is one clear line, never a clipped number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .symbols import quantity
+
+Floats = NDArray[np.float64]
+
+
+def _first_bad(values: Floats, bad: NDArray[np.bool_]) -> str:
+    flat = values[bad].ravel()
+    more = f" (and {flat.size - 1} more)" if flat.size > 1 else ""
+    return f"{flat[0]:.12g}{more}"
+
+
+def as_floats(name: str, value: ArrayLike) -> Floats:
+    """Return ``value`` as float64, or raise ValueError naming the quantity."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+
+
+def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool = False) -> Floats:
+    """Return ``value`` as float64 after checking it against the range of a registered quantity.
+
+    name: a registered quantity; label: the name to use in the message, if another;
+    whole: accept whole numbers only, also where the quantity itself is real.
+    Raises ValueError naming the quantity, its range and the first offending value; NaN is
+    outside every range.
+    """
+    q = quantity(name)
+    whole = whole or q.integer
+    values = as_floats(label or name, value)
+    if values.size == 0:
+        return values
+    lowest, highest = values.min(), values.max()  # NaN passes through both and fails below
+    inside = (lowest > q.low if q.open_low else lowest >= q.low) and (
+        highest < q.high if q.open_high or np.isinf(q.high) else highest <= q.high
+    )
+    if not (inside and (not whole or bool((np.floor(values) == values).all()))):
+        ok = np.isfinite(values)
+        ok &= (values > q.low) if q.open_low else (values >= q.low)
+        ok &= (values < q.high) if q.open_high else (values <= q.high)
+        if whole:
+            ok &= np.floor(values) == values
+        kind = "an integer in" if whole else "in"
+        raise ValueError(f"{label or name} must be {kind} {q.range}, got {_first_bad(values, ~ok)}")
+    return values
+
+
+def unwrap(values: Floats) -> Any:
+    """Return a Python float for a zero-dimensional result and the array otherwise."""
+    return float(values) if values.ndim == 0 else values

@@ -1,0 +1,1 @@
+"""What bounds the speed-up: headroom, ceilings, sensitivities."""

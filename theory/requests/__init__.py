@@ -1,0 +1,1 @@
+"""Requests of finite length: rounds, percentiles, completion."""

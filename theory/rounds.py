@@ -1,0 +1,164 @@
+r"""Tokens that one round emits when every draft token is accepted with the same probability.
+
+    P(N = n) = (1 - alpha) alpha^{n-1} for n <= gamma,  P(N = gamma + 1) = alpha^gamma
+    E[N]     = (1 - alpha^{gamma+1}) / (1 - alpha)
+
+N counts the accepted draft tokens and the bonus token that the verifying pass always yields.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .domain import Floats, check, unwrap
+from .formula import evaluates, formula
+
+
+@formula("tokens_per_round", r"\mathrm{E}[N]", group="rounds", alpha=0.8, gamma=5)
+def TOKENS(s: Any) -> Any:
+    """Mean number of tokens that a round emits, the bonus token included.
+
+    Assumes: one acceptance probability, independent positions, gamma the same in every round.
+    Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
+    Source: Leviathan, Kalman, Matias 2023, arXiv:2211.17192v2, equation 1.
+    """
+    return (1 - s.alpha ** (s.gamma + 1)) / (1 - s.alpha)
+
+
+@formula("tokens_survival", r"\mathrm{P}(N > n)", group="rounds", alpha=0.8, n=3)
+def SURVIVAL(s: Any) -> Any:
+    """Probability that a round emits more than n tokens, for n up to gamma.
+
+    Assumes: one acceptance probability, independent positions; n <= gamma.
+    Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
+    Source: derived here; the tail of the geometric law in arXiv:2211.17192v2, section 3.1.
+    """
+    return s.alpha**s.n
+
+
+@formula("tokens_variance", r"\mathrm{Var}[N]", group="rounds", alpha=0.8, gamma=5)
+def VARIANCE(s: Any) -> Any:
+    """Variance of the number of tokens that a round emits.
+
+    Assumes: one acceptance probability, independent positions, gamma the same in every round.
+    Wrong when: acceptance differs between requests, which adds a variance between them.
+    Source: derived here from the second moment, the sum of (2 n + 1) alpha^n over n <= gamma.
+    """
+    a, g = s.alpha, s.gamma
+    return (a - (2 * g + 1) * (1 - a) * a ** (g + 1) - a ** (2 * g + 2)) / (1 - a) ** 2
+
+
+@formula("tokens_generating_function", "G(z)", group="rounds", alpha=0.8, gamma=5, z=0.5)
+def GENERATING_FUNCTION(s: Any) -> Any:
+    """Probability generating function E[z^N] of the number of tokens that a round emits.
+
+    Assumes: one acceptance probability, independent positions, gamma the same in every round.
+    Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
+    Source: derived here by summation by parts of the survival function.
+    """
+    az = s.alpha * s.z
+    return 1 + (s.z - 1) * (1 - az ** (s.gamma + 1)) / (1 - az)
+
+
+def geometric_sum(ratio: Floats, terms: Floats) -> Floats:
+    """Sum of ``ratio**i`` for i = 0..terms - 1, to a few ulp on all of [0, 1].
+
+    ratio: in [0, 1]; terms: >= 0, whole or not. Shapes broadcast. The quotient (1 - r^t)/(1 - r)
+    loses digits where r is near 1; -expm1(t log r)/(1 - r) does not, because 1 - r is exact there.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_ratio = np.log(ratio)
+        total = -np.expm1(terms * log_ratio) / (1.0 - ratio)
+    at_one = ratio == 1.0
+    if at_one.any():
+        total = np.where(at_one, terms, total)
+    if (terms == 0.0).any():
+        total = np.where(terms == 0.0, 0.0, total)
+    return np.asarray(total)
+
+
+@evaluates(TOKENS)
+def tokens_per_round(alpha: ArrayLike, gamma: ArrayLike) -> Any:
+    """Mean tokens per round, the bonus token included.
+
+    alpha: acceptance probability of a draft token given those before it, in [0, 1].
+    gamma: tokens drafted per round [token], >= 0; a real gamma gives the smooth continuation.
+    Shapes broadcast; returns a float for scalars, else an array, in [1, gamma + 1] [token].
+    Raises ValueError outside these ranges. Source: arXiv:2211.17192v2, equation 1.
+    """
+    a, g = check("alpha", alpha), check("gamma", gamma)
+    return unwrap(geometric_sum(a, g + 1.0))
+
+
+@evaluates(SURVIVAL)
+def tokens_survival(alpha: ArrayLike, n: ArrayLike) -> Any:
+    """P(N > n) for 0 <= n <= gamma: probability that the first n draft tokens are all accepted.
+
+    alpha: in [0, 1]; n: whole number >= 0 [token]. Shapes broadcast; returns values in [0, 1].
+    Raises ValueError outside these ranges.
+    """
+    return unwrap(np.power(check("alpha", alpha), check("gamma", n, label="n", whole=True)))
+
+
+def tokens_pmf(alpha: ArrayLike, gamma: int) -> Floats:
+    """P(N = n) for n = 1..gamma + 1, on a new last axis of length gamma + 1.
+
+    alpha: in [0, 1], any shape; gamma: whole number >= 0 [token]. Sums to 1 along the last axis.
+    Raises ValueError outside these ranges. Source: arXiv:2211.17192v2, section 3.1.
+    """
+    a = check("alpha", alpha)[..., None]
+    g = int(check("gamma", gamma, whole=True))
+    powers: Floats = np.power(a, np.arange(g + 1.0))
+    powers[..., :-1] *= 1.0 - a
+    return powers
+
+
+@evaluates(VARIANCE)
+def tokens_variance(alpha: ArrayLike, gamma: ArrayLike) -> Any:
+    """Variance of the tokens per round [token^2].
+
+    alpha: in [0, 1]; gamma: whole number >= 0 [token]. Shapes broadcast.
+    Raises ValueError outside these ranges. The closed form cancels where (gamma + 1)(1 - alpha) is
+    small; there its expansion in 1 - alpha is summed instead.
+    """
+    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma, whole=True))
+    q = 1.0 - a
+    near_one = (g + 1.0) * q < 0.5
+    direct = a - (2 * g + 1) * q * a ** (g + 1) - a ** (2 * g + 2)
+    value = np.divide(direct, q * q, out=np.zeros(a.shape), where=~near_one)
+    if near_one.any():
+        value = np.where(near_one, _variance_near_one(np.where(near_one, q, 0.0), g), value)
+    return unwrap(np.where(g == 0.0, 0.0, value))
+
+
+def _variance_near_one(q: Floats, g: Floats, terms: int = 22) -> Floats:
+    """The variance as a series in q = 1 - alpha, for (gamma + 1) q < 1/2.
+
+    The coefficient of q^(j-2) is (-1)^j [(2 g + 1) C(g + 1, j - 1) - C(2 g + 2, j)], zero at j = 2;
+    its size is at most (2 (g + 1))^j / j!, so 22 terms reach 1e-17 of the first.
+    """
+    total = np.zeros(np.broadcast_shapes(q.shape, g.shape))
+    full = (2 * g + 2) * (2 * g + 1) / 2  # C(2g+2, j) at j = 2
+    power = np.ones_like(total)
+    small = g + 1.0  # C(g+1, j-1) at j = 2
+    for j in range(3, terms + 3):
+        small = small * (g + 3.0 - j) / (j - 1)
+        full = full * (2 * g + 3.0 - j) / j
+        power = power * q
+        total = total + (-1) ** j * ((2 * g + 1) * small - full) * power
+    return total
+
+
+@evaluates(GENERATING_FUNCTION)
+def tokens_generating_function(alpha: ArrayLike, gamma: ArrayLike, z: ArrayLike) -> Any:
+    """E[z^N], the probability generating function of the tokens per round.
+
+    alpha, z: in [0, 1]; gamma: whole number >= 0 [token]. Shapes broadcast; values in [0, 1].
+    Raises ValueError outside these ranges. Summed with positive terms only.
+    """
+    a, x = check("alpha", alpha), check("z", z)
+    g = check("gamma", gamma, whole=True)
+    return unwrap(x * ((1.0 - a) * geometric_sum(a * x, g) + (a * x) ** g))

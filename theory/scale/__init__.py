@@ -1,0 +1,1 @@
+"""How small a draft: the turning point in draft scale."""

@@ -1,0 +1,257 @@
+r"""How small a draft: the turning point of the speed-up in the size of the draft.
+
+    1 - alpha(s) = d + A s^{-beta},   c(s) = c_0 + c_1 s
+
+s is the draft's size as a share of the target's. A smaller draft is cheaper and is rejected more
+often. If ln(1 - alpha) and ln of the round's cost are convex in ln s, ln S is concave in ln s at
+every fixed gamma, so there is exactly one turning point; both laws above satisfy this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..rounds import TOKENS, geometric_sum
+
+
+@formula(
+    "acceptance_at_scale", r"\alpha(s)", group="draft scale",
+    scale=0.05, rejection_floor=0.05, rejection_coefficient=0.1, rejection_exponent=0.25,
+)  # fmt: skip
+def ACCEPTANCE_AT_SCALE(s: Any) -> Any:
+    """Acceptance probability of a draft of relative size s; rejection is a power law on a floor.
+
+    Assumes: one family of drafts that differ in size only; the law is used where it gives [0, 1].
+    Wrong when: training data, distillation or depth differ along the ladder, or s nears 1.
+    Source: the form of loss scaling laws (arXiv:2203.15556) carried over to rejection; the
+    exponent is fitted, not taken from there.
+    """
+    return 1 - s.rejection_floor - s.rejection_coefficient * s.scale**-s.rejection_exponent
+
+
+@formula("cost_at_scale", "c(s)", group="draft scale", scale=0.05, cost_floor=0.02, cost_slope=1.0)
+def COST_AT_SCALE(s: Any) -> Any:
+    """Draft step time of a draft of relative size s: a latency floor and a part in its size.
+
+    Assumes: one device and one software stack for the whole ladder.
+    Wrong when: depth varies along the ladder, since launches, not bytes, then set the floor.
+    Source: derived here; c_0 = 0 is the cost law of arXiv:2603.11053.
+    """
+    return s.cost_floor + s.cost_slope * s.scale
+
+
+@formula("rejection_sensitivity", "1 - r", group="draft scale", alpha=0.8, gamma=5)
+def REJECTION_SENSITIVITY(s: Any) -> Any:
+    """-d ln E[N] / d ln(1 - alpha): how much of a relative fall in rejection reaches the tokens.
+
+    1 - (gamma + 1) / (sum of alpha^-j for j = 0..gamma), written with alpha^gamma multiplied
+    through. It falls in alpha, from 1 at alpha = 0 to 0 at alpha = 1.
+
+    Assumes: independent acceptance, gamma held fixed.
+    Wrong when: gamma is changed together with the draft.
+    Source: derived here by differentiating E[N].
+    """
+    return 1 - (s.gamma + 1) * s.alpha**s.gamma / TOKENS.build(s)
+
+
+@formula(
+    "drafting_share", r"\mathrm{share}", group="draft scale",
+    alpha=0.8, gamma=5, rejection_exponent=0.25, rejection_floor=0.05,
+)  # fmt: skip
+def DRAFTING_SHARE(s: Any) -> Any:
+    """Share of a round that goes into the size of the draft, when the size is the best one.
+
+    gamma c_1 s / (round cost) = beta (1 - d / (1 - alpha)) (1 - r): never more than beta. A round
+    that spends more on it has too large a draft, one that spends less too small a draft.
+
+    Assumes: an interior optimum, gamma held fixed.
+    Wrong when: the best size is bounded by the sizes that exist.
+    Source: derived here from d ln S / d ln s = 0.
+    """
+    elasticity = s.rejection_exponent * (1 - s.rejection_floor / (1 - s.alpha))
+    return elasticity * REJECTION_SENSITIVITY.build(s)
+
+
+@evaluates(ACCEPTANCE_AT_SCALE)
+def acceptance_at_scale(
+    scale: ArrayLike,
+    rejection_floor: ArrayLike,
+    rejection_coefficient: ArrayLike,
+    rejection_exponent: ArrayLike,
+) -> Any:
+    """alpha(s) = 1 - d - A s^-beta, NaN where the law leaves [0, 1] (it is not clipped).
+
+    scale: > 0; rejection_floor: in [0, 1); rejection_coefficient, rejection_exponent: > 0.
+    Shapes broadcast. Raises ValueError outside these ranges.
+    """
+    s, d, a, b = (
+        check("scale", scale),
+        check("rejection_floor", rejection_floor),
+        check("rejection_coefficient", rejection_coefficient),
+        check("rejection_exponent", rejection_exponent),
+    )
+    with np.errstate(over="ignore"):
+        value = 1.0 - d - a * s**-b
+    return unwrap(np.where((value >= 0.0) & (value <= 1.0), value, np.nan))
+
+
+@evaluates(COST_AT_SCALE)
+def cost_at_scale(scale: ArrayLike, cost_floor: ArrayLike, cost_slope: ArrayLike) -> Any:
+    """c(s) = c_0 + c_1 s [target step].
+
+    scale, cost_slope: > 0; cost_floor: >= 0. Shapes broadcast; ValueError outside these ranges.
+    """
+    s = check("scale", scale)
+    return unwrap(check("cost_floor", cost_floor) + check("cost_slope", cost_slope) * s)
+
+
+@evaluates(REJECTION_SENSITIVITY)
+def rejection_sensitivity(alpha: ArrayLike, gamma: ArrayLike) -> Any:
+    """1 - (gamma + 1) alpha^gamma / E[N], in [0, 1]; 0 at alpha = 1 and at gamma = 0.
+
+    alpha: in [0, 1]; gamma: >= 0 [token]. Shapes broadcast. Raises ValueError outside the ranges.
+    Near alpha = 1 the difference cancels, and its expansion in 1 - alpha is summed instead.
+    """
+    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma))
+    total = geometric_sum(a, g + 1.0)
+    direct = 1.0 - (g + 1.0) * np.power(a, g) / total
+    q = 1.0 - a
+    near = (g + 1.0) * q < 0.05
+    if near.any():
+        direct = np.where(near, _sensitivity_near_one(np.where(near, q, 0.0), g) / total, direct)
+    return unwrap(np.where(g == 0.0, 0.0, direct))
+
+
+def _sensitivity_near_one(q: Floats, g: Floats, terms: int = 14) -> Floats:
+    """E[N] - (g + 1) alpha^g as a series in q = 1 - alpha: (-1)^(j+1) j C(g + 1, j + 1) q^j."""
+    total = np.zeros(np.broadcast_shapes(q.shape, g.shape))
+    binomial, power = g + 1.0, np.ones_like(total)  # C(g+1, 1)
+    for j in range(1, terms + 1):
+        binomial = binomial * (g + 1.0 - j) / (j + 1.0)
+        power = power * q
+        total = total + (1.0 if j % 2 else -1.0) * j * binomial * power
+    return total
+
+
+@evaluates(DRAFTING_SHARE)
+def drafting_share(
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    rejection_exponent: ArrayLike,
+    rejection_floor: ArrayLike = 0.0,
+) -> Any:
+    """beta (1 - d / (1 - alpha)) (1 - r): the drafting share at the best size, in [0, beta].
+
+    alpha: in [0, 1 - d]; gamma: >= 0 [token]; rejection_exponent: > 0; rejection_floor: in [0, 1).
+    Shapes broadcast. Raises ValueError outside these ranges.
+    """
+    a, d = check("alpha", alpha), check("rejection_floor", rejection_floor)
+    if np.any(1.0 - a < d):
+        raise ValueError("alpha must be in [0, 1 - rejection_floor], got a larger one")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = np.where(d > 0.0, 1.0 - d / (1.0 - a), 1.0)
+    sensitivity = np.asarray(rejection_sensitivity(a, gamma))
+    return unwrap(check("rejection_exponent", rejection_exponent) * above * sensitivity)
+
+
+@dataclass(frozen=True)
+class DraftScaleLaw:
+    """Acceptance and cost of a draft as functions of its relative size, for one target and device.
+
+    The parameters are those of :func:`acceptance_at_scale`, :func:`cost_at_scale` and the round
+    cost. Arrays (a posterior sample) broadcast. Raises ValueError outside the ranges.
+    """
+
+    rejection_floor: ArrayLike
+    rejection_coefficient: ArrayLike
+    rejection_exponent: ArrayLike
+    cost_floor: ArrayLike
+    cost_slope: ArrayLike
+    verify_slope: ArrayLike = 0.0
+    overhead: ArrayLike = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            check(name, getattr(self, name))
+
+    def acceptance(self, scale: ArrayLike) -> Any:
+        """alpha(s), NaN where the law leaves [0, 1]. scale: > 0, broadcast with the parameters."""
+        return acceptance_at_scale(
+            scale, self.rejection_floor, self.rejection_coefficient, self.rejection_exponent
+        )
+
+    def cost(self, scale: ArrayLike) -> Any:
+        """c(s) [target step]. scale: > 0, broadcast with the parameters."""
+        return cost_at_scale(scale, self.cost_floor, self.cost_slope)
+
+    def speedup(self, scale: ArrayLike, gamma: ArrayLike) -> Any:
+        """Speed-up with a draft of that size, NaN where the acceptance law leaves [0, 1]."""
+        alpha, g = np.asarray(self.acceptance(scale)), check("gamma", gamma)
+        per_token = np.asarray(self.cost(scale)) + check("verify_slope", self.verify_slope)
+        extra = np.where(g > 0.0, check("overhead", self.overhead), 0.0)
+        return unwrap(geometric_sum(alpha, g + 1.0) / (1.0 + g * per_token + extra))
+
+    def smallest_scale(self) -> Floats:
+        """The size at which the law gives alpha = 0; below it the law says nothing."""
+        d = check("rejection_floor", self.rejection_floor)
+        a, b = np.asarray(self.rejection_coefficient), np.asarray(self.rejection_exponent)
+        return np.asarray((a / (1.0 - d)) ** (1.0 / b), dtype=np.float64)
+
+    def optimal_scale(self, gamma: ArrayLike, *, largest: float = 1.0) -> Any:
+        """The size with the largest speed-up at this gamma, by bisection on the sign of dS/ds.
+
+        gamma: >= 1 [token], broadcast with the parameters; largest: upper end of the search, the
+        returned value where the optimum lies beyond. NaN where the law gives no acceptance up to
+        ``largest``. ln S is concave in ln s, so the sign changes once (derived in this module).
+        """
+        g = check("gamma", gamma)
+        if g.size and g.min() < 1.0:
+            raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
+        start = self.smallest_scale()
+        low, g = np.broadcast_arrays(np.log(start), g)
+        high = np.full(low.shape, np.log(check("scale", largest, label="largest")))
+        empty = low >= high
+        for _ in range(60):
+            mid = 0.5 * (low + high)
+            rising = self._slope_in_log_scale(np.exp(mid), g) > 0.0
+            low, high = np.where(rising, mid, low), np.where(rising, high, mid)
+        return unwrap(np.where(empty, np.nan, np.exp(0.5 * (low + high))))
+
+    def _slope_in_log_scale(self, scale: Floats, gamma: Floats) -> Floats:
+        """d ln S / d ln s."""
+        d, b = np.asarray(self.rejection_floor), np.asarray(self.rejection_exponent)
+        above = np.asarray(self.rejection_coefficient) * scale**-b
+        alpha = np.clip(1.0 - d - above, 0.0, 1.0)  # the bisection may step an ulp outside
+        gain = b * above / (d + above) * np.asarray(rejection_sensitivity(alpha, gamma))
+        grows = np.asarray(self.cost_slope) * scale
+        per_token = np.asarray(self.cost_floor) + grows + np.asarray(self.verify_slope)
+        share = gamma * grows / (1.0 + gamma * per_token + np.asarray(self.overhead))
+        return np.asarray(gain - share)
+
+    def turning_point(
+        self, gamma_max: int = 16, *, largest: float = 1.0
+    ) -> tuple[Floats, NDArray[np.int64], Floats]:
+        """The best size and the best gamma together: (scale, gamma, speedup), each of law shape.
+
+        Every gamma in 1..gamma_max is tried at its own best size. gamma is 0, speedup 1 and scale
+        NaN where nothing beats plain decoding.
+        """
+        whole = int(check("gamma", gamma_max, label="gamma_max", whole=True))
+        shape = np.shape(self.smallest_scale())
+        best_scale, best_gamma = np.full(shape, np.nan), np.zeros(shape, np.int64)
+        best = np.ones(shape)
+        for g in range(1, whole + 1):
+            scale = np.asarray(self.optimal_scale(g, largest=largest))
+            defined = np.isfinite(scale)
+            value = np.asarray(self.speedup(np.where(defined, scale, largest), g))
+            better = defined & (value > best)
+            best_scale = np.where(better, scale, best_scale)
+            best_gamma = np.where(better, g, best_gamma)
+            best = np.where(better, value, best)
+        return best_scale, best_gamma, best

@@ -1,0 +1,1 @@
+"""Cascades, overlap and batched verification."""

@@ -1,0 +1,143 @@
+r"""Speed-up over plain decoding when costs are affine in the number of draft tokens.
+
+    S(gamma) = E[N] / (1 + gamma (c + b) + o),  S(0) = 1
+
+All costs are in units of one plain step of the target: a draft step takes c, each further token
+in the verifying pass b, and a speculative round o beyond its passes. A round with gamma = 0 is
+plain decoding and pays no overhead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .domain import Floats, check, unwrap
+from .formula import evaluates, formula
+from .rounds import TOKENS, geometric_sum
+
+
+@formula(
+    "speedup", "S", group="speed-up",
+    alpha=0.8, gamma=5, cost_ratio=0.05, verify_slope=0.01, overhead=0.1,
+)  # fmt: skip
+def SPEEDUP(s: Any) -> Any:
+    """Speed-up over plain decoding at gamma >= 1; with verify_slope = overhead = 0 the ideal law.
+
+    Assumes: rounds repeat independently (renewal reward), one acceptance probability, costs
+    affine in gamma, prefill not counted.
+    Wrong when: the verifying pass has steps or a knee (large batch, tiles, mixture of experts).
+    Source: arXiv:2211.17192v2, theorem 3.8, for b = o = 0; the affine terms are derived here.
+    """
+    return TOKENS.build(s) / (1 + s.gamma * (s.cost_ratio + s.verify_slope) + s.overhead)
+
+
+@formula("reduced_cost", "c'", group="speed-up", cost_ratio=0.05, verify_slope=0.01, overhead=0.1)
+def REDUCED_COST(s: Any) -> Any:
+    """The draft cost that gives the same optimum without verification slope and overhead.
+
+    S(gamma; alpha, c, b, o) = S(gamma; alpha, c', 0, 0) / (1 + o) for gamma >= 1. So overhead
+    raises the best gamma while it lowers the speed-up, and b and c are interchangeable.
+
+    Assumes: costs affine in gamma.
+    Wrong when: costs are not affine, or the choice includes not speculating, which pays no o.
+    Source: derived here by dividing the cost of a round by 1 + o.
+    """
+    return (s.cost_ratio + s.verify_slope) / (1 + s.overhead)
+
+
+def round_cost(
+    gamma: ArrayLike,
+    cost_ratio: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+    overhead: ArrayLike = 0.0,
+) -> Any:
+    """Time of a round, 1 + gamma (c + b) + o for gamma > 0 and 1 for gamma = 0 [target step].
+
+    gamma: >= 0 [token]; costs: >= 0 [target step]. Shapes broadcast.
+    Raises ValueError outside these ranges.
+    """
+    return unwrap(
+        _round_cost(
+            check("gamma", gamma),
+            check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope),
+            check("overhead", overhead),
+        )
+    )
+
+
+def _round_cost(gamma: Floats, per_token: Floats, overhead: Floats) -> Floats:
+    cost = 1.0 + gamma * per_token
+    if overhead.any():
+        cost = cost + np.where(gamma > 0.0, overhead, 0.0)
+    return np.asarray(cost)
+
+
+@evaluates(SPEEDUP)
+def speedup(
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    cost_ratio: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+    overhead: ArrayLike = 0.0,
+) -> Any:
+    """Speed-up over plain decoding, E[N] / (1 + gamma (c + b) + o); exactly 1 at gamma = 0.
+
+    alpha: acceptance probability of a draft token given those before it, in [0, 1].
+    gamma: tokens drafted per round [token], >= 0, real or whole.
+    cost_ratio, verify_slope, overhead: >= 0 [target step]; the overhead is paid only when
+    speculating. Shapes broadcast; returns a float for scalars, else an array.
+    Raises ValueError outside these ranges. Source: arXiv:2211.17192v2, theorem 3.8, extended.
+    """
+    a, g = check("alpha", alpha), check("gamma", gamma)
+    per_token = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
+    cost = _round_cost(g, per_token, check("overhead", overhead))
+    return unwrap(geometric_sum(a, g + 1.0) / cost)
+
+
+@evaluates(REDUCED_COST)
+def reduced_cost(
+    cost_ratio: ArrayLike, verify_slope: ArrayLike = 0.0, overhead: ArrayLike = 0.0
+) -> Any:
+    """The reduced cost c' = (c + b) / (1 + o) of one more draft token.
+
+    All arguments >= 0 [target step]; shapes broadcast. Raises ValueError outside that range.
+    """
+    per_token = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
+    return unwrap(per_token / (1.0 + check("overhead", overhead)))
+
+
+def break_even_alpha(
+    cost_ratio: float,
+    *,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    gamma_max: int = 32,
+) -> float | None:
+    """The acceptance probability above which some gamma in 1..gamma_max beats plain decoding.
+
+    Costs as in :func:`speedup`, scalars. Returns a value in [0, 1), or None where not even
+    alpha = 1 pays. Without overhead it is c + b (gamma = 1 is then decisive, by convexity); with
+    overhead a longer draft can amortise it, so all gammas are tried.
+    Raises ValueError outside the ranges. Source: derived here; for b = o = 0 it is
+    arXiv:2211.17192v2, corollary 3.9.
+    """
+    g = np.arange(1.0, float(check("gamma", gamma_max, label="gamma_max", whole=True)) + 1.0)
+    if not g.size:
+        raise ValueError(f"gamma_max must be an integer >= 1, got {gamma_max}")
+    cost = np.asarray(
+        round_cost(g, cost_ratio, verify_slope=verify_slope, overhead=overhead), dtype=float
+    )
+    # Tokens needed: E_gamma(alpha) = cost. At alpha = 1 a round yields gamma + 1 at most.
+    if not (cost < g + 1.0).any():
+        return None
+    low, high = np.zeros(g.size), np.ones(g.size)
+    for _ in range(60):  # bisection: E_gamma rises strictly in alpha
+        mid = 0.5 * (low + high)
+        pays = geometric_sum(mid, g + 1.0) > cost
+        low, high = np.where(pays, low, mid), np.where(pays, mid, high)
+    return float(np.where(cost < g + 1.0, 0.5 * (low + high), 1.0).min())

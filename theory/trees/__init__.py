@@ -1,0 +1,1 @@
+"""Draft trees, several drafts and verification rules."""
