@@ -1,0 +1,145 @@
+r"""Fit of acceptance to tokens per round, or to the counts behind them.
+
+    tau(K) = N_K(alpha, rho) = 1 + sum over k <= K of the product of min(1, alpha rho^(j-1)), j <= k
+
+Mean tokens per round have the scatter of a measurement; counts have the likelihood of the trials
+that were resolved: a draft token behind a rejected one was never put to the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..theory import DepthAcceptance, conditional_rate
+from .grid import (
+    Floats,
+    Priors,
+    draw_cells,
+    log_scatter_prior,
+    support,
+    survival_sums,
+)
+
+
+@dataclass(frozen=True)
+class AcceptanceFit:
+    """Posterior sample of an acceptance law: alpha, decay and scatter of shape (draws,).
+
+    scatter: relative scatter of one measured mean; 0 for a fit to counts, whose scatter is that
+    of the trials.
+    """
+
+    alpha: Floats
+    decay: Floats
+    scatter: Floats
+
+    def law(self) -> DepthAcceptance:
+        """The sample as one law with arrays of shape (draws,)."""
+        return DepthAcceptance(self.alpha, self.decay)
+
+
+@dataclass(frozen=True)
+class RoundCounts:
+    """Counts of rounds at one gamma: how many rounds had their first k draft tokens accepted.
+
+    survivors: shape (gamma + 1,), non-increasing whole numbers; entry 0 is the number of rounds.
+    Raises ValueError on anything else.
+    """
+
+    survivors: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        s = self.survivors
+        if s.ndim != 1 or s.size < 2 or s[0] < 1 or s[-1] < 0 or (np.diff(s) > 0).any():
+            raise ValueError(
+                "survivors must be non-increasing counts, rounds first and one a draft position, "
+                f"got {s.tolist()}"
+            )
+
+
+def _axes(size: int) -> tuple[Floats, Floats, Floats]:
+    return (
+        np.linspace(0.5 / size, 1.0 - 0.5 / size, size),
+        np.linspace(-0.36, 0.36, 61),
+        np.geomspace(5e-4, 0.12, 24),
+    )
+
+
+def _log_decay_prior(log_decay: Floats, priors: Priors) -> Floats:
+    return np.asarray(-0.5 * (log_decay / priors.log_decay) ** 2)
+
+
+def fit_tokens(
+    gammas: Sequence[int] | NDArray[np.int64],
+    tokens: Sequence[float] | Floats,
+    rng: np.random.Generator,
+    *,
+    draws: int = 2000,
+    priors: Priors = Priors(),  # noqa: B008 - frozen
+) -> AcceptanceFit:
+    """Fit (alpha, decay) to mean tokens per round, the bonus token included.
+
+    gammas: shape (points,), >= 1 [token]; tokens: shape (points,), in [1, gamma + 1] [token].
+    One point is enough for a proper answer, which then leans on the prior of the decay.
+    Raises ValueError outside these ranges.
+    """
+    k = np.asarray(gammas, dtype=np.int64)
+    tau = np.asarray(tokens, dtype=np.float64)
+    if k.ndim != 1 or k.shape != tau.shape or not k.size or k.min() < 1:
+        raise ValueError(f"gammas must be whole numbers >= 1, one for each of tokens, got {k}")
+    bad = ~((tau >= 1.0) & (tau <= k + 1.0))
+    if bad.any():
+        raise ValueError(
+            f"tokens_per_round must be in [1, gamma + 1], got {tau[bad][0]} at gamma {k[bad][0]}"
+        )
+    alpha, log_decay, scatter = _axes(200)
+    for last in (False, False, True):
+        error = survival_sums(alpha, np.exp(log_decay), k) / tau - 1.0  # (decay, alpha, points)
+        squares = (error * error).sum(-1)[..., None]
+        weight = -0.5 * squares / scatter**2 - k.size * np.log(scatter)
+        weight = weight + _log_decay_prior(log_decay, priors)[:, None, None]
+        weight = weight + log_scatter_prior(scatter, priors)
+        if not last:
+            log_decay, alpha = support(weight, 0, log_decay), support(weight, 1, alpha)
+            scatter = np.exp(support(weight, 2, np.log(scatter)))
+    j, i, s = draw_cells(rng, weight, draws)
+    return AcceptanceFit(alpha[i], np.exp(log_decay[j]), scatter[s])
+
+
+def fit_counts(
+    counts: Sequence[RoundCounts],
+    rng: np.random.Generator,
+    *,
+    draws: int = 2000,
+    priors: Priors = Priors(),  # noqa: B008 - frozen
+) -> AcceptanceFit:
+    """Fit (alpha, decay) to counts of rounds by the censored likelihood.
+
+    A draft token is a trial only if all before it were accepted: survivors[k-1] trials and
+    survivors[k] successes at position k. Counts at several gammas are joined. Assumes independent
+    rounds: where requests differ, the interval is too narrow. Raises ValueError when empty.
+    """
+    if not counts:
+        raise ValueError("counts must hold at least one gamma, got none")
+    depth = max(c.survivors.size for c in counts) - 1
+    trials, accepted = np.zeros(depth), np.zeros(depth)
+    for c in counts:
+        trials[: c.survivors.size - 1] += c.survivors[:-1]
+        accepted[: c.survivors.size - 1] += c.survivors[1:]
+    alpha, log_decay, _ = _axes(400)
+    for last in (False, False, True):
+        rates = conditional_rate(
+            alpha[None, :, None], np.exp(log_decay)[:, None, None], np.arange(1.0, depth + 1.0)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            won = np.where(accepted > 0, accepted * np.log(rates), 0.0)
+            lost = np.where(trials > accepted, (trials - accepted) * np.log1p(-rates), 0.0)
+        weight = (won + lost).sum(-1) + _log_decay_prior(log_decay, priors)[:, None]
+        if not last:
+            log_decay, alpha = support(weight, 0, log_decay), support(weight, 1, alpha)
+    j, i = draw_cells(rng, weight, draws)
+    return AcceptanceFit(alpha[i], np.exp(log_decay[j]), np.zeros(draws))
