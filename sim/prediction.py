@@ -1,0 +1,190 @@
+"""From laws to an answer: which gamma, what speed-up, how sure, how flat.
+
+Laws with arrays are a posterior sample; a single law has nothing to be unsure of. The best gamma is
+the one with the largest mean speed-up over the sample, 0 (do not speculate) included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..theory import (
+    AcceptanceLaw,
+    AffineCost,
+    CostLaw,
+    DepthAcceptance,
+    optimal_gamma,
+    tokens_by_gamma,
+)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the interval that holds it with probability ``level``."""
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer.
+
+    gamma: best whole number of draft tokens, 0 for plain decoding [token].
+    speedup: at that gamma, over plain decoding (exactly 1 at gamma 0).
+    speedup_by_gamma, low_by_gamma, high_by_gamma: index = gamma, shape (gamma_max + 1,).
+    gamma_real: real optimum, None where it grows without bound.
+    gamma_window: gammas whose speed-up is within ``tolerance`` of the best.
+    probability_best: share of the sample in which each gamma is the best, shape (gamma_max + 1,).
+    probability_gain: share of the sample in which the best gamma beats plain decoding.
+    notes: what to know before relying on it.
+    """
+
+    gamma: int
+    speedup: Interval
+    speedup_by_gamma: Floats
+    low_by_gamma: Floats
+    high_by_gamma: Floats
+    gamma_real: float | None
+    gamma_window: tuple[int, ...]
+    tolerance: float
+    probability_best: Floats
+    probability_gain: float
+    notes: tuple[str, ...]
+
+
+def speedup_table(
+    acceptance: AcceptanceLaw,
+    cost: CostLaw,
+    gamma_max: int,
+    *,
+    batch: float = 1,
+    context: float = 0,
+) -> Floats:
+    """Speed-up at gamma = 0..gamma_max on the last axis, the laws' shapes broadcast in front."""
+    times = cost.round_time(gamma_max, batch=batch, context=context)
+    return np.asarray(tokens_by_gamma(acceptance, gamma_max) * times[..., :1] / times)
+
+
+def predict(
+    acceptance: AcceptanceLaw,
+    cost: CostLaw,
+    *,
+    gamma_max: int = 32,
+    level: float = 0.9,
+    tolerance: float = 0.01,
+    scatter: ArrayLike = 0.0,
+    rng: np.random.Generator | None = None,
+    batch: float = 1,
+    context: float = 0,
+) -> Prediction:
+    """Predict the best gamma and its speed-up under any acceptance law and any cost law.
+
+    gamma_max: >= 1 [token]; level: of the intervals, in (0, 1); tolerance: of the window, in
+    (0, 1); scatter: relative scatter of a single measurement (a number or one a draw), which widens
+    the intervals to those of a measurement and needs rng. Raises ValueError outside these ranges.
+    """
+    for name, value in (("level", level), ("tolerance", tolerance)):
+        if not 0.0 < value < 1.0:
+            raise ValueError(f"{name} must be in (0, 1), got {value}")
+    if int(gamma_max) != gamma_max or gamma_max < 1:
+        raise ValueError(f"gamma_max must be an integer in [1, inf), got {gamma_max}")
+    table = speedup_table(acceptance, cost, gamma_max, batch=batch, context=context)
+    sample = table.reshape(-1, gamma_max + 1)
+    center = sample.mean(axis=0)
+    best = int(center.argmax())
+    low, high = _bands(sample, np.asarray(scatter, dtype=float), rng, level)
+    wins = np.bincount(sample.argmax(axis=1), minlength=gamma_max + 1) / len(sample)
+    window = tuple(int(g) for g in np.flatnonzero(center >= (1.0 - tolerance) * center[best]))
+    return Prediction(
+        gamma=best,
+        speedup=Interval(float(center[best]), float(low[best]), float(high[best]), level),
+        speedup_by_gamma=center,
+        low_by_gamma=low,
+        high_by_gamma=high,
+        gamma_real=_real_optimum(acceptance, cost, center),
+        gamma_window=window,
+        tolerance=tolerance,
+        probability_best=wins,
+        probability_gain=float((sample[:, best] > 1.0).mean()) if best else 0.0,
+        notes=tuple(_notes(center, best, window, wins, gamma_max, tolerance)),
+    )
+
+
+def _bands(
+    sample: Floats, scatter: Floats, rng: np.random.Generator | None, level: float
+) -> tuple[Floats, Floats]:
+    tails = [0.5 * (1.0 - level), 0.5 * (1.0 + level)]
+    if scatter.any():
+        if rng is None:
+            raise ValueError("scatter needs a random generator, got rng=None")
+        noise = rng.standard_normal(sample.shape) * scatter.reshape(-1, 1)
+        sample = sample * np.exp(noise)
+    low, high = np.quantile(sample, tails, axis=0)
+    low[0] = high[0] = 1.0  # plain decoding against itself
+    return low, high
+
+
+def _real_optimum(acceptance: AcceptanceLaw, cost: CostLaw, center: Floats) -> float | None:
+    """Closed form for independent acceptance and affine cost; else the vertex through three points.
+
+    Of the three whole gammas around the best, in ln S. None where the optimum is unbounded.
+    """
+    if (
+        isinstance(acceptance, DepthAcceptance)
+        and isinstance(cost, AffineCost)
+        and np.all(np.asarray(acceptance.decay) == 1.0)
+    ):
+        star = optimal_gamma(
+            acceptance.alpha,
+            cost.cost_ratio,
+            verify_slope=cost.verify_slope,
+            overhead=cost.overhead,
+        )
+        value = float(np.median(star))
+        return value if np.isfinite(value) else None
+    best = int(center.argmax())
+    if best == 0 or best == center.size - 1:
+        return float(best)
+    left, mid, right = np.log(center[best - 1 : best + 2])
+    bend = left - 2 * mid + right
+    return float(best + 0.5 * (left - right) / bend) if bend < 0 else float(best)
+
+
+def _notes(
+    center: Floats,
+    best: int,
+    window: tuple[int, ...],
+    wins: Floats,
+    gamma_max: int,
+    tolerance: float,
+) -> list[str]:
+    notes = []
+    if best == 0:
+        notes.append(
+            f"do not speculate: no gamma up to {gamma_max} is faster than plain decoding "
+            f"(closest: {center[1:].max():.3f}x at gamma {1 + int(center[1:].argmax())})"
+        )
+    elif best == gamma_max:
+        notes.append(
+            f"the best gamma is the largest one tried, {gamma_max}; the optimum may lie beyond"
+        )
+    if best and len(window) > 1:
+        notes.append(
+            f"flat optimum: gamma {window[0]} to {window[-1]} are within {tolerance:.0%} "
+            "of the best"
+        )
+    if best and 0 in window:
+        notes.append(f"the gain is below {tolerance:.0%}: plain decoding is as good")
+    if 0 < wins[best] < 0.5:
+        order = np.argsort(wins)[::-1][:3]
+        odds = ", ".join(f"{int(g)} ({wins[g]:.0%})" for g in order if wins[g] > 0)
+        notes.append(f"the best gamma is uncertain; probabilities: {odds}")
+    return notes
