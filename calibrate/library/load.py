@@ -1,0 +1,63 @@
+"""The bundled tables by name, found wherever the package is installed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from .read import Table, parse_table
+from .tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def nearest_first(wanted: str, known: Iterable[str]) -> list[str]:
+    """The known names, those most like ``wanted`` first."""
+
+    def distance(name: str) -> float:
+        return -difflib.SequenceMatcher(None, wanted.casefold(), name.casefold()).ratio()
+
+    return sorted(known, key=distance)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the bundled tables."""
+    return tuple(TABLES)
+
+
+def load(name: str) -> pd.DataFrame:
+    """A bundled table as a pandas DataFrame; its columns are those of `describe`.
+
+    Raises ValueError listing the bundled names when there is no such table.
+    """
+    return load_table(name).frame()
+
+
+def load_table(name: str) -> Table:
+    """A bundled table as checked rows, without pandas. Raises ValueError as `load` does."""
+    known(name)
+    return parse_table(bundled_bytes(name), f"{name}.csv", TABLES[name])
+
+
+def bundled_bytes(name: str) -> bytes:
+    """The file of a bundled table, from wherever the package is installed."""
+    return resources.files(__package__).joinpath(f"{name}.csv").read_bytes()
+
+
+def describe(name: str) -> dict[str, tuple[str, str]]:
+    """Unit and meaning of every column of a bundled table, by the column's name.
+
+    The unit is "1" for a pure number and "" for text. Raises ValueError as `load` does.
+    """
+    known(name)
+    return TABLES[name].describe()
+
+
+def known(name: str) -> None:
+    """Raise ValueError, nearest names first, unless ``name`` is a bundled table."""
+    if name not in TABLES:
+        listed = ", ".join(nearest_first(name, TABLES))
+        raise ValueError(f"table must be one of {listed}, got {name!r}")

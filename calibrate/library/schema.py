@@ -1,0 +1,135 @@
+"""What a table of measurements must look like: columns with unit, range and meaning, and rules.
+
+A schema is data. Reading (`read`), the README beside the tables and the error messages all take
+the units and ranges from it, so a column is described in one place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Cell = str | int | float | None
+Row = dict[str, Cell]
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NOT_A_NAME = frozenset({"nan", "null", "#n/a"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    kind: ``text``, ``number`` (float) or ``whole`` (an integer; 3.0 counts as one).
+    unit: unit of the number, "1" for a pure number and "" for text.
+    low, high: closed range of a number; ``open_low`` excludes the lower end. Infinity and NaN
+    are outside every range. A whole column needs finite ends below 2^53, to be exact.
+    nullable: an empty cell is allowed and means "not stated".
+    required: the column must be in the file.
+    choices: the only values a text may have, where not empty.
+    aliases: other headers under which a file may carry this column.
+    """
+
+    name: str
+    meaning: str
+    kind: Literal["text", "number", "whole"] = "text"
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    nullable: bool = False
+    required: bool = True
+    choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """What a cell may hold, in words, e.g. ``a number in (0, inf)``."""
+        if self.kind == "text":
+            what = f"one of {', '.join(self.choices)}" if self.choices else "text"
+        else:
+            left = "(" if self.open_low or math.isinf(self.low) else "["
+            right = ")" if math.isinf(self.high) else "]"
+            noun = "a number" if self.kind == "number" else "a whole number"
+            what = f"{noun} in {left}{self.low:g}, {self.high:g}{right}"
+        return f"{what}, or empty" if self.nullable else what
+
+    def parse(self, cell: str) -> Cell:
+        """Return the value of a cell: None for an empty number, "" for an empty text.
+
+        Raises ValueError saying what is allowed and what was given.
+        """
+        cell = cell.strip()
+        value: Cell = cell
+        if not cell:
+            good = self.nullable
+            value = "" if self.kind == "text" else None
+        elif self.kind == "text":
+            clean = all(ord(c) >= 32 and ord(c) != 127 for c in cell)
+            good = clean and cell.casefold() not in _NOT_A_NAME
+            good &= not self.choices or cell in self.choices
+        else:
+            value = self._number(cell)
+            good = value is not None
+        if not good:
+            given = (
+                repr(cell if len(cell) <= 60 else cell[:57] + "...") if cell else "an empty cell"
+            )
+            raise ValueError(f"must be {self.allowed}, got {given}")
+        return value
+
+    def _number(self, cell: str) -> int | float | None:
+        # float() also takes "1_000", "nan" and other alphabets' digits; a table must not.
+        if not _NUMBER.fullmatch(cell):
+            return None
+        value = float(cell)
+        inside = (value > self.low if self.open_low else value >= self.low) and value <= self.high
+        if not (inside and math.isfinite(value)):
+            return None
+        if self.kind == "number":
+            return value
+        return int(value) if value.is_integer() else None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A condition on the cells of one row; ``column`` is the one to look at when it fails."""
+
+    column: str
+    text: str
+    holds: Callable[[Row], bool]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table, the columns that identify a row, and the rules of a row.
+
+    key: no two rows may agree in all of these.
+    closed: a column that is not listed is an error; otherwise it is ignored.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    rules: tuple[Rule, ...] = ()
+    closed: bool = True
+
+    def describe(self) -> dict[str, tuple[str, str]]:
+        """Unit and meaning of every column, by name."""
+        return {c.name: (c.unit, c.meaning) for c in self.columns}
+
+
+def number(row: Row, name: str) -> float:
+    """The number in a cell, NaN where it is empty or the column is absent."""
+    value = row.get(name)
+    return math.nan if value is None else float(value)
+
+
+def text(row: Row, name: str) -> str:
+    """The text in a cell, "" where it is empty or the column is absent."""
+    value = row.get(name)
+    return "" if value is None else str(value)

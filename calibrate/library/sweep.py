@@ -1,0 +1,213 @@
+"""A latency sweep: speed-up against the number of draft tokens for one pair of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .read import Table
+from .schema import Column, Rule, Schema, number, text
+
+Floats = NDArray[np.float64]
+
+SWEEP = Schema(
+    "sweep",
+    "Latency or speed-up of target and draft at several numbers of draft tokens",
+    (
+        Column("target", "name of the target model"),
+        Column("draft", "name of the draft model; may be empty where gamma is 0", nullable=True),
+        Column(
+            "gamma",
+            "tokens drafted in a round, without the bonus token; 0 is plain decoding",
+            "whole",
+            "token",
+            low=0,
+            high=10_000,
+            aliases=("k", "gamma_tokens"),
+        ),
+        Column(
+            "latency",
+            "time of the same work at every gamma, in any one unit",
+            "number",
+            "see unit",
+            low=0,
+            open_low=True,
+            nullable=True,
+            required=False,
+        ),
+        Column("unit", "unit of the latency", nullable=True, required=False),
+        Column(
+            "speedup",
+            "speed with drafting over speed of plain decoding",
+            "number",
+            "1",
+            low=1e-6,
+            high=1e6,
+            nullable=True,
+            required=False,
+        ),
+        Column(
+            "tokens_per_round",
+            "mean tokens emitted by a round, the bonus token included",
+            "number",
+            "token",
+            low=1,
+            nullable=True,
+            required=False,
+        ),
+        Column("source", "citation of the row", nullable=True, required=False),
+    ),
+    key=("target", "draft", "gamma"),
+    rules=(
+        Rule(
+            "draft",
+            "must be given where gamma is above 0",
+            lambda row: row["gamma"] == 0 or text(row, "draft") != "",
+        ),
+        Rule(
+            "speedup",
+            "must be 1 where gamma is 0",
+            lambda row: row["gamma"] != 0 or not abs(number(row, "speedup") - 1) > 1e-3,
+        ),
+        Rule(
+            "tokens_per_round",
+            "must be at most gamma + 1",
+            lambda row: not number(row, "tokens_per_round") > number(row, "gamma") + 1 + 1e-9,
+        ),
+        Rule(
+            "latency",
+            "must be given, or the speedup",
+            lambda row: row["latency"] is not None or row["speedup"] is not None,
+        ),
+    ),
+    closed=False,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Speed-up against the number of draft tokens, for one pair and one workload.
+
+    gamma: (n,) tokens drafted in a round, whole, ascending, all above 0.
+    speedup: (n,) as stated, or plain_latency / latency where the source states none.
+    latency: (n,) in ``unit``, or None where only speed-ups are known; plain_latency: that of
+    gamma = 0 in the same unit, or None.
+    tokens_per_round: (n,) with the bonus token, or None.
+    workload: what else tells this sweep from others of the pair, e.g. "gsm8k, batch 8".
+    suspect: why the sweep should not be fitted, "" without objection.
+    source: citation or file. The arrays are read-only.
+    """
+
+    target: str
+    draft: str
+    gamma: Floats
+    speedup: Floats
+    latency: Floats | None = None
+    plain_latency: float | None = None
+    tokens_per_round: Floats | None = None
+    unit: str = ""
+    workload: str = ""
+    suspect: str = ""
+    source: str = ""
+
+    @property
+    def label(self) -> str:
+        """Target, draft and workload in one line."""
+        return f"{self.target} + {self.draft}" + (f" ({self.workload})" if self.workload else "")
+
+    @property
+    def relative_latency(self) -> Floats:
+        """(n,) latency over that of plain decoding, 1 / speedup."""
+        return 1.0 / self.speedup
+
+
+def read_only(values: Iterable[float]) -> Floats:
+    """The values as a float64 array that cannot be written to."""
+    out = np.array(list(values), dtype=np.float64)
+    out.setflags(write=False)
+    return out
+
+
+def sweeps_of(table: Table) -> tuple[Sweep, ...]:
+    """The sweeps of a table of schema `SWEEP`, in the order of the file."""
+    pairs: dict[tuple[str, str], list[int]] = {}
+    for i, row in enumerate(table.rows):
+        if row["gamma"] != 0:
+            pairs.setdefault((text(row, "target"), text(row, "draft")), []).append(i)
+    if not pairs:
+        last = len(table.rows) - 1
+        raise table.error(last, "gamma", "must be above 0 in some row, got plain decoding only")
+    return tuple(_sweep(table, pair, rows) for pair, rows in pairs.items())
+
+
+def _sweep(table: Table, pair: tuple[str, str], rows: list[int]) -> Sweep:
+    target, draft = pair
+    rows = sorted(rows, key=lambda i: number(table.rows[i], "gamma"))
+    plain = _plain_row(table, pair)
+    unit = _one_unit(table, rows if plain is None else [plain, *rows])
+    latency = _whole(table, rows, "latency")
+    plain_latency = None if plain is None else number(table.rows[plain], "latency")
+    speedup = _whole(table, rows, "speedup")
+    if speedup is None:
+        if latency is None or plain_latency is None:
+            message = (
+                f"target {target!r} needs a row with gamma = 0 (plain decoding) and a latency, "
+                "or a speedup in each row, got neither"
+            )
+            raise table.error(rows[0], "gamma", message)
+        with np.errstate(over="ignore", under="ignore"):
+            speedup = read_only(plain_latency / latency)
+        for i, value in zip(rows, speedup, strict=True):
+            if not 1e-6 <= value <= 1e6:
+                message = f"must give a speed-up in [1e-06, 1e+06], got {value:g}"
+                raise table.error(i, "latency", message)
+    return Sweep(
+        target,
+        draft,
+        read_only(number(table.rows[i], "gamma") for i in rows),
+        speedup,
+        latency=latency,
+        plain_latency=plain_latency,
+        tokens_per_round=_whole(table, rows, "tokens_per_round"),
+        unit=unit,
+        source=text(table.rows[rows[0]], "source") or table.label,
+    )
+
+
+def _plain_row(table: Table, pair: tuple[str, str]) -> int | None:
+    """The row of plain decoding: the pair's own, or the target's where that is one number."""
+    found = [
+        i
+        for i, row in enumerate(table.rows)
+        if row["gamma"] == 0 and text(row, "target") == pair[0] and row["latency"] is not None
+    ]
+    own = [i for i in found if text(table.rows[i], "draft") == pair[1]]
+    if own or not found:
+        return own[0] if own else None
+    if len({table.rows[i]["latency"] for i in found}) > 1:
+        message = f"must be one number for target {pair[0]!r} where draft {pair[1]!r} has none"
+        given = ", ".join(f"{number(table.rows[i], 'latency'):g}" for i in found)
+        raise table.error(found[-1], "latency", f"{message}, got {given}")
+    return found[0]
+
+
+def _one_unit(table: Table, rows: Sequence[int]) -> str:
+    units = {i: text(table.rows[i], "unit") for i in rows if table.rows[i]["latency"] is not None}
+    first = next(iter(units.values()), "")
+    for i, unit in units.items():
+        if unit != first:
+            raise table.error(i, "unit", f"must be one unit in a sweep, {first!r}, got {unit!r}")
+    return first
+
+
+def _whole(table: Table, rows: Sequence[int], name: str) -> Floats | None:
+    """A column of a sweep, None where no row states it; some rows only is an error."""
+    missing = [i for i in rows if table.rows[i].get(name) is None]
+    if len(missing) == len(rows):
+        return None
+    if missing:
+        raise table.error(missing[0], name, "must be in all rows of a sweep or none, got empty")
+    return read_only(number(table.rows[i], name) for i in rows)
