@@ -1,0 +1,222 @@
+"""Next-token distributions of a target and a draft model, given explicitly.
+
+A distribution is an array of probabilities whose last axis is the vocabulary. A `Pair` holds the
+target's p and the draft's q over the same vocabulary, either one row for every position
+(independent positions, any vocabulary) or one row per previous token (a Markov language model).
+
+The draft token x ~ q is kept with probability min(1, p(x)/q(x)), so that it is accepted with
+probability sum min(p, q) = 1 - TV(p, q); after a rejection the token comes from the residual
+norm((p - q)_+) (arXiv:2211.17192, arXiv:2302.01318). Both hold for the distributions that are
+really sampled from: temperature, top-k and top-p are applied to both models first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..theory.domain import Floats
+
+_SUM_TOLERANCE = 1e-6  # a float32 softmax over a large vocabulary is off by about this
+
+
+def distribution(name: str, values: ArrayLike) -> Floats:
+    """Return probabilities as float64, normalised to rounding, on the last axis.
+
+    values: shape (..., vocabulary), vocabulary >= 2, each in [0, 1], each row summing to 1 within
+    1e-6. Raises ValueError with one line that names what is wrong.
+    """
+    try:
+        p = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of probabilities") from None
+    if p.ndim == 0 or p.shape[-1] < 2 or p.size == 0:
+        raise ValueError(f"{name} must have a vocabulary of at least 2 tokens, got shape {p.shape}")
+    bad = ~((p >= 0.0) & (p <= 1.0 + _SUM_TOLERANCE))  # true for NaN as well
+    if bad.any():
+        raise ValueError(f"{name} must hold probabilities in [0, 1], got {p[bad][0]:.12g}")
+    total = p.sum(axis=-1, keepdims=True)
+    off = np.abs(total - 1.0)
+    if off.max() > _SUM_TOLERANCE:
+        worst = total.ravel()[int(off.argmax())]
+        raise ValueError(f"{name} must sum to 1 within 1e-06, got {worst:.12g}")
+    return np.asarray(p / total)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A target and a draft model over the same vocabulary of V tokens.
+
+    target, draft: shape (V,), the same at every position, or (V, V), row = previous token.
+    Raises ValueError unless both are distributions of the same shape.
+    """
+
+    target: Floats
+    draft: Floats
+
+    def __post_init__(self) -> None:
+        p, q = distribution("target", self.target), distribution("draft", self.draft)
+        if p.shape != q.shape:
+            raise ValueError(
+                "target and draft must share one vocabulary and its contexts, "
+                f"got shapes {p.shape} and {q.shape}"
+            )
+        if p.ndim > 2 or (p.ndim == 2 and p.shape[0] != p.shape[1]):
+            raise ValueError(f"a pair must have shape (V,) or (V, V), got {p.shape}")
+        object.__setattr__(self, "target", p)
+        object.__setattr__(self, "draft", q)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens V."""
+        return int(self.target.shape[-1])
+
+    @property
+    def markov(self) -> bool:
+        """Whether the distributions depend on the previous token."""
+        return self.target.ndim == 2
+
+    def rows(self) -> tuple[Floats, Floats]:
+        """Target and draft with one row per context, shape (1, V) or (V, V)."""
+        return np.atleast_2d(self.target), np.atleast_2d(self.draft)
+
+
+def acceptance(target: ArrayLike, draft: ArrayLike) -> Any:
+    """sum min(p, q) on the last axis: the acceptance probability of one sampled draft token.
+
+    Shapes broadcast except for the vocabulary; returns values in [0, 1], a float for one pair.
+    """
+    p, q = _matched(target, draft)
+    return _scalar(np.minimum(p, q).sum(axis=-1))
+
+
+def total_variation(target: ArrayLike, draft: ArrayLike) -> Any:
+    """Half the absolute difference of p and q on the last axis, in [0, 1]."""
+    p, q = _matched(target, draft)
+    return _scalar(0.5 * np.abs(p - q).sum(axis=-1))
+
+
+def residual(target: ArrayLike, draft: ArrayLike) -> Floats:
+    """norm((p - q)_+): the law of the token after a rejection, shape of the broadcast inputs.
+
+    Where p = q nothing is ever rejected and the residual is of no consequence; it is p there.
+    """
+    p, q = _matched(target, draft)
+    excess = np.maximum(p - q, 0.0)
+    total = excess.sum(axis=-1, keepdims=True)
+    return np.where(total > 0.0, excess / np.where(total > 0.0, total, 1.0), p)
+
+
+def greedy(values: ArrayLike) -> Floats:
+    """One-hot at the most probable token (the first of equals): the draft that never samples.
+
+    A drafter that takes its argmax has this distribution, whatever its softmax says; its token is
+    accepted with probability p(argmax q).
+    """
+    p = distribution("distribution", values)
+    return np.asarray(np.eye(p.shape[-1])[p.argmax(axis=-1)])
+
+
+def sampling_distribution(
+    logits: ArrayLike,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+) -> Floats:
+    """Probabilities after temperature, then top-k, then top-p, on the last axis of the logits.
+
+    logits: shape (..., vocabulary), finite or -inf (a token that cannot occur), not all -inf.
+    temperature: >= 0; 0 is the argmax. top_k: >= 1, keeps the k largest, and ties with the last of
+    them; None keeps all. top_p: in (0, 1], keeps the smallest set of most probable tokens that
+    holds at least this mass, the token that crosses it included.
+    Raises ValueError outside these ranges.
+    """
+    x = checked_logits("logits", logits)
+    if not 0.0 <= temperature < math.inf:
+        raise ValueError(f"temperature must be in [0, inf), got {temperature}")
+    if not 0.0 < top_p <= 1.0:
+        raise ValueError(f"top_p must be in (0, 1], got {top_p}")
+    if top_k is not None and (top_k < 1 or top_k != int(top_k)):
+        raise ValueError(f"top_k must be an integer in [1, inf), got {top_k}")
+    if temperature == 0.0:
+        return np.asarray(np.eye(x.shape[-1])[x.argmax(axis=-1)])
+    top = x.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):  # a tiny temperature sends every gap to -inf, as it should
+        x = (x - top) / temperature
+    if top_k is not None and top_k < x.shape[-1]:
+        threshold = np.sort(x, axis=-1)[..., -int(top_k), None]
+        x = np.where(x >= threshold, x, -np.inf)
+    return _nucleus(softmax(x), top_p)
+
+
+def _nucleus(p: Floats, top_p: float) -> Floats:
+    """Keep the most probable tokens up to the one that carries the mass past top_p."""
+    if top_p == 1.0:
+        return p
+    order = np.argsort(-p, axis=-1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=-1)
+    before = np.cumsum(ranked, axis=-1) - ranked
+    keep = before < top_p
+    keep[..., 0] = True
+    kept = np.zeros_like(p)
+    np.put_along_axis(kept, order, np.where(keep, ranked, 0.0), axis=-1)
+    return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
+
+
+def pair_from_logits(
+    target_logits: ArrayLike,
+    draft_logits: ArrayLike,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+) -> Pair:
+    """The pair after the same sampling transforms on both models.
+
+    logits: shape (V,) or (V, V), as in `sampling_distribution`, whose errors are raised. Each model
+    keeps its own top-k or top-p set, so that the sets may differ and lower the acceptance.
+    """
+    target = sampling_distribution(target_logits, temperature=temperature, top_k=top_k, top_p=top_p)
+    draft = sampling_distribution(draft_logits, temperature=temperature, top_k=top_k, top_p=top_p)
+    return Pair(target, draft)
+
+
+def checked_logits(name: str, values: ArrayLike) -> Floats:
+    """Return logits as float64; ValueError for NaN, +inf, a row of -inf or fewer than 2 tokens."""
+    try:
+        x = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of numbers") from None
+    if x.ndim == 0 or x.shape[-1] < 2 or x.size == 0:
+        raise ValueError(f"{name} must have a vocabulary of at least 2 tokens, got shape {x.shape}")
+    bad: NDArray[np.bool_] = np.isnan(x) | (x == np.inf)
+    if bad.any():
+        raise ValueError(f"{name} must be finite or -inf, got {x[bad][0]}")
+    if np.isneginf(x).all(axis=-1).any():
+        raise ValueError(f"{name} must leave at least one token possible, got a row of -inf")
+    return x
+
+
+def softmax(x: Floats) -> Floats:
+    """Probabilities of logits on the last axis, -inf giving 0."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _matched(target: ArrayLike, draft: ArrayLike) -> tuple[Floats, Floats]:
+    p, q = distribution("target", target), distribution("draft", draft)
+    if p.shape[-1] != q.shape[-1]:
+        raise ValueError(
+            "target and draft must share one vocabulary, "
+            f"got {p.shape[-1]} and {q.shape[-1]} tokens"
+        )
+    return p, q
+
+
+def _scalar(values: Any) -> Any:
+    return float(values) if np.ndim(values) == 0 else values

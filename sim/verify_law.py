@@ -1,0 +1,135 @@
+"""Is the law of the emitted tokens the target's? Chi-square tests, and their power.
+
+Given all that was emitted before, each token of a lossless rule has the target's law. Hence counts
+of tokens (independent positions), and counts of next tokens given the previous one (a Markov
+target), have the asymptotic chi-square laws of independent draws, although whether a token is a
+draft depends on its value; for transitions see Billingsley, Annals of Mathematical Statistics 32
+(1961), 12-40. Counts of single tokens of a Markov target do not: they are correlated.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..theory.domain import Floats
+from .distributions import Pair, distribution
+from .verify_results import Rounds
+
+_LEAST_EXPECTED = 5.0
+
+
+class ChiSquare(NamedTuple):
+    """Pearson's statistic, its degrees of freedom and the probability of at least that much."""
+
+    statistic: float
+    freedom: int
+    p_value: float
+
+
+def chi_square(counts: NDArray[np.int64], law: Floats) -> ChiSquare:
+    """Compare counts with a law, row by row; the rows are taken as given.
+
+    counts, law: shape (cells,) or (rows, cells). Cells with fewer than 5 expected are pooled within
+    their row, into the next smallest if the pool itself expects fewer. A count where the law has
+    no mass makes p = 0. Raises ValueError where nothing is left to compare.
+    """
+    from scipy.stats import chi2
+
+    counts, law = np.atleast_2d(counts), np.atleast_2d(distribution("law", law))
+    if counts.shape != law.shape:
+        raise ValueError(f"counts must have the shape {law.shape} of the law, got {counts.shape}")
+    if counts[law == 0.0].any():
+        return ChiSquare(float("inf"), 1, 0.0)
+    statistic, freedom = 0.0, 0
+    for row, p in zip(counts, law, strict=True):
+        seen, expected = _pooled(row, p * row.sum())
+        if expected.size > 1:
+            statistic += float(((seen - expected) ** 2 / expected).sum())
+            freedom += expected.size - 1
+    if freedom == 0:
+        raise ValueError("counts must be enough for two cells with 5 expected, got fewer")
+    return ChiSquare(statistic, freedom, float(chi2.sf(statistic, freedom)))
+
+
+def _pooled(seen: NDArray[Any], expected: Floats) -> tuple[Floats, Floats]:
+    """Cells in decreasing order of expectation, the rare ones added up into one."""
+    order = np.argsort(-expected, kind="stable")
+    order = order[expected[order] > 0.0]
+    common = int((expected >= _LEAST_EXPECTED).sum())
+    if expected[order[common:]].sum() < _LEAST_EXPECTED:
+        common = max(common - 1, 0)
+    starts = np.arange(min(common + 1, order.size))
+    if starts.size == 0:
+        return np.zeros(0), np.zeros(0)
+    return (
+        np.add.reduceat(seen[order].astype(np.float64), starts),
+        np.add.reduceat(expected[order], starts),
+    )
+
+
+def token_test(rounds: Rounds, pair: Pair) -> ChiSquare:
+    """Test of all emitted tokens against the target: single tokens, or transitions if Markov.
+
+    Raises ValueError where there are too few tokens to test.
+    """
+    size = pair.vocabulary
+    if not pair.markov:
+        return chi_square(np.bincount(rounds.tokens, minlength=size), pair.target)
+    return chi_square(_transitions(rounds.previous(), rounds.tokens, size), pair.target)
+
+
+def position_test(rounds: Rounds, pair: Pair) -> ChiSquare:
+    """As `token_test`, with the tokens of each position of the round counted apart.
+
+    Sees errors that cancel over the positions. For small vocabularies: the table has
+    (depth + 1) V^2 cells for a Markov pair.
+    """
+    size = pair.vocabulary
+    strata = rounds.positions() * (size if pair.markov else 1)
+    if pair.markov:
+        strata = strata + rounds.previous()
+    law = np.tile(np.atleast_2d(pair.target), (rounds.depth + 1, 1))
+    cells = np.bincount(strata * size + rounds.tokens, minlength=law.size)
+    return chi_square(cells.reshape(law.shape), law)
+
+
+def pair_test(rounds: Rounds, pair: Pair) -> ChiSquare:
+    """Adjacent pairs of tokens against the product law, for independent positions, small V.
+
+    Pairs are taken without overlap (tokens 0 and 1, 2 and 3, ...). Raises ValueError for a Markov
+    pair, whose adjacent pairs are what `token_test` counts.
+    """
+    if pair.markov:
+        raise ValueError("pair_test needs independent positions, got a Markov pair")
+    even = rounds.tokens[: rounds.tokens.size // 2 * 2].astype(np.int64)
+    cells = np.bincount(even[::2] * pair.vocabulary + even[1::2], minlength=pair.vocabulary**2)
+    return chi_square(cells, np.outer(pair.target, pair.target).ravel())
+
+
+def detection_power(law: Floats, biased: Floats, *, tokens: int, level: float = 1e-4) -> float:
+    """Probability that the chi-square test of `tokens` draws from `biased` has p < level.
+
+    law, biased: shape (V,); the noncentral chi-square approximation, with the cells pooled as in
+    the test. Where biased has mass and law has none the test is certain in the limit: 1.
+    """
+    from scipy.stats import chi2, ncx2
+
+    p, b = distribution("law", law), distribution("biased", biased)
+    if b[p == 0.0].any():
+        return 1.0
+    found, expected = _pooled(b * tokens, p * tokens)
+    freedom = expected.size - 1
+    if freedom < 1:
+        raise ValueError(f"tokens must give two cells 5 expected, got {tokens}")
+    centre = float(((found - expected) ** 2 / expected).sum())
+    return float(ncx2.sf(chi2.isf(level, freedom), freedom, centre))
+
+
+def _transitions(
+    previous: NDArray[np.int32], tokens: NDArray[np.int32], size: int
+) -> NDArray[np.int64]:
+    cells = np.bincount(previous.astype(np.int64) * size + tokens, minlength=size * size)
+    return cells.reshape(size, size)
