@@ -1,1 +1,94 @@
-"""Cost laws: time of a round, batch, load and memory."""
+"""Cost laws: time of a round, batch, load and memory.
+
+A `PassLaw` times one forward pass (linear, roofline, padded, mixture of experts, table); a
+`CostLaw` times a round, put together from passes or affine by itself; `choose_gamma` takes any
+cost law with any acceptance law.
+"""
+
+from __future__ import annotations
+
+from .choose import Choice, choose_gamma, draft_threshold
+from .crossover import critical_context, crossover_batch, helpful_batches, parallel_gain
+from .law import AffineCost, CostLaw
+from .linear import (
+    LinearPass,
+    LinearStepCost,
+    linear_step_time,
+    round_fixed_time,
+    round_sequence_time,
+)
+from .load import (
+    capacity_gain,
+    crossover_load,
+    gamma_at_load,
+    helpful_loads,
+    in_service_probability,
+    latency_under_load,
+    mean_field_latency,
+    requests_in_service,
+    token_capacity,
+)
+from .memory import batch_kept, largest_batch, memory_limited_gain
+from .moe import MoEPass, experts_touched, moe_step_time
+from .parallel import ParallelDraftCost, parallel_speedup
+from .passes import PassLaw, SequentialDraftCost, target_efficiency
+from .roofline import (
+    RooflineCost,
+    RooflinePass,
+    compute_time,
+    free_tokens,
+    kv_bytes_per_token,
+    memory_time,
+    roofline_step,
+    roofline_step_max,
+)
+from .staircase import StaircasePass, padded_tokens
+from .table import TablePass
+
+__all__ = [
+    "AffineCost",
+    "Choice",
+    "CostLaw",
+    "LinearPass",
+    "LinearStepCost",
+    "MoEPass",
+    "ParallelDraftCost",
+    "PassLaw",
+    "RooflineCost",
+    "RooflinePass",
+    "SequentialDraftCost",
+    "StaircasePass",
+    "TablePass",
+    "batch_kept",
+    "capacity_gain",
+    "choose_gamma",
+    "compute_time",
+    "critical_context",
+    "crossover_batch",
+    "crossover_load",
+    "draft_threshold",
+    "experts_touched",
+    "free_tokens",
+    "gamma_at_load",
+    "helpful_batches",
+    "helpful_loads",
+    "in_service_probability",
+    "kv_bytes_per_token",
+    "largest_batch",
+    "latency_under_load",
+    "linear_step_time",
+    "mean_field_latency",
+    "memory_limited_gain",
+    "memory_time",
+    "moe_step_time",
+    "padded_tokens",
+    "parallel_gain",
+    "parallel_speedup",
+    "requests_in_service",
+    "roofline_step",
+    "roofline_step_max",
+    "round_fixed_time",
+    "round_sequence_time",
+    "target_efficiency",
+    "token_capacity",
+]

@@ -1,0 +1,198 @@
+r"""Where speculation stops paying: batches and contexts, for linear step times.
+
+With T = F + k B S + c_t B m and a draft pass F_d + c_d B + k_d B S, one draft token gains
+
+    (alpha F - F_d) - B [ c_t (1 - alpha) + c_d - (alpha k - k_d) S ]
+
+seconds of plain decoding a round, and the cost is convex in gamma, so if one draft token does not
+pay, no gamma does. The gain is linear in B: its root is the crossover batch, and the context at
+which the bracket vanishes is the critical one, past which a larger batch no longer hurts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..rounds import TOKENS, geometric_sum
+from . import linear
+
+_TIMES = {
+    "step_fixed": 7e-3, "step_per_token": 2e-5, "step_per_cached": 4e-8,
+    "draft_fixed": 1e-3, "draft_per_token": 1e-6, "draft_per_cached": 2e-9,
+}  # fmt: skip
+
+
+def _bracket(s: Any) -> Any:
+    saved = s.alpha * s.step_per_cached - s.draft_per_cached
+    return s.step_per_token * (1 - s.alpha) + s.draft_per_token - saved * s.context
+
+
+@formula(
+    "crossover_batch", r"B_\times", group="batch, load and memory",
+    alpha=0.7, context=200, **_TIMES,
+)  # fmt: skip
+def CROSSOVER_BATCH(s: Any) -> Any:
+    """Batch below which some gamma >= 1 beats plain decoding, where alpha F > F_d.
+
+    If alpha F <= F_d the direction turns: past the critical context speculation then helps only
+    ABOVE this batch, and before it never.
+
+    Assumes: linear step times, equal contexts, independent acceptance, one draft pass a token, no
+    cost paid only when speculating.
+    Wrong when: the batch lies outside the fitted range (compute overtakes memory, cache is
+    evicted), or the drafter makes one call a round (see `parallel_gain`).
+    Source: derived here; that long contexts undo the limit is the observation of arXiv:2408.11049.
+    """
+    return (s.alpha * s.step_fixed - s.draft_fixed) / _bracket(s)
+
+
+@formula(
+    "critical_context", r"S_\times", group="batch, load and memory", alpha=0.7,
+    **{k: v for k, v in _TIMES.items() if not k.endswith("fixed")},
+)  # fmt: skip
+def CRITICAL_CONTEXT(s: Any) -> Any:
+    """Context from which on no batch is too large for speculation, where alpha F > F_d.
+
+    Assumes: as for the crossover batch, and alpha k > k_d.
+    Wrong when: the cache of that context and a large batch does not fit the device.
+    Source: derived here; the phenomenon is that of arXiv:2408.11049.
+    """
+    tokens = s.step_per_token * (1 - s.alpha) + s.draft_per_token
+    return tokens / (s.alpha * s.step_per_cached - s.draft_per_cached)
+
+
+@formula(
+    "parallel_gain", r"\Delta t", group="batch, load and memory",
+    alpha=0.7, gamma=3, batch=16, context=200, draft_fixed=2e-3,
+    step_fixed=7e-3, step_per_token=2e-5, step_per_cached=4e-8,
+)  # fmt: skip
+def PARALLEL_GAIN(s: Any) -> Any:
+    """Plain decoding time that a round with one draft call saves: (E[N] - 1) T_1 - gamma c_t B - F_d.
+
+    Speculation with this gamma helps iff it is positive; a larger gamma can pay where 1 does not.
+
+    Assumes: linear step times, a draft call whose time depends on neither gamma nor batch.
+    Wrong when: the batch lies outside the fitted range.
+    Source: derived here.
+    """  # noqa: E501
+    plain = s.step_fixed + s.batch * s.step_per_cached * s.context + s.batch * s.step_per_token
+    verify = s.gamma * s.step_per_token * s.batch
+    return (TOKENS.build(s) - 1) * plain - verify - s.draft_fixed
+
+
+def half_line(gain: Floats, loss: Floats) -> tuple[Floats, Floats]:
+    """Where gain - x loss > 0 for x >= 0: the open interval (low, high); (0, 0) where nowhere."""
+    positive = gain > 0.0
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        root = gain / loss
+    low = np.where(positive | (loss >= 0.0), 0.0, root) + 0.0  # no negative zero
+    high = np.where(loss > 0.0, np.where(positive, root, 0.0), np.inf)
+    high = np.where((loss == 0.0) & ~positive, 0.0, high)
+    return np.asarray(low), np.asarray(high)
+
+
+def _sides(alpha: ArrayLike, context: ArrayLike, t: dict[str, ArrayLike]) -> tuple[Floats, Floats]:
+    a, ctx = check("alpha", alpha), check("context", context)
+    v = {name: check(name, t[name]) for name in _TIMES}
+    gain = a * v["step_fixed"] - v["draft_fixed"]
+    saved = a * v["step_per_cached"] - v["draft_per_cached"]
+    loss = v["step_per_token"] * (1.0 - a) + v["draft_per_token"] - saved * ctx
+    gain, loss = np.broadcast_arrays(gain, loss)
+    return np.asarray(gain), np.asarray(loss)
+
+
+def helpful_batches(
+    alpha: ArrayLike,
+    context: ArrayLike,
+    *,
+    step_fixed: ArrayLike,
+    step_per_token: ArrayLike,
+    step_per_cached: ArrayLike,
+    draft_fixed: ArrayLike,
+    draft_per_token: ArrayLike = 0.0,
+    draft_per_cached: ArrayLike = 0.0,
+) -> tuple[Any, Any]:
+    """(low, high): some gamma >= 1 beats plain decoding for low < batch < high.
+
+    alpha: in [0, 1]; context: >= 0 [token]; step_fixed: > 0 [s]; the other times >= 0 [s]. Shapes
+    broadcast. high is inf where no batch is too large, and both are 0 where none helps. A bound
+    outside the batches of the fit is an extrapolation. Raises ValueError outside the ranges.
+    """
+    times = {
+        "step_fixed": step_fixed,
+        "step_per_token": step_per_token,
+        "step_per_cached": step_per_cached,
+        "draft_fixed": draft_fixed,
+        "draft_per_token": draft_per_token,
+        "draft_per_cached": draft_per_cached,
+    }
+    low, high = half_line(*_sides(alpha, context, times))
+    return unwrap(low), unwrap(high)
+
+
+@evaluates(CROSSOVER_BATCH)
+def crossover_batch(alpha: ArrayLike, context: ArrayLike, **times: ArrayLike) -> Any:
+    """The batch at and above which speculation no longer helps; inf where there is none.
+
+    Arguments as in :func:`helpful_batches`, of which this is the upper end; 0 where no batch helps.
+    """
+    return helpful_batches(alpha, context, **times)[1]
+
+
+@evaluates(CRITICAL_CONTEXT)
+def critical_context(
+    alpha: ArrayLike,
+    *,
+    step_per_token: ArrayLike,
+    step_per_cached: ArrayLike,
+    draft_per_token: ArrayLike = 0.0,
+    draft_per_cached: ArrayLike = 0.0,
+) -> Any:
+    """(c_t (1 - alpha) + c_d) / (alpha k - k_d) [token]; inf where alpha k <= k_d.
+
+    alpha: in [0, 1]; times: >= 0 [s]. Shapes broadcast. Raises ValueError outside the ranges.
+    """
+    a = check("alpha", alpha)
+    tokens = check("step_per_token", step_per_token) * (1.0 - a)
+    tokens = tokens + check("draft_per_token", draft_per_token)
+    saved = a * check("step_per_cached", step_per_cached)
+    saved = saved - check("draft_per_cached", draft_per_cached)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return unwrap(np.where(saved > 0.0, tokens / saved, np.inf))
+
+
+@evaluates(PARALLEL_GAIN)
+def parallel_gain(
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    *,
+    batch: ArrayLike,
+    context: ArrayLike,
+    step_fixed: ArrayLike,
+    step_per_token: ArrayLike,
+    step_per_cached: ArrayLike,
+    draft_fixed: ArrayLike,
+) -> Any:
+    """(E[N] - 1) T_1 - gamma c_t B - F_d [s], for gamma >= 1; 0 at gamma = 0, where no call is made.
+
+    alpha: in [0, 1]; gamma, context: >= 0 [token]; batch: >= 1; step_fixed: > 0 [s]; the other
+    times >= 0 [s]. Shapes broadcast. Raises ValueError outside the ranges.
+    """  # noqa: E501
+    a, g, rows = check("alpha", alpha), check("gamma", gamma), check("batch", batch)
+    token = check("step_per_token", step_per_token)
+    plain = linear.linear_step_time(
+        1.0,
+        rows,
+        context=context,
+        step_fixed=step_fixed,
+        step_per_token=token,
+        step_per_cached=step_per_cached,
+    )
+    more = a * geometric_sum(a, g)  # E[N] - 1 without its cancellation
+    value = more * plain - g * token * rows - check("draft_fixed", draft_fixed)
+    return unwrap(np.asarray(np.where(g > 0.0, value, 0.0)))

@@ -1,0 +1,226 @@
+r"""Step time that is linear in tokens and in cache, in seconds.
+
+    T = F + k B S + c_t B m          a pass of m tokens per sequence, batch B, context S
+    round = F_gamma + B H_gamma      F_gamma = F + gamma F_d + t_o
+                                     H_gamma = k S + c_t (gamma + 1) + gamma (c_d + k_d S)
+
+F holds what a step costs whatever its size (weights, launches, the engine's own work). A published
+example (arXiv:2601.11580, companion repository of its authors): Llama-3.1-8B on one H100 in bf16
+takes F = 5.886 ms + 1.207 ms of engine work, c_t = 21.01 us a token, k = 39.26 ns a cached token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..symbols import register
+from .passes import SequentialDraftCost, column, operating_point, token_grid
+
+register(
+    "step_fixed", "F", "time of a target pass that no token and no cache adds to",
+    unit="s", open_low=True,
+)  # fmt: skip
+register("step_per_token", "c_t", "time that one more token adds to a target pass", unit="s")
+register("step_per_cached", "k", "time that one more cached token adds to a target pass", unit="s")
+register("draft_fixed", "F_d", "fixed time of a draft pass", unit="s")
+register("draft_per_token", "c_d", "time that one more token adds to a draft pass", unit="s")
+register(
+    "draft_per_cached", "k_d", "time that one more cached token adds to a draft pass", unit="s"
+)
+_TARGET = ("step_fixed", "step_per_token", "step_per_cached")
+_DRAFT = ("draft_fixed", "draft_per_token", "draft_per_cached")
+
+
+@formula(
+    "linear_step_time", "T", group="cost laws",
+    pass_tokens=4, batch=16, context=1000,
+    step_fixed=7e-3, step_per_token=2e-5, step_per_cached=4e-8,
+)  # fmt: skip
+def STEP_TIME(s: Any) -> Any:
+    """Time of one target pass over m tokens of each of B sequences with S cached tokens each.
+
+    Assumes: one regime over the range used; reading the cache and computing tokens add up.
+    Wrong when: tiles or captured graphs quantise the tokens, or compute overtakes memory.
+    Source: the form fitted in arXiv:2601.11580 and arXiv:2406.14066.
+    """
+    return (
+        s.step_fixed
+        + s.step_per_cached * s.batch * s.context
+        + s.step_per_token * s.batch * s.pass_tokens
+    )
+
+
+@formula(
+    "round_fixed_time", r"F_\gamma", group="cost laws",
+    gamma=3, step_fixed=7e-3, draft_fixed=1e-3, round_overhead=2e-4,
+)  # fmt: skip
+def ROUND_FIXED(s: Any) -> Any:
+    """Part of a speculative round's time that does not grow with the batch, gamma >= 1.
+
+    Assumes: linear passes, one draft pass for each draft token.
+    Wrong when: the draft makes one pass a round (then gamma F_d is one F_d).
+    Source: derived here by adding gamma draft passes to the verifying pass.
+    """
+    return s.step_fixed + s.gamma * s.draft_fixed + s.round_overhead
+
+
+@formula(
+    "round_sequence_time", r"H_\gamma", group="cost laws",
+    gamma=3, context=1000, step_per_token=2e-5, step_per_cached=4e-8,
+    draft_per_token=1e-6, draft_per_cached=2e-9,
+)  # fmt: skip
+def ROUND_SEQUENCE(s: Any) -> Any:
+    """Time that one more sequence in the batch adds to a round.
+
+    Assumes: linear passes, one draft pass for each draft token, equal contexts.
+    Wrong when: sequences of very different contexts are padded to the longest.
+    Source: derived here by collecting the terms in the batch.
+    """
+    verify = s.step_per_cached * s.context + s.step_per_token * (s.gamma + 1)
+    return verify + s.gamma * (s.draft_per_token + s.draft_per_cached * s.context)
+
+
+@evaluates(STEP_TIME)
+def linear_step_time(
+    pass_tokens: ArrayLike,
+    batch: ArrayLike,
+    *,
+    context: ArrayLike,
+    step_fixed: ArrayLike,
+    step_per_token: ArrayLike,
+    step_per_cached: ArrayLike,
+) -> Any:
+    """F + k B S + c_t B m, the time of one target pass [s].
+
+    pass_tokens: >= 1 [token]; batch: >= 1; context: >= 0 [token]; step_fixed: > 0 [s]; the other
+    two >= 0 [s]. Shapes broadcast; returns a float for scalars. ValueError outside the ranges.
+    """
+    rows = check("batch", batch)
+    per_row = check("step_per_cached", step_per_cached) * check("context", context) + check(
+        "step_per_token", step_per_token
+    ) * check("pass_tokens", pass_tokens)
+    return unwrap(check("step_fixed", step_fixed) + rows * per_row)
+
+
+@evaluates(ROUND_FIXED)
+def round_fixed_time(
+    gamma: ArrayLike,
+    *,
+    step_fixed: ArrayLike,
+    draft_fixed: ArrayLike,
+    round_overhead: ArrayLike = 0.0,
+) -> Any:
+    """F + gamma F_d + t_o [s], without the overhead t_o at gamma = 0.
+
+    gamma: >= 0 [token]; step_fixed: > 0 [s]; the others >= 0 [s]. Shapes broadcast.
+    Raises ValueError outside the ranges.
+    """
+    g = check("gamma", gamma)
+    extra = check("round_overhead", round_overhead) * (g > 0.0)
+    return unwrap(check("step_fixed", step_fixed) + g * check("draft_fixed", draft_fixed) + extra)
+
+
+@evaluates(ROUND_SEQUENCE)
+def round_sequence_time(
+    gamma: ArrayLike,
+    *,
+    context: ArrayLike,
+    step_per_token: ArrayLike,
+    step_per_cached: ArrayLike,
+    draft_per_token: ArrayLike = 0.0,
+    draft_per_cached: ArrayLike = 0.0,
+) -> Any:
+    """k S + c_t (gamma + 1) + gamma (c_d + k_d S) [s], what one more sequence adds to a round.
+
+    gamma, context: >= 0 [token]; times >= 0 [s]. Shapes broadcast. ValueError outside the ranges.
+    """
+    g, ctx = check("gamma", gamma), check("context", context)
+    token = check("step_per_token", step_per_token)
+    verify = check("step_per_cached", step_per_cached) * ctx + token * (g + 1.0)
+    draft = check("draft_per_token", draft_per_token)
+    return unwrap(verify + g * (draft + check("draft_per_cached", draft_per_cached) * ctx))
+
+
+@dataclass(frozen=True)
+class LinearPass:
+    """A pass that takes fixed + per_cached B S + per_token B m [s]; all >= 0.
+
+    Arrays of parameters broadcast. Raises ValueError outside the ranges.
+    """
+
+    fixed: ArrayLike
+    per_token: ArrayLike = 0.0
+    per_cached: ArrayLike = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("fixed", "per_token", "per_cached"):
+            check("draft_" + name, getattr(self, name), label=name)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.broadcast_shapes(*map(np.shape, (self.fixed, self.per_token, self.per_cached)))
+
+    def step_time(self, tokens: ArrayLike, *, batch: float = 1, context: float = 0) -> Floats:
+        rows, ctx = operating_point(batch, context)
+        fixed = column("draft_fixed", self.fixed, self.shape)
+        token = column("draft_per_token", self.per_token, self.shape)
+        cached = column("draft_per_cached", self.per_cached, self.shape)
+        return np.asarray(fixed + cached * (rows * ctx) + token * (rows * token_grid(tokens)))
+
+
+@dataclass(frozen=True)
+class LinearStepCost:
+    """Rounds of linear passes: target (step_*) and draft (draft_*), overhead when speculating.
+
+    step_fixed: > 0 [s]; the other terms >= 0 [s]; names as in the symbol table. One draft pass
+    for each draft token; for one a round use `ParallelDraftCost` with two `LinearPass`.
+    Arrays of parameters broadcast. Raises ValueError outside the ranges.
+    """
+
+    step_fixed: ArrayLike
+    step_per_token: ArrayLike = 0.0
+    step_per_cached: ArrayLike = 0.0
+    draft_fixed: ArrayLike = 0.0
+    draft_per_token: ArrayLike = 0.0
+    draft_per_cached: ArrayLike = 0.0
+    round_overhead: ArrayLike = 0.0
+
+    def __post_init__(self) -> None:
+        for name in (*_TARGET, *_DRAFT, "round_overhead"):
+            check(name, getattr(self, name))
+
+    @property
+    def target(self) -> LinearPass:
+        """The law of the target's pass."""
+        return LinearPass(*(getattr(self, name) for name in _TARGET))
+
+    @property
+    def draft(self) -> LinearPass:
+        """The law of the draft's pass."""
+        return LinearPass(*(getattr(self, name) for name in _DRAFT))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._law.shape
+
+    @property
+    def _law(self) -> SequentialDraftCost:
+        return SequentialDraftCost(self.target, self.draft, self.round_overhead)
+
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Floats:
+        return self._law.round_time(gamma, batch=batch, context=context)
+
+    def terms(self, gamma: int, *, context: float = 0) -> tuple[Floats, Floats]:
+        """(F_gamma, H_gamma) for gamma = 0..gamma, each (*shape, gamma + 1) [s].
+
+        The round takes F_gamma + batch H_gamma.
+        """
+        one = self.round_time(gamma, batch=1, context=context)
+        per_row = self.round_time(gamma, batch=2, context=context) - one
+        return one - per_row, per_row

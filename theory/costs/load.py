@@ -1,0 +1,333 @@
+r"""Latency, capacity and the best gamma under load, for continuous batching with linear step times.
+
+A round of B sequences takes F_gamma + B H_gamma (`linear`) and gives each of them E tokens, so n
+requests in service each progress at E / (F + n H): a processor-sharing queue whose speed depends
+on its occupation. With token load x = arrival rate times mean length, and r = x H / E, the number
+in service is negative binomial,
+
+    P(n) = (F/H + 1)_n / n!  (1 - r)^{F/H + 1} r^n,
+
+whatever the distribution of lengths (processor sharing is insensitive to it), and Little's law
+gives the latency of one token,
+
+    w = (F + H) / (E - x H).
+
+The published mean-field form drops the request's own H from the numerator, because it lets the
+batch of an idle server tend to 0 where the request itself makes it 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..acceptance.law import AcceptanceLaw, tokens_by_gamma
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..rounds import TOKENS, geometric_sum
+from ..symbols import register
+from .crossover import half_line
+from .linear import (
+    ROUND_FIXED,
+    ROUND_SEQUENCE,
+    LinearStepCost,
+    round_fixed_time,
+    round_sequence_time,
+)
+
+register(
+    "token_load", "x", "tokens requested in a second: arrival rate times mean length",
+    unit="token/s",
+)  # fmt: skip
+register("in_service", "n_s", "requests in service", unit="request", integer=True)
+_GROUP = "batch, load and memory"
+_ROUND = {
+    "alpha": 0.7, "gamma": 3, "context": 500, "step_fixed": 7e-3, "step_per_token": 2e-5,
+    "step_per_cached": 4e-8, "draft_fixed": 1e-3, "draft_per_token": 1e-6,
+    "draft_per_cached": 2e-9,
+}  # fmt: skip
+_ALL = {**_ROUND, "round_overhead": 2e-4}
+
+
+def _plain(s: Any) -> tuple[Any, Any]:
+    return s.step_fixed, s.step_per_cached * s.context + s.step_per_token
+
+
+@formula("token_capacity", r"x_{\max}", group=_GROUP,
+         **{k: v for k, v in _ROUND.items() if not k.endswith("fixed")})  # fmt: skip
+def CAPACITY(s: Any) -> Any:
+    """Tokens in a second that the server approaches as its batch grows.
+
+    Assumes: linear step times up to any batch, cache for it, independent acceptance.
+    Wrong when: memory bounds the batch first (see `memory`), or compute overtakes memory.
+    Source: derived here; the same algebra for latency is in arXiv:2605.15051.
+    """
+    return TOKENS.build(s) / ROUND_SEQUENCE.build(s)
+
+
+@formula("capacity_gain", r"x_{\max}/x_{\max,0}", group=_GROUP,
+         **{k: v for k, v in _ROUND.items() if not k.endswith("fixed")})  # fmt: skip
+def CAPACITY_GAIN(s: Any) -> Any:
+    """Capacity with speculation over capacity without; it helps iff E[N] > H_gamma / H_0.
+
+    Assumes: linear step times up to any batch, cache for it, independent acceptance.
+    Wrong when: memory bounds the batch first.
+    Source: derived here.
+    """
+    return CAPACITY.build(s) * _plain(s)[1]
+
+
+@formula("latency_under_load", "w", group=_GROUP, token_load=2000, **_ALL)
+def LATENCY(s: Any) -> Any:
+    """Mean time for one token of a request when tokens are requested at rate x, gamma >= 1.
+
+    At x = 0 it is the round time of a single sequence over its tokens.
+
+    Assumes: Poisson arrivals, decoding only, rounds short beside requests, x below the capacity.
+    Wrong when: prefill interrupts rounds, memory bounds the batch, or x is near the capacity.
+    Source: derived here from the processor-sharing queue; mean-field form: arXiv:2605.15051.
+    """
+    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
+    return (fixed + row) / (TOKENS.build(s) - s.token_load * row)
+
+
+@formula("mean_field_latency", r"w_\mathrm{mf}", group=_GROUP, token_load=2000, **_ALL)
+def MEAN_FIELD_LATENCY(s: Any) -> Any:
+    """The same with the batch replaced by its mean, from Little's law alone; lower by F / (F + H).
+
+    Assumes: as for the latency under load, and a batch much larger than 1.
+    Wrong when: few requests are in service, or one sequence adds much to a round.
+    Source: arXiv:2605.15051; rederived here.
+    """
+    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
+    return fixed / (TOKENS.build(s) - s.token_load * row)
+
+
+@formula("requests_in_service", r"\mathrm{E}[n_s]", group=_GROUP, token_load=2000, **_ALL)
+def IN_SERVICE(s: Any) -> Any:
+    """Mean number of requests in service, the load times the latency of a token.
+
+    Assumes: as for the latency under load.
+    Wrong when: as there.
+    Source: derived here; Little's law.
+    """
+    return s.token_load * LATENCY.build(s)
+
+
+@formula("in_service_probability", r"\mathrm{P}(n_s)", group=_GROUP,
+         in_service=3, token_load=2000, **_ALL)  # fmt: skip
+def IN_SERVICE_PMF(s: Any) -> Any:
+    """Probability that n requests are in service: negative binomial of size 1 + F/H.
+
+    Assumes: as for the latency under load; a positive cost of one more sequence.
+    Wrong when: as there.
+    Source: derived here from the birth-death balance P(n) n = P(n-1) x (F + n H) / E.
+    """
+    import sympy
+
+    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
+    r, size = s.token_load * row / TOKENS.build(s), 1 + fixed / row
+    rising = sympy.rf(size, s.in_service) / sympy.factorial(s.in_service)
+    return rising * (1 - r) ** size * r**s.in_service
+
+
+@formula("crossover_load", r"x_\times", group=_GROUP, **_ALL)
+def CROSSOVER_LOAD(s: Any) -> Any:
+    """Token load at which this gamma and plain decoding are equally fast.
+
+    1/w is linear in the load, so there is one such load at most. Speculation is the faster one
+    below it where it is faster at no load and has less capacity.
+
+    Assumes: as for the latency under load.
+    Wrong when: as there; where speculation also has more capacity there is no crossover.
+    Source: derived here by equating the two latencies.
+    """
+    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
+    plain_fixed, plain_row = _plain(s)
+    gain = (plain_fixed + plain_row) * TOKENS.build(s) - (fixed + row)
+    return gain / (plain_fixed * row - fixed * plain_row)
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """E, F and H of a gamma, as arrays, beside F and H of plain decoding."""
+
+    tokens: Floats
+    fixed: Floats
+    row: Floats
+    plain_fixed: Floats
+    plain_row: Floats
+
+
+def _terms(
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    *,
+    context: ArrayLike,
+    step_per_token: ArrayLike,
+    step_per_cached: ArrayLike,
+    step_fixed: ArrayLike = 1.0,
+    draft_fixed: ArrayLike = 0.0,
+    draft_per_token: ArrayLike = 0.0,
+    draft_per_cached: ArrayLike = 0.0,
+    round_overhead: ArrayLike = 0.0,
+) -> _Terms:
+    a, g = check("alpha", alpha), check("gamma", gamma)
+    cache = {"context": context, "step_per_cached": step_per_cached}
+    row = round_sequence_time(
+        g,
+        step_per_token=step_per_token,
+        draft_per_token=draft_per_token,
+        draft_per_cached=draft_per_cached,
+        **cache,
+    )
+    plain_row = round_sequence_time(0.0, step_per_token=step_per_token, **cache)
+    fixed = round_fixed_time(
+        g, step_fixed=step_fixed, draft_fixed=draft_fixed, round_overhead=round_overhead
+    )
+    parts = (geometric_sum(a, g + 1.0), fixed, row, step_fixed, plain_row)
+    return _Terms(*(np.asarray(x, dtype=np.float64) for x in np.broadcast_arrays(*parts)))
+
+
+@evaluates(CAPACITY)
+def token_capacity(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> Any:
+    """E[N] / H_gamma [token/s]; inf where another sequence adds no time.
+
+    times: context, step_per_token, step_per_cached, draft_per_token, draft_per_cached, as in
+    `LinearStepCost`. Shapes broadcast. Raises ValueError outside the ranges.
+    """
+    t = _terms(alpha, gamma, **times)
+    with np.errstate(divide="ignore"):
+        return unwrap(t.tokens / t.row)
+
+
+@evaluates(CAPACITY_GAIN)
+def capacity_gain(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> Any:
+    """E[N] H_0 / H_gamma. Arguments as in :func:`token_capacity`.
+
+    Where sequences add no time at all (H_gamma = 0) capacity has no bound and the gain is 1.
+    """
+    t = _terms(alpha, gamma, **times)
+    nothing = t.row == 0.0
+    return unwrap(np.where(nothing, 1.0, t.tokens * t.plain_row / np.where(nothing, 1.0, t.row)))
+
+
+def _latency(t: _Terms, load: Floats, service: Floats) -> Floats:
+    spare = t.tokens - load * t.row
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(np.where(spare > 0.0, service / np.maximum(spare, 0.0), np.inf))
+
+
+@evaluates(LATENCY)
+def latency_under_load(
+    alpha: ArrayLike, gamma: ArrayLike, token_load: ArrayLike, **times: ArrayLike
+) -> Any:
+    """(F_gamma + H_gamma) / (E[N] - x H_gamma), mean time for a token of a request [s].
+
+    token_load: >= 0 [token/s]; times: context, step_fixed, step_per_token, step_per_cached,
+    draft_fixed, draft_per_token, draft_per_cached, round_overhead, as in `LinearStepCost`. Times
+    the length of a request it is the mean latency of the request. inf at and above the capacity.
+    Shapes broadcast; returns a float for scalars. Raises ValueError outside the ranges.
+    """
+    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
+    return unwrap(_latency(t, x, t.fixed + t.row))
+
+
+@evaluates(MEAN_FIELD_LATENCY)
+def mean_field_latency(
+    alpha: ArrayLike, gamma: ArrayLike, token_load: ArrayLike, **times: ArrayLike
+) -> Any:
+    """F_gamma / (E[N] - x H_gamma) [s]. Arguments as in :func:`latency_under_load`."""
+    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
+    return unwrap(_latency(t, x, t.fixed))
+
+
+@evaluates(IN_SERVICE)
+def requests_in_service(
+    alpha: ArrayLike, gamma: ArrayLike, token_load: ArrayLike, **times: ArrayLike
+) -> Any:
+    """x w, the mean batch, 0 without load. Arguments as in :func:`latency_under_load`."""
+    x = check("token_load", token_load)
+    return unwrap(x * np.asarray(latency_under_load(alpha, gamma, x, **times)))
+
+
+@evaluates(IN_SERVICE_PMF)
+def in_service_probability(
+    in_service: ArrayLike,
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    token_load: ArrayLike,
+    **times: ArrayLike,
+) -> Any:
+    """P(n requests in service); 0 at every n at and above the capacity, where the queue grows.
+
+    in_service: whole number >= 0; the rest as in :func:`latency_under_load`. Shapes broadcast.
+    Where a sequence adds no time the law is Poisson. Raises ValueError outside the ranges.
+    """
+    n = check("in_service", in_service)
+    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
+    offered, r = x * t.fixed / t.tokens, x * t.row / t.tokens
+    offered, r, n = np.broadcast_arrays(offered, r, n)
+    stable = r < 1.0
+    empty = np.log1p(-np.where(stable, r, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # (F/H) ln(1 - r) = offered ln(1 - r)/r, which is -offered in the limit H = 0.
+        total = empty + offered * np.where(r > 0.0, empty / r, -1.0)
+    steps = np.arange(1.0, n.max(initial=0.0) + 1.0)
+    with np.errstate(divide="ignore"):
+        logs = np.log(offered[..., None] / steps + r[..., None])
+    logs = np.where(steps <= n[..., None], logs, 0.0)
+    return unwrap(np.where(stable, np.exp(total + logs.sum(axis=-1)), 0.0))
+
+
+def helpful_loads(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> tuple[Any, Any]:
+    """(low, high): this gamma is faster than plain decoding for low < token_load < high.
+
+    Arguments as in :func:`latency_under_load`. high is inf where speculation is the faster one as
+    long as either keeps up, and both are 0 where it never is. Raises ValueError outside the ranges.
+    """
+    t = _terms(alpha, gamma, **times)
+    gain = (t.plain_fixed + t.plain_row) * t.tokens - (t.fixed + t.row)
+    low, high = half_line(gain, t.plain_fixed * t.row - t.fixed * t.plain_row)
+    more = t.tokens * t.plain_row >= t.row  # as much capacity: it stays ahead once it is
+    high = np.where(more & (high > low), np.inf, high)
+    never = low > 0.0
+    never &= ~more  # it would overtake only past its own capacity
+    return unwrap(np.where(never, 0.0, low)), unwrap(np.where(never, 0.0, high))
+
+
+@evaluates(CROSSOVER_LOAD)
+def crossover_load(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> Any:
+    """The token load at and above which this gamma is no faster; the upper end of helpful_loads."""
+    return helpful_loads(alpha, gamma, **times)[1]
+
+
+def gamma_at_load(
+    acceptance: AcceptanceLaw,
+    cost: LinearStepCost,
+    token_load: float,
+    *,
+    gamma_max: int = 32,
+    context: float = 0,
+) -> tuple[NDArray[np.int64], Floats]:
+    """(best gamma, its latency of a token [s]) at a token load, each of the laws' common shape.
+
+    1/w of each gamma is a falling line in the load, and the best gamma follows their upper
+    envelope. So it moves one way only as the load rises: down where a draft token adds relatively
+    more to H than to F, up where the draft's fixed time outweighs what its tokens add (long
+    context, slow draft). Where no gamma keeps up, the one of the largest capacity is returned
+    with latency inf. Raises ValueError outside the ranges.
+    """
+    x = float(check("token_load", token_load))
+    whole = int(check("gamma", gamma_max, label="gamma_max", whole=True))
+    fixed, row = cost.terms(whole, context=context)
+    speed = (tokens_by_gamma(acceptance, whole) - x * row) / (fixed + row)
+    with np.errstate(divide="ignore"):
+        capacity = tokens_by_gamma(acceptance, whole) / row
+    keeps_up = (speed > 0.0).any(axis=-1)
+    best = np.where(keeps_up, speed.argmax(axis=-1), capacity.argmax(axis=-1))
+    top = np.take_along_axis(speed, best[..., None], axis=-1)[..., 0]
+    return best, np.where(keeps_up, 1.0 / np.where(keeps_up, top, 1.0), np.inf)
