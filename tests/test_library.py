@@ -72,33 +72,32 @@ def message(path: Path, schema: Schema) -> str:
 
 
 def test_every_csv_of_the_folder_is_a_table_and_every_table_a_csv() -> None:
-    assert {p.stem for p in FOLDER.glob("*.csv")} == set(names()) == set(ROWS) == set(TABLES)
+    assert {p.stem for p in FOLDER.glob("*.csv")} == set(names()) == set(TABLES) >= set(ROWS)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", names())
 def test_a_bundled_table_is_valid_and_has_its_columns_and_rows(name: str) -> None:
     frame = load(name)
-    assert frame.shape == (ROWS[name], len(TABLES[name].columns))
+    assert frame.shape == (len(cells_of(name)) - 1, len(TABLES[name].columns))
+    assert len(frame) == ROWS.get(name, len(frame))
     assert list(frame.columns) == list(describe(name)) == cells_of(name)[0]
     for column in TABLES[name].columns:
         kinds = {"text": "O", "number": "f", "whole": "i"}
         assert frame[column.name].dtype.kind == kinds[column.kind], column.name
         if not column.nullable:
             assert frame[column.name].notna().all()
-        if column.kind == "whole":
-            assert math.isfinite(column.low)
-            assert column.high < 2**53
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", names())
 def test_every_row_has_a_citation_and_ids_are_unique(name: str) -> None:
     frame = load(name)
-    assert frame["source"].str.contains(r"arXiv:|github |2024\.lrec-main\.725").all()
+    identified = r"arXiv:\d{4}\.\d{5}|github \S+@[0-9a-f]{7}|2024\.lrec-main\.725|\b(?:19|20)\d\d\b"
+    assert frame["source"].str.contains(identified).all()
     if "id" in frame:
         assert frame["id"].is_unique
 
 
-@pytest.mark.parametrize("name", [*ROWS, "sweep"])
+@pytest.mark.parametrize("name", [*names(), "sweep"])
 def test_the_readme_and_the_schema_say_the_same(name: str) -> None:
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
     schema = SWEEP if name == "sweep" else TABLES[name]
@@ -230,7 +229,7 @@ def test_the_other_tables_agree_with_the_collection(name: str, prefix: str) -> N
 
 # --- damaged files ---------------------------------------------------------------------------
 
-COLUMNS = [(n, c) for n in ROWS for c in TABLES[n].columns]
+COLUMNS = [(n, c) for n in names() for c in TABLES[n].columns]
 COLUMN_IDS = [f"{n}-{c.name}" for n, c in COLUMNS]
 
 
@@ -254,7 +253,7 @@ def bad_cells(column: Column) -> list[str]:
     if column.kind != "text":
         bad += ["fast", "1,5", "1_000", "inf", "-inf", "1e999", "0x10", "--1", "١"]
         bad += [f"{column.low - 1:g}"] if math.isfinite(column.low) else []
-        bad += [f"{column.high + 1:.17g}"] if math.isfinite(column.high) else []
+        bad += [f"{2 * column.high + 1:.17g}"] if math.isfinite(column.high) else []
         bad += [f"{column.low:g}"] if column.open_low else []
     if column.kind == "whole":
         bad += ["1.5"]
@@ -278,7 +277,7 @@ def test_a_bad_cell_is_named_with_its_line_column_range_and_value(
         assert line.endswith(f"{place}, got {given}"), line
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", names())
 def test_a_truncated_last_line_is_named_with_its_first_missing_column(
     name: str, tmp_path: Path
 ) -> None:
@@ -297,7 +296,7 @@ def test_a_truncated_last_line_is_named_with_its_first_missing_column(
     )
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", names())
 def test_a_repeated_row_is_named_with_the_line_it_repeats(name: str, tmp_path: Path) -> None:
     rows = cells_of(name)
     line = message(write(tmp_path / "twice.csv", [*rows, rows[2]]), TABLES[name])
@@ -305,7 +304,7 @@ def test_a_repeated_row_is_named_with_the_line_it_repeats(name: str, tmp_path: P
     assert f"line {len(rows) + 1}, column {key}: a row must be unique, got that of line 3" in line
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", names())
 def test_byte_order_mark_other_line_ends_and_blank_lines_are_harmless(
     name: str, tmp_path: Path
 ) -> None:
@@ -322,7 +321,7 @@ def test_byte_order_mark_other_line_ends_and_blank_lines_are_harmless(
     assert read_csv(path, TABLES[name]).equals(expected)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
 def test_another_delimiter_is_named(name: str, mark: str, tmp_path: Path) -> None:
     line = message(write(tmp_path / "x.csv", cells_of(name), delimiter=mark), TABLES[name])
@@ -331,7 +330,7 @@ def test_another_delimiter_is_named(name: str, mark: str, tmp_path: Path) -> Non
     assert repr(mark) in line
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", names())
 def test_files_that_are_no_table_at_all_are_one_line(name: str, tmp_path: Path) -> None:
     schema, path = TABLES[name], tmp_path / "x.csv"
     for data in (b"", b"\n\n", b"\xef\xbb\xbf"):
@@ -344,12 +343,19 @@ def test_files_that_are_no_table_at_all_are_one_line(name: str, tmp_path: Path) 
     path.write_bytes(raw(name).decode().encode("utf-16"))
     assert "line 1: must be UTF-8 text" in message(path, schema)
     path.write_bytes(raw(name) + b'"open')
-    assert f"line {ROWS[name] + 2}: is not a comma-separated record" in message(path, schema)
+    assert f"line {len(cells_of(name)) + 1}: is not a comma-separated record" in message(
+        path, schema
+    )
+    write(path, [["two\nlines", "x" * 5000], ["1", "2"]])
+    assert len(message(path, schema)) < 1000
+    with pytest.raises(ValueError, match=r"is missing, got two lines, xxx") as caught:
+        read_csv(path, SWEEP)
+    assert len(str(caught.value)) < 500
     assert "cannot be read" in message(tmp_path, schema)
     assert "cannot be read" in message(tmp_path / "none.csv", schema)
 
 
-@given(data=st.data(), name=st.sampled_from(list(ROWS)))
+@given(data=st.data(), name=st.sampled_from(names()))
 @settings(max_examples=80, deadline=None)
 def test_any_damage_is_either_harmless_or_one_line_with_the_file(
     data: st.DataObject, name: str
@@ -447,6 +453,7 @@ def test_specbundle_is_a_sweep_of_three_for_each_draft_and_task() -> None:
 
 def test_the_chips_are_four_sweeps_with_the_same_pair() -> None:
     sweeps = redrafter_sweeps()
+    assert [s.gamma.tolist() for s in sweeps] == [[2, 3, 4, 5]] * 4
     assert [s.workload for s in sweeps] == [
         "Apple M1 Max, float16",
         "Apple M1 Max, bfloat16",

@@ -26,7 +26,7 @@ class Column:
     kind: ``text``, ``number`` (float) or ``whole`` (an integer; 3.0 counts as one).
     unit: unit of the number, "1" for a pure number and "" for text.
     low, high: closed range of a number; ``open_low`` excludes the lower end. Infinity and NaN
-    are outside every range. A whole column needs finite ends below 2^53, to be exact.
+    are outside every range, and whole numbers end at 2^53, where floats stop being exact.
     nullable: an empty cell is allowed and means "not stated".
     required: the column must be in the file.
     choices: the only values a text may have, where not empty.
@@ -44,6 +44,11 @@ class Column:
     required: bool = True
     choices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind == "whole":
+            object.__setattr__(self, "low", max(self.low, -(2.0**53)))
+            object.__setattr__(self, "high", min(self.high, 2.0**53))
 
     @property
     def allowed(self) -> str:

@@ -94,7 +94,7 @@ _BUNDLED: dict[str, Callable[[], tuple[Sweep, ...]]] = {
 
 
 def _grouped(name: str, workload: Callable[[Row], str]) -> tuple[Sweep, ...]:
-    """Sweeps of the chain rows of a bundled table that states speed-ups."""
+    """Sweeps of the chain rows of a bundled table that states speed-ups; gamma ascends in it."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in load_table(name).rows:
         if row["drafting"] == "chain":
@@ -102,7 +102,6 @@ def _grouped(name: str, workload: Callable[[Row], str]) -> tuple[Sweep, ...]:
             groups.setdefault(key, []).append(row)
     sweeps = []
     for (target, draft, label), rows in groups.items():
-        rows.sort(key=lambda row: number(row, "gamma_tokens"))
         sweeps.append(
             Sweep(
                 target,
