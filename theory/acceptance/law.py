@@ -5,6 +5,9 @@ draft tokens are all accepted (s_0 = 1), from which everything else follows:
 
     E[N] = sum of s_k over k = 0..gamma,   conditional rate alpha_k = s_k / s_{k-1}
 
+Where rounds depend on each other or on the request, s_k is the average over the rounds that are
+run at this gamma, and it changes with gamma: use :func:`tokens_by_gamma`, not partial sums.
+
 Parameters may be arrays: a law with arrays of shape (draws,) is a posterior sample of the law, and
 its results carry that shape in front.
 """
@@ -35,10 +38,24 @@ class AcceptanceLaw(Protocol):
         ...
 
     def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
-        """Accepted draft tokens of independent rounds, shape (rounds,), in 0..gamma.
+        """Accepted draft tokens of rounds, shape (rounds,), in 0..gamma, in running order.
 
-        Token by token, without using the survival; for a single law only.
+        Token by token, without using the survival; for a single law only. The rounds are
+        independent unless the law says that one depends on the round before it.
         """
+        ...
+
+
+@runtime_checkable
+class GammaDependentLaw(AcceptanceLaw, Protocol):
+    """A law whose rounds start differently at another gamma, so that s_k depends on gamma.
+
+    Its survival at one gamma says nothing about the tokens at a smaller one, so it gives the
+    tokens at every gamma itself.
+    """
+
+    def tokens_by_gamma(self, gamma_max: int) -> Floats:
+        """E[N] for gamma = 0..gamma_max on a new last axis, (*shape, gamma_max + 1) [token]."""
         ...
 
 
@@ -123,6 +140,9 @@ class DepthAcceptance:
 def tokens_by_gamma(law: AcceptanceLaw, gamma_max: int) -> Floats:
     """E[N] for gamma = 0..gamma_max on the last axis, shape (*law.shape, gamma_max + 1) [token].
 
-    The partial sums of the survival; exact for every law.
+    The law's own where the survival depends on gamma (:class:`GammaDependentLaw`); else the partial
+    sums of the survival, which are exact.
     """
+    if isinstance(law, GammaDependentLaw):
+        return np.asarray(law.tokens_by_gamma(gamma_max))
     return np.asarray(np.cumsum(law.survival(gamma_max), axis=-1))

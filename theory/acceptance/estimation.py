@@ -1,0 +1,228 @@
+r"""Estimating one acceptance probability from counts of rounds.
+
+    alpha_hat = accepted / (accepted + rejected)
+    Var(alpha_hat) = alpha (1 - alpha)^2 / (n (1 - alpha^gamma))      n rounds, independent
+
+The denominator counts the draft tokens whose fate was decided: after a rejection the rest of the
+draft says nothing, so drafted tokens are not the denominator. Rounds of one request are alike, so
+the interval uses the variance between requests (sandwich) where the requests are known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..rounds import geometric_sum
+from ..symbols import register
+from .counts import RoundCounts
+
+register("accepted_tokens", "K", "accepted draft tokens of all measured rounds", unit="token")
+register("rejections", "R", "measured rounds that ended in a rejection", unit="round")
+register(
+    "measured_rounds", "n_{\\mathrm{r}}", "rounds in a measurement", unit="round", open_low=True
+)
+register("halfwidth", "h", "wanted half-width of an interval", open_low=True)
+register("z_quantile", "z_q", "quantile of the standard normal law", open_low=True)
+
+
+@formula("alpha_estimate", r"\hat{\alpha}", group="estimation", accepted_tokens=167, rejections=48)
+def ALPHA_ESTIMATE(s: Any) -> Any:
+    """Maximum-likelihood acceptance probability from rounds cut off at gamma.
+
+    The number of drafted tokens does not enter, so rounds of different gamma may be pooled.
+
+    Assumes: one acceptance probability; how much a round drafts is chosen without knowing its fate.
+    Wrong when: positions that no round visits are averaged in.
+    Source: derived here; the likelihood is alpha^accepted (1 - alpha)^rejected.
+    """
+    return s.accepted_tokens / (s.accepted_tokens + s.rejections)
+
+
+@formula(
+    "alpha_variance", r"\mathrm{Var}(\hat{\alpha})", group="estimation",
+    alpha=0.8, gamma=5, measured_rounds=1000,
+)  # fmt: skip
+def ALPHA_VARIANCE(s: Any) -> Any:
+    """Large-sample variance of the estimated acceptance probability.
+
+    Assumes: independent rounds, each drafting gamma tokens, one acceptance probability.
+    Wrong when: rounds of one request are alike; the variance is then a multiple of this.
+    Source: derived here; alpha (1 - alpha) over the expected number of decided draft tokens.
+    """
+    a = s.alpha
+    return a * (1 - a) ** 2 / (s.measured_rounds * (1 - a**s.gamma))
+
+
+@formula(
+    "rounds_to_measure", "n_{\\mathrm{r}}", group="estimation",
+    alpha=0.8, gamma=5, halfwidth=0.01, z_quantile=1.96,
+)  # fmt: skip
+def ROUNDS_TO_MEASURE(s: Any) -> Any:
+    """Rounds after which the interval for alpha has the wanted half-width.
+
+    Assumes: independent rounds, each drafting gamma tokens; multiply by the design effect.
+    Wrong when: alpha is so near 0 or 1 that the normal approximation fails.
+    Source: derived here by solving the variance for the number of rounds.
+    """
+    a = s.alpha
+    return s.z_quantile**2 * a * (1 - a) ** 2 / (s.halfwidth**2 * (1 - a**s.gamma))
+
+
+def _drafting(gamma: ArrayLike) -> Floats:
+    g = check("gamma", gamma)
+    if g.size and g.min() < 1.0:
+        raise ValueError(f"gamma must be in [1, inf), got {g.min():.12g}")
+    return g
+
+
+@evaluates(ALPHA_ESTIMATE)
+def alpha_estimate(accepted_tokens: ArrayLike, rejections: ArrayLike) -> Any:
+    """accepted / (accepted + rejected), in [0, 1].
+
+    Both >= 0, and not both 0; shapes broadcast. Raises ValueError otherwise: without a decided
+    draft token there is no estimate.
+    """
+    kept, lost = check("accepted_tokens", accepted_tokens), check("rejections", rejections)
+    if np.any(kept + lost == 0.0):
+        raise ValueError("accepted_tokens + rejections must be in (0, inf), got 0")
+    return unwrap(kept / (kept + lost))
+
+
+@evaluates(ALPHA_VARIANCE)
+def alpha_variance(alpha: ArrayLike, gamma: ArrayLike, measured_rounds: ArrayLike) -> Any:
+    """Large-sample variance of the estimated alpha; 0 at alpha = 0 and at alpha = 1.
+
+    alpha: in [0, 1]; gamma: >= 1 [token]; measured_rounds: > 0. Shapes broadcast.
+    Raises ValueError outside the ranges.
+    """
+    a, g = check("alpha", alpha), _drafting(gamma)
+    decided = check("measured_rounds", measured_rounds) * geometric_sum(a, g)
+    return unwrap(a * (1.0 - a) / decided)
+
+
+@evaluates(ROUNDS_TO_MEASURE)
+def rounds_to_measure(
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    halfwidth: ArrayLike,
+    z_quantile: ArrayLike = 1.959963984540054,
+) -> Any:
+    """Rounds (a real number) for the wanted half-width; 0 at alpha = 0 and at alpha = 1.
+
+    alpha: expected, in [0, 1]; gamma: >= 1 [token]; halfwidth, z_quantile: > 0. Shapes broadcast.
+    Multiply by the design effect of an :class:`AlphaEstimate` where rounds come from requests.
+    Raises ValueError outside the ranges.
+    """
+    ratio = check("z_quantile", z_quantile) / check("halfwidth", halfwidth)
+    return unwrap(ratio * ratio * np.asarray(alpha_variance(alpha, gamma, 1.0)))
+
+
+@dataclass(frozen=True)
+class AlphaEstimate:
+    """An estimated acceptance probability.
+
+    alpha: maximum-likelihood estimate. accepted, rejections: the counts behind it.
+    variance: if rounds are independent. cluster_variance: from the scatter between ``clusters``,
+    which are requests, or single rounds where requests are unknown.
+    """
+
+    alpha: float
+    accepted: int
+    rejections: int
+    variance: float
+    cluster_variance: float
+    clusters: int
+
+    @property
+    def design_effect(self) -> float:
+        """Cluster variance over independent variance, at least 1; 1 where alpha is 0 or 1.
+
+        An estimate below 1 is chance or negative dependence; it is not used to claim precision.
+        """
+        if self.variance == 0.0:
+            return 1.0
+        return max(1.0, self.cluster_variance / self.variance)
+
+    def posterior(
+        self, prior_accept: float = 0.5, prior_reject: float = 0.5
+    ) -> tuple[float, float]:
+        """Shapes (a, b) of the Beta posterior at the effective number of decided draft tokens.
+
+        The counts are divided by the design effect and by (t / z)^2, which pays for estimating the
+        variance from few clusters (Korn and Graubard 1998). The default prior is Jeffreys'. With
+        alpha estimated as 0 or 1 the clustering cannot be seen and counts as absent.
+        """
+        share = 1.0 / (self.design_effect * _few_clusters(self.clusters))
+        return prior_accept + self.accepted * share, prior_reject + self.rejections * share
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Equal-tailed interval of the posterior."""
+        from scipy.stats import beta
+
+        tail = 0.5 * (1.0 - check_confidence(confidence))
+        a, b = self.posterior()
+        return float(beta.ppf(tail, a, b)), float(beta.ppf(1.0 - tail, a, b))
+
+    def draw(self, rng: np.random.Generator, *, draws: int) -> Floats:
+        """A sample of the posterior, shape (draws,)."""
+        return np.asarray(rng.beta(*self.posterior(), size=draws))
+
+
+def check_confidence(confidence: float) -> float:
+    """Return the confidence, or raise ValueError unless it is in (0, 1)."""
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+    return confidence
+
+
+def _few_clusters(clusters: int, tail: float = 0.975) -> float:
+    from scipy.stats import norm, t
+
+    return float((t.ppf(tail, max(clusters - 1, 1)) / norm.ppf(tail)) ** 2)
+
+
+def estimate_alpha(counts: RoundCounts) -> AlphaEstimate:
+    """Maximum-likelihood acceptance probability of counted rounds, with both variances.
+
+    The cluster variance is the sandwich estimate, sum over clusters of (accepted - alpha trials)^2
+    over the squared number of trials, times m / (m - 1) for m clusters.
+    Raises ValueError where nothing was drafted, or there is only one cluster.
+    """
+    kept, trials = counts.by_request()
+    total = float(trials.sum())
+    if total == 0.0:
+        raise ValueError("the counts hold no drafted token")
+    if kept.size < 2:
+        raise ValueError("the counts must hold at least 2 requests, got 1")
+    alpha = float(kept.sum() / total)
+    residual = kept - alpha * trials
+    sandwich = float(np.sum(residual**2)) / total**2 * kept.size / (kept.size - 1)
+    accepted = int(kept.sum())
+    return AlphaEstimate(
+        alpha,
+        accepted,
+        int(total) - accepted,
+        alpha * (1.0 - alpha) / total,
+        sandwich,
+        int(kept.size),
+    )
+
+
+def bootstrap_alpha(rng: np.random.Generator, counts: RoundCounts, *, samples: int) -> Floats:
+    """Cluster bootstrap of the estimated alpha: requests drawn with replacement, shape (samples,).
+
+    Where requests are unknown the rounds are the clusters. A sample without a decided draft token
+    is drawn again from the rest, by leaving clusters without trials out from the start.
+    """
+    kept, trials = counts.by_request()
+    kept, trials = kept[trials > 0], trials[trials > 0]
+    if kept.size == 0:
+        raise ValueError("the counts hold no drafted token")
+    weights = rng.multinomial(kept.size, np.full(kept.size, 1.0 / kept.size), size=samples)
+    return np.asarray((weights @ kept) / (weights @ trials))

@@ -1,0 +1,296 @@
+r"""Bursty acceptance: whether a draft token is accepted depends on the token before it.
+
+    p = P(accepted | the one before was),  q = P(accepted | the one before was not)
+    pi   = q / (1 - p + q)                         share of tokens that would be accepted
+    s_1  = q / (1 - p^gamma (p - q)),  s_k = s_1 p^(k-1)
+    E[N] = 1 + s_1 (1 - p^gamma) / (1 - p)  ->  1 / (1 - pi)  as gamma grows
+
+The chain runs over tokens, not over rounds. A rejected round is followed by a round that starts
+after a rejection. A full round is followed by the bonus token, which hides one step of the chain,
+so the next round's first token is accepted with p^2 + (1 - p) q. Solving for the share of full
+rounds, phi = s_1 p^(gamma-1), gives s_1. The survival therefore depends on gamma.
+
+At p = 1, q = 0 the chain never leaves its start; it is then taken to start after a rejection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..domain import Floats, as_floats, check, unwrap
+from ..formula import evaluates, formula
+from ..rounds import geometric_sum
+from ..symbols import register
+from .counts import RoundCounts
+from .law import count_accepted, single
+
+register(
+    "accept_after_accept",
+    "p",
+    "probability that a draft token is accepted if the token before it was (or would have been)",
+    high=1.0,
+)
+register(
+    "accept_after_reject",
+    "q",
+    "probability that a draft token is accepted if the token before it was not",
+    high=1.0,
+)
+
+
+@formula(
+    "markov_token_rate", r"\pi", group="acceptance laws",
+    accept_after_accept=0.75, accept_after_reject=0.1,
+)  # fmt: skip
+def MARKOV_TOKEN_RATE(s: Any) -> Any:
+    """Share of all tokens that would be accepted as drafts, under bursty acceptance.
+
+    Assumes: a stationary two-state chain over tokens.
+    Wrong when: acceptance falls with depth in the round, or drifts along the request.
+    Source: derived here; the stationary law of a two-state chain.
+    """
+    p, q = s.accept_after_accept, s.accept_after_reject
+    return q / (1 - p + q)
+
+
+@formula(
+    "markov_first_rate", "s_1", group="acceptance laws",
+    accept_after_accept=0.75, accept_after_reject=0.1, gamma=5,
+)  # fmt: skip
+def MARKOV_FIRST_RATE(s: Any) -> Any:
+    """Acceptance probability of the first draft token of a round, under bursty acceptance.
+
+    Below the share of accepted tokens, because most rounds start after a rejection.
+
+    Assumes: a stationary two-state chain over tokens, gamma >= 1 the same in every round.
+    Wrong when: acceptance falls with depth in the round, or drifts along the request.
+    Source: derived here from the balance of full rounds, the bonus token hiding one step.
+    """
+    p, q = s.accept_after_accept, s.accept_after_reject
+    return q / (1 - p**s.gamma * (p - q))
+
+
+@formula(
+    "markov_tokens", r"\mathrm{E}[N]", group="acceptance laws",
+    accept_after_accept=0.75, accept_after_reject=0.1, gamma=5,
+)  # fmt: skip
+def MARKOV_TOKENS(s: Any) -> Any:
+    """Mean tokens per round under bursty acceptance, the bonus token included.
+
+    For p >= q it is at most the value for independent acceptance at the rate pi, and that is at
+    most the mean over all starting positions.
+
+    Assumes: a stationary two-state chain over tokens, gamma the same in every round.
+    Wrong when: acceptance falls with depth in the round, or drifts along the request.
+    Source: derived here; p = q is arXiv:2211.17192v2, equation 1.
+    """
+    p = s.accept_after_accept
+    return 1 + MARKOV_FIRST_RATE.build(s) * (1 - p**s.gamma) / (1 - p)
+
+
+@formula(
+    "markov_tokens_limit", r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws",
+    accept_after_accept=0.75, accept_after_reject=0.1,
+)  # fmt: skip
+def MARKOV_TOKENS_LIMIT(s: Any) -> Any:
+    """Tokens per round of endless drafts: only the share of accepted tokens counts, not the bursts.
+
+    Every token that would be rejected ends one round, so rounds per token are 1 - pi.
+
+    Assumes: a stationary two-state chain over tokens, p < 1.
+    Wrong when: acceptance falls with depth in the round.
+    Source: derived here; rejections per token as in arXiv:2411.00841.
+    """
+    return 1 / (1 - MARKOV_TOKEN_RATE.build(s))
+
+
+def _checked(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
+    return check("accept_after_accept", p), check("accept_after_reject", q)
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """above / below, and 0 where the chain never leaves its start (p = 1, q = 0)."""
+    above, below = np.broadcast_arrays(above, below)
+    return np.divide(above, below, out=np.zeros(below.shape), where=below > 0.0)
+
+
+def _first(p: Floats, q: Floats, gamma: Floats) -> Floats:
+    # 1 - p^gamma (p - q) = (1 - p)(1 + ... + p^gamma) + p^gamma q has positive terms only.
+    below = (1.0 - p) * geometric_sum(p, gamma + 1.0) + np.power(p, gamma) * q
+    return _ratio(q, below)
+
+
+@evaluates(MARKOV_TOKEN_RATE)
+def markov_token_rate(accept_after_accept: ArrayLike, accept_after_reject: ArrayLike) -> Any:
+    """q / (1 - p + q), in [0, 1]; 0 at p = 1, q = 0.
+
+    Both arguments in [0, 1]; shapes broadcast. Raises ValueError outside that range.
+    """
+    p, q = _checked(accept_after_accept, accept_after_reject)
+    return unwrap(_ratio(q, (1.0 - p) + q))
+
+
+@evaluates(MARKOV_FIRST_RATE)
+def markov_first_rate(
+    accept_after_accept: ArrayLike, accept_after_reject: ArrayLike, gamma: ArrayLike
+) -> Any:
+    """Acceptance probability of a round's first draft token, in [0, 1].
+
+    accept_after_accept, accept_after_reject: in [0, 1]; gamma: >= 0 [token], real or whole.
+    Shapes broadcast. Raises ValueError outside the ranges.
+    """
+    p, q = _checked(accept_after_accept, accept_after_reject)
+    return unwrap(_first(p, q, check("gamma", gamma)))
+
+
+@evaluates(MARKOV_TOKENS)
+def markov_tokens(
+    accept_after_accept: ArrayLike, accept_after_reject: ArrayLike, gamma: ArrayLike
+) -> Any:
+    """Mean tokens per round under bursty acceptance, in [1, gamma + 1] [token].
+
+    accept_after_accept, accept_after_reject: in [0, 1]; gamma: >= 0 [token], real or whole.
+    Shapes broadcast. Raises ValueError outside the ranges.
+    """
+    p, q = _checked(accept_after_accept, accept_after_reject)
+    g = check("gamma", gamma)
+    return unwrap(1.0 + _first(p, q, g) * geometric_sum(p, g))
+
+
+@evaluates(MARKOV_TOKENS_LIMIT)
+def markov_tokens_limit(accept_after_accept: ArrayLike, accept_after_reject: ArrayLike) -> Any:
+    """Tokens per round as gamma grows, 1 + q / (1 - p) [token]; inf at p = 1, but 1 at q = 0.
+
+    Both arguments in [0, 1]; shapes broadcast. Raises ValueError outside that range.
+    """
+    p, q = np.broadcast_arrays(*_checked(accept_after_accept, accept_after_reject))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        extra = np.where(q > 0.0, q / (1.0 - p), 0.0)
+    return unwrap(1.0 + extra)
+
+
+@dataclass(frozen=True)
+class MarkovAcceptance:
+    """Bursty acceptance as a two-state chain over tokens, stationary over rounds.
+
+    accept_after_accept, accept_after_reject: in [0, 1]; arrays of parameters broadcast. Raises
+    ValueError outside that range. ``draw`` gives the rounds of one long request in order: each
+    depends on the one before it.
+    """
+
+    accept_after_accept: ArrayLike
+    accept_after_reject: ArrayLike
+
+    def __post_init__(self) -> None:
+        _checked(self.accept_after_accept, self.accept_after_reject)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.broadcast_shapes(
+            np.shape(self.accept_after_accept), np.shape(self.accept_after_reject)
+        )
+
+    def _parameters(self) -> tuple[Floats, Floats]:
+        p = as_floats("accept_after_accept", self.accept_after_accept)
+        q = as_floats("accept_after_reject", self.accept_after_reject)
+        return (
+            np.broadcast_to(p, self.shape)[..., None],
+            np.broadcast_to(q, self.shape)[..., None],
+        )
+
+    def survival(self, gamma: int) -> Floats:
+        """s_0..s_gamma over the rounds that are run at this gamma, shape (*shape, gamma + 1)."""
+        g = int(check("gamma", gamma, whole=True))
+        p, q = self._parameters()
+        later = _first(p, q, np.asarray(float(g))) * np.power(p, np.arange(float(g)))
+        return np.concatenate([np.ones((*self.shape, 1)), later], axis=-1)
+
+    def tokens_by_gamma(self, gamma_max: int) -> Floats:
+        """E[N] for gamma = 0..gamma_max on the last axis, shape (*shape, gamma_max + 1) [token]."""
+        top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
+        return np.asarray(markov_tokens(*self._parameters(), np.arange(top + 1.0)))
+
+    def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
+        """Accepted draft tokens of consecutive rounds, shape (rounds,), the first one stationary.
+
+        Token by token. The uniform number of the first token is compared with p or q by what came
+        before; the bonus token of a full round is one hidden step of the chain.
+        """
+        single(self)
+        if gamma == 0:
+            return np.zeros(rounds, np.int64)
+        p, q = float(self.accept_after_accept), float(self.accept_after_reject)  # type: ignore[arg-type]
+        first = rng.random(rounds)
+        run = (1 + count_accepted(rng.random((rounds, gamma - 1)) < p)).tolist()
+        after_accept, after_reject = (first < p).tolist(), (first < q).tolist()
+        bonus = (rng.random(rounds) < p).tolist()
+        full = float(_first(np.asarray(p), np.asarray(q), np.asarray(float(gamma)))) * p ** (
+            gamma - 1
+        )
+        before = bool(rng.random() < full * p)
+        accepted = np.zeros(rounds, np.int64)
+        for i in range(rounds):
+            if after_accept[i] if before else after_reject[i]:
+                accepted[i] = run[i]
+            before = accepted[i] == gamma and bonus[i]
+        return accepted
+
+
+def _markov_counts(counts: RoundCounts) -> Floats:
+    """(kept, lost) of tokens after an accepted one, of first tokens after a rejected round, and of
+    first tokens after a full round: six sufficient numbers.
+
+    A round that drafted nothing hides its tokens, so rounds with gamma = 0 are not allowed; the
+    first round of a request has no known past and is left out of the last two pairs.
+    """
+    if counts.drafted.min() < 1:
+        raise ValueError("a Markov fit needs rounds with at least 1 drafted token")
+    inner = np.maximum(counts.accepted - 1, 0).sum()
+    lost = (counts.rejected & (counts.accepted >= 1)).sum()
+    took = counts.accepted >= 1
+    follows = counts.follows()
+    after_full = follows & np.roll(~counts.rejected, 1)
+    after_reject = follows & ~after_full
+    pairs = [(took & w).sum() for w in (after_reject, after_full)]
+    misses = [(~took & w).sum() for w in (after_reject, after_full)]
+    return np.array([inner, lost, pairs[0], misses[0], pairs[1], misses[1]], dtype=np.float64)
+
+
+def markov_log_likelihood(law: MarkovAcceptance, counts: RoundCounts) -> float:
+    """Log-probability of the counts given the first token of each request's first round."""
+    from scipy.special import xlog1py, xlogy
+
+    inner, lost, kept_r, miss_r, kept_f, miss_f = _markov_counts(counts)
+    p = float(as_floats("p", law.accept_after_accept))
+    q = float(as_floats("q", law.accept_after_reject))
+    hidden = p * p + (1.0 - p) * q
+    total = xlogy(inner, p) + xlog1py(lost, -p) + xlogy(kept_r, q) + xlog1py(miss_r, -q)
+    return float(total + xlogy(kept_f, hidden) + xlog1py(miss_f, -hidden))
+
+
+def fit_markov(counts: RoundCounts) -> MarkovAcceptance:
+    """Markov law from two frequencies: of tokens after an accepted one, and of first tokens.
+
+    p is the share accepted among draft tokens whose predecessor in the round was accepted. q then
+    makes the expected number of accepted first tokens equal the observed one, over rounds that
+    follow a round of the same request; it is the frequency after rejections alone where no round
+    was full. So the tokens per round at the measured gamma are met by construction, which the
+    likelihood does not give where the chain is only an approximation. q is 0 or 1 where the
+    equation has no solution between. Raises ValueError where p or q cannot be seen: gamma = 1,
+    nothing accepted, or no two rounds of one request.
+    """
+    inner, lost, kept_r, miss_r, kept_f, miss_f = _markov_counts(counts)
+    rejected, full = kept_r + miss_r, kept_f + miss_f
+    if inner + lost == 0 or rejected + full == 0:
+        raise ValueError(
+            "a Markov fit needs gamma >= 2, accepted tokens, and consecutive rounds of a request"
+        )
+    p = inner / (inner + lost)
+    # Expected accepted first tokens: q rejected + (p^2 + (1 - p) q) full.
+    weight = rejected + (1.0 - p) * full
+    q = (kept_r + kept_f - p * p * full) / weight if weight > 0.0 else 0.0
+    return MarkovAcceptance(float(p), float(min(max(q, 0.0), 1.0)))

@@ -1,0 +1,300 @@
+r"""The numbers that engines and papers call acceptance, each with its own type.
+
+    conditional rate   alpha_k    k-th draft token accepted, given that all before it were
+    survival           s_k        first k draft tokens all accepted (engines log it per position)
+    drafted rate       m          accepted / drafted, all positions together
+    accepted per round A          accepted draft tokens of a round, without the bonus token
+    acceptance length  tau        tokens of a round with the bonus token; the block efficiency E[N]
+
+    alpha_k = s_k / s_{k-1},   A = sum of s_k = gamma m,   tau = 1 + A
+
+A rate and a length are determined by the survival. The way back to one alpha needs independent
+acceptance, and says so in its name. The drafted rate is not alpha: at fixed alpha it falls as
+gamma grows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, as_floats, check, unwrap
+from ..formula import evaluates, formula
+from ..rounds import geometric_sum
+from ..symbols import register
+
+register(
+    "drafted_rate",
+    "m",
+    "accepted draft tokens divided by drafted tokens, all positions together",
+    high=1.0,
+)
+
+
+@formula("drafted_rate", "m", group="metrics", alpha=0.8, gamma=5)
+def DRAFTED_RATE(s: Any) -> Any:
+    """Accepted draft tokens per drafted token under independent acceptance; falls with gamma.
+
+    Assumes: one acceptance probability, independent positions, gamma >= 1 in every round.
+    Wrong when: acceptance depends on depth, or rounds draft different numbers of tokens.
+    Source: derived here, as (E[N] - 1) / gamma with E[N] of arXiv:2211.17192v2, equation 1.
+    """
+    return s.alpha * (1 - s.alpha**s.gamma) / (s.gamma * (1 - s.alpha))
+
+
+@formula("acceptance_length", r"\tau", group="metrics", drafted_rate=0.5, gamma=5)
+def ACCEPTANCE_LENGTH(s: Any) -> Any:
+    """Tokens per round, the bonus token included, from accepted / drafted; true of any acceptance.
+
+    Assumes: every round drafts gamma tokens and yields one bonus or corrected token.
+    Wrong when: some rounds draft fewer (end of a request, no match found), or the engine counts
+    the bonus token as drafted.
+    Source: derived here by counting tokens.
+    """
+    return 1 + s.gamma * s.drafted_rate
+
+
+def _drafting(gamma: ArrayLike) -> Floats:
+    g = check("gamma", gamma)
+    if g.size and g.min() < 1.0:
+        raise ValueError(f"gamma must be in [1, inf), got {g.min():.12g}")
+    return g
+
+
+def _inside(name: str, value: ArrayLike, low: Floats | float, high: Floats | float) -> Floats:
+    """``value`` as float64, or ValueError where it is outside [low, high] or NaN."""
+    values = as_floats(name, value)
+    bad = ~((values >= low) & (values <= high))
+    if bad.any():
+        values, lows, highs = np.broadcast_arrays(values, low, high)
+        where = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        raise ValueError(
+            f"{name} must be in [{lows[where]:g}, {highs[where]:g}], got {values[where]:.12g}"
+        )
+    return values
+
+
+@evaluates(DRAFTED_RATE)
+def drafted_rate(alpha: ArrayLike, gamma: ArrayLike) -> Any:
+    """Accepted / drafted under independent acceptance, in [0, alpha].
+
+    alpha: in [0, 1]; gamma: >= 1 [token]. Shapes broadcast. Raises ValueError outside the ranges.
+    """
+    a, g = check("alpha", alpha), _drafting(gamma)
+    return unwrap(a * geometric_sum(a, g) / g)
+
+
+@evaluates(ACCEPTANCE_LENGTH)
+def acceptance_length(drafted_rate: ArrayLike, gamma: ArrayLike) -> Any:
+    """1 + gamma m: tokens per round with the bonus token [token].
+
+    drafted_rate: in [0, 1]; gamma: >= 1 [token]. Shapes broadcast; ValueError outside the ranges.
+    """
+    return unwrap(1.0 + _drafting(gamma) * check("drafted_rate", drafted_rate))
+
+
+def alpha_from_drafted_rate(drafted_rate: ArrayLike, gamma: ArrayLike) -> Any:
+    """The alpha whose drafted rate at gamma is the given one, if acceptance is independent.
+
+    drafted_rate: in [0, 1]; gamma: >= 1 [token]. Shapes broadcast; returns values in [0, 1].
+    Raises ValueError outside the ranges.
+    """
+    g = _drafting(gamma)
+    return unwrap(_alpha_from_accepted(check("drafted_rate", drafted_rate) * g, g))
+
+
+def alpha_from_length(length: ArrayLike, gamma: ArrayLike) -> Any:
+    """The alpha whose acceptance length at gamma is the given one, if acceptance is independent.
+
+    length: tokens per round with the bonus token, in [1, gamma + 1] [token]; gamma: >= 1 [token].
+    Shapes broadcast; returns values in [0, 1]. Raises ValueError outside the ranges.
+    """
+    g = _drafting(gamma)
+    return unwrap(_alpha_from_accepted(_inside("length", length, 1.0, g + 1.0) - 1.0, g))
+
+
+def _alpha_from_accepted(accepted: Floats, gamma: Floats) -> Floats:
+    """Solve alpha (1 - alpha^gamma) / (1 - alpha) = accepted, with 0 <= accepted <= gamma.
+
+    The left side rises strictly in alpha, and alpha <= left side <= gamma alpha, so the root lies
+    in [accepted / gamma, min(accepted, 1)]. Bisection of that bracket reaches the last digit also
+    for small roots; d ln(left) / d ln(alpha) >= 1, so no digit is lost in the inverse.
+    """
+    low = accepted / gamma
+    high = np.minimum(accepted, 1.0) + 0.0 * low
+    for _ in range(80):
+        mid = 0.5 * (low + high)
+        short = mid * geometric_sum(mid, gamma) < accepted
+        low, high = np.where(short, mid, low), np.where(short, high, mid)
+    return np.asarray(0.5 * (low + high))
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionalRates:
+    """alpha_1..alpha_gamma on the last axis: token k accepted, given that all before it were.
+
+    values: in [0, 1], shape (..., gamma). Raises ValueError outside that range.
+    """
+
+    values: Floats
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _positions("conditional rate", self.values))
+
+    @property
+    def gamma(self) -> int:
+        """Draft tokens per round."""
+        return int(self.values.shape[-1])
+
+    def survival(self) -> Survival:
+        """s_k, the running product of the conditional rates."""
+        return Survival(np.asarray(np.cumprod(self.values, axis=-1), np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Survival:
+    """s_1..s_gamma on the last axis: the first k draft tokens were all accepted.
+
+    It is what engines log as acceptance per position. values: in [0, 1], shape (..., gamma),
+    non-increasing along it. Raises ValueError otherwise: a rise with position cannot be a
+    survival, and points to a log that holds conditional rates or counts of different rounds.
+    """
+
+    values: Floats
+
+    def __post_init__(self) -> None:
+        s = _positions("survival", self.values)
+        rising = np.diff(s, axis=-1) > 0.0
+        if rising.any():
+            where = np.unravel_index(int(np.argmax(rising)), rising.shape)
+            after = (*where[:-1], where[-1] + 1)
+            raise ValueError(
+                f"survival must not rise with position, got {s[after]:g} at position "
+                f"{where[-1] + 2} after {s[where]:g}; conditional rates are another metric"
+            )
+        object.__setattr__(self, "values", s)
+
+    @property
+    def gamma(self) -> int:
+        """Draft tokens per round."""
+        return int(self.values.shape[-1])
+
+    def conditional(self) -> ConditionalRates:
+        """alpha_k = s_k / s_{k-1}; 0 at positions that are never reached."""
+        before = np.concatenate(
+            [np.ones((*self.values.shape[:-1], 1)), self.values[..., :-1]], axis=-1
+        )
+        zero = np.zeros_like(before)
+        return ConditionalRates(np.divide(self.values, before, out=zero, where=before > 0.0))
+
+    def accepted_per_round(self) -> AcceptedPerRound:
+        """The sum of the survival."""
+        # Rounding of the sum may pass gamma by an ulp where all survive.
+        return AcceptedPerRound(np.minimum(self.values.sum(axis=-1), self.gamma), self.gamma)
+
+    def acceptance_length(self) -> AcceptanceLength:
+        """Tokens per round with the bonus token."""
+        return self.accepted_per_round().with_bonus()
+
+    def drafted_rate(self) -> DraftedRate:
+        """Accepted / drafted: the mean of the survival over positions."""
+        return self.accepted_per_round().drafted_rate()
+
+
+@dataclass(frozen=True, eq=False)
+class AcceptedPerRound:
+    """Accepted draft tokens of a round, the bonus token not counted.
+
+    value: in [0, gamma] [token]; gamma: draft tokens per round, >= 1. Shapes broadcast.
+    """
+
+    value: Any
+    gamma: Any
+
+    def __post_init__(self) -> None:
+        _inside("accepted per round", self.value, 0.0, _drafting(self.gamma))
+
+    def with_bonus(self) -> AcceptanceLength:
+        """The acceptance length, one more token."""
+        return AcceptanceLength(unwrap(as_floats("value", self.value) + 1.0), self.gamma)
+
+    def drafted_rate(self) -> DraftedRate:
+        """Accepted / drafted."""
+        return DraftedRate(
+            unwrap(as_floats("value", self.value) / _drafting(self.gamma)), self.gamma
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class AcceptanceLength:
+    """Tokens of a round, the bonus token included; also called block efficiency, E[N].
+
+    value: in [1, gamma + 1] [token]; gamma: draft tokens per round, >= 1. Shapes broadcast.
+    """
+
+    value: Any
+    gamma: Any
+
+    def __post_init__(self) -> None:
+        _inside("acceptance length", self.value, 1.0, _drafting(self.gamma) + 1.0)
+
+    def without_bonus(self) -> AcceptedPerRound:
+        """Accepted draft tokens per round, one token less."""
+        return AcceptedPerRound(unwrap(as_floats("value", self.value) - 1.0), self.gamma)
+
+    def drafted_rate(self) -> DraftedRate:
+        """Accepted / drafted."""
+        return self.without_bonus().drafted_rate()
+
+    def alpha_if_independent(self) -> Any:
+        """The alpha that gives this length if acceptance is independent."""
+        return alpha_from_length(self.value, self.gamma)
+
+
+@dataclass(frozen=True, eq=False)
+class DraftedRate:
+    """Accepted / drafted over all positions, every round drafting gamma tokens.
+
+    value: in [0, 1]; gamma: draft tokens per round, >= 1. Shapes broadcast.
+    """
+
+    value: Any
+    gamma: Any
+
+    def __post_init__(self) -> None:
+        check("drafted_rate", self.value)
+        _drafting(self.gamma)
+
+    def accepted_per_round(self) -> AcceptedPerRound:
+        """Accepted draft tokens per round."""
+        return AcceptedPerRound(
+            unwrap(as_floats("value", self.value) * _drafting(self.gamma)), self.gamma
+        )
+
+    def acceptance_length(self) -> AcceptanceLength:
+        """Tokens per round with the bonus token."""
+        return AcceptanceLength(acceptance_length(self.value, self.gamma), self.gamma)
+
+    def alpha_if_independent(self) -> Any:
+        """The alpha that gives this rate if acceptance is independent."""
+        return alpha_from_drafted_rate(self.value, self.gamma)
+
+
+def independent_rates(alpha: ArrayLike, gamma: int) -> ConditionalRates:
+    """The conditional rates of independent acceptance: alpha at every one of gamma >= 1 positions.
+
+    alpha: in [0, 1], any shape; the rates have shape (*alpha.shape, gamma). ValueError outside.
+    """
+    a = check("alpha", alpha)
+    g = int(check("gamma", _drafting(gamma), whole=True))
+    return ConditionalRates(np.repeat(a[..., None], g, axis=-1))
+
+
+def _positions(name: str, values: ArrayLike) -> Floats:
+    array = _inside(name, values, 0.0, 1.0)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise ValueError(f"{name} must have one value per position, got shape {array.shape}")
+    return array
