@@ -102,6 +102,23 @@ PAPER_BLOOM_GRID = Schema(
     key=("target", "draft", "gamma_tokens"),
 )
 
+_LAYERS = Column("target_layers", "transformer layers of the target", "whole", "layer", low=1)
+
+PAPER_LADDERS = Schema(
+    "paper_ladders",
+    "Released drafts of the paper's five targets, with parameters and layers",
+    (
+        TARGET,
+        TARGET_PARAMS,
+        _LAYERS,
+        DRAFT,
+        DRAFT_PARAMS,
+        replace(_LAYERS, name="draft_layers", meaning="transformer layers of the draft"),
+        SOURCE,
+    ),
+    key=("target", "draft"),
+)
+
 LEVIATHAN_SPEEDUPS = Schema(
     "leviathan_speedups",
     "Acceptance, cost ratio and measured speed-up of T5-XXL with three drafts",
@@ -348,6 +365,7 @@ TABLES: dict[str, Schema] = {
     for schema in (
         PAPER_TABLE,
         PAPER_BLOOM_GRID,
+        PAPER_LADDERS,
         LEVIATHAN_SPEEDUPS,
         LEVIATHAN_ACCEPTANCE,
         SPECBUNDLE,
