@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..theory.domain import Floats
+from .compiled import compile_kernel
 
 # Columns of the totals: seconds elapsed, seconds with work, sequence-seconds, rounds of the engine,
 # rounds of sequences, tokens, requests finished.
@@ -120,9 +121,7 @@ def compiled() -> Callable[..., tuple[Floats, Floats, Floats, Floats]] | None:
     """`serve` compiled by Numba, or None where Numba is not installed."""
     if importlib.util.find_spec("numba") is None:
         return None
-    import numba
-
-    return numba.njit(serve)  # type: ignore[no-any-return]
+    return compile_kernel(serve)
 
 
 def interpreted(*arguments: Any) -> tuple[Floats, Floats, Floats, Floats]:
