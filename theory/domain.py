@@ -21,9 +21,13 @@ def _first_bad(values: Floats, bad: NDArray[np.bool_]) -> str:
 def as_floats(name: str, value: ArrayLike) -> Floats:
     """Return ``value`` as float64, or raise ValueError naming the quantity."""
     try:
-        return np.asarray(value, dtype=np.float64)
+        if not np.iscomplexobj(value):  # NumPy would only warn, and drop the imaginary part
+            return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+        pass
+    shown = " ".join(repr(value).split())
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    raise ValueError(f"{name} must be a number or an array of numbers, got {shown}")
 
 
 def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool = False) -> Floats:
@@ -40,7 +44,7 @@ def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool 
     if values.size == 0:
         return values
     lowest, highest = values.min(), values.max()  # NaN passes through both and fails below
-    inside = (lowest > q.low if q.open_low else lowest >= q.low) and (
+    inside = (lowest > q.low if q.open_low or np.isinf(q.low) else lowest >= q.low) and (
         highest < q.high if q.open_high or np.isinf(q.high) else highest <= q.high
     )
     if not (inside and (not whole or bool((np.floor(values) == values).all()))):
@@ -51,6 +55,19 @@ def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool 
             ok &= np.floor(values) == values
         kind = "an integer in" if whole else "in"
         raise ValueError(f"{label or name} must be {kind} {q.range}, got {_first_bad(values, ~ok)}")
+    return values
+
+
+def check_gamma_max(value: ArrayLike) -> Floats:
+    """Return ``value`` as float64 after checking that it is a whole number in [1, 2^53].
+
+    Beyond 2^53 a float is not every whole number. Raises ValueError like :func:`check`.
+    """
+    values = as_floats("gamma_max", value)
+    ok = (values >= 1.0) & (values <= 2.0**53) & (np.floor(values) == values)
+    if not ok.all():
+        shown = _first_bad(values, np.asarray(~ok))
+        raise ValueError(f"gamma_max must be an integer in [1, 2^53], got {shown}")
     return values
 
 

@@ -1,0 +1,89 @@
+"""Slow references shared by the tests: definitions summed at many digits, and expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+from howspec.theory.formula import SYMBOLS, Formula
+from hypothesis import strategies as st
+
+# Everything that a probability can be, the awkward values first.
+EDGES = [
+    0.0,
+    5e-324,
+    1e-310,
+    1e-300,
+    1e-16,
+    0.5,
+    1 - 1e-9,
+    1 - 1e-15,
+    float(np.nextafter(1, 0)),
+    1.0,
+]
+
+
+def probabilities() -> st.SearchStrategy[float]:
+    """Floats in [0, 1]: the edges, the middle, and both ends on a logarithmic scale."""
+    return st.one_of(
+        st.sampled_from(EDGES),
+        st.floats(0, 1),
+        st.floats(-300, 0).map(lambda e: 10.0**e),
+        st.floats(-16, 0).map(lambda e: 1 - 10.0**e),
+    )
+
+
+def decades(low: float, high: float) -> st.SearchStrategy[float]:
+    """Floats between 10^low and 10^high, even in the logarithm."""
+    return st.floats(low, high).map(lambda e: 10.0**e)
+
+
+def counts(high: int) -> st.SearchStrategy[int]:
+    """Whole numbers in 0..high, small ones often."""
+    return st.one_of(st.integers(0, min(high, 12)), st.integers(0, high))
+
+
+def relative_error(got: Any, exact: Any) -> float:
+    """|got - exact| / |exact|; below the smallest normal float, relative to that float."""
+    scale = max(abs(mpmath.mpf(exact)), mpmath.mpf(2) ** -1022)
+    return float(abs(mpmath.mpf(float(got)) - exact) / scale)
+
+
+_EXPRESSIONS: dict[tuple[str, ...], Callable[..., Any]] = {}
+
+
+def expression(formula: Formula, *names: str) -> Callable[..., Any]:
+    """The formula's SymPy expression as an mpmath function of the named quantities."""
+    import sympy
+
+    key = (formula.name, *names)
+    if key not in _EXPRESSIONS:
+        symbols = [getattr(SYMBOLS, n) for n in names]
+        _EXPRESSIONS[key] = sympy.lambdify(symbols, formula.expression, "mpmath")
+    return _EXPRESSIONS[key]
+
+
+def at_digits(formula: Formula, digits: int = 60, **values: float) -> Any:
+    """The expression at a point, floats taken at their exact binary value."""
+    with mpmath.workdps(digits):
+        function = expression(formula, *values)
+        return +mpmath.mpf(function(*(mpmath.mpf(v) for v in values.values())))
+
+
+def pmf_of_round(alpha: float, gamma: int) -> list[Any]:
+    """P(N = n), n = 1..gamma + 1, by walking the round: each token is accepted or ends it."""
+    a, reached, masses = mpmath.mpf(alpha), mpmath.mpf(1), []
+    for _ in range(gamma):
+        masses.append(reached * (1 - a))
+        reached = reached * a
+    return [*masses, reached]
+
+
+def tokens_of_round(alpha: float, gamma: int) -> Any:
+    """E[N] as the sum of the survival 1 + alpha + ... + alpha^gamma."""
+    a, total = mpmath.mpf(alpha), mpmath.mpf(0)
+    for _ in range(gamma + 1):
+        total = 1 + a * total
+    return total

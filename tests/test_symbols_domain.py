@@ -1,0 +1,192 @@
+"""The register of quantities, the check at the public edge, and the machinery of formulas."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from howspec.theory.domain import as_floats, check, check_gamma_max, unwrap
+from howspec.theory.formula import SYMBOLS, Formula, declared, evaluates, formula, split_docstring
+from howspec.theory.rounds import TOKENS, tokens_per_round
+from howspec.theory.symbols import Quantity, Symbols, quantities, quantity
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+anything = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def closed(q: Quantity, value: float) -> bool:
+    """Membership in the range as printed, written the long way round."""
+    left = value > q.low if q.range[0] == "(" else value >= q.low
+    right = value < q.high if q.range[-1] == ")" else value <= q.high
+    return left and right and (not q.integer or value == int(value))
+
+
+@given(st.sampled_from(["alpha", "gamma", "decay", "n", "rejection_floor", "position"]), anything)
+@settings(max_examples=400, deadline=None)
+def test_a_value_passes_exactly_when_it_is_in_the_printed_range(name: str, value: float) -> None:
+    q = quantity(name)
+    if value == value and closed(q, value):
+        assert check(name, value) == value
+    else:
+        with pytest.raises(ValueError, match="must be") as caught:
+            check(name, value)
+        message = str(caught.value)
+        assert message.startswith(
+            f"{name} must be {'an integer ' if q.integer else ''}in {q.range}"
+        )
+        assert "\n" not in message
+        assert f"got {value:.12g}" in message
+
+
+@given(st.lists(anything, min_size=1, max_size=5))
+@settings(max_examples=200, deadline=None)
+def test_an_array_fails_on_its_first_bad_value_and_counts_the_rest(values: list[float]) -> None:
+    bad = [v for v in values if not 0 <= v <= 1]
+    if not bad:
+        np.testing.assert_array_equal(check("alpha", values), values)
+        return
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    with pytest.raises(ValueError, match="must be") as caught:
+        check("alpha", values)
+    assert str(caught.value) == f"alpha must be in [0, 1], got {bad[0]:.12g}{more}"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "open_low", "open_high", "text"),
+    [
+        (0, 1, False, False, "[0, 1]"),
+        (0, 1, True, False, "(0, 1]"),
+        (0, 1, False, True, "[0, 1)"),
+        (0, np.inf, True, False, "(0, inf)"),
+        (-np.inf, np.inf, False, False, "(-inf, inf)"),
+        (-np.inf, 0, False, False, "(-inf, 0]"),
+    ],
+)
+def test_a_range_prints_its_open_ends(
+    low: float, high: float, open_low: bool, open_high: bool, text: str
+) -> None:
+    q = Quantity("x", "x", "1", low, high, "a number", open_low=open_low, open_high=open_high)
+    assert q.range == text
+
+
+def test_an_infinite_value_is_outside_also_where_the_range_has_no_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from howspec.theory import symbols
+
+    line = Quantity("line", "x", "1", -np.inf, np.inf, "any real number")
+    monkeypatch.setitem(symbols._REGISTRY, "line", line)
+    assert check("line", -5.0) == -5
+    for value in (np.inf, -np.inf, np.nan):
+        with pytest.raises(ValueError, match=r"line must be in \(-inf, inf\)"):
+            check("line", value)
+
+
+@pytest.mark.parametrize(
+    "value", ["abc", [[1], [1, 2]], object, 1j, np.array([1j, 2]), np.array(["a"] * 500)]
+)
+def test_what_is_no_number_is_refused_in_one_short_line(value: object) -> None:
+    with pytest.raises(ValueError, match="alpha must be a number or an array") as caught:
+        as_floats("alpha", value)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 130
+
+
+def test_none_and_empty_arrays_and_labels_are_handled() -> None:
+    with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\], got nan"):
+        check("alpha", None)  # type: ignore[arg-type]
+    assert check("alpha", []).shape == (0,)
+    with pytest.raises(ValueError, match="width must be an integer in"):
+        check("gamma", 0.5, label="width", whole=True)
+    assert check_gamma_max([1, 2.0**53]).tolist() == [1, 2.0**53]
+    for bad in (0, -1, 1.5, 2.0**53 * 2, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"gamma_max must be an integer in \[1, 2\^53\]"):
+            check_gamma_max([3, bad])
+
+
+def test_a_scalar_result_is_a_float_and_an_array_stays() -> None:
+    assert type(unwrap(np.asarray(0.5))) is float
+    assert unwrap(np.zeros((2, 1))).shape == (2, 1)
+
+
+def test_quantities_are_unique_in_name_and_complete() -> None:
+    everything = quantities()
+    assert len({q.name for q in everything}) == len(everything)
+    for q in everything:
+        assert q.name.isidentifier()
+        assert q.latex
+        assert q.meaning
+        assert q.low < q.high
+        assert quantity(q.name) is q
+    with pytest.raises(KeyError, match="no quantity named 'nothing'"):
+        quantity("nothing")
+
+
+def test_symbols_carry_the_assumptions_of_their_ranges() -> None:
+    s = Symbols()
+    assert s.alpha is s.alpha
+    assert s.alpha.is_nonnegative
+    assert s.alpha.is_positive is None
+    assert s.decay.is_positive
+    assert s.position.is_integer
+    assert s.position.is_positive
+    assert s.gamma.is_integer is None
+    with pytest.raises(AttributeError):
+        _ = s.__wrapped__
+    with pytest.raises(KeyError):
+        _ = s.nothing
+
+
+def test_a_formula_prints_evaluates_and_keeps_its_sections() -> None:
+    assert TOKENS.statement == "tokens_per_round = (1 - alpha**(gamma + 1))/(1 - alpha)"
+    assert TOKENS.latex == r"\mathrm{E}[N] = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}"
+    assert TOKENS.evaluator is tokens_per_round
+    assert TOKENS.expression is TOKENS.expression
+    assert TOKENS.claim.startswith("Mean number of tokens")
+    assert TOKENS.assumptions.startswith("one acceptance probability")
+    assert TOKENS.wrong_when.startswith("acceptance comes in bursts")
+    assert TOKENS.source.startswith("Leviathan")
+    # 0.8 is not a binary number: the exact value of the float is used.
+    exact = TOKENS.exact(30, alpha=0.8, gamma=1)
+    assert str(exact) == "1.80000000000000004440892098501"
+    assert str(TOKENS.exact(12, alpha=0.5, gamma=2)) == "1.75000000000"
+
+
+def test_a_docstring_is_split_where_its_sections_begin() -> None:
+    text = "One.\nMore.\n\nAssumes: a,\n  b.\nWrong when: c.\nSource: d."
+    assert split_docstring(text, "x") == {
+        "claim": "One. More.",
+        "Assumes": "a, b.",
+        "Wrong when": "c.",
+        "Source": "d.",
+    }
+    with pytest.raises(ValueError, match="formula 'x': docstring lacks claim, Wrong when"):
+        split_docstring("Assumes: a.\nSource: d.", "x")
+
+
+def test_a_formula_is_declared_once_and_tied_to_its_function() -> None:
+    with pytest.raises(ValueError, match="formula 'tokens_per_round' is already declared"):
+        formula("tokens_per_round", "x", group="rounds")(lambda s: s.alpha)
+    mine = Formula("mine", "m", "rounds", lambda s: s.alpha**2, {"alpha": 0.5})
+
+    @evaluates(mine)
+    def square(alpha: float) -> float:
+        return alpha * alpha
+
+    assert mine.evaluator is square
+    assert mine not in declared()
+    assert mine.expression == SYMBOLS.alpha**2
+    assert float(mine.exact(10, alpha=0.5)) == 0.25
+
+
+def test_importing_the_theory_and_predicting_needs_no_sympy_and_no_scipy() -> None:
+    code = (
+        "import sys, howspec.theory as t; t.best_gamma(0.8, 0.05); t.tokens_variance(0.5, 3);"
+        "heavy = {'sympy', 'scipy', 'pandas', 'matplotlib', 'torch'} & set(sys.modules);"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
