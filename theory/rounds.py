@@ -68,13 +68,16 @@ def geometric_sum(ratio: Floats, terms: Floats) -> Floats:
 
     ratio: in [0, 1]; terms: >= 0, whole or not. Shapes broadcast. The quotient (1 - r^t)/(1 - r)
     loses digits where r is near 1; -expm1(t log r)/(1 - r) does not, because 1 - r is exact there.
+    Rounding may carry it an ulp past its bounds, 1 and ``terms``; it is held to them, so that one
+    term sums to exactly 1.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log_ratio = np.log(ratio)
         total = -np.expm1(terms * log_ratio) / (1.0 - ratio)
     at_one = ratio == 1.0
     if at_one.any():
         total = np.where(at_one, terms, total)
+    total = np.clip(total, np.minimum(terms, 1.0), np.maximum(terms, 1.0))
     if (terms == 0.0).any():
         total = np.where(terms == 0.0, 0.0, total)
     return np.asarray(total)
@@ -127,10 +130,13 @@ def tokens_variance(alpha: ArrayLike, gamma: ArrayLike) -> Any:
     a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma, whole=True))
     q = 1.0 - a
     near_one = (g + 1.0) * q < 0.5
-    direct = a - (2 * g + 1) * q * a ** (g + 1) - a ** (2 * g + 2)
+    power = a ** (g + 1.0)
+    direct = a - 2.0 * ((g + 0.5) * q * power) - power * power
     value = np.divide(direct, q * q, out=np.zeros(a.shape), where=~near_one)
-    if near_one.any():
-        value = np.where(near_one, _variance_near_one(np.where(near_one, q, 0.0), g), value)
+    series = near_one & (q > 0.0)  # at q = 0 the variance is 0, and C(2g + 2, 2) may overflow
+    if series.any():
+        short = _variance_near_one(np.where(series, q, 0.0), np.where(series, g, 0.0))
+        value = np.where(series, short, value)
     return unwrap(np.where(g == 0.0, 0.0, value))
 
 
@@ -157,8 +163,9 @@ def tokens_generating_function(alpha: ArrayLike, gamma: ArrayLike, z: ArrayLike)
     """E[z^N], the probability generating function of the tokens per round.
 
     alpha, z: in [0, 1]; gamma: whole number >= 0 [token]. Shapes broadcast; values in [0, 1].
-    Raises ValueError outside these ranges. Summed with positive terms only.
+    Raises ValueError outside these ranges. Summed with positive terms only; the gamma-th power is
+    taken of each factor, because it would multiply the rounding of their product by gamma.
     """
     a, x = check("alpha", alpha), check("z", z)
     g = check("gamma", gamma, whole=True)
-    return unwrap(x * ((1.0 - a) * geometric_sum(a * x, g) + (a * x) ** g))
+    return unwrap(x * ((1.0 - a) * geometric_sum(a * x, g) + a**g * x**g))
