@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .domain import Floats, check, unwrap
+from .domain import Floats, check, check_gamma_max, unwrap
 from .formula import evaluates, formula
 from .rounds import geometric_sum
-from .speedup import reduced_cost
+from .speedup import _per_token, _round_cost, reduced_cost
 
 
 def _log_rate(s: Any) -> Any:
@@ -122,16 +122,22 @@ def _root(alpha: Floats, slope: Floats) -> tuple[Floats, Floats]:
     """Return (w, L): w = u - 1 > 0 solves w - ln(1 + w) = L (1 - c')/c', L = ln(1/alpha).
 
     Newton on a convex increasing function from above, so it cannot overshoot; in w rather than in
-    u, so that alpha near 1, where w is near sqrt(2 L (1 - c')/c'), keeps its digits. Where alpha
-    is 0 or 1, or slope is 0 or >= 1, the result is not meaningful and callers mask it.
+    u, so that alpha near 1, where w is near sqrt(2 L (1 - c')/c'), keeps its digits. w is inf where
+    L (1 - c')/c' is. Where alpha is 0 or 1, or slope is 0 or >= 1, the result is not meaningful
+    and callers mask it.
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         rate = -np.log(alpha)
         target = np.maximum(rate * (1.0 - slope) / slope, 0.0)
         w = np.where(target < 1.0, np.sqrt(2 * target) + target, target + np.log1p(target) + 1.0)
         for _ in range(6):
-            w = w - (_log1p_defect(w) - target) * (1.0 + w) / w
-    return w, rate
+            w = w - (_log1p_defect(w) - target) * (1.0 + 1.0 / w)
+    return np.where(np.isinf(target), np.inf, w), rate
+
+
+def _log_root(w: Floats, rate: Floats, slope: Floats) -> Floats:
+    """ln u; where u is beyond the largest float, u = L/c' to all digits."""
+    return np.where(np.isinf(w), np.log(rate) - np.log(slope), np.log1p(w))
 
 
 def _costs(
@@ -149,7 +155,7 @@ def _optimal_gamma(a: Floats, slope: Floats) -> Floats:
     w, rate = _root(a, slope)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         interior = slope * (1.0 - a) < a * rate  # dS/dgamma > 0 at 0
-        value = np.where(interior, np.log1p(w) / rate - 1.0, 0.0)
+        value = np.where(interior, _log_root(w, rate, slope) / rate - 1.0, 0.0)
     value = np.where((a == 1.0) & (slope < 1.0), np.inf, value)
     value = np.where((a > 0.0) & (slope == 0.0), np.inf, value)
     return np.maximum(np.where((a == 0.0) | (slope >= 1.0), 0.0, value), 0.0)
@@ -190,7 +196,7 @@ def optimal_speedup(
     w, rate = _root(a, slope)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         value = rate / (slope * (1.0 - a) * (1.0 + w))
-        value = np.where(slope == 0.0, 1.0 / (1.0 - a), value)
+        value = np.where(np.isinf(w) | (slope == 0.0), 1.0 / (1.0 - a), value)
         value = np.where(a == 1.0, 1.0 / slope, value)
         value = np.where(_optimal_gamma(a, slope) > 0.0, value, 1.0) / (1.0 + o)
     return unwrap(np.maximum(value, 1.0))
@@ -223,12 +229,14 @@ def regret_halfwidth(
     """How far gamma may miss the real optimum at a relative loss of about ``tolerance`` [token].
 
     sqrt(2 tolerance / kappa); to second order, so slightly pessimistic above the optimum. NaN where
-    there is no interior optimum. Arguments as in :func:`optimal_gamma`; 0 < tolerance < 1.
+    there is no interior optimum, inf where kappa is below the smallest float. Arguments as in
+    :func:`optimal_gamma`; 0 < tolerance < 1.
     """
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must be in (0, 1), got {tolerance}")
     kappa = optimum_curvature(alpha, cost_ratio, verify_slope=verify_slope, overhead=overhead)
-    return unwrap(np.sqrt(2.0 * tolerance / np.asarray(kappa)))
+    with np.errstate(divide="ignore", over="ignore"):
+        return unwrap(np.sqrt(2.0 * tolerance / np.asarray(kappa)))
 
 
 def optimal_gamma_gradient(
@@ -245,11 +253,15 @@ def optimal_gamma_gradient(
     """
     a, slope, _ = _costs(alpha, cost_ratio, verify_slope, overhead)
     w, rate = _root(a, slope)
-    # With (1 - c)/c = (w - ln u)/L the bracket is (w ln u - (w - ln u)) / (w L^2): no cancellation.
+    # With (1 - c)/c = (w - ln u)/L the bracket is (ln u - (w - ln u)/w) / L^2: no cancellation.
+    # Where w is inf, (w - ln u)/w is 1 and c w is L.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        share = np.where(np.isinf(w), 1.0, _log1p_defect(w) / w)
+        weight = np.where(np.isinf(w), rate, slope * w)
     by_alpha = _where_interior(
-        a, slope, lambda: (w * np.log1p(w) - _log1p_defect(w)) / (rate * rate * w * a)
+        a, slope, lambda: (_log_root(w, rate, slope) - share) / (rate * rate) / a
     )
-    by_slope = _where_interior(a, slope, lambda: -1.0 / (slope * slope * w))
+    by_slope = _where_interior(a, slope, lambda: -1.0 / slope / weight)
     return unwrap(by_alpha), unwrap(by_slope)
 
 
@@ -270,22 +282,20 @@ def best_gamma(
     """The whole gamma in 0..gamma_max with the largest speed-up; 0 means do not speculate.
 
     alpha: in [0, 1]; cost_ratio, verify_slope, overhead: >= 0 [target step], the overhead paid
-    only when speculating; gamma_max: whole number >= 1. Shapes broadcast; returns an int for
-    scalars, else an integer array. Of equals the smallest wins. Exact: the speed-up of
+    only when speculating; gamma_max: whole number in [1, 2^53]. Shapes broadcast; returns an int
+    for scalars, else an integer array. Of equals the smallest wins. Exact: the speed-up of
     speculative rounds rises up to the optimum and falls after it, so only the neighbours of the
     real optimum and plain decoding compete. Raises ValueError outside the ranges.
     """
     a, slope, o = _costs(alpha, cost_ratio, verify_slope, overhead)
-    top = check("gamma", gamma_max, label="gamma_max", whole=True)
-    if top.size and top.min() < 1.0:
-        raise ValueError(f"gamma_max must be an integer >= 1, got {top.min():g}")
-    per_token = slope * (1.0 + o)
+    top = check_gamma_max(gamma_max)
+    per_token = _per_token(cost_ratio, verify_slope)
     below = np.clip(np.floor(_optimal_gamma(a, slope)), 1.0, top)
     best = np.zeros(below.shape)
     value = np.ones(below.shape)
     for step in (0.0, 1.0):
         g = np.minimum(below + step, top)
-        candidate = geometric_sum(a, g + 1.0) / (1.0 + g * per_token + o)
+        candidate = geometric_sum(a, g + 1.0) / _round_cost(g, per_token, o)
         better = candidate > value
         best, value = np.where(better, g, best), np.where(better, candidate, value)
     whole = best.astype(np.int64)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .domain import Floats, check, unwrap
+from .domain import Floats, check, check_gamma_max, unwrap
 from .formula import evaluates, formula
 from .rounds import TOKENS, geometric_sum
 
@@ -63,17 +63,24 @@ def round_cost(
     return unwrap(
         _round_cost(
             check("gamma", gamma),
-            check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope),
+            _per_token(cost_ratio, verify_slope),
             check("overhead", overhead),
         )
     )
 
 
 def _round_cost(gamma: Floats, per_token: Floats, overhead: Floats) -> Floats:
-    cost = 1.0 + gamma * per_token
-    if overhead.any():
-        cost = cost + np.where(gamma > 0.0, overhead, 0.0)
+    with np.errstate(over="ignore"):  # a cost beyond the largest float is inf, its speed-up 0
+        cost = 1.0 + gamma * per_token
+        if overhead.any():
+            cost = cost + np.where(gamma > 0.0, overhead, 0.0)
     return np.asarray(cost)
+
+
+def _per_token(cost_ratio: ArrayLike, verify_slope: ArrayLike) -> Floats:
+    with np.errstate(over="ignore"):
+        total = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
+    return np.minimum(total, np.finfo(np.float64).max)  # finite, so that gamma = 0 still costs 0
 
 
 @evaluates(SPEEDUP)
@@ -94,7 +101,7 @@ def speedup(
     Raises ValueError outside these ranges. Source: arXiv:2211.17192v2, theorem 3.8, extended.
     """
     a, g = check("alpha", alpha), check("gamma", gamma)
-    per_token = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
+    per_token = _per_token(cost_ratio, verify_slope)
     cost = _round_cost(g, per_token, check("overhead", overhead))
     return unwrap(geometric_sum(a, g + 1.0) / cost)
 
@@ -107,8 +114,8 @@ def reduced_cost(
 
     All arguments >= 0 [target step]; shapes broadcast. Raises ValueError outside that range.
     """
-    per_token = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
-    return unwrap(per_token / (1.0 + check("overhead", overhead)))
+    per_token = _per_token(cost_ratio, verify_slope)
+    return unwrap(np.asarray(per_token / (1.0 + check("overhead", overhead))))
 
 
 def break_even_alpha(
@@ -126,18 +133,18 @@ def break_even_alpha(
     Raises ValueError outside the ranges. Source: derived here; for b = o = 0 it is
     arXiv:2211.17192v2, corollary 3.9.
     """
-    g = np.arange(1.0, float(check("gamma", gamma_max, label="gamma_max", whole=True)) + 1.0)
+    g = np.arange(1.0, float(check_gamma_max(gamma_max)) + 1.0)
+    with np.errstate(over="ignore"):
+        extra = g * _per_token(cost_ratio, verify_slope) + check("overhead", overhead)
+    # Wanted is the root of alpha E_{gamma-1}(alpha) = extra, accepted tokens that pay for the
+    # round, without the 1 on both sides, which would drown a small one. Since 1 <= E_{gamma-1} and
+    # alpha E_{gamma-1} < alpha / (1 - alpha), the root is within a factor of two.
+    extra, g = extra[extra < g], g[extra < g]
     if not g.size:
-        raise ValueError(f"gamma_max must be an integer >= 1, got {gamma_max}")
-    cost = np.asarray(
-        round_cost(g, cost_ratio, verify_slope=verify_slope, overhead=overhead), dtype=float
-    )
-    # Tokens needed: E_gamma(alpha) = cost. At alpha = 1 a round yields gamma + 1 at most.
-    if not (cost < g + 1.0).any():
         return None
-    low, high = np.zeros(g.size), np.ones(g.size)
-    for _ in range(60):  # bisection: E_gamma rises strictly in alpha
+    low, high = extra / (1.0 + extra), np.minimum(extra, 1.0)
+    for _ in range(60):  # bisection: the left side rises strictly in alpha
         mid = 0.5 * (low + high)
-        pays = geometric_sum(mid, g + 1.0) > cost
+        pays = mid * geometric_sum(mid, g) > extra
         low, high = np.where(pays, low, mid), np.where(pays, mid, high)
-    return float(np.where(cost < g + 1.0, 0.5 * (low + high), 1.0).min())
+    return float(high.min())
