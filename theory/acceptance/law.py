@@ -20,7 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, as_floats, check, unwrap
 from ..formula import evaluates, formula
 
 
@@ -84,8 +84,10 @@ def conditional_rate(alpha: ArrayLike, decay: ArrayLike, position: ArrayLike) ->
     """
     a, r, k = check("alpha", alpha), check("decay", decay), check("position", position)
     with np.errstate(over="ignore", invalid="ignore"):
-        rate = a * r ** (k - 1.0)
-    return np.where(a == 0.0, 0.0, np.minimum(1.0, rate))
+        power, half = r ** (k - 1.0), r ** (0.5 * (k - 1.0))
+        # A power beyond the largest float may still meet a tiny alpha in a product below 1.
+        rate = np.where(np.isinf(power), a * half * half, a * power)
+    return unwrap(np.where(a == 0.0, 0.0, np.minimum(1.0, rate)))
 
 
 def _gamma(gamma: int) -> int:
