@@ -1,1 +1,92 @@
-"""What bounds the speed-up: headroom, ceilings, sensitivities."""
+"""What bounds the speed-up: headroom, ceilings, sensitivities.
+
+`headroom` compares a fixed draft length with perfect knowledge, `threshold` with the best stopping
+rule in between; `ceilings` are set by entropy and bandwidth, `rejections` and `certificates` by
+exactness; `sensitivity` says which investment pays, `objectives` what changes for energy or money.
+"""
+
+from __future__ import annotations
+
+from .ceilings import (
+    entropy_ceiling,
+    hardware_ceiling,
+)
+from .certificates import (
+    acceptance_at_temperature,
+    greedy_certificate,
+    logit_oscillation,
+)
+from .headroom import (
+    NONADAPTIVITY_BOUND,
+    indifferent_cost,
+    lookahead_latency,
+    lookahead_replicas,
+    nonadaptivity,
+    nonadaptivity_cost,
+    nonadaptivity_limit,
+    oracle_speedup,
+    worst_nonadaptivity,
+)
+from .objectives import (
+    blended_slope,
+    energy_per_token,
+    energy_slope,
+    optimal_gamma_for_energy,
+)
+from .rejections import (
+    biased_acceptance_ceiling,
+    expected_rejections,
+    lenient_verification,
+    total_variation,
+)
+from .sensitivity import (
+    acceptance_elasticity,
+    draft_cost_elasticity,
+    exchange_rate,
+    investments,
+    overhead_elasticity,
+    verify_cost_elasticity,
+)
+from .threshold import (
+    Headroom,
+    ThresholdPolicy,
+    headroom_report,
+    stopping_threshold,
+    threshold_policy,
+)
+
+__all__ = [
+    "NONADAPTIVITY_BOUND",
+    "Headroom",
+    "ThresholdPolicy",
+    "acceptance_at_temperature",
+    "acceptance_elasticity",
+    "biased_acceptance_ceiling",
+    "blended_slope",
+    "draft_cost_elasticity",
+    "energy_per_token",
+    "energy_slope",
+    "entropy_ceiling",
+    "exchange_rate",
+    "expected_rejections",
+    "greedy_certificate",
+    "hardware_ceiling",
+    "headroom_report",
+    "indifferent_cost",
+    "investments",
+    "lenient_verification",
+    "logit_oscillation",
+    "lookahead_latency",
+    "lookahead_replicas",
+    "nonadaptivity",
+    "nonadaptivity_cost",
+    "nonadaptivity_limit",
+    "optimal_gamma_for_energy",
+    "oracle_speedup",
+    "overhead_elasticity",
+    "stopping_threshold",
+    "threshold_policy",
+    "total_variation",
+    "verify_cost_elasticity",
+    "worst_nonadaptivity",
+]

@@ -18,6 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..domain import Floats, check, unwrap
 from ..formula import evaluates, formula
 from ..rounds import TOKENS, geometric_sum
+from ..symbols import register
+
+register("parameters", "N", "parameters of a model, without embeddings", open_low=True)
 
 
 @formula(
@@ -129,13 +132,16 @@ def rejection_sensitivity(alpha: ArrayLike, gamma: ArrayLike) -> Any:
 
 
 def _sensitivity_near_one(q: Floats, g: Floats, terms: int = 14) -> Floats:
-    """E[N] - (g + 1) alpha^g as a series in q = 1 - alpha: (-1)^(j+1) j C(g + 1, j + 1) q^j."""
+    """E[N] - (g + 1) alpha^g as a series in q = 1 - alpha: (-1)^(j+1) j C(g + 1, j + 1) q^j.
+
+    C(g + 1, j + 1) q^j is carried as one term, each at most 0.05 of the one before, so that it
+    cannot overflow however long the draft is.
+    """
     total = np.zeros(np.broadcast_shapes(q.shape, g.shape))
-    binomial, power = g + 1.0, np.ones_like(total)  # C(g+1, 1)
+    term = g + 1.0  # C(g+1, 1)
     for j in range(1, terms + 1):
-        binomial = binomial * (g + 1.0 - j) / (j + 1.0)
-        power = power * q
-        total = total + (1.0 if j % 2 else -1.0) * j * binomial * power
+        term = term * (q * (g + 1.0 - j) / (j + 1.0))
+        total = total + (1.0 if j % 2 else -1.0) * j * term
     return total
 
 
@@ -199,9 +205,13 @@ class DraftScaleLaw:
 
     def smallest_scale(self) -> Floats:
         """The size at which the law gives alpha = 0; below it the law says nothing."""
-        d = check("rejection_floor", self.rejection_floor)
-        a, b = np.asarray(self.rejection_coefficient), np.asarray(self.rejection_exponent)
-        return np.asarray((a / (1.0 - d)) ** (1.0 / b), dtype=np.float64)
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(self._log_smallest_scale()))
+
+    def _log_smallest_scale(self) -> Floats:
+        d, a = np.asarray(self.rejection_floor), np.asarray(self.rejection_coefficient)
+        with np.errstate(over="ignore"):  # a flat law (beta near 0) has no size at which alpha is 0
+            return np.asarray((np.log(a) - np.log1p(-d)) / np.asarray(self.rejection_exponent))
 
     def optimal_scale(self, gamma: ArrayLike, *, largest: float = 1.0) -> Any:
         """The size with the largest speed-up at this gamma, by bisection on the sign of dS/ds.
@@ -213,23 +223,26 @@ class DraftScaleLaw:
         g = check("gamma", gamma)
         if g.size and g.min() < 1.0:
             raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
-        start = self.smallest_scale()
-        low, g = np.broadcast_arrays(np.log(start), g)
-        high = np.full(low.shape, np.log(check("scale", largest, label="largest")))
+        high = np.asarray(np.log(check("scale", largest, label="largest")))
+        low, high, g = np.broadcast_arrays(self._log_smallest_scale(), high, g)
         empty = low >= high
-        for _ in range(60):
+        # exp(-700) stands for the sizes that double precision cannot hold.
+        low = np.clip(np.where(empty, high, low), -700.0, None)
+        for _ in range(64):
             mid = 0.5 * (low + high)
-            rising = self._slope_in_log_scale(np.exp(mid), g) > 0.0
+            rising = self._slope_in_log_scale(mid, g) > 0.0
             low, high = np.where(rising, mid, low), np.where(rising, high, mid)
         return unwrap(np.where(empty, np.nan, np.exp(0.5 * (low + high))))
 
-    def _slope_in_log_scale(self, scale: Floats, gamma: Floats) -> Floats:
-        """d ln S / d ln s."""
+    def _slope_in_log_scale(self, log_scale: Floats, gamma: Floats) -> Floats:
+        """d ln S / d ln s at ln s; what the drafting gains less what it takes of the round."""
         d, b = np.asarray(self.rejection_floor), np.asarray(self.rejection_exponent)
-        above = np.asarray(self.rejection_coefficient) * scale**-b
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            above = np.exp(np.log(np.asarray(self.rejection_coefficient)) - b * log_scale)
+            share_above = np.where(d > 0.0, above / (d + above), 1.0)
         alpha = np.clip(1.0 - d - above, 0.0, 1.0)  # the bisection may step an ulp outside
-        gain = b * above / (d + above) * np.asarray(rejection_sensitivity(alpha, gamma))
-        grows = np.asarray(self.cost_slope) * scale
+        gain = b * share_above * np.asarray(rejection_sensitivity(alpha, gamma))
+        grows = np.asarray(self.cost_slope) * np.exp(log_scale)
         per_token = np.asarray(self.cost_floor) + grows + np.asarray(self.verify_slope)
         share = gamma * grows / (1.0 + gamma * per_token + np.asarray(self.overhead))
         return np.asarray(gain - share)

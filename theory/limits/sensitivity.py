@@ -1,0 +1,243 @@
+r"""Which investment pays: elasticities of the speed-up, and what acceptance is worth in time.
+
+    d ln S / d ln alpha = alpha / (1 - alpha) - (gamma + 1) alpha^(gamma+1) / (1 - alpha^(gamma+1))
+    d ln S / d ln x = -gamma x / (1 + gamma (c + b) + o)  for x = c, b;  -o / (...) for the overhead
+
+An elasticity is the relative change of the speed-up per relative change of its argument, gamma
+held fixed. At the best gamma it is the same to first order, since there S is flat in gamma.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..speedup import round_cost, speedup
+
+
+def _round_cost(s: Any) -> Any:
+    return 1 + s.gamma * (s.cost_ratio + s.verify_slope) + s.overhead
+
+
+@formula("acceptance_elasticity", r"\varepsilon_\alpha", group="sensitivity", alpha=0.8, gamma=5)
+def ACCEPTANCE_ELASTICITY(s: Any) -> Any:
+    """d ln S / d ln alpha: the mean of i under weights alpha^i, i = 0..gamma.
+
+    Between 0 and min(gamma, alpha / (1 - alpha)), rising in gamma: long drafts live on acceptance.
+
+    Assumes: independent acceptance, gamma held fixed or at its optimum.
+    Wrong when: the change is so large that the best gamma moves by several tokens.
+    Source: derived here by differentiating ln E[N].
+    """
+    n = s.gamma + 1
+    return s.alpha / (1 - s.alpha) - n * s.alpha**n / (1 - s.alpha**n)
+
+
+@formula(
+    "draft_cost_elasticity", r"\varepsilon_c", group="sensitivity",
+    gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
+)  # fmt: skip
+def DRAFT_COST_ELASTICITY(s: Any) -> Any:
+    """d ln S / d ln c: minus the share of the round that is spent drafting.
+
+    Assumes: costs affine in gamma, gamma >= 1 held fixed or at its optimum.
+    Wrong when: drafting overlaps with verifying.
+    Source: derived here by differentiating ln of the round cost.
+    """
+    return -s.gamma * s.cost_ratio / _round_cost(s)
+
+
+@formula(
+    "verify_cost_elasticity", r"\varepsilon_b", group="sensitivity",
+    gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
+)  # fmt: skip
+def VERIFY_COST_ELASTICITY(s: Any) -> Any:
+    """d ln S / d ln b: minus the share of the round that the extra verified tokens take.
+
+    Assumes: costs affine in gamma, gamma >= 1 held fixed or at its optimum.
+    Wrong when: the verifying pass has steps or a knee.
+    Source: derived here by differentiating ln of the round cost.
+    """
+    return -s.gamma * s.verify_slope / _round_cost(s)
+
+
+@formula(
+    "overhead_elasticity", r"\varepsilon_o", group="sensitivity",
+    gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
+)  # fmt: skip
+def OVERHEAD_ELASTICITY(s: Any) -> Any:
+    """d ln S / d ln o: minus the share of the round that is overhead.
+
+    Assumes: costs affine in gamma, gamma >= 1 held fixed or at its optimum.
+    Wrong when: the overhead is hidden behind the device's work.
+    Source: derived here by differentiating ln of the round cost.
+    """
+    return -s.overhead / _round_cost(s)
+
+
+@formula(
+    "exchange_rate", r"\left.\partial c / \partial\alpha\right|_S", group="sensitivity",
+    alpha=0.8, gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
+)  # fmt: skip
+def EXCHANGE_RATE(s: Any) -> Any:
+    """How much slower a draft may be, per unit of acceptance gained, at the same speed-up.
+
+    Assumes: independent acceptance, costs affine in gamma, gamma >= 1 held fixed.
+    Wrong when: the change is so large that the best gamma moves by several tokens.
+    Source: derived here as minus the ratio of dS/d alpha to dS/dc.
+    """
+    return ACCEPTANCE_ELASTICITY.build(s) / s.alpha * _round_cost(s) / s.gamma
+
+
+def _reciprocal_defect(x: Floats) -> Floats:
+    """1 / (e^x - 1) - 1 / x, which tends to -1/2 at 0; by its series where the terms cancel."""
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        direct = 1.0 / np.expm1(x) - 1.0 / x
+    y = np.where(x < 0.5, x, 0.0)
+    y2 = y * y
+    series = y * (
+        1 / 12
+        + y2 * (-1 / 720 + y2 * (1 / 30240 + y2 * (-1 / 1209600 + y2 * (1 / 47900160))))
+        + y2**5 * (-691 / 1307674368000)
+    )
+    return np.where(x < 0.5, series - 0.5, direct)
+
+
+def elasticity_of_tokens(a: Floats, g: Floats) -> Floats:
+    """d ln E[N] / d ln alpha of checked arguments, to a few ulp.
+
+    For gamma below 1, where it tends to 0, the error is a few ulp of 1 instead. With
+    L = ln(1/alpha) and n = gamma + 1 it is 1/(e^L - 1) - n/(e^(nL) - 1). The two poles at L = 0
+    cancel, so below L = 1 they are taken out of both terms first.
+    """
+    n = g + 1.0
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        rate = -np.log(a)
+        far = 1.0 / np.expm1(rate) - n / np.expm1(n * rate)
+        near = _reciprocal_defect(rate) - n * _reciprocal_defect(n * rate)
+    return np.where(g == 0.0, 0.0, np.where(rate < 1.0, near, far))
+
+
+@evaluates(ACCEPTANCE_ELASTICITY)
+def acceptance_elasticity(alpha: ArrayLike, gamma: ArrayLike) -> Any:
+    """d ln S / d ln alpha at fixed gamma, in [0, min(gamma, alpha / (1 - alpha))].
+
+    alpha: in [0, 1]; gamma: >= 0 [token]. Shapes broadcast. gamma / 2 at alpha = 1, 0 at alpha = 0
+    and at gamma = 0. Raises ValueError outside these ranges.
+    """
+    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma))
+    return unwrap(elasticity_of_tokens(a, g))
+
+
+def _shares(
+    gamma: ArrayLike, part: Floats, cost_ratio: ArrayLike, verify_slope: ArrayLike, o: ArrayLike
+) -> Any:
+    """-part / (round cost), 0 where nothing is drafted."""
+    cost = np.asarray(round_cost(gamma, cost_ratio, verify_slope=verify_slope, overhead=o))
+    return unwrap(np.where(np.asarray(gamma) > 0.0, -part / cost, 0.0))
+
+
+@evaluates(DRAFT_COST_ELASTICITY)
+def draft_cost_elasticity(
+    gamma: ArrayLike,
+    cost_ratio: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+    overhead: ArrayLike = 0.0,
+) -> Any:
+    """d ln S / d ln c = -gamma c / (round cost), in (-1, 0].
+
+    gamma: >= 0 [token]; costs: >= 0 [target step]. Shapes broadcast; ValueError outside these.
+    """
+    part = check("gamma", gamma) * check("cost_ratio", cost_ratio)
+    return _shares(gamma, part, cost_ratio, verify_slope, overhead)
+
+
+@evaluates(VERIFY_COST_ELASTICITY)
+def verify_cost_elasticity(
+    gamma: ArrayLike,
+    cost_ratio: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+    overhead: ArrayLike = 0.0,
+) -> Any:
+    """d ln S / d ln b = -gamma b / (round cost), in (-1, 0].
+
+    gamma: >= 0 [token]; costs: >= 0 [target step]. Shapes broadcast; ValueError outside these.
+    """
+    part = check("gamma", gamma) * check("verify_slope", verify_slope)
+    return _shares(gamma, part, cost_ratio, verify_slope, overhead)
+
+
+@evaluates(OVERHEAD_ELASTICITY)
+def overhead_elasticity(
+    gamma: ArrayLike,
+    cost_ratio: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+    overhead: ArrayLike = 0.0,
+) -> Any:
+    """d ln S / d ln o = -o / (round cost), in (-1, 0]; 0 at gamma = 0, where it is not paid.
+
+    gamma: >= 0 [token]; costs: >= 0 [target step]. Shapes broadcast; ValueError outside these.
+    """
+    return _shares(gamma, check("overhead", overhead), cost_ratio, verify_slope, overhead)
+
+
+@evaluates(EXCHANGE_RATE)
+def exchange_rate(
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    cost_ratio: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+    overhead: ArrayLike = 0.0,
+) -> Any:
+    """dc / d alpha at equal speed-up [target step]: what one unit of acceptance may cost in speed.
+
+    alpha: in [0, 1]; gamma: >= 1 [token]; costs: >= 0 [target step]. Shapes broadcast. Positive.
+    Raises ValueError outside these ranges.
+    """
+    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma))
+    if g.size and g.min() < 1.0:
+        raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
+    cost = np.asarray(round_cost(g, cost_ratio, verify_slope=verify_slope, overhead=overhead))
+    positive = a > 0.0
+    safe = np.where(positive, a, 1.0)
+    per_alpha = np.where(positive, elasticity_of_tokens(safe, g) / safe, 1.0)  # 1 at alpha = 0
+    return unwrap(per_alpha * cost / g)
+
+
+def investments(
+    alpha: float,
+    gamma: float,
+    cost_ratio: float,
+    *,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    improvement: float = 0.01,
+) -> dict[str, float]:
+    """Relative gain in speed-up of improving each quantity by the same fraction, best first.
+
+    alpha in (0, 1), gamma >= 1 and costs as in :func:`~howspec.theory.speedup.speedup`;
+    ``improvement`` in (0, 1). "rejection" lowers 1 - alpha by that fraction, "acceptance" raises
+    alpha by it (at most to 1), the others lower a cost. Computed from the speed-ups themselves, not
+    from the elasticities, so that a large improvement is right too. Raises ValueError outside the
+    ranges.
+    """
+    if not 0.0 < improvement < 1.0:
+        raise ValueError(f"improvement must be in (0, 1), got {improvement}")
+    costs = {"cost_ratio": cost_ratio, "verify_slope": verify_slope, "overhead": overhead}
+    base = speedup(alpha, gamma, **costs)
+    changed = {
+        "rejection": speedup(1.0 - (1.0 - alpha) * (1.0 - improvement), gamma, **costs),
+        "acceptance": speedup(min(1.0, alpha * (1.0 + improvement)), gamma, **costs),
+    }
+    for name, value in costs.items():
+        changed[name] = speedup(alpha, gamma, **{**costs, name: value * (1.0 - improvement)})
+    gains = {name: value / base - 1.0 for name, value in changed.items()}
+    return dict(sorted(gains.items(), key=lambda item: -item[1]))

@@ -1,0 +1,201 @@
+r"""When to stop drafting: the best policy for a drafter that sees how sure it is.
+
+After each draft token the drafter learns the probability a_k that this token is accepted, given
+those before it; a_k is drawn anew for each token from a known distribution with mean alpha. With
+P = a_1 ... a_k, the probability that the draft still stands, the best policy drafts one more token
+
+    while  P alpha > (c + b) rho*,   rho* = best E[N] / E[time of a round]
+
+that is, while P exceeds a threshold. rho* is the best rate itself, so that the two are found
+together (Dinkelbach's method). Proof of the threshold: P never rises, so that once a token does
+not pay, none after it does, and looking one step ahead is enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..optimum import best_gamma
+from ..speedup import speedup
+from ..symbols import register
+from .headroom import oracle_speedup
+
+register(
+    "policy_rate",
+    r"\rho",
+    "tokens emitted per plain step of the target's time",
+    unit="1/target step",
+)
+
+
+@formula(
+    "stopping_threshold", r"\theta", group="headroom",
+    alpha=0.8, cost_ratio=0.05, verify_slope=0.01, policy_rate=2.5,
+)  # fmt: skip
+def STOPPING_THRESHOLD(s: Any) -> Any:
+    """Draft another token while the probability that the draft stands exceeds this.
+
+    policy_rate is the best rate that the policy itself reaches; alpha the mean acceptance
+    probability of a token that has not been drafted yet.
+
+    Assumes: the drafter's confidence is calibrated and independent from token to token.
+    Wrong when: confidence in the next token depends on this one, or the batch must draft in step.
+    Source: derived here; a threshold on the same probability is used in arXiv:2405.19715.
+    """
+    return (s.cost_ratio + s.verify_slope) * s.policy_rate / s.alpha
+
+
+@evaluates(STOPPING_THRESHOLD)
+def stopping_threshold(
+    alpha: ArrayLike,
+    cost_ratio: ArrayLike,
+    policy_rate: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+) -> Any:
+    """(c + b) rho / alpha; at 1 or above nothing is drafted.
+
+    alpha: in (0, 1], mean acceptance; costs: >= 0 [target step]; policy_rate: >= 0
+    [1/target step]. Shapes broadcast. Raises ValueError outside these ranges.
+    """
+    a = check("alpha", alpha)
+    if np.any(a == 0.0):
+        raise ValueError("alpha must be in (0, 1], got 0")
+    per_token = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
+    return unwrap(per_token * check("policy_rate", policy_rate) / a)
+
+
+@dataclass(frozen=True)
+class ThresholdPolicy:
+    """The best stopping rule: draft while the survival probability exceeds ``threshold``.
+
+    rate: tokens per plain step of the target, that is the speed-up; 1 where plain decoding is best.
+    tokens: E[N] per round; drafted: mean drafted tokens per round [token].
+    """
+
+    threshold: float
+    rate: float
+    tokens: float
+    drafted: float
+
+
+def _distribution(values: ArrayLike, weights: ArrayLike) -> tuple[Floats, Floats]:
+    v, w = check("alpha", values, label="values"), check("alpha", weights, label="weights")
+    if v.ndim != 1 or v.shape != w.shape or v.size == 0:
+        raise ValueError(f"values and weights must be equal 1-d arrays, got {v.shape}, {w.shape}")
+    if abs(w.sum() - 1.0) > 1e-9:
+        raise ValueError(f"weights must sum to 1, got {w.sum():.12g}")
+    return v, w
+
+
+def _play(v: Floats, w: Floats, threshold: float, gamma_max: int) -> tuple[float, float]:
+    """(E[N], E[drafted]) of the policy with this threshold on P.
+
+    The states of one depth are the distinct values of P among those that still draft, with their
+    probabilities; equal products (to 12 digits) are merged, which keeps them few.
+    """
+    standing, mass = np.ones(1), np.ones(1)
+    tokens, drafted = 1.0, 0.0
+    for _ in range(gamma_max):
+        go = standing > threshold
+        if not go.any():
+            break
+        standing, mass = standing[go], mass[go]
+        drafted += float(mass.sum())
+        product = np.outer(standing, v).ravel()
+        mass = np.outer(mass, w).ravel()
+        tokens += float(product @ mass)
+        with np.errstate(divide="ignore"):
+            key = np.round(np.log(product), 12)
+        _, first, group = np.unique(key, return_index=True, return_inverse=True)
+        standing, mass = product[first], np.bincount(group, weights=mass).astype(np.float64)
+    return tokens, drafted
+
+
+def threshold_policy(
+    values: ArrayLike,
+    weights: ArrayLike,
+    *,
+    cost_ratio: float,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    gamma_max: int = 32,
+) -> ThresholdPolicy:
+    """The best stopping rule for a drafter whose confidence in its tokens has this distribution.
+
+    values: acceptance probabilities, weights: how often each occurs, both 1-d and of equal length,
+    in [0, 1], weights summing to 1. Costs: scalars >= 0 [target step], the overhead paid only when
+    speculating; gamma_max: whole number >= 1, the longest draft. With one value it is the best
+    fixed gamma. Meant for a handful of values: the work grows with the number of distinct products.
+    Raises ValueError outside these ranges.
+    """
+    v, w = _distribution(values, weights)
+    per_token = float(check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope))
+    fixed = 1.0 + float(check("overhead", overhead))
+    top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
+    if top < 1:
+        raise ValueError(f"gamma_max must be an integer >= 1, got {gamma_max}")
+    mean = float(v @ w)
+    plain = ThresholdPolicy(1.0, 1.0, 1.0, 0.0)
+    if mean == 0.0:
+        return plain
+    # Dinkelbach from the worst speculative rate: each rate is that of a policy and never falls.
+    rate = 1.0 / fixed
+    for _ in range(64):
+        threshold = per_token * rate / mean
+        tokens, drafted = _play(v, w, threshold, top)
+        if drafted == 0.0:
+            return plain
+        improved = tokens / (fixed + per_token * drafted)
+        if improved <= rate * (1.0 + 1e-15):
+            break
+        rate = improved
+    if rate <= 1.0:
+        return plain
+    return ThresholdPolicy(min(threshold, 1.0), rate, tokens, drafted)
+
+
+@dataclass(frozen=True)
+class Headroom:
+    """Speed-ups of ever better informed drafters: fixed <= adaptive <= oracle.
+
+    gamma: the best fixed number of draft tokens; fixed: its speed-up; adaptive: that of the best
+    stopping rule given the drafter's confidence; oracle: that of a drafter that knows.
+    """
+
+    gamma: int
+    fixed: float
+    adaptive: float
+    oracle: float
+
+
+def headroom_report(
+    values: ArrayLike,
+    weights: ArrayLike,
+    *,
+    cost_ratio: float,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    gamma_max: int = 32,
+) -> Headroom:
+    """What a stopping rule and what perfect knowledge would add to the best fixed gamma.
+
+    Arguments as in :func:`threshold_policy`. All three see the same acceptance, of mean alpha.
+    """
+    v, w = _distribution(values, weights)
+    alpha = min(float(v @ w), 1.0)
+    costs: dict[str, float] = {"verify_slope": verify_slope, "overhead": overhead}
+    gamma = int(best_gamma(alpha, cost_ratio, gamma_max=gamma_max, **costs))
+    policy = threshold_policy(v, w, cost_ratio=cost_ratio, gamma_max=gamma_max, **costs)
+    return Headroom(
+        gamma=gamma,
+        fixed=float(speedup(alpha, gamma, cost_ratio, **costs)),
+        adaptive=policy.rate,
+        oracle=float(oracle_speedup(alpha, cost_ratio, **costs)),
+    )

@@ -1,0 +1,158 @@
+r"""A published baseline: acceptance affine in the two perplexities, cost proportional to size.
+
+    alpha = 0.6421 - 0.0067 PPL_draft + 0.0130 PPL_target,  PPL = exp(loss)
+    loss(N, D) = 1.69 + 406.4 N^-0.34 + 410.7 D^-0.28
+    best N = 2.71e-3 M + 8.7e7   (the published line, for targets of M parameters)
+
+The coefficients of the acceptance and of the line are those of arXiv:2603.11053 as secondary
+summaries report them; the paper itself was not at hand. With c = N / M, 1e12 training tokens on
+both sides and the real optimum in gamma, the best sizes computed here meet the line within 1 %
+between 30 and 70 billion parameters and fall below it on both sides: the true curve bends. A
+latency floor, which the law leaves out, moves the best size up and the best gamma down.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..optimum import optimal_gamma, optimal_speedup
+from ..symbols import register
+
+# `parameters` is registered by the package's first module, which `__init__` imports.
+register("target_parameters", "M", "parameters of the target, without embeddings", open_low=True)
+register("training_tokens", "D", "tokens that a model was trained on", unit="token", open_low=True)
+register("draft_perplexity", r"\mathrm{PPL}_d", "perplexity of the draft on the text", low=1.0)
+register("target_perplexity", r"\mathrm{PPL}_t", "perplexity of the target on the text", low=1.0)
+
+
+def _number(text: str) -> Any:
+    import sympy
+
+    return sympy.Rational(text)
+
+
+@formula("training_loss", "L(N, D)", group="draft scale", parameters=1e9, training_tokens=1e12)
+def TRAINING_LOSS(s: Any) -> Any:
+    """Cross-entropy of a model of N parameters after D training tokens [nat per token].
+
+    Assumes: the training recipe and text of the fit.
+    Wrong when: models are distilled, pruned, or trained on other text.
+    Source: arXiv:2203.15556, the parametric fit.
+    """
+    by_size = _number("406.4") * s.parameters ** -_number("0.34")
+    return _number("1.69") + by_size + _number("410.7") * s.training_tokens ** -_number("0.28")
+
+
+@formula(
+    "sdsl_acceptance", r"\alpha", group="draft scale", draft_perplexity=9.0, target_perplexity=6.0
+)
+def SDSL_ACCEPTANCE(s: Any) -> Any:
+    """Acceptance probability, affine in the perplexities of draft and target.
+
+    Assumes: pretrained pairs of the families of the fit (R^2 about 0.6).
+    Wrong when: the draft is distilled for its target or reads its features.
+    Source: arXiv:2603.11053, from secondary summaries.
+    """
+    draft, target = _number("0.0067") * s.draft_perplexity, _number("0.0130") * s.target_perplexity
+    return _number("0.6421") - draft + target
+
+
+@formula("sdsl_line", r"N^*", group="draft scale", target_parameters=70e9)
+def SDSL_LINE(s: Any) -> Any:
+    """The published best draft size for a target of M parameters, about M / 300 for large ones.
+
+    Assumes: draft step time proportional to draft size, the same training tokens on both sides.
+    Wrong when: a draft step has a latency floor; the true optimum is then larger.
+    Source: arXiv:2603.11053, from secondary summaries.
+    """
+    return _number("0.00271") * s.target_parameters + 87000000
+
+
+@evaluates(TRAINING_LOSS)
+def training_loss(parameters: ArrayLike, training_tokens: ArrayLike) -> Any:
+    """1.69 + 406.4 N^-0.34 + 410.7 D^-0.28 [nat per token].
+
+    parameters, training_tokens: > 0. Shapes broadcast. Raises ValueError outside these ranges.
+    """
+    n, d = check("parameters", parameters), check("training_tokens", training_tokens)
+    return unwrap(1.69 + 406.4 * n**-0.34 + 410.7 * d**-0.28)
+
+
+@evaluates(SDSL_ACCEPTANCE)
+def sdsl_acceptance(draft_perplexity: ArrayLike, target_perplexity: ArrayLike) -> Any:
+    """0.6421 - 0.0067 PPL_draft + 0.0130 PPL_target, NaN where that is not in [0, 1].
+
+    Perplexities: >= 1. Shapes broadcast. Raises ValueError outside that range.
+    """
+    draft = 0.0067 * check("draft_perplexity", draft_perplexity)
+    alpha = 0.6421 - draft + 0.0130 * check("target_perplexity", target_perplexity)
+    return unwrap(np.where((alpha >= 0.0) & (alpha <= 1.0), alpha, np.nan))
+
+
+@evaluates(SDSL_LINE)
+def sdsl_line(target_parameters: ArrayLike) -> Any:
+    """2.71e-3 M + 8.7e7 parameters. target_parameters: > 0; ValueError otherwise."""
+    return unwrap(0.00271 * check("target_parameters", target_parameters) + 87000000.0)
+
+
+@dataclass(frozen=True)
+class BaselineSize:
+    """The best draft of the baseline law: its parameters, real gamma and speed-up."""
+
+    parameters: float
+    gamma: float
+    speedup: float
+
+
+def sdsl_size(
+    target_parameters: float,
+    *,
+    training_tokens: float = 1e12,
+    draft_tokens: float | None = None,
+    cost_floor: float = 0.0,
+) -> BaselineSize:
+    """The draft size with the largest speed-up under the baseline law, gamma real and optimal.
+
+    target_parameters: > 1e5; training_tokens: of the target, and of the draft unless draft_tokens
+    is given, > 0; cost_floor: latency floor c_0 of a draft step, in [0, 1) [target step], 0 in the
+    original law; c = c_0 + (1 - c_0) N / M, so that a draft as large as the target costs a step.
+    Sizes from 1e5 parameters to the target's are scanned on a grid of ln N, refined five times.
+    Raises ValueError outside these ranges.
+    """
+    total = float(check("target_parameters", target_parameters))
+    tokens = float(check("training_tokens", training_tokens))
+    own = float(check("training_tokens", tokens if draft_tokens is None else draft_tokens))
+    floor = float(check("cost_floor", cost_floor))
+    if floor >= 1.0:
+        raise ValueError(f"cost_floor must be in [0, 1), got {floor:g}")
+    low, high = math.log(1e5), math.log(total)
+    if low >= high:
+        raise ValueError(f"target_parameters must be in (1e5, inf), got {total:g}")
+    for _ in range(6):
+        grid = np.linspace(low, high, 201)
+        value = _speedups(np.exp(grid), total, tokens, own, floor)
+        i = int(np.argmax(np.where(np.isfinite(value), value, 0.0)))
+        low, high = grid[max(i - 1, 0)], grid[min(i + 1, grid.size - 1)]
+    best = math.exp(float(grid[i]))
+    alpha = sdsl_acceptance(
+        math.exp(training_loss(best, own)), math.exp(training_loss(total, tokens))
+    )
+    gamma = optimal_gamma(alpha, floor + (1.0 - floor) * best / total)
+    return BaselineSize(best, float(gamma), float(value[i]))
+
+
+def _speedups(n: Floats, total: float, tokens: float, own: float, floor: float) -> Floats:
+    """Speed-up at the best real gamma for drafts of n parameters; NaN outside the law."""
+    with np.errstate(over="ignore"):
+        draft = np.exp(np.minimum(training_loss(n, own), 700.0))
+    alpha = np.asarray(sdsl_acceptance(draft, math.exp(training_loss(total, tokens))))
+    inside = np.isfinite(alpha)
+    value = optimal_speedup(np.where(inside, alpha, 0.0), floor + (1.0 - floor) * n / total)
+    return np.where(inside, value, np.nan)
