@@ -118,7 +118,7 @@ def greedy(values: ArrayLike) -> Floats:
     accepted with probability p(argmax q).
     """
     p = distribution("distribution", values)
-    return np.asarray(np.eye(p.shape[-1])[p.argmax(axis=-1)])
+    return _one_hot(p)
 
 
 def sampling_distribution(
@@ -144,7 +144,7 @@ def sampling_distribution(
     if top_k is not None and (top_k < 1 or top_k != int(top_k)):
         raise ValueError(f"top_k must be an integer in [1, inf), got {top_k}")
     if temperature == 0.0:
-        return np.asarray(np.eye(x.shape[-1])[x.argmax(axis=-1)])
+        return _one_hot(x)
     top = x.max(axis=-1, keepdims=True)
     with np.errstate(over="ignore"):  # a tiny temperature sends every gap to -inf, as it should
         x = (x - top) / temperature
@@ -184,6 +184,13 @@ def pair_from_logits(
     target = sampling_distribution(target_logits, temperature=temperature, top_k=top_k, top_p=top_p)
     draft = sampling_distribution(draft_logits, temperature=temperature, top_k=top_k, top_p=top_p)
     return Pair(target, draft)
+
+
+def _one_hot(values: Floats) -> Floats:
+    """1 at the largest value of the last axis, the first of equals, else 0."""
+    hot = np.zeros_like(values)
+    np.put_along_axis(hot, values.argmax(axis=-1, keepdims=True), 1.0, axis=-1)
+    return hot
 
 
 def checked_logits(name: str, values: ArrayLike) -> Floats:

@@ -39,7 +39,10 @@ All residuals above are of one kind, norm((p - c q)_+), which the code uses; der
     Z(c) = sum (p - c q)_+; recursive_distinct c_{j+1} = c_j + Z(c_j)/m_j, with m_j the q of the
     tokens not yet drawn (a rejected x_j has p_j < q_j, hence no excess for larger c).
 The K drafts are all rejected with probability Z(c_{K+1}) (recursive), Z(rho) (k_seq), the mean of
-Z(c_{K+1}) over the rejected draws (recursive_distinct). Two orderings follow for any p, q and K:
+Z(c_{K+1}) over the rejected draws (recursive_distinct). Three orderings of the probability that
+some draft is kept follow, for any p, q and K:
+    naive <= recursive: by induction over the drafts, because (p - q)_+ <= p (1 - q) and naive
+        rejects all with probability sum p (1 - q)^K.
     recursive <= k_seq: Z is convex, so that the ratios Z(c_{j+1})/Z(c_j) do not fall with j, Z(c_j)
         is log-convex in j, and c_{K+1} = sum Z(c_j) <= sum Z(c_{K+1})^{i/K}, i < K. But rho solves
         rho = sum Z(rho)^{i/K}, whose right side falls with rho; hence c_{K+1} <= rho.

@@ -142,9 +142,9 @@ def _k_seq_law(p: Floats, q: Floats, drafts: int) -> Step:
     step: Step = {}
     for index, x in product(range(drafts), range(p.size)):
         _gain(step, (index, x), (1.0 - beta) ** index * float(q[x] * keep[x]))
-    # What the accepted tokens have not yet given of p, as a whole reject_all.
-    rest = p - q * keep * (1.0 - reject_all) / beta if beta > 0.0 else p
-    for y, m in enumerate(np.maximum(rest, 0.0) / np.maximum(rest, 0.0).sum()):
+    # What the accepted tokens have not yet given of p; its sum is reject_all.
+    rest = np.maximum(p - q * keep * (1.0 - reject_all) / beta if beta > 0.0 else p, 0.0)
+    for y, m in enumerate(rest / rest.sum() if rest.any() else p):
         _gain(step, (-1, y), reject_all * float(m))
     return step
 

@@ -96,6 +96,40 @@ def position_test(rounds: Rounds, pair: Pair) -> ChiSquare:
     return chi_square(cells.reshape(law.shape), law)
 
 
+def ratio_test(rounds: Rounds, pair: Pair, *, groups: int = 32) -> ChiSquare:
+    """As `token_test`, with the tokens of each context grouped by q/p.
+
+    Verification sees a token through q/p alone: acceptance, residual and every error that is a
+    function of the ratio act on these groups. With few cells the test has power where the test
+    over a whole large vocabulary drowns it in degrees of freedom. Groups hold about equal mass of
+    p; a token is never split. groups: >= 2.
+    """
+    if groups < 2:
+        raise ValueError(f"groups must be an integer in [2, inf), got {groups}")
+    group = ratio_groups(pair, groups)
+    rows = group.shape[0]
+    law = np.zeros((rows, groups))
+    for row in range(rows):
+        law[row] = np.bincount(group[row], weights=pair.rows()[0][row], minlength=groups)
+    context = rounds.previous().astype(np.int64) if pair.markov else 0
+    cells = np.bincount(context * groups + group[context, rounds.tokens], minlength=law.size)
+    return chi_square(cells.reshape(law.shape), law)
+
+
+def ratio_groups(pair: Pair, groups: int) -> NDArray[np.int64]:
+    """Group of each token of each context, shape (R, V), rising with q/p, in 0..groups - 1."""
+    p, q = pair.rows()
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        order = np.argsort(np.where(p > 0.0, q / p, np.inf), axis=1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=1)
+    middle = np.cumsum(ranked, axis=1) - 0.5 * ranked
+    group = np.empty(p.shape, np.int64)
+    np.put_along_axis(
+        group, order, np.minimum((groups * middle).astype(np.int64), groups - 1), axis=1
+    )
+    return group
+
+
 def pair_test(rounds: Rounds, pair: Pair) -> ChiSquare:
     """Adjacent pairs of tokens against the product law, for independent positions, small V.
 

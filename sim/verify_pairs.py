@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 from ..theory.domain import Floats
 from .distributions import Pair, checked_logits, softmax
 
+_ATTEMPTS = 100
+_LARGEST_SCALE = 1e6
+
 
 def zipf(vocabulary: int, *, exponent: float = 1.0) -> Floats:
     """Probabilities proportional to rank^-exponent, shape (vocabulary,), most probable first."""
@@ -48,32 +51,34 @@ def perturbed_logits(
     """Draft logits: the target's plus normal noise scaled to a wanted total variation.
 
     logits: shape (V,) or (V, V); total_variation: in [0, 1), reached within 1e-10 in every row.
-    Raises ValueError where noise on these logits cannot reach it: infinite noise puts the draft on
-    one token, at a distance 1 - p of that token.
+    Infinite noise puts the draft on one token, at a distance 1 - p of that token; noise that stays
+    too near is drawn again, up to 100 times a row. Raises ValueError where that does not help.
     """
     x = checked_logits("logits", logits)
     if not 0.0 <= total_variation < 1.0:
         raise ValueError(f"total_variation must be in [0, 1), got {total_variation}")
-    noise = rng.standard_normal(x.shape)
-    rows = zip(np.atleast_2d(x), np.atleast_2d(noise), strict=True)
-    return np.array([_perturb(row, z, total_variation) for row, z in rows]).reshape(x.shape)
+    rows = [_perturb(rng, row, total_variation) for row in np.atleast_2d(x)]
+    return np.array(rows).reshape(x.shape)
 
 
-def _perturb(logits: Floats, noise: Floats, wanted: float) -> Floats:
+def _perturb(rng: np.random.Generator, logits: Floats, wanted: float) -> Floats:
     from scipy.optimize import brentq
 
+    if wanted == 0.0:
+        return logits
     p = softmax(logits)
+    for _ in range(_ATTEMPTS):
+        noise = rng.standard_normal(logits.size)
 
-    def gap(scale: float) -> float:
-        return float(0.5 * np.abs(p - softmax(logits + scale * noise)).sum()) - wanted
+        def gap(scale: float, noise: Floats = noise) -> float:
+            return float(0.5 * np.abs(p - softmax(logits + scale * noise)).sum()) - wanted
 
-    high = 1.0
-    while gap(high) < 0.0:
-        high *= 2.0
-        if high > 1e6:
-            raise ValueError(
-                f"total_variation {wanted:g} is out of reach of noise on these logits, "
-                f"got at most {gap(high) + wanted:.6g}"
-            )
-    scale = brentq(gap, 0.0, high, xtol=1e-14, rtol=1e-14) if wanted > 0.0 else 0.0
-    return np.asarray(logits + scale * noise)
+        high = 1.0
+        while gap(high) < 0.0 and high < _LARGEST_SCALE:
+            high *= 2.0
+        if gap(high) >= 0.0:
+            return np.asarray(logits + brentq(gap, 0.0, high, xtol=1e-14, rtol=1e-14) * noise)
+    raise ValueError(
+        f"total_variation {wanted:g} is out of the reach of noise on these logits, "
+        f"got less in {_ATTEMPTS} draws of it"
+    )

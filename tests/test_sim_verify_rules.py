@@ -1,0 +1,218 @@
+"""The rules themselves: exact enumeration on tiny vocabularies, against the target's law."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pytest
+from howspec.sim import verify_exact as exact
+from howspec.sim.distributions import Pair, greedy
+from howspec.sim.verify import RULES, Rule, chain, complete_tree
+from howspec.sim.verify_kernels import excess
+from howspec.sim.verify_pairs import dirichlet_pair
+from howspec.sim.verify_tables import k_seq_constants, prepare
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+LOPSIDED = np.array([-1, 0, 0, 1, 1, 2])  # two children, the first with two, the second with one
+
+
+@st.composite
+def weights(draw: Any, size: int) -> Any:
+    """A distribution with ties and zeros."""
+    values = draw(st.lists(st.integers(0, 12), min_size=size, max_size=size))
+    assume(sum(values) > 0)
+    return np.array(values) / sum(values)
+
+
+@st.composite
+def models(draw: Any, size: int = 3) -> Pair:
+    """A Markov pair, or one for independent positions."""
+    if draw(st.booleans()):
+        return Pair(draw(weights(size)), draw(weights(size)))
+    rows = [[draw(weights(size)) for _ in range(size)] for _ in range(2)]
+    return Pair(np.array(rows[0]), np.array(rows[1]))
+
+
+def assert_lossless(pair: Pair, law: exact.Law, *, length: int, start: int = 0) -> None:
+    assert sum(law.values()) == pytest.approx(1.0, abs=1e-13)
+    found = exact.emitted_law(pair, law, length=length, start=start)
+    for path in product(range(pair.vocabulary), repeat=length):
+        wanted = exact.path_probability(pair, path, start=start)
+        assert abs(found.get(path, 0.0) - wanted) < 1e-13, path
+
+
+@given(models(), st.integers(0, 3), st.integers(0, 2))
+@settings(max_examples=25, deadline=None)
+def test_token_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, start: int) -> None:
+    law = exact.token_law(pair, gamma=gamma, start=start)
+    assert_lossless(pair, law, length=gamma + 1, start=start)
+
+
+@given(models(), st.integers(0, 3), st.integers(0, 2))
+@settings(max_examples=25, deadline=None)
+def test_block_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, start: int) -> None:
+    law = exact.block_law(pair, gamma=gamma, start=start)
+    assert_lossless(pair, law, length=gamma + 1, start=start)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(models(), st.integers(0, 2))
+@settings(max_examples=12, deadline=None)
+def test_a_draft_tree_emits_the_law_of_the_target(rule: Rule, pair: Pair, start: int) -> None:
+    law = exact.tree_law(pair, parents=LOPSIDED, rule=rule, start=start)
+    assert_lossless(pair, law, length=3, start=start)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(weights(4), weights(4), st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_several_drafts_of_a_position_emit_the_law_of_the_target(
+    rule: Rule, p: Any, q: Any, drafts: int
+) -> None:
+    emitted = np.zeros(4)
+    for (_, token), chance in exact.sibling_law(p, q, drafts=drafts, rule=rule).items():
+        emitted[token] += chance
+    assert abs(emitted - p).max() < 1e-13
+
+
+def accepted_share(p: Any, q: Any, drafts: int, rule: Rule) -> float:
+    law = exact.sibling_law(p, q, drafts=drafts, rule=rule)
+    return sum(chance for (index, _), chance in law.items() if index >= 0)
+
+
+def optimum(p: Any, q: Any, drafts: int) -> float:
+    """The best that independent drafts allow: min over sets S of p(S) + 1 - q(S)^K."""
+    sets = [list(s) for n in range(p.size + 1) for s in combinations(range(p.size), n)]
+    return float(min(p[s].sum() + 1.0 - q[s].sum() ** drafts for s in sets))
+
+
+@given(weights(4), weights(4), st.integers(1, 3))
+@settings(max_examples=150, deadline=None)
+def test_multi_draft_rules_are_ordered_naive_recursive_k_seq_optimum(
+    p: Any, q: Any, drafts: int
+) -> None:
+    naive, recursive, distinct, k_seq = (
+        accepted_share(p, q, drafts, r)
+        for r in ("naive", "recursive", "recursive_distinct", "k_seq")
+    )
+    assert naive <= recursive + 1e-13
+    assert recursive <= k_seq + 1e-13
+    assert k_seq <= optimum(p, q, drafts) + 1e-13
+    assert k_seq >= (1.0 - np.exp(-1.0)) * optimum(p, q, drafts) - 1e-13
+    assert recursive <= distinct + 1e-13
+    if drafts == 1:
+        best = float(np.minimum(p, q).sum())
+        assert [recursive, distinct, k_seq] == pytest.approx([best] * 3, abs=1e-13)
+
+
+def test_neither_k_seq_nor_drafting_without_replacement_dominates_the_other() -> None:
+    rng = np.random.default_rng(11)
+    gaps = []
+    for _ in range(200):
+        p, q = rng.dirichlet(np.ones(3)), rng.dirichlet(np.full(3, 0.5))
+        gaps.append(
+            accepted_share(p, q, 2, "k_seq") - accepted_share(p, q, 2, "recursive_distinct")
+        )
+    assert min(gaps) < -1e-3
+    assert max(gaps) > 1e-3
+
+
+@given(models(), st.integers(1, 3), st.integers(0, 2))
+@settings(max_examples=40, deadline=None)
+def test_block_verification_survives_with_the_weight_of_the_block(
+    pair: Pair, gamma: int, start: int
+) -> None:
+    law = exact.block_law(pair, gamma=gamma, start=start)
+    token = exact.token_law(pair, gamma=gamma, start=start)
+    wanted = 0.0  # sum over i of E[h_i], h_i = min(1, h_{i-1} p/q)
+    for length in range(1, gamma + 1):
+        for path in product(range(pair.vocabulary), repeat=length):
+            chance, h, last = 1.0, 1.0, start
+            for x in path:
+                p = pair.target[last] if pair.markov else pair.target
+                q = pair.draft[last] if pair.markov else pair.draft
+                chance *= float(q[x])
+                h = min(1.0, h * float(p[x] / q[x])) if q[x] > 0.0 else 0.0
+                last = x
+            wanted += chance * h
+    assert exact.accepted_mean(law) == pytest.approx(wanted, abs=1e-13)
+    assert exact.accepted_mean(law) >= exact.accepted_mean(token) - 1e-13
+    if gamma == 1:
+        assert law.keys() == token.keys()
+        assert all(abs(law[k] - token[k]) < 1e-13 for k in law)
+
+
+def test_block_verification_of_two_tokens_reproduces_the_worked_example() -> None:
+    pair = Pair(np.array([1 / 3, 2 / 3]), np.array([2 / 3, 1 / 3]))
+    token = exact.token_law(pair, gamma=2)
+    block = exact.block_law(pair, gamma=2)
+    assert exact.accepted_mean(token) == pytest.approx(10 / 9, abs=1e-14)
+    assert exact.accepted_mean(block) == pytest.approx(11 / 9, abs=1e-14)
+
+
+@given(models(), st.integers(0, 3))
+@settings(max_examples=15, deadline=None)
+def test_a_tree_of_width_one_is_token_verification(pair: Pair, gamma: int) -> None:
+    token = exact.token_law(pair, gamma=gamma)
+    for rule in ("recursive", "recursive_distinct", "k_seq"):
+        tree = exact.tree_law(pair, parents=chain(gamma), rule=rule)
+        for outcome in token.keys() | tree.keys():
+            assert token.get(outcome, 0.0) == pytest.approx(tree.get(outcome, 0.0), abs=1e-13)
+
+
+@given(weights(4), weights(4))
+@settings(max_examples=40, deadline=None)
+def test_a_greedy_draft_is_accepted_with_the_targets_probability_of_its_argmax(
+    p: Any, q: Any
+) -> None:
+    pair = Pair(p, greedy(q))
+    mean = exact.accepted_mean(exact.token_law(pair, gamma=1))
+    assert mean == pytest.approx(p[q.argmax()], abs=1e-14)
+    block = exact.accepted_mean(exact.block_law(pair, gamma=3))
+    token = exact.accepted_mean(exact.token_law(pair, gamma=3))
+    assert block == pytest.approx(token, abs=1e-13)
+
+
+def test_verifying_a_greedy_draft_against_the_softmax_of_the_draft_is_not_lossless() -> None:
+    p, q = np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.3, 0.1])
+    x = int(q.argmax())
+    keep = min(1.0, p[x] / q[x])
+    rest = np.maximum(p - q, 0.0)
+    emitted = keep * np.eye(3)[x] + (1.0 - keep) * rest / rest.sum()
+    assert 0.5 * abs(emitted - p).sum() > 0.3
+
+
+@given(weights(4), weights(4), st.floats(0.05, 20.0))
+@settings(max_examples=60, deadline=None)
+def test_the_excess_by_binary_search_is_the_sum_of_positive_parts(p: Any, q: Any, c: float) -> None:
+    tables = prepare(Pair(p, q))
+    assert excess(tables, 0, c) == pytest.approx(np.maximum(p - c * q, 0.0).sum(), abs=1e-14)
+
+
+@given(weights(4), weights(4), st.integers(1, 8))
+@settings(max_examples=80, deadline=None)
+def test_the_k_seq_constant_is_the_smallest_that_leaves_a_residual(
+    p: Any, q: Any, drafts: int
+) -> None:
+    rho = float(k_seq_constants(prepare(Pair(p, q)), drafts)[0])
+    beta = np.minimum(q, p / rho).sum()
+    assert 1.0 <= rho <= drafts
+    assert 1.0 - (1.0 - beta) ** drafts <= rho * beta + 1e-14
+    slack = np.minimum(q, p / (0.999 * rho)).sum()
+    assume(beta > 0.0 and 0.999 * rho >= 1.0)
+    if 1.0 - rho * beta > 1e-9:  # where rejection is possible rho is determined
+        assert 1.0 - (1.0 - slack) ** drafts > 0.999 * rho * slack
+
+
+def test_a_complete_tree_numbers_its_levels_in_turn() -> None:
+    assert complete_tree(2, 2).tolist() == [-1, 0, 0, 1, 1, 2, 2]
+    assert complete_tree(1, 3).tolist() == chain(3).tolist() == [-1, 0, 1, 2]
+
+
+def test_a_random_markov_pair_depends_on_the_previous_token() -> None:
+    pair = dirichlet_pair(np.random.default_rng(0), vocabulary=4, markov=True)
+    assert pair.markov
+    assert abs(pair.target[0] - pair.target[1]).max() > 0.01
