@@ -88,8 +88,9 @@ def predict(
     """Predict the best gamma and its speed-up under any acceptance law and any cost law.
 
     gamma_max: >= 1 [token]; level: of the intervals, in (0, 1); tolerance: of the window, in
-    (0, 1); scatter: relative scatter of a single measurement (a number or one a draw), which widens
-    the intervals to those of a measurement and needs rng. Raises ValueError outside these ranges.
+    (0, 1); scatter: relative scatter of a single measurement (a number or one a draw), which
+    widens the intervals and the probabilities to those of a measurement and needs rng.
+    Raises ValueError outside these ranges.
     """
     for name, value in (("level", level), ("tolerance", tolerance)):
         if not 0.0 < value < 1.0:
@@ -100,8 +101,9 @@ def predict(
     sample = table.reshape(-1, gamma_max + 1)
     center = sample.mean(axis=0)
     best = int(center.argmax())
-    low, high = _bands(sample, np.asarray(scatter, dtype=float), rng, level)
-    wins = np.bincount(sample.argmax(axis=1), minlength=gamma_max + 1) / len(sample)
+    moved = _with_scatter(sample, np.asarray(scatter, dtype=float), rng)
+    low, high = np.quantile(moved, [0.5 * (1.0 - level), 0.5 * (1.0 + level)], axis=0)
+    wins = np.bincount(moved.argmax(axis=1), minlength=gamma_max + 1) / len(moved)
     window = tuple(int(g) for g in np.flatnonzero(center >= (1.0 - tolerance) * center[best]))
     return Prediction(
         gamma=best,
@@ -113,23 +115,23 @@ def predict(
         gamma_window=window,
         tolerance=tolerance,
         probability_best=wins,
-        probability_gain=float((sample[:, best] > 1.0).mean()) if best else 0.0,
+        probability_gain=float((moved[:, best] > 1.0).mean()) if best else 0.0,
         notes=tuple(_notes(center, best, window, wins, gamma_max, tolerance)),
     )
 
 
-def _bands(
-    sample: Floats, scatter: Floats, rng: np.random.Generator | None, level: float
-) -> tuple[Floats, Floats]:
-    tails = [0.5 * (1.0 - level), 0.5 * (1.0 + level)]
-    if scatter.any():
-        if rng is None:
-            raise ValueError("scatter needs a random generator, got rng=None")
-        noise = rng.standard_normal(sample.shape) * scatter.reshape(-1, 1)
-        sample = sample * np.exp(noise)
-    low, high = np.quantile(sample, tails, axis=0)
-    low[0] = high[0] = 1.0  # plain decoding against itself
-    return low, high
+def _with_scatter(sample: Floats, scatter: Floats, rng: np.random.Generator | None) -> Floats:
+    """The sample moved by the scatter of a measurement, which is also the misfit of the law.
+
+    Plain decoding against itself stays exactly 1.
+    """
+    if not scatter.any():
+        return sample
+    if rng is None:
+        raise ValueError("scatter needs a random generator, got rng=None")
+    moved = sample * np.exp(rng.standard_normal(sample.shape) * scatter.reshape(-1, 1))
+    moved[:, 0] = 1.0
+    return np.asarray(moved)
 
 
 def _real_optimum(acceptance: AcceptanceLaw, cost: CostLaw, center: Floats) -> float | None:
@@ -178,13 +180,35 @@ def _notes(
         )
     if best and len(window) > 1:
         notes.append(
-            f"flat optimum: gamma {window[0]} to {window[-1]} are within {tolerance:.0%} "
+            f"flat optimum: gamma {window[0]} to {window[-1]} are within {100 * tolerance:g} % "
             "of the best"
         )
     if best and 0 in window:
-        notes.append(f"the gain is below {tolerance:.0%}: plain decoding is as good")
+        notes.append(f"the gain is below {100 * tolerance:g} %: plain decoding is as good")
     if 0 < wins[best] < 0.5:
         order = np.argsort(wins)[::-1][:3]
-        odds = ", ".join(f"{int(g)} ({wins[g]:.0%})" for g in order if wins[g] > 0)
+        odds = ", ".join(f"{int(g)} ({100 * wins[g]:.0f} %)" for g in order if wins[g] > 0)
         notes.append(f"the best gamma is uncertain; probabilities: {odds}")
     return notes
+
+
+def break_even(cost: CostLaw, *, decay: float = 1.0, gamma_max: int = 32) -> float | None:
+    """The alpha of the first draft token above which some gamma in 1..gamma_max pays.
+
+    cost: a single cost law; decay: of the acceptance with depth, > 0. None where not even alpha = 1
+    pays. By bisection, the speed-up of every gamma rising in alpha. Raises ValueError for arrays.
+    """
+    if cost.shape != ():
+        raise ValueError("break_even takes a single cost law, got arrays of parameters")
+
+    def pays(alpha: float) -> bool:
+        table = speedup_table(DepthAcceptance(alpha, decay), cost, gamma_max)
+        return bool(table[1:].max() > 1.0)
+
+    if not pays(1.0):
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(52):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if pays(middle) else (middle, high)
+    return high

@@ -1,0 +1,31 @@
+"""`howspec figures`: every figure and table, with the numbers behind them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import print_json
+
+
+def figures(
+    out: Annotated[Path, typer.Option(help="Folder for the figures; made if absent.")],
+    seed: Annotated[int, typer.Option(help="Seed of the posterior draws.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
+
+    Example:
+
+    howspec figures --out out
+    """
+    from ..figures.draw import draw_all
+
+    written = draw_all(out, seed=seed)
+    if as_json:
+        print_json({"files": [str(p) for p in written]})
+    else:
+        for path in written:
+            print(path)

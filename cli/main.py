@@ -1,0 +1,45 @@
+"""The command `howspec`: one thin file a verb, one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from .figures import figures
+from .formulas import formulas
+from .paper import paper
+from .predict import predict
+
+app = typer.Typer(
+    name="howspec",
+    help="How many tokens to draft, and how small a draft: predictions for speculative decoding.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for verb in (predict, paper, figures, formulas):
+    app.command()(verb)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit status: 0, or 2 with one line on stderr."""
+    try:
+        given = sys.argv[1:] if arguments is None else arguments
+        status = app(args=given or ["--help"], standalone_mode=False, prog_name="howspec")
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    except (ValueError, OSError) as error:
+        _fail(str(error), 2)
+    except Exception as error:
+        # Errors of usage come from click or from the copy of it that typer carries.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message(), 2)
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    print("howspec: " + " ".join(message.split()), file=sys.stderr)
+    raise SystemExit(status)

@@ -1,0 +1,287 @@
+"""`howspec predict`: the best gamma and its speed-up, from numbers or from a measured sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    from ..sim.prediction import Prediction
+
+
+def predict(
+    alpha: Annotated[
+        float | None,
+        typer.Option(help="Acceptance probability of a draft token given those before it, [0, 1]."),
+    ] = None,
+    cost_ratio: Annotated[
+        float | None, typer.Option(help="Time of a draft step, in plain target steps.")
+    ] = None,
+    verify_slope: Annotated[
+        float, typer.Option(help="Time each further token adds to verification, in target steps.")
+    ] = 0.0,
+    overhead: Annotated[
+        float, typer.Option(help="Other time of a speculative round, in target steps.")
+    ] = 0.0,
+    decay: Annotated[
+        float, typer.Option(help="Factor of alpha from one draft position to the next.")
+    ] = 1.0,
+    gamma_max: Annotated[
+        int | None,
+        typer.Option(help="Largest gamma tried; default 32, or the largest measured one."),
+    ] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="CSV of a measured sweep, or the name of a bundled one.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Target model within the sweep.")] = None,
+    draft: Annotated[str | None, typer.Option(help="Draft model within the sweep.")] = None,
+    level: Annotated[float, typer.Option(help="Probability that an interval holds.")] = 0.9,
+    seed: Annotated[int, typer.Option(help="Seed of the posterior draws.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Predict the best number of draft tokens and its speed-up, with an interval.
+
+    Costs are in units of one plain step of the target: a round costs
+    1 + gamma (cost-ratio + verify-slope) + overhead, the overhead paid only when speculating.
+
+    Examples:
+
+    howspec predict --alpha 0.8 --cost-ratio 0.05
+
+    howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
+    """
+    numbers = {"alpha": alpha, "cost-ratio": cost_ratio}
+    given = [name for name, value in numbers.items() if value is not None]
+    if sweep is None:
+        if target is not None or draft is not None:
+            raise ValueError("--target and --draft choose within a --sweep, got no --sweep")
+        if len(given) < 2:
+            missing = " and ".join(f"--{n}" for n in numbers if n not in given)
+            raise ValueError(
+                f"predict needs --alpha and --cost-ratio, or --sweep; missing {missing}"
+            )
+        assert alpha is not None
+        assert cost_ratio is not None
+        top = 32 if gamma_max is None else gamma_max
+        answer = _from_numbers(alpha, cost_ratio, verify_slope, overhead, decay, top, level)
+    else:
+        fixed = [f"--{n}" for n in given]
+        fixed += [
+            f"--{n}"
+            for n, v, default in (
+                ("verify-slope", verify_slope, 0.0),
+                ("overhead", overhead, 0.0),
+                ("decay", decay, 1.0),
+            )
+            if v != default
+        ]
+        if fixed:
+            raise ValueError(f"a sweep is fitted, so {', '.join(fixed)} cannot be given with it")
+        answer = _from_sweep(sweep, target, draft, gamma_max, level, seed)
+    if as_json:
+        print_json(answer)
+    else:
+        _print(answer)
+
+
+def _from_numbers(
+    alpha: float,
+    cost_ratio: float,
+    verify_slope: float,
+    overhead: float,
+    decay: float,
+    gamma_max: int,
+    level: float,
+) -> dict[str, Any]:
+    from ..sim.prediction import break_even
+    from ..sim.prediction import predict as predict_laws
+    from ..theory import AffineCost, DepthAcceptance, break_even_alpha
+
+    cost = AffineCost(cost_ratio, verify_slope, overhead)
+    prediction = predict_laws(DepthAcceptance(alpha, decay), cost, gamma_max=gamma_max, level=level)
+    if decay == 1.0:
+        threshold = break_even_alpha(
+            cost_ratio, verify_slope=verify_slope, overhead=overhead, gamma_max=gamma_max
+        )
+    else:
+        threshold = break_even(cost, decay=decay, gamma_max=gamma_max)
+    inputs = {
+        "alpha": alpha,
+        "cost_ratio": cost_ratio,
+        "verify_slope": verify_slope,
+        "overhead": overhead,
+        "decay": decay,
+        "gamma_max": gamma_max,
+    }
+    return _answer(prediction, threshold, inputs, gamma_max, ())
+
+
+def _answer(
+    prediction: Prediction,
+    break_even_alpha: float | None,
+    inputs: dict[str, Any],
+    gamma_max: int,
+    notes: tuple[str, ...],
+) -> dict[str, Any]:
+    more = list(notes)
+    if break_even_alpha is None:
+        more.append(f"at these costs no acceptance makes a gamma up to {gamma_max} pay")
+    if prediction.gamma_real is None:
+        more.append("the speed-up keeps rising with gamma: the real optimum is unbounded")
+    return {
+        "gamma": prediction.gamma,
+        "speedup": prediction.speedup,
+        "speedup_by_gamma": prediction.speedup_by_gamma,
+        "gamma_real": prediction.gamma_real,
+        "gamma_window": list(prediction.gamma_window),
+        "break_even_alpha": break_even_alpha,
+        "probability_best": prediction.probability_best,
+        "probability_gain": prediction.probability_gain,
+        "inputs": inputs,
+        "notes": [*prediction.notes, *more],
+        "low_by_gamma": prediction.low_by_gamma,
+        "high_by_gamma": prediction.high_by_gamma,
+    }
+
+
+def _from_sweep(
+    source: str,
+    target: str | None,
+    draft: str | None,
+    gamma_max: int | None,
+    level: float,
+    seed: int,
+) -> dict[str, Any]:
+    import numpy as np
+
+    from ..calibrate.library import load_sweeps
+    from ..calibrate.sweeps import fit_sweeps
+
+    rng = np.random.default_rng(seed)
+    # The other drafts of a target say what the target's side costs, so they are fitted too.
+    family = load_sweeps(source, target)
+    targets = list(dict.fromkeys(s.target for s in family))
+    if len(targets) > 1:
+        raise ValueError(f"--target must be one of {', '.join(targets)} of {source}, got none")
+    wanted = {s.label for s in load_sweeps(source, target, draft)}
+    joint = [s for s in family if s.label in wanted or s.tokens_per_round is None]
+    fits = fit_sweeps(joint, rng)
+    answers = [
+        _sweep_answer(fit, gamma_max, level, rng, source)
+        for fit in fits
+        if fit.sweep.label in wanted
+    ]
+    answers.sort(key=lambda a: -a["speedup"].estimate)
+    best = answers[0]
+    if len(answers) > 1:
+        best["drafts"] = [
+            {k: a[k] for k in ("draft", "workload", "gamma", "speedup", "gamma_window")}
+            for a in answers
+        ]
+    return best
+
+
+def _sweep_answer(
+    fit: Any, gamma_max: int | None, level: float, rng: Any, source: str
+) -> dict[str, Any]:
+    import numpy as np
+
+    from ..sim.prediction import break_even
+    from ..sim.prediction import predict as predict_laws
+    from ..theory import AffineCost
+
+    measured = int(fit.sweep.gamma.max())
+    top = measured if gamma_max is None else gamma_max
+    prediction = predict_laws(
+        fit.acceptance, fit.cost, gamma_max=top, level=level, scatter=fit.scatter, rng=rng
+    )
+    parameters = {
+        "alpha": fit.acceptance.alpha,
+        "decay": fit.acceptance.decay,
+        "cost_ratio_plus_verify_slope": fit.cost.cost_ratio,
+        "overhead": fit.cost.overhead,
+        "scatter": fit.scatter,
+    }
+    tails = [0.5 * (1.0 - level), 0.5, 0.5 * (1.0 + level)]
+    fitted = {}
+    for name, values in parameters.items():
+        low, middle, high = (float(x) for x in np.quantile(values, tails))
+        fitted[name] = {"estimate": middle, "low": low, "high": high, "level": level}
+    middle_cost = AffineCost(
+        fitted["cost_ratio_plus_verify_slope"]["estimate"],
+        overhead=fitted["overhead"]["estimate"],
+    )
+    notes = list(fit.notes)
+    if top > measured:
+        notes.append(f"extrapolation: gamma above {measured} was not measured")
+    inputs = {
+        "sweep": source,
+        "target": fit.sweep.target,
+        "draft": fit.sweep.draft,
+        "gamma_max": top,
+        "fitted_to": fit.given,
+    }
+    threshold = break_even(middle_cost, decay=fitted["decay"]["estimate"], gamma_max=top)
+    answer = _answer(prediction, threshold, inputs, top, tuple(notes))
+    return {
+        **answer,
+        "draft": fit.sweep.draft,
+        "workload": fit.sweep.workload,
+        "parameters": fitted,
+        "measured_speedup": dict(
+            zip(fit.sweep.gamma.astype(int).tolist(), fit.sweep.speedup.tolist(), strict=True)
+        ),
+    }
+
+
+def _headline(answer: dict[str, Any]) -> str:
+    speedup, gamma = answer["speedup"], answer["gamma"]
+    with_draft = f"draft with {answer['draft']}: " if "draft" in answer else ""
+    if gamma == 0:
+        return f"{with_draft}do not speculate (gamma 0): plain decoding is fastest"
+    if speedup.low == speedup.high:
+        sure = "exact for these numbers"
+    else:
+        sure = f"{100 * speedup.level:g} % interval {speedup.low:.3f}-{speedup.high:.3f}"
+    window = answer["gamma_window"]
+    flat = f"flat: {window[0]}-{window[-1]} within 1 %" if len(window) > 1 else "a clear optimum"
+    return f"{with_draft}gamma {gamma}, speed-up {speedup.estimate:.3f} ({sure}; {flat})"
+
+
+def _print(answer: dict[str, Any]) -> None:
+    print(_headline(answer))
+    measured = answer.get("measured_speedup")
+    columns = ["gamma", "speed-up"]
+    if measured:
+        columns += ["interval", "probability best", "measured"]
+    rows = []
+    shown = min(len(answer["speedup_by_gamma"]), max(answer["gamma_window"][-1] + 4, 9))
+    for g in range(shown):
+        row = [f"{g}", f"{answer['speedup_by_gamma'][g]:.3f}"]
+        if measured:
+            row += [
+                f"{answer['low_by_gamma'][g]:.3f}-{answer['high_by_gamma'][g]:.3f}" if g else "-",
+                f"{100 * answer['probability_best'][g]:.0f} %",
+                f"{measured[g]:.3f}" if g in measured else "-",
+            ]
+        rows.append(row)
+    print_table(columns, rows)
+    if "drafts" in answer:
+        print_table(
+            ["draft", "workload", "gamma", "speed-up", "interval"],
+            [
+                [
+                    d["draft"], d["workload"], f"{d['gamma']}", f"{d['speedup'].estimate:.3f}",
+                    f"{d['speedup'].low:.3f}-{d['speedup'].high:.3f}",
+                ]
+                for d in answer["drafts"]
+            ],
+        )  # fmt: skip
+    threshold = answer["break_even_alpha"]
+    if threshold is not None:
+        print(f"break-even: speculation pays where alpha is above {threshold:.3f}")
+    for note in answer["notes"]:
+        print(f"note: {note}")

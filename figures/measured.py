@@ -1,0 +1,151 @@
+"""The paper's measurements beside what was fitted and predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .study import GridStudy
+from .style import COLOURS, PAGE, figure, save, styled, write_csv, write_latex
+from .transfer import TableRow
+
+
+@styled
+def bloom_grid(study: GridStudy, out: Path) -> list[Path]:
+    """Latency against K for every draft: measured points, fitted line and band, the optimum."""
+    made, axes = figure(PAGE, 3.7, 2, 3, sharex=True, sharey=True)
+    rows = []
+    for ax, panel, colour in zip(axes.flat, study.panels, COLOURS, strict=False):
+        gammas = np.arange(panel.center.size)
+        ax.fill_between(gammas[1:], panel.low[1:], panel.high[1:], color=colour, alpha=0.22, lw=0)
+        ax.plot(gammas[1:], panel.center[1:], color=colour)
+        ax.plot(panel.gammas, panel.measured, "o", color="black", ms=3, zorder=4)
+        ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+        best = panel.prediction.gamma
+        window = panel.prediction.gamma_window
+        ax.plot(best, panel.center[best], "*", color=colour, ms=11, mec="white", mew=0.7, zorder=5)
+        span = f"{window[0]}-{window[-1]}" if len(window) > 1 else f"{best}"
+        ax.plot([window[0] - 0.25, window[-1] + 0.25], [0.585, 0.585], color=colour, lw=3)
+        s = panel.prediction.speedup
+        ax.text(
+            0.97, 0.96,
+            f"$\\gamma^*$ = {best} (within 1 %: {span})\n"
+            f"{s.estimate:.2f}x [{s.low:.2f}, {s.high:.2f}]",
+            transform=ax.transAxes, ha="right", va="top", fontsize=7,
+        )  # fmt: skip
+        ax.set_title(panel.draft, loc="left")
+        rows += [
+            (
+                panel.draft, int(g), float(m), float(panel.center[g]), float(panel.low[g]),
+                float(panel.high[g]), int(g == best), int(g in window),
+            )
+            for g, m in zip(panel.gammas, panel.measured, strict=True)
+        ]  # fmt: skip
+    _legend(axes.flat[len(study.panels)])
+    axes[0, 0].set_ylim(0.55, 1.42)
+    axes[0, 0].set_xticks(range(1, 8))
+    for ax in axes[:, 0]:
+        ax.set_ylabel("latency / plain latency")
+    for ax in (axes[1, 0], axes[1, 1]):
+        ax.set_xlabel("draft tokens per round, $K$")
+    axes[0, 2].tick_params(labelbottom=True)
+    axes[0, 2].set_xlabel("draft tokens per round, $K$")
+    name = "bloom_grid"
+    columns = [
+        "draft", "gamma", "measured_relative_latency", "fitted", "low_90", "high_90", "best",
+        "within_1_percent",
+    ]  # fmt: skip
+    return [*save(made, out, name), write_csv(out, name, columns, rows)]
+
+
+def _legend(ax: object) -> None:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    assert isinstance(ax, Axes)
+    ax.axis("off")
+    handles = [
+        Line2D([], [], marker="o", ls="", color="black", label="measured (digitised)"),
+        Line2D([], [], color="0.35", label="fitted, all drafts jointly"),
+        Patch(color="0.35", alpha=0.22, lw=0, label="90 % interval of a measurement"),
+        Line2D([], [], marker="*", ls="", color="0.35", ms=9, label="predicted optimum"),
+        Line2D([], [], color="0.35", lw=3, label="within 1 % of the optimum"),
+    ]
+    ax.legend(handles=handles, loc="center", fontsize=7)
+
+
+TABLE_COLUMNS = (
+    "target", "method", "paper_draft", "paper_gamma", "paper_speedup", "fitted_speedup",
+    "predicted_draft", "predicted_gamma", "gamma_low_1_percent", "gamma_high_1_percent",
+    "predicted_speedup", "predicted_low", "predicted_high", "probability_draft",
+    "at_paper_choice", "at_paper_choice_low", "at_paper_choice_high", "inside",
+)  # fmt: skip
+
+
+def main_table(rows: tuple[TableRow, ...], out: Path) -> list[Path]:
+    """The paper's main table beside ours: LaTeX, CSV, and a picture of the intervals."""
+    name = "main_table"
+    numbers = [
+        (
+            r.target, r.method, r.paper_draft, r.paper_gamma, r.paper_speedup,
+            "" if r.fitted is None else r.fitted.estimate,
+            r.draft, r.gamma, *r.gamma_window, r.speedup.estimate, r.speedup.low, r.speedup.high,
+            r.probability_draft, r.at_paper_choice.estimate, r.at_paper_choice.low,
+            r.at_paper_choice.high, int(r.inside),
+        )
+        for r in rows
+    ]  # fmt: skip
+    cells = [
+        [
+            r.target, r.method, r.paper_draft, f"{r.paper_gamma}", f"{r.paper_speedup:.2f}",
+            "--" if r.fitted is None else f"{r.fitted.estimate:.2f}",
+            r.draft, f"{r.gamma}", f"{r.speedup.estimate:.2f} [{r.speedup.low:.2f}, "
+            f"{r.speedup.high:.2f}]",
+            f"{r.at_paper_choice.estimate:.2f} [{r.at_paper_choice.low:.2f}, "
+            f"{r.at_paper_choice.high:.2f}]",
+        ]
+        for r in rows
+    ]  # fmt: skip
+    heads = [
+        "Target", "Method", "Draft", "$K$", "Speed-up", "Fitted", "Best draft", r"$\gamma$",
+        r"Speed-up [90\,\%]", r"At the paper's choice [90\,\%]",
+    ]  # fmt: skip
+    return [
+        write_csv(out, name, TABLE_COLUMNS, numbers),
+        write_latex(out, name, heads, cells, align="llllrrllll"),
+        *_table_picture(rows, out),
+    ]
+
+
+@styled
+def _table_picture(rows: tuple[TableRow, ...], out: Path) -> list[Path]:
+    made, ax = figure(PAGE, 3.1)
+    for i, r in enumerate(rows):
+        y = len(rows) - 1 - i
+        there = r.at_paper_choice
+        ax.plot([there.low, there.high], [y, y], color=COLOURS[0], lw=2.5, alpha=0.5)
+        ax.plot(there.estimate, y, "|", color=COLOURS[0], ms=9, mew=1.6)
+        if r.fitted is not None:
+            ax.plot(r.fitted.estimate, y, "D", color=COLOURS[2], ms=4.5, zorder=4)
+        ax.plot(r.paper_speedup, y, "o", color=COLOURS[1], ms=4.5, zorder=5)
+    ax.set_yticks(
+        range(len(rows)),
+        [f"{r.target}, {r.method}: {r.paper_draft}, K = {r.paper_gamma}" for r in reversed(rows)],
+    )
+    ax.axvline(1.0, color="0.6", lw=0.6, zorder=0)
+    ax.set_xlabel("speed-up at the paper's draft and K")
+    from matplotlib.lines import Line2D
+
+    ax.legend(
+        handles=[
+            Line2D([], [], marker="o", ls="", color=COLOURS[1], label="paper"),
+            Line2D([], [], color=COLOURS[0], lw=2.5, alpha=0.5, label="predicted, 90 % interval"),
+            Line2D([], [], marker="D", ls="", color=COLOURS[2], label="fitted to the grid"),
+        ],
+        loc="upper center",
+        bbox_to_anchor=(0.3, 1.12),
+        ncols=3,
+    )
+    return save(made, out, "main_table")

@@ -1,0 +1,131 @@
+"""The best draft size on the paper's own ladder: measured drafts, law, turning point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..calibrate.ladder import fit_ladder
+from ..calibrate.library.load import load_table
+from ..sim.prediction import Interval, speedup_table
+from .study import LEVEL, GridStudy
+from .style import COLOURS, COLUMN, figure, save, styled, write_csv
+
+Floats = NDArray[np.float64]
+GAMMA_MAX = 7
+
+
+@dataclass(frozen=True)
+class ScaleStudy:
+    """Latency at the best gamma against draft scale, for one target.
+
+    scales, measured: of the drafts, shape (drafts,); fitted: whether each draft entered the law;
+    grid, center, low, high: the law's relative latency, shape (points,); turning_point: best scale
+    with its interval; at_edge: share of the sample whose best scale is an end of the grid.
+    """
+
+    drafts: tuple[str, ...]
+    scales: Floats
+    measured: Floats
+    fitted: NDArray[np.bool_]
+    grid: Floats
+    center: Floats
+    low: Floats
+    high: Floats
+    turning_point: Interval
+    at_edge: float
+
+
+def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
+    """Fit one law to the latencies of the ladder and find the best size under every draw of it.
+
+    Drafts that are not released models of the family have no entry in the ladder and are shown
+    only.
+    """
+    rng = np.random.default_rng([seed, 4])
+    params = {
+        str(r["draft"]): (float(str(r["draft_params"])), float(str(r["target_params"])))
+        for r in load_table("paper_bloom_grid").rows
+    }
+    released = {r["draft"] for r in load_table("paper_ladders").rows}
+    drafts = study.fit.drafts
+    scales = np.array([params[d][0] / params[d][1] for d in drafts])
+    fitted = np.array([d in released for d in drafts])
+    points = [p for p, keep in zip(study.fit.points, fitted, strict=True) if keep]
+    ladder = fit_ladder(points, scales[fitted], rng)
+    grid = np.geomspace(0.01, 1.0, 140)
+    latency = 1.0 / speedup_table(*ladder.laws(grid), GAMMA_MAX).max(axis=-1)
+    best = latency.argmin(axis=1)
+    at_edge = float(((best == 0) | (best == grid.size - 1)).mean())
+    tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
+    low, high = np.quantile(latency, tails, axis=0)
+    turn = (grid[best[0]], *np.quantile(grid[best], tails))
+    return ScaleStudy(
+        drafts,
+        scales,
+        np.array([p.measured.min() for p in study.panels]),
+        fitted,
+        grid,
+        latency[0],
+        low,
+        high,
+        Interval(*(float(t) for t in turn), LEVEL),
+        at_edge,
+    )
+
+
+@styled
+def bloom_scale(study: GridStudy, out: Path, *, seed: int = 0) -> list[Path]:
+    """Draw measured drafts, the fitted law with its band, and the turning point."""
+    result = scale_study(study, seed)
+    made, ax = figure(COLUMN, 2.6)
+    ax.fill_between(result.grid, result.low, result.high, color=COLOURS[0], alpha=0.2, lw=0)
+    ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
+    for label, chosen, face in (
+        ("measured", result.fitted, "black"),
+        ("measured, not fitted", ~result.fitted, "white"),
+    ):
+        ax.plot(
+            result.scales[chosen],
+            result.measured[chosen],
+            "o",
+            color="black",
+            mfc=face,
+            label=label,
+        )
+    for name, s, m in zip(result.drafts, result.scales, result.measured, strict=True):
+        ax.annotate(
+            name.removeprefix("BLOOM-"), (s, m), xytext=(4, -8), textcoords="offset points",
+            fontsize=6.5,
+        )  # fmt: skip
+    turn = result.turning_point
+    ax.plot([turn.low, turn.high], [0.42, 0.42], color=COLOURS[1], lw=3, solid_capstyle="butt")
+    ax.plot(turn.estimate, 0.42, "*", color=COLOURS[1], ms=10, mec="white", mew=0.6)
+    ax.text(
+        turn.estimate, 0.445, f"best scale {turn.estimate:.2f} [{turn.low:.2f}, {turn.high:.2f}]",
+        ha="center", fontsize=7, color=COLOURS[1],
+    )  # fmt: skip
+    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    ax.set_xscale("log")
+    ticks = [0.01, 0.03, 0.1, 0.3, 1.0]
+    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    ax.minorticks_off()
+    ax.set_ylim(0.38, 1.2)
+    ax.set_xlabel("draft parameters / target parameters")
+    ax.set_ylabel("latency at the best $K$ / plain latency")
+    ax.legend(loc="upper right")
+    rows = [("law", float(s), float(c), float(a), float(b)) for s, c, a, b in zip(
+        result.grid, result.center, result.low, result.high, strict=True)]  # fmt: skip
+    rows += [
+        (name, float(s), float(m), float(m), float(m))
+        for name, s, m in zip(result.drafts, result.scales, result.measured, strict=True)
+    ]
+    rows.append(("turning point", turn.estimate, float("nan"), turn.low, turn.high))
+    columns = ["series", "scale", "relative_latency", "low_90", "high_90"]
+    return [
+        *save(made, out, "bloom_scale"),
+        write_csv(out, "bloom_scale", columns, rows),
+    ]
