@@ -19,16 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..theory.acceptance.law import AcceptanceLaw
+from ..theory.acceptance.law import AcceptanceLaw, GammaDependentLaw
 from ..theory.costs.law import CostLaw
 from ..theory.domain import Floats, check
 from .compiled import check_count
 from .estimate import Estimate, cluster_bootstrap
-from .laws import Draw, by_survival
+from .laws import Draw, by_law, by_survival
 from .traces import Trace, walk
 
 
@@ -93,7 +94,7 @@ class _Games:
     """Plays games for the candidates that are still in."""
 
     def __init__(
-        self, drafts: Sequence[Draft], costs: Sequence[Floats], block: int, draw: Draw,
+        self, drafts: Sequence[Draft], costs: Sequence[Floats], block: int, draw: Draw | None,
         common: bool,
     ) -> None:  # fmt: skip
         self.drafts, self.block, self.draw, self.common = drafts, block, draw, common
@@ -103,19 +104,32 @@ class _Games:
         self.cost = np.concatenate(costs)
         self.rounds = 0
 
+    def playing(self, alive: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The candidates ``alive`` and those that share their rounds, which cost nothing more."""
+        if not self.common:
+            return alive
+        whole = [not isinstance(d.acceptance, GammaDependentLaw) for d in self.drafts]
+        shared = np.isin(self.owner, self.owner[alive]) & np.array(whole)[self.owner]
+        return np.union1d(alive, np.flatnonzero(shared))
+
     def play(self, rng: np.random.Generator, games: int, alive: NDArray[np.int64]) -> Floats:
         """Values of ``games`` games of the candidates ``alive``, shape (games, alive.size)."""
         values = np.empty((games, alive.size))
         seed = rng.integers(0, 2**63)
-        drawn: dict[int, NDArray[np.int64]] = {}
+        drawn: dict[tuple[int, int], NDArray[Any]] = {}
         for column, candidate in enumerate(alive):
             owner, gamma = int(self.owner[candidate]), int(self.gamma[candidate])
-            if not self.common or owner not in drawn:
-                own = np.random.default_rng(seed if self.common else rng.integers(0, 2**63))
-                law, size = self.drafts[owner].acceptance, games * self.block
-                drawn[owner] = self.draw(own, law, self.top, size).reshape(games, -1)
-                self.rounds += size
-            tokens = np.minimum(drawn[owner], gamma).mean(axis=1, dtype=np.float64) + 1.0
+            law = self.drafts[owner].acceptance
+            # Rounds at gamma are longer rounds cut short, except where gamma changes their start.
+            own = isinstance(law, GammaDependentLaw)
+            key = (owner, gamma if own else self.top)
+            if not self.common or key not in drawn:
+                source = np.random.default_rng(seed if self.common else rng.integers(0, 2**63))
+                draw = self.draw or (by_law if own else by_survival)
+                accepted = draw(source, law, key[1], games * self.block)
+                drawn[key] = accepted.reshape(games, -1)
+                self.rounds += accepted.size
+            tokens = np.minimum(drawn[key], gamma).mean(axis=1, dtype=np.float64) + 1.0
             values[:, column] = tokens / self.cost[candidate]
         return values
 
@@ -146,16 +160,22 @@ class _Moments:
         shared = self.products - self.sums * self.sums.T / self.games
         return np.asarray(shared / (self.games - 1.0))
 
-    def errors(self) -> Floats:
-        """Covariance of the means; the games that only one of a pair played add nothing to it."""
-        longest = np.maximum.outer(np.diag(self.games), np.diag(self.games))
-        return np.asarray(self.covariance() / longest)
+    def against(self, leader: int) -> tuple[Floats, Floats]:
+        """Mean paired differences to the leader and their covariance.
+
+        A candidate that left early is compared over the games it shared with the leader.
+        """
+        cov, played = self.covariance(), np.diag(self.games)
+        own = self.shift + self.sums[:, leader] / self.games[:, leader]
+        leads = self.shift[leader] + self.sums[leader] / self.games[leader]
+        spread = cov - cov[leader] - cov[:, [leader]] + cov[leader, leader]
+        return own - leads, np.asarray(spread / np.maximum.outer(played, played))
 
 
 def _probabilities(
     rng: np.random.Generator, means: Floats, errors: Floats, samples: int = 20_000
 ) -> Floats:
-    """Share of normal draws of the means in which each candidate is the largest."""
+    """Share of normal draws of the differences in which each candidate is the largest."""
     values, vectors = np.linalg.eigh(errors)
     root = vectors * np.sqrt(np.maximum(values, 0.0))  # rounding can leave -1e-20
     draws = means + rng.standard_normal((samples, means.size)) @ root.T
@@ -183,11 +203,11 @@ def select(
     context: float = 0,
     confidence: float = 0.99,
     indifference: float = 0.002,
-    block: int = 128,
-    first: int = 32,
+    block: int = 64,
+    first: int = 16,
     growth: float = 1.5,
     max_rounds: int = 10**8,
-    draw: Draw = by_survival,
+    draw: Draw | None = None,
     common: bool = True,
     eliminate: bool = True,
 ) -> Selection:
@@ -218,11 +238,11 @@ def select(
     played, goal, looks, decided = 0, check_count("first", first, low=8), 0, False
     leader = 0
     while not decided and games.rounds < max_rounds:
-        step = goal - played
+        step, playing = goal - played, games.playing(alive)
         chunk = max(1, 2**20 // games.block)  # bounds the memory of one batch of games
         while step > 0:
             now = min(step, chunk)
-            moments.add(alive, games.play(rng, now, alive))
+            moments.add(playing, games.play(rng, now, playing))
             step -= now
         played, looks = goal, looks + 1
         means = moments.means()
@@ -233,13 +253,12 @@ def select(
         if eliminate:
             alive = alive[(over >= 0.0) | (alive == leader)]
         goal = int(np.ceil(played * growth))
-    means, errors = moments.means(), moments.errors()
-    se = np.sqrt(np.diag(errors))
-    counts = np.diag(moments.games).astype(int)
+    means, counts = moments.means(), np.diag(moments.games).astype(int)
+    se = np.sqrt(np.diag(moments.covariance()) / counts)
     speedups = tuple(
         Estimate(float(m), float(s), int(n)) for m, s, n in zip(means, se, counts, strict=True)
     )
-    chances = _probabilities(rng, means, errors)
+    chances = _probabilities(rng, *moments.against(leader))
     return Selection(
         games.owner, games.gamma, leader, decided, speedups, chances, games.rounds, looks
     )

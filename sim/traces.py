@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..theory.acceptance.law import AcceptanceLaw
+from ..theory.acceptance.law import AcceptanceLaw, GammaDependentLaw
 from ..theory.domain import Floats, as_floats, check
 from .compiled import check_count, compiled
 from .estimate import Estimate, ratio_estimate
@@ -138,12 +138,19 @@ def trace_from_law(
 
     lengths: tokens of each request, >= 1; prompts: tokens in the cache, scalar or one a request.
     laws: one law a request instead, such as one with each request's own rate. A round that drafts
-    fewer tokens than gamma_max uses the same draw cut short: gammas share their randomness.
+    fewer tokens than gamma_max uses the same draw cut short: gammas share their randomness. Raises
+    ValueError for a law whose rounds depend on gamma; see :func:`trace_from_flags` and ``laws``.
     """
     sizes = _request_lengths(lengths)
     gamma = int(check("gamma", gamma_max, label="gamma_max", whole=True))
     if laws is not None and len(laws) != sizes.size:
         raise ValueError(f"laws must be one a request, got {len(laws)} for {sizes.size}")
+    for each in laws or [law]:
+        if isinstance(each, GammaDependentLaw):
+            raise ValueError(
+                f"law must not depend on gamma, got {type(each).__name__}: rounds drawn at "
+                f"gamma_max = {gamma} cannot be cut short"
+            )
     if laws is None:
         drawn = law.draw(rng, gamma=gamma, rounds=int(sizes.sum()))
     else:
@@ -162,6 +169,23 @@ def _runs(flags: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.in
             run = min(run + 1, 32767) if flags[t] else 0
             out[t] = run
     return out
+
+
+def trace_from_flags(flags: ArrayLike, *, lengths: ArrayLike, prompts: ArrayLike = 0) -> Trace:
+    """The trace of a drafter of whom it is known which tokens it would get right.
+
+    flags: booleans, one a token, request after request: whether the target accepts the draft's
+    token there, given that all before it is the target's text. A chain of flags in which a token
+    depends on the one before it gives bursts. lengths, prompts: as in :func:`trace_from_law`.
+    """
+    sizes = _request_lengths(lengths)
+    offsets, right = _offsets(sizes), np.asarray(flags)
+    if right.dtype != np.bool_ or right.shape != (int(offsets[-1]),):
+        raise ValueError(
+            f"flags must be {offsets[-1]} booleans, got {right.dtype} of shape {right.shape}"
+        )
+    accepted = compiled(_runs)(right, offsets)
+    return Trace(offsets, accepted, _prompt_lengths(prompts, sizes.size))
 
 
 def trace_from_confidence(
