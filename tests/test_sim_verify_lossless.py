@@ -155,6 +155,18 @@ def test_one_percent_of_bias_in_the_residual_is_caught(name: str, vocabulary: in
         assert token_test(biased, pair).p_value < LEAST_P
 
 
+@pytest.mark.parametrize("name", ["token", "block", "recursive", "k_seq"])
+def test_tokens_after_a_rejection_have_the_law_of_the_residual(name: str) -> None:
+    pair = zipf_pair(30, 0.1)
+    options = {"parents": np.array([-1, 0])} if name in RULES else {"gamma": 1}
+    run = simulate(name, pair, 600_000, seed=10, **options)
+    ends = np.cumsum(run.accepted + 1) - 1
+    counts = np.bincount(run.tokens[ends[~run.complete]], minlength=30)
+    assert chi_square(counts, residual(pair.target, pair.draft)).p_value > LEAST_P
+    bonus = np.bincount(run.tokens[ends[run.complete]], minlength=30)
+    assert chi_square(bonus, pair.target).p_value > LEAST_P
+
+
 def test_the_share_of_biased_runs_caught_is_the_predicted_power() -> None:
     pair = dirichlet_pair(np.random.default_rng(8), vocabulary=5)
     alpha, runs, rounds = acceptance(pair.target, pair.draft), 300, 20_000
