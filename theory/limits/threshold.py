@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
+from ..domain import Floats, check, check_gamma_max, unwrap
 from ..formula import evaluates, formula
 from ..optimum import best_gamma
 from ..speedup import speedup
@@ -138,9 +138,7 @@ def threshold_policy(
     v, w = _distribution(values, weights)
     per_token = float(check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope))
     fixed = 1.0 + float(check("overhead", overhead))
-    top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
-    if top < 1:
-        raise ValueError(f"gamma_max must be an integer >= 1, got {gamma_max}")
+    top = int(check_gamma_max(gamma_max))
     mean = float(v @ w)
     plain = ThresholdPolicy(1.0, 1.0, 1.0, 0.0)
     if mean == 0.0:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check, unwrap
+from ..domain import Floats, check, check_gamma_max, unwrap
 from ..formula import evaluates, formula
 from ..rounds import TOKENS, geometric_sum
 from ..symbols import register
@@ -224,7 +224,8 @@ class DraftScaleLaw:
         if g.size and g.min() < 1.0:
             raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
         high = np.asarray(np.log(check("scale", largest, label="largest")))
-        low, high, g = np.broadcast_arrays(self._log_smallest_scale(), high, g)
+        # A hair above the size with alpha = 0, at which rounding decides whether the law holds.
+        low, high, g = np.broadcast_arrays(self._log_smallest_scale() + 1e-9, high, g)
         empty = low >= high
         # exp(-700) stands for the sizes that double precision cannot hold.
         low = np.clip(np.where(empty, high, low), -700.0, None)
@@ -255,11 +256,11 @@ class DraftScaleLaw:
         Every gamma in 1..gamma_max is tried at its own best size. gamma is 0, speedup 1 and scale
         NaN where nothing beats plain decoding.
         """
-        whole = int(check("gamma", gamma_max, label="gamma_max", whole=True))
+        top = int(check_gamma_max(gamma_max))
         shape = np.shape(self.smallest_scale())
         best_scale, best_gamma = np.full(shape, np.nan), np.zeros(shape, np.int64)
         best = np.ones(shape)
-        for g in range(1, whole + 1):
+        for g in range(1, top + 1):
             scale = np.asarray(self.optimal_scale(g, largest=largest))
             defined = np.isfinite(scale)
             value = np.asarray(self.speedup(np.where(defined, scale, largest), g))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import check, unwrap
+from ..domain import check, check_gamma_max, unwrap
 from ..formula import evaluates, formula
 from ..rounds import TOKENS, geometric_sum
 from ..speedup import round_cost
@@ -73,7 +73,7 @@ def best_lookup_gamma(
     time is worth fewer tokens than at match = 1 and the best draft is no shorter where speculation
     pays. Raises ValueError outside the ranges.
     """
-    g = np.arange(int(check("gamma", gamma_max, label="gamma_max", whole=True)) + 1.0)
+    g = np.arange(float(check_gamma_max(gamma_max)) + 1.0)
     values = lookup_speedup(
         match, alpha, g, cost_ratio=cost_ratio, verify_slope=verify_slope, overhead=overhead
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import check, unwrap
+from ..domain import check, check_gamma_max, unwrap
 from ..formula import evaluates, formula
 from ..rounds import geometric_sum
 
@@ -62,9 +62,7 @@ def best_overlapped_gamma(alpha: float, cost_ratio: float, *, gamma_max: int = 6
     alpha: in [0, 1]; cost_ratio: >= 0 [target step], scalars. The speed-up has a kink at
     gamma = 1/c, so all are tried. Raises ValueError outside the ranges.
     """
-    top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
-    if top < 1:
-        raise ValueError(f"gamma_max must be an integer >= 1, got {gamma_max}")
+    top = int(check_gamma_max(gamma_max))
     values = np.atleast_1d(overlapped_speedup(alpha, np.arange(1.0, top + 1.0), cost_ratio))
     best = int(np.argmax(values))
     return best + 1 if values[best] > 1.0 else 0
