@@ -117,21 +117,19 @@ def IN_SERVICE(s: Any) -> Any:
     return s.token_load * LATENCY.build(s)
 
 
-@formula("in_service_probability", r"\mathrm{P}(n_s)", group=_GROUP,
-         in_service=3, token_load=2000, **_ALL)  # fmt: skip
-def IN_SERVICE_PMF(s: Any) -> Any:
-    """Probability that n requests are in service: negative binomial of size 1 + F/H.
+@formula(
+    "in_service_ratio", r"\mathrm{P}(n_s + 1)/\mathrm{P}(n_s)", group=_GROUP,
+    in_service=3, token_load=2000, **_ALL,
+)  # fmt: skip
+def IN_SERVICE_RATIO(s: Any) -> Any:
+    """Probability of n + 1 requests in service over that of n: a negative binomial of size 1 + F/H.
 
-    Assumes: as for the latency under load; a positive cost of one more sequence.
+    Assumes: as for the latency under load.
     Wrong when: as there.
-    Source: derived here from the birth-death balance P(n) n = P(n-1) x (F + n H) / E.
+    Source: derived here from the balance P(n + 1) (n + 1) / (F + (n + 1) H) = P(n) x / E.
     """
-    import sympy
-
     fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
-    r, size = s.token_load * row / TOKENS.build(s), 1 + fixed / row
-    rising = sympy.rf(size, s.in_service) / sympy.factorial(s.in_service)
-    return rising * (1 - r) ** size * r**s.in_service
+    return s.token_load / TOKENS.build(s) * (fixed / (s.in_service + 1) + row)
 
 
 @formula("crossover_load", r"x_\times", group=_GROUP, **_ALL)
@@ -254,7 +252,20 @@ def requests_in_service(
     return unwrap(x * np.asarray(latency_under_load(alpha, gamma, x, **times)))
 
 
-@evaluates(IN_SERVICE_PMF)
+@evaluates(IN_SERVICE_RATIO)
+def in_service_ratio(
+    in_service: ArrayLike,
+    alpha: ArrayLike,
+    gamma: ArrayLike,
+    token_load: ArrayLike,
+    **times: ArrayLike,
+) -> Any:
+    """(x / E) (F / (n + 1) + H). Arguments as in :func:`in_service_probability`."""
+    n = check("in_service", in_service)
+    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
+    return unwrap(x / t.tokens * (t.fixed / (n + 1.0) + t.row))
+
+
 def in_service_probability(
     in_service: ArrayLike,
     alpha: ArrayLike,
@@ -262,7 +273,7 @@ def in_service_probability(
     token_load: ArrayLike,
     **times: ArrayLike,
 ) -> Any:
-    """P(n requests in service); 0 at every n at and above the capacity, where the queue grows.
+    """P(n requests in service), the product of the ratios; 0 at and above the capacity.
 
     in_service: whole number >= 0; the rest as in :func:`latency_under_load`. Shapes broadcast.
     Where a sequence adds no time the law is Poisson. Raises ValueError outside the ranges.
