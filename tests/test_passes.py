@@ -1,0 +1,490 @@
+"""Pass laws: roofline, linear, padded, mixture of experts, tables; rounds put together from them."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from exact import at_digits, decades, probabilities, relative_error, tokens_of_round
+from howspec.theory.costs import linear, moe, parallel, roofline, staircase
+from howspec.theory.costs.linear import LinearPass, LinearStepCost
+from howspec.theory.costs.moe import MoEPass
+from howspec.theory.costs.parallel import ParallelDraftCost
+from howspec.theory.costs.passes import PassLaw, SequentialDraftCost, target_efficiency
+from howspec.theory.costs.roofline import RooflineCost, RooflinePass
+from howspec.theory.costs.staircase import StaircasePass
+from howspec.theory.costs.table import TablePass
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROWS = st.integers(1, 512)
+TOKENS = st.integers(1, 64)
+CONTEXT = st.integers(0, 100_000)
+SMALL = st.one_of(st.just(0.0), decades(-9, -3))
+# Coefficients published with arXiv:2601.11580 for Llama-3.1-8B on one H100 in bf16, seconds.
+STEP, ENGINE = 5.88590713e-3, 1.20683946e-3
+TOKEN, CACHED = 2.10103129e-5, 3.92645679e-8
+EAGLE = LinearPass(2.13526175e-3, 8.41429603e-7, 2.37768493e-9)
+H100 = LinearPass(STEP + ENGINE, TOKEN, CACHED)
+
+
+def both(formula: Any, exact: Any, point: dict[str, float], tolerance: float = 1e-12) -> None:
+    """The expression and the numeric function both give the reference value."""
+    assert relative_error(at_digits(formula, **point), exact) < 1e-15
+    assert relative_error(formula.evaluator(**point), exact) < tolerance
+
+
+# --- roofline -------------------------------------------------------------------------------
+
+MACHINE = {
+    "weight_bytes": decades(8, 12), "kv_bytes": st.integers(0, 10**6), "bandwidth": decades(11, 13),
+    "token_ops": decades(8, 12), "attention_ops": st.integers(0, 10**6),
+    "compute_rate": decades(12, 15), "launch": SMALL, "pass_tokens": TOKENS, "batch": ROWS,
+    "context": CONTEXT,
+}  # fmt: skip
+
+
+def parts(point: dict[str, float]) -> tuple[Any, Any]:
+    """Memory and computing time by walking sequences and tokens one kind at a time."""
+    v = {k: mpmath.mpf(x) for k, x in point.items()}
+    cache = v["kv_bytes"] * v["context"]
+    read = v["weight_bytes"] / v["bandwidth"] + v["batch"] * (cache / v["bandwidth"])
+    token = v["token_ops"] / v["compute_rate"]
+    attend = v["context"] * (v["attention_ops"] / v["compute_rate"])
+    return read, v["batch"] * (v["pass_tokens"] * token + v["pass_tokens"] * attend)
+
+
+@given(st.fixed_dictionaries(MACHINE), st.floats(1, 50))
+@settings(max_examples=40, deadline=None)
+def test_roofline_times_are_the_norm_of_memory_and_computing(
+    point: dict[str, float], power: float
+) -> None:
+    with mpmath.workdps(50):
+        memory, compute = parts(point)
+        names = ("batch", "context", "weight_bytes", "kv_bytes", "bandwidth")
+        both(roofline.MEMORY_TIME, memory, {k: point[k] for k in names})
+        names = ("pass_tokens", "batch", "context", "token_ops", "attention_ops", "compute_rate")
+        both(roofline.COMPUTE_TIME, compute, {k: point[k] for k in names})
+        start, p = mpmath.mpf(point["launch"]), mpmath.mpf(power)
+        joined = (memory**p + compute**p) ** (1 / p)
+        both(roofline.ROOFLINE_STEP, start + joined, {**point, "overlap": power})
+        both(roofline.ROOFLINE_MAX, start + max(memory, compute), point)
+
+
+@given(st.fixed_dictionaries(MACHINE), st.floats(1, 50))
+@settings(max_examples=60, deadline=None)
+def test_overlap_lies_between_the_larger_time_and_the_sum(
+    point: dict[str, float], power: float
+) -> None:
+    largest = roofline.roofline_step_max(**point)
+    joined = roofline.roofline_step(**point, overlap=power)
+    total = roofline.roofline_step(**point, overlap=1.0)
+    assert largest * (1 - 1e-14) <= joined <= total * (1 + 1e-14)
+    assert joined <= roofline.roofline_step(**point, overlap=max(1.0, power - 1)) * (1 + 1e-14)
+
+
+@given(st.integers(1, 200), st.integers(1, 64), st.sampled_from([64, 128, 256]), st.integers(1, 4))
+@settings(max_examples=20, deadline=None)
+def test_cache_bytes_are_counted_key_by_key(layers: int, heads: int, size: int, each: int) -> None:
+    count = sum(each * size for _ in range(layers) for _ in range(heads) for _ in ("key", "value"))
+    point = {"layers": layers, "kv_heads": heads, "head_size": size, "value_bytes": each}
+    both(roofline.KV_BYTES, mpmath.mpf(count), point)
+
+
+@given(decades(8, 12), decades(8, 12), decades(11, 13), decades(12, 15))
+@settings(max_examples=20, deadline=None)
+def test_free_tokens_take_as_long_to_compute_as_the_weights_to_read(
+    weights: float, ops: float, bandwidth: float, rate: float
+) -> None:
+    point = {"weight_bytes": weights, "token_ops": ops, "bandwidth": bandwidth}
+    with mpmath.workdps(50):
+        read = mpmath.mpf(weights) / mpmath.mpf(bandwidth)
+        exact = read / (mpmath.mpf(ops) / mpmath.mpf(rate))
+        both(roofline.FREE_TOKENS, exact, {**point, "compute_rate": rate})
+
+
+def test_free_tokens_of_an_h100_depend_on_the_weight_format() -> None:
+    rates = {"bandwidth": 3.35e12, "compute_rate": 989e12}
+    assert roofline.free_tokens(2.0, 2.0, **rates) == pytest.approx(295.2, abs=0.05)
+    assert roofline.free_tokens(0.5, 2.0, **rates) == pytest.approx(73.8, abs=0.05)
+    law = RooflinePass(2.0, 2.0, 3.35e12, 989e12)
+    assert RooflineCost(law, law).free_gamma(batch=64) == pytest.approx(295.2239 / 64 - 1, rel=1e-6)
+    assert RooflineCost(law, law).free_gamma(batch=512) == 0.0
+
+
+def test_published_h100_step_law_is_a_roofline_at_realistic_efficiency() -> None:
+    kv = roofline.kv_bytes_per_token(32, 8, head_size=128)
+    assert kv == 131072
+    peak = RooflinePass(2 * 8.03e9, 2 * 8.03e9, 3.35e12, 989e12, kv_bytes=kv)
+    plain = peak.step_time([1.0])[0]
+    cached = (peak.step_time([1.0], context=10_000)[0] - plain) / 10_000
+    token = peak.step_time([2.0])[0] - plain
+    assert abs(cached / CACHED - 1) < 0.005
+    assert 0.80 < (plain - token) / STEP < 0.83
+    assert 0.76 < token / TOKEN < 0.78
+
+
+@given(decades(8, 12), decades(11, 13), decades(12, 15), ROWS, CONTEXT)
+@settings(max_examples=30, deadline=None)
+def test_a_roofline_without_overlap_is_the_linear_law(
+    weights: float, bandwidth: float, rate: float, rows: int, context: int
+) -> None:
+    law = RooflinePass(weights, weights, bandwidth, rate, kv_bytes=1e5, launch=1e-3)
+    same = LinearPass(1e-3 + weights / bandwidth, weights / rate, 1e5 / bandwidth)
+    grid = np.arange(1.0, 9.0)
+    a = law.step_time(grid, batch=rows, context=context)
+    np.testing.assert_allclose(a, same.step_time(grid, batch=rows, context=context), rtol=1e-12)
+
+
+# --- linear ---------------------------------------------------------------------------------
+
+TIMES = {
+    "step_fixed": decades(-4, -1), "step_per_token": SMALL, "step_per_cached": SMALL,
+    "draft_fixed": SMALL, "draft_per_token": SMALL, "draft_per_cached": SMALL,
+    "round_overhead": SMALL,
+}  # fmt: skip
+
+
+def walk(gamma: int, rows: int, context: int, t: dict[str, float]) -> Any:
+    """Time of a round, pass by pass and sequence by sequence kind."""
+    v = {k: mpmath.mpf(x) for k, x in t.items()}
+
+    def one(kind: str, tokens: int) -> Any:
+        row = v[kind + "_per_cached"] * context + v[kind + "_per_token"] * tokens
+        return v[kind + "_fixed"] + rows * row
+
+    total = one("step", gamma + 1) + sum((one("draft", 1) for _ in range(gamma)), mpmath.mpf(0))
+    return total + (v["round_overhead"] if gamma else 0)
+
+
+@given(st.integers(0, 20), ROWS, CONTEXT, st.fixed_dictionaries(TIMES))
+@settings(max_examples=60, deadline=None)
+def test_linear_rounds_are_the_sum_of_their_passes(
+    gamma: int, rows: int, context: int, times: dict[str, float]
+) -> None:
+    with mpmath.workdps(50):
+        exact = walk(gamma, rows, context, times)
+        got = LinearStepCost(**times).round_time(gamma, batch=rows, context=context)
+        assert relative_error(got[-1], exact) < 1e-12
+        step = {k: times[k] for k in ("step_fixed", "step_per_token", "step_per_cached")}
+        quiet = {**times, "round_overhead": 0.0, "draft_fixed": 0.0}
+        bare = {**quiet, "draft_per_token": 0.0, "draft_per_cached": 0.0}
+        point = {"pass_tokens": gamma + 1, "batch": rows, "context": context, **step}
+        both(linear.STEP_TIME, walk(gamma, rows, context, bare), point)
+        row = walk(gamma, 2, context, quiet) - walk(gamma, 1, context, quiet)
+        names = ("step_per_token", "step_per_cached", "draft_per_token", "draft_per_cached")
+        point = {"gamma": gamma, "context": context, **{k: times[k] for k in names}}
+        both(linear.ROUND_SEQUENCE, row, point)
+        names = ("step_fixed", "draft_fixed", "round_overhead")
+        point = {"gamma": gamma, **{k: times[k] for k in names}}
+        fixed = 2 * walk(gamma, 1, context, times) - walk(gamma, 2, context, times)
+        if gamma:
+            both(linear.ROUND_FIXED, fixed, point)
+        assert relative_error(linear.ROUND_FIXED.evaluator(**point), fixed) < 1e-12
+
+
+def test_linear_cost_splits_into_a_fixed_part_and_one_per_sequence() -> None:
+    cost = LinearStepCost(7e-3, 2e-5, 4e-8, np.array([1e-3, 2e-3]), 1e-6, 2e-9, 2e-4)
+    fixed, row = cost.terms(6, context=700)
+    assert fixed.shape == row.shape == (2, 7)
+    for rows in (1, 5, 300):
+        wanted = cost.round_time(6, batch=rows, context=700)
+        np.testing.assert_allclose(fixed + rows * row, wanted, rtol=1e-12)
+
+
+def test_sequential_and_parallel_drafts_differ_in_their_passes() -> None:
+    draft = LinearPass(1e-3, 1e-6)
+    one = SequentialDraftCost(H100, draft, 2e-4).round_time(5, batch=4, context=100)
+    two = ParallelDraftCost(H100, draft, 2e-4).round_time(5, batch=4, context=100)
+    for g in range(6):
+        verify = STEP + ENGINE + 4 * (CACHED * 100 + TOKEN * (g + 1))
+        extra = 2e-4 * (g > 0)
+        assert one[g] == pytest.approx(verify + g * (1e-3 + 4e-6) + extra, rel=1e-12)
+        call = (1e-3 + 4e-6 * g) * (g > 0)
+        assert two[g] == pytest.approx(verify + call + extra, rel=1e-12)
+
+
+@given(probabilities(), st.integers(1, 40), SMALL, decades(-3, 0))
+@settings(max_examples=60, deadline=None)
+def test_parallel_speedup_is_tokens_over_one_draft_call(
+    alpha: float, gamma: int, slope: float, call: float
+) -> None:
+    with mpmath.workdps(50):
+        time = 1 + sum((mpmath.mpf(slope) for _ in range(gamma)), mpmath.mpf(0)) + mpmath.mpf(call)
+        exact = tokens_of_round(alpha, gamma) / time
+        point = {"alpha": alpha, "gamma": gamma, "verify_slope": slope, "draft_call": call}
+        assert relative_error(parallel.parallel_speedup(**point), exact) < 1e-12
+        if 1e-6 < alpha < 1 - 1e-6:
+            both(parallel.PARALLEL_SPEEDUP, exact, point)
+    assert parallel.parallel_speedup(alpha, 0, verify_slope=slope, draft_call=call) == 1.0
+
+
+def test_parallel_cost_law_gives_the_parallel_speedup() -> None:
+    times = ParallelDraftCost(LinearPass(0.99, 0.01), LinearPass(0.15)).round_time(5)
+    got = tokens_of_round(0.8, 5) * times[0] / times[5]
+    assert float(got) == pytest.approx(
+        parallel.parallel_speedup(0.8, 5, verify_slope=0.01, draft_call=0.15), rel=1e-12
+    )
+
+
+def traces() -> Path:
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "shared" / "traces").is_dir():
+            return folder / "shared" / "traces"
+    pytest.skip("the traces are not here")
+
+
+@pytest.mark.parametrize(("gamma", "published"), [(1, 1.29), (3, 1.81), (5, 2.01)])
+def test_published_step_law_on_published_traces_gives_their_speedup(
+    gamma: int, published: float
+) -> None:
+    """Their simulator drew 300 of the requests; here all are walked, hence 2 %."""
+    plain = spent = 0.0
+    cost = ParallelDraftCost(H100, EAGLE)
+    base, slope = cost.round_time(gamma), cost.round_time(gamma, context=1) - cost.round_time(gamma)
+    with gzip.open(traces() / "llama31-8b-gsm8k.jsonl.gz", "rt") as lines:
+        for line in lines:
+            request = json.loads(line)
+            lengths, at = request["accept_len_eagle"], 0
+            while at < len(lengths):
+                cached = request["prompt_tokens"] + at
+                spent += base[gamma] + slope[gamma] * cached
+                at += min(lengths[at], gamma + 1)
+            cached = request["prompt_tokens"] + np.arange(len(lengths))
+            plain += float((base[0] + slope[0] * cached).sum())
+    assert plain / spent == pytest.approx(published, rel=0.02)
+
+
+# --- padding --------------------------------------------------------------------------------
+
+
+@given(TOKENS, ROWS, st.integers(1, 256))
+@settings(max_examples=40, deadline=None)
+def test_padding_fills_tiles_one_after_the_other(tokens: int, rows: int, tile: int) -> None:
+    filled = 0
+    while filled < tokens * rows:
+        filled += tile
+    point = {"pass_tokens": tokens, "batch": rows, "tile": tile}
+    both(staircase.PADDED_TOKENS, mpmath.mpf(filled), point)
+
+
+def test_a_padded_pass_takes_the_time_of_the_padded_tokens() -> None:
+    law = StaircasePass(LinearPass(1.0, 0.1), tile=8, sizes=(1, 2, 4, 16))
+    tokens = np.array([1.0, 2.0, 3.0, 5.0, 16.0, 17.0, 30.0])
+    np.testing.assert_array_equal(law.padded(tokens), [1, 2, 4, 16, 16, 24, 32])
+    np.testing.assert_array_equal(law.padded(tokens[:4], batch=3), [4, 16, 16, 16])
+    np.testing.assert_allclose(law.step_time(tokens[:4], batch=3), [1.4, 2.6, 2.6, 2.6], rtol=1e-14)
+    same = StaircasePass(LinearPass(1.0, 0.1), tile=1).step_time(tokens, batch=3)
+    np.testing.assert_allclose(same, LinearPass(1.0, 0.1).step_time(tokens, batch=3), rtol=1e-14)
+    with pytest.raises(ValueError, match="sizes must increase"):
+        StaircasePass(LinearPass(1.0), sizes=(4, 2))
+
+
+# --- mixture of experts ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("experts", "active", "tokens"), [(4, 1, 3), (4, 2, 3), (5, 3, 2)])
+def test_experts_touched_is_the_mean_over_all_routings(
+    experts: int, active: int, tokens: int
+) -> None:
+    choices = [set(c) for c in itertools.combinations(range(experts), active)]
+    total = Fraction(0)
+    for routing in itertools.product(choices, repeat=tokens):
+        total += len(set().union(*routing))
+    exact = total / len(choices) ** tokens
+    point = {"experts": experts, "active_experts": active, "pass_tokens": tokens, "batch": 1}
+    both(moe.EXPERTS_TOUCHED, mpmath.mpf(exact.numerator) / exact.denominator, point)
+    swapped = {**point, "pass_tokens": 1, "batch": tokens}
+    assert moe.experts_touched(**swapped) == moe.experts_touched(**point)
+
+
+@given(st.integers(1, 256), st.data(), TOKENS, ROWS, CONTEXT)
+@settings(max_examples=40, deadline=None)
+def test_experts_and_their_time_follow_the_missed_ones(
+    experts: int, data: st.DataObject, tokens: int, rows: int, context: int
+) -> None:
+    active = data.draw(st.integers(1, experts))
+    with mpmath.workdps(400):
+        missed = mpmath.mpf(1)
+        for _ in range(min(tokens * rows, 3000)):
+            missed *= 1 - mpmath.mpf(active) / experts
+        touched = experts * (1 - missed)  # past 3000 tokens the rest is below every digit
+        if tokens * rows <= 3000:
+            point = {"experts": experts, "active_experts": active, "pass_tokens": tokens}
+            got = moe.experts_touched(**point, batch=rows)
+            assert relative_error(got, touched) < 1e-12
+            fixed = mpmath.mpf(2) ** -8 + rows * (
+                mpmath.mpf(2) ** -24 * context + mpmath.mpf(2) ** -16 * tokens
+            )
+            exact = fixed + mpmath.mpf(2) ** -13 * touched
+            point |= {"batch": rows, "context": context, "expert_time": 2.0**-13}
+            point |= {"step_fixed": 2.0**-8, "step_per_token": 2.0**-16}
+            both(moe.MOE_STEP, exact, {**point, "step_per_cached": 2.0**-24})
+    assert active * (1 - 1e-12) <= got <= experts if tokens * rows <= 3000 else True
+
+
+def test_experts_are_all_touched_in_the_limit_and_at_once_when_all_are_active() -> None:
+    assert moe.experts_touched(1000, 100, experts=64, active_experts=2) == pytest.approx(64)
+    assert moe.experts_touched(1, 1, experts=8, active_experts=8) == 8.0
+    with pytest.raises(ValueError, match="at most experts"):
+        moe.experts_touched(1, 1, experts=8, active_experts=9)
+
+
+def test_moe_speculation_loses_at_one_token_and_wins_at_more() -> None:
+    times = moe.experts_touched(np.arange(1.0, 9.0), 1, experts=8, active_experts=2) / 2.0
+    cost = times + 0.1 * np.arange(8.0)
+    tokens = np.cumsum(0.82 ** np.arange(8.0))
+    expected = [0.984, 0.992, 1.003, 1.028]
+    np.testing.assert_allclose((tokens / cost)[[1, 2, 3, 7]], expected, atol=5e-4)
+
+
+# --- every pass law -------------------------------------------------------------------------
+
+TABLE = TablePass(
+    (1, 2, 4, 8, 16), np.add.outer([5.0, 5.1, 5.5, 7.0, 11.0], np.outer([0, 1, 3], [0, 1, 2])),
+    batches=(1, 8, 32), contexts=(0, 500, 2000),
+)  # fmt: skip
+LAWS = {
+    "linear": H100,
+    "roofline": RooflinePass(16e9, 16e9, 3e12, 7e14, 1e5, 1e5, 1e-3, math.inf),
+    "norm": RooflinePass(16e9, 16e9, 3e12, 7e14, 1e5, 1e5, 1e-3, 4.0),
+    "padded": StaircasePass(H100, tile=8, sizes=(1, 2, 4)),
+    "moe": MoEPass(64, 8, 1e-4, 3e-3, 2e-5, 4e-8),
+    "table": TABLE,
+}
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_every_pass_takes_longer_with_more_of_anything(law: PassLaw) -> None:
+    assert isinstance(law, PassLaw)
+    grid = np.arange(1.0, 17.0)
+    times = np.array(
+        [[law.step_time(grid, batch=b, context=s) for s in (0, 100, 2000)] for b in (1, 2, 9, 32)]
+    )
+    assert times.shape == (4, 3, 16)
+    for axis in range(3):
+        assert (np.diff(times, axis=axis) >= -1e-12).all()
+    efficiency = target_efficiency(law, 15, batch=2, context=100)
+    assert efficiency[0] == 1.0
+    assert (np.diff(efficiency) <= 1e-12).all()
+    np.testing.assert_allclose(efficiency, times[1, 1, 0] / times[1, 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_every_pass_refuses_points_that_do_not_exist(law: PassLaw) -> None:
+    for bad in ({"batch": 0.5}, {"context": -1.0}, {"batch": math.nan}):
+        with pytest.raises(ValueError, match="must be in"):
+            law.step_time([1.0], **bad)
+    with pytest.raises(ValueError, match="tokens must be in"):
+        law.step_time([0.0])
+    with pytest.raises(ValueError, match="must be numbers"):
+        law.step_time([1.0], batch=[1, 2])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one-dimensional"):
+        law.step_time([[1.0]])
+
+
+def test_posterior_samples_of_pass_parameters_come_out_in_front() -> None:
+    draws = np.linspace(0.9, 1.1, 5)
+    laws = (
+        LinearPass(draws, 2e-5, 4e-8),
+        RooflinePass(16e9 * draws, 16e9, 3e12, 7e14, 1e5),
+        MoEPass(64, 8, 1e-4 * draws, 3e-3),
+        StaircasePass(LinearPass(1.0, draws), tile=4),
+    )
+    for law in laws:
+        got = law.step_time([1.0, 2.0, 3.0], batch=2, context=10)
+        assert law.shape == (5,)
+        assert got.shape == (5, 3)
+        cost = SequentialDraftCost(law, LinearPass(1e-3), overhead=np.zeros((3, 1)))
+        assert cost.round_time(4).shape == cost.shape + (5,) == (3, 5, 5)
+
+
+@pytest.mark.parametrize("law", [LinearPass, MoEPass, RooflinePass])
+def test_laws_refuse_negative_times_and_name_them(law: Any) -> None:
+    with pytest.raises(ValueError, match=r"per_token must be in|weight_bytes must be in"):
+        {
+            LinearPass: lambda: LinearPass(1.0, -1.0),
+            MoEPass: lambda: MoEPass(8, 2, 1.0, 1.0, -1.0),
+            RooflinePass: lambda: RooflinePass(-1.0, 1.0, 1.0, 1.0),
+        }[law]()
+    with pytest.raises(ValueError, match="overhead must be in"):
+        SequentialDraftCost(H100, H100, overhead=-1.0)
+    with pytest.raises(ValueError, match="overhead must be in"):
+        ParallelDraftCost(H100, H100, overhead=math.nan)
+
+
+# --- table ----------------------------------------------------------------------------------
+
+
+def test_a_table_meets_its_points_and_lines_between_batches_and_contexts() -> None:
+    times = np.asarray(TABLE.times)
+    for i, rows in enumerate((1, 8, 32)):
+        for j, context in enumerate((0, 500, 2000)):
+            got = TABLE.step_time(TABLE.tokens, batch=rows, context=context)
+            np.testing.assert_allclose(got, times[:, i, j], rtol=1e-14)
+    got = TABLE.step_time([4.0], batch=20, context=1250)  # half-way in both
+    assert got[0] == pytest.approx(5.5 + 2.0 * 1.5, rel=1e-13)
+
+
+@given(st.lists(decades(-4, -1), min_size=3, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_a_rising_table_gives_a_rising_law_without_overshoot(increments: list[float]) -> None:
+    tokens = 2.0 ** np.arange(len(increments))
+    times = np.cumsum(increments)
+    fine = np.linspace(1.0, tokens[-1], 200)
+    got = TablePass(tokens, times).step_time(fine)
+    assert (np.diff(got) >= -1e-15).all()
+    for left, low, high in zip(range(tokens.size - 1), times, times[1:], strict=False):
+        inside = got[(fine >= tokens[left]) & (fine <= tokens[left + 1])]
+        assert ((inside >= low * (1 - 1e-12)) & (inside <= high * (1 + 1e-12))).all()
+
+
+def test_a_table_of_straight_lines_gives_the_linear_law() -> None:
+    tokens, rows, contexts = np.array([1.0, 3, 4, 9]), np.array([1.0, 4, 32]), np.array([0.0, 900])
+    times = np.empty((4, 3, 2))
+    for (i, b), (j, s) in itertools.product(enumerate(rows), enumerate(contexts)):
+        times[:, i, j] = H100.step_time(tokens, batch=b, context=s)
+    law = TablePass(tokens, times, batches=rows, contexts=contexts, extrapolate=True)
+    grid = np.arange(1.0, 20.0)
+    for b, s in ((1, 0), (7, 450), (32, 900)):
+        wanted = H100.step_time(grid, batch=b, context=s)
+        got = law.step_time(grid, batch=b, context=s)
+        np.testing.assert_allclose(got[:9], wanted[:9], rtol=1e-12)
+        np.testing.assert_allclose(got[9:], wanted[9:], rtol=1e-12)  # past 9: the last line
+    wanted = H100.step_time(grid, batch=64, context=900)
+    np.testing.assert_allclose(law.step_time(grid, batch=64, context=900), wanted, rtol=1e-12)
+
+
+def test_a_table_refuses_to_extrapolate_and_names_the_range() -> None:
+    with pytest.raises(ValueError, match=r"tokens must be in the measured range \[1, 16\], got 17"):
+        TABLE.step_time([17.0])
+    with pytest.raises(ValueError, match=r"batch must be in the measured range \[1, 32\], got 64"):
+        TABLE.step_time([1.0], batch=64)
+    with pytest.raises(ValueError, match=r"context must be in the measured range \[0, 2000\]"):
+        SequentialDraftCost(TABLE, H100).round_time(3, context=2001)
+    free = TablePass((2, 4), (1.0, 2.0), extrapolate=True)
+    assert free.outside([1.0, 3.0]) == ("tokens must be in the measured range [2, 4], got 1",)
+    assert free.outside([3.0], batch=2)[0].startswith("batch")
+    assert free.outside([2.0, 4.0]) == ()
+    np.testing.assert_allclose(free.step_time([1.0, 3.0, 6.0]), [0.5, 1.5, 3.0], rtol=1e-14)
+
+
+def test_a_table_of_another_shape_is_refused() -> None:
+    with pytest.raises(ValueError, match="times must have shape"):
+        TablePass((1, 2), (1.0, 2.0, 3.0))
+    with pytest.raises(ValueError, match="times must have shape"):
+        TablePass((1, 2), (1.0, 2.0), batches=(1, 2))
+    with pytest.raises(ValueError, match="increasing"):
+        TablePass((2, 1), (1.0, 2.0))
+    with pytest.raises(ValueError, match="two points"):
+        TablePass((1,), (1.0,))
+    with pytest.raises(ValueError, match=r"times must be in \(0, inf\)"):
+        TablePass((1, 2), (1.0, 0.0))
