@@ -52,9 +52,11 @@ def log_scatter_prior(scatter: Floats, priors: Priors) -> Floats:
 
 
 def log_sum(values: Floats, axis: int | tuple[int, ...]) -> Floats:
-    """ln of the sum of exponentials along the axis, without overflow."""
+    """ln of the sum of exponentials along the axis, without overflow; -inf where all are."""
     top = values.max(axis=axis, keepdims=True)
-    total = np.log(np.exp(values - top).sum(axis=axis, keepdims=True)) + top
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        total = np.log(np.exp(values - top).sum(axis=axis, keepdims=True)) + top
     return np.asarray(np.squeeze(total, axis=axis))
 
 

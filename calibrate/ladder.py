@@ -59,9 +59,11 @@ class LadderFit:
 
 def _predict(parameters: Floats, scale: Floats, gamma_max: int) -> Floats:
     """Relative latency, shape (scales, gamma_max + 1)."""
-    fit = LadderFit(*parameters[:5, None], np.exp(parameters[5:]), 0.0)
-    acceptance, cost = fit.laws(scale)
-    return np.asarray(cost.round_time(gamma_max) / tokens_by_gamma(acceptance, gamma_max))[0]
+    a, b, floor, slope, overhead, log_decay = parameters[:, None]
+    one = LadderFit(a, b, floor, slope, overhead, np.exp(log_decay), 0.0)
+    acceptance, cost = one.laws(scale)
+    curves = cost.round_time(gamma_max) / tokens_by_gamma(acceptance, gamma_max)
+    return np.asarray(curves[0])
 
 
 def fit_ladder(

@@ -41,7 +41,7 @@ class RejectionFit:
         own = rng.normal(0.0, self.scatter, self.level.shape)
         # The power law knows no ceiling: rejection beyond 1 is a draft that never agrees.
         rejection = np.exp(self.level - self.exponent * np.log(scale) + own)
-        return np.maximum(1.0 - rejection, 0.0)
+        return np.asarray(np.maximum(1.0 - rejection, 0.0))
 
 
 def fit_rejection(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..calibrate.library import Sweep, specbundle_sweeps
 from ..calibrate.library.load import load_table
+from ..calibrate.library.schema import number
 from ..calibrate.rounds import fit_round_cost
 from ..calibrate.tokens import fit_tokens
 from ..theory import speedup, tokens_by_gamma
@@ -91,15 +92,15 @@ def leviathan_rows() -> tuple[LawRow, ...]:
     """The twelve speed-ups of arXiv:2211.17192 predicted from their own alpha, gamma and c."""
     rows = []
     for r in load_table("leviathan_speedups").rows:
-        alpha, gamma = float(str(r["overlap_alpha"])), int(str(r["gamma_tokens"]))
-        c = float(str(r["cost_ratio"]))
+        alpha, gamma = number(r, "overlap_alpha"), int(number(r, "gamma_tokens"))
+        c = number(r, "cost_ratio")
         rows.append(
             LawRow(
                 f"{r['draft']}, {r['task']}, T = {r['temperature']:g}",
                 alpha,
                 gamma,
                 c,
-                float(str(r["speedup"])),
+                number(r, "speedup"),
                 float(speedup(alpha, gamma, c)),
             )
         )

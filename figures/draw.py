@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from .measured import bloom_grid, main_table
@@ -31,7 +32,7 @@ def draw_all(
     study = study or grid_study(seed, progress, held_out=False)
     rows = rows or table_rows(study, seed)
     out.mkdir(parents=True, exist_ok=True)
-    steps = (
+    steps: tuple[Callable[[], list[Path]], ...] = (
         lambda: latency_by_gamma(out),
         lambda: latency_by_scale(out),
         lambda: speedup_surface(out),

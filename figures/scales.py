@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..calibrate.ladder import fit_ladder
 from ..calibrate.library.load import load_table
+from ..calibrate.library.schema import number, text
 from ..sim.prediction import Interval, speedup_table
 from .study import LEVEL, GridStudy
 from .style import COLOURS, COLUMN, figure, save, styled, write_csv
@@ -47,12 +48,12 @@ def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
     """
     rng = np.random.default_rng([seed, 4])
     params = {
-        str(r["draft"]): (float(str(r["draft_params"])), float(str(r["target_params"])))
+        text(r, "draft"): number(r, "draft_params") / number(r, "target_params")
         for r in load_table("paper_bloom_grid").rows
     }
     released = {r["draft"] for r in load_table("paper_ladders").rows}
     drafts = study.fit.drafts
-    scales = np.array([params[d][0] / params[d][1] for d in drafts])
+    scales = np.array([params[d] for d in drafts])
     fitted = np.array([d in released for d in drafts])
     points = [p for p, keep in zip(study.fit.points, fitted, strict=True) if keep]
     ladder = fit_ladder(points, scales[fitted], rng)
@@ -62,7 +63,8 @@ def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
     at_edge = float(((best == 0) | (best == grid.size - 1)).mean())
     tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
     low, high = np.quantile(latency, tails, axis=0)
-    turn = (grid[best[0]], *np.quantile(grid[best], tails))
+    turn = float(grid[best[0]])
+    shortest, longest = (float(q) for q in np.quantile(grid[best], tails))
     return ScaleStudy(
         drafts,
         scales,
@@ -72,7 +74,7 @@ def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
         latency[0],
         low,
         high,
-        Interval(*(float(t) for t in turn), LEVEL),
+        Interval(turn, shortest, longest, LEVEL),
         at_edge,
     )
 

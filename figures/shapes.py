@@ -25,16 +25,16 @@ def latency_by_gamma(out: Path) -> list[Path]:
     """Latency against the number of draft tokens: each curve falls to one minimum and rises."""
     made, axes = figure(PAGE, 2.5, 1, 2, sharey=True)
     families = (
-        ("a", [(a, 0.1) for a in (0.5, 0.65, 0.8, 0.9)], lambda a, c: rf"$\alpha$ = {a:g}"),
-        ("b", [(0.8, c) for c in (0.02, 0.05, 0.1, 0.3)], lambda a, c: f"$c$ = {c:g}"),
+        ("a", [(a, 0.1, rf"$\alpha$ = {a:g}") for a in (0.5, 0.65, 0.8, 0.9)]),
+        ("b", [(0.8, c, f"$c$ = {c:g}") for c in (0.02, 0.05, 0.1, 0.3)]),
     )
     rows = []
-    for ax, (panel, settings, label) in zip(axes, families, strict=True):
-        for colour, (alpha, c) in zip(COLOURS, settings, strict=False):
+    for ax, (panel, settings) in zip(axes, families, strict=True):
+        for colour, (alpha, c, label) in zip(COLOURS, settings, strict=False):
             latency = 1.0 / np.asarray(speedup(alpha, GAMMAS, c))
             fine = np.linspace(0, GAMMAS[-1], 300)
             ax.plot(fine, 1.0 / np.asarray(speedup(alpha, fine, c)), color=colour, lw=1)
-            ax.plot(GAMMAS, latency, "o", color=colour, ms=2.5, label=label(alpha, c))
+            ax.plot(GAMMAS, latency, "o", color=colour, ms=2.5, label=label)
             best = best_gamma(alpha, c, gamma_max=int(GAMMAS[-1]))
             ax.plot(best, latency[best], "*", color=colour, ms=10, mec="white", mew=0.6, zorder=5)
             real = float(optimal_gamma(alpha, c))
@@ -60,7 +60,7 @@ def latency_by_scale(out: Path) -> list[Path]:
     """Latency against the scale of the draft at several gammas, and at the best one."""
     scales = np.geomspace(1e-3, 1.0, 400)
     made, ax = figure(COLUMN, 2.6)
-    rows = []
+    rows: list[tuple[int | str, float, float, float]] = []
     for colour, g in zip(COLOURS, (1, 3, 5, 8), strict=False):
         latency = 1.0 / np.asarray(EXAMPLE.speedup(scales, g))
         turn = float(EXAMPLE.optimal_scale(g))

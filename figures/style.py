@@ -16,7 +16,7 @@ PAGE = 6.9  # width of the page [inch]
 # Okabe and Ito's colours, told apart with every common colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,

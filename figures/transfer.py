@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibrate.library.load import load_table
+from ..calibrate.library.schema import Row, number, text
 from ..calibrate.scaling import CostShapeFit, RejectionFit, fit_cost_shape, fit_rejection
 from ..sim.prediction import Interval, speedup_table
 from ..theory import AffineCost, DepthAcceptance
@@ -76,8 +77,8 @@ def transfer_laws(study: GridStudy, rng: np.random.Generator) -> TransferLaws:
     )
 
 
-def _ratio(row: dict[str, object], what: str) -> float:
-    return float(str(row[f"draft_{what}"])) / float(str(row[f"target_{what}"]))
+def _ratio(row: Row, what: str) -> float:
+    return number(row, f"draft_{what}") / number(row, f"target_{what}")
 
 
 def published_rejection(rng: np.random.Generator, draws: int) -> RejectionFit:
@@ -89,7 +90,7 @@ def published_rejection(rng: np.random.Generator, draws: int) -> RejectionFit:
                 continue  # n-gram drafts have no size
             groups.append((row["target"], row["task"], row["temperature"]))
             scale.append(_ratio(row, "params"))
-            alpha.append(float(str(row["overlap_alpha"])))
+            alpha.append(number(row, "overlap_alpha"))
     return fit_rejection(groups, np.array(scale), np.array(alpha), rng, draws=draws)
 
 
@@ -105,7 +106,7 @@ def predict_ladder(laws: TransferLaws, target: str, rng: np.random.Generator) ->
         depth, scale = _ratio(row, "layers"), _ratio(row, "params")
         acceptance = DepthAcceptance(laws.rejection.alpha(scale, rng), laws.decay)
         cost = AffineCost(laws.cost.slope(depth, scale, rng), overhead=laws.overhead)
-        out[str(row["draft"])] = speedup_table(acceptance, cost, GAMMA_MAX)
+        out[text(row, "draft")] = speedup_table(acceptance, cost, GAMMA_MAX)
     return out
 
 
@@ -122,7 +123,7 @@ def main_table(study: GridStudy, seed: int = 0) -> tuple[TableRow, ...]:
     ladders: dict[str, dict[str, Floats]] = {}
     rows = []
     for row in load_table("paper_table").rows:
-        target, draft = str(row["target"]), str(row["draft"])
+        target, draft = text(row, "target"), text(row, "draft")
         if target not in ladders:
             ladders[target] = predict_ladder(laws, target, rng)
         ladder = ladders[target]
@@ -132,12 +133,12 @@ def main_table(study: GridStudy, seed: int = 0) -> tuple[TableRow, ...]:
         pick = int(np.argmax([c.max() for c in centers]))
         gamma = int(centers[pick].argmax())
         window = np.flatnonzero(centers[pick] >= 0.99 * centers[pick].max())
-        k, speedup = int(str(row["gamma_tokens"])), float(str(row["speedup"]))
+        k, speedup = int(number(row, "gamma_tokens")), number(row, "speedup")
         there = _interval(ladder[draft][:, k])
         rows.append(
             TableRow(
                 target=target,
-                method=str(row["method"]),
+                method=text(row, "method"),
                 paper_draft=draft,
                 paper_gamma=k,
                 paper_speedup=speedup,
@@ -148,7 +149,7 @@ def main_table(study: GridStudy, seed: int = 0) -> tuple[TableRow, ...]:
                 probability_draft=float((best_of.argmax(axis=0) == pick).mean()),
                 at_paper_choice=there,
                 inside=there.low <= speedup <= there.high,
-                fitted=_fitted(study, target, str(row["method"]), draft, k),
+                fitted=_fitted(study, target, text(row, "method"), draft, k),
             )
         )
     return tuple(rows)
