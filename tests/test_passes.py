@@ -1,4 +1,4 @@
-"""Pass laws: roofline, linear, padded, mixture of experts, tables; rounds put together from them."""
+"""Pass laws (roofline, linear, padded, mixture of experts, table) and the rounds made of them."""
 
 from __future__ import annotations
 
@@ -404,7 +404,7 @@ def test_posterior_samples_of_pass_parameters_come_out_in_front() -> None:
         assert law.shape == (5,)
         assert got.shape == (5, 3)
         cost = SequentialDraftCost(law, LinearPass(1e-3), overhead=np.zeros((3, 1)))
-        assert cost.round_time(4).shape == cost.shape + (5,) == (3, 5, 5)
+        assert cost.round_time(4).shape == (*cost.shape, 5) == (3, 5, 5)
 
 
 @pytest.mark.parametrize("law", [LinearPass, MoEPass, RooflinePass])
