@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from howspec.sim.fleet import run_fleet
 from howspec.sim.fleet_engine import Engine, build_engine, mean_rounds
-from howspec.sim.fleet_kernel import compiled
+from howspec.sim.fleet_kernel import ROUNDS, compiled
 from howspec.sim.fleet_workload import Workload, draw_workload
 from howspec.theory import DepthAcceptance
 
@@ -52,7 +52,7 @@ def with_simpy(work: Workload, engine: Engine, rate: float) -> Any:
     env = simpy.Environment()
     waiting: Any = simpy.Store(env)
     finish = np.zeros(work.requests)
-    survival = engine.survival[GAMMA]
+    survival = engine.survival[0, GAMMA]
     arrival = work.arrivals(rate)
 
     def arrivals() -> Any:
@@ -120,7 +120,7 @@ def main() -> None:
 
         def serve(jit: bool, rate: float = rate) -> Any:
             run = run_fleet(work, engine, arrival_rate=rate, jit=jit)
-            return run.finish - run.arrival, run.totals[:, 3].sum()
+            return run.finish - run.arrival, run.totals[:, ROUNDS].sum()
 
         loops: dict[str, Callable[[], Any]] = {"numba": lambda: serve(True)}
         loops["interpreter"] = lambda: serve(False)

@@ -53,17 +53,21 @@ class FleetResult:
     estimates: by name; latency_s, ttft_s and queue_s with _mean, _p50, _p90, _p95, _p99 [s];
     tokens_per_s; requests_per_s; batch (mean sequences over all time); utilisation (share of time
     with work); tokens_per_round (of one sequence, after the cut at its end).
-    load: arrival rate over `capacity`. saturated: the queue grows without end, so that latencies
-    are those of this finite run only; note says so, or is empty.
+    samples: the values behind them, one a run (one a part of a single run), in order.
+    rounds: of sequences, simulated in all. load: arrival rate over `capacity`. saturated: the
+    queue grows without end, so that latencies are those of this finite run only; note says so, or
+    is empty.
     """
 
     estimates: dict[str, Estimate]
+    samples: dict[str, Floats]
     arrival_rate: float
     load: float
     saturated: bool
     note: str
     requests: int
     replications: int
+    rounds: int
 
 
 def run_fleet(
@@ -94,6 +98,7 @@ def run_fleet(
         arrival,
         workload.lengths,
         workload.prompts.astype(np.float64),
+        (workload.kinds * len(engine.survival)).astype(np.int64),
         np.uint64(workload.key),
         engine.gamma,
         engine.survival,
@@ -135,10 +140,12 @@ def simulate_fleet(
     ]
     whole = [_summary(run, 0, windows) for run in runs]
     parts = [_summary(runs[0], k, k + 1) for k in range(windows)] if replications == 1 else whole
+    samples = {name: np.array([s[name] for s in parts]) for name in whole[0]}
     estimates = {
-        name: Estimate(float(np.mean([s[name] for s in whole])), _error([s[name] for s in parts]))
+        name: Estimate(float(np.mean([s[name] for s in whole])), _error(samples[name]))
         for name in whole[0]
     }
+    rounds = int(sum(run.totals[:, TURNS].sum() for run in runs))
     most = capacity(
         engine,
         np.concatenate([w.lengths for w in drawn]),
@@ -153,7 +160,9 @@ def simulate_fleet(
             f"saturated: {arrival_rate:.4g} requests/s arrive, a full batch serves {most:.4g}/s; "
             "the queue grows and latencies depend on the length of the run"
         )
-    return FleetResult(estimates, arrival_rate, load, saturated, note, requests, replications)
+    return FleetResult(
+        estimates, samples, arrival_rate, load, saturated, note, requests, replications, rounds
+    )
 
 
 def _summary(run: FleetRun, low: int, high: int) -> dict[str, float]:
@@ -177,10 +186,8 @@ def _summary(run: FleetRun, low: int, high: int) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _error(samples: list[float]) -> float:
-    if len(samples) < 2:
-        return float("nan")
-    return float(np.std(samples, ddof=1) / np.sqrt(len(samples)))
+def _error(samples: Floats) -> float:
+    return float(np.std(samples, ddof=1) / np.sqrt(samples.size)) if samples.size > 1 else np.nan
 
 
 def _grows(run: FleetRun, max_batch: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,11 @@ from ..theory.domain import Floats, as_floats, check
 
 @dataclass(frozen=True)
 class Engine:
-    """An acceptance law, a cost law and a choice of gamma, tabulated over the batch.
+    """Acceptance laws, a cost law and a choice of gamma, tabulated over the batch.
 
     gamma: draft tokens at batch 0..max_batch (entry 0 unused), shape (max_batch + 1,).
-    survival: row g holds s_0..s_g of a round with g drafted tokens, zero beyond.
+    survival: [i, g] holds s_0..s_g of a round with g drafted tokens of a request of kind i, zero
+    beyond; shape (kinds, gamma_max + 1, gamma_max + 1).
     time: seconds of a round at batch 0..max_batch (row 0 unused) and at contexts 0, context_step,
     2 context_step, ..., shape (max_batch + 1, knots); one knot where the context does not enter.
     """
@@ -34,7 +36,7 @@ class Engine:
 
 
 def build_engine(
-    acceptance: AcceptanceLaw,
+    acceptance: AcceptanceLaw | Sequence[AcceptanceLaw],
     cost: CostLaw,
     *,
     gamma: int | ArrayLike,
@@ -45,6 +47,8 @@ def build_engine(
 ) -> Engine:
     """Tabulate the laws for an engine that runs at most max_batch sequences together.
 
+    acceptance: a law, from whose survival every round is drawn independently; or several, equally
+    frequent kinds of requests, which is how requests that differ for good are given.
     gamma: draft tokens per round, one whole number >= 0 or a schedule of max_batch of them, entry
     b - 1 used while b sequences run. cost in seconds. context: tokens in the cache of each
     sequence, the same throughout; with context_max given, each sequence's own prompt and output
@@ -52,15 +56,20 @@ def build_engine(
     for a law linear in context). Raises ValueError for laws with arrays of parameters, a schedule
     of another length, and times that are not positive.
     """
-    for name, law in (("acceptance", acceptance), ("cost", cost)):
-        if law.shape != ():
-            raise ValueError(f"{name} must be a single law, got parameters of shape {law.shape}")
+    kinds = [acceptance] if isinstance(acceptance, AcceptanceLaw) else list(acceptance)
+    if not kinds:
+        raise ValueError("acceptance must be one law or more, got none")
+    shapes = [("acceptance", kind.shape) for kind in kinds] + [("cost", cost.shape)]
+    for name, shape in shapes:
+        if shape != ():
+            raise ValueError(f"{name} must be a single law, got parameters of shape {shape}")
     check("batch", max_batch, label="max_batch", whole=True)
     drafted = _schedule(gamma, max_batch)
     longest = int(drafted.max())
-    survival = np.zeros((longest + 1, longest + 1))
-    for g in np.unique(drafted):
-        survival[g, : g + 1] = acceptance.survival(int(g))
+    survival = np.zeros((len(kinds), longest + 1, longest + 1))
+    for i, kind in enumerate(kinds):
+        for g in np.unique(drafted):
+            survival[i, g, : g + 1] = kind.survival(int(g))
     if context_max is None:
         contexts, step = np.array([float(check("context", context))]), 0.0
     else:
@@ -118,5 +127,5 @@ def capacity(engine: Engine, lengths: ArrayLike, *, prompts: ArrayLike = 0) -> f
     if row.size > 1:
         held = np.average(np.broadcast_to(prompts, tokens.shape) + tokens / 2, weights=tokens)
         seconds = float(np.interp(held, engine.context_step * np.arange(row.size), row))
-    rounds = mean_rounds(engine.survival[g, : g + 1], lengths)
-    return engine.max_batch / (rounds * seconds)
+    rounds = np.mean([mean_rounds(kind[g, : g + 1], lengths) for kind in engine.survival])
+    return float(engine.max_batch / (rounds * seconds))

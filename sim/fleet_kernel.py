@@ -25,6 +25,7 @@ def serve(
     arrival: Any,
     length: Any,
     prompt: Any,
+    kind: Any,
     key: Any,
     gamma: Any,
     survival: Any,
@@ -35,10 +36,11 @@ def serve(
     """Serve every request and return (start, first, finish, totals).
 
     arrival: sorted arrival times [s]; length: tokens to emit, >= 1; prompt: tokens in the cache at
-    the start; key: a uint64 that names the stream of acceptance draws. gamma, shape
-    (max_batch + 1,), and time, shape (max_batch + 1, knots) [s], are read at the present batch;
-    time is linear between contexts context_step apart. survival, shape (gammas + 1, gammas + 1):
-    row g holds s_0..s_g. edges: times that cut the run into edges.size + 1 windows; totals, shape
+    the start; kind: index into survival; each of shape (requests,). key: a uint64 that names the
+    stream of acceptance draws. gamma, shape (max_batch + 1,), and time, shape
+    (max_batch + 1, knots) [s], are read at the present batch; time is linear between contexts
+    context_step apart. survival, shape (kinds, gammas + 1, gammas + 1): row g of a kind holds
+    s_0..s_g. edges: times that cut the run into edges.size + 1 windows; totals, shape
     (edges.size + 1, 7), adds up each window, a round counting where it begins.
 
     The j-th draw of request i is element i 2^24 + j of one SplitMix64 stream (Steele, Lea, Flood
@@ -96,7 +98,7 @@ def serve(
                 z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
                 z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
                 uniform = float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
-                while tokens <= drafted and uniform < survival[drafted, tokens]:
+                while tokens <= drafted and uniform < survival[kind[request], drafted, tokens]:
                     tokens += 1
             tokens = min(tokens, left[request])
             if served[request] == 0:

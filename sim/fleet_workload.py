@@ -20,12 +20,14 @@ class Workload:
 
     gaps: times between arrivals in units of their mean, exponential for Poisson arrivals;
     lengths: tokens to emit; prompts: tokens already in the cache; each of shape (requests,).
+    kinds: in [0, 1), where each request stands among the kinds of an engine, shape (requests,);
     key: names the stream that the acceptance draws are read from.
     """
 
     gaps: Floats
     lengths: NDArray[np.int64]
     prompts: NDArray[np.int64]
+    kinds: Floats
     key: int
 
     @property
@@ -56,6 +58,7 @@ def draw_workload(
         gaps,
         _tokens("lengths", lengths, rng, requests, 1),
         _tokens("prompts", prompts, rng, requests, 0),
+        rng.random(requests),
         key,
     )
 

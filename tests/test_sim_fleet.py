@@ -56,7 +56,7 @@ def uniform(key: int, request: int, draw: int) -> float:
 
 
 def reference(
-    workload: Workload, law: Any, cost: Any, gamma: list[int], rate: float, context: bool
+    workload: Workload, laws: list[Any], cost: Any, gamma: list[int], rate: float, context: bool
 ) -> list[tuple[float, float, float]]:
     """(start, first, finish) of every request, round by round; gamma[b - 1] at batch b."""
     clock, queue, running = 0.0, list(range(workload.requests)), []
@@ -73,9 +73,9 @@ def reference(
         g = gamma[len(running) - 1]
         held = np.mean([workload.prompts[r] + made[r] for r in running]) if context else 0.0
         clock += cost.round_time(g, batch=len(running), context=held)[-1]
-        alive = law.survival(g)
         for r in list(running):
             turns[r] += 1
+            alive = laws[int(workload.kinds[r] * len(laws))].survival(g)
             u = uniform(workload.key, r, turns[r]) if g else 1.0
             made[r] += 1 + sum(u < alive[k] for k in range(1, g + 1))
             if turns[r] == 1:
@@ -108,7 +108,7 @@ def lone(engine: Engine, *, requests: int = 4000, length: int = 20, seed: int = 
 def test_every_request_has_the_times_of_an_independent_event_loop(
     seed: int, gamma: list[int], alpha: float, rate: float, context: bool
 ) -> None:
-    law, cost = DepthAcceptance(alpha, 0.95), replace(COST, per_context=1e-6)
+    laws, cost = [DepthAcceptance(alpha, 0.95), LAW], replace(COST, per_context=1e-6)
     work = draw_workload(
         np.random.default_rng(seed),
         requests=25,
@@ -116,10 +116,10 @@ def test_every_request_has_the_times_of_an_independent_event_loop(
         prompts=lambda rng, n: rng.integers(0, 200, n),
     )
     engine = build_engine(
-        law, cost, gamma=gamma, max_batch=len(gamma), context_max=230 if context else None
+        laws, cost, gamma=gamma, max_batch=len(gamma), context_max=230 if context else None
     )
     run = run_fleet(work, engine, arrival_rate=rate, windows=3)
-    expected = np.array(reference(work, law, cost, gamma, rate, context))
+    expected = np.array(reference(work, laws, cost, gamma, rate, context))
     np.testing.assert_allclose(
         np.stack([run.start, run.first, run.finish], 1), expected, rtol=1e-10
     )
@@ -216,6 +216,21 @@ def test_latency_under_light_load_is_that_of_processor_sharing(gamma: int, load:
     tokens = LAW.survival(gamma).sum()
     field = 150 * fixed / (tokens - rate * 150 * each)
     assert field * (fixed + each) / fixed == pytest.approx(latency.mean, rel=0.04)
+
+
+def test_requests_that_differ_for_good_spread_more_than_rounds_that_do() -> None:
+    alphas = [0.3, 0.6, 0.9]
+    kinds = [DepthAcceptance(a) for a in alphas]
+    mixed = lone(build_engine(kinds, COST, gamma=4), length=100)
+    seconds = COST.round_time(4)[-1]
+    expected = np.array([mean_rounds(k.survival(4), 100) for k in kinds]) * seconds
+    found = waits(mixed)
+    assert abs(found.mean() - expected.mean()) < 4 * found.std() / np.sqrt(found.size)
+    within = waits(lone(build_engine(kinds[1], COST, gamma=4), length=100)).std()
+    assert found.std() > 3 * within
+    assert found.std() == pytest.approx(np.hypot(expected.std(), within), rel=0.1)
+    one = build_engine(kinds, COST, gamma=4, max_batch=1)
+    assert capacity(one, [100]) == pytest.approx(1 / expected.mean(), rel=1e-12)
 
 
 def test_one_slot_is_an_m_g_1_queue() -> None:
@@ -494,6 +509,7 @@ def test_no_crossover_is_reported_where_there_is_none() -> None:
         ({"gamma": [1, 2]}, "gamma must be one number or a schedule of max_batch = 4"),
         ({"max_batch": 0}, "max_batch must be an integer in"),
         ({"acceptance": DepthAcceptance([0.5, 0.6])}, "acceptance must be a single law"),
+        ({"acceptance": []}, "acceptance must be one law or more"),
         ({"cost": AffineCost([0.1, 0.2])}, "cost must be a single law"),
         ({"cost": LoadCost(0.0)}, "the time of a round must be in"),
         ({"cost": LoadCost(float("nan"))}, "the time of a round must be in"),
