@@ -102,14 +102,15 @@ class _Games:
         self.owner = np.repeat(np.arange(len(drafts)), self.top + 1)
         self.gamma = np.tile(np.arange(self.top + 1), len(drafts))
         self.cost = np.concatenate(costs)
+        # Rounds at gamma are longer rounds cut short, except where gamma changes their start.
+        self.own = [isinstance(d.acceptance, GammaDependentLaw) for d in drafts]
         self.rounds = 0
 
     def playing(self, alive: NDArray[np.int64]) -> NDArray[np.int64]:
         """The candidates ``alive`` and those that share their rounds, which cost nothing more."""
         if not self.common:
             return alive
-        whole = [not isinstance(d.acceptance, GammaDependentLaw) for d in self.drafts]
-        shared = np.isin(self.owner, self.owner[alive]) & np.array(whole)[self.owner]
+        shared = np.isin(self.owner, self.owner[alive]) & ~np.array(self.own)[self.owner]
         return np.union1d(alive, np.flatnonzero(shared))
 
     def play(self, rng: np.random.Generator, games: int, alive: NDArray[np.int64]) -> Floats:
@@ -119,9 +120,7 @@ class _Games:
         drawn: dict[tuple[int, int], NDArray[Any]] = {}
         for column, candidate in enumerate(alive):
             owner, gamma = int(self.owner[candidate]), int(self.gamma[candidate])
-            law = self.drafts[owner].acceptance
-            # Rounds at gamma are longer rounds cut short, except where gamma changes their start.
-            own = isinstance(law, GammaDependentLaw)
+            law, own = self.drafts[owner].acceptance, self.own[owner]
             key = (owner, gamma if own else self.top)
             if not self.common or key not in drawn:
                 source = np.random.default_rng(seed if self.common else rng.integers(0, 2**63))
@@ -173,7 +172,7 @@ class _Moments:
 
 
 def _probabilities(
-    rng: np.random.Generator, means: Floats, errors: Floats, samples: int = 20_000
+    rng: np.random.Generator, means: Floats, errors: Floats, samples: int = 10_000
 ) -> Floats:
     """Share of normal draws of the differences in which each candidate is the largest."""
     values, vectors = np.linalg.eigh(errors)

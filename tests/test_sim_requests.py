@@ -1,0 +1,258 @@
+"""Requests and batches against an independent event loop, renewal theory and exact identities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from howspec.sim.estimate import Estimate, mean_estimate
+from howspec.sim.policies import batch_table, constant, oracle
+from howspec.sim.requests import cost_table, rounds_for_length, serve_batches, served_speedup
+from howspec.sim.traces import Trace, trace_from_confidence, trace_from_law
+from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_per_round
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+REQUESTS = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=20), min_size=1, max_size=7)
+
+
+@dataclass(frozen=True)
+class GrowingCost:
+    """1 + 0.1 gamma + 0.01 batch (gamma + 1) + 0.001 batch context."""
+
+    shape: tuple[int, ...] = ()
+
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Any:
+        g = np.arange(gamma + 1.0)
+        return 1.0 + 0.1 * g + 0.01 * batch * (g + 1) + 0.001 * batch * context
+
+
+def make_trace(requests: list[list[int]], by_round: bool) -> Trace:
+    offsets = np.concatenate([[0], np.cumsum([len(r) for r in requests])]).astype(np.int64)
+    entries = np.array([a for r in requests for a in r], np.int16)
+    return Trace(offsets, entries, np.arange(len(requests), dtype=np.int64) * 3, by_round)
+
+
+class Sequence:
+    """A request in the reference loop."""
+
+    def __init__(self, entries: list[int], prompt: int) -> None:
+        self.entries, self.prompt = entries, prompt
+        self.at, self.used, self.last, self.waste = 0, 0, 0.0, 0
+        self.gaps: list[float] = []
+
+    @property
+    def left(self) -> int:
+        return len(self.entries) - self.at
+
+
+def reference(
+    requests: list[list[int]], gamma: int, batch: int, *, by_round: bool, lockstep: bool,
+    truncate: bool,
+) -> tuple[list[float], list[int], list[int], list[float]]:  # fmt: skip
+    """Latencies, rounds, wasted tokens and gaps of a constant policy, request by request."""
+    done = [Sequence(r, 3 * i) for i, r in enumerate(requests)]
+    latency = [0.0] * len(done)
+    for start in range(0, len(done), batch):
+        group, now = done[start : start + batch], 0.0
+        while any(s.left for s in group):
+            active = [s for s in group if s.left]
+            drafts = [min(gamma, s.left - 1) if truncate else gamma for s in active]
+            context = sum(s.prompt + s.at for s in active) / len(active)
+            size = len(active)
+            g = max(drafts)
+            now += 1.0 + 0.1 * g + 0.01 * size * (g + 1) + 0.001 * size * context
+            emitted = []
+            for s, draft in zip(active, drafts, strict=True):
+                entry = s.entries[s.used if by_round else s.at]
+                emitted.append(min(entry, draft) + 1)
+                s.used += 1
+            for s, tokens in zip(active, emitted, strict=True):
+                kept = min(min(emitted) if lockstep else tokens, s.left)
+                s.waste += tokens - kept
+                s.gaps += [now - s.last] + [0.0] * (kept - 1)
+                s.last = now
+                s.at += kept
+                if not s.left:
+                    latency[done.index(s)] = now
+    gaps = [x for s in done for x in s.gaps]
+    return latency, [s.used for s in done], [s.waste for s in done], gaps
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    requests=REQUESTS,
+    gamma=st.integers(0, 6),
+    batch=st.integers(1, 4),
+    by_round=st.booleans(),
+    lockstep=st.booleans(),
+    truncate=st.booleans(),
+    workers=st.integers(1, 2),
+)
+def test_batches_are_those_of_the_reference_loop(
+    requests: list[list[int]], gamma: int, batch: int, by_round: bool, lockstep: bool,
+    truncate: bool, workers: int,
+) -> None:  # fmt: skip
+    latency, rounds, wasted, gaps = reference(
+        requests, gamma, batch, by_round=by_round, lockstep=lockstep, truncate=truncate
+    )
+    served = serve_batches(
+        make_trace(requests, by_round), GrowingCost(), constant(gamma), batch=batch,
+        lockstep=lockstep, truncate=truncate, gaps=True, workers=workers,
+    )  # fmt: skip
+    assert served.latency == pytest.approx(latency, rel=1e-12)
+    assert served.rounds.tolist() == rounds
+    assert served.wasted.tolist() == wasted
+    assert served.gaps is not None
+    assert served.gaps == pytest.approx(gaps, rel=1e-9, abs=1e-12)
+
+
+def drawn(alpha: float, length: int, requests: int, seed: int = 1) -> Trace:
+    rng = np.random.default_rng(seed)
+    law = DepthAcceptance(alpha)
+    return trace_from_law(rng, law, gamma_max=8, lengths=np.full(requests, length))
+
+
+def test_long_requests_reach_the_speedup_of_the_formula() -> None:
+    cost = AffineCost(0.05, 0.01, 0.1)
+    found = served_speedup(drawn(0.8, 20_000, 60), cost, constant(5))
+    exact = float(speedup(0.8, 5, 0.05, verify_slope=0.01, overhead=0.1))
+    assert abs(found.z(exact)) < 4.0
+    assert found.se < 0.002 * exact
+
+
+def test_lockstep_accepts_what_the_whole_batch_accepts() -> None:
+    trace, batch, gamma = drawn(0.9, 4000, 80), 4, 5
+    served = serve_batches(trace, AffineCost(0.1), constant(gamma), batch=batch, lockstep=True)
+    per_round = mean_estimate(served.length[::batch] / served.rounds[::batch])
+    # All four sequences accept the k-th token with probability alpha^4: shorter rounds by theory.
+    assert abs(per_round.z(float(tokens_per_round(0.9**batch, gamma)))) < 4.5
+    ragged = serve_batches(trace, AffineCost(0.1), constant(gamma), batch=batch)
+    assert ragged.latency.mean() < 0.8 * served.latency.mean()
+    assert (ragged.wasted <= gamma).all()
+
+
+def exact_mean_rounds(survival: np.ndarray, length: int) -> float:
+    pmf = survival - np.append(survival[1:], 0.0)
+    mean = np.zeros(length + 1)
+    for need in range(1, length + 1):
+        after = [mean[max(need - n, 0)] for n in range(1, survival.size + 1)]
+        mean[need] = 1.0 + pmf @ np.array(after)
+    return float(mean[length])
+
+
+@pytest.mark.parametrize(("alpha", "gamma", "length"), [(0.8, 5, 200), (0.5, 3, 40), (0.9, 8, 7)])
+def test_rounds_for_a_length_agree_with_the_renewal_recursion(
+    alpha: float, gamma: int, length: int
+) -> None:
+    law = DepthAcceptance(alpha)
+    found = rounds_for_length(
+        np.random.default_rng(4), law, gamma=gamma, length=length, requests=4000
+    )
+    exact = exact_mean_rounds(law.survival(gamma), length)
+    assert abs(found.estimate.z(exact)) < 4.0
+    assert abs(found.plain.z(exact)) < 4.0
+    assert found.reduction > (5.0 if length > 20 else 1.0)
+
+
+def test_gaps_add_up_to_the_latency_and_come_in_bursts() -> None:
+    trace = drawn(0.8, 150, 200)
+    served = serve_batches(trace, AffineCost(0.05), constant(5), batch=3, gaps=True)
+    assert served.gaps is not None
+    sums = np.add.reduceat(served.gaps, trace.offsets[:-1])
+    assert sums == pytest.approx(served.latency, rel=1e-9)
+    assert np.count_nonzero(served.gaps) == served.rounds.sum()
+    assert served.gap_quantiles([0.0, 0.5]).tolist() == [0.0, 0.0]
+    assert served.gap_quantiles(1.0) == pytest.approx(1.25)
+
+
+def test_latency_quantiles_and_time_per_token() -> None:
+    served = serve_batches(drawn(0.8, 150, 200), AffineCost(0.05), constant(5))
+    assert served.latency_quantiles([0.0, 1.0]).tolist() == [
+        served.latency.min(),
+        served.latency.max(),
+    ]
+    per_token = served.time_per_token()
+    assert isinstance(per_token, Estimate)
+    assert per_token.mean == pytest.approx(served.latency.sum() / 30_000)
+
+
+def test_plain_decoding_takes_a_step_a_token() -> None:
+    served = serve_batches(drawn(0.8, 30, 5), AffineCost(0.05, step=0.5), constant(0))
+    assert served.latency == pytest.approx(np.full(5, 15.0))
+    assert (served.rounds == 30).all()
+    assert (served.drafted == 0).all()
+
+
+def test_truncation_saves_drafts_and_time_but_no_rounds() -> None:
+    trace = drawn(0.8, 20, 400)
+    whole = serve_batches(trace, AffineCost(0.05), constant(8))
+    short = serve_batches(trace, AffineCost(0.05), constant(8), truncate=True)
+    assert np.array_equal(whole.rounds, short.rounds)
+    assert short.drafted.sum() < whole.drafted.sum()
+    assert (short.latency <= whole.latency).all()
+    assert whole.wasted.sum() > 0
+    assert short.wasted.sum() == 0
+
+
+def test_the_schedule_sees_the_batch_shrink() -> None:
+    sure = trace_from_confidence(np.random.default_rng(0), 1.0, lengths=[6, 12])
+    served = serve_batches(sure, AffineCost(0.1), batch_table({1: 5, 2: 2}), batch=2)
+    # Two rounds of 2 + 1 tokens for both, then one round of 5 + 1 for the longer request alone.
+    assert served.rounds.tolist() == [2, 3]
+    assert served.latency == pytest.approx([2 * 1.2, 2 * 1.2 + 1.5])
+
+
+@settings(max_examples=25, deadline=None)
+@given(alpha=st.floats(0.0, 1.0), batch=st.integers(1, 5))
+def test_no_constant_length_is_faster_than_the_oracle(alpha: float, batch: int) -> None:
+    trace = trace_from_confidence(np.random.default_rng(1), alpha, lengths=[40, 30, 20])
+    best = serve_batches(trace, AffineCost(0.1), oracle(), batch=1).latency.sum()
+    for gamma in (0, 1, 4):
+        assert serve_batches(trace, AffineCost(0.1), constant(gamma)).latency.sum() >= best - 1e-9
+
+
+def test_the_cost_table_is_exact_for_laws_linear_in_context() -> None:
+    law = GrowingCost()
+    table, spacing = cost_table(law, gamma_max=4, batch=3, context_max=100.0, knots=5)
+    assert spacing == 25.0
+    assert table.shape == (3, 5, 5)
+    assert table[1, 3] == pytest.approx(law.round_time(4, batch=2, context=75.0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost([0.1, 0.2]), constant(1)),
+            "single cost law",
+        ),
+        (
+            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost(0.1), constant(1), batch=0),
+            "batch must be an integer",
+        ),
+        (
+            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost(0.1), constant(1), workers=0),
+            "workers must be an integer",
+        ),
+        (
+            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost(0.1), constant(1)).gap_quantiles(
+                0.5
+            ),
+            "gaps were not recorded",
+        ),
+        (
+            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost(0.1), constant(1)).latency_quantiles(
+                1.5
+            ),
+            "shares must be in",
+        ),
+        (lambda: cost_table(AffineCost(0.1), gamma_max=2, batch=1, knots=1), "knots must be"),
+    ],
+)
+def test_bad_input_is_refused_in_one_line(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)
