@@ -167,7 +167,7 @@ def test_experts_make_one_draft_token_no_test_and_the_guard_notices() -> None:
     assert choice.by_gamma[1] < 1.0 < choice.speedup
     assert choice.gamma == choice.by_gamma.argmax() == 7
     times = cost.round_time(12)
-    assert 0.82 <= (times[1] - times[0]) / times[0]  # the rule would stop at plain decoding
+    assert (times[1] - times[0]) / times[0] >= 0.82  # the rule would stop at plain decoding
 
 
 def test_cost_of_one_draft_call_is_decided_against_plain_decoding_at_the_end() -> None:
