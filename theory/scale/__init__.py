@@ -1,9 +1,9 @@
 """How small a draft: the turning point in draft scale.
 
 `law` holds the laws of acceptance and cost in size and the turning point; `concavity` and
-`turning_points` say why there is one and when there may be more; `two_axes` separates depth from
-width; `log_linear` is a closed form; `sdsl` a published baseline; `loss` goes from cross-entropy to
-acceptance.
+`turning_points` say why there is one and when there may be more; `two_axes` and `shapes` separate
+depth from width; `log_linear` is a closed form; `sdsl` a published baseline; `loss` goes from
+cross-entropy to acceptance.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ from .sdsl import (
     sdsl_size,
     training_loss,
 )
+from .shapes import (
+    Shape,
+    ShapeLaw,
+)
 from .turning_points import (
     DraftChoice,
     TurningPoints,
@@ -46,8 +50,6 @@ from .turning_points import (
     unique_turning_point,
 )
 from .two_axes import (
-    Shape,
-    ShapeLaw,
     acceptance_of_shape,
     cost_of_shape,
     layers_at_aspect,

@@ -16,17 +16,14 @@ Without a depth term (D = 0) one layer is best: parameters are then cheaper as w
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import as_floats, check, unwrap
+from ..domain import check, unwrap
 from ..formula import evaluates, formula
 from ..symbols import register
-from .law import DraftScaleLaw, rejection_sensitivity
 
 register("draft_layers", r"\ell", "layers of the draft", low=1.0)
 register("draft_width", "w", "width of the draft, the numbers in one hidden state", open_low=True)
@@ -135,8 +132,8 @@ def acceptance_of_shape(
 ) -> Any:
     """alpha(l, s), NaN where the law leaves [0, 1].
 
-    draft_layers: >= 1; scale: > 0; the others as in :class:`ShapeLaw`. Shapes broadcast.
-    Raises ValueError outside these ranges.
+    draft_layers: >= 1; scale: > 0; the others as in
+    :class:`~howspec.theory.scale.shapes.ShapeLaw`. Shapes broadcast. ValueError outside the ranges.
     """
     depth = check("draft_layers", draft_layers) ** -check("depth_exponent", depth_exponent)
     by_depth = check("depth_coefficient", depth_coefficient) * depth
@@ -160,111 +157,3 @@ def cost_of_shape(
     """
     launches = check("layer_time", layer_time) * check("draft_layers", draft_layers)
     return unwrap(launches + check("cost_slope", cost_slope) * check("scale", scale))
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A draft of ``layers`` layers and size ``scale``, and its speed-up at the gamma asked for."""
-
-    layers: float
-    scale: float
-    speedup: float
-
-    def width(self, target_parameters: float) -> float:
-        """Width at which 12 l w^2 is ``scale`` times the target's parameters (> 0)."""
-        total = float(check("parameters", target_parameters, label="target_parameters"))
-        return math.sqrt(self.scale * total / (12.0 * self.layers))
-
-
-@dataclass(frozen=True)
-class ShapeLaw:
-    """Acceptance and cost of a draft as functions of its layers and its size; scalars only.
-
-    rejection_floor: in [0, 1); rejection_coefficient, rejection_exponent, depth_exponent,
-    cost_slope: > 0; depth_coefficient: >= 0; layer_time, verify_slope, overhead: >= 0 [target
-    step]. Raises ValueError outside these ranges.
-    """
-
-    rejection_floor: float
-    rejection_coefficient: float
-    rejection_exponent: float
-    layer_time: float
-    cost_slope: float
-    depth_coefficient: float = 0.0
-    depth_exponent: float = 1.0
-    verify_slope: float = 0.0
-    overhead: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            if as_floats(name, getattr(self, name)).ndim:
-                raise ValueError(f"{name} must be a number, got an array")
-            check(name, getattr(self, name))
-
-    def at_layers(self, layers: float) -> DraftScaleLaw | None:
-        """The law in size alone at that depth; None where the depth alone rejects everything."""
-        depth = float(check("draft_layers", layers))
-        floor = self.rejection_floor + self.depth_coefficient * depth**-self.depth_exponent
-        if floor >= 1.0:
-            return None
-        return DraftScaleLaw(
-            rejection_floor=floor,
-            rejection_coefficient=self.rejection_coefficient,
-            rejection_exponent=self.rejection_exponent,
-            cost_floor=self.layer_time * depth,
-            cost_slope=self.cost_slope,
-            verify_slope=self.verify_slope,
-            overhead=self.overhead,
-        )
-
-    def best_at_layers(self, layers: float, gamma: float, *, largest: float = 1.0) -> Shape:
-        """The best size at that depth; scale and speed-up NaN where no size is ever accepted.
-
-        layers: >= 1; gamma: >= 1 [token]; largest: upper end of the sizes. ValueError outside.
-        """
-        law = self.at_layers(layers)
-        scale = math.nan if law is None else float(law.optimal_scale(gamma, largest=largest))
-        if law is None or math.isnan(scale):
-            return Shape(float(layers), math.nan, math.nan)
-        return Shape(float(layers), scale, float(law.speedup(scale, gamma)))
-
-    def best_shape(
-        self, gamma: float, *, layers_max: int = 96, largest: float = 1.0, whole: bool = True
-    ) -> Shape:
-        """The best depth and size together.
-
-        gamma: >= 1 [token]; layers_max: whole number >= 1; largest: upper end of the sizes; whole:
-        whether layers must be a whole number. Scale and speed-up are NaN where no shape is ever
-        accepted. Whole layers are scanned; real ones bisected on the sign of d ln S / d ln l at the
-        best size, which changes once because ln S is jointly concave. ValueError outside.
-        """
-        top = int(check("draft_layers", layers_max, label="layers_max", whole=True))
-        shapes = [self.best_at_layers(n, gamma, largest=largest) for n in range(1, top + 1)]
-        known = [shape for shape in shapes if not math.isnan(shape.speedup)]
-        if not known:
-            return shapes[-1]
-        best = max(known, key=lambda shape: shape.speedup)
-        if whole:
-            return best
-        low, high = math.log(max(best.layers - 1.0, 1.0)), math.log(min(best.layers + 1.0, top))
-        for _ in range(60):
-            mid = 0.5 * (low + high)
-            rises = self._slope_in_log_layers(math.exp(mid), gamma, largest) > 0.0
-            low, high = (mid, high) if rises else (low, mid)
-        return self.best_at_layers(math.exp(0.5 * (low + high)), gamma, largest=largest)
-
-    def _slope_in_log_layers(self, layers: float, gamma: float, largest: float) -> float:
-        """d ln S / d ln l at the best size of that depth: what depth saves less what it takes."""
-        shape = self.best_at_layers(layers, gamma, largest=largest)
-        if math.isnan(shape.scale):
-            return math.inf  # too shallow to be accepted at all
-        by_depth = self.depth_coefficient * layers**-self.depth_exponent
-        by_size = self.rejection_coefficient * shape.scale**-self.rejection_exponent
-        rejected = self.rejection_floor + by_size + by_depth
-        alpha = min(max(1.0 - rejected, 0.0), 1.0)
-        gain = (
-            self.depth_exponent * by_depth / rejected * float(rejection_sensitivity(alpha, gamma))
-        )
-        launches = self.layer_time * layers
-        per_token = launches + self.cost_slope * shape.scale + self.verify_slope
-        return float(gain - gamma * launches / (1.0 + gamma * per_token + self.overhead))
