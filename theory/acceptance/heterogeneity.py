@@ -58,7 +58,8 @@ def REQUEST_TOKENS(s: Any) -> Any:
 
     x = sympy.Dummy("x", positive=True)
     a, b = s.shape_accept, s.shape_reject
-    density = x ** (a - 1) * (1 - x) ** (b - 1) / sympy.beta(a, b)
+    norm = sympy.gamma(a + b) / (sympy.gamma(a) * sympy.gamma(b))
+    density = norm * x ** (a - 1) * (1 - x) ** (b - 1)
     return 1 / Unevaluated(density / TOKENS.build(s).subs(s.alpha, x), (x, 0, 1))
 
 

@@ -1,8 +1,8 @@
 r"""Acceptance drawn anew in every round from a Beta law: some rounds are easy, some are hard.
 
-    s_k     = B(a + k, b) / B(a, b)
+    s_k     = B(a + k, b) / B(a, b) = a (a + 1) ... (a + k - 1) / ((a + b) ... (a + b + k - 1))
     alpha_k = (a + k - 1) / (a + b + k - 1), rising with depth: a round that got far is an easy one
-    E[N]    = (B(a, b - 1) - B(a + gamma + 1, b - 1)) / B(a, b),  with its limit at b = 1
+    E[N]    = (a + b - 1 - (a + b + gamma) s_{gamma+1}) / (b - 1),  with its limit at b = 1
 
 a and b are the shapes of the Beta law for accepting and for rejecting; the mean is a / (a + b).
 """
@@ -42,8 +42,8 @@ def BETA_SURVIVAL(s: Any) -> Any:
     """
     import sympy
 
-    a, b = s.shape_accept, s.shape_reject
-    return sympy.beta(a + s.position, b) / sympy.beta(a, b)
+    a, b, k = s.shape_accept, s.shape_reject, s.position
+    return sympy.rf(a, k) / sympy.rf(a + b, k)  # rising factorials
 
 
 @formula(
@@ -77,7 +77,8 @@ def BETA_TOKENS(s: Any) -> Any:
     import sympy
 
     a, b, g = s.shape_accept, s.shape_reject, s.gamma
-    general = (sympy.beta(a, b - 1) - sympy.beta(a + g + 1, b - 1)) / sympy.beta(a, b)
+    next_survival = BETA_SURVIVAL.build(s).subs(s.position, g + 1)
+    general = (a + b - 1 - (a + b + g) * next_survival) / (b - 1)
     at_one = a * (sympy.digamma(a + g + 1) - sympy.digamma(a))
     return sympy.Piecewise((general, sympy.Ne(b, 1)), (at_one, True))
 
