@@ -126,7 +126,9 @@ def _make(laws: dict[str, type], name: Any, parameters: dict[str, Any], where: s
     needed = [k for k, f in fields.items() if _required(f)]
     _check_names(f"{where}: law {name}", parameters, set(fields), needed)
     try:
-        return law(**parameters)
+        made = law(**parameters)
+        made.shape  # noqa: B018 - a part that is no law fails here, not in the middle of a run
+        return made
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
     except (TypeError, AttributeError):  # a list or a word where the law expects another law

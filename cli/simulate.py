@@ -81,7 +81,7 @@ def simulate(
 
     howspec simulate --alpha 0.8 --gamma 5 --cost-ratio 0.05
 
-    howspec simulate --law depth:alpha=0.8,decay=0.9 --policy oracle --cost-ratio 0.1
+    howspec simulate --law depth:alpha=0.8,decay=0.9 --gamma 4 --cost-ratio 0.1
     """
     from time import perf_counter
 
@@ -223,7 +223,7 @@ def _requests(
     length: int | None = None
     if trace is None:
         assert law is not None
-        count = requests or max(min(_BUDGET // tokens, 4000), 20, 8 * batch)
+        count = requests or max(min(_BUDGET // tokens, 4000), 8 * batch)
         trace, length = _drawn(rng, law, rule, tokens, count), tokens
     if trace.requests < 2 * batch:
         raise ValueError(

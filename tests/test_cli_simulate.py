@@ -1,0 +1,309 @@
+"""`howspec simulate` on the command line: numbers, JSON, help and one-line errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from howspec.cli.simulate import simulate
+from howspec.sim.fleet_engine import mean_rounds
+from howspec.theory import DepthAcceptance, speedup, tokens_per_round
+from howspec.theory.acceptance import BetaRequestAcceptance, MarkovAcceptance, tokens_by_gamma
+from typer.testing import CliRunner
+
+APP = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+APP.command()(simulate)
+LINEAR = {"law": "linear-step", "step_fixed": 6e-3, "step_per_token": 2e-5, "draft_fixed": 4e-4}
+BASIC = "--alpha 0.8 --gamma 5 --cost-ratio 0.05 --rounds 64000"
+
+
+def invoke(text: str) -> str:
+    found = CliRunner().invoke(APP, shlex.split(text), catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def numbers(text: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(invoke(text + " --json"))
+    return answer
+
+
+def costs(folder: Path, law: Any) -> str:
+    path = folder / "costs.json"
+    path.write_text(law if isinstance(law, str) else json.dumps(law))
+    return str(path)
+
+
+def trace(folder: Path, lengths: list[list[int]]) -> str:
+    path = folder / "trace.jsonl"
+    lines = [{"prompt_tokens": 10, "accept_len_eagle": each} for each in lengths]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(path)
+
+
+def test_endless_requests_agree_with_the_formulas() -> None:
+    found = numbers("--alpha 0.8 --gamma 5 --cost-ratio 0.05 --seed 3")
+    for name, truth in (
+        ("tokens_per_round", tokens_per_round(0.8, 5)),
+        ("speedup", speedup(0.8, 5, 0.05)),
+    ):
+        assert set(found[name]) == {"mean", "se"}
+        assert abs(found[name]["mean"] - truth) < 4 * found[name]["se"]
+        assert 0 < found[name]["se"] < 0.01
+    assert found["rounds"] == 1_000_000
+    assert found["seed"] == 3
+    assert found["elapsed_s"] > 0
+    assert "latency_s" not in found
+
+
+def test_the_seed_alone_decides_the_numbers() -> None:
+    def without_clock(text: str) -> dict[str, Any]:
+        return {k: v for k, v in numbers(text).items() if k not in ("elapsed_s", "seed")}
+
+    once = without_clock(f"{BASIC} --seed 1")
+    assert without_clock(f"{BASIC} --seed 1") == once
+    assert without_clock(f"{BASIC} --seed 2") != once
+
+
+def test_plain_decoding_has_a_speedup_of_one() -> None:
+    found = numbers("--alpha 0.8 --gamma 0 --cost-ratio 0.05 --rounds 6400")
+    assert found["speedup"] == {"mean": 1.0, "se": 0.0}
+    assert found["tokens_per_round"] == {"mean": 1.0, "se": 0.0}
+
+
+def test_requests_of_a_length_end_where_they_end() -> None:
+    found = numbers("--alpha 0.8 --gamma 5 --cost-ratio 0.05 --tokens 20 --requests 3000")
+    rounds = mean_rounds(DepthAcceptance(0.8).survival(5), 20)
+    expected = 20 / (rounds * 1.25)
+    assert abs(found["speedup"]["mean"] - expected) < 4 * found["speedup"]["se"]
+    assert expected < 0.95 * speedup(0.8, 5, 0.05)
+    error = 4 * found["latency_steps"]["mean"] * 0.4 / np.sqrt(3000)
+    assert abs(found["latency_steps"]["mean"] - rounds * 1.25) < error
+    assert found["request_tokens"] == 20
+    assert found["requests"] == 3000
+    assert found["rounds"] == pytest.approx(3000 * rounds, rel=0.02)
+
+
+@pytest.mark.parametrize("length", ["", " --tokens 256"])
+def test_costs_in_seconds_give_latencies_in_seconds(tmp_path: Path, length: str) -> None:
+    law = {"law": "affine", "cost_ratio": 0.05, "step": 0.01}
+    found = numbers(f"--alpha 0.8 --gamma 5 --costs {costs(tmp_path, law)}{length}")
+    latency = found["latency_s"]
+    assert list(latency) == ["mean", "p50", "p90", "p95", "p99"]
+    assert latency["p50"] < latency["p90"] < latency["p95"] < latency["p99"]
+    rounds = mean_rounds(DepthAcceptance(0.8).survival(5), 256)
+    assert latency["mean"] == pytest.approx(rounds * 1.25 * 0.01, rel=0.01)
+    assert found["request_tokens"] == 256
+
+
+def test_the_unit_of_a_cost_file_can_be_said(tmp_path: Path) -> None:
+    law = {"law": "affine", "cost_ratio": 0.05, "step": 1.0, "unit": "step"}
+    found = numbers(f"--alpha 0.8 --gamma 5 --costs {costs(tmp_path, law)} --tokens 50")
+    assert "latency_steps" in found
+    assert "latency_s" not in found
+
+
+def test_passes_of_target_and_draft_are_read_from_the_cost_file(tmp_path: Path) -> None:
+    law = {
+        "law": "sequential-draft",
+        "target": {"law": "linear", "fixed": 0.01, "per_token": 1e-4},
+        "draft": {"law": "table", "tokens": [1, 2], "times": [1e-3, 1e-3], "extrapolate": True},
+        "overhead": 5e-4,
+    }
+    found = numbers(f"--alpha 1 --gamma 4 --costs {costs(tmp_path, law)} --rounds 64")
+    plain, fast = 0.01 + 1e-4, 0.01 + 5e-4 + 4e-3 + 5e-4
+    assert found["speedup"]["mean"] == pytest.approx(5 * plain / fast, rel=1e-9)
+
+
+def test_a_batch_pays_the_times_of_its_size(tmp_path: Path) -> None:
+    path = costs(tmp_path, LINEAR)
+    one, many = (numbers(f"--alpha 1 --gamma 4 --costs {path} --batch {b}") for b in (1, 64))
+    for found, batch in ((one, 1), (many, 64)):
+        fast = 6e-3 + 2e-5 * 5 * batch + 4 * 4e-4
+        plain = 6e-3 + 2e-5 * batch
+        assert found["speedup"]["mean"] == pytest.approx(5 * plain / fast, rel=1e-9)
+        # 256 tokens in 52 rounds, the batch full until its end.
+        assert found["latency_s"]["p50"] == pytest.approx(52 * fast, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "law"),
+    [
+        ("depth:alpha=0.8,decay=0.95", DepthAcceptance(0.8, 0.95)),
+        ("markov:accept_after_accept=0.9,accept_after_reject=0.5", MarkovAcceptance(0.9, 0.5)),
+        ("beta-request:shape_accept=6,shape_reject=2.5", BetaRequestAcceptance(6.0, 2.5)),
+        ("positional:rates=0.9/0.8/0.7", None),
+        ("beta-round:shape_accept=6,shape_reject=2.5", None),
+    ],
+)
+def test_every_acceptance_law_is_taken_by_name(text: str, law: Any) -> None:
+    found = numbers(f"--law {text} --gamma 3 --cost-ratio 0.1 --rounds 200000")
+    if law is not None:
+        truth = tokens_by_gamma(law, 3)[3]
+        error = found["tokens_per_round"]["se"]
+        assert abs(found["tokens_per_round"]["mean"] - truth) < 4 * error
+
+
+def test_requests_with_a_rate_of_their_own_spread_wide(tmp_path: Path) -> None:
+    path = costs(tmp_path, LINEAR)
+    tail = f"--gamma 3 --costs {path} --tokens 100 --requests 2000"
+    own = numbers(f"--law beta-request:shape_accept=6,shape_reject=2.5 {tail}")
+    fresh = numbers(f"--law beta-round:shape_accept=6,shape_reject=2.5 {tail}")
+    assert own["latency_s"]["p95"] / own["latency_s"]["p50"] > 1.3
+    assert fresh["latency_s"]["p95"] / fresh["latency_s"]["p50"] < 1.25
+    loaded = numbers(
+        f"--law beta-request:shape_accept=6,shape_reject=2.5 --gamma 3 --costs {path} "
+        "--tokens 100 --requests 500 --arrival-rate 1 --batch 8"
+    )
+    assert loaded["latency_s"]["p95"] / loaded["latency_s"]["p50"] > 1.3
+
+
+def test_a_trace_is_walked_from_round_to_round(tmp_path: Path) -> None:
+    path = trace(tmp_path, [[3] * 12, [1] * 12])
+    found = numbers(f"--trace {path} --gamma 5 --cost-ratio 0.1")
+    assert found["rounds"] == 4 + 12
+    assert found["tokens_per_round"]["mean"] == pytest.approx(24 / 16)
+    assert found["speedup"]["mean"] == pytest.approx(24 / (16 * 1.5))
+    short = numbers(f"--trace {path} --gamma 1 --cost-ratio 0.1")
+    assert short["rounds"] == 6 + 12
+
+
+def test_the_oracle_policy_beats_every_gamma() -> None:
+    tail = "--alpha 0.7 --cost-ratio 0.1 --tokens 100 --requests 400"
+    oracle = numbers(f"--policy oracle {tail}")["speedup"]["mean"]
+    fixed = [numbers(f"--gamma {g} {tail}")["speedup"]["mean"] for g in (1, 3, 6)]
+    assert oracle > max(fixed)
+    constant = numbers(f"--policy constant:gamma=3 {tail}")
+    assert constant["speedup"]["mean"] == fixed[1]
+    for policy in ("heuristic:initial=5,gamma_max=8", "moving-average:candidates=1/3/5"):
+        assert 1 < numbers(f"--policy {policy} {tail}")["speedup"]["mean"] < oracle
+
+
+def test_a_fleet_under_light_load_has_the_latency_of_lone_requests(tmp_path: Path) -> None:
+    tail = "--tokens 50 --requests 400 --arrival-rate 0.01"
+    found = numbers(f"--alpha 0.8 --gamma 4 --costs {costs(tmp_path, LINEAR)} {tail}")
+    rounds = mean_rounds(DepthAcceptance(0.8).survival(4), 50)
+    each = 6e-3 + 5 * 2e-5 + 4 * 4e-4
+    assert found["latency_s"]["mean"] == pytest.approx(rounds * each, rel=0.01)
+    assert found["ttft_s"]["p50"] == pytest.approx(each, rel=1e-6)
+    plain = 50 * (6e-3 + 2e-5)
+    speed = found["speedup"]
+    assert abs(speed["mean"] - plain / (rounds * each)) < 4 * speed["se"] + 0.001
+    assert not found["saturated"]
+    assert found["notes"] == []
+    assert found["utilisation"]["mean"] < 0.01
+
+
+def test_a_fleet_that_cannot_keep_up_says_so(tmp_path: Path) -> None:
+    path = costs(tmp_path, LINEAR)
+    tail = f"--costs {path} --tokens 50 --requests 300 --arrival-rate 20 --batch 2"
+    text = invoke(f"--alpha 0.8 --gamma 4 {tail}")
+    assert "note: saturated: 20 requests/s arrive" in text
+    assert "note: plain decoding is saturated" in text
+    scheduled = numbers(f"--alpha 0.8 --policy batch-table:1=4,2=0 {tail}")
+    assert scheduled["tokens_per_round"]["mean"] < 1.2
+
+
+def test_text_shows_estimates_with_errors_and_the_seed() -> None:
+    text = invoke(f"{BASIC} --seed 4")
+    assert re.search(r"speedup +2\.9\d+ +0\.0\d+", text)
+    assert re.search(r"tokens_per_round +3\.\d+ +0\.0\d+", text)
+    assert re.search(r"64000 rounds, seed 4, \d+\.\d\d s", text)
+
+
+def test_the_examples_of_the_help_run_as_printed() -> None:
+    shown = CliRunner().invoke(APP, ["--help"], catch_exceptions=False, terminal_width=80)
+    examples = re.findall(r"howspec simulate (--.*)", shown.stdout)
+    assert len(examples) == 2
+    for example in examples:
+        assert invoke(example.strip())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("--gamma 5 --cost-ratio 0.1", "give one of --alpha or --law or --trace, got none"),
+        ("--alpha 0.8 --law depth:alpha=0.8 --gamma 5 --cost-ratio 0.1", "--alpha and --law"),
+        ("--alpha 0.8 --cost-ratio 0.1", "give one of --gamma or --policy, got none"),
+        ("--alpha 0.8 --gamma 5", "give one of --cost-ratio or --costs, got none"),
+        ("--alpha 1.5 --gamma 5 --cost-ratio 0.1", "alpha must be in [0, 1], got 1.5"),
+        ("--alpha nan --gamma 5 --cost-ratio 0.1", "alpha must be in [0, 1], got nan"),
+        ("--alpha 0.8 --gamma -1 --cost-ratio 0.1", "gamma must be an integer in [0, "),
+        ("--alpha 0.8 --gamma 5 --cost-ratio -1", "cost_ratio must be in"),
+        (f"{BASIC} --seed -1", "seed must be an integer in [0, inf), got -1"),
+        (f"{BASIC} --tokens 0", "tokens must be an integer in [1, inf), got 0"),
+        (f"{BASIC} --batch 0", "batch must be an integer in [1, inf), got 0"),
+        (f"{BASIC} --rounds 5", "rounds must be an integer in [64, inf), got 5"),
+        (f"{BASIC} --drafter eagle", "--drafter names a column of a --trace"),
+        (f"{BASIC} --arrival-rate 5", "--arrival-rate is per second"),
+        (f"{BASIC} --tokens 9 --requests 3 --batch 2", "needs two batches or more: 3 requests"),
+        ("--law deep:alpha=0.8 --gamma 5 --cost-ratio 0.1", "--law: law must be one of beta-req"),
+        ("--law depth --gamma 5 --cost-ratio 0.1", "--law: law depth needs alpha"),
+        ("--law depth:alpha=0.8,rate=1 --gamma 5 --cost-ratio 0.1", "takes alpha, decay, got 'ra"),
+        ("--law depth:alpha=high --gamma 5 --cost-ratio 0.1", "--law: alpha must be a number"),
+        ("--law depth:alpha --gamma 5 --cost-ratio 0.1", "expected name:parameter=value,..."),
+        ("--alpha 0.8 --policy lucky --cost-ratio 0.1", "--policy must be one of constant, "),
+        ("--alpha 0.8 --policy constant --cost-ratio 0.1", "--policy constant needs gamma"),
+        ("--alpha 0.8 --policy oracle:top=3 --cost-ratio 0.1", "takes gamma_max, got 'top'"),
+        ("--alpha 0.8 --policy batch-table:a=3 --cost-ratio 0.1", "takes batch=gamma pairs"),
+        (
+            "--alpha 0.8 --policy survival-threshold:threshold=0.5 --cost-ratio 0.1",
+            "needs confidences, the trace has none",
+        ),
+        (
+            "--law markov:accept_after_accept=0.9,accept_after_reject=0.5 --policy oracle "
+            "--cost-ratio 0.1",
+            "rounds of this law depend on gamma",
+        ),
+    ],
+)
+def test_a_mistake_is_one_clear_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        invoke(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("law", "message"),
+    [
+        ("{", "not JSON"),
+        ("[1]", 'expected an object with "law" and its parameters'),
+        ({"cost_ratio": 0.1}, 'expected an object with "law" and its parameters'),
+        ({"law": "cheap"}, "law must be one of affine, "),
+        ({"law": ["affine"]}, "law must be one of affine, "),
+        ({"law": "affine"}, "law affine needs cost_ratio"),
+        ({"law": "affine", "cost": 1}, "law affine takes cost_ratio, "),
+        ({"law": "affine", "cost_ratio": -0.1}, "cost_ratio must be in"),
+        ({"law": "affine", "cost_ratio": "x"}, "cost_ratio must be a number"),
+        ({"law": "affine", "cost_ratio": 0.1, "unit": "ms"}, 'unit must be "s" or "step"'),
+        ({"law": "parallel-draft", "target": 1, "draft": 2}, "cannot be made of"),
+        (
+            {"law": "sequential-draft", "target": {"law": "line"}, "draft": {}},
+            "target: law must be one of linear, ",
+        ),
+    ],
+)
+def test_a_mistake_in_a_cost_file_is_one_clear_line(tmp_path: Path, law: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        invoke(f"--alpha 0.8 --gamma 3 --costs {costs(tmp_path, law)}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["--tokens 5", "--requests 5", "--arrival-rate 5"])
+def test_a_trace_keeps_its_own_requests(tmp_path: Path, option: str) -> None:
+    path = trace(tmp_path, [[2] * 4] * 2)
+    with pytest.raises(ValueError, match="a trace has its own requests"):
+        invoke(f"--trace {path} --gamma 3 --cost-ratio 0.1 {option}")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "none.json"
+    for option in (f"--alpha 0.8 --costs {missing}", f"--trace {missing} --cost-ratio 0.1"):
+        with pytest.raises(FileNotFoundError, match=r"none\.json"):
+            invoke(f"--gamma 3 {option}")
