@@ -1,1 +1,111 @@
-"""Draft trees, several drafts and verification rules."""
+"""Draft trees, several drafts for one position, and verification rules.
+
+A tree is worth the sum of its path products (`value`); the best tree under a budget of nodes is
+grown best first (`optimal`), and `growth` tells when more nodes stop paying. What a verifier can
+accept follows from the two models' probabilities: one draft (`verification`, `logits`), several
+(`several`, `rejection`), a whole block (`block`).
+"""
+
+from __future__ import annotations
+
+from .block import (
+    BlockGain,
+    block_gain,
+    block_next_token,
+    block_passes,
+    block_stop_law,
+    block_weights,
+    verify_block,
+)
+from .growth import (
+    equal_ranks_theta,
+    growth_exponent,
+    nodes_worth,
+    rank_entropy,
+    tree_deficit_exponent,
+    tree_tokens_growth,
+    tree_tokens_limit,
+)
+from .logits import overlap_from_logits, sampled_from, temperature_sweep
+from .optimal import Tree, TreeChoice, best_tree, best_tree_size, tokens_by_nodes
+from .rejection import (
+    kseq,
+    kseq_acceptance,
+    recursive_rejection,
+    recursive_rejection_distinct,
+    two_token_recursive_rejection,
+)
+from .several import (
+    coupling_floor,
+    drafts_optimum,
+    drafts_optimum_distinct,
+    gumbel_coupling,
+    membership,
+    membership_share,
+    two_token_drafts_optimum,
+)
+from .value import (
+    geometric_ranks,
+    parallel_chains_tokens,
+    path_products,
+    ranked_children_mass,
+    regular_tree_tokens,
+    tree_tokens,
+)
+from .verification import (
+    block_accept_probability,
+    block_weight_step,
+    greedy_draft_acceptance,
+    overlap,
+    residual,
+    two_token_overlap,
+)
+
+__all__ = [
+    "BlockGain",
+    "Tree",
+    "TreeChoice",
+    "best_tree",
+    "best_tree_size",
+    "block_accept_probability",
+    "block_gain",
+    "block_next_token",
+    "block_passes",
+    "block_stop_law",
+    "block_weight_step",
+    "block_weights",
+    "coupling_floor",
+    "drafts_optimum",
+    "drafts_optimum_distinct",
+    "equal_ranks_theta",
+    "geometric_ranks",
+    "greedy_draft_acceptance",
+    "growth_exponent",
+    "gumbel_coupling",
+    "kseq",
+    "kseq_acceptance",
+    "membership",
+    "membership_share",
+    "nodes_worth",
+    "overlap",
+    "overlap_from_logits",
+    "parallel_chains_tokens",
+    "path_products",
+    "rank_entropy",
+    "ranked_children_mass",
+    "recursive_rejection",
+    "recursive_rejection_distinct",
+    "regular_tree_tokens",
+    "residual",
+    "sampled_from",
+    "temperature_sweep",
+    "tokens_by_nodes",
+    "tree_deficit_exponent",
+    "tree_tokens",
+    "tree_tokens_growth",
+    "tree_tokens_limit",
+    "two_token_drafts_optimum",
+    "two_token_overlap",
+    "two_token_recursive_rejection",
+    "verify_block",
+]

@@ -1,0 +1,182 @@
+r"""How the tokens of the best tree grow with its number of nodes, and when more stop paying.
+
+With acceptance probabilities p_1 >= p_2 >= ... of the children of a node:
+
+    sum p < 1:  E[N] -> 1 / (1 - sum p), the deficit falling like n^{-(1 - theta)/theta},
+                where theta solves sum p^theta = 1
+    sum p = 1:  E[N] ~ ln n / H,  H = -sum p ln p
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..symbols import register
+
+register("growth_theta", r"\theta", "root of sum p^theta = 1 over the ranks", high=1.0)
+register("rank_entropy", "H", "entropy of the rank of the next token", unit="nat", open_low=True)
+register("tree_nodes", "n", "draft tokens in a tree", unit="token", low=1.0)
+register("equal_children", "k", "children with the same probability", low=2, integer=True)
+register(
+    "equal_rank",
+    "p",
+    "acceptance probability of each of the equal children",
+    high=1.0,
+    open_low=True,
+    open_high=True,
+)
+
+
+@formula("tree_tokens_limit", r"\mathrm{E}[N]_\infty", group="trees", children_mass=0.85)
+def TREE_TOKENS_LIMIT(s: Any) -> Any:
+    """Mean tokens per round that no number of nodes exceeds.
+
+    Assumes: the ranks' probabilities sum to P < 1 at every node, whatever its depth.
+    Wrong when: every next token is among the ranks (P = 1); then growth is logarithmic.
+    Source: derived here as the sum of all path products, a geometric series in P.
+    """
+    return 1 / (1 - s.children_mass)
+
+
+@formula("tree_deficit_exponent", r"(1 - \theta)/\theta", group="trees", growth_theta=0.8)
+def DEFICIT_EXPONENT(s: Any) -> Any:
+    """The tokens still missing from the limit fall like the number of nodes to minus this power.
+
+    Assumes: ranks independent of depth, many nodes; theta from :func:`growth_exponent`.
+    Wrong when: few nodes, or ranks on a common geometric grid, which make the deficit wave.
+    Source: derived here from the count n ~ x^-theta of paths worth at least x.
+    """
+    return (1 - s.growth_theta) / s.growth_theta
+
+
+@formula("equal_ranks_theta", r"\theta", group="trees", equal_children=3, equal_rank=0.25)
+def EQUAL_RANKS_THETA(s: Any) -> Any:
+    """The growth exponent when all k children are accepted with the same probability p.
+
+    Assumes: k p <= 1, so that theta <= 1.
+    Wrong when: ranks differ, as they do for any real draft; a solver gives theta then.
+    Source: derived here from k p^theta = 1.
+    """
+    import sympy
+
+    return sympy.log(s.equal_children) / -sympy.log(s.equal_rank)
+
+
+@formula("tree_tokens_growth", r"\mathrm{E}[N]", group="trees", tree_nodes=1000, rank_entropy=2.0)
+def TREE_TOKENS_GROWTH(s: Any) -> Any:
+    """Leading term of the tokens per round of the best tree when some child is always accepted.
+
+    Assumes: the ranks' probabilities sum to 1; entropy in nats; exact up to a bounded term.
+    Wrong when: the next token may be outside the ranks; then the tokens have a finite limit.
+    Source: derived here; the best tree is that of Tunstall's code for the same probabilities.
+    """
+    import sympy
+
+    return sympy.log(s.tree_nodes) / s.rank_entropy
+
+
+@evaluates(TREE_TOKENS_LIMIT)
+def tree_tokens_limit(children_mass: ArrayLike) -> Any:
+    """1 / (1 - P), inf at P = 1 [token]. children_mass: in [0, 1], else ValueError."""
+    missing = 1.0 - check("children_mass", children_mass)
+    with np.errstate(divide="ignore"):
+        return unwrap(np.asarray(1.0 / missing))
+
+
+@evaluates(DEFICIT_EXPONENT)
+def tree_deficit_exponent(growth_theta: ArrayLike) -> Any:
+    """(1 - theta)/theta, inf at theta = 0 (a chain: the deficit falls exponentially).
+
+    growth_theta: in [0, 1], else ValueError.
+    """
+    theta = check("growth_theta", growth_theta)
+    with np.errstate(divide="ignore", over="ignore"):
+        return unwrap(np.asarray((1.0 - theta) / theta))
+
+
+@evaluates(EQUAL_RANKS_THETA)
+def equal_ranks_theta(equal_children: ArrayLike, equal_rank: ArrayLike) -> Any:
+    """ln k / ln(1/p) for k equal ranks. equal_children: whole, >= 2; equal_rank: in (0, 1).
+
+    Shapes broadcast. Raises ValueError outside these ranges and where k p > 1.
+    """
+    k, p = check("equal_children", equal_children), check("equal_rank", equal_rank)
+    if (k * p > 1.0 + 1e-12).any():
+        total = (k * p).max()
+        raise ValueError(f"equal_children * equal_rank must be in [0, 1], got {total:.12g}")
+    return unwrap(np.asarray(np.log(k) / -np.log(p)))
+
+
+@evaluates(TREE_TOKENS_GROWTH)
+def tree_tokens_growth(tree_nodes: ArrayLike, rank_entropy: ArrayLike) -> Any:
+    """ln n / H, the leading term of E[N] [token]. tree_nodes: >= 1; rank_entropy: > 0 [nat].
+
+    Shapes broadcast. Raises ValueError outside these ranges.
+    """
+    n, h = check("tree_nodes", tree_nodes), check("rank_entropy", rank_entropy)
+    with np.errstate(over="ignore"):
+        return unwrap(np.asarray(np.log(n) / h))
+
+
+def _ranks(ranks: ArrayLike) -> Floats:
+    p = check("alpha", ranks, label="ranks")
+    if p.ndim != 1 or not p.size:
+        raise ValueError(f"ranks must be one or more values in one dimension, got {p.shape}")
+    if p.sum() > 1.0 + 1e-9:
+        raise ValueError(f"ranks must sum to a value in [0, 1], got {p.sum():.12g}")
+    return p
+
+
+def growth_exponent(ranks: ArrayLike) -> float:
+    """theta in [0, 1] that solves sum p^theta = 1 over the ranks, zeros left out.
+
+    ranks: acceptance probabilities of the children of a node, shape (k,), summing to at most 1.
+    With one rank only (a chain) theta is 0; a rank of 1 gives 0 too. Raises ValueError outside
+    these ranges. Newton's method on ln sum p^theta, which is convex and falls in theta: started
+    at 0 it rises to the root without passing it.
+    """
+    p = _ranks(ranks)
+    logs = np.log(p[p > 0.0])
+    theta = 0.0
+    if logs.size < 2 or logs.max() == 0.0:
+        return theta
+    for _ in range(200):
+        weights = np.exp(theta * logs)
+        total = float(weights.sum())
+        step = np.log(total) * total / -float(weights @ logs)
+        if not step > 1e-16 * theta:
+            break
+        theta += step
+    return min(theta, 1.0)
+
+
+def rank_entropy(ranks: ArrayLike) -> float:
+    """-sum p ln p over the ranks [nat], zeros counting nothing. Errors as in growth_exponent."""
+    p = _ranks(ranks)
+    inside = p[p > 0.0]
+    return -float((inside * np.log(inside)).sum()) + 0.0
+
+
+def nodes_worth(ranks: ArrayLike, *, least_value: float) -> int:
+    """How many nodes of the infinite tree are accepted with probability ``least_value`` or more.
+
+    The n of the best tree whose next node is worth less; with draft and verifying costs of c per
+    node and a speed-up S, nodes worth less than c S do not pay. ranks: shape (k,), below 1;
+    least_value: in (0, 1]. Grows like least_value^-theta. Raises ValueError outside the ranges.
+    """
+    p = np.sort(_ranks(ranks))[::-1]
+    if not 0.0 < least_value <= 1.0:
+        raise ValueError(f"least_value must be in (0, 1], got {least_value}")
+    if p[0] == 1.0:
+        raise ValueError("ranks must be below 1 for a finite count, got 1")
+    count, level = 0, np.ones(1)
+    while level.size:
+        level = (level[:, None] * p[p > 0.0]).ravel()
+        level = level[level >= least_value]
+        count += level.size
+    return count

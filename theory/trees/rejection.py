@@ -1,0 +1,154 @@
+r"""Verifiers in use for several drafts: recursive rejection and K-SEQ.
+
+Recursive rejection tries the drafts in turn, each against the residual that the ones before it
+left of the target:
+
+    alpha = 1 - product of (1 - sum min(p_i, q)),   p_{i+1} = norm((p_i - q)_+)
+
+K-SEQ keeps each draft with the same probability min(1, p/(rho q)), the least exact rho solving
+1 - (1 - beta)^K = rho beta, beta = sum min(q, p/rho).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..symbols import register
+from .several import distribution_pair, missed
+from .verification import two_token_overlap
+
+register(
+    "kept_mass", r"\beta", "mass that a single K-SEQ test keeps, the sum of min(q, p/rho)", high=1.0
+)
+
+
+@formula(
+    "two_token_recursive_rejection", r"\alpha_K", group="several drafts and verification",
+    target_mass=0.7, draft_mass=0.4, drafts=3,
+)  # fmt: skip
+def TWO_TOKEN_RECURSIVE(s: Any) -> Any:
+    """Acceptance of K drafts tried one after the other, each against what is left of the target.
+
+    After a rejection the target's residual is all on the token that the draft gives too little.
+
+    Assumes: drafts drawn independently from q; two tokens.
+    Wrong when: drafts are drawn without replacement; then two drafts are always enough.
+    Source: derived here; the recursion is that of arXiv:2401.06706.
+    """
+    import sympy
+
+    p, q, k = s.target_mass, s.draft_mass, s.drafts
+    missing = sympy.Max(p - q, 0) * (1 - q) ** (k - 1) + sympy.Max(q - p, 0) * q ** (k - 1)
+    return 1 - missing
+
+
+@formula(
+    "kseq_acceptance", r"\alpha_K", group="several drafts and verification", kept_mass=0.4, drafts=3
+)
+def KSEQ_ACCEPTANCE(s: Any) -> Any:
+    """Acceptance of K drafts that are each kept with probability min(1, p/(rho q)).
+
+    Assumes: drafts drawn independently from q; beta taken at the least exact rho.
+    Wrong when: rho is below the root of 1 - (1 - beta)^K = rho beta; the output is then biased.
+    Source: arXiv:2310.15141.
+    """
+    return 1 - (1 - s.kept_mass) ** s.drafts
+
+
+@evaluates(TWO_TOKEN_RECURSIVE)
+def two_token_recursive_rejection(
+    target_mass: ArrayLike, draft_mass: ArrayLike, drafts: ArrayLike
+) -> Any:
+    """1 - (p - q)_+ (1 - q)^(K-1) - (q - p)_+ q^(K-1), in [0, 1].
+
+    target_mass, draft_mass: in [0, 1]; drafts: whole number >= 1. Shapes broadcast. Raises
+    ValueError outside these ranges. Summed as the first draft's overlap and what the later ones
+    add, which does not cancel for a small acceptance.
+    """
+    p, q = check("target_mass", target_mass), check("draft_mass", draft_mass)
+    k = check("drafts", drafts) - 1.0
+    later = np.maximum(p - q, 0.0) * missed(q, k) + np.maximum(q - p, 0.0) * missed(1.0 - q, k)
+    return unwrap(np.asarray(two_token_overlap(p, q) + later))
+
+
+@evaluates(KSEQ_ACCEPTANCE)
+def kseq_acceptance(kept_mass: ArrayLike, drafts: ArrayLike) -> Any:
+    """1 - (1 - beta)^K. kept_mass: in [0, 1]; drafts: whole, >= 1; broadcast, else ValueError."""
+    return unwrap(missed(check("kept_mass", kept_mass), check("drafts", drafts)))
+
+
+def recursive_rejection(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:
+    """Acceptance of K independent drafts tried in turn, each against the residual, in [0, 1].
+
+    1 - product of (1 - sum min(p_i, q)) with p_{i+1} = norm((p_i - q)_+). Arguments and errors as
+    in :func:`drafts_optimum`. Source: arXiv:2401.06706.
+    """
+    target, draft = distribution_pair(p, q)
+    accepted, reached = 0.0, 1.0
+    for _ in range(int(check("drafts", drafts))):
+        accepted += reached * float(np.minimum(target, draft).sum())
+        left = np.maximum(target - draft, 0.0)
+        missing = float(left.sum())
+        if missing == 0.0:
+            break
+        reached *= missing
+        target = left / missing
+    return min(1.0, accepted)
+
+
+def recursive_rejection_distinct(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:
+    """Acceptance of K drafts drawn without replacement and tried in turn, in [0, 1].
+
+    After a rejection of x the target becomes norm((p - q)_+) and the draft norm(q without x).
+    Exact over all orders of drafts, so V^(K-1) <= 1e5. Arguments and errors as in
+    :func:`drafts_optimum`. Source: arXiv:2402.14160 and arXiv:2401.06706.
+    """
+    target, draft = distribution_pair(p, q)
+    k = int(check("drafts", drafts))
+    if (k - 1) * np.log(target.size) > np.log(1e5):
+        raise ValueError(f"V^(K-1) must be in [1, 1e5], got {target.size}^{k - 1}")
+    return min(1.0, _distinct(target, draft, k))
+
+
+def _distinct(target: Floats, draft: Floats, drafts: int) -> float:
+    shared = np.minimum(target, draft)
+    accepted = float(shared.sum())
+    left = np.maximum(target - draft, 0.0)
+    missing = float(left.sum())
+    if drafts == 1 or missing == 0.0:
+        return accepted
+    left = left / missing
+    for x in np.flatnonzero(draft > shared):  # x drafted and rejected
+        rest = np.where(np.arange(draft.size) == x, 0.0, draft)
+        total = float(rest.sum())
+        if total > 0.0:
+            again = _distinct(left, rest / total, drafts - 1)
+            accepted += float(draft[x] - shared[x]) * again
+    return accepted
+
+
+def kseq(p: ArrayLike, q: ArrayLike, *, drafts: int) -> tuple[float, float]:
+    """(acceptance, rho) of K-SEQ at the least rho that keeps the output exact, rho in [1, K].
+
+    Each draft in turn is kept with probability min(1, p/(rho q)); rho solves
+    1 - (1 - beta)^K = rho beta with beta = sum min(q, p/rho). Arguments and errors as in
+    :func:`drafts_optimum`. Source: arXiv:2310.15141.
+    """
+    target, draft = distribution_pair(p, q)
+    k = check("drafts", drafts)
+
+    def kept(rho: float) -> float:
+        return min(1.0, float(np.minimum(draft, target / rho).sum()))
+
+    low, high = 1.0, float(k)
+    for _ in range(60):  # 1 - (1 - beta)^K falls in rho and rho beta rises
+        mid = 0.5 * (low + high)
+        beta = kept(mid)
+        excess = float(missed(np.asarray(beta), k)) > mid * beta
+        low, high = (mid, high) if excess else (low, mid)
+    return float(missed(np.asarray(kept(high)), k)), high

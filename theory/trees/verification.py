@@ -1,0 +1,154 @@
+r"""Acceptance from the two models' probabilities, token by token and as a block.
+
+    alpha = sum over x of min(p(x), q(x)) = 1 - TV(p, q)
+
+A draft token x ~ q is accepted with probability min(1, p(x)/q(x)) and otherwise replaced by one
+from norm((p - q)_+), so that the output has law p. Block verification carries the ratio along the
+draft, h_i = min(1, h_{i-1} p/q), and accepts on average sum of E[h_i] tokens, never fewer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, check, unwrap
+from ..formula import evaluates, formula
+from ..symbols import register
+
+register("target_mass", "p", "probability of a token under the target", high=1.0)
+register("draft_mass", "q", "probability of a token under the draft", high=1.0)
+register(
+    "block_weight", "h", "share of a drafted prefix's probability that the target covers", high=1.0
+)
+register("block_surplus", "s", "mass that the target, weighted by h, has above the draft", high=1.0)
+
+
+@formula(
+    "two_token_overlap", r"\alpha", group="several drafts and verification",
+    target_mass=0.6, draft_mass=0.75,
+)  # fmt: skip
+def TWO_TOKEN_OVERLAP(s: Any) -> Any:
+    """Acceptance probability over a vocabulary of two tokens, p and q the first token's masses.
+
+    Assumes: p and q are the distributions actually sampled from, after all transforms.
+    Wrong when: the draft is greedy; then acceptance is p of its argmax.
+    Source: arXiv:2211.17192v2 and arXiv:2302.01318, for any vocabulary the sum of min(p, q).
+    """
+    import sympy
+
+    p, q = s.target_mass, s.draft_mass
+    return sympy.Min(p, q) + sympy.Min(1 - p, 1 - q)
+
+
+@formula(
+    "block_weight_step", "h_i", group="several drafts and verification",
+    block_weight=0.9, target_mass=0.3, draft_mass=0.5,
+)  # fmt: skip
+def BLOCK_WEIGHT_STEP(s: Any) -> Any:
+    """The weight of a drafted prefix after one more token of target mass p and draft mass q.
+
+    Assumes: the token was drawn from the draft, so that q > 0.
+    Wrong when: the draft's probabilities are not those that it sampled from.
+    Source: arXiv:2403.10444; its mean over draws of the draft is what a block accepts.
+    """
+    import sympy
+
+    return sympy.Min(1, s.block_weight * s.target_mass / s.draft_mass)
+
+
+@formula(
+    "block_accept_probability", r"\mathrm{P}(\tau \geq i)", group="several drafts and verification",
+    block_weight=0.6, block_surplus=0.3,
+)  # fmt: skip
+def BLOCK_ACCEPT(s: Any) -> Any:
+    """Chance that the test of position i < gamma passes in block verification; h itself at gamma.
+
+    Assumes: s = sum of (h p - q)_+ over the next token, after the drafted prefix of weight h.
+    Wrong when: the positions are stopped at the first failure; the last that passes counts.
+    Source: arXiv:2403.10444.
+    """
+    return s.block_surplus / (s.block_surplus + 1 - s.block_weight)
+
+
+@evaluates(TWO_TOKEN_OVERLAP)
+def two_token_overlap(target_mass: ArrayLike, draft_mass: ArrayLike) -> Any:
+    """min(p, q) + min(1 - p, 1 - q): acceptance with two tokens, in [0, 1].
+
+    target_mass, draft_mass: in [0, 1]; shapes broadcast. Raises ValueError outside that range.
+    """
+    p, q = check("target_mass", target_mass), check("draft_mass", draft_mass)
+    return unwrap(np.asarray(np.minimum(p, q) + np.minimum(1.0 - p, 1.0 - q)))
+
+
+@evaluates(BLOCK_WEIGHT_STEP)
+def block_weight_step(
+    block_weight: ArrayLike, target_mass: ArrayLike, draft_mass: ArrayLike
+) -> Any:
+    """min(1, h p / q). All in [0, 1]; q = 0 gives 0 for h p = 0 and 1 otherwise.
+
+    Shapes broadcast. Raises ValueError outside these ranges.
+    """
+    h, p = check("block_weight", block_weight), check("target_mass", target_mass)
+    q = check("draft_mass", draft_mass)
+    share = h * p
+    small = (share < q) & (q > 0.0)
+    return unwrap(np.where(small, share / np.where(small, q, 1.0), np.where(share > 0, 1.0, 0.0)))
+
+
+@evaluates(BLOCK_ACCEPT)
+def block_accept_probability(block_weight: ArrayLike, block_surplus: ArrayLike) -> Any:
+    """s / (s + 1 - h), and 1 where h = 1. Both in [0, 1]; shapes broadcast, else ValueError."""
+    h, s = check("block_weight", block_weight), check("block_surplus", block_surplus)
+    total = s + (1.0 - h)
+    return unwrap(np.where(h == 1.0, 1.0, s / np.where(total > 0.0, total, 1.0)))
+
+
+def distribution(name: str, value: ArrayLike) -> Floats:
+    """``value`` as distributions along its last axis, scaled to sum to 1 beyond their rounding.
+
+    Raises ValueError unless all entries are in [0, 1] and each sum is within 1e-6 of 1.
+    """
+    p = check("alpha", value, label=name)
+    if p.ndim == 0 or p.shape[-1] == 0:
+        raise ValueError(f"{name} must be a distribution along its last axis, got shape {p.shape}")
+    total = p.sum(axis=-1, keepdims=True)
+    if (np.abs(total - 1.0) > 1e-6).any():
+        worst = total.ravel()[np.abs(total - 1.0).argmax()]
+        raise ValueError(f"{name} must sum to 1 along its last axis, got {worst:.12g}")
+    return np.asarray(p / total)
+
+
+def overlap(p: ArrayLike, q: ArrayLike) -> Any:
+    """Sum of min(p, q) over the last axis: acceptance probability of one draft token, in [0, 1].
+
+    p, q: distributions of target and draft, (..., V), broadcast. Raises ValueError otherwise.
+    Source: arXiv:2211.17192v2 and arXiv:2302.01318; no exact method accepts more.
+    """
+    shared = np.minimum(distribution("p", p), distribution("q", q)).sum(axis=-1)
+    return unwrap(np.asarray(np.minimum(shared, 1.0)))
+
+
+def residual(p: ArrayLike, q: ArrayLike) -> Floats:
+    """norm((p - q)_+), from which a rejected token is redrawn, (..., V); p where p = q.
+
+    p, q: distributions, (..., V), broadcast. Raises ValueError otherwise.
+    """
+    target, draft = np.broadcast_arrays(distribution("p", p), distribution("q", q))
+    left = np.maximum(target - draft, 0.0)
+    total = left.sum(axis=-1, keepdims=True)
+    return np.where(total > 0.0, left / np.where(total > 0.0, total, 1.0), target)
+
+
+def greedy_draft_acceptance(p: ArrayLike, q: ArrayLike) -> Any:
+    """p(argmax q): acceptance probability of a draft that takes its likeliest token.
+
+    The target still samples from p; the verification treats the draft as certain. At most
+    max p, so that a sampled draft may be accepted more often. p, q: distributions, (..., V), of
+    the same shape. Raises ValueError otherwise. Source: derived here.
+    """
+    target, draft = np.broadcast_arrays(distribution("p", p), distribution("q", q))
+    best = draft.argmax(axis=-1)[..., None]
+    return unwrap(np.take_along_axis(target, best, axis=-1)[..., 0])
