@@ -1,0 +1,436 @@
+"""Batch, context, load and memory: where speculation pays, what a loaded server does."""
+
+from __future__ import annotations
+
+import heapq
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from exact import at_digits, decades, relative_error, tokens_of_round
+from howspec.theory import DepthAcceptance
+from howspec.theory.costs import crossover, load, memory
+from howspec.theory.costs.choose import choose_gamma
+from howspec.theory.costs.linear import LinearPass, LinearStepCost
+from howspec.theory.costs.parallel import ParallelDraftCost
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+TIMES = {
+    "step_fixed": decades(-3, -1), "step_per_token": decades(-6, -4),
+    "step_per_cached": decades(-9, -7), "draft_fixed": decades(-5, -1.5),
+    "draft_per_token": decades(-7, -4.5), "draft_per_cached": decades(-10, -7.5),
+}  # fmt: skip
+SYSTEMS = st.fixed_dictionaries(TIMES)
+TARGET = ("step_fixed", "step_per_token", "step_per_cached")
+ALPHAS = st.floats(0.05, 0.98)
+CONTEXTS = st.integers(0, 20_000)
+H100 = {
+    "step_fixed": 5.88590713e-3 + 1.20683946e-3, "step_per_token": 2.10103129e-5,
+    "step_per_cached": 3.92645679e-8, "draft_fixed": 2.13526175e-3,
+    "draft_per_token": 8.41429603e-7, "draft_per_cached": 2.37768493e-9,
+}  # fmt: skip
+
+
+def round_time(gamma: int, rows: Any, context: Any, t: dict[str, Any], number: Any) -> Any:
+    """A round, pass by pass, in the given kind of number."""
+    v = {k: number(x) for k, x in t.items()}
+
+    def one(kind: str, tokens: int) -> Any:
+        row = v[kind + "_per_cached"] * context + v[kind + "_per_token"] * tokens
+        return v[kind + "_fixed"] + rows * row
+
+    extra = v.get("round_overhead", number(0)) if gamma else number(0)
+    return one("step", gamma + 1) + gamma * one("draft", 1) + extra
+
+
+def saved(gamma: int, alpha: float, rows: Any, context: Any, t: dict[str, Any], number: Any) -> Any:
+    """Plain decoding time of a round's tokens less the time of the round."""
+    tokens = sum((number(alpha) ** i for i in range(gamma + 1)), number(0))
+    plain = round_time(0, rows, context, t, number)
+    return tokens * plain - round_time(gamma, rows, context, t, number)
+
+
+def both(formula: Any, exact: Any, point: dict[str, float], tolerance: float = 1e-11) -> None:
+    assert relative_error(at_digits(formula, **point), exact) < 1e-15
+    assert relative_error(formula.evaluator(**point), exact) < tolerance
+
+
+# --- batch and context ----------------------------------------------------------------------
+
+
+@given(ALPHAS, CONTEXTS, SYSTEMS, st.one_of(st.integers(1, 64), decades(0, 5)))
+@settings(max_examples=300, deadline=None)
+def test_speculation_helps_exactly_inside_the_helpful_batches(
+    alpha: float, context: int, times: dict[str, float], rows: float
+) -> None:
+    low, high = crossover.helpful_batches(alpha, context, **times)
+    assert 0.0 <= low <= high
+    for edge in (low, high):  # a batch within rounding of the edge proves nothing
+        assume(abs(rows - edge) > 1e-9 * rows)
+    helps = any(saved(g, alpha, Fraction(rows), context, times, Fraction) > 0 for g in range(1, 13))
+    assert helps == (low < rows < high)
+    if high > low:
+        inside = rows if low < rows < high else (low + min(high, 2 * low + 1.0)) / 2
+        assert saved(1, alpha, Fraction(inside), context, times, Fraction) > 0
+
+
+@given(ALPHAS, CONTEXTS, SYSTEMS)
+@settings(max_examples=80, deadline=None)
+def test_crossover_batch_is_the_root_of_the_gain_of_one_draft_token(
+    alpha: float, context: int, times: dict[str, float]
+) -> None:
+    with mpmath.workdps(60):
+        at = [saved(1, alpha, mpmath.mpf(b), context, times, mpmath.mpf) for b in (0, 1)]
+        slope = at[1] - at[0]
+        # Digits are lost where alpha F nears F_d or the bracket nears 0; stay away from both.
+        assume(at[0] > 0.05 * times["draft_fixed"] and at[0] > 0.05 * alpha * times["step_fixed"])
+        scale = times["step_per_token"] + times["step_per_cached"] * context
+        assume(-slope > 0.01 * scale)
+        both(
+            crossover.CROSSOVER_BATCH, -at[0] / slope, {"alpha": alpha, "context": context} | times
+        )
+
+
+@given(ALPHAS, SYSTEMS)
+@settings(max_examples=80, deadline=None)
+def test_critical_context_ends_the_loss_from_a_larger_batch(
+    alpha: float, times: dict[str, float]
+) -> None:
+    with mpmath.workdps(60):
+
+        def by_batch(context: int) -> Any:
+            two, one = (saved(1, alpha, mpmath.mpf(b), context, times, mpmath.mpf) for b in (2, 1))
+            return two - one
+
+        slope = by_batch(1) - by_batch(0)
+        assume(abs(slope) > 0.05 * times["step_per_cached"] * alpha)
+        point = {k: v for k, v in times.items() if not k.endswith("fixed")} | {"alpha": alpha}
+        if slope > 0:
+            both(crossover.CRITICAL_CONTEXT, -by_batch(0) / slope, point)
+            edge = crossover.critical_context(**point)
+            if alpha * times["step_fixed"] > 1.01 * times["draft_fixed"]:
+                assert crossover.crossover_batch(alpha, edge * 1.001, **times) == np.inf
+                assert crossover.crossover_batch(alpha, edge * 0.999, **times) < np.inf
+        else:
+            assert crossover.critical_context(**point) == np.inf
+
+
+def test_published_h100_law_has_these_crossovers() -> None:
+    caches = {k: v for k, v in H100.items() if not k.endswith("fixed")}
+    assert crossover.crossover_batch(0.65, 200, **H100) == pytest.approx(694, abs=0.5)
+    assert crossover.crossover_batch(0.55, 200, **H100) == pytest.approx(274, abs=0.5)
+    assert crossover.critical_context(0.65, **caches) == pytest.approx(354, abs=0.5)
+    assert crossover.critical_context(0.55, **caches) == pytest.approx(536, abs=0.5)
+
+
+def test_slow_drafts_help_only_above_a_batch_when_the_context_is_long() -> None:
+    slow = {**H100, "draft_fixed": 6e-3}
+    low, high = crossover.helpful_batches(0.65, 4000, **slow)
+    assert low == pytest.approx(16.5, abs=1.0)
+    assert high == np.inf
+    assert crossover.helpful_batches(0.65, 100, **slow) == (0.0, 0.0)
+    cost = LinearStepCost(**slow)
+    for rows, helps in ((low * 0.9, False), (low * 1.1, True)):
+        choice = choose_gamma(DepthAcceptance(0.65), cost, batch=rows, context=4000)
+        assert (choice.gamma > 0) == helps
+
+
+def test_crossover_batch_rises_in_acceptance_and_in_context() -> None:
+    alphas = np.linspace(0.35, 0.9, 12)
+    assert (np.diff(crossover.crossover_batch(alphas, 150, **H100)[:7]) > 0).all()
+    contexts = np.arange(0, 350, 50)
+    assert (np.diff(crossover.crossover_batch(0.65, contexts, **H100)) > 0).all()
+    nothing = {**H100, "step_per_token": 0.0, "step_per_cached": 0.0}
+    quiet = {**nothing, "draft_per_token": 0.0, "draft_per_cached": 0.0}
+    assert crossover.helpful_batches(0.65, 0, **quiet) == (0.0, np.inf)
+    assert crossover.helpful_batches(0.1, 0, **quiet) == (0.0, 0.0)
+
+
+@given(ALPHAS, st.integers(1, 30), st.integers(1, 512), CONTEXTS, SYSTEMS)
+@settings(max_examples=80, deadline=None)
+def test_gain_of_one_draft_call_is_the_time_saved(
+    alpha: float, gamma: int, rows: int, context: int, times: dict[str, float]
+) -> None:
+    with mpmath.workdps(60):
+        quiet = {**times, "draft_fixed": 0.0, "draft_per_token": 0.0, "draft_per_cached": 0.0}
+        exact = saved(gamma, alpha, rows, context, quiet, mpmath.mpf) - times["draft_fixed"]
+        plain = round_time(0, rows, context, quiet, mpmath.mpf)
+        assume(abs(exact) > 0.01 * tokens_of_round(alpha, gamma) * plain)
+        point = {"alpha": alpha, "gamma": gamma, "batch": rows, "context": context}
+        point |= {k: times[k] for k in (*TARGET, "draft_fixed")}
+        both(crossover.PARALLEL_GAIN, exact, point)
+        law = ParallelDraftCost(
+            LinearPass(*(times[k] for k in TARGET)), LinearPass(times["draft_fixed"])
+        )
+        clock = law.round_time(gamma, batch=rows, context=context)
+        faster = tokens_of_round(alpha, gamma) * float(clock[0]) > float(clock[gamma])
+        assert faster == (exact > 0)
+    assert crossover.parallel_gain(**{**point, "gamma": 0}) == 0.0
+
+
+# --- load -----------------------------------------------------------------------------------
+
+OVERHEAD = st.one_of(st.just(0.0), decades(-5, -3))
+
+
+def terms(gamma: int, context: int, times: dict[str, float]) -> tuple[Any, Any]:
+    one, two = (round_time(gamma, b, context, times, mpmath.mpf) for b in (1, 2))
+    return 2 * one - two, two - one
+
+
+def birth_death(tokens: Any, fixed: Any, row: Any, x: Any) -> list[Any]:
+    """P(n in service): one request more at rate x, one fewer at rate n E / (F + n H)."""
+    masses, n = [mpmath.mpf(1)], 0
+    while masses[-1] > mpmath.mpf(10) ** -40 * max(masses) or n < 5:
+        n += 1
+        masses.append(masses[-1] * x * (fixed + n * row) / (n * tokens))
+    total = sum(masses)
+    return [m / total for m in masses]
+
+
+@given(ALPHAS, st.integers(1, 12), st.integers(0, 4000), SYSTEMS, OVERHEAD, st.floats(0.01, 0.8))
+@settings(max_examples=25, deadline=None)
+def test_latency_and_occupation_are_those_of_the_birth_death_chain(
+    alpha: float, gamma: int, context: int, times: dict[str, float], extra: float, share: float
+) -> None:
+    times = {**times, "round_overhead": extra}
+    with mpmath.workdps(60):
+        tokens = tokens_of_round(alpha, gamma)
+        fixed, row = terms(gamma, context, times)
+        assume(fixed / row < 300)
+        x = float(share * tokens / row)
+        point = {"alpha": alpha, "gamma": gamma, "token_load": x, "context": context, **times}
+        masses = birth_death(tokens, fixed, row, mpmath.mpf(x))
+        mean = sum(n * p for n, p in enumerate(masses))
+        both(load.IN_SERVICE, mean, point)
+        both(load.LATENCY, mean / mpmath.mpf(x), point)
+        some = [n for n in (0, 1, 2, 7, len(masses) // 4) if n < len(masses)]
+        got = load.in_service_probability(np.array(some), **point)
+        for n, p in zip(some, got, strict=True):
+            assert relative_error(p, masses[n]) < 1e-10
+        both(load.IN_SERVICE_RATIO, masses[3] / masses[2], {**point, "in_service": 2})
+        batch = mpmath.mpf(0)  # mean field: the batch that its own latency sustains
+        for _ in range(800):
+            batch = x * (fixed + batch * row) / tokens
+        both(load.MEAN_FIELD_LATENCY, (fixed + batch * row) / tokens, point)
+
+
+@given(ALPHAS, st.integers(0, 12), st.integers(0, 4000), SYSTEMS)
+@settings(max_examples=40, deadline=None)
+def test_capacity_is_the_rate_of_ever_larger_batches(
+    alpha: float, gamma: int, context: int, times: dict[str, float]
+) -> None:
+    point = {k: v for k, v in times.items() if not k.endswith("fixed")}
+    point |= {"alpha": alpha, "gamma": gamma, "context": context}
+    with mpmath.workdps(60):
+        rows = mpmath.mpf(10) ** 40
+        tokens = tokens_of_round(alpha, gamma)
+        rate = rows * tokens / round_time(gamma, rows, context, times, mpmath.mpf)
+        plain = rows / round_time(0, rows, context, times, mpmath.mpf)
+        both(load.CAPACITY, rate, point)
+        both(load.CAPACITY_GAIN, rate / plain, point)
+
+
+def test_capacity_limits_are_written_out() -> None:
+    free = {"context": 0, "step_per_token": 0.0, "step_per_cached": 0.0}
+    assert load.token_capacity(0.8, 3, **free) == np.inf
+    assert load.capacity_gain(0.8, 3, **free) == 1.0
+    assert load.capacity_gain(0.8, 0, context=10, step_per_token=1e-5, step_per_cached=0.0) == 1.0
+    # A free target with a draft that is not: no capacity is gained.
+    assert load.capacity_gain(0.8, 3, **free, draft_per_token=1e-6) == 0.0
+    quiet = {**free, "step_fixed": 1e-3, "draft_fixed": 0.0}
+    assert load.latency_under_load(0.0, 0, 500.0, **quiet) == 1e-3
+    pmf = load.in_service_probability(np.arange(40), 0.0, 0, 2000.0, **quiet)
+    poisson = [float(mpmath.exp(-2) * mpmath.mpf(2) ** n / mpmath.factorial(n)) for n in range(40)]
+    np.testing.assert_allclose(pmf, poisson, rtol=1e-12)
+
+
+def test_server_beyond_its_capacity_has_no_latency() -> None:
+    times = {**H100, "context": 500}
+    top = load.token_capacity(0.7, 3, **{k: v for k, v in times.items() if not k.endswith("fixed")})
+    loads = np.array([0.0, 0.5, 0.999, 1.0 + 1e-12, 2.0]) * top
+    latency = load.latency_under_load(0.7, 3, loads, **times)
+    assert np.isfinite(latency[:3]).all()
+    assert (latency[3:] == np.inf).all()
+    assert (np.diff(latency[:3]) > 0).all()
+    assert (load.in_service_probability(4, 0.7, 3, loads, **times)[3:] == 0.0).all()
+    np.testing.assert_array_equal(load.in_service_probability([0, 1], 0.7, 3, 0.0, **times), [1, 0])
+    assert load.requests_in_service(0.7, 3, 0.0, **times) == 0.0
+
+
+@given(ALPHAS, st.integers(1, 12), st.integers(0, 4000), SYSTEMS, OVERHEAD)
+@settings(max_examples=100, deadline=None)
+def test_speculation_is_faster_exactly_inside_the_helpful_loads(
+    alpha: float, gamma: int, context: int, times: dict[str, float], extra: float
+) -> None:
+    system = {**times, "round_overhead": extra, "context": context}
+    low, high = load.helpful_loads(alpha, gamma, **system)
+    assert 0.0 <= low <= high
+    rates = {k: v for k, v in system.items() if not k.endswith(("fixed", "overhead"))}
+    top = max(load.token_capacity(alpha, g, **rates) for g in (0, gamma))
+    x = np.linspace(0.0, 0.999 * top, 41)
+    fast = load.latency_under_load(alpha, gamma, x, **system)
+    plain = load.latency_under_load(alpha, 0, x, **system)
+    clear = np.isinf(fast) != np.isinf(plain)
+    finite = np.isfinite(fast) & np.isfinite(plain)
+    clear[finite] = np.abs(fast[finite] / plain[finite] - 1.0) > 1e-9
+    inside = ((x > low) | (low == 0.0)) & (x < high)
+    np.testing.assert_array_equal(inside[clear], (fast < plain)[clear])
+
+
+@given(ALPHAS, st.integers(1, 12), st.integers(0, 4000), SYSTEMS, OVERHEAD)
+@settings(max_examples=100, deadline=None)
+def test_crossover_load_is_where_the_two_speeds_meet(
+    alpha: float, gamma: int, context: int, times: dict[str, float], extra: float
+) -> None:
+    times = {**times, "round_overhead": extra}
+    with mpmath.workdps(60):
+        tokens = tokens_of_round(alpha, gamma)
+        (fixed, row), (fixed0, row0) = terms(gamma, context, times), terms(0, context, times)
+        gain = [tokens / (fixed + row) - 1 / (fixed0 + row0)]  # difference of 1/w at load 0, 1
+        gain.append((tokens - row) / (fixed + row) - (1 - row0) / (fixed0 + row0))
+        slope = gain[1] - gain[0]
+        assume(gain[0] > 0.02 / (fixed0 + row0) and tokens * row0 < 0.98 * row)
+        assume(-slope > 0.02 * row / (fixed + row))
+        point = {"alpha": alpha, "gamma": gamma, "context": context, **times}
+        both(load.CROSSOVER_LOAD, -gain[0] / slope, point)
+
+
+def test_best_gamma_at_a_load_is_that_of_a_scan() -> None:
+    cost = LinearStepCost(**H100, round_overhead=1e-4)
+    alphas = np.array([0.4, 0.6, 0.8, 0.9])
+    rates = {k: v for k, v in H100.items() if not k.endswith("fixed")}
+    for x in (0.0, 3e3, 2e4, 5e4):
+        got, latency = load.gamma_at_load(
+            DepthAcceptance(alphas), cost, x, gamma_max=12, context=300
+        )
+        assert got.shape == latency.shape == (4,)
+        for i, a in enumerate(alphas):
+            scan = load.latency_under_load(
+                a, np.arange(13), x, **H100, round_overhead=1e-4, context=300
+            )
+            if np.isfinite(scan).any():
+                assert got[i] == scan.argmin()
+                assert latency[i] == pytest.approx(scan.min(), rel=1e-12)
+            else:
+                most = load.token_capacity(a, np.arange(13), **rates, context=300)
+                assert got[i] == most.argmax()
+                assert latency[i] == np.inf
+
+
+def test_best_gamma_falls_with_load_for_a_cheap_draft_and_rises_for_a_slow_one() -> None:
+    def walk(times: dict[str, float], context: int) -> np.ndarray[Any, Any]:
+        cost, law = LinearStepCost(**times), DepthAcceptance(0.8)
+        picks = (load.gamma_at_load(law, cost, x, context=context) for x in np.linspace(0, 3e4, 60))
+        return np.array([g for g, w in picks if np.isfinite(w)])
+
+    falling = walk({**H100, "draft_fixed": 2e-4}, 0)
+    assert (np.diff(falling) <= 0).all()
+    assert falling[0] > falling[-1]
+    rising = walk({**H100, "draft_fixed": 4e-3, "draft_per_cached": 0.0}, 8000)
+    assert (np.diff(rising) >= 0).all()
+    assert rising[-1] > rising[0]
+
+
+def shared_server(
+    rng: np.random.Generator, work: np.ndarray[Any, Any], *, load_x: float, speed: Any
+) -> np.ndarray[Any, Any]:
+    """Latencies of requests that share a server; each of n in service advances at speed(n).
+
+    work: tokens of each request; arrivals Poisson with load_x tokens in a second. Event by event:
+    the time to come, and the common progress at which each request in service will be done.
+    """
+    arrivals = np.cumsum(rng.exponential(work.mean() / load_x, work.size))
+    done, waiting, clock, progress, upcoming = np.empty(work.size), [], 0.0, 0.0, 0
+    while upcoming < work.size or waiting:
+        rate = speed(len(waiting)) if waiting else 0.0
+        finish = clock + (waiting[0][0] - progress) / rate if waiting else np.inf
+        if upcoming < work.size and arrivals[upcoming] <= finish:
+            progress += (arrivals[upcoming] - clock) * rate
+            clock = arrivals[upcoming]
+            heapq.heappush(waiting, (progress + work[upcoming], upcoming))
+            upcoming += 1
+        else:
+            clock, (progress, who) = finish, heapq.heappop(waiting)
+            done[who] = clock - arrivals[who]
+    return done
+
+
+@pytest.mark.parametrize("shape", ["same", "exponential", "two kinds"])
+def test_event_simulation_gives_the_latency_whatever_the_lengths(shape: str) -> None:
+    rng = np.random.default_rng(17)
+    tokens, fixed, row = 2.5, 3.0, 1.0
+    count, mean, x = 40_000, 100.0, 1.75  # 70 % of the capacity 2.5
+    work = {
+        "same": lambda: np.full(count, mean),
+        "exponential": lambda: rng.exponential(mean, count),
+        "two kinds": lambda: np.where(rng.random(count) < 0.9, 50.0, 550.0),
+    }[shape]()
+    got = shared_server(rng, work, load_x=x, speed=lambda n: tokens / (fixed + n * row))
+    exact = mean * (fixed + row) / (tokens - x * row)
+    means = got[2000:].reshape(40, -1).mean(axis=1)  # batches, since neighbours are alike
+    error = means.std(ddof=1) / np.sqrt(means.size)
+    assert abs(means.mean() - exact) < 4 * error
+    mean_field = mean * fixed / (tokens - x * row)
+    assert abs(means.mean() - mean_field) > 4 * error
+
+
+# --- memory ---------------------------------------------------------------------------------
+
+BYTES = {
+    "memory": st.integers(30 * 10**9, 2 * 10**11), "weight_bytes": st.integers(10**9, 2 * 10**10),
+    "kv_bytes": st.integers(10**3, 10**6), "draft_weight_bytes": st.integers(0, 5 * 10**9),
+    "draft_kv_bytes": st.integers(0, 10**5),
+}  # fmt: skip
+
+
+@given(st.fixed_dictionaries(BYTES), st.integers(1, 20_000), ALPHAS, st.integers(1, 9), SYSTEMS)
+@settings(max_examples=60, deadline=None)
+def test_memory_bounds_the_batch_and_the_gain_at_it(
+    sizes: dict[str, int], context: int, alpha: float, gamma: int, times: dict[str, float]
+) -> None:
+    weights = sizes["weight_bytes"] + sizes["draft_weight_bytes"]
+    each = context * (sizes["kv_bytes"] + sizes["draft_kv_bytes"])
+    rows = Fraction(sizes["memory"] - weights, each)
+    alone = Fraction(sizes["memory"] - sizes["weight_bytes"], context * sizes["kv_bytes"])
+    with mpmath.workdps(60):
+
+        def number(value: Fraction) -> Any:
+            return mpmath.mpf(value.numerator) / value.denominator
+
+        point: dict[str, Any] = dict(sizes)
+        both(memory.LARGEST_BATCH, number(rows), {**point, "context": context})
+        both(memory.BATCH_KEPT, number(rows / alone), point)
+        b, b0 = number(rows), number(alone)
+        clock = {**times, "round_overhead": 2e-4}
+        spec = b * tokens_of_round(alpha, gamma) / round_time(gamma, b, context, clock, mpmath.mpf)
+        plain = b0 / round_time(0, b0, context, clock, mpmath.mpf)
+        point |= {"alpha": alpha, "gamma": gamma, "context": context, **clock}
+        both(memory.MEMORY_LIMITED_GAIN, spec / plain, point)
+        common = tokens_of_round(alpha, gamma) * round_time(0, b0, context, clock, mpmath.mpf)
+        bound = common / round_time(gamma, b0, context, clock, mpmath.mpf) * number(rows / alone)
+        assert bound <= spec / plain * (1 + mpmath.mpf(10) ** -30)
+
+
+def test_memory_limits_are_written_out() -> None:
+    assert memory.largest_batch(2.0, 0.0, weight_bytes=1.0, kv_bytes=1.0) == np.inf
+    assert memory.batch_kept(3.0, weight_bytes=1.0, kv_bytes=0.0, draft_weight_bytes=1.0) == 1.0
+    assert memory.batch_kept(3.0, weight_bytes=1.0, kv_bytes=1.0, draft_weight_bytes=0.0) == 1.0
+    with pytest.raises(ValueError, match="memory must be more than"):
+        memory.largest_batch(1.0, 1.0, weight_bytes=1.0, kv_bytes=1.0)
+    with pytest.raises(ValueError, match="kv_bytes must be in"):
+        memory.largest_batch(3.0, 1.0, weight_bytes=1.0, kv_bytes=-1.0)
+
+
+def test_quantities_outside_their_ranges_are_named() -> None:
+    with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\], got 1.5"):
+        crossover.helpful_batches(1.5, 0, **H100)
+    with pytest.raises(ValueError, match="token_load must be in"):
+        load.latency_under_load(0.5, 2, -1.0, **H100, context=0)
+    with pytest.raises(ValueError, match="draft_fixed must be in"):
+        crossover.crossover_batch(0.5, 0, **{**H100, "draft_fixed": np.nan})
+    with pytest.raises(ValueError, match="in_service must be an integer"):
+        load.in_service_probability(1.5, 0.5, 2, 1.0, **H100, context=0)
