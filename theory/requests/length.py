@@ -294,4 +294,4 @@ def rounds_quantile(distribution: Floats, probability: ArrayLike) -> NDArray[np.
     # The top of the sum is rounding away from 1.
     short = cumulative[..., None, :] < (np.atleast_1d(asked)[:, None] - 1e-12)
     index = np.minimum(short.sum(axis=-1), distribution.shape[-1] - 1)
-    return np.asarray(index.reshape(*distribution.shape[:-1], *asked.shape), dtype=np.int64)
+    return np.asarray(index.reshape((*distribution.shape[:-1], *asked.shape)), dtype=np.int64)
