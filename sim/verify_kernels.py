@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 RECURSIVE, RECURSIVE_DISTINCT, K_SEQ, NAIVE = range(4)
 SCARCE = 0.1  # share of q below which distinct drafts are drawn by a scan, not by redrawing
-TINY = 1e-300  # block weights below this are zero: their inverse overflows
+TINY = 1e-290  # draft probabilities and block weights below this count as zero
 
 
 def jit(function: F) -> F:
@@ -64,12 +64,9 @@ def alias_tables(rows: Any, keep: Any, alias: Any) -> None:
     for r in range(rows.shape[0]):
         lows = 0
         highs = 0
-        most = 0
         for i in range(size):
             keep[r, i] = rows[r, i] * size
             alias[r, i] = i
-            if rows[r, i] > rows[r, most]:
-                most = i
             if keep[r, i] < 1.0:
                 small[lows] = i
                 lows += 1
@@ -88,11 +85,8 @@ def alias_tables(rows: Any, keep: Any, alias: Any) -> None:
                 lows += 1
         for i in range(highs):
             keep[r, large[i]] = 1.0
-        for i in range(lows):  # left over by rounding: nearly 1, unless the token is impossible
-            if rows[r, small[i]] > 0.0:
-                keep[r, small[i]] = 1.0
-            else:
-                alias[r, small[i]] = most
+        for i in range(lows):  # left over by rounding, hence 1 but for rounding
+            keep[r, small[i]] = 1.0
 
 
 @jit
@@ -223,8 +217,8 @@ def block_rounds(
                 passes = rng.random() < weight
             else:
                 s = weight * excess(t, last if several else 0, 1.0 / weight)
-                # s = 0 at weight 1 means p = q next, where the next test always passes.
-                passes = rng.random() * (s + 1.0 - weight) < s or (s == 0.0 and weight == 1.0)
+                # s = 0 at weight 1 means p = q next: 0/0 here, and the next test always passes.
+                passes = rng.random() * (s + 1.0 - weight) < s
             if passes:
                 kept = i + 1
                 kept_weight = weight

@@ -20,6 +20,7 @@ from .distributions import Pair
 def prepare(pair: Pair) -> kernels.Tables:
     """Alias tables and sorted running sums of every context; some 80 bytes a probability."""
     p, q = (np.ascontiguousarray(rows) for rows in pair.rows())
+    q = np.where(q < kernels.TINY, 0.0, q)  # so that no quotient by draft mass overflows
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(p > 0.0, q / p, np.inf)
     order = np.argsort(ratio, axis=1, kind="stable")

@@ -66,7 +66,9 @@ def small_pairs() -> dict[str, Pair]:
         np.array([[0.0, 0.7, 0.3], [0.5, 0.0, 0.5], [0.9, 0.1, 0.0]]),
     )
     scarce = Pair(np.array([0.3, 0.3, 0.4]), np.array([0.97, 0.02, 0.01]))
+    rounding = Pair(np.array([0.2, 0.3, 0.5]), np.array([1.0, 1e-17, 2e-17]))  # 1 - q[0] is 0
     return {
+        "rounding": rounding,
         "markov": markov,
         "greedy": Pair(markov.target, greedy(markov.draft)),
         "holes": holes,
@@ -227,6 +229,18 @@ def test_accepted_drafts_match_their_exact_mean_on_a_markov_model(name: str) -> 
     mean = simulate(name, pair, 300_000, seed=6).mean_accepted
     assert mean.standard_error < 0.005
     assert abs(mean.value - wanted) < 4.0 * mean.standard_error
+
+
+def test_rejections_per_token_are_the_total_variation_averaged_over_target_text() -> None:
+    pair = dirichlet_pair(np.random.default_rng(4), vocabulary=12, markov=True)
+    values, vectors = np.linalg.eig(pair.target.T)
+    share = np.real(vectors[:, np.argmax(values.real)])
+    distance = 1.0 - acceptance(pair.target, pair.draft)
+    # At gamma = 200 a bonus token is out of reach: every round ends with a rejection.
+    run = simulate("token", pair, 30_000, gamma=200)
+    mean = run.tokens_per_round
+    assert not run.complete.any()
+    assert abs(mean.value - share.sum() / (share @ distance)) < 4.0 * mean.standard_error
 
 
 def test_block_verification_accepts_more_than_token_verification() -> None:

@@ -10,7 +10,7 @@ import pytest
 from howspec.sim import verify_exact as exact
 from howspec.sim.distributions import Pair, greedy
 from howspec.sim.verify import RULES, Rule, chain, complete_tree
-from howspec.sim.verify_kernels import excess
+from howspec.sim.verify_kernels import alias_tables, excess
 from howspec.sim.verify_pairs import dirichlet_pair
 from howspec.sim.verify_tables import k_seq_constants, prepare
 from hypothesis import assume, given, settings
@@ -205,6 +205,21 @@ def test_the_k_seq_constant_is_the_smallest_that_leaves_a_residual(
     assume(beta > 0.0 and 0.999 * rho >= 1.0)
     if 1.0 - rho * beta > 1e-9:  # where rejection is possible rho is determined
         assert 1.0 - (1.0 - slack) ** drafts > 0.999 * rho * slack
+
+
+@pytest.mark.parametrize("vocabulary", [2, 7, 300])
+def test_alias_tables_hold_the_distribution_and_never_an_impossible_token(vocabulary: int) -> None:
+    rng = np.random.default_rng(vocabulary)
+    rows = rng.dirichlet(np.full(vocabulary, 0.3), 300)
+    rows[rows < 1e-4] = 0.0
+    rows /= rows.sum(axis=1, keepdims=True)
+    keep, alias = np.empty_like(rows), np.empty(rows.shape, np.int32)
+    alias_tables(rows, keep, alias)
+    law = keep / vocabulary
+    for row, given_up in enumerate(1.0 - keep):
+        np.add.at(law[row], alias[row], given_up / vocabulary)
+    assert abs(law - rows).max() < 1e-13
+    assert (law[rows == 0.0] == 0.0).all()
 
 
 def test_a_complete_tree_numbers_its_levels_in_turn() -> None:
