@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .blocks import in_blocks
 from .domain import Floats, check, check_gamma_max, unwrap
 from .formula import evaluates, formula
 from .rounds import geometric_sum
@@ -177,7 +178,7 @@ def optimal_gamma(
     best whole gamma is 0. Source: derived here.
     """
     a, slope, _ = _costs(alpha, cost_ratio, verify_slope, overhead)
-    return unwrap(_optimal_gamma(a, slope))
+    return unwrap(in_blocks(_optimal_gamma, a, slope))
 
 
 def optimal_speedup(
@@ -290,6 +291,12 @@ def best_gamma(
     a, slope, o = _costs(alpha, cost_ratio, verify_slope, overhead)
     top = check_gamma_max(gamma_max)
     per_token = _per_token(cost_ratio, verify_slope)
+    best = in_blocks(_best_gamma, a, slope, o, per_token, top)
+    whole = best.astype(np.int64)
+    return int(whole) if whole.ndim == 0 else whole
+
+
+def _best_gamma(a: Floats, slope: Floats, o: Floats, per_token: Floats, top: Floats) -> Floats:
     below = np.clip(np.floor(_optimal_gamma(a, slope)), 1.0, top)
     best = np.zeros(below.shape)
     value = np.ones(below.shape)
@@ -298,8 +305,7 @@ def best_gamma(
         candidate = geometric_sum(a, g + 1.0) / _round_cost(g, per_token, o)
         better = candidate > value
         best, value = np.where(better, g, best), np.where(better, candidate, value)
-    whole = best.astype(np.int64)
-    return int(whole) if whole.ndim == 0 else whole
+    return best
 
 
 for _formula, _function in (

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .blocks import in_blocks
 from .domain import Floats, check, unwrap
 from .formula import evaluates, formula
 
@@ -71,16 +72,20 @@ def geometric_sum(ratio: Floats, terms: Floats) -> Floats:
     Rounding may carry it an ulp past its bounds, 1 and ``terms``; it is held to them, so that one
     term sums to exactly 1.
     """
+    return in_blocks(_geometric_sum, ratio, terms)
+
+
+def _geometric_sum(ratio: Floats, terms: Floats) -> Floats:
+    gap = ratio - 1.0
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        log_ratio = np.log(ratio)
-        total = -np.expm1(terms * log_ratio) / (1.0 - ratio)
-    at_one = ratio == 1.0
+        total = np.expm1(terms * np.log(ratio)) / gap
+    at_one = gap == 0.0
     if at_one.any():
         total = np.where(at_one, terms, total)
+    if terms.min(initial=1.0) >= 1.0:
+        return np.minimum(np.maximum(total, 1.0), terms)
     total = np.clip(total, np.minimum(terms, 1.0), np.maximum(terms, 1.0))
-    if (terms == 0.0).any():
-        total = np.where(terms == 0.0, 0.0, total)
-    return np.asarray(total)
+    return np.asarray(np.where(terms == 0.0, 0.0, total))
 
 
 @evaluates(TOKENS)
