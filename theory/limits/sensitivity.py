@@ -117,7 +117,8 @@ def elasticity_of_tokens(a: Floats, g: Floats) -> Floats:
     n = g + 1.0
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         rate = -np.log(a)
-        far = 1.0 / np.expm1(rate) - n / np.expm1(n * rate)
+        power = np.power(a, n)
+        far = a / (1.0 - a) - n * power / (1.0 - power)
         near = _reciprocal_defect(rate) - n * _reciprocal_defect(n * rate)
     return np.where(g == 0.0, 0.0, np.where(rate < 1.0, near, far))
 
