@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 OUT ?= out
 SOURCES := $(shell find theory sim calibrate figures cli -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name py.typed)
 
-.PHONY: run test figures lint types bench clean
+.PHONY: run test figures lint types bench sheet clean
 
 run: $(VENV)/.wheel
 	$(VENV)/bin/howspec paper --out $(OUT)
@@ -31,6 +31,10 @@ bench: $(VENV)/.test
 $(PY):
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install 'setuptools>=77' wheel
+
+# The formula sheet is printed from the formulas.
+sheet: $(VENV)/.wheel
+	cd $(VENV) && bin/python -m howspec.theory.sheet > ../theory/README.md
 
 # A stale build/ would put deleted files back into the wheel.
 $(VENV)/.wheel: $(PY) pyproject.toml constraints.txt README.md $(SOURCES)

@@ -11,6 +11,7 @@ from .figures import figures
 from .formulas import formulas
 from .paper import paper
 from .predict import predict
+from .simulate import simulate
 
 app = typer.Typer(
     name="howspec",
@@ -19,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (predict, paper, figures, formulas):
+for verb in (predict, simulate, paper, figures, formulas):
     app.command()(verb)
 
 
