@@ -54,14 +54,6 @@ class StepTimes:
         return np.array([0.0 if v is None else v for v in values])
 
 
-def _plain(size: int, prompt: int, copies: int, t: Floats) -> float:
-    """Latency of one copy without speculation; the prefill yields the first token."""
-    steps, cached = size - 1, copies * (prompt + 1)
-    moved = cached * steps + copies * steps * (steps - 1) / 2
-    prefill = t[0] + t[1] * copies * prompt + t[6]
-    return float(prefill + steps * (t[0] + t[1] * copies + t[6]) + t[2] * moved)
-
-
 def _replay_copies(
     offsets: np.ndarray, accepted: np.ndarray, prompts: np.ndarray,
     lookahead: int, copies: int, t: np.ndarray, shared: bool, latency: np.ndarray,
@@ -158,8 +150,10 @@ def replay_latencies(
 def plain_latencies(trace: Trace, times: StepTimes, *, batch: int = 1) -> Floats:
     """Latency of every request without speculation, in a batch of copies [s], (requests,)."""
     copies, t = check_count("batch", batch), times.as_array()
-    pairs = zip(trace.lengths.tolist(), trace.prompts.tolist(), strict=True)
-    return np.array([_plain(size, prompt, copies, t) for size, prompt in pairs])
+    steps, cached = trace.lengths - 1.0, copies * (trace.prompts + 1.0)
+    prefill = t[0] + t[1] * copies * trace.prompts + t[6]  # it yields the first token
+    moved = cached * steps + copies * steps * (steps - 1.0) / 2.0
+    return np.asarray(prefill + steps * (t[0] + t[1] * copies + t[6]) + t[2] * moved)
 
 
 def replay_speedup(

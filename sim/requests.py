@@ -59,23 +59,45 @@ class Served:
         return ratio_estimate(self.latency, self.length)
 
 
+def _linear_in_context(cost: CostLaw, gamma_max: int, batch: int, top: float) -> bool:
+    """Whether round times at irregular contexts lie on the line between 0 and ``top``."""
+    shares = np.array([0.0, 0.037, 0.141, 0.293, 0.467, 0.619, 0.773, 0.911, 1.0])
+    for size in {1, batch}:
+        times = np.array(
+            [cost.round_time(gamma_max, batch=size, context=s * top) for s in shares.tolist()]
+        )
+        line = times[0] + shares[:, None] * (times[-1] - times[0])
+        if not np.allclose(times, line, rtol=1e-12, atol=0.0):
+            return False
+    return True
+
+
 def cost_table(
-    cost: CostLaw, *, gamma_max: int, batch: int, context_max: float = 0.0, knots: int = 33
+    cost: CostLaw,
+    *,
+    gamma_max: int,
+    batch: int,
+    context_max: float = 0.0,
+    knots: int | None = None,
 ) -> tuple[Floats, float]:
     """Times of rounds at every batch, at equally spaced contexts, at every gamma, and the spacing.
 
     Shape (batch, knots, gamma_max + 1), entry [b - 1, i, g] at batch b and context i * spacing;
-    between knots the time is taken as linear, which is exact for laws linear in context. Raises
-    ValueError for a law with array parameters or with a time that is not finite and positive.
+    between knots the time is taken as linear. By default 2 knots, which is exact, where the law is
+    linear in the context, and 129 otherwise. Raises ValueError for a law with array parameters or
+    with a time that is not finite and positive.
     """
     if cost.shape != ():
         raise ValueError(f"simulating needs a single cost law, got shape {cost.shape}")
-    count, top = check_count("knots", knots, low=2), float(check("context", context_max))
-    spacing = max(top, 1.0) / (count - 1)
+    largest, top = check_count("batch", batch), max(float(check("context", context_max)), 1.0)
+    if knots is None:
+        knots = 2 if _linear_in_context(cost, gamma_max, largest, top) else 129
+    count = check_count("knots", knots, low=2)
+    spacing = top / (count - 1)
     table = np.array(
         [
             [cost.round_time(gamma_max, batch=b, context=i * spacing) for i in range(count)]
-            for b in range(1, check_count("batch", batch) + 1)
+            for b in range(1, largest + 1)
         ]
     )
     if not (np.isfinite(table).all() and (table > 0.0).all()):
@@ -146,9 +168,9 @@ def _serve(
                 used[i] += 1
             place = min(context / running / spacing, knots - 1.0)
             knot = min(int(place), knots - 2)
-            row = table[running - 1]
             part = place - knot
-            now += row[knot, widest] * (1.0 - part) + row[knot + 1, widest] * part
+            now += table[running - 1, knot, widest] * (1.0 - part)
+            now += table[running - 1, knot + 1, widest] * part
             total, alive = 0, running
             for i in range(size):
                 r = first + i

@@ -220,6 +220,23 @@ def test_the_cost_table_is_exact_for_laws_linear_in_context() -> None:
     assert spacing == 25.0
     assert table.shape == (3, 5, 5)
     assert table[1, 3] == pytest.approx(law.round_time(4, batch=2, context=75.0))
+    assert cost_table(law, gamma_max=4, batch=3, context_max=100.0)[0].shape == (3, 2, 5)
+
+
+@dataclass(frozen=True)
+class SteppedCost:
+    """One more unit at every 40 tokens of context, and for batches above 1 only."""
+
+    shape: tuple[int, ...] = ()
+
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Any:
+        return np.full(gamma + 1, 1.0 + (batch > 1) * np.floor(context / 40.0))
+
+
+def test_a_law_not_linear_in_context_gets_a_fine_table() -> None:
+    table, spacing = cost_table(SteppedCost(), gamma_max=1, batch=2, context_max=128.0)
+    assert spacing == 1.0
+    assert table[1, :, 0] == pytest.approx(1.0 + np.floor(np.arange(129) / 40.0))
 
 
 @pytest.mark.parametrize(
