@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,13 @@ def in_blocks(function: Callable[..., Floats], *arrays: Floats) -> Floats:
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
     if int(np.prod(shape)) <= 2 * BLOCK:
         return function(*arrays)
+    # NumPy's annotations know neither an operand to allocate nor flags for each operand.
+    operands: Any = [*arrays, None]
+    roles: Any = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
     iterator = np.nditer(
-        [*arrays, None],
+        operands,
         flags=["external_loop", "buffered"],
-        op_flags=[["readonly"]] * len(arrays) + [["writeonly", "allocate"]],
+        op_flags=roles,
         op_dtypes=[np.float64] * (len(arrays) + 1),
         buffersize=BLOCK,
     )
