@@ -1,0 +1,296 @@
+"""Ceilings, certificates and rejections against enumerated trees, texts and distributions."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from exact import at_digits, decades, probabilities, relative_error
+from howspec.theory.limits.ceilings import (
+    ENTROPY_CEILING,
+    HARDWARE_CEILING,
+    entropy_ceiling,
+    hardware_ceiling,
+)
+from howspec.theory.limits.certificates import (
+    ACCEPTANCE_AT_TEMPERATURE,
+    GREEDY_CERTIFICATE,
+    acceptance_at_temperature,
+    greedy_certificate,
+    logit_oscillation,
+)
+from howspec.theory.limits.rejections import (
+    BIASED_ACCEPTANCE_CEILING,
+    biased_acceptance_ceiling,
+    expected_rejections,
+    lenient_verification,
+    total_variation,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+few = settings(max_examples=60, deadline=None)
+
+
+def softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+# --- ceilings -------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 4096), st.integers(2, 300_000), decades(-3, 1))
+@few
+def test_entropy_ceiling_counts_the_ways_a_pass_ends(nodes: int, size: int, h: float) -> None:
+    # Every node (and the root) can be left by any token that is not one of its children.
+    ways = (nodes + 1) * size - nodes
+    with mpmath.workdps(50):
+        exact = mpmath.log(ways) / mpmath.mpf(h)
+        point = {"verified_nodes": nodes, "vocabulary": size, "entropy": h}
+        assert abs(at_digits(ENTROPY_CEILING, **point) / exact - 1) < mpmath.mpf(10) ** -40
+    assert relative_error(entropy_ceiling(nodes, size, h), exact) < 1e-14
+
+
+def _random_tree(rng: np.random.Generator, size: int, nodes: int) -> list[tuple[int, ...]]:
+    tree: list[tuple[int, ...]] = [()]
+    while len(tree) < nodes + 1:
+        child = (*tree[rng.integers(len(tree))], int(rng.integers(size)))
+        if child not in tree:
+            tree.append(child)
+    return tree
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_enumerated_tree_passes_the_entropy_ceiling(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, nodes = int(rng.integers(2, 6)), int(rng.integers(0, 14))
+    p = rng.dirichlet(np.ones(size) * rng.choice([0.3, 1.0, 20.0]))
+    tree = _random_tree(rng, size, nodes)
+    entropy = float(-(p * np.log(p)).sum())
+    reached = {node: float(np.prod([p[t] for t in node])) for node in tree}
+    tokens = sum(reached.values())  # a token is emitted at every node that is reached
+    exits = [
+        reached[node] * p[t] for node in tree for t in range(size) if (*node, t) not in reached
+    ]
+    assert len(exits) == (nodes + 1) * (size - 1) + 1
+    assert sum(exits) == pytest.approx(1.0)
+    # The entropy of the way out is exactly H E[N], hence at most the log of the number of ways.
+    assert -sum(x * math.log(x) for x in exits if x > 0) == pytest.approx(entropy * tokens)
+    assert tokens <= entropy_ceiling(nodes, size, entropy) * (1 + 1e-12)
+
+
+def test_the_entropy_ceiling_is_reached_by_a_full_tree_over_equal_tokens() -> None:
+    # All pairs over two equally likely tokens: three nodes are reached for sure.
+    assert entropy_ceiling(6, 2, math.log(2)) == pytest.approx(3.0)
+
+
+@given(
+    st.floats(0, 1), st.integers(0, 20), decades(8, 12), decades(3, 6), decades(11, 13),
+    st.integers(1, 256), st.integers(0, 100_000),
+)  # fmt: skip
+@few
+def test_hardware_ceiling_is_tokens_per_reading(
+    alpha: float, gamma: int, weights: float, kv: float, bandwidth: float, batch: int, context: int
+) -> None:
+    with mpmath.workdps(50):
+        tokens = mpmath.fsum(mpmath.mpf(alpha) ** i for i in range(gamma + 1))
+        cache = mpmath.fsum([mpmath.mpf(kv) * context] * batch)
+        exact = tokens * bandwidth / (weights + cache)
+    costs = {"weight_bytes": weights, "kv_bytes": kv, "bandwidth": bandwidth}
+    load = {"batch": batch, "context": context}
+    got = hardware_ceiling(alpha, gamma, **costs, **load)
+    assert relative_error(got, exact) < 1e-13
+    if alpha < 1:
+        stated = at_digits(HARDWARE_CEILING, alpha=alpha, gamma=gamma, **costs, **load)
+        assert abs(stated / exact - 1) < 1e-13
+
+
+def test_bad_ceilings_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="vocabulary"):
+        entropy_ceiling(3, 1, 1.0)
+    with pytest.raises(ValueError, match="entropy"):
+        entropy_ceiling(3, 10, 0.0)
+    with pytest.raises(ValueError, match="bandwidth"):
+        hardware_ceiling(0.5, 3, weight_bytes=1e9, kv_bytes=0, bandwidth=0)
+
+
+# --- certificates ---------------------------------------------------------------------------
+
+
+@given(st.floats(0, 1), st.floats(0.0, 1.0), st.sampled_from([1.0, 1e-6, 1e-12]))
+@settings(max_examples=120, deadline=None)
+def test_greedy_certificate_is_the_divergence_of_the_tie(
+    top: float, part: float, gap: float
+) -> None:
+    p1 = max(top, 1e-6)
+    p2 = min(p1, 1 - p1) * (1 - gap * (1 - part)) if gap < 1 else min(p1, 1 - p1) * part
+    with mpmath.workdps(60):
+        a, b = mpmath.mpf(p1), mpmath.mpf(p2)
+        tie = (a + b) / 2  # q gives both tokens the same, everything else as p does
+        exact = a * mpmath.log(a / tie) + (b * mpmath.log(b / tie) if p2 > 0 else 0)
+        if p2 > 0:
+            stated = at_digits(GREEDY_CERTIFICATE, top_mass=p1, second_mass=p2)
+            assert abs(stated - exact) < mpmath.mpf(10) ** -50
+    got = greedy_certificate(p1, p2)
+    assert relative_error(got, exact) < 1e-12 or (exact == 0 and got == 0)
+
+
+def test_a_draft_within_the_certificate_has_the_same_greedy_token() -> None:
+    rng = np.random.default_rng(2)
+    p = rng.dirichlet(np.ones(4) * 0.8, 60_000)
+    noise = rng.normal(0, 1, p.shape) * rng.uniform(0, 1.5, (60_000, 1))
+    q = softmax(np.log(p) + noise)
+    kl = (p * np.log(p / q)).sum(1)
+    top = -np.sort(-p, axis=1)
+    sure = kl < greedy_certificate(top[:, 0], top[:, 1])
+    same = p.argmax(1) == q.argmax(1)
+    assert same[sure].all()
+    assert 1000 < sure.sum() < 59_000  # the certificate speaks, and not always
+    assert not same[~sure].all()
+
+
+def test_the_certificate_is_tight_at_the_tie() -> None:
+    p = np.array([0.5, 0.3, 0.2])
+    for push in (1e-6, -1e-6):
+        q = np.array([0.4 - push, 0.4 + push, 0.2])
+        kl = (p * np.log(p / q)).sum()
+        assert (kl > greedy_certificate(0.5, 0.3)) == (q.argmax() == 1)
+    with pytest.raises(ValueError, match="second_mass must be in"):
+        greedy_certificate(0.2, 0.3)
+    with pytest.raises(ValueError, match="second_mass must be in"):
+        greedy_certificate(0.8, 0.3)
+
+
+@given(st.one_of(st.just(0.0), decades(-6, 2.5)), decades(-1, 3))
+@few
+def test_least_acceptance_at_a_temperature_is_its_definition(osc: float, t: float) -> None:
+    with mpmath.workdps(400):
+        x = mpmath.mpf(osc) / (4 * mpmath.mpf(t))
+        exact = 1 - mpmath.sinh(x) / mpmath.cosh(x)
+        stated = at_digits(ACCEPTANCE_AT_TEMPERATURE, 400, oscillation=osc, temperature=t)
+        assert abs(stated - exact) < mpmath.mpf(10) ** -300
+    assert relative_error(acceptance_at_temperature(osc, t), exact) < 1e-11
+
+
+def test_acceptance_never_falls_below_its_bound_at_any_temperature() -> None:
+    rng = np.random.default_rng(6)
+    target = rng.normal(0, 3, (4000, 1, 6))
+    draft = target + rng.normal(0, 1, (4000, 1, 6)) * rng.uniform(0.05, 4, (4000, 1, 1))
+    t = np.geomspace(0.1, 10, 12)[:, None]
+    alpha = np.minimum(softmax(target / t), softmax(draft / t)).sum(-1)
+    bound = acceptance_at_temperature(logit_oscillation(target, draft), t[:, 0])
+    assert (alpha >= bound - 1e-12).all()
+    assert (np.diff(alpha, axis=1) < -1e-6).any()  # not monotone in temperature
+
+
+@given(st.floats(0.01, 20), st.floats(0.2, 5))
+@few
+def test_the_temperature_bound_is_attained_on_two_mirrored_tokens(osc: float, t: float) -> None:
+    p = softmax(np.array([osc / 4, -osc / 4]) / t)
+    alpha = np.minimum(p, p[::-1]).sum()
+    assert alpha == pytest.approx(acceptance_at_temperature(osc, t), rel=1e-9)
+    assert logit_oscillation([osc / 4, -osc / 4], [-osc / 4, osc / 4]) == pytest.approx(osc)
+
+
+def test_oscillation_ignores_constants_and_refuses_infinite_logits() -> None:
+    assert logit_oscillation([1.0, 2.0, 5.0], [0.0, 0.0, 1.0]) == 3.0
+    assert logit_oscillation([8.0, 9.0, 12.0], [0.0, 0.0, 1.0]) == 3.0
+    with pytest.raises(ValueError, match="finite"):
+        logit_oscillation([0.0, -math.inf], [0.0, 0.0])
+
+
+# --- rejections and bias --------------------------------------------------------------------
+
+
+@given(probabilities(), probabilities())
+@few
+def test_biased_ceiling_adds_the_bias_up_to_one(alpha: float, bias: float) -> None:
+    exact = min(mpmath.mpf(1), mpmath.mpf(alpha) + mpmath.mpf(bias))
+    assert abs(at_digits(BIASED_ACCEPTANCE_CEILING, alpha=alpha, bias=bias) - exact) < 1e-15
+    assert biased_acceptance_ceiling(alpha, bias) == pytest.approx(float(exact), rel=1e-15)
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 1.0))
+@few
+def test_leniency_pays_for_acceptance_with_exactly_as_much_bias(seed: int, leniency: float) -> None:
+    rng = np.random.default_rng(seed)
+    p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5) * 0.5)
+    accepted, output = lenient_verification(p, q, leniency=leniency)
+    rule = np.minimum(1.0, np.divide(p, leniency * q))
+    assert accepted == pytest.approx((q * rule).sum(), rel=1e-12)
+    assert output.sum() == pytest.approx(1.0)
+    assert (output >= 0).all()
+    alpha = 1 - total_variation(p, q)
+    assert alpha == pytest.approx(np.minimum(p, q).sum())
+    bias = total_variation(output, p)
+    assert accepted == pytest.approx(alpha + bias, abs=1e-12)
+    assert accepted <= biased_acceptance_ceiling(alpha, bias) + 1e-12
+
+
+def test_leniency_one_is_exact() -> None:
+    rng = np.random.default_rng(1)
+    p, q = rng.dirichlet(np.ones(6), 50), rng.dirichlet(np.ones(6), 50)
+    accepted, output = lenient_verification(p, q, leniency=1.0)
+    np.testing.assert_allclose(output, p, atol=1e-15)
+    np.testing.assert_allclose(accepted, 1 - total_variation(p, q), rtol=1e-13)
+    same, kept = lenient_verification(p, p, leniency=0.5)
+    np.testing.assert_allclose(same, 1.0)
+    np.testing.assert_allclose(kept, p)
+
+
+def test_no_residual_beats_the_bias_bound() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(200):
+        p, q, other = rng.dirichlet(np.ones(4), 3)
+        accept = rng.random(4)  # any acceptance rule and any replacement distribution
+        output = q * accept + (1 - (q * accept).sum()) * other
+        bound = 1 - total_variation(p, q) + total_variation(output, p)
+        assert (q * accept).sum() <= bound + 1e-12
+
+
+def rejections_by_enumeration(
+    start: Any, target: Any, draft: Any, draft_start: Any, length: int
+) -> float:
+    """Expected rejections over every sequence of drafts, verdicts and replacements."""
+
+    def walk(p: Any, q: Any, left: int) -> float:
+        if left == 0:
+            return 0.0
+        total, size = 0.0, len(p)
+        residual = np.maximum(p - q, 0)
+        for x in range(size):
+            keep = min(1.0, p[x] / q[x])
+            total += q[x] * keep * walk(target[x], draft[x], left - 1)
+            if keep < 1.0:
+                for y in range(size):
+                    share = residual[y] / residual.sum()
+                    later = walk(target[y], draft[y], left - 1)
+                    total += q[x] * (1 - keep) * share * (1 + later)
+        return total
+
+    return walk(start, draft_start, length)
+
+
+@pytest.mark.parametrize(("seed", "length"), list(itertools.product(range(4), (1, 2, 4))))
+def test_expected_rejections_are_those_of_all_texts(seed: int, length: int) -> None:
+    rng = np.random.default_rng(seed)
+    start, draft_start = rng.dirichlet(np.ones(3), 2)
+    target, draft = rng.dirichlet(np.ones(3), (2, 3))
+    got = expected_rejections(start, target, draft, length=length, draft_start=draft_start)
+    exact = rejections_by_enumeration(start, target, draft, draft_start, length)
+    assert got == pytest.approx(exact, rel=1e-12)
+    assert got <= length
+
+
+def test_bad_distributions_are_refused() -> None:
+    with pytest.raises(ValueError, match="p must sum to 1"):
+        total_variation([0.5, 0.6], [0.5, 0.5])
+    with pytest.raises(ValueError, match="q must sum to 1"):
+        lenient_verification([0.5, 0.5], [0.5, 0.4], leniency=0.9)
+    with pytest.raises(ValueError, match="leniency"):
+        lenient_verification([0.5, 0.5], [0.5, 0.5], leniency=0.0)
