@@ -13,6 +13,7 @@ from howspec.sim.fleet_engine import Engine, build_engine, capacity, mean_rounds
 from howspec.sim.fleet_kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS
 from howspec.sim.fleet_workload import Workload, draw_workload
 from howspec.theory import AffineCost, DepthAcceptance, tokens_pmf
+from howspec.theory.costs import LinearStepCost, crossover_load, latency_under_load
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -216,6 +217,30 @@ def test_latency_under_light_load_is_that_of_processor_sharing(gamma: int, load:
     tokens = LAW.survival(gamma).sum()
     field = 150 * fixed / (tokens - rate * 150 * each)
     assert field * (fixed + each) / fixed == pytest.approx(latency.mean, rel=0.04)
+
+
+def test_latency_and_crossover_of_the_linear_law_are_those_of_the_formulas() -> None:
+    times: dict[str, Any] = {
+        "step_fixed": 7e-3, "step_per_token": 5e-5, "step_per_cached": 4e-8,
+        "draft_fixed": 4e-4, "draft_per_token": 1e-6, "draft_per_cached": 2e-9,
+    }  # fmt: skip
+    cost, length = LinearStepCost(**times), 200
+    engine, plain = (
+        build_engine(DepthAcceptance(0.7), cost, gamma=g, max_batch=600, context=500)
+        for g in (4, 0)
+    )
+    found = simulate_fleet(
+        np.random.default_rng(16), engine=engine, arrival_rate=5.0, lengths=length, replications=6
+    )
+    formula = latency_under_load(0.7, 4, 5.0 * length, context=500, **times)
+    latency = found.estimates["latency_s_mean"].mean / length
+    assert latency == pytest.approx(formula, rel=0.02)
+    crossing = find_crossover(
+        np.random.default_rng(17), engine=engine, plain=plain, lengths=length, requests=1200
+    )
+    assert crossing.rate is not None
+    formula = crossover_load(0.7, 4, context=500, **times)
+    assert crossing.rate * length == pytest.approx(formula, rel=0.03)
 
 
 def test_requests_that_differ_for_good_spread_more_than_rounds_that_do() -> None:
@@ -457,11 +482,11 @@ def test_mean_rounds_is_the_enumerated_mean(alpha: float, gamma: int, length: in
     assert both == pytest.approx((mean(length) + 1) / 2, rel=1e-12)
 
 
-def crossing(cost: LoadCost, *, alpha: float = 0.7, seed: int = 15) -> Any:
+def crossing(cost: LoadCost, *, alpha: float = 0.7, seed: int = 15, requests: int = 1500) -> Any:
     law = DepthAcceptance(alpha)
     engine, plain = (build_engine(law, cost, gamma=g, max_batch=512) for g in (4, 0))
     return find_crossover(
-        np.random.default_rng(seed), engine=engine, plain=plain, lengths=100, requests=1500
+        np.random.default_rng(seed), engine=engine, plain=plain, lengths=100, requests=requests
     )
 
 
@@ -486,7 +511,7 @@ def test_the_crossover_is_where_the_two_latencies_of_processor_sharing_meet() ->
 
 def test_the_interval_of_the_crossover_holds_other_samples_crossings() -> None:
     cost = LoadCost(6e-3, 2e-4)
-    found = [crossing(cost, seed=seed) for seed in range(4)]
+    found = [crossing(cost, seed=seed, requests=600) for seed in range(4)]
     centre = np.mean([f.rate for f in found])
     assert sum(f.low <= centre <= f.high for f in found) >= 3
 
