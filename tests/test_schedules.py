@@ -1,0 +1,370 @@
+"""Other ways to arrange a round, against brute force, walked schedules and simulated events."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from exact import at_digits, counts, decades, probabilities, relative_error
+from howspec.theory.optimum import best_gamma
+from howspec.theory.schedules.budget import best_budget, budgeted_lengths
+from howspec.theory.schedules.cached import CACHED_SPEEDUP, cached_speedup, fan_out
+from howspec.theory.schedules.lookup import LOOKUP_SPEEDUP, best_lookup_gamma, lookup_speedup
+from howspec.theory.schedules.overlap import (
+    OVERLAPPED_SPEEDUP,
+    best_overlapped_gamma,
+    overlapped_speedup,
+)
+from howspec.theory.schedules.self_speculation import (
+    SELF_SPECULATION_LOWER,
+    SELF_SPECULATION_UPPER,
+    self_speculation_lower,
+    self_speculation_upper,
+)
+from howspec.theory.schedules.sparse_cache import SPARSE_CACHE_COST, sparse_cache_cost
+from howspec.theory.schedules.trimmed import (
+    TRIMMED_SPEEDUP,
+    best_vocabulary,
+    trimmed_acceptance,
+    trimmed_speedup,
+)
+from howspec.theory.speedup import speedup
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+few = settings(max_examples=60, deadline=None)
+extras = st.one_of(st.just(0.0), decades(-4, 0))
+
+
+def tokens_by_hand(alpha: Any, terms: int) -> Any:
+    return mpmath.fsum(mpmath.mpf(alpha) ** i for i in range(terms))
+
+
+# --- a budget of verified tokens ------------------------------------------------------------
+
+
+def _random_survival(rng: np.random.Generator, requests: int, gamma: int) -> Any:
+    rates = np.round(rng.random((requests, gamma)), 1)  # ties are common
+    return np.cumprod(rates, axis=1)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_budgeted_lengths_are_the_best_of_all_prefixes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    requests, gamma = int(rng.integers(1, 4)), int(rng.integers(1, 5))
+    s = _random_survival(rng, requests, gamma)
+    worth = np.concatenate([np.zeros((requests, 1)), np.cumsum(s, axis=1)], axis=1)
+    for budget in range(s.size + 2):
+        lengths = budgeted_lengths(s, budget)
+        assert lengths.sum() <= budget
+        got = worth[np.arange(requests), lengths].sum()
+        best = max(
+            worth[np.arange(requests), list(choice)].sum()
+            for choice in itertools.product(range(gamma + 1), repeat=requests)
+            if sum(choice) <= budget
+        )
+        assert got == pytest.approx(best, abs=1e-12)
+
+
+def test_equal_requests_share_a_budget_evenly() -> None:
+    s = np.tile(0.8 ** np.arange(1, 7), (3, 1))
+    np.testing.assert_array_equal(budgeted_lengths(s, 7), [3, 2, 2])
+    np.testing.assert_array_equal(budgeted_lengths(s, 0), [0, 0, 0])
+    np.testing.assert_array_equal(budgeted_lengths(s, 99), [6, 6, 6])
+    np.testing.assert_array_equal(budgeted_lengths([[1.0, 0.0], [0.5, 0.0]], 4), [1, 1])
+    np.testing.assert_array_equal(budgeted_lengths(np.ones((2, 3)), 3), [2, 1])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_best_budget_is_the_best_of_all_totals_on_any_curve(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    s = _random_survival(rng, 3, 4)
+    time = 1 + np.cumsum(rng.choice([0.0, 0.02, 0.4], 13))  # a staircase
+    got = best_budget(s, time)
+    worth = np.sort(s.ravel())[::-1]
+    rates = [(3 + worth[:n].sum()) / time[n] for n in range(13)]
+    assert got.rate == pytest.approx(max(rates), rel=1e-12)
+    assert got.rate == pytest.approx(got.tokens / time[got.budget], rel=1e-12)
+    chosen = sum(s[r, : got.lengths[r]].sum() for r in range(3))
+    assert got.tokens == pytest.approx(3 + chosen, rel=1e-12)
+
+
+def test_for_one_request_the_best_budget_is_the_best_gamma() -> None:
+    for alpha, c in itertools.product((0.3, 0.6, 0.9), (0.02, 0.1, 0.5)):
+        s = alpha ** np.arange(1, 21)[None, :]
+        assert best_budget(s, 1 + c * np.arange(21)).budget == best_gamma(alpha, c, gamma_max=20)
+
+
+def test_bad_budgets_are_refused() -> None:
+    with pytest.raises(ValueError, match="must not rise"):
+        budgeted_lengths([[0.5, 0.6]], 1)
+    with pytest.raises(ValueError, match="shape"):
+        budgeted_lengths([0.5, 0.4], 1)
+    with pytest.raises(ValueError, match="budget must be an integer"):
+        budgeted_lengths([[0.5, 0.4]], 1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="round_time must have 1 to 3 entries"):
+        best_budget([[0.5, 0.4]], [1.0, 1.1, 1.2, 1.3])
+    with pytest.raises(ValueError, match=r"round_time must be in \(0, inf\)"):
+        best_budget([[0.5, 0.4]], [0.0, 1.1])
+
+
+# --- overlap --------------------------------------------------------------------------------
+
+
+@given(probabilities(), st.integers(1, 40), st.one_of(extras, st.floats(0.02, 0.3)))
+@settings(max_examples=100, deadline=None)
+def test_overlapped_speedup_is_tokens_over_time_of_a_round(a: float, g: int, c: float) -> None:
+    with mpmath.workdps(60):
+        tokens = tokens_by_hand(a, g)  # the bonus token is lost
+        hidden = max(mpmath.mpf(1), mpmath.mpf(c) * g)
+        exact = tokens / (hidden + (1 - mpmath.mpf(a) ** g) * mpmath.mpf(c) * g)
+        if 0 < a < 1:
+            stated = at_digits(OVERLAPPED_SPEEDUP, 400, alpha=a, gamma=g, cost_ratio=c)
+            assert abs(stated / exact - 1) < 1e-13
+    assert relative_error(overlapped_speedup(a, g, c), exact) < 1e-13
+
+
+def test_overlapped_speedup_is_that_of_simulated_devices() -> None:
+    rng = np.random.default_rng(30)
+    a, g, c, rounds = 0.8, 6, 0.12, 200_000
+    accepted = rng.random((rounds, g)) < a
+    whole = accepted.all(axis=1)
+    tokens = np.where(whole, g, (~accepted).argmax(axis=1) + 1.0)
+    # The target verifies from 0 to 1. Meanwhile the draft writes the next g tokens, ready at g c.
+    # After a rejection these are dropped, and g new ones are written before verifying again.
+    ready = np.full(rounds, g * c)
+    verified = np.ones(rounds)
+    start_of_next = np.where(
+        whole, np.maximum(ready, verified), np.maximum(ready, verified) + g * c
+    )
+    rate = tokens.sum() / start_of_next.sum()
+    error = np.std(tokens - rate * start_of_next) / start_of_next.mean() / math.sqrt(rounds)
+    assert abs(rate - overlapped_speedup(a, g, c)) < 4 * error
+
+
+def test_overlap_is_not_always_the_faster_schedule() -> None:
+    assert overlapped_speedup(0.8, 10, 0.1) == pytest.approx(2.36, abs=5e-3)
+    sequential = max(speedup(0.8, g, 0.1) for g in range(20))
+    assert overlapped_speedup(0.8, 10, 0.1) < sequential
+    assert overlapped_speedup(1.0, 10, 0.1) == pytest.approx(10.0)
+    best = best_overlapped_gamma(0.95, 0.1)
+    assert overlapped_speedup(0.95, best, 0.1) > max(speedup(0.95, g, 0.1) for g in range(64))
+
+
+@given(st.floats(0, 1), decades(-2, 0.3), st.integers(1, 30))
+@few
+def test_best_overlapped_gamma_is_the_top_of_a_scan(a: float, c: float, top: int) -> None:
+    best = best_overlapped_gamma(a, c, gamma_max=top)
+    values = [float(overlapped_speedup(a, g, c)) for g in range(1, top + 1)]
+    assert (best == 0) == (max(values) <= 1.0)
+    if best:
+        assert values[best - 1] == max(values)
+
+
+# --- drafts made in advance -----------------------------------------------------------------
+
+
+@given(st.floats(0, 1), st.floats(1, 10), st.floats(1, 10), st.floats(0, 3), st.floats(0, 3))
+@few
+def test_cached_speedup_weighs_hits_and_misses(
+    h: float, hit: float, miss: float, advance: float, backup: float
+) -> None:
+    p = {"hit_tokens": hit, "miss_tokens": miss, "advance_time": advance, "backup_time": backup}
+    with mpmath.workdps(50):
+        x = mpmath.mpf(h)
+        tokens = x * hit + (1 - x) * miss
+        time = x * max(mpmath.mpf(1), mpmath.mpf(advance)) + (1 - x) * (1 + mpmath.mpf(backup))
+        exact = tokens / time
+        assert abs(at_digits(CACHED_SPEEDUP, hit_rate=h, **p) / exact - 1) < 1e-20
+    assert relative_error(cached_speedup(h, **p), exact) < 1e-13
+
+
+def test_ends_of_the_hit_rate() -> None:
+    p = {"hit_tokens": 4.0, "miss_tokens": 3.0, "advance_time": 1.25, "backup_time": 0.2}
+    assert cached_speedup(1.0, **p) == pytest.approx(4.0 / 1.25)
+    # Never hitting is plain speculation with the back-up draft.
+    assert cached_speedup(0.0, **p) == pytest.approx(3.0 / 1.2)
+    with pytest.raises(ValueError, match="hit_rate"):
+        cached_speedup(1.1, **p)
+
+
+@given(st.floats(0.05, 0.95), st.integers(0, 8), st.floats(1, 100), decades(-1, 0.5))
+@few
+def test_fan_out_has_the_fewest_misses_for_its_budget(
+    a: float, gamma: int, budget: float, r: float
+) -> None:
+    share = fan_out(a, gamma, budget=budget, miss_exponent=r)
+    outcome = np.array([(1 - a) * a**k for k in range(gamma)] + [a**gamma])
+    assert outcome.sum() == pytest.approx(1.0)
+    assert share.sum() == pytest.approx(budget)
+    least = (outcome * share**-r).sum()
+    rng = np.random.default_rng(gamma)
+    for _ in range(20):
+        other = share * np.exp(rng.normal(0, 0.2, share.size))
+        other *= budget / other.sum()
+        assert (outcome * other**-r).sum() >= least * (1 - 1e-12)
+    if gamma >= 3:
+        np.testing.assert_allclose(share[1:gamma] / share[: gamma - 1], a ** (1 / (1 + r)))
+
+
+def test_bad_fan_outs_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\)"):
+        fan_out(1.0, 3, budget=8, miss_exponent=0.5)
+    with pytest.raises(ValueError, match="budget"):
+        fan_out(0.5, 3, budget=0.0, miss_exponent=0.5)
+
+
+# --- drafters with a cost law of their own --------------------------------------------------
+
+
+@given(st.floats(0, 1), probabilities(), counts(30), extras, extras, extras)
+@few
+def test_lookup_speedup_mixes_matched_rounds_and_plain_steps(
+    m: float, a: float, g: int, c: float, b: float, o: float
+) -> None:
+    costs = {"cost_ratio": c, "verify_slope": b, "overhead": o}
+    with mpmath.workdps(60):
+        x = mpmath.mpf(m)
+        tokens = (1 - x) + x * tokens_by_hand(a, g + 1)
+        round_time = 1 + mpmath.fsum([mpmath.mpf(c), mpmath.mpf(b)] * g) + (o if g else 0)
+        exact = tokens / ((1 - x) + x * round_time)
+        if 0 < a < 1 and g > 0:
+            stated = at_digits(LOOKUP_SPEEDUP, 400, match=m, alpha=a, gamma=g, **costs)
+            assert abs(stated / exact - 1) < 1e-13
+    assert relative_error(lookup_speedup(m, a, g, **costs), exact) < 1e-13
+    assert lookup_speedup(1.0, a, g, **costs) == pytest.approx(
+        speedup(a, g, c, verify_slope=b, overhead=o), rel=1e-13
+    )
+    assert lookup_speedup(0.0, a, g, **costs) == 1.0
+
+
+@given(st.floats(0.01, 1), st.floats(0.05, 0.95), st.floats(0.005, 0.2), extras)
+@few
+def test_best_lookup_gamma_is_the_top_of_a_scan_and_no_shorter_than_with_every_match(
+    m: float, a: float, b: float, o: float
+) -> None:
+    best = best_lookup_gamma(m, a, verify_slope=b, overhead=o, gamma_max=40)
+    values = [float(lookup_speedup(m, a, g, verify_slope=b, overhead=o)) for g in range(41)]
+    assert values[best] == max(values)
+    always = best_lookup_gamma(1.0, a, verify_slope=b, overhead=o, gamma_max=40)
+    assert best >= always or values[best] == pytest.approx(values[always], rel=1e-12)
+
+
+@given(st.floats(0, 1), st.integers(1, 30), st.floats(0.01, 1))
+@few
+def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e: float) -> None:
+    with mpmath.workdps(50):
+        tokens = tokens_by_hand(a, g + 1)
+        drafting = mpmath.fsum([mpmath.mpf(e)] * g)
+        low, high = tokens / (drafting + 1), tokens / (drafting + 1 - mpmath.mpf(e))
+        if a < 1:
+            point = {"alpha": a, "gamma": g, "exit_share": e}
+            assert abs(at_digits(SELF_SPECULATION_LOWER, **point) / low - 1) < 1e-13
+            assert abs(at_digits(SELF_SPECULATION_UPPER, **point) / high - 1) < 1e-13
+    assert relative_error(self_speculation_lower(a, g, e), low) < 1e-13
+    assert relative_error(self_speculation_upper(a, g, e), high) < 1e-13
+    assert self_speculation_lower(a, g, e) == pytest.approx(speedup(a, g, e), rel=1e-13)
+    with pytest.raises(ValueError, match="gamma"):
+        self_speculation_lower(a, 0, e)
+
+
+@given(
+    st.floats(0, 1), counts(30), st.floats(0, 1), st.floats(0, 1), extras, extras, extras, extras
+)
+@few
+def test_trimmed_speedup_pays_the_kept_share_of_the_head(
+    a: float, g: int, coverage: float, kept: float, body: float, head: float, b: float, o: float
+) -> None:
+    p = {
+        "coverage": coverage,
+        "kept": kept,
+        "body_cost": body,
+        "head_cost": head,
+        "verify_slope": b,
+        "overhead": o,
+    }
+    with mpmath.workdps(50):
+        alpha = mpmath.mpf(a) * mpmath.mpf(coverage)
+        step = mpmath.mpf(body) + mpmath.mpf(head) * mpmath.mpf(kept) + mpmath.mpf(b)
+        exact = tokens_by_hand(alpha, g + 1) / (1 + step * g + (o if g else 0))
+        if 0 < alpha < 1 and g > 0:
+            stated = at_digits(TRIMMED_SPEEDUP, 400, alpha=a, gamma=g, **p)
+            assert abs(stated / exact - 1) < 1e-13
+    assert relative_error(trimmed_speedup(a, g, **p), exact) < 1e-13
+
+
+def test_the_best_vocabulary_is_the_top_of_a_scan_and_the_whole_one_if_the_head_is_free() -> None:
+    weights = 1.0 / np.arange(1, 501)
+    coverage = np.cumsum(weights) / weights.sum()
+    p: dict[str, float] = {"alpha": 0.8, "gamma": 5, "body_cost": 0.02}
+    size, value = best_vocabulary(coverage, head_cost=0.1, **p)
+    scan = [
+        float(trimmed_speedup(0.8, 5, coverage=coverage[n - 1], kept=n / 500, body_cost=0.02,
+                              head_cost=0.1))
+        for n in range(1, 501)
+    ]  # fmt: skip
+    assert value == max(scan) == scan[size - 1]
+    assert 50 < size < 450
+    assert best_vocabulary(coverage, head_cost=0.0, **p)[0] == 500
+    whole = trimmed_speedup(0.8, 5, coverage=1.0, kept=1.0, body_cost=0.02, head_cost=0.1)
+    assert whole == pytest.approx(speedup(0.8, 5, 0.12))
+    with pytest.raises(ValueError, match="non-decreasing"):
+        best_vocabulary([0.5, 0.4], head_cost=0.1, **p)
+
+
+@given(st.integers(0, 10_000))
+@few
+def test_trimmed_acceptance_is_the_overlap_with_the_rescaled_draft(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p, q = rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(6))
+    kept = np.zeros(6, dtype=bool)
+    kept[rng.permutation(6)[: rng.integers(1, 7)]] = True
+    trimmed = np.where(kept, q, 0.0) / q[kept].sum()
+    exact = 1 - 0.5 * np.abs(p - trimmed).sum()
+    got = trimmed_acceptance(p, q, kept)
+    assert got == pytest.approx(exact, rel=1e-12)
+    assert got <= p[kept].sum() + 1e-15
+    assert trimmed_acceptance(p, q, np.ones(6, bool)) == pytest.approx(np.minimum(p, q).sum())
+    # A draft that is the target itself is accepted exactly as often as its tokens are kept.
+    assert trimmed_acceptance(p, p, kept) == pytest.approx(p[kept].sum(), rel=1e-12)
+
+
+def test_bad_trims_are_refused() -> None:
+    with pytest.raises(ValueError, match="shape of the vocabulary"):
+        trimmed_acceptance([0.5, 0.5], [0.5, 0.5], [True])
+    with pytest.raises(ValueError, match="kept tokens a probability"):
+        trimmed_acceptance([0.5, 0.5], [1.0, 0.0], [False, True])
+    with pytest.raises(ValueError, match="q must sum to 1"):
+        trimmed_acceptance([0.5, 0.5], [0.5, 0.4], [True, True])
+
+
+@given(
+    st.floats(0, 1), st.integers(0, 200_000), st.integers(1, 512), decades(8, 12), decades(7, 12),
+    decades(3, 6),
+)  # fmt: skip
+@few
+def test_sparse_cache_cost_is_the_ratio_of_what_is_read(
+    part: float, context: int, batch: int, weights: float, own: float, kv: float
+) -> None:
+    read = math.floor(part * context)
+    p = {"batch": batch, "weight_bytes": weights, "draft_weight_bytes": own, "kv_bytes": kv}
+    with mpmath.workdps(50):
+        per_token = mpmath.mpf(kv) * batch
+        exact = (mpmath.mpf(own) + per_token * read) / (mpmath.mpf(weights) + per_token * context)
+        point = {"draft_cached": read, "context": context, **p}
+        assert abs(at_digits(SPARSE_CACHE_COST, **point) / exact - 1) < mpmath.mpf(10) ** -40
+    assert relative_error(sparse_cache_cost(read, context, **p), exact) < 1e-13
+
+
+def test_in_a_long_context_a_sparse_draft_costs_its_share_of_the_cache() -> None:
+    p = {"batch": 64, "weight_bytes": 16e9, "draft_weight_bytes": 16e9, "kv_bytes": 131072}
+    assert sparse_cache_cost(1e10, 1e12, **p) == pytest.approx(0.01, rel=1e-3)
+    assert sparse_cache_cost(0, 0, **p) == 1.0
+    falling = sparse_cache_cost(1000, np.geomspace(1000, 1e7, 20), **p)
+    assert (np.diff(falling) < 0).all()
+    with pytest.raises(ValueError, match="draft_cached"):
+        sparse_cache_cost(11, 10, **p)
