@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -346,7 +347,10 @@ def test_a_dask_cluster_that_loses_a_worker_loses_no_point(tmp_path: Path) -> No
 
 @contextlib.contextmanager
 def _cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and two workers of one thread on the loopback interface."""
+    """A scheduler and two workers of one thread on the loopback interface, for 40 s at most.
+
+    A sweep whose cluster is gone raises, so the limit also ends a test that would hang.
+    """
     told = folder / "scheduler.json"
     quiet: dict[str, Any] = {
         "env": _environment(),
@@ -362,15 +366,19 @@ def _cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]
         "--local-directory", str(folder),
     ]  # fmt: skip
     processes: list[subprocess.Popen[bytes]] = []
+    limit = threading.Timer(40.0, lambda: [process.kill() for process in processes])
+    limit.daemon = True
+    limit.start()
     try:
         processes.append(subprocess.Popen([*base[:2], *scheduler], **quiet))
-        _wait(told.exists, seconds=20)
+        _wait(told.exists, seconds=30)
         processes += [subprocess.Popen([*base[:2], *worker], **quiet) for _ in range(2)]
         address = json.loads(told.read_text())["address"]
         assert address.startswith("tcp://127.0.0.1:")
         _await_workers(address, 2)
         yield address, processes
     finally:
+        limit.cancel()
         for process in reversed(processes):
             process.kill()
         for process in processes:
@@ -383,7 +391,7 @@ def _await_workers(address: str, count: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Client(address, set_as_default=False) as client:
-            client.wait_for_workers(count, timeout=20)
+            client.wait_for_workers(count, timeout=30)
 
 
 def _environment() -> dict[str, str]:
