@@ -118,12 +118,12 @@ def test_with_endless_drafts_requests_yield_the_tokens_of_their_mean(a: float, b
     symbolic = _exact(REQUEST_TOKENS_LIMIT, shape_accept=a, shape_reject=b)
     assert abs(symbolic - 1 / rejection) <= mpmath.mpf("1e-40") / rejection
     if b > 0.5:
-        assert request_tokens(a, b, 300) <= request_tokens_limit(a, b) * (1 + 1e-12)
+        assert request_tokens(a, b, 100) <= request_tokens_limit(a, b) * (1 + 1e-12)
 
 
 def test_request_tokens_approach_their_limit() -> None:
     for a, b in ((6.0, 2.5), (2.0, 3.0), (40.0, 15.0)):
-        assert request_tokens(a, b, 2000) == pytest.approx(request_tokens_limit(a, b), rel=1e-4)
+        assert request_tokens(a, b, 400) == pytest.approx(request_tokens_limit(a, b), rel=1e-3)
 
 
 @settings(max_examples=25, deadline=None)
@@ -150,12 +150,23 @@ def test_concentrated_beta_laws_are_independent_acceptance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b"), [(1e-6, 1e-6), (1e-3, 50), (1e6, 1e-3), (1, 1), (1, 1 - 1e-12)]
+    ("a", "b"),
+    [
+        (1e-6, 1e-6),
+        (1e-200, 1e-200),
+        (1e200, 1e200),
+        (1e-3, 50),
+        (1e6, 1e-3),
+        (1, 1),
+        (1, 1 - 1e-12),
+    ],
 )
 def test_extreme_shapes_stay_in_range(a: float, b: float) -> None:
     for gamma in (0, 1, 30):
         for value in jensen_sandwich(a, b, gamma=gamma):
             assert 1 - 1e-12 <= value <= (gamma + 1) * (1 + 1e-12)
+    with pytest.raises(ValueError, match=r"gamma must be in \[0, 10000\].*got 20000"):
+        request_tokens(a, b, 20_000)
     survival = BetaRequestAcceptance(a, b).survival(6)
     assert survival[0] == 1
     assert (np.diff(survival) <= 0).all()

@@ -13,10 +13,13 @@ from howspec.theory.acceptance import (
     GammaDependentLaw,
     MarkovAcceptance,
     PositionalAcceptance,
+    RoundCounts,
+    bootstrap_law,
     depth_log_likelihood,
     depth_tokens,
     estimate_positional,
     fit_depth,
+    fit_markov,
     round_counts,
     tokens_by_gamma,
 )
@@ -209,3 +212,33 @@ def test_a_posterior_sample_of_a_table_scatters_like_its_variance() -> None:
     survival = sample.survival(4)[:, 1:]
     assert survival.mean(axis=0) == pytest.approx(estimate.survival, abs=0.01)
     assert survival.var(axis=0) == pytest.approx(estimate.survival_variance, rel=0.15)
+
+
+def _chains(rng: np.random.Generator, requests: int) -> RoundCounts:
+    parts = [MarkovAcceptance(0.75, 0.3).draw(rng, gamma=3, rounds=60) for _ in range(requests)]
+    return round_counts(np.concatenate(parts), 3, request=np.repeat(np.arange(requests), 60))
+
+
+def test_a_bootstrapped_law_covers_the_tokens_at_other_gammas() -> None:
+    rng, repeats, samples = np.random.default_rng(14), 60, 40
+    truth = tokens_by_gamma(MarkovAcceptance(0.75, 0.3), 8)[8]
+    scores = []
+    for _ in range(repeats):
+        counts = _chains(rng, 30)
+        law = bootstrap_law(rng, counts, fit_markov, samples=samples)
+        assert law.shape == (samples,)
+        tokens = tokens_by_gamma(law, 8)[:, 8]
+        centre = tokens_by_gamma(fit_markov(counts), 8)[8]
+        scores.append((centre - truth) / tokens.std(ddof=1))
+    hits = np.mean(np.abs(scores) < 1.96)
+    # 30 clusters and 40 samples leave a few percent of undercoverage.
+    assert 0.90 - 4 * np.sqrt(0.9 * 0.1 / repeats) < hits
+    assert np.std(scores) == pytest.approx(1, abs=4 / np.sqrt(2 * repeats) + 0.05)
+
+
+def test_bootstrapping_needs_requests_and_samples() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="at least 2 requests"):
+        bootstrap_law(rng, round_counts([1, 2, 0], 3), fit_depth, samples=3)
+    with pytest.raises(ValueError, match=r"samples must be an integer in \[1, inf\), got 0"):
+        bootstrap_law(rng, _chains(rng, 3), fit_depth, samples=0)

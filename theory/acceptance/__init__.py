@@ -6,13 +6,15 @@ Engines report acceptance in several ways that differ by a bonus token or by a d
 honest interval, `intervals` into the uncertainty of the best gamma, and `selection` tests whether
 one probability is enough. Where it is not, a law says how acceptance varies: with depth (`depth`,
 `positional`), from round to round (`mixture`), from request to request (`heterogeneity`), or in
-bursts (`markov`); `offsets` shows what is lost by measuring positions where no round starts. Every
-law answers the interface of `law`, so that any of them goes with any cost law.
+bursts (`markov`), and `bootstrap` gives a sample of its parameters. `offsets` shows what is lost
+by measuring positions where no round starts. Every law answers the interface of `law`, so that any
+of them goes with any cost law.
 """
 
 from __future__ import annotations
 
-from .counts import RoundCounts, resample_requests, round_counts
+from .bootstrap import bootstrap_law, resample_requests
+from .counts import RoundCounts, round_counts
 from .depth import depth_log_likelihood, depth_tokens, fit_depth
 from .estimation import (
     AlphaEstimate,
@@ -110,6 +112,7 @@ __all__ = [
     "beta_tokens",
     "beta_tokens_limit",
     "bootstrap_alpha",
+    "bootstrap_law",
     "choose_law",
     "conditional_rate",
     "depth_log_likelihood",

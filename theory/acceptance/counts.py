@@ -118,14 +118,3 @@ def round_counts(
         code[order],
         request is not None,
     )
-
-
-def resample_requests(rng: np.random.Generator, counts: RoundCounts) -> RoundCounts:
-    """One bootstrap sample: as many requests, drawn with replacement, each with all its rounds.
-
-    Any fit applied to such samples gives its cluster bootstrap. Raises ValueError where the
-    requests are unknown, since resampling single rounds would hide their dependence.
-    """
-    if not counts.clustered or counts.requests < 2:
-        raise ValueError("resampling needs counts that name at least 2 requests")
-    return counts.subset(rng.integers(counts.requests, size=counts.requests))

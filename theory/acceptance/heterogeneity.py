@@ -30,6 +30,8 @@ from .counts import RoundCounts, round_counts
 from .law import count_accepted, single
 from .mixture import beta_tokens, maximise_beta
 
+LARGEST_GAMMA = 10_000  # the quadrature takes memory in proportion to gamma
+
 
 @formula(
     "request_tokens", r"\mathrm{E}[N]", group="acceptance laws",
@@ -86,15 +88,16 @@ def _beta_nodes(a: float, b: float, count: int) -> tuple[Floats, Floats]:
     polynomials, so that no Beta function under- or overflows at large shapes.
     """
     n = np.arange(1.0, count)
-    # With A = b - 1, B = a - 1 and S = A + B, as (b, a, a + b - 2) to keep small shapes exact.
-    total = 2.0 * n + (a + b - 2.0)
+    # With A = b - 1, B = a - 1 and S = A + B; 2 n + S is written so that small shapes stay exact.
+    total = 2.0 * (n - 1.0) + (a + b)
     diagonal = np.empty(count)
     diagonal[0] = (a - b) / (a + b)
-    diagonal[1:] = (a - b) * (a + b - 2.0) / (total * (total + 2.0))
+    diagonal[1:] = ((a - b) / total) * ((a + b - 2.0) / (total + 2.0))
     ratio = np.ones(count - 1)  # n (n + S) / (2n + S - 1), which is 1 at n = 1
     m = n[1:]
     ratio[1:] = m * (m + (a + b - 2.0)) / (total[1:] - 1.0)
-    square = 4.0 * ratio * (n - 1.0 + b) * (n - 1.0 + a) / (total**2 * (total + 1.0))
+    shares = ((n - 1.0 + b) / total) * ((n - 1.0 + a) / total)  # quotients first: no overflow
+    square = 4.0 * shares * (ratio / (total + 1.0))
     matrix = np.diag(diagonal) + np.diag(np.sqrt(square), 1) + np.diag(np.sqrt(square), -1)
     values, vectors = np.linalg.eigh(matrix)
     nodes = np.clip(0.5 * (1.0 + values), 0.0, 1.0)  # rounding may step an ulp outside
@@ -107,6 +110,8 @@ def _node_count(gamma: float) -> int:
     They are the roots of unity but 1; the distance of that pole from [0, 1] in the metric of the
     Bernstein ellipse is about 2 sqrt(pi / (gamma + 1)), so the error falls as exp(-4 n of it).
     """
+    if gamma > LARGEST_GAMMA:
+        raise ValueError(f"gamma must be in [0, {LARGEST_GAMMA}] for request laws, got {gamma:g}")
     return int(32 + 8 * np.sqrt(gamma + 1.0))
 
 
@@ -114,8 +119,8 @@ def _node_count(gamma: float) -> int:
 def request_tokens(shape_accept: ArrayLike, shape_reject: ArrayLike, gamma: ArrayLike) -> Any:
     """Mean tokens per round when requests of equal length keep an alpha drawn from a Beta law.
 
-    shape_accept, shape_reject: > 0; gamma: >= 0 [token]. Shapes broadcast; values in
-    [1, gamma + 1] [token]. By Gauss quadrature. Raises ValueError outside the ranges.
+    shape_accept, shape_reject: > 0; gamma: in [0, 10000] [token], real or whole. Shapes broadcast;
+    values in [1, gamma + 1] [token]. By Gauss quadrature. Raises ValueError outside the ranges.
     """
     a, b, g = np.broadcast_arrays(
         check("shape_accept", shape_accept),
