@@ -76,8 +76,9 @@ def two_token_drafts_optimum(
 
 def missed(mass: Floats, drafts: Floats) -> Floats:
     """1 - (1 - mass)^drafts: chance that a token of this mass is among the drafts."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(-np.expm1(drafts * np.log1p(-mass)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = -np.expm1(drafts * np.log1p(-mass))
+    return np.where(drafts == 0.0, 0.0, share)  # where 0 drafts meet a sure token
 
 
 @evaluates(MEMBERSHIP_SHARE)
