@@ -27,12 +27,13 @@ sibling_rounds, tree_rounds: several draft tokens at a position, children of a n
         min(1, p_j/q), else p_{j+1} = norm((p_j - q)_+).
     recursive_distinct (arXiv:2402.14160, arXiv:2401.06706): the children are drawn from q without
         replacement, q_j = norm(q without x_1..x_{j-1}), and p_{j+1} = norm((p_j - q_j)_+). When q
-        has fewer tokens than there are children, the rest are not drafted. With a greedy draft use
-        this rule on a one-hot q for one child; for the top K tokens use `naive` on them.
+        has fewer tokens than there are children, the rest are not drafted.
     k_seq (arXiv:2310.15141): keep each draw with probability min(1, p/(rho q)), one rho for all,
         the smallest that leaves a residual (`verify_tables`).
-    naive: draw y ~ p and keep the child that equals it, if one does. Lossless however the children
-        were made, and what tree engines do that sample the target and match.
+    naive: the children are independent draws of q; draw y ~ p and keep the child that equals it,
+        if one does. Lossless however the children were made.
+    top: as naive, with the K most probable tokens of q for children: the greedy tree. Kept with
+        probability p(top K of q), and what most engines with draft trees do.
 
 All residuals above are of one kind, norm((p - c q)_+), which the code uses; derived here:
     token c = 1; block c = 1/h; k_seq c = rho; recursive c_1 = 0, c_{j+1} = c_j + Z(c_j), with
@@ -47,7 +48,8 @@ some draft is kept follow, for any p, q and K:
         is log-convex in j, and c_{K+1} = sum Z(c_j) <= sum Z(c_{K+1})^{i/K}, i < K. But rho solves
         rho = sum Z(rho)^{i/K}, whose right side falls with rho; hence c_{K+1} <= rho.
     recursive <= recursive_distinct: m_j <= 1 makes every c at least as large, as c + Z(c) rises.
-Neither of k_seq and recursive_distinct dominates the other.
+Neither of k_seq and recursive_distinct dominates the other, and top has no place in the order: it
+is the best or the worst according to where p has its mass.
 
 Each round's positions are independent given the previous token (Markov pair) or outright. Real
 models depend on the whole context; then the formulas hold position by position, and the rounds are
@@ -79,7 +81,7 @@ __all__ = [
     "tree_rounds",
 ]
 
-Rule = Literal["recursive", "recursive_distinct", "k_seq", "naive"]
+Rule = Literal["recursive", "recursive_distinct", "k_seq", "naive", "top"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
 

@@ -106,6 +106,10 @@ def sibling_law(target: Floats, draft: Floats, *, drafts: int, rule: Rule) -> St
     """Law of (index of the accepted draft or -1, token emitted) at one position."""
     if rule == "naive":
         return _naive_law(target, draft, drafts)
+    if rule == "top":
+        likely = sorted(np.flatnonzero(draft).tolist(), key=lambda x: -draft[x])[:drafts]
+        place = {x: index for index, x in enumerate(likely)}
+        return {(place.get(x, -1), x): float(m) for x, m in enumerate(target) if m > 0.0}
     if rule == "k_seq":
         return _k_seq_law(target, draft, drafts)
     return _recursive_law(target, draft, drafts, 0, rule == "recursive_distinct")

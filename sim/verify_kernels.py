@@ -19,7 +19,7 @@ import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-RECURSIVE, RECURSIVE_DISTINCT, K_SEQ, NAIVE = range(4)
+RECURSIVE, RECURSIVE_DISTINCT, K_SEQ, NAIVE, TOP = range(5)
 SCARCE = 0.1  # share of q below which distinct drafts are drawn by a scan, not by redrawing
 TINY = 1e-290  # draft probabilities and block weights below this count as zero
 
@@ -39,7 +39,7 @@ class Tables(NamedTuple):
     target, draft: probabilities, shape (R, V). target_keep, target_alias, draft_keep, draft_alias:
     alias tables, shape (R, V). order: tokens by increasing q/p, shape (R, V); ratio: q/p in that
     order; target_sum, draft_sum: running sums in that order, shape (R, V + 1), from 0.
-    support: tokens with q > 0, shape (R,).
+    support: tokens with q > 0, shape (R,). draft_order: tokens by decreasing q, shape (R, V).
     """
 
     target: Any
@@ -53,6 +53,7 @@ class Tables(NamedTuple):
     target_sum: Any
     draft_sum: Any
     support: Any
+    draft_order: Any
 
 
 @jit
@@ -290,22 +291,22 @@ def verify_siblings(
 ) -> tuple[int, int]:
     """Draft and verify `count` siblings; (index of the accepted one or -1, token emitted)."""
     wish = 0
-    if rule == NAIVE:
+    if rule in (NAIVE, TOP):
         wish = draw(rng.random(), t.target_keep, t.target_alias, row)
     c = rho if rule == K_SEQ else 0.0
     z = 1.0  # sum (p - c q)_+
     left = 1.0  # q of the tokens that may still be drafted
     for j in range(count):
-        if rule == RECURSIVE_DISTINCT:
+        if rule in (RECURSIVE_DISTINCT, TOP):
             if j >= t.support[row]:
                 break
-            x = draw_new(rng, t, row, left, seen, j)
+            x = int(t.draft_order[row, j]) if rule == TOP else draw_new(rng, t, row, left, seen, j)
         else:
             x = draw(rng.random(), t.draft_keep, t.draft_alias, row)
         seen[j] = x
         p = t.target[row, x]
         q = t.draft[row, x]
-        if rule == NAIVE:
+        if rule in (NAIVE, TOP):
             if x == wish:
                 return j, x
         elif rule == K_SEQ:
@@ -321,7 +322,7 @@ def verify_siblings(
                 left -= q
                 if left <= SCARCE:  # 1 - q of the seen cancels when little is left
                     left = mass_left(t, row, seen, j + 1)
-    if rule == NAIVE:
+    if rule in (NAIVE, TOP):
         return -1, wish
     return -1, draw_excess(rng, t, row, c, bias, decoy)
 

@@ -38,6 +38,7 @@ def prepare(pair: Pair) -> kernels.Tables:
         _running_sum(np.take_along_axis(p, order, axis=1)),
         _running_sum(np.take_along_axis(q, order, axis=1)),
         (q > 0.0).sum(axis=1),
+        np.argsort(-q, axis=1, kind="stable").astype(np.int32),
     )
 
 

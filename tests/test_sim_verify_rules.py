@@ -176,6 +176,14 @@ def test_a_greedy_draft_is_accepted_with_the_targets_probability_of_its_argmax(
     assert block == pytest.approx(token, abs=1e-13)
 
 
+def test_the_greedy_tree_keeps_the_mass_of_its_most_likely_tokens_and_is_best_or_worst() -> None:
+    q = np.array([0.5, 0.3, 0.2])
+    for p, place in ((np.array([0.7, 0.3, 0.0]), max), (np.array([0.05, 0.05, 0.9]), min)):
+        kept = {rule: accepted_share(p, q, 2, rule) for rule in RULES}
+        assert kept["top"] == pytest.approx(p[0] + p[1], abs=1e-15)
+        assert place(kept, key=kept.__getitem__) == "top"
+
+
 def test_verifying_a_greedy_draft_against_the_softmax_of_the_draft_is_not_lossless() -> None:
     p, q = np.array([0.5, 0.3, 0.2]), np.array([0.6, 0.3, 0.1])
     x = int(q.argmax())
