@@ -136,6 +136,18 @@ def test_the_sandwich_is_in_order(a: float, b: float, gamma: int) -> None:
         assert kept < independent < fresh
 
 
+def test_one_over_the_tokens_is_convex_coefficient_by_coefficient() -> None:
+    # (1/E)'' has the sign of 2 E'^2 - E E'', a polynomial in alpha without negative coefficients;
+    # those up to alpha^(gamma-2) vanish, since 1/E is linear for endless drafts.
+    for gamma in range(1, 40):
+        tokens = np.polynomial.Polynomial(np.ones(gamma + 1))
+        first, second = tokens.deriv(), tokens.deriv(2)
+        coefficients = np.rint((2 * first * first - tokens * second).coef)
+        assert (coefficients >= 0).all()
+        assert (coefficients[: max(gamma - 1, 0)] == 0).all()
+        assert coefficients[max(gamma - 1, 0)] > 0
+
+
 def test_a_published_looking_fleet_is_overstated_by_its_mean_alpha() -> None:
     cost = 1 + 0.05 * 5
     speedups = [tokens / cost for tokens in jensen_sandwich(6, 2.5, gamma=5)]
