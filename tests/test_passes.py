@@ -19,7 +19,7 @@ from howspec.theory.costs.linear import LinearPass, LinearStepCost
 from howspec.theory.costs.moe import MoEPass
 from howspec.theory.costs.parallel import ParallelDraftCost
 from howspec.theory.costs.passes import PassLaw, SequentialDraftCost, target_efficiency
-from howspec.theory.costs.roofline import RooflineCost, RooflinePass
+from howspec.theory.costs.roofline_cost import RooflineCost, RooflinePass
 from howspec.theory.costs.staircase import StaircasePass
 from howspec.theory.costs.table import TablePass
 from hypothesis import given, settings

@@ -16,7 +16,14 @@ from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.linear import LinearPass
 from howspec.theory.costs.passes import SequentialDraftCost
 from howspec.theory.costs.staircase import StaircasePass
-from howspec.theory.requests import completion, heterogeneity, horizon, latency, length
+from howspec.theory.requests import (
+    completion,
+    distribution,
+    heterogeneity,
+    horizon,
+    latency,
+    length,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,19 +99,19 @@ def test_round_lengths_of_a_law_come_from_its_survival(
     alpha: float, decay: float, gamma: int
 ) -> None:
     law = DepthAcceptance(alpha, decay)
-    pmf = length.round_length_pmf(law, gamma)
+    pmf = distribution.round_length_pmf(law, gamma)
     reached = 1.0
     for k in range(gamma):
         rate = alpha * decay**k
         assert pmf[k] == pytest.approx(reached * (1 - rate), abs=1e-14)
         reached *= rate
     assert pmf[gamma] == pytest.approx(reached, abs=1e-14)
-    moments = length.round_moments(pmf)
+    moments = distribution.round_moments(pmf)
     if decay == 1.0:
         assert moments[1] == pytest.approx(length.factorial_moment_2(alpha, gamma), rel=1e-9)
         assert moments[2] == pytest.approx(length.factorial_moment_3(alpha, gamma), rel=1e-9)
     assert moments[0] == pytest.approx(law.survival(gamma).sum(), rel=1e-12)
-    many = length.round_length_pmf(DepthAcceptance(np.full((3, 2), alpha), decay), gamma)
+    many = distribution.round_length_pmf(DepthAcceptance(np.full((3, 2), alpha), decay), gamma)
     assert many.shape == (3, 2, gamma + 1)
 
 
@@ -118,12 +125,12 @@ def test_distribution_and_moments_of_rounds_match_exact_enumeration(
 ) -> None:
     pmf = fractions(weights)
     exact = walk_rounds(pmf, tokens)
-    got = length.rounds_pmf(floats(pmf), tokens)
+    got = distribution.rounds_pmf(floats(pmf), tokens)
     for p, q in zip(got, exact, strict=True):
         assert float(p) == pytest.approx(float(q), rel=1e-12, abs=1e-15)
     mean = sum(r * p for r, p in enumerate(exact))
     variance = sum((r - mean) ** 2 * p for r, p in enumerate(exact))
-    got_mean, got_variance = length.rounds_moments(floats(pmf), tokens)
+    got_mean, got_variance = distribution.rounds_moments(floats(pmf), tokens)
     assert float(got_mean) == pytest.approx(float(mean), rel=1e-12)
     assert float(got_variance) == pytest.approx(float(variance), rel=1e-11, abs=1e-14)
     # Wald: tokens made, the overshoot included, are rounds times the mean of a round.
@@ -185,7 +192,7 @@ def test_numeric_expansions_agree_with_their_definition(
     tokens: int, alpha: float, gamma: int, z: float
 ) -> None:
     pmf = [float(p) for p in masses(alpha, gamma)]
-    m = [float(x) for x in length.round_moments(np.array(pmf))]
+    m = [float(x) for x in distribution.round_moments(np.array(pmf))]
     with mpmath.workdps(60):
         mu, f2, f3 = map(mpmath.mpf, m)
         sigma2 = f2 + mu - mu * mu
@@ -212,8 +219,8 @@ def test_expansions_are_within_a_millionth_of_the_recursion_at_200_tokens(
     alpha: float, gamma: int
 ) -> None:
     pmf = tokens_pmf(alpha, gamma)
-    mu, f2, f3 = length.round_moments(pmf)
-    mean, variance = length.rounds_moments(pmf, 200)
+    mu, f2, f3 = distribution.round_moments(pmf)
+    mean, variance = distribution.rounds_moments(pmf, 200)
     point = {"round_mean": mu, "round_factorial_2": f2}
     assert mean == pytest.approx(length.rounds_mean(200, **point), abs=1e-6)
     third = {"round_factorial_3": f3}
@@ -223,12 +230,12 @@ def test_expansions_are_within_a_millionth_of_the_recursion_at_200_tokens(
 @given(ALPHAS, st.integers(0, 8), st.integers(1, 60))
 @settings(max_examples=40, deadline=None)
 def test_rounds_stay_between_the_fewest_and_the_most(alpha: float, gamma: int, tokens: int) -> None:
-    got = length.rounds_pmf(tokens_pmf(alpha, gamma), tokens)
+    got = distribution.rounds_pmf(tokens_pmf(alpha, gamma), tokens)
     assert got.shape == (tokens + 1,)
     assert got.sum() == pytest.approx(1.0, abs=1e-12)
     assert (got >= 0.0).all()
     assert got[: -(-tokens // (gamma + 1))].sum() == 0.0
-    mean, variance = length.rounds_moments(tokens_pmf(alpha, gamma), tokens)
+    mean, variance = distribution.rounds_moments(tokens_pmf(alpha, gamma), tokens)
     r = np.arange(tokens + 1)
     assert mean == pytest.approx(got @ r, rel=1e-10)
     assert variance == pytest.approx(got @ (r - mean) ** 2, abs=1e-9)
@@ -239,31 +246,35 @@ def test_rounds_stay_between_the_fewest_and_the_most(alpha: float, gamma: int, t
 def test_rounds_of_many_laws_are_walked_together() -> None:
     alphas = np.array([[0.2, 0.5, 0.7], [0.8, 0.9, 1.0]])
     pmf = tokens_pmf(alphas, 4)
-    together = length.rounds_pmf(pmf, 30)
-    mean, variance = length.rounds_moments(pmf, 30)
+    together = distribution.rounds_pmf(pmf, 30)
+    mean, variance = distribution.rounds_moments(pmf, 30)
     assert together.shape == (2, 3, 31)
     for i, j in itertools.product(range(2), range(3)):
-        np.testing.assert_allclose(together[i, j], length.rounds_pmf(pmf[i, j], 30), atol=1e-15)
-        one = length.rounds_moments(pmf[i, j], 30)
+        np.testing.assert_allclose(
+            together[i, j], distribution.rounds_pmf(pmf[i, j], 30), atol=1e-15
+        )
+        one = distribution.rounds_moments(pmf[i, j], 30)
         np.testing.assert_allclose((mean[i, j], variance[i, j]), one, rtol=1e-13)
-    assert (np.diff([length.rounds_moments(pmf[0, 1], n)[0] for n in range(1, 40)]) >= 0).all()
+    assert (
+        np.diff([distribution.rounds_moments(pmf[0, 1], n)[0] for n in range(1, 40)]) >= 0
+    ).all()
 
 
 def test_quantiles_are_the_smallest_rounds_that_reach_the_probability() -> None:
     pmf = np.array([[0.0, 0.25, 0.5, 0.25], [0.0, 1.0, 0.0, 0.0]])
     asked = [0.0, 0.25, 0.2500001, 0.75, 1.0]
-    got = length.rounds_quantile(pmf, asked)
+    got = distribution.rounds_quantile(pmf, asked)
     assert got.tolist() == [[0, 1, 2, 2, 3], [0, 1, 1, 1, 1]]
-    assert length.rounds_quantile(pmf[0], 0.5) == 2
+    assert distribution.rounds_quantile(pmf[0], 0.5) == 2
     with pytest.raises(ValueError, match="probability must be in"):
-        length.rounds_quantile(pmf, 1.5)
+        distribution.rounds_quantile(pmf, 1.5)
 
 
 def test_normal_percentiles_are_within_a_round_at_256_tokens() -> None:
     for alpha, gamma in ((0.8, 5), (0.6, 3), (0.9, 8)):
         pmf = tokens_pmf(alpha, gamma)
-        mu, f2, _ = length.round_moments(pmf)
-        exact = length.rounds_quantile(length.rounds_pmf(pmf, 256), [0.05, 0.5, 0.95])
+        mu, f2, _ = distribution.round_moments(pmf)
+        exact = distribution.rounds_quantile(distribution.rounds_pmf(pmf, 256), [0.05, 0.5, 0.95])
         point = {"round_mean": mu, "round_factorial_2": f2}
         z = np.array([-1.6448536269514722, 0.0, 1.6448536269514722])
         assert (np.abs(length.rounds_quantile_normal(256, z, **point) - exact) < 1.0).all()
@@ -275,7 +286,7 @@ def test_simulated_requests_follow_the_distribution_of_rounds() -> None:
     rng, law = np.random.default_rng(3), DepthAcceptance(0.85, 0.93)
     drawn = 1 + law.draw(rng, gamma=5, rounds=5_000 * 40).reshape(5_000, 40)
     rounds = (drawn.cumsum(axis=1) < 40).sum(axis=1) + 1
-    exact = length.rounds_pmf(length.round_length_pmf(law, 5), 40)
+    exact = distribution.rounds_pmf(distribution.round_length_pmf(law, 5), 40)
     seen = np.bincount(rounds, minlength=41)
     big = exact * 5_000 >= 5.0
     seen = np.append(seen[big], seen[~big].sum())
@@ -337,7 +348,7 @@ def test_plan_is_the_cheapest_of_all_plans(eighths: int, cost: int, tokens: int)
 def test_time_of_rounds_that_are_not_shortened_is_rounds_times_round_time() -> None:
     law, cost = DepthAcceptance(0.8, 0.95), AffineCost(0.05, 0.01, 0.1)
     got = horizon.request_time(law, cost, gamma=4, length=50, shorten=False)
-    mean, _ = length.rounds_moments(length.round_length_pmf(law, 4), 50)
+    mean, _ = distribution.rounds_moments(distribution.round_length_pmf(law, 4), 50)
     assert got[50] == pytest.approx(mean * cost.round_time(4)[4], rel=1e-12)
 
 
@@ -532,11 +543,13 @@ def test_total_variance_is_that_of_the_mixture_and_grows_with_the_square_of_leng
     assert mix.rounds_variance(4, 320)[0] / within == pytest.approx(4, rel=0.05)
     same = heterogeneity.RequestMix([0.7, 0.7])
     np.testing.assert_allclose(
-        same.rounds_pmf(4, 80), length.rounds_pmf(tokens_pmf(0.7, 4), 80), atol=1e-15
+        same.rounds_pmf(4, 80), distribution.rounds_pmf(tokens_pmf(0.7, 4), 80), atol=1e-15
     )
     assert same.rounds_variance(4, 80)[1] == pytest.approx(0.0, abs=1e-20)
-    tails = length.rounds_quantile(mixed, [0.05, 0.95])
-    alone = length.rounds_quantile(length.rounds_pmf(tokens_pmf(0.7, 4), 80), [0.05, 0.95])
+    tails = distribution.rounds_quantile(mixed, [0.05, 0.95])
+    alone = distribution.rounds_quantile(
+        distribution.rounds_pmf(tokens_pmf(0.7, 4), 80), [0.05, 0.95]
+    )
     assert tails[0] < alone[0]
     assert tails[1] > alone[1]
 
@@ -607,8 +620,8 @@ def test_gaps_of_a_stream_are_zero_within_a_round_and_one_round_at_its_end(
 
 
 def test_latency_percentiles_are_rounds_after_the_first_token() -> None:
-    pmf = length.rounds_pmf(tokens_pmf(0.8, 4), 60)
-    rounds = length.rounds_quantile(pmf, [0.5, 0.99])
+    pmf = distribution.rounds_pmf(tokens_pmf(0.8, 4), 60)
+    rounds = distribution.rounds_quantile(pmf, [0.5, 0.99])
     got = latency.request_latency_quantile(pmf, [0.5, 0.99], round_time=0.01, first_token=0.3)
     np.testing.assert_allclose(got, 0.3 + 0.01 * rounds, rtol=1e-14)
     with pytest.raises(ValueError, match="first_token must be in"):

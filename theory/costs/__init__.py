@@ -22,19 +22,16 @@ from .load import (
     crossover_load,
     gamma_at_load,
     helpful_loads,
-    in_service_probability,
     latency_under_load,
     mean_field_latency,
-    requests_in_service,
     token_capacity,
 )
 from .memory import batch_kept, largest_batch, memory_limited_gain
 from .moe import MoEPass, experts_touched, moe_step_time
+from .occupancy import in_service_probability, in_service_ratio, requests_in_service
 from .parallel import ParallelDraftCost, parallel_speedup
 from .passes import PassLaw, SequentialDraftCost, target_efficiency
 from .roofline import (
-    RooflineCost,
-    RooflinePass,
     compute_time,
     free_tokens,
     kv_bytes_per_token,
@@ -42,6 +39,7 @@ from .roofline import (
     roofline_step,
     roofline_step_max,
 )
+from .roofline_cost import RooflineCost, RooflinePass
 from .staircase import StaircasePass, padded_tokens
 from .table import TablePass
 
@@ -73,6 +71,7 @@ __all__ = [
     "helpful_batches",
     "helpful_loads",
     "in_service_probability",
+    "in_service_ratio",
     "kv_bytes_per_token",
     "largest_batch",
     "latency_under_load",

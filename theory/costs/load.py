@@ -2,13 +2,8 @@ r"""Latency, capacity and the best gamma under load, for continuous batching wit
 
 A round of B sequences takes F_gamma + B H_gamma (`linear`) and gives each of them E tokens, so n
 requests in service each progress at E / (F + n H): a processor-sharing queue whose speed depends
-on its occupation. With token load x = arrival rate times mean length, and r = x H / E, the number
-in service is negative binomial,
-
-    P(n) = (F/H + 1)_n / n!  (1 - r)^{F/H + 1} r^n,
-
-whatever the distribution of lengths (processor sharing is insensitive to it), and Little's law
-gives the latency of one token,
+on its occupation (`occupancy`). With token load x = arrival rate times mean length, the mean
+latency of one token is, whatever the distribution of lengths,
 
     w = (F + H) / (E - x H).
 
@@ -42,21 +37,20 @@ register(
     "token_load", "x", "tokens requested in a second: arrival rate times mean length",
     unit="token/s",
 )  # fmt: skip
-register("in_service", "n_s", "requests in service", unit="request", integer=True)
-_GROUP = "batch, load and memory"
+GROUP = "batch, load and memory"
 _ROUND = {
     "alpha": 0.7, "gamma": 3, "context": 500, "step_fixed": 7e-3, "step_per_token": 2e-5,
     "step_per_cached": 4e-8, "draft_fixed": 1e-3, "draft_per_token": 1e-6,
     "draft_per_cached": 2e-9,
 }  # fmt: skip
-_ALL = {**_ROUND, "round_overhead": 2e-4}
+POINT = {**_ROUND, "round_overhead": 2e-4}
 
 
 def _plain(s: Any) -> tuple[Any, Any]:
     return s.step_fixed, s.step_per_cached * s.context + s.step_per_token
 
 
-@formula("token_capacity", r"x_{\max}", group=_GROUP,
+@formula("token_capacity", r"x_{\max}", group=GROUP,
          **{k: v for k, v in _ROUND.items() if not k.endswith("fixed")})  # fmt: skip
 def CAPACITY(s: Any) -> Any:
     """Tokens in a second that the server approaches as its batch grows.
@@ -68,7 +62,7 @@ def CAPACITY(s: Any) -> Any:
     return TOKENS.build(s) / ROUND_SEQUENCE.build(s)
 
 
-@formula("capacity_gain", r"x_{\max}/x_{\max,0}", group=_GROUP,
+@formula("capacity_gain", r"x_{\max}/x_{\max,0}", group=GROUP,
          **{k: v for k, v in _ROUND.items() if not k.endswith("fixed")})  # fmt: skip
 def CAPACITY_GAIN(s: Any) -> Any:
     """Capacity with speculation over capacity without; it helps iff E[N] > H_gamma / H_0.
@@ -80,7 +74,7 @@ def CAPACITY_GAIN(s: Any) -> Any:
     return CAPACITY.build(s) * _plain(s)[1]
 
 
-@formula("latency_under_load", "w", group=_GROUP, token_load=2000, **_ALL)
+@formula("latency_under_load", "w", group=GROUP, token_load=2000, **POINT)
 def LATENCY(s: Any) -> Any:
     """Mean time for one token of a request when tokens are requested at rate x, gamma >= 1.
 
@@ -94,7 +88,7 @@ def LATENCY(s: Any) -> Any:
     return (fixed + row) / (TOKENS.build(s) - s.token_load * row)
 
 
-@formula("mean_field_latency", r"w_\mathrm{mf}", group=_GROUP, token_load=2000, **_ALL)
+@formula("mean_field_latency", r"w_\mathrm{mf}", group=GROUP, token_load=2000, **POINT)
 def MEAN_FIELD_LATENCY(s: Any) -> Any:
     """The same with the batch replaced by its mean, from Little's law alone; lower by F / (F + H).
 
@@ -106,33 +100,7 @@ def MEAN_FIELD_LATENCY(s: Any) -> Any:
     return fixed / (TOKENS.build(s) - s.token_load * row)
 
 
-@formula("requests_in_service", r"\mathrm{E}[n_s]", group=_GROUP, token_load=2000, **_ALL)
-def IN_SERVICE(s: Any) -> Any:
-    """Mean number of requests in service, the load times the latency of a token.
-
-    Assumes: as for the latency under load.
-    Wrong when: as there.
-    Source: derived here; Little's law.
-    """
-    return s.token_load * LATENCY.build(s)
-
-
-@formula(
-    "in_service_ratio", r"\mathrm{P}(n_s + 1)/\mathrm{P}(n_s)", group=_GROUP,
-    in_service=3, token_load=2000, **_ALL,
-)  # fmt: skip
-def IN_SERVICE_RATIO(s: Any) -> Any:
-    """Probability of n + 1 requests in service over that of n: a negative binomial of size 1 + F/H.
-
-    Assumes: as for the latency under load.
-    Wrong when: as there.
-    Source: derived here from the balance P(n + 1) (n + 1) / (F + (n + 1) H) = P(n) x / E.
-    """
-    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
-    return s.token_load / TOKENS.build(s) * (fixed / (s.in_service + 1) + row)
-
-
-@formula("crossover_load", r"x_\times", group=_GROUP, **_ALL)
+@formula("crossover_load", r"x_\times", group=GROUP, **POINT)
 def CROSSOVER_LOAD(s: Any) -> Any:
     """Token load at which this gamma and plain decoding are equally fast.
 
@@ -150,7 +118,7 @@ def CROSSOVER_LOAD(s: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class _Terms:
+class RoundTerms:
     """E, F and H of a gamma, as arrays, beside F and H of plain decoding."""
 
     tokens: Floats
@@ -160,7 +128,7 @@ class _Terms:
     plain_row: Floats
 
 
-def _terms(
+def round_terms(
     alpha: ArrayLike,
     gamma: ArrayLike,
     *,
@@ -172,7 +140,7 @@ def _terms(
     draft_per_token: ArrayLike = 0.0,
     draft_per_cached: ArrayLike = 0.0,
     round_overhead: ArrayLike = 0.0,
-) -> _Terms:
+) -> RoundTerms:
     a, g = check("alpha", alpha), check("gamma", gamma)
     cache = {"context": context, "step_per_cached": step_per_cached}
     row = round_sequence_time(
@@ -187,7 +155,7 @@ def _terms(
         g, step_fixed=step_fixed, draft_fixed=draft_fixed, round_overhead=round_overhead
     )
     parts = (geometric_sum(a, g + 1.0), fixed, row, step_fixed, plain_row)
-    return _Terms(*(np.asarray(x, dtype=np.float64) for x in np.broadcast_arrays(*parts)))
+    return RoundTerms(*(np.asarray(x, dtype=np.float64) for x in np.broadcast_arrays(*parts)))
 
 
 @evaluates(CAPACITY)
@@ -197,7 +165,7 @@ def token_capacity(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> An
     times: context, step_per_token, step_per_cached, draft_per_token, draft_per_cached, as in
     `LinearStepCost`. Shapes broadcast. Raises ValueError outside the ranges.
     """
-    t = _terms(alpha, gamma, **times)
+    t = round_terms(alpha, gamma, **times)
     with np.errstate(divide="ignore"):
         return unwrap(t.tokens / t.row)
 
@@ -208,12 +176,12 @@ def capacity_gain(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> Any
 
     Where sequences add no time at all (H_gamma = 0) capacity has no bound and the gain is 1.
     """
-    t = _terms(alpha, gamma, **times)
+    t = round_terms(alpha, gamma, **times)
     nothing = t.row == 0.0
     return unwrap(np.where(nothing, 1.0, t.tokens * t.plain_row / np.where(nothing, 1.0, t.row)))
 
 
-def _latency(t: _Terms, load: Floats, service: Floats) -> Floats:
+def _latency(t: RoundTerms, load: Floats, service: Floats) -> Floats:
     spare = t.tokens - load * t.row
     with np.errstate(divide="ignore", over="ignore"):
         return np.asarray(np.where(spare > 0.0, service / np.maximum(spare, 0.0), np.inf))
@@ -230,7 +198,7 @@ def latency_under_load(
     the length of a request it is the mean latency of the request. inf at and above the capacity.
     Shapes broadcast; returns a float for scalars. Raises ValueError outside the ranges.
     """
-    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
+    t, x = round_terms(alpha, gamma, **times), check("token_load", token_load)
     return unwrap(_latency(t, x, t.fixed + t.row))
 
 
@@ -239,59 +207,8 @@ def mean_field_latency(
     alpha: ArrayLike, gamma: ArrayLike, token_load: ArrayLike, **times: ArrayLike
 ) -> Any:
     """F_gamma / (E[N] - x H_gamma) [s]. Arguments as in :func:`latency_under_load`."""
-    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
+    t, x = round_terms(alpha, gamma, **times), check("token_load", token_load)
     return unwrap(_latency(t, x, t.fixed))
-
-
-@evaluates(IN_SERVICE)
-def requests_in_service(
-    alpha: ArrayLike, gamma: ArrayLike, token_load: ArrayLike, **times: ArrayLike
-) -> Any:
-    """x w, the mean batch, 0 without load. Arguments as in :func:`latency_under_load`."""
-    x = check("token_load", token_load)
-    return unwrap(x * np.asarray(latency_under_load(alpha, gamma, x, **times)))
-
-
-@evaluates(IN_SERVICE_RATIO)
-def in_service_ratio(
-    in_service: ArrayLike,
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    token_load: ArrayLike,
-    **times: ArrayLike,
-) -> Any:
-    """(x / E) (F / (n + 1) + H). Arguments as in :func:`in_service_probability`."""
-    n = check("in_service", in_service)
-    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
-    return unwrap(x / t.tokens * (t.fixed / (n + 1.0) + t.row))
-
-
-def in_service_probability(
-    in_service: ArrayLike,
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    token_load: ArrayLike,
-    **times: ArrayLike,
-) -> Any:
-    """P(n requests in service), the product of the ratios; 0 at and above the capacity.
-
-    in_service: whole number >= 0; the rest as in :func:`latency_under_load`. Shapes broadcast.
-    Where a sequence adds no time the law is Poisson. Raises ValueError outside the ranges.
-    """
-    n = check("in_service", in_service)
-    t, x = _terms(alpha, gamma, **times), check("token_load", token_load)
-    offered, r = x * t.fixed / t.tokens, x * t.row / t.tokens
-    offered, r, n = np.broadcast_arrays(offered, r, n)
-    stable = r < 1.0
-    empty = np.log1p(-np.where(stable, r, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # (F/H) ln(1 - r) = offered ln(1 - r)/r, which is -offered in the limit H = 0.
-        total = empty + offered * np.where(r > 0.0, empty / r, -1.0)
-    steps = np.arange(1.0, n.max(initial=0.0) + 1.0)
-    with np.errstate(divide="ignore"):
-        logs = np.log(offered[..., None] / steps + r[..., None])
-    logs = np.where(steps <= n[..., None], logs, 0.0)
-    return unwrap(np.where(stable, np.exp(total + logs.sum(axis=-1)), 0.0))
 
 
 def helpful_loads(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> tuple[Any, Any]:
@@ -300,7 +217,7 @@ def helpful_loads(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> tup
     Arguments as in :func:`latency_under_load`. high is inf where speculation is the faster one as
     long as either keeps up, and both are 0 where it never is. Raises ValueError outside the ranges.
     """
-    t = _terms(alpha, gamma, **times)
+    t = round_terms(alpha, gamma, **times)
     gain = (t.plain_fixed + t.plain_row) * t.tokens - (t.fixed + t.row)
     low, high = half_line(gain, t.plain_fixed * t.row - t.fixed * t.plain_row)
     more = t.tokens * t.plain_row >= t.row  # as much capacity: it stays ahead once it is

@@ -13,6 +13,13 @@ from .completion import (
     lockstep_tokens,
     longest_round,
 )
+from .distribution import (
+    round_length_pmf,
+    round_moments,
+    rounds_moments,
+    rounds_pmf,
+    rounds_quantile,
+)
 from .heterogeneity import RequestMix, beta_nodes, mixed_rounds_mean, mixed_rounds_variance
 from .horizon import HorizonPlan, plan_horizon, request_time, time_of_two
 from .latency import (
@@ -29,12 +36,7 @@ from .length import (
     factorial_moment_3,
     length_factor,
     overshoot,
-    round_length_pmf,
-    round_moments,
     rounds_mean,
-    rounds_moments,
-    rounds_pmf,
-    rounds_quantile,
     rounds_quantile_normal,
     rounds_variance,
 )

@@ -20,7 +20,7 @@ from ..domain import Floats, as_floats, check, unwrap
 from ..formula import evaluates, formula
 from ..rounds import tokens_pmf
 from ..symbols import register
-from .length import rounds_moments, rounds_pmf
+from .distribution import rounds_moments, rounds_pmf
 
 register("request_beta_a", "a", "first parameter of the Beta law of alpha over requests",
          open_low=True)  # fmt: skip

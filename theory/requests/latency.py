@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from ..domain import Floats, check, unwrap
 from ..formula import evaluates, formula
 from ..symbols import register
+from .distribution import rounds_quantile
 
 register("decode_share", "f", "share of decoding in the time of a request without speculation",
          high=1.0)  # fmt: skip
@@ -146,8 +147,6 @@ def request_latency_quantile(
     distribution: P(R = r) of the rounds after the first token, r = 0, 1, ...; round_time: > 0 [s];
     first_token: >= 0 [s]. Shape as in `rounds_quantile`. Raises ValueError outside the ranges.
     """
-    from .length import rounds_quantile
-
     start = check("prefill_time", first_token, label="first_token")
     rounds = rounds_quantile(distribution, probability)
     return unwrap(np.asarray(start + check("round_time", round_time) * rounds))

@@ -1,12 +1,12 @@
-r"""Rounds that a request of L tokens takes: mean, variance, distribution, percentiles.
+r"""Rounds that a long request takes: mean, variance, percentiles in closed form.
 
     R(L) = min{ r : N_1 + ... + N_r >= L }
     E[R] -> L/mu + f_2/(2 mu^2),   Var[R] -> L sigma^2/mu^3 + a constant
     f_2 = E[N(N-1)],  f_3 = E[N(N-1)(N-2)],  sigma^2 = f_2 + mu - mu^2
 
-The rounds are those of any acceptance law, through the lengths of its rounds. The expansions leave
-an error that falls geometrically in L; the recursions and the distribution are exact. Drafting
-never past the last token of the request changes the cost of the last rounds, not their number.
+The rounds are those of any acceptance law, through the moments of their lengths. The expansions
+leave an error that falls geometrically in L; `distribution` is exact. Drafting never past the last
+token of the request changes the cost of the last rounds, not their number.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ..acceptance.law import AcceptanceLaw
-from ..domain import Floats, check, unwrap
+from ..domain import check, unwrap
 from ..formula import evaluates, formula
 from ..symbols import register
 
@@ -151,7 +150,7 @@ def rounds_mean(length: ArrayLike, *, round_mean: ArrayLike, round_factorial_2: 
     """L/mu + f_2/(2 mu^2), the mean rounds of a long request.
 
     length: whole number >= 1 [token]; round_mean: >= 1 [token]; round_factorial_2: >= 0. Shapes
-    broadcast. Raises ValueError outside the ranges. Exact: :func:`rounds_moments`.
+    broadcast. Raises ValueError outside the ranges. Exact: `distribution.rounds_moments`.
     """
     size, mu = check("length", length), check("round_mean", round_mean)
     return unwrap(size / mu + check("round_factorial_2", round_factorial_2) / (2.0 * mu * mu))
@@ -169,7 +168,7 @@ def rounds_variance(
 
     Arguments as in :func:`rounds_mean`; round_factorial_3: >= 0. Shapes broadcast. The constant
     may be negative and outweigh the first term where L is a few rounds; exact:
-    :func:`rounds_moments`.
+    `distribution.rounds_moments`.
     """
     size, mu = check("length", length), check("round_mean", round_mean)
     f2 = check("round_factorial_2", round_factorial_2)
@@ -219,79 +218,3 @@ def rounds_quantile_normal(
         raise ValueError("round_factorial_2 must be at least round_mean (round_mean - 1)")
     mean = rounds_mean(size, round_mean=mu, round_factorial_2=round_factorial_2)
     return unwrap(mean + z * np.sqrt(size * np.maximum(variance, 0.0) / mu**3))
-
-
-def round_length_pmf(law: AcceptanceLaw, gamma: int) -> Floats:
-    """P(N = n), n = 1..gamma + 1, of any acceptance law, shape (*law.shape, gamma + 1).
-
-    The differences of its survival: a round of n tokens has n - 1 accepted drafts.
-    """
-    survival = law.survival(int(check("gamma", gamma, whole=True)))
-    return np.asarray(np.concatenate([-np.diff(survival), survival[..., -1:]], axis=-1))
-
-
-def round_moments(pmf: Floats) -> tuple[Floats, Floats, Floats]:
-    """(mu, f_2, f_3) of round lengths, each of shape pmf.shape[:-1]."""
-    n = np.arange(1.0, pmf.shape[-1] + 1.0)
-    second, third = n * (n - 1.0), n * (n - 1.0) * (n - 2.0)
-    return tuple(np.asarray((pmf * w).sum(axis=-1)) for w in (n, second, third))  # type: ignore[return-value]
-
-
-def rounds_moments(pmf: Floats, length: int) -> tuple[Floats, Floats]:
-    """Exact (mean, variance) of the rounds for ``length`` tokens, shapes pmf.shape[:-1].
-
-    pmf: P(N = n), n = 1..gamma + 1, on the last axis; length: whole number >= 1 [token].
-    By the recursion m(L) = 1 + sum of P(N = n) m(L - n), and the one of the variance by
-    conditioning on the first round: Var R(L) = E[Var R(L - N)] + Var E[R(L - N)].
-    """
-    size, width = int(check("length", length)), pmf.shape[-1]
-    mean = np.zeros((*pmf.shape[:-1], size + width))  # index width - 1 + L; 0 for L <= 0
-    variance = np.zeros_like(mean)
-    for left in range(1, size + 1):
-        window = slice(left - 1, left + width - 1)  # remaining L - width .. L - 1
-        past_mean, past_var = mean[..., window][..., ::-1], variance[..., window][..., ::-1]
-        rest = (pmf * past_mean).sum(axis=-1)
-        spread = (pmf * (past_mean - rest[..., None]) ** 2).sum(axis=-1)
-        mean[..., width - 1 + left] = 1.0 + rest
-        variance[..., width - 1 + left] = (pmf * past_var).sum(axis=-1) + spread
-    return mean[..., width - 1 + size], variance[..., width - 1 + size]
-
-
-def rounds_pmf(pmf: Floats, length: int) -> Floats:
-    """Exact P(R = r), r = 0..length, on a new last axis, shape (*pmf.shape[:-1], length + 1).
-
-    pmf: P(N = n), n = 1..gamma + 1; length: whole number >= 1 [token]. Walks the law of the tokens
-    made so far round by round; takes at most length (gamma + 1) additions of length-sized rows.
-    """
-    size, width = int(check("length", length)), pmf.shape[-1]
-    made = np.zeros((*pmf.shape[:-1], size))  # made[t] = P(t tokens so far, t < length)
-    made[..., 0] = 1.0
-    # tail[t] = P(N >= length - t): the round that starts at t is the last
-    survival = np.cumsum(pmf[..., ::-1], axis=-1)[..., ::-1]
-    tail = np.zeros_like(made)
-    reach = min(width, size)
-    tail[..., size - reach :] = survival[..., :reach][..., ::-1]
-    result = np.zeros((*pmf.shape[:-1], size + 1))
-    for r in range(1, size + 1):
-        result[..., r] = (made * tail).sum(axis=-1)
-        after = np.zeros_like(made)
-        for n in range(1, reach + (reach < size)):
-            after[..., n:] += pmf[..., n - 1 : n] * made[..., : size - n]
-        made = after
-        if not made.any():
-            break
-    return result
-
-
-def rounds_quantile(distribution: Floats, probability: ArrayLike) -> NDArray[np.int64]:
-    """Smallest r with P(R <= r) >= probability, shape (*distribution.shape[:-1], *probabilities).
-
-    distribution: P(R = r), r = 0, 1, ...; probability: in [0, 1], any shape. Raises ValueError
-    outside it. Sums within 1e-12 of the asked probability count as reaching it.
-    """
-    asked = check("z", probability, label="probability")
-    cumulative = np.cumsum(distribution, axis=-1)
-    # The top of the sum is rounding away from 1.
-    short = cumulative[..., None, :] < (np.atleast_1d(asked)[:, None] - 1e-12)
-    index = np.minimum(short.sum(axis=-1), distribution.shape[-1] - 1)
-    return np.asarray(index.reshape((*distribution.shape[:-1], *asked.shape)), dtype=np.int64)
