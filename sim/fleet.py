@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from ..theory.domain import Floats
 from .fleet_engine import Engine, capacity
-from .fleet_kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS, compiled, interpreted
+from .fleet_kernel import (
+    AREA,
+    BUSY,
+    CLOCK,
+    DONE,
+    EMITTED,
+    ROUNDS,
+    TOKENS,
+    TURNS,
+    compiled,
+    interpreted,
+)
 from .fleet_workload import Lengths, Workload, draw_workload
 
 PERCENTILES = (50, 90, 95, 99)
@@ -27,7 +38,7 @@ class FleetRun:
     Latency is finish - arrival, time to first token first - arrival, queueing delay start -
     arrival. bounds: requests bounds[k]..bounds[k + 1] - 1 arrive in window k, shape (windows + 1,);
     those before bounds[0] are warm-up. totals: sums over the warm-up, each window, and the drain
-    after the last arrival, shape (windows + 2, 7); the columns are named in `fleet_kernel`.
+    after the last arrival, shape (windows + 2, 8); the columns are named in `fleet_kernel`.
     """
 
     arrival: Floats
@@ -51,8 +62,9 @@ class FleetResult:
     """Steady-state estimates of a fleet.
 
     estimates: by name; latency_s, ttft_s and queue_s with _mean, _p50, _p90, _p95, _p99 [s];
-    tokens_per_s; requests_per_s; batch (mean sequences over all time); utilisation (share of time
-    with work); tokens_per_round (of one sequence, after the cut at its end).
+    tokens_per_s, requests_per_s and rounds_per_s, all of the engine; batch (mean sequences over
+    all time); utilisation (share of time with work); tokens_per_round (of one sequence, those
+    thrown away beyond its end counted).
     samples: the values behind them, one a run (one a part of a single run), in order.
     rounds: of sequences, simulated in all. load: arrival rate over `capacity`. saturated: the
     queue grows without end, so that latencies are those of this finite run only; note says so, or
@@ -182,7 +194,7 @@ def _summary(run: FleetRun, low: int, high: int) -> dict[str, float]:
     found["rounds_per_s"] = sums[ROUNDS] / sums[CLOCK]
     found["batch"] = sums[AREA] / sums[CLOCK]
     found["utilisation"] = sums[BUSY] / sums[CLOCK]
-    found["tokens_per_round"] = sums[TOKENS] / sums[TURNS] if sums[TURNS] else float("nan")
+    found["tokens_per_round"] = sums[EMITTED] / sums[TURNS] if sums[TURNS] else float("nan")
     return {name: float(value) for name, value in found.items()}
 
 

@@ -17,8 +17,8 @@ from ..theory.domain import Floats
 from .compiled import compile_kernel
 
 # Columns of the totals: seconds elapsed, seconds with work, sequence-seconds, rounds of the engine,
-# rounds of sequences, tokens, requests finished.
-CLOCK, BUSY, AREA, ROUNDS, TURNS, TOKENS, DONE = range(7)
+# rounds of sequences, tokens emitted, tokens kept (not beyond a request's end), requests finished.
+CLOCK, BUSY, AREA, ROUNDS, TURNS, EMITTED, TOKENS, DONE = range(8)
 
 
 def serve(
@@ -41,7 +41,7 @@ def serve(
     (max_batch + 1, knots) [s], are read at the present batch; time is linear between contexts
     context_step apart. survival, shape (kinds, gammas + 1, gammas + 1): row g of a kind holds
     s_0..s_g. edges: times that cut the run into edges.size + 1 windows; totals, shape
-    (edges.size + 1, 7), adds up each window, a round counting where it begins.
+    (edges.size + 1, 8), adds up each window, a round counting where it begins.
 
     The j-th draw of request i is element i 2^24 + j of one SplitMix64 stream (Steele, Lea, Flood
     2014), so that it does not depend on what the engine does: common random numbers.
@@ -55,7 +55,7 @@ def serve(
     left = length.copy()
     served = np.zeros(requests, np.int64)
     running = np.zeros(most, np.int64)
-    totals = np.zeros((edges.size + 1, 7))
+    totals = np.zeros((edges.size + 1, 8))
     now = 0.0
     held = 0.0
     window = 0
@@ -100,6 +100,7 @@ def serve(
                 uniform = float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
                 while tokens <= drafted and uniform < survival[kind[request], drafted, tokens]:
                     tokens += 1
+            totals[window, EMITTED] += tokens
             tokens = min(tokens, left[request])
             if served[request] == 0:
                 first[request] = now

@@ -385,8 +385,16 @@ def test_percentiles_and_rates_are_those_of_the_requests_after_warm_up() -> None
     assert rate == pytest.approx(inside.sum() / seconds, rel=0.01)
     tokens = found.estimates["tokens_per_s"].mean
     assert tokens == pytest.approx(30 * rate, rel=0.01)
-    expected = 30 / mean_rounds(LAW.survival(2), 30)
-    assert found.estimates["tokens_per_round"].mean == pytest.approx(expected, rel=0.02)
+    whole = run.totals.sum(axis=0)
+    kept = whole[TOKENS] / whole[TURNS]
+    assert kept == pytest.approx(30 / mean_rounds(LAW.survival(2), 30), rel=0.01)
+    per_round = found.estimates["tokens_per_round"]
+    assert abs(per_round.mean - LAW.survival(2).sum()) < 4 * per_round.se
+    assert per_round.mean > kept
+    assert found.estimates["rounds_per_s"].mean == pytest.approx(
+        run.totals[1:-1, ROUNDS].sum() / run.totals[1:-1, CLOCK].sum()
+    )
+    assert found.rounds == whole[TURNS]
 
 
 def test_batch_means_and_replications_agree_on_the_standard_error() -> None:
