@@ -270,3 +270,17 @@ def test_the_likelihood_of_requests_integrates_alpha_out() -> None:
     exact += mpmath.log(mpmath.beta(2.5 + 2, 1.5 + 2) / mpmath.beta(2.5, 1.5))
     law = BetaRequestAcceptance(2.5, 1.5)
     assert beta_request_log_likelihood(law, counts) == pytest.approx(float(exact), rel=1e-12)
+
+
+def test_the_laws_give_the_formulas_on_their_axes() -> None:
+    gamma, a, b = np.arange(7), np.array([[3.0], [0.7]]), 1.5
+    fresh = BetaRoundAcceptance(a[:, 0], b)
+    assert tokens_by_gamma(fresh, 6) == pytest.approx(beta_tokens(a, b, gamma), rel=1e-13)
+    assert fresh.survival(6)[:, 1:] == pytest.approx(beta_survival(a, b, gamma[1:]), rel=1e-13)
+    kept = BetaRequestAcceptance(a[:, 0], b)
+    assert tokens_by_gamma(kept, 6) == pytest.approx(request_tokens(a, b, gamma), rel=1e-12)
+    # Rounds of a fleet: requests count by their rounds, 1 / E[N | alpha].
+    x = (np.arange(100_000) + 0.5) / 100_000
+    weight = x**2 * (1 - x) ** 0.5 / tokens_per_round(x, 6)
+    exact = [(weight * x**k).sum() / weight.sum() for k in gamma]
+    assert kept.survival(6)[0] == pytest.approx(exact, rel=1e-6)

@@ -263,3 +263,17 @@ def test_counts_that_hide_the_chain_are_refused(counts) -> None:
         fit_markov(counts)
     with pytest.raises(ValueError, match="at least 1 drafted token"):
         fit_markov(round_counts([1, 0], [2, 0]))
+
+
+def test_the_law_gives_the_formulas_on_its_axes() -> None:
+    law = MarkovAcceptance(np.array([0.85, 0.5]), 0.4)
+    assert law.tokens_by_gamma(5) == pytest.approx(
+        markov_tokens(np.array([[0.85], [0.5]]), 0.4, np.arange(6))
+    )
+    survival = law.survival(5)
+    assert survival.shape == (2, 6)
+    assert (survival[:, 0] == 1).all()
+    assert survival[:, 1] == pytest.approx(markov_first_rate(np.array([0.85, 0.5]), 0.4, 5))
+    assert survival[:, 2:] / survival[:, 1:-1] == pytest.approx(
+        np.broadcast_to([[0.85], [0.5]], (2, 4))
+    )

@@ -112,6 +112,11 @@ def test_statistics_by_hand() -> None:
     test = dispersion_test(counts)
     assert (test.effect, test.statistic) == (pytest.approx(total), pytest.approx(total))
     assert test.p_value == pytest.approx(chi2.sf(total, 1))
+    three = dispersion_test(round_counts([2, 0, 3, 1, 0], 3, request=[0, 0, 1, 1, 2]))
+    kept, tried, pooled = np.array([2, 4, 0]), np.array([4, 5, 1]), 6 / 10
+    total = ((kept - pooled * tried) ** 2 / tried).sum() / (pooled * (1 - pooled))
+    assert (three.effect, three.statistic) == (pytest.approx(total / 2), pytest.approx(total))
+    assert three.p_value == pytest.approx(chi2.sf(total, 2))
     # Positions: 3 of 4, 2 of 3, 1 of 2 decided tokens accepted.
     tried, kept = np.array([4, 3, 2]), np.array([3, 2, 1])
     total = ((kept - tried * alpha) ** 2 / tried).sum() / (alpha * (1 - alpha))
