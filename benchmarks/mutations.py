@@ -1,0 +1,355 @@
+"""Do the tests notice a wrong sign? Mutates the theory one operator at a time and runs its tests.
+
+For every module of theory/ that computes something, a few single changes are drawn from its syntax
+tree (a sign, an exponent, a product, a constant by one, a comparison), at least one in a formula
+and one in a numeric function where it has both. Each is made in a temporary copy of the project
+and the tests of that module are run there; a change that no test notices is a survivor and is
+printed with its line. The checkout itself is never written to.
+
+    python benchmarks/mutations.py --module trees.value --mutants 5 --jobs 2
+
+Exit status: 0 where every change was caught, 1 otherwise. A survivor is not always a missing test:
+a change can be without effect (an extra Newton step), which is for a reader to judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import queue
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".hypothesis", "__pycache__", "*_cache", "out", "build", "wheels", "*.pyc"
+)
+# The tests of a module, where they are not simply those that import it.
+TESTS = {
+    "rounds": ["test_rounds"],
+    "speedup": ["test_speedup"],
+    "optimum": ["test_optimum"],
+    "domain": ["test_symbols_domain"],
+    "symbols": ["test_symbols_domain"],
+    "formula": ["test_symbols_domain"],
+    "catalogue": ["test_formulas"],
+    "acceptance.law": ["test_acceptance_core"],
+    "costs.law": ["test_costs_core"],
+    "trees.value": ["test_tree_value"],
+    "trees.optimal": ["test_tree_optimal"],
+    "trees.growth": ["test_tree_growth"],
+    "trees.several": ["test_several_drafts"],
+    "trees.rejection": ["test_several_drafts"],
+    "trees.verification": ["test_verification"],
+    "trees.logits": ["test_verification"],
+    "trees.block": ["test_block"],
+}
+# Hypothesis finds a failure as fast without shrinking it, and no run may learn from another.
+PROFILE = """
+from hypothesis import Phase, settings
+settings.register_profile(
+    "mutations", phases=[Phase.explicit, Phase.generate], database=None, derandomize=True
+)
+settings.load_profile("mutations")
+"""
+SWAPS: dict[type[ast.AST], tuple[bytes, bytes]] = {
+    ast.Add: (b"+", b"-"),
+    ast.Sub: (b"-", b"+"),
+    ast.Mult: (b"*", b"/"),
+    ast.Div: (b"/", b"*"),
+    ast.Lt: (b"<", b">="),
+    ast.LtE: (b"<=", b">"),
+    ast.Gt: (b">", b"<="),
+    ast.GtE: (b">=", b"<"),
+    ast.Eq: (b"==", b"!="),
+    ast.NotEq: (b"!=", b"=="),
+}
+# What is inside these says nothing about a formula: messages, shapes, loop lengths, warnings.
+SKIPPED_CALLS = {"range", "errstate", "register", "check", "register_profile", "getattr", "Dummy"}
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change of one module: bytes start..end become new; symbolic if inside a formula."""
+
+    start: int
+    end: int
+    new: bytes
+    line: int
+    symbolic: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the tests said of a mutation: caught, survived, or (unchanged module) red."""
+
+    verdict: str
+    line: int
+    before: str
+    after: str
+
+
+class Sites(ast.NodeVisitor):
+    """Collects the places of a module where a change would change a result."""
+
+    def __init__(self, source: bytes) -> None:
+        self.source = source
+        lengths = [0]
+        for line in source.splitlines(keepends=True):
+            lengths.append(lengths[-1] + len(line))
+        self.lines = lengths
+        self.symbolic = False
+        self.depth = 0
+        self.found: list[Mutation] = []
+
+    def at(self, line: int, column: int) -> int:
+        return self.lines[line - 1] + column
+
+    def span(self, node: ast.expr) -> tuple[int, int]:
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        return (
+            self.at(node.lineno, node.col_offset),
+            self.at(node.end_lineno, node.end_col_offset),
+        )
+
+    def add(self, node: ast.expr, start: int, end: int, new: bytes) -> None:
+        if self.depth:
+            line = self.source[:start].count(b"\n") + 1
+            self.found.append(Mutation(start, end, new, line, self.symbolic))
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        before = self.symbolic
+        names = {ast.unparse(d).split("(")[0] for d in node.decorator_list}
+        self.symbolic = before or "formula" in names
+        self.depth += 1
+        for statement in node.body:
+            self.visit(statement)
+        self.depth -= 1
+        self.symbolic = before
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        """A message is not a result."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Nor is a formatted string."""
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        if name in SKIPPED_CALLS:
+            return
+        for argument in node.args:
+            self.visit(argument)
+        if isinstance(node.func, ast.Attribute):
+            self.visit(node.func.value)
+        # Keyword arguments are axes and options, not terms.
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.visit(node.value)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if type(node.value) in (int, float) and abs(node.value) not in (1e-16, 1e-12, 1e-9, 1e-6):
+            start, end = self.span(node)
+            self.add(node, start, end, repr(node.value + 1).encode())
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        if isinstance(node.op, ast.USub):
+            start, _ = self.span(node)
+            self.add(node, start, start + 1, b"+")
+        self.visit(node.operand)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        if isinstance(node.op, ast.Pow):
+            start, end = self.span(node.right)
+            self.add(node, start, end, b"-(" + self.source[start:end] + b")")
+        else:
+            self.swap(node, node.left, node.op, node.right)
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        left = node.left
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            self.swap(node, left, op, right)
+            left = right
+        self.generic_visit(node)
+
+    def swap(self, node: ast.expr, left: ast.expr, op: ast.AST, right: ast.expr) -> None:
+        if type(op) not in SWAPS:
+            return
+        old, new = SWAPS[type(op)]
+        gap = slice(self.span(left)[1], self.span(right)[0])
+        place = re.search(re.escape(old), self.source[gap])
+        if place:
+            start = gap.start + place.start()
+            self.add(node, start, start + len(old), new)
+
+
+def sites(source: bytes) -> list[Mutation]:
+    """All single changes of a module that still parse, in the order of its text."""
+    visitor = Sites(source)
+    visitor.visit(ast.parse(source))
+    good = []
+    for change in sorted(set(visitor.found), key=lambda m: (m.start, m.end, m.new)):
+        try:
+            ast.parse(apply(source, change))
+        except SyntaxError:
+            continue
+        good.append(change)
+    return good
+
+
+def apply(source: bytes, change: Mutation) -> bytes:
+    """The module with the change made."""
+    return source[: change.start] + change.new + source[change.end :]
+
+
+def sample(changes: list[Mutation], count: int, *, seed: str) -> list[Mutation]:
+    """``count`` of the changes, one symbolic and one numeric among them where there are both."""
+    order = changes.copy()
+    random.Random(seed).shuffle(order)
+    first = [next((m for m in order if m.symbolic is kind), None) for kind in (True, False)]
+    chosen = [m for m in first if m is not None][:count]
+    chosen += [m for m in order if m not in chosen][: count - len(chosen)]
+    return sorted(chosen, key=lambda m: m.start)
+
+
+def modules() -> Iterator[str]:
+    """Dotted names, below theory, of the modules in which something is computed."""
+    for path in sorted((ROOT / "theory").rglob("*.py")):
+        if path.name != "__init__.py" and sites(path.read_bytes()):
+            yield ".".join(path.relative_to(ROOT / "theory").with_suffix("").parts)
+
+
+def tests_of(module: str) -> list[str]:
+    """Files of tests of a module: those of the table, or those whose text imports it."""
+    if module in TESTS:
+        return [f"tests/{name}.py" for name in TESTS[module]]
+    dotted = re.compile(rf"howspec\.theory\.{re.escape(module)}\b")
+    parent, _, leaf = module.rpartition(".")
+    from_parent = re.compile(rf"from howspec\.theory\.?{re.escape(parent)} import [^\n]*\b{leaf}\b")
+    found = []
+    for path in sorted((ROOT / "tests").glob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if dotted.search(text) or from_parent.search(text):
+            found.append(f"tests/{path.name}")
+    return found
+
+
+class Copies:
+    """Copies of the project, each importable as ``howspec`` through a link beside it."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.free: queue.Queue[Path] = queue.Queue()
+        for number in range(count):
+            house = folder / str(number) / "house"
+            shutil.copytree(ROOT, house, ignore=LEFT_OUT, symlinks=True)
+            names = folder / str(number) / "names"
+            names.mkdir()
+            (names / "howspec").symlink_to(house, target_is_directory=True)
+            (names / "mutation_profile.py").write_text(PROFILE, encoding="utf-8")
+            self.free.put(house)
+
+    def run(self, module: str, changed: bytes | None, tests: list[str], timeout: float) -> str:
+        """``passed``, ``failed`` or ``broken`` tests, with the module's text replaced if given."""
+        house = self.free.get()
+        path = house.joinpath("theory", *module.split(".")).with_suffix(".py")
+        original = path.read_bytes()
+        environment = os.environ | {
+            "PYTHONPATH": str(house.parent / "names"),
+            "PYTHONDONTWRITEBYTECODE": "1",  # a stale cache would hide a change of equal length
+        }
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "mutation_profile", *tests]
+        try:
+            if changed is not None:
+                path.write_bytes(changed)
+            done = subprocess.run(
+                command, cwd=house, env=environment, capture_output=True, timeout=timeout
+            )
+        except subprocess.TimeoutExpired:
+            return "failed"  # a loop that no longer ends is noticed, too
+        finally:
+            path.write_bytes(original)
+            self.free.put(house)
+        if done.returncode and changed is None:
+            print(done.stdout.decode()[-2000:], file=sys.stderr)
+        # 1: a test failed; 2: a module no longer imports. The rest is no verdict on the change.
+        return {0: "passed", 1: "failed", 2: "failed"}.get(done.returncode, "broken")
+
+
+def judge(copies: Copies, module: str, change: Mutation, timeout: float) -> Outcome:
+    """Make one change, run the module's tests, and say whether they noticed."""
+    source = copies_source(module)
+    changed = apply(source, change)
+    verdict = copies.run(module, changed, tests_of(module), timeout)
+    before = source.splitlines()[change.line - 1].decode().strip()
+    after = changed.splitlines()[change.line - 1].decode().strip()
+    return Outcome({"passed": "survived", "failed": "caught"}.get(verdict, verdict),
+                   change.line, before, after)  # fmt: skip
+
+
+def copies_source(module: str) -> bytes:
+    return ROOT.joinpath("theory", *module.split(".")).with_suffix(".py").read_bytes()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
+    parser.add_argument("--module", action="append", help="below theory, e.g. trees.value; repeat")
+    parser.add_argument("--mutants", type=int, default=3, help="changes per module (default 3)")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side (default 1)")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds per run (default 300)")
+    options = parser.parse_args()
+
+    every = list(modules())
+    wanted = every if not options.module else [
+        m for m in every if any(m == w or m.startswith(w + ".") for w in options.module)
+    ]  # fmt: skip
+    if not wanted:
+        parser.error(f"--module must be among {', '.join(every)}, got {options.module}")
+    survivors = 0
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        copies = Copies(Path(folder), options.jobs)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            print(f"{'module':<28}{'mutants':>8}{'caught':>8}  survivors")
+            for module in wanted:
+                survivors += report(pool, copies, module, options)
+    return 1 if survivors else 0
+
+
+def report(
+    pool: ThreadPoolExecutor, copies: Copies, module: str, options: argparse.Namespace
+) -> int:
+    """Judge a module's sample and print its row and its survivors; the number of survivors."""
+    tests = tests_of(module)
+    if not tests:
+        print(f"{module:<28}{0:>8}{0:>8}  no test imports it", flush=True)
+        return 1
+    if copies.run(module, None, tests, options.timeout) != "passed":
+        print(f"{module:<28}{0:>8}{0:>8}  its tests fail unchanged", flush=True)
+        return 1
+    source = copies_source(module)
+    chosen = sample(sites(source), options.mutants, seed=f"{options.seed}:{module}")
+    outcomes = list(pool.map(lambda m: judge(copies, module, m, options.timeout), chosen))
+    left = [o for o in outcomes if o.verdict != "caught"]
+    print(f"{module:<28}{len(outcomes):>8}{len(outcomes) - len(left):>8}  {len(left)}", flush=True)
+    for outcome in left:
+        print(f"    line {outcome.line} {outcome.verdict}: {outcome.before}")
+        print(f"    {'':<{len(f'line {outcome.line} {outcome.verdict}') - 2}}->  {outcome.after}")
+    return len(left)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
