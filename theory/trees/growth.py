@@ -143,7 +143,7 @@ def growth_exponent(ranks: ArrayLike) -> float:
     p = _ranks(ranks)
     logs = np.log(p[p > 0.0])
     theta = 0.0
-    if logs.size < 2 or logs.max() == 0.0:
+    if logs.size < 2:
         return theta
     for _ in range(200):
         weights = np.exp(theta * logs)

@@ -2,7 +2,7 @@ r"""Several draft tokens for one position: the most that any verifier can accept
 
     alpha*_K = min over sets S of tokens of  p(S) + 1 - q(S)^K      (K independent drafts)
 
-The best set is a prefix of the tokens in falling order of q/p, so that sorting finds it. No exact
+The best set is a prefix of the tokens in rising order of p/q, so that sorting finds it. No exact
 verifier exceeds alpha*_K: neither membership and Gumbel coupling here, nor those of `rejection`.
 """
 
@@ -103,6 +103,12 @@ def distribution_pair(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
     return target, draft
 
 
+def _ratio(target: Floats, draft: Floats) -> Floats:
+    """p/q, inf where only the target has mass, 0 where neither has."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(draft > 0.0, target / draft, np.where(target > 0.0, np.inf, 0.0))
+
+
 def drafts_optimum(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:
     """alpha*_K: the most that any exact verifier accepts of K independent drafts, in [0, 1].
 
@@ -113,9 +119,7 @@ def drafts_optimum(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:
     """
     target, draft = distribution_pair(p, q)
     k = check("drafts", drafts)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(target > 0.0, draft / target, np.where(draft > 0.0, np.inf, 0.0))
-    order = np.argsort(-ratio, kind="stable")
+    order = np.argsort(_ratio(target, draft), kind="stable")
     inside = np.cumsum(target[order])
     outside = np.append(np.cumsum(draft[order][::-1])[::-1][1:], 0.0)
     return float(min(1.0, (inside + missed(np.minimum(outside, 1.0), k)).min()))
@@ -176,12 +180,10 @@ def gumbel_coupling(p: ArrayLike, q: ArrayLike) -> float:
     """
     target, draft = distribution_pair(p, q)
     both = (target > 0.0) & (draft > 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(draft > 0.0, target / draft, np.where(target > 0.0, np.inf, 0.0))
-    order = np.argsort(ratio, kind="stable")
+    order = np.argsort(_ratio(target, draft), kind="stable")
     a, b, seen = target[order], draft[order], both[order]
     tail = np.cumsum(a[::-1])[::-1]
     head = np.cumsum(b) - b
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         terms = np.where(seen, 1.0 / (tail / a + head / b), 0.0)
     return float(min(1.0, terms.sum()))
