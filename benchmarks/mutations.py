@@ -90,7 +90,7 @@ class Mutation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the tests said of a mutation: caught, survived, or (unchanged module) red."""
+    """What the tests said of a mutation: caught, survived, timed out, or broken (no verdict)."""
 
     verdict: str
     line: int
@@ -226,14 +226,19 @@ def sample(changes: list[Mutation], count: int, *, seed: str) -> list[Mutation]:
     return sorted(chosen, key=lambda m: m.start)
 
 
-def modules() -> Iterator[str]:
+def modules(house: Path) -> Iterator[str]:
     """Dotted names, below theory, of the modules in which something is computed."""
-    for path in sorted((ROOT / "theory").rglob("*.py")):
+    for path in sorted((house / "theory").rglob("*.py")):
         if path.name != "__init__.py" and sites(path.read_bytes()):
-            yield ".".join(path.relative_to(ROOT / "theory").with_suffix("").parts)
+            yield ".".join(path.relative_to(house / "theory").with_suffix("").parts)
 
 
-def tests_of(module: str) -> list[str]:
+def source_of(house: Path, module: str) -> Path:
+    """The file of a module in a copy of the project."""
+    return house.joinpath("theory", *module.split(".")).with_suffix(".py")
+
+
+def tests_of(house: Path, module: str) -> list[str]:
     """Files of tests of a module: those of the table, or those whose text imports it."""
     if module in TESTS:
         return [f"tests/{name}.py" for name in TESTS[module]]
@@ -241,7 +246,7 @@ def tests_of(module: str) -> list[str]:
     parent, _, leaf = module.rpartition(".")
     from_parent = re.compile(rf"from howspec\.theory\.?{re.escape(parent)} import [^\n]*\b{leaf}\b")
     found = []
-    for path in sorted((ROOT / "tests").glob("test_*.py")):
+    for path in sorted((house / "tests").glob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if dotted.search(text) or from_parent.search(text):
             found.append(f"tests/{path.name}")
@@ -249,13 +254,19 @@ def tests_of(module: str) -> list[str]:
 
 
 class Copies:
-    """Copies of the project, each importable as ``howspec`` through a link beside it."""
+    """Copies of the project, each importable as ``howspec`` through a link beside it.
+
+    ``master`` is one more, never changed: all texts are read there, since the checkout may be
+    edited during the run.
+    """
 
     def __init__(self, folder: Path, count: int) -> None:
         self.free: queue.Queue[Path] = queue.Queue()
+        self.master = folder / "master"
+        shutil.copytree(ROOT, self.master, ignore=LEFT_OUT, symlinks=True)
         for number in range(count):
             house = folder / str(number) / "house"
-            shutil.copytree(ROOT, house, ignore=LEFT_OUT, symlinks=True)
+            shutil.copytree(self.master, house, symlinks=True)
             names = folder / str(number) / "names"
             names.mkdir()
             (names / "howspec").symlink_to(house, target_is_directory=True)
@@ -263,9 +274,9 @@ class Copies:
             self.free.put(house)
 
     def run(self, module: str, changed: bytes | None, tests: list[str], timeout: float) -> str:
-        """``passed``, ``failed`` or ``broken`` tests, with the module's text replaced if given."""
+        """``passed``, ``failed``, ``timed out`` or ``broken``: the tests with the changed text."""
         house = self.free.get()
-        path = house.joinpath("theory", *module.split(".")).with_suffix(".py")
+        path = source_of(house, module)
         original = path.read_bytes()
         environment = os.environ | {
             "PYTHONPATH": str(house.parent / "names"),
@@ -279,7 +290,7 @@ class Copies:
                 command, cwd=house, env=environment, capture_output=True, timeout=timeout
             )
         except subprocess.TimeoutExpired:
-            return "failed"  # a loop that no longer ends is noticed, too
+            return "timed out"
         finally:
             path.write_bytes(original)
             self.free.put(house)
@@ -290,18 +301,17 @@ class Copies:
 
 
 def judge(copies: Copies, module: str, change: Mutation, timeout: float) -> Outcome:
-    """Make one change, run the module's tests, and say whether they noticed."""
-    source = copies_source(module)
+    """Make one change, run the module's tests, and say whether they noticed.
+
+    A run that times out is its own verdict: it may be an endless loop or only a busy machine.
+    """
+    source = source_of(copies.master, module).read_bytes()
     changed = apply(source, change)
-    verdict = copies.run(module, changed, tests_of(module), timeout)
+    verdict = copies.run(module, changed, tests_of(copies.master, module), timeout)
     before = source.splitlines()[change.line - 1].decode().strip()
     after = changed.splitlines()[change.line - 1].decode().strip()
-    return Outcome({"passed": "survived", "failed": "caught"}.get(verdict, verdict),
-                   change.line, before, after)  # fmt: skip
-
-
-def copies_source(module: str) -> bytes:
-    return ROOT.joinpath("theory", *module.split(".")).with_suffix(".py").read_bytes()
+    names = {"passed": "survived", "failed": "caught"}
+    return Outcome(names.get(verdict, verdict), change.line, before, after)
 
 
 def main() -> int:
@@ -313,34 +323,31 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=300, help="seconds per run (default 300)")
     options = parser.parse_args()
 
-    every = list(modules())
-    wanted = every if not options.module else [
-        m for m in every if any(m == w or m.startswith(w + ".") for w in options.module)
-    ]  # fmt: skip
-    if not wanted:
-        parser.error(f"--module must be among {', '.join(every)}, got {options.module}")
-    survivors = 0
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         copies = Copies(Path(folder), options.jobs)
+        every = list(modules(copies.master))
+        names = options.module or every
+        wanted = [m for m in every if any(m == n or m.startswith(n + ".") for n in names)]
+        if not wanted:
+            parser.error(f"--module must be among {', '.join(every)}, got {names}")
+        print(f"{'module':<28}{'mutants':>8}{'caught':>8}  not caught")
         with ThreadPoolExecutor(options.jobs) as pool:
-            print(f"{'module':<28}{'mutants':>8}{'caught':>8}  survivors")
-            for module in wanted:
-                survivors += report(pool, copies, module, options)
-    return 1 if survivors else 0
+            left = sum(report(pool, copies, module, options) for module in wanted)
+    return 1 if left else 0
 
 
 def report(
     pool: ThreadPoolExecutor, copies: Copies, module: str, options: argparse.Namespace
 ) -> int:
-    """Judge a module's sample and print its row and its survivors; the number of survivors."""
-    tests = tests_of(module)
+    """Judge a module's sample, print its row and what was not caught; the number of those."""
+    tests = tests_of(copies.master, module)
     if not tests:
         print(f"{module:<28}{0:>8}{0:>8}  no test imports it", flush=True)
         return 1
     if copies.run(module, None, tests, options.timeout) != "passed":
         print(f"{module:<28}{0:>8}{0:>8}  its tests fail unchanged", flush=True)
         return 1
-    source = copies_source(module)
+    source = source_of(copies.master, module).read_bytes()
     chosen = sample(sites(source), options.mutants, seed=f"{options.seed}:{module}")
     outcomes = list(pool.map(lambda m: judge(copies, module, m, options.timeout), chosen))
     left = [o for o in outcomes if o.verdict != "caught"]
