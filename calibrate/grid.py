@@ -20,7 +20,8 @@ class Priors:
     """Weak priors of a fit, in the units of the quantities.
 
     overhead: scale of a half-normal [target step]; slope: scale of a half-normal of the cost per
-    draft token [target step]; log_decay: standard deviation of ln(decay) around 0; scatter and
+    draft token [target step]; log_decay: spread of ln(decay) around 0, that of a normal law, or of
+    one with wide tails where tokens per round show the decay directly; scatter and
     scatter_spread: median and spread in ln of the relative scatter of one measurement. alpha is
     uniform on [0, 1]. The widths are those of published sweeps: rounds of serving engines cost 0.05
     to 0.6 plain steps beyond their passes, and acceptance changes by up to 8 % from one draft
