@@ -28,7 +28,7 @@ from howspec.theory.schedules.two_layers import (
     two_layer_speedup,
 )
 from howspec.theory.speedup import speedup
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 few = settings(max_examples=60, deadline=None)
@@ -53,6 +53,7 @@ def vertical_by_hand(alpha: float, inner_alpha: float, k: int, m: int) -> Any:
 
 
 @given(probabilities(), probabilities(), counts(6), counts(5))
+@example(0.8, 0.6, 3, 2)
 @settings(max_examples=100, deadline=None)
 def test_vertical_tokens_are_the_mean_over_all_draft_lengths(
     alpha: float, inner_alpha: float, k: int, m: int
@@ -73,6 +74,7 @@ def test_vertical_tokens_are_the_mean_over_all_draft_lengths(
 
 
 @given(st.floats(0, 0.999), st.floats(0, 1), counts(6), counts(6), extras, extras)
+@example(0.8, 0.6, 3, 2, 0.1, 0.02)
 @few
 def test_vertical_speedup_pays_for_every_level(
     alpha: float, inner_alpha: float, k: int, m: int, c: float, ci: float
@@ -116,6 +118,7 @@ def test_vertical_tokens_are_those_of_a_simulated_cascade() -> None:
 
 
 @given(probabilities(), counts(12), probabilities(), counts(12), extras, extras)
+@example(0.8, 3, 0.6, 2, 0.1, 0.02)
 @settings(max_examples=100, deadline=None)
 def test_horizontal_cascade_adds_the_second_draft_where_the_first_is_accepted(
     alpha: float, g: int, second: float, j: int, c: float, c2: float
@@ -192,6 +195,7 @@ def test_bad_cascades_are_refused_by_name() -> None:
 
 
 @given(probabilities(), counts(10), extras, extras, st.floats(1, 10))
+@example(0.7, 3, 0.1, 0.05, 2.5)
 @few
 def test_two_layers_speed_up_the_target_but_not_the_drafting_of_steps(
     a: float, g: int, c: float, judge: float, inner: float

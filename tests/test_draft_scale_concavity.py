@@ -23,12 +23,18 @@ from howspec.theory.scale.concavity import (
 from howspec.theory.scale.law import DraftScaleLaw, rejection_sensitivity
 from howspec.theory.scale.turning_points import compare_with_zero_scale, unique_turning_point
 from howspec.theory.speedup import speedup
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 few = settings(max_examples=50, deadline=None)
 floors = st.one_of(st.just(0.0), st.floats(0.001, 0.5))
 extras = st.one_of(st.just(0.0), decades(-4, 0))
+FULL_LAW = {
+    "rejection_floor": 0.07,
+    "rejection_coefficient": 0.11,
+    "rejection_exponent": 0.3,
+}
+FULL_COSTS = {"cost_floor": 0.02, "cost_slope": 1.3, "verify_slope": 0.03, "overhead": 0.2}
 LAW = {
     "rejection_floor": floors,
     "rejection_coefficient": decades(-4, -0.5),
@@ -83,6 +89,7 @@ def test_the_sensitivity_falls_by_what_the_formula_says(alpha: float, gamma: int
 
 
 @given(scale=decades(-5, 0), **LAW)
+@example(scale=0.05, **FULL_LAW)
 @few
 def test_rejection_curvature_is_the_second_derivative(scale: float, **law: float) -> None:
     d, a, b = law.values()
@@ -99,6 +106,7 @@ def test_rejection_curvature_is_the_second_derivative(scale: float, **law: float
 
 
 @given(gamma=counts(40), scale=decades(-5, 0), **COSTS)
+@example(gamma=4, scale=0.05, **FULL_COSTS)
 @few
 def test_cost_curvature_is_the_second_derivative(gamma: int, scale: float, **costs: float) -> None:
     c0, c1, b, o = (mpmath.mpf(v) for v in costs.values())
@@ -118,6 +126,7 @@ def test_cost_curvature_is_the_second_derivative(gamma: int, scale: float, **cos
 
 
 @given(gamma=st.integers(1, 30), scale=decades(-5, 0), **LAW, **COSTS)
+@example(gamma=4, scale=0.05, **FULL_LAW, **FULL_COSTS)
 @settings(max_examples=80, deadline=None)
 def test_speedup_curvature_is_the_second_derivative_and_never_positive(
     gamma: int, scale: float, **p: float
@@ -162,6 +171,7 @@ def test_curvature_needs_a_draft_token_and_a_law_that_holds() -> None:
 
 
 @given(gamma=st.integers(1, 12), **LAW, **COSTS)
+@example(gamma=4, **FULL_LAW, **FULL_COSTS)
 @few
 def test_a_ladder_from_the_laws_meets_the_conditions_and_turns_once(gamma: int, **p: float) -> None:
     law = DraftScaleLaw(**p)
@@ -220,7 +230,7 @@ def test_a_level_top_counts_as_one_turning_point() -> None:
 
 
 @given(st.floats(0.0, 0.9), st.floats(0.0, 0.05))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_draft_of_no_size_wins_exactly_where_it_is_faster(alpha: float, cost: float) -> None:
     law = DraftScaleLaw(0.05, 0.1, 0.25, 0.03, 1.0, verify_slope=0.01, overhead=0.05)
     scale, gamma, value = law.turning_point(5)

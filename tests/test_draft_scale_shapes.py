@@ -47,7 +47,7 @@ from howspec.theory.scale.two_axes import (
     layers_at_aspect,
     parameters_of_shape,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 few = settings(max_examples=40, deadline=None)
@@ -102,6 +102,7 @@ def test_acceptance_of_a_shape_loses_a_part_to_size_and_a_part_to_depth(
 
 
 @given(st.integers(1, 100), extras, decades(-2, 1), decades(-5, 0))
+@example(12, 0.004, 1.3, 0.05)
 @few
 def test_cost_of_a_shape_adds_its_layers_and_its_bytes(
     layers: int, layer_time: float, slope: float, scale: float
@@ -144,6 +145,7 @@ def _value(law: ShapeLaw, layers: Any, scale: Any, gamma: int) -> Any:
 
 
 @given(shapes, st.integers(1, 8))
+@example(ShapeLaw(0.03, 0.05, 0.3, 0.004, 1.3, 0.3, 1.2, 0.02, 0.1), 4)
 @settings(max_examples=12, deadline=None)
 def test_the_best_shape_is_the_top_of_a_scan_over_both_axes(law: ShapeLaw, gamma: int) -> None:
     best = law.best_shape(gamma, layers_max=30)
@@ -224,6 +226,7 @@ def test_a_target_too_deep_for_any_shape_gives_nan() -> None:
     b=decades(-4, 0),
     costs=st.tuples(extras, decades(-2, 2), extras, extras),
 )
+@example(a=0.95, b=0.08, costs=(0.02, 1.3, 0.03, 0.2))
 @settings(max_examples=60, deadline=None)
 def test_log_linear_optimum_solves_its_equation_and_beats_its_neighbours(
     a: float, b: float, costs: tuple[float, float, float, float]

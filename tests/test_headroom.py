@@ -35,7 +35,7 @@ from howspec.theory.limits.threshold import (
 )
 from howspec.theory.optimum import best_gamma
 from howspec.theory.speedup import speedup
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 few = settings(max_examples=80, deadline=None)
@@ -64,6 +64,8 @@ def oracle_by_hand(alpha: float, c: float, b: float, o: float) -> Any:
 
 
 @given(st.one_of(st.floats(0, 0.9999), decades(-300, -1)), extras, extras, extras)
+@example(0.9, 0.3, 0.1, 2.5)
+@example(0.7, 0.05, 0.2, 0.4)
 @settings(max_examples=200, deadline=None)
 def test_oracle_drafts_the_runs_that_pay(alpha: float, c: float, b: float, o: float) -> None:
     if c + b >= 1 - 1e-3 and c + b < 1:
@@ -351,6 +353,7 @@ def test_confidence_is_worth_something_and_nothing_at_the_ends() -> None:
 
 
 @given(st.floats(0.01, 1), extras, extras, st.floats(0.5, 20))
+@example(0.7, 0.1, 0.3, 2.5)
 @few
 def test_stopping_threshold_is_the_cost_in_tokens_over_the_gain(
     alpha: float, c: float, b: float, rate: float

@@ -33,7 +33,7 @@ from howspec.theory.schedules.trimmed import (
     trimmed_speedup,
 )
 from howspec.theory.speedup import speedup
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 few = settings(max_examples=60, deadline=None)
@@ -116,6 +116,8 @@ def test_bad_budgets_are_refused() -> None:
 
 
 @given(probabilities(), st.integers(1, 40), st.one_of(extras, st.floats(0.02, 0.3)))
+@example(0.8, 4, 0.1)
+@example(0.8, 14, 0.1)
 @settings(max_examples=100, deadline=None)
 def test_overlapped_speedup_is_tokens_over_time_of_a_round(a: float, g: int, c: float) -> None:
     with mpmath.workdps(60):
@@ -169,6 +171,8 @@ def test_best_overlapped_gamma_is_the_top_of_a_scan(a: float, c: float, top: int
 
 
 @given(st.floats(0, 1), st.floats(1, 10), st.floats(1, 10), st.floats(0, 3), st.floats(0, 3))
+@example(0.6, 4.0, 2.5, 1.3, 0.2)
+@example(0.6, 4.0, 2.5, 0.7, 0.2)
 @few
 def test_cached_speedup_weighs_hits_and_misses(
     h: float, hit: float, miss: float, advance: float, backup: float
@@ -222,6 +226,7 @@ def test_bad_fan_outs_are_refused() -> None:
 
 
 @given(st.floats(0, 1), probabilities(), counts(30), extras, extras, extras)
+@example(0.4, 0.6, 5, 0.01, 0.03, 0.2)
 @few
 def test_lookup_speedup_mixes_matched_rounds_and_plain_steps(
     m: float, a: float, g: int, c: float, b: float, o: float
@@ -255,6 +260,7 @@ def test_best_lookup_gamma_is_the_top_of_a_scan_and_no_shorter_than_with_every_m
 
 
 @given(st.floats(0, 1), st.integers(1, 30), st.floats(0.01, 1))
+@example(0.7, 4, 0.25)
 @few
 def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e: float) -> None:
     with mpmath.workdps(50):
@@ -275,6 +281,7 @@ def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e
 @given(
     st.floats(0, 1), counts(30), st.floats(0, 1), st.floats(0, 1), extras, extras, extras, extras
 )
+@example(0.8, 5, 0.95, 0.25, 0.02, 0.04, 0.01, 0.05)
 @few
 def test_trimmed_speedup_pays_the_kept_share_of_the_head(
     a: float, g: int, coverage: float, kept: float, body: float, head: float, b: float, o: float
@@ -346,6 +353,7 @@ def test_bad_trims_are_refused() -> None:
     st.floats(0, 1), st.integers(0, 200_000), st.integers(1, 512), decades(8, 12), decades(7, 12),
     decades(3, 6),
 )  # fmt: skip
+@example(0.3, 32_000, 32, 16e9, 2e9, 131072.0)
 @few
 def test_sparse_cache_cost_is_the_ratio_of_what_is_read(
     part: float, context: int, batch: int, weights: float, own: float, kv: float
