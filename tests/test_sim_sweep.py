@@ -450,9 +450,11 @@ def test_whole_sums_pass_the_range_of_64_bits() -> None:
     def part(rng: np.random.Generator, size: int) -> dict[str, Any]:
         return {"n": 2**62, "each": np.array([2**62, 1])}
 
-    found = in_blocks(part, 4, block=1, seed=0)
-    assert found["n"] == 2**64
-    assert list(found["each"]) == [2**64, 4]
+    for blocks in (2, 4):
+        found = in_blocks(part, blocks, block=1, seed=0)
+        assert found["n"] == blocks * 2**62
+        assert found["each"].tolist() == [blocks * 2**62, blocks]
+        assert found["each"].dtype == object
 
 
 def test_a_last_block_takes_the_rest() -> None:
