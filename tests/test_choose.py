@@ -227,6 +227,8 @@ def test_local_maxima_are_the_runs_that_were_reached_by_a_rise_and_left_by_a_fal
             expected.append(i - 1)
     found = np.flatnonzero(local_maxima(np.array(levels, dtype=float)))
     assert found.tolist() == expected
+    small = local_maxima(1e-9 * np.array(levels))
+    assert np.flatnonzero(small).tolist() == expected
 
 
 @given(st.lists(st.floats(0.1, 1), min_size=2, max_size=12), st.floats(0, 0.5))

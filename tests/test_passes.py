@@ -246,7 +246,7 @@ def traces() -> Path:
 def test_published_step_law_on_published_traces_gives_their_speedup(
     gamma: int, published: float
 ) -> None:
-    """Their simulator drew 300 of the requests; here all are walked, hence 2 %."""
+    """Their simulator drew 300 of the requests; here all are walked, hence 1 %."""
     plain = spent = 0.0
     cost = ParallelDraftCost(H100, EAGLE)
     base, slope = cost.round_time(gamma), cost.round_time(gamma, context=1) - cost.round_time(gamma)
@@ -260,7 +260,7 @@ def test_published_step_law_on_published_traces_gives_their_speedup(
                 at += min(lengths[at], gamma + 1)
             cached = request["prompt_tokens"] + np.arange(len(lengths))
             plain += float((base[0] + slope[0] * cached).sum())
-    assert plain / spent == pytest.approx(published, rel=0.02)
+    assert plain / spent == pytest.approx(published, rel=0.01)
 
 
 # --- padding --------------------------------------------------------------------------------

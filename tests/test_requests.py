@@ -266,6 +266,8 @@ def test_quantiles_are_the_smallest_rounds_that_reach_the_probability() -> None:
     got = distribution.rounds_quantile(pmf, asked)
     assert got.tolist() == [[0, 1, 2, 2, 3], [0, 1, 1, 1, 1]]
     assert distribution.rounds_quantile(pmf[0], 0.5) == 2
+    # A sum a little short of 1 still has a last value.
+    assert distribution.rounds_quantile(np.array([0.5, 0.5 - 1e-10]), 1.0) == 1
     with pytest.raises(ValueError, match="probability must be in"):
         distribution.rounds_quantile(pmf, 1.5)
 
@@ -278,6 +280,19 @@ def test_normal_percentiles_are_within_a_round_at_256_tokens() -> None:
         point = {"round_mean": mu, "round_factorial_2": f2}
         z = np.array([-1.6448536269514722, 0.0, 1.6448536269514722])
         assert (np.abs(length.rounds_quantile_normal(256, z, **point) - exact) < 1.0).all()
+
+
+def test_laws_that_are_no_laws_are_refused() -> None:
+    for bad in ([0.5, 0.6], [1.5, -0.5], [np.nan, 1.0], 1.0):
+        for function in (distribution.rounds_pmf, distribution.rounds_moments):
+            with pytest.raises(ValueError, match="pmf must be >= 0 and sum to 1"):
+                function(np.array(bad), 5)
+        with pytest.raises(ValueError, match="distribution must be >= 0 and sum to 1"):
+            distribution.rounds_quantile(np.array(bad), 0.5)
+        with pytest.raises(ValueError, match="distribution must be >= 0 and sum to 1"):
+            completion.completion_rounds(np.array(bad), 3)
+    with pytest.raises(ValueError, match="length must be an integer"):
+        distribution.rounds_pmf(np.array([1.0]), 0)
 
 
 def test_simulated_requests_follow_the_distribution_of_rounds() -> None:

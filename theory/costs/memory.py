@@ -47,7 +47,7 @@ def BATCH_KEPT(s: Any) -> Any:
     """Share of the largest batch that is left when a draft is loaded too; context cancels.
 
     Assumes: as for the largest batch.
-    Wrong when: as there.
+    Wrong when: the cache is paged out, shared between sequences, or quantised on the way.
     Source: derived here as the ratio of the largest batches with and without the draft.
     """
     free = s.memory - s.weight_bytes

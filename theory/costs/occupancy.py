@@ -30,7 +30,7 @@ def IN_SERVICE(s: Any) -> Any:
     """Mean number of requests in service, the load times the latency of a token.
 
     Assumes: as for the latency under load.
-    Wrong when: as there.
+    Wrong when: the latency under load is wrong.
     Source: derived here; Little's law.
     """
     return s.token_load * LATENCY.build(s)
@@ -44,7 +44,7 @@ def IN_SERVICE_RATIO(s: Any) -> Any:
     """Probability of n + 1 requests in service over that of n: a negative binomial of size 1 + F/H.
 
     Assumes: as for the latency under load.
-    Wrong when: as there.
+    Wrong when: the latency under load is wrong.
     Source: derived here from the balance P(n + 1) (n + 1) / (F + (n + 1) H) = P(n) x / E.
     """
     fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)

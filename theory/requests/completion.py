@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check, unwrap
+from ..domain import Floats, check, unwrap
 from ..formula import evaluates, formula
 from ..rounds import geometric_sum
+from .distribution import probabilities
 
 
 @formula("lockstep_tokens", r"\mathrm{E}[\min N]", group="requests", alpha=0.9, gamma=5, batch=4)
@@ -89,9 +90,9 @@ def completion_pmf(distribution: Floats, batch: int | None = None) -> Floats:
 
     distribution: P(R = r), r = 0, 1, ... on the last axis. With ``batch`` every one of that many
     sequences has this law; without it the axis before the last holds one law per sequence.
-    Raises ValueError where neither is the case.
+    Raises ValueError where neither is the case, and for laws that do not sum to 1.
     """
-    mass = as_floats("distribution", distribution)
+    mass = probabilities("distribution", distribution)
     survival = _survival_of_maximum(mass, batch)
     above = np.concatenate([np.ones((*survival.shape[:-1], 1)), survival[..., :-1]], axis=-1)
     return np.asarray(above - survival)
@@ -99,7 +100,7 @@ def completion_pmf(distribution: Floats, batch: int | None = None) -> Floats:
 
 def completion_rounds(distribution: Floats, batch: int | None = None) -> Any:
     """E[max R], the mean rounds until a whole batch is done. As :func:`completion_pmf`."""
-    mass = as_floats("distribution", distribution)
+    mass = probabilities("distribution", distribution)
     return unwrap(np.asarray(_survival_of_maximum(mass, batch).sum(axis=-1)))
 
 

@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..acceptance.law import AcceptanceLaw
-from ..domain import Floats, check
+from ..domain import Floats, as_floats, check
+
+_SUM = 1e-9  # how far the sum of probabilities may be from 1
+
+
+def probabilities(name: str, values: ArrayLike) -> Floats:
+    """``values`` as float64 if they are a probability law on the last axis, else ValueError."""
+    law = as_floats(name, values)
+    total = law.sum(axis=-1) if law.ndim else np.nan
+    if not ((np.abs(total - 1.0) <= _SUM).all() and (law >= 0.0).all()):
+        raise ValueError(f"{name} must be >= 0 and sum to 1 on its last axis")
+    return law
 
 
 def round_length_pmf(law: AcceptanceLaw, gamma: int) -> Floats:
@@ -23,6 +34,7 @@ def round_length_pmf(law: AcceptanceLaw, gamma: int) -> Floats:
 
 def round_moments(pmf: Floats) -> tuple[Floats, Floats, Floats]:
     """(mu, f_2, f_3) of round lengths, each of shape pmf.shape[:-1]."""
+    pmf = probabilities("pmf", pmf)
     n = np.arange(1.0, pmf.shape[-1] + 1.0)
     second, third = n * (n - 1.0), n * (n - 1.0) * (n - 2.0)
     return tuple(np.asarray((pmf * w).sum(axis=-1)) for w in (n, second, third))  # type: ignore[return-value]
@@ -35,6 +47,7 @@ def rounds_moments(pmf: Floats, length: int) -> tuple[Floats, Floats]:
     By the recursion m(L) = 1 + sum of P(N = n) m(L - n), and the one of the variance by
     conditioning on the first round: Var R(L) = E[Var R(L - N)] + Var E[R(L - N)].
     """
+    pmf = probabilities("pmf", pmf)
     size, width = int(check("length", length)), pmf.shape[-1]
     mean = np.zeros((*pmf.shape[:-1], size + width))  # index width - 1 + L; 0 for L <= 0
     variance = np.zeros_like(mean)
@@ -54,6 +67,7 @@ def rounds_pmf(pmf: Floats, length: int) -> Floats:
     pmf: P(N = n), n = 1..gamma + 1; length: whole number >= 1 [token]. Walks the law of the tokens
     made so far round by round; takes at most length (gamma + 1) additions of length-sized rows.
     """
+    pmf = probabilities("pmf", pmf)
     size, width = int(check("length", length)), pmf.shape[-1]
     made = np.zeros((*pmf.shape[:-1], size))  # made[t] = P(t tokens so far, t < length)
     made[..., 0] = 1.0
@@ -81,7 +95,7 @@ def rounds_quantile(distribution: Floats, probability: ArrayLike) -> NDArray[np.
     outside it. Sums within 1e-12 of the asked probability count as reaching it.
     """
     asked = check("z", probability, label="probability")
-    cumulative = np.cumsum(distribution, axis=-1)
+    cumulative = np.cumsum(probabilities("distribution", distribution), axis=-1)
     # The top of the sum is rounding away from 1.
     short = cumulative[..., None, :] < (np.atleast_1d(asked)[:, None] - 1e-12)
     index = np.minimum(short.sum(axis=-1), distribution.shape[-1] - 1)
