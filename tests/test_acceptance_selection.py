@@ -108,13 +108,15 @@ def test_each_departure_shows_in_its_own_test() -> None:
 def test_statistics_by_hand() -> None:
     counts = round_counts([2, 0, 3, 1], 3, request=[0, 0, 1, 1])
     alpha = 6 / 9
-    total = ((2 - 4 * alpha) ** 2 / 4 + (4 - 5 * alpha) ** 2 / 5) / (alpha * (1 - alpha))
+    decided = 2 * (1 + alpha + alpha**2)  # expected in two rounds of three tokens
+    total = ((2 - 4 * alpha) ** 2 + (4 - 5 * alpha) ** 2) / decided / (alpha * (1 - alpha))
     test = dispersion_test(counts)
     assert (test.effect, test.statistic) == (pytest.approx(total), pytest.approx(total))
     assert test.p_value == pytest.approx(chi2.sf(total, 1))
     three = dispersion_test(round_counts([2, 0, 3, 1, 0], 3, request=[0, 0, 1, 1, 2]))
     kept, tried, pooled = np.array([2, 4, 0]), np.array([4, 5, 1]), 6 / 10
-    total = ((kept - pooled * tried) ** 2 / tried).sum() / (pooled * (1 - pooled))
+    decided = np.array([2, 2, 1]) * (1 + pooled + pooled**2)
+    total = ((kept - pooled * tried) ** 2 / decided).sum() / (pooled * (1 - pooled))
     assert (three.effect, three.statistic) == (pytest.approx(total / 2), pytest.approx(total))
     assert three.p_value == pytest.approx(chi2.sf(total, 2))
     # Positions: 3 of 4, 2 of 3, 1 of 2 decided tokens accepted.
@@ -135,7 +137,7 @@ def test_statistics_by_hand() -> None:
 def test_lag_one_moments_are_those_over_all_orders() -> None:
     from itertools import permutations
 
-    values = [3, 0, 1, 3, 2]
+    values = [3, 0, 1, 0, 2]
     x = np.array(values) - np.mean(values)
     circular = [float(np.sum(np.array(o) * np.roll(o, -1))) for o in permutations(x)]
     seen = float(np.sum(x * np.roll(x, -1)))
@@ -153,8 +155,12 @@ def test_without_requests_blocks_of_rounds_stand_for_them() -> None:
     calm, wild = np.tile([3, 0, 0, 0], 100), np.repeat([3, 0, 0, 0], 100)
     assert dispersion_test(round_counts(calm, 3)).effect < 0.5
     assert dispersion_test(round_counts(wild, 3)).p_value < 1e-6
-    # Blocks that shorten to a rest join it to the last whole block.
     assert dispersion_test(round_counts(calm[:19], 3)).p_value == 1
+    # A rest shorter than a block joins the last whole one: 45 rounds are two blocks.
+    rest = np.tile([3, 1, 0], 15)
+    halves = np.repeat([0, 1], [20, 25])
+    named, blocks = dispersion_test(round_counts(rest, 3, request=halves)), round_counts(rest, 3)
+    assert dispersion_test(blocks) == named
 
 
 def test_counts_that_say_nothing_choose_independence() -> None:

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 
 from ..domain import Floats
+from ..rounds import geometric_sum
 from .counts import RoundCounts
 from .depth import depth_log_likelihood, fit_depth
 from .estimation import check_confidence
@@ -56,9 +57,10 @@ NO_TEST = Test(0.0, 0.0, 1.0)
 def dispersion_test(counts: RoundCounts, *, block: int = 20) -> Test:
     """Index of dispersion of accepted tokens between requests; chi-square with m - 1 degrees.
 
-    effect: sum of (accepted - alpha trials)^2 / (alpha (1 - alpha) trials) over m - 1, near 1 under
-    independent acceptance, larger where requests differ or bursts are long. Where the counts name
-    fewer than two requests, blocks of ``block`` consecutive rounds stand for them.
+    effect: sum of (accepted - alpha trials)^2 / (alpha (1 - alpha) E[trials]) over m - 1, near 1
+    under independent acceptance, larger where requests differ or bursts are long. The trials are
+    random, and only their mean makes each term's mean 1. Where the counts name fewer than two
+    requests, blocks of ``block`` consecutive rounds stand for them.
     """
     from scipy.stats import chi2
 
@@ -67,11 +69,13 @@ def dispersion_test(counts: RoundCounts, *, block: int = 20) -> Test:
         code = np.minimum(np.arange(counts.rounds) // block, max(counts.rounds // block - 1, 0))
     kept = np.bincount(code, weights=counts.accepted)
     trials = np.bincount(code, weights=counts.trials)
-    kept, trials = kept[trials > 0], trials[trials > 0]
+    kept, trials, used = kept[trials > 0], trials[trials > 0], trials > 0
     if kept.size < 2 or kept.sum() in (0.0, trials.sum()):
         return NO_TEST
     alpha = kept.sum() / trials.sum()
-    total = float(np.sum((kept - alpha * trials) ** 2 / (alpha * (1.0 - alpha) * trials)))
+    decided = geometric_sum(np.asarray(alpha), counts.drafted.astype(np.float64))
+    expected = np.bincount(code, weights=decided)[used]
+    total = float(np.sum((kept - alpha * trials) ** 2 / (alpha * (1.0 - alpha) * expected)))
     return Test(total / (kept.size - 1), total, float(chi2.sf(total, kept.size - 1)))
 
 
