@@ -122,7 +122,7 @@ class Sites(ast.NodeVisitor):
             self.at(node.end_lineno, node.end_col_offset),
         )
 
-    def add(self, node: ast.expr, start: int, end: int, new: bytes) -> None:
+    def add(self, start: int, end: int, new: bytes) -> None:
         if self.depth:
             line = self.source[:start].count(b"\n") + 1
             self.found.append(Mutation(start, end, new, line, self.symbolic))
@@ -161,32 +161,35 @@ class Sites(ast.NodeVisitor):
         self.visit(node.value)
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        if type(node.value) in (int, float) and abs(node.value) not in (1e-16, 1e-12, 1e-9, 1e-6):
+        value = node.value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return
+        if value not in (1e-16, 1e-12, 1e-9, 1e-6):  # tolerances
             start, end = self.span(node)
-            self.add(node, start, end, repr(node.value + 1).encode())
+            self.add(start, end, repr(value + 1).encode())
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
         if isinstance(node.op, ast.USub):
             start, _ = self.span(node)
-            self.add(node, start, start + 1, b"+")
+            self.add(start, start + 1, b"+")
         self.visit(node.operand)
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         if isinstance(node.op, ast.Pow):
             start, end = self.span(node.right)
-            self.add(node, start, end, b"-(" + self.source[start:end] + b")")
+            self.add(start, end, b"-(" + self.source[start:end] + b")")
         else:
-            self.swap(node, node.left, node.op, node.right)
+            self.swap(node.left, node.op, node.right)
         self.generic_visit(node)
 
     def visit_Compare(self, node: ast.Compare) -> None:
         left = node.left
         for op, right in zip(node.ops, node.comparators, strict=True):
-            self.swap(node, left, op, right)
+            self.swap(left, op, right)
             left = right
         self.generic_visit(node)
 
-    def swap(self, node: ast.expr, left: ast.expr, op: ast.AST, right: ast.expr) -> None:
+    def swap(self, left: ast.expr, op: ast.AST, right: ast.expr) -> None:
         if type(op) not in SWAPS:
             return
         old, new = SWAPS[type(op)]
@@ -194,7 +197,7 @@ class Sites(ast.NodeVisitor):
         place = re.search(re.escape(old), self.source[gap])
         if place:
             start = gap.start + place.start()
-            self.add(node, start, start + len(old), new)
+            self.add(start, start + len(old), new)
 
 
 def sites(source: bytes) -> list[Mutation]:
@@ -315,7 +318,7 @@ def judge(copies: Copies, module: str, change: Mutation, timeout: float) -> Outc
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--module", action="append", help="below theory, e.g. trees.value; repeat")
     parser.add_argument("--mutants", type=int, default=3, help="changes per module (default 3)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
