@@ -197,6 +197,13 @@ def test_dearer_launches_make_the_best_draft_shallower_and_larger_at_its_depth()
     assert best[0].width(7e9) ** 2 * 12 * best[0].layers == pytest.approx(best[0].scale * 7e9)
 
 
+def test_free_launches_make_the_deepest_draft_the_best() -> None:
+    law = ShapeLaw(0.05, 0.05, 0.25, 0.0, 1.0, depth_coefficient=0.3)
+    assert law.best_shape(4, layers_max=9).layers == 9.0
+    assert law.best_shape(4, layers_max=9, whole=False).layers == pytest.approx(9.0)
+    assert law.best_shape(4, layers_max=1).layers == 1.0
+
+
 def test_without_a_depth_term_one_layer_is_best_and_the_law_is_that_of_size() -> None:
     law = ShapeLaw(0.05, 0.1, 0.25, 0.02, 1.0)
     assert law.best_shape(4).layers == 1.0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.limits.headroom import (
+    COSTLESS_LENGTH_RATIO,
     INDIFFERENT_COST,
     LOOKAHEAD_LATENCY,
     NONADAPTIVITY_BOUND,
@@ -18,6 +19,7 @@ from howspec.theory.limits.headroom import (
     NONADAPTIVITY_LIMIT,
     ORACLE_SPEEDUP,
     WORST_NONADAPTIVITY,
+    costless_length_ratio,
     indifferent_cost,
     lookahead_latency,
     lookahead_replicas,
@@ -192,6 +194,27 @@ def test_the_price_stays_below_the_bound_over_a_grid_and_comes_near_it() -> None
     gamma = np.arange(4000)
     worst = worst_nonadaptivity(alpha, gamma).max(axis=1, keepdims=True)
     assert (ratio <= worst * (1 + 1e-12)).all()
+
+
+@given(probabilities(), st.one_of(st.just(0.0), decades(-6, -0.01)))
+@few
+def test_the_mean_run_is_a_draft_length_whose_price_does_not_depend_on_the_cost(
+    alpha: float, c: float
+) -> None:
+    got = costless_length_ratio(alpha)
+    assert 1.0 <= got <= NONADAPTIVITY_BOUND * (1 + 1e-15)
+    if not 0 < alpha < 1:
+        return
+    with mpmath.workdps(60):
+        a = mpmath.mpf(alpha)
+        gamma = a / (1 - a)
+        fixed = (1 - a ** (gamma + 1)) / (1 - a) / (1 + gamma * c)
+        exact = 1 / (1 - a * (1 - mpmath.mpf(c))) / fixed
+        assert abs(at_digits(COSTLESS_LENGTH_RATIO, alpha=alpha) / exact - 1) < 1e-20
+    assert relative_error(got, exact) < 1e-13
+    if 1e-3 < alpha < 1 - 1e-9:
+        real = speedup(alpha, float(gamma), c)
+        assert oracle_speedup(alpha, c) / real == pytest.approx(got, rel=1e-7)
 
 
 def test_known_prices() -> None:

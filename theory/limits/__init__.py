@@ -18,6 +18,7 @@ from .certificates import (
 )
 from .headroom import (
     NONADAPTIVITY_BOUND,
+    costless_length_ratio,
     indifferent_cost,
     lookahead_latency,
     lookahead_replicas,
@@ -63,6 +64,7 @@ __all__ = [
     "acceptance_elasticity",
     "biased_acceptance_ceiling",
     "blended_slope",
+    "costless_length_ratio",
     "draft_cost_elasticity",
     "energy_per_token",
     "energy_slope",

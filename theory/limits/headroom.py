@@ -10,6 +10,9 @@ Moebius function of c, hence monotone, so its largest values lie at the changes.
 n = gamma + 1 for the smaller gamma, it is 1 / (1 - n (1 - alpha) alpha^n), and
 n (1 - alpha) alpha^n <= (n / (n + 1))^(n + 1) < 1 / e. The bound is approached as alpha -> 1.
 
+One length does without the cost: gamma = alpha / (1 - alpha), the mean run of acceptances, is off
+the oracle by the factor 1 / (1 - alpha^(1 / (1 - alpha))) <= e / (e - 1) at every c.
+
 An overhead that only speculative rounds pay gives the oracle more to choose: the ratio then exceeds
 e / (e - 1) (a scan over alpha <= 0.999 and overheads up to 100 steps stays below 1.79; not proved).
 """
@@ -115,6 +118,19 @@ def INDIFFERENT_COST(s: Any) -> Any:
     return s.alpha**n * (1 - s.alpha) / (1 - s.alpha**n * (1 + s.gamma * (1 - s.alpha)))
 
 
+@formula("costless_length_ratio", r"R_0", group="headroom", alpha=0.8)
+def COSTLESS_LENGTH_RATIO(s: Any) -> Any:
+    """Oracle over a draft of gamma = alpha / (1 - alpha) tokens; the same at every draft cost.
+
+    So the mean run of acceptances is a safe draft length where the cost is not known.
+
+    Assumes: independent acceptance, affine costs with c + b < 1, no overhead, a real gamma.
+    Wrong when: rounding gamma matters, that is for alpha below a half.
+    Source: derived here by substituting gamma into both speed-ups.
+    """
+    return 1 / (1 - s.alpha ** (1 / (1 - s.alpha)))
+
+
 @formula(
     "lookahead_latency", r"\tau", group="headroom", alpha=0.8, cost_ratio=0.05, length=128,
 )  # fmt: skip
@@ -214,6 +230,18 @@ def indifferent_cost(alpha: ArrayLike, gamma: ArrayLike) -> Any:
     a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma, whole=True))
     next_survival = np.power(a, g + 1.0)
     return unwrap(next_survival / (geometric_sum(a, g + 1.0) - g * next_survival))
+
+
+@evaluates(COSTLESS_LENGTH_RATIO)
+def costless_length_ratio(alpha: ArrayLike) -> Any:
+    """1 / (1 - alpha^(1 / (1 - alpha))), from 1 at alpha = 0 to e / (e - 1) at alpha = 1.
+
+    alpha: in [0, 1], any shape. Raises ValueError outside that range.
+    """
+    a = check("alpha", alpha)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponent = np.where(a == 1.0, -1.0, np.log(a) / (1.0 - a))
+    return unwrap(-1.0 / np.expm1(exponent))
 
 
 @evaluates(LOOKAHEAD_LATENCY)
