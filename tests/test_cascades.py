@@ -54,6 +54,8 @@ def vertical_by_hand(alpha: float, inner_alpha: float, k: int, m: int) -> Any:
 
 @given(probabilities(), probabilities(), counts(6), counts(5))
 @example(0.8, 0.6, 3, 2)
+@example(1.0, 0.6, 3, 2)
+@example(0.0, 0.6, 3, 2)
 @settings(max_examples=100, deadline=None)
 def test_vertical_tokens_are_the_mean_over_all_draft_lengths(
     alpha: float, inner_alpha: float, k: int, m: int

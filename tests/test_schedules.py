@@ -89,6 +89,8 @@ def test_best_budget_is_the_best_of_all_totals_on_any_curve(seed: int) -> None:
     rates = [(3 + worth[:n].sum()) / time[n] for n in range(13)]
     assert got.rate == pytest.approx(max(rates), rel=1e-12)
     assert got.rate == pytest.approx(got.tokens / time[got.budget], rel=1e-12)
+    short = best_budget(s, time[:6])  # room for five draft tokens only
+    assert short.rate == pytest.approx(max(rates[:6]), rel=1e-12)
     chosen = sum(s[r, : got.lengths[r]].sum() for r in range(3))
     assert got.tokens == pytest.approx(3 + chosen, rel=1e-12)
 
