@@ -174,10 +174,10 @@ class AlphaEstimate:
         return np.asarray(rng.beta(*self.posterior(), size=draws))
 
 
-def check_confidence(confidence: float) -> float:
-    """Return the confidence, or raise ValueError unless it is in (0, 1)."""
+def check_confidence(confidence: float, *, label: str = "confidence") -> float:
+    """Return the probability, or raise ValueError naming it unless it is in (0, 1)."""
     if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+        raise ValueError(f"{label} must be in (0, 1), got {confidence}")
     return confidence
 
 

@@ -156,9 +156,13 @@ def choose_law(counts: RoundCounts, *, level: float = 0.05) -> Diagnosis:
 
     level: probability of leaving the independent law although it holds, in (0, 1); each of the
     three tests gets a third of it. Raises ValueError where nothing was drafted. Short logs cannot
-    show a departure: "independent" then means not contradicted.
+    show a departure: "independent" then means not contradicted, or that no law does better.
+
+    The likelihood weighs the rounds at the gamma that was measured. Where requests differ a lot,
+    "beta per request" can win over a depth effect that matters more for the tokens at a larger
+    gamma; read ``scores`` before extrapolating.
     """
-    threshold = check_confidence(level) / 3.0
+    threshold = check_confidence(level, label="level") / 3.0
     trials, kept = int(counts.trials.sum()), int(counts.accepted.sum())
     if trials == 0:
         raise ValueError("the counts hold no drafted token")
@@ -173,8 +177,9 @@ def choose_law(counts: RoundCounts, *, level: float = 0.05) -> Diagnosis:
             continue
         scores[name] = 2.0 * gain - float(np.log(counts.rounds))
     family: Family = "independent"
-    if scores and min(t.p_value for t in tests) < threshold:
-        family = max(scores, key=lambda name: scores[name])
+    if min(t.p_value for t in tests) < threshold:
+        best = max(scores, key=lambda name: scores[name], default=family)
+        family = best if scores.get(best, 0.0) > 0.0 else family
     return Diagnosis(family, laws.get(family, independent), independent, *tests, scores)
 
 
