@@ -165,6 +165,7 @@ def _grid(law: DraftScaleLaw, points: int) -> Any:
 
 @given(laws, st.integers(1, 12))
 @example(FULL, 4)
+@example(DraftScaleLaw(0.5625, 10**-0.4375, 0.5, 0.0, 1.0), 1)  # best at the lower end
 @few
 def test_turning_point_in_size_is_the_top_of_a_scan(law: DraftScaleLaw, gamma: int) -> None:
     x = _grid(law, 2001)
