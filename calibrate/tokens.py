@@ -42,25 +42,6 @@ class AcceptanceFit:
         return DepthAcceptance(self.alpha, self.decay)
 
 
-@dataclass(frozen=True)
-class RoundCounts:
-    """Counts of rounds at one gamma: how many rounds had their first k draft tokens accepted.
-
-    survivors: shape (gamma + 1,), non-increasing whole numbers; entry 0 is the number of rounds.
-    Raises ValueError on anything else.
-    """
-
-    survivors: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        s = self.survivors
-        if s.ndim != 1 or s.size < 2 or s[0] < 1 or s[-1] < 0 or (np.diff(s) > 0).any():
-            raise ValueError(
-                "survivors must be non-increasing counts, rounds first and one a draft position, "
-                f"got {s.tolist()}"
-            )
-
-
 def _axes(size: int) -> tuple[Floats, Floats, Floats]:
     return (
         np.linspace(0.5 / size, 1.0 - 0.5 / size, size),
@@ -117,25 +98,35 @@ def fit_tokens(
 
 
 def fit_counts(
-    counts: Sequence[RoundCounts],
+    tried: Sequence[int] | NDArray[np.int64],
+    accepted: Sequence[int] | NDArray[np.int64],
     rng: np.random.Generator,
     *,
     draws: int = 2000,
     priors: Priors = Priors(),  # noqa: B008 - frozen
 ) -> AcceptanceFit:
-    """Fit (alpha, decay) to counts of rounds by the censored likelihood.
+    """Fit (alpha, decay) to counts by draft position, by the censored likelihood.
 
-    A draft token is a trial only if all before it were accepted: survivors[k-1] trials and
-    survivors[k] successes at position k. Counts at several gammas are joined. Assumes independent
-    rounds: where requests differ, the interval is too narrow. Raises ValueError when empty.
+    tried, accepted: shape (positions,): how often the draft token at that position was put to the
+    test (all before it in the round accepted) and how often it was accepted; the `by_position` of
+    `howspec.theory.acceptance.RoundCounts`, or an engine's counts. Counts of several gammas add up.
+    Assumes independent rounds: where requests differ, the interval is too narrow.
+    Raises ValueError for counts that cannot be.
     """
-    if not counts:
-        raise ValueError("counts must hold at least one gamma, got none")
-    depth = max(c.survivors.size for c in counts) - 1
-    trials, accepted = np.zeros(depth), np.zeros(depth)
-    for c in counts:
-        trials[: c.survivors.size - 1] += c.survivors[:-1]
-        accepted[: c.survivors.size - 1] += c.survivors[1:]
+    trials, kept = np.asarray(tried, dtype=np.float64), np.asarray(accepted, dtype=np.float64)
+    if trials.ndim != 1 or trials.shape != kept.shape or not trials.size:
+        raise ValueError(
+            "tried and accepted must be one count a draft position, "
+            f"got shapes {trials.shape} and {kept.shape}"
+        )
+    bad = ~((kept >= 0) & (kept <= trials) & np.isfinite(trials))
+    if bad.any() or trials[0] < 1:
+        at = int(bad.argmax())
+        raise ValueError(
+            f"accepted must be in [0, tried], with something tried, got {kept[at]:g} of "
+            f"{trials[at]:g} at position {at + 1}"
+        )
+    accepted, depth = kept, trials.size
     alpha, log_decay, _ = _axes(400)
     for last in (False, False, True):
         rates = conditional_rate(

@@ -7,13 +7,16 @@ import pytest
 from howspec.calibrate.library import load_sweep, specbundle_sweeps
 from howspec.calibrate.rounds import fit_round_cost
 from howspec.calibrate.sweeps import fit_sweeps
-from howspec.calibrate.tokens import RoundCounts, fit_counts, fit_tokens
+from howspec.calibrate.tokens import fit_counts, fit_tokens
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
+from howspec.theory.acceptance import round_counts
 
 
-def _counts(rng: np.random.Generator, alpha: float, decay: float, rounds: int) -> RoundCounts:
+def _counts(
+    rng: np.random.Generator, alpha: float, decay: float, rounds: int
+) -> tuple[np.ndarray, np.ndarray]:
     accepted = DepthAcceptance(alpha, decay).draw(rng, gamma=5, rounds=rounds)
-    return RoundCounts(np.array([(accepted >= k).sum() for k in range(6)]))
+    return round_counts(accepted, 5).by_position()
 
 
 def test_tokens_per_round_give_back_the_law_that_made_them() -> None:
@@ -36,7 +39,7 @@ def test_one_point_is_answered_with_an_interval_that_admits_the_decay() -> None:
 
 def test_counts_are_fitted_by_the_trials_that_were_resolved() -> None:
     rng = np.random.default_rng(1)
-    fit = fit_counts([_counts(rng, 0.7, 1.0, 400_000)], rng)
+    fit = fit_counts(*_counts(rng, 0.7, 1.0, 400_000), rng)
     assert abs(np.median(fit.alpha) - 0.7) < 0.005
     assert abs(np.median(fit.decay) - 1.0) < 0.01
 
@@ -48,25 +51,28 @@ def test_intervals_from_counts_cover_alpha() -> None:
         alpha, decay = rng.uniform(0.2, 0.95), np.exp(rng.normal(0, 0.05))
         if alpha * max(decay, 1.0) ** 4 >= 1.0:
             continue
-        fit = fit_counts([_counts(rng, alpha, decay, 300)], rng, draws=400)
+        fit = fit_counts(*_counts(rng, alpha, decay, 300), rng, draws=400)
         low, high = np.quantile(fit.alpha, [0.05, 0.95])
         hits.append(low <= alpha <= high)
     assert 0.83 <= np.mean(hits) <= 0.97  # 90 % within 3 standard errors
 
 
-def test_counts_of_two_gammas_join_into_one_likelihood() -> None:
-    rng = np.random.default_rng(2)
-    whole = _counts(rng, 0.6, 1.0, 3000)
-    short = RoundCounts(whole.survivors[:3])
-    joined = fit_counts([whole, short], np.random.default_rng(0))
-    alone = fit_counts([whole], np.random.default_rng(0))
-    assert joined.alpha.std() < alone.alpha.std()
+def test_more_counts_narrow_the_interval_and_positions_never_tried_say_nothing() -> None:
+    tried, accepted = _counts(np.random.default_rng(2), 0.6, 1.0, 3000)
+    few = fit_counts(tried, accepted, np.random.default_rng(0))
+    many = fit_counts(4 * tried, 4 * accepted, np.random.default_rng(0))
+    assert many.alpha.std() == pytest.approx(few.alpha.std() / 2, rel=0.15)
+    longer = fit_counts([*tried, 0, 0], [*accepted, 0, 0], np.random.default_rng(0))
+    np.testing.assert_allclose(longer.alpha, few.alpha)
 
 
-@pytest.mark.parametrize("survivors", [[5], [0, 0], [5, 6], [5, 3, -1]])
-def test_counts_that_cannot_be_are_refused(survivors: list[int]) -> None:
-    with pytest.raises(ValueError, match="non-increasing counts"):
-        RoundCounts(np.array(survivors))
+@pytest.mark.parametrize(
+    ("tried", "accepted"),
+    [([5], [6]), ([0, 0], [0, 0]), ([5, 3], [5, -1]), ([5], [1, 2]), ([], [])],
+)
+def test_counts_that_cannot_be_are_refused(tried: list[int], accepted: list[int]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        fit_counts(tried, accepted, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("tokens", [0.9, 4.2, np.nan])
