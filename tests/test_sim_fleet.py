@@ -539,9 +539,11 @@ def test_no_crossover_is_reported_where_there_is_none() -> None:
     never = crossing(LoadCost(6e-3, 2e-4), alpha=0.05)
     assert never.rate is None
     assert never.statement.startswith("speculation does not pay even at ")
+    assert "95 % confidence" in never.statement
     always = crossing(LoadCost(6e-3, 2e-4, 0.0), alpha=0.99)
     assert always.rate is None
     assert always.statement.startswith("speculation pays up to ")
+    assert "95 % confidence" in always.statement
     assert always.low == always.searched[1]
 
 
