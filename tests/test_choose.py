@@ -132,8 +132,10 @@ def test_closed_form_is_used_for_independent_acceptance_and_affine_costs(
     assert choice.by_gamma[expected] >= top * (1 - 1e-12)
     # Where the best is clear, the two agree on the gamma itself.
     second = np.sort(choice.by_gamma)[-2]
+    slow = AffineCost(ratio, slope, overhead, step=50.0)
+    scaled = choose_gamma(DepthAcceptance(alpha), slow, gamma_max=40)
     if second < top * (1 - 1e-9):
-        assert choice.gamma == expected
+        assert choice.gamma == scaled.gamma == expected
 
 
 def test_rule_is_used_for_depth_decay_and_for_costs_that_bend_upwards() -> None:

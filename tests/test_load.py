@@ -257,6 +257,7 @@ def test_server_beyond_its_capacity_has_no_latency() -> None:
     assert (latency[3:] == np.inf).all()
     assert (np.diff(latency[:3]) > 0).all()
     assert (occupancy.in_service_probability(4, 0.7, 3, loads, **times)[3:] == 0.0).all()
+    assert occupancy.in_service_probability(400, 0.7, 3, 1e300, **times) == 0.0
     np.testing.assert_array_equal(
         occupancy.in_service_probability([0, 1], 0.7, 3, 0.0, **times), [1, 0]
     )

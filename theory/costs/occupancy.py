@@ -99,4 +99,4 @@ def in_service_probability(
     with np.errstate(divide="ignore"):
         logs = np.log(offered[..., None] / steps + r[..., None])
     logs = np.where(steps <= n[..., None], logs, 0.0)
-    return unwrap(np.where(stable, np.exp(total + logs.sum(axis=-1)), 0.0))
+    return unwrap(np.exp(np.where(stable, total + logs.sum(axis=-1), -np.inf)))
