@@ -143,6 +143,8 @@ def test_rule_is_used_for_depth_decay_and_for_costs_that_bend_upwards() -> None:
     assert decaying.method == "rule"
     bent = Listed(tuple(1 + 0.01 * g + 0.002 * g * g for g in range(21)))
     assert choose_gamma(DepthAcceptance(0.8), bent, gamma_max=20).method == "rule"
+    quick = Listed(tuple(1e-6 * t for t in bent.values))
+    assert choose_gamma(DepthAcceptance(0.8), quick, gamma_max=20).method == "rule"
     for choice in (decaying, choose_gamma(DepthAcceptance(0.8), bent, gamma_max=20)):
         assert choice.gamma == choice.by_gamma.argmax()
         assert not choice.several_peaks
@@ -251,6 +253,7 @@ def test_window_is_the_run_of_good_gammas_around_the_best(
 def test_bend_at_the_first_token_is_allowed_and_later_ones_are_not() -> None:
     times = np.array([[1, 3, 4, 5, 6], [1, 2, 3, 3.9, 5], [1, 1, 2, 4, 7], [1, 2, 4, 5, 6.0]])
     np.testing.assert_array_equal(increments_rise(times), [True, False, True, False])
+    np.testing.assert_array_equal(increments_rise(1e-6 * times), [True, False, True, False])
 
 
 def test_choice_refuses_settings_outside_their_ranges() -> None:
