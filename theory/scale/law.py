@@ -125,7 +125,7 @@ def rejection_sensitivity(alpha: ArrayLike, gamma: ArrayLike) -> Any:
     total = geometric_sum(a, g + 1.0)
     direct = 1.0 - (g + 1.0) * np.power(a, g) / total
     q = 1.0 - a
-    near = (g + 1.0) * q < 0.05
+    near = g * q < 0.05
     if near.any():
         direct = np.where(near, _sensitivity_near_one(np.where(near, q, 0.0), g) / total, direct)
     return unwrap(np.where(g == 0.0, 0.0, direct))
