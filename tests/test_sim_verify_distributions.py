@@ -143,6 +143,7 @@ def test_zipf_falls_with_the_rank() -> None:
 
 
 def test_a_pair_is_normalised_to_rounding_and_knows_its_shape() -> None:
+    assert distribution("target", [0.5, 0.5000005]).sum() == pytest.approx(1.0, abs=1e-15)
     single = np.array([0.1, 0.2, 0.7], np.float32)
     pair = Pair(single, single)
     assert pair.target.sum() == pytest.approx(1.0, abs=1e-15)
@@ -155,6 +156,7 @@ def test_a_pair_is_normalised_to_rounding_and_knows_its_shape() -> None:
     [
         ([0.5, 0.4], r"target must sum to 1 within 1e-06, got 0.9"),
         ([[0.5, 0.5], [0.5, 0.6]], r"target must sum to 1 within 1e-06, got 1.1"),
+        ([0.5, 0.500002], r"target must sum to 1 within 1e-06, got 1.000002"),
         ([1.5, -0.5], r"target must hold probabilities in \[0, 1\], got 1.5"),
         ([1.0, -1e-9], r"target must hold probabilities in \[0, 1\], got -1e-09"),
         ([0.5, float("nan")], r"target must hold probabilities in \[0, 1\], got nan"),

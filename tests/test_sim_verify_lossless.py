@@ -385,6 +385,24 @@ def test_bad_trees_and_tests_say_what_is_wrong() -> None:
         chi_square(np.array([1, 1, 1]), np.array([0.5, 0.5]))
 
 
+def test_rare_cells_are_pooled_and_a_thin_pool_joins_the_next_cell() -> None:
+    counts = np.array([1, 52, 3, 44])
+    thick = chi_square(counts, np.array([0.03, 0.5, 0.04, 0.43]))  # 3 and 4 expected: a pool of 7
+    wanted = (52 - 50) ** 2 / 50 + (44 - 43) ** 2 / 43 + (4 - 7) ** 2 / 7
+    assert (thick.statistic, thick.freedom) == (pytest.approx(wanted), 2)
+    thin = chi_square(counts, np.array([0.02, 0.5, 0.01, 0.47]))  # a pool of 3 joins the 47
+    wanted = (52 - 50) ** 2 / 50 + (48 - 50) ** 2 / 50
+    assert (thin.statistic, thin.freedom) == (pytest.approx(wanted), 1)
+
+
+def test_a_draft_mass_too_small_to_divide_by_counts_as_zero() -> None:
+    pair = Pair(np.array([0.2, 0.3, 0.5]), np.array([1.0, 1e-310, 0.0]))
+    run = simulate("recursive_distinct", pair, 20_000, parents=np.array([-1, 0, 0]))
+    assert token_test(run, pair).p_value > LEAST_P
+    mean = run.mean_accepted
+    assert abs(mean.value - 0.2) < 4.0 * mean.standard_error
+
+
 def test_a_token_that_the_target_cannot_emit_fails_the_test_outright() -> None:
     law = np.array([0.5, 0.5, 0.0])
     assert chi_square(np.array([5000, 5000, 1]), law).p_value == 0.0
