@@ -107,6 +107,19 @@ def test_sandwich_variance_by_hand() -> None:
     assert estimate.clusters == 2
 
 
+def test_few_requests_widen_the_posterior_as_the_t_law_does() -> None:
+    accepted = [4, 4, 3, 4, 0, 1, 0, 2, 3, 1, 4, 0]
+    estimate = estimate_alpha(round_counts(accepted, 4, request=np.repeat([0, 1, 2], 4)))
+    effect = estimate.cluster_variance / estimate.variance
+    assert estimate.design_effect == pytest.approx(effect)
+    assert effect > 1
+    # The 0.975 quantiles of Student's t with 2 degrees of freedom and of the normal law.
+    share = 1 / (effect * (4.302652729749464 / 1.959963984540054) ** 2)
+    shapes = (0.5 + estimate.accepted * share, 0.5 + estimate.rejections * share)
+    assert estimate.posterior() == pytest.approx(shapes)
+    assert estimate.interval(0.9) == pytest.approx(beta.ppf([0.05, 0.95], *shapes))
+
+
 def test_the_interval_covers_alpha_at_its_level_when_rounds_are_independent() -> None:
     rng, alpha, gamma, repeats = np.random.default_rng(7), 0.8, 5, 600
     rows = count_accepted(rng.random((repeats, 80, gamma)) < alpha)
