@@ -111,22 +111,23 @@ class MovingAverage:
 
 @given(
     accepts=st.lists(st.integers(0, 9), min_size=1, max_size=120),
-    candidates=st.sampled_from([[1, 3, 5, 7], [0, 1, 3], [0], [3, 15], [2]]),
+    candidates=st.sampled_from([[1, 3, 5, 7], [0, 1, 3], [0, 4, 6], [0], [3, 15], [2]]),
+    start=st.integers(0, 3),
     weight=st.sampled_from([0.2, 0.5, 1.0]),
     interval=st.integers(1, 6),
     warmup=st.integers(0, 12),
     down=st.sampled_from([-0.25, 0.0, 0.5]),
-    up=st.sampled_from([0.0, 0.25]),
+    up=st.sampled_from([0.0, 0.25, 1.5]),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_moving_average_follows_sglang(
-    accepts: list[int], candidates: list[int], weight: float, interval: int, warmup: int,
-    down: float, up: float,
+    accepts: list[int], candidates: list[int], start: int, weight: float, interval: int,
+    warmup: int, down: float, up: float,
 ) -> None:  # fmt: skip
+    first = candidates[start % len(candidates)]
     policy = moving_average(
-        candidates, weight=weight, interval=interval, warmup=warmup, down=down, up=up
+        candidates, initial=first, weight=weight, interval=interval, warmup=warmup, down=down, up=up
     )
-    first = candidates[len(candidates) // 2]
     slot = MovingAverage(
         candidates, first, weight=weight, interval=interval, warmup=warmup, down=down, up=up
     )
@@ -135,6 +136,19 @@ def test_the_moving_average_follows_sglang(
         want.append(slot.now)
         slot.update(float(min(accept, slot.now)))
     assert run_plan(policy, accepts) == want
+
+
+def test_a_moving_average_climbs_only_past_its_hysteresis() -> None:
+    # The average becomes 3 at once: above 3 - 0.5, but not above 3 - 0.5 + 1.
+    for up, length in ((0.0, 5), (1.0, 3)):
+        policy = moving_average([3, 5], initial=3, weight=1.0, interval=1, warmup=0, up=up)
+        assert run_plan(policy, [3, 3]) == [3, length]
+
+
+def test_a_moving_average_without_drafts_probes_the_next_length() -> None:
+    policy = moving_average([0, 4, 6], initial=0, weight=0.5, interval=1, warmup=0, down=0.0)
+    # After the probe of 4 the average starts at 3: 0 accepted bring it to 1.5, then 0.75, 0.375.
+    assert run_plan(policy, [0] * 6) == [0, 4, 4, 4, 0, 4]
 
 
 def test_a_moving_average_starts_where_it_is_told() -> None:
