@@ -126,15 +126,15 @@ def fit_counts(
             f"accepted must be in [0, tried], with something tried, got {kept[at]:g} of "
             f"{trials[at]:g} at position {at + 1}"
         )
-    accepted, depth = kept, trials.size
+    depth = trials.size
     alpha, log_decay, _ = _axes(400)
     for last in (False, False, True):
         rates = conditional_rate(
             alpha[None, :, None], np.exp(log_decay)[:, None, None], np.arange(1.0, depth + 1.0)
         )
         with np.errstate(divide="ignore", invalid="ignore"):
-            won = np.where(accepted > 0, accepted * np.log(rates), 0.0)
-            lost = np.where(trials > accepted, (trials - accepted) * np.log1p(-rates), 0.0)
+            won = np.where(kept > 0, kept * np.log(rates), 0.0)
+            lost = np.where(trials > kept, (trials - kept) * np.log1p(-rates), 0.0)
         weight = (won + lost).sum(-1) + _log_decay_prior(log_decay, priors)[:, None]
         if not last:
             log_decay, alpha = support(weight, 0, log_decay), support(weight, 1, alpha)
