@@ -167,6 +167,7 @@ def test_arrays_broadcast_and_nothing_warns_at_the_edges() -> None:
     assert type(parallel_chains_tokens(0.5, 2, 2)) is float
     assert np.isfinite(regular_tree_tokens(alpha, [0, 3, 1e6])).all()
     assert tree_tokens([], []) == 1
+    assert geometric_ranks(0.5, 0.5, count=2).tolist() == [0.5, 0.25], "a sum of 1 is allowed"
 
 
 @pytest.mark.parametrize(

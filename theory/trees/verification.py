@@ -101,9 +101,10 @@ def block_weight_step(
 @evaluates(BLOCK_ACCEPT)
 def block_accept_probability(block_weight: ArrayLike, block_surplus: ArrayLike) -> Any:
     """s / (s + 1 - h), and 1 where h = 1. Both in [0, 1]; shapes broadcast, else ValueError."""
-    h, s = check("block_weight", block_weight), check("block_surplus", block_surplus)
-    total = s + (1.0 - h)
-    return unwrap(np.where(h == 1.0, 1.0, s / np.where(total > 0.0, total, 1.0)))
+    h, s = np.broadcast_arrays(
+        check("block_weight", block_weight), check("block_surplus", block_surplus)
+    )
+    return unwrap(np.divide(s, s + (1.0 - h), out=np.ones(h.shape), where=h < 1.0))
 
 
 def distribution(name: str, value: ArrayLike) -> Floats:
