@@ -12,7 +12,6 @@ really sampled from: temperature, top-k and top-p are applied to both models fir
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..theory.domain import Floats
+from ..theory.limits.rejections import total_variation as theory_total_variation
+from ..theory.trees.logits import sampled_from
+from ..theory.trees.verification import overlap
+from ..theory.trees.verification import residual as theory_residual
 
 _SUM_TOLERANCE = 1e-6  # a float32 softmax over a large vocabulary is off by about this
 
@@ -90,14 +93,12 @@ def acceptance(target: ArrayLike, draft: ArrayLike) -> Any:
 
     Shapes broadcast except for the vocabulary; returns values in [0, 1], a float for one pair.
     """
-    p, q = _matched(target, draft)
-    return _scalar(np.minimum(p, q).sum(axis=-1))
+    return overlap(*_matched(target, draft))
 
 
 def total_variation(target: ArrayLike, draft: ArrayLike) -> Any:
     """Half the absolute difference of p and q on the last axis, in [0, 1]."""
-    p, q = _matched(target, draft)
-    return _scalar(0.5 * np.abs(p - q).sum(axis=-1))
+    return theory_total_variation(*_matched(target, draft))
 
 
 def residual(target: ArrayLike, draft: ArrayLike) -> Floats:
@@ -105,10 +106,7 @@ def residual(target: ArrayLike, draft: ArrayLike) -> Floats:
 
     Where p = q nothing is ever rejected and the residual is of no consequence; it is p there.
     """
-    p, q = _matched(target, draft)
-    excess = np.maximum(p - q, 0.0)
-    total = excess.sum(axis=-1, keepdims=True)
-    return np.where(total > 0.0, excess / np.where(total > 0.0, total, 1.0), p)
+    return theory_residual(*_matched(target, draft))
 
 
 def greedy(values: ArrayLike) -> Floats:
@@ -137,35 +135,7 @@ def sampling_distribution(
     Raises ValueError outside these ranges.
     """
     x = checked_logits("logits", logits)
-    if not 0.0 <= temperature < math.inf:
-        raise ValueError(f"temperature must be in [0, inf), got {temperature}")
-    if not 0.0 < top_p <= 1.0:
-        raise ValueError(f"top_p must be in (0, 1], got {top_p}")
-    if top_k is not None and (top_k < 1 or top_k != int(top_k)):
-        raise ValueError(f"top_k must be an integer in [1, inf), got {top_k}")
-    if temperature == 0.0:
-        return _one_hot(x)
-    top = x.max(axis=-1, keepdims=True)
-    with np.errstate(over="ignore"):  # a tiny temperature sends every gap to -inf, as it should
-        x = (x - top) / temperature
-    if top_k is not None and top_k < x.shape[-1]:
-        threshold = np.sort(x, axis=-1)[..., -int(top_k), None]
-        x = np.where(x >= threshold, x, -np.inf)
-    return _nucleus(softmax(x), top_p)
-
-
-def _nucleus(p: Floats, top_p: float) -> Floats:
-    """Keep the most probable tokens up to the one that carries the mass past top_p."""
-    if top_p == 1.0:
-        return p
-    order = np.argsort(-p, axis=-1, kind="stable")
-    ranked = np.take_along_axis(p, order, axis=-1)
-    before = np.cumsum(ranked, axis=-1) - ranked
-    keep = before < top_p
-    keep[..., 0] = True
-    kept = np.zeros_like(p)
-    np.put_along_axis(kept, order, np.where(keep, ranked, 0.0), axis=-1)
-    return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
+    return sampled_from(x, temperature=temperature, top_k=top_k, top_p=top_p)
 
 
 def pair_from_logits(
@@ -223,7 +193,3 @@ def _matched(target: ArrayLike, draft: ArrayLike) -> tuple[Floats, Floats]:
             f"got {p.shape[-1]} and {q.shape[-1]} tokens"
         )
     return p, q
-
-
-def _scalar(values: Any) -> Any:
-    return float(values) if np.ndim(values) == 0 else values

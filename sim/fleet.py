@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..theory.domain import Floats
+from .estimate import Estimate
 from .fleet_engine import Engine, capacity
 from .fleet_kernel import (
     AREA,
@@ -47,14 +48,6 @@ class FleetRun:
     finish: Floats
     bounds: NDArray[np.int64]
     totals: Floats
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean and its standard error (NaN from a single sample)."""
-
-    mean: float
-    se: float
 
 
 @dataclass(frozen=True)
@@ -154,7 +147,9 @@ def simulate_fleet(
     parts = [_summary(runs[0], k, k + 1) for k in range(windows)] if replications == 1 else whole
     samples = {name: np.array([s[name] for s in parts]) for name in whole[0]}
     estimates = {
-        name: Estimate(float(np.mean([s[name] for s in whole])), _error(samples[name]))
+        name: Estimate(
+            float(np.mean([s[name] for s in whole])), _error(samples[name]), samples[name].size
+        )
         for name in whole[0]
     }
     rounds = int(sum(run.totals[:, TURNS].sum() for run in runs))

@@ -65,7 +65,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..theory.domain import check
 from .distributions import Pair
-from .verify_results import Estimate, Rounds
+from .estimate import Estimate
+from .verify_results import Rounds
 
 __all__ = [
     "RULES",

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .estimate import Estimate
+
 _BATCHES = 200
-
-
-class Estimate(NamedTuple):
-    """A mean and its standard error."""
-
-    value: float
-    standard_error: float
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ class Rounds:
     def tokens_per_round(self) -> Estimate:
         """Emitted tokens per round, the bonus or residual token included [token]."""
         mean = self.mean_accepted
-        return Estimate(1.0 + mean.value, mean.standard_error)
+        return Estimate(1.0 + mean.mean, mean.se, mean.n)
 
     def survival(self) -> list[Estimate]:
         """P(at least k draft tokens accepted) for k = 1..depth."""
@@ -82,7 +77,7 @@ class Rounds:
     def _ratio(self, part: NDArray[Any], whole: NDArray[Any]) -> Estimate:
         total = float(whole.sum())
         if total == 0.0:
-            return Estimate(float("nan"), float("nan"))
+            return Estimate(float("nan"), float("nan"), 0)
         value = float(part.sum()) / total
         errors = part - value * whole
         if not self.independent and errors.size > _BATCHES:
@@ -90,4 +85,4 @@ class Rounds:
             errors = errors[: size * _BATCHES].reshape(_BATCHES, size).sum(axis=1)
         n = errors.size
         spread = float(np.sqrt(n * errors.var(ddof=1))) if n > 1 else float("nan")
-        return Estimate(value, spread / total)
+        return Estimate(value, spread / total, n)

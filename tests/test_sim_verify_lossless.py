@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from howspec.sim import verify, verify_exact, verify_kernels
 from howspec.sim.distributions import Pair, acceptance, greedy, pair_from_logits, residual
+from howspec.sim.estimate import Estimate
 from howspec.sim.verify import RULES, Rounds, complete_tree
 from howspec.sim.verify_law import (
     chi_square,
@@ -21,7 +22,6 @@ from howspec.sim.verify_law import (
     token_test,
 )
 from howspec.sim.verify_pairs import dirichlet_pair, perturbed_logits, zipf
-from howspec.sim.verify_results import Estimate
 from scipy.stats import kstest
 
 LOPSIDED = np.array([-1, 0, 0, 0, 1, 1, 2, 4])
@@ -196,8 +196,8 @@ def test_p_values_of_lossless_runs_are_uniform() -> None:
 def test_every_position_accepts_with_one_minus_the_total_variation(vocabulary: int) -> None:
     pair = zipf_pair(vocabulary, 0.3)
     for rate in simulate("token", pair, 200_000, seed=5, gamma=4).position_acceptance():
-        assert rate.standard_error < 0.01
-        assert abs(rate.value - 0.7) < 4.0 * rate.standard_error
+        assert rate.se < 0.01
+        assert abs(rate.mean - 0.7) < 4.0 * rate.se
 
 
 @pytest.mark.parametrize("vocabulary", [3, 50_000])
@@ -206,7 +206,7 @@ def test_a_greedy_draft_is_accepted_with_the_probability_of_its_argmax(vocabular
     wanted = pair.target[pair.draft.argmax()]
     run = simulate("token", Pair(pair.target, greedy(pair.draft)), 100_000, gamma=2)
     for rate in run.position_acceptance():
-        assert abs(rate.value - wanted) < 4.0 * rate.standard_error
+        assert abs(rate.mean - wanted) < 4.0 * rate.se
 
 
 def stationary_mean(pair: Pair, law_of: Callable[[int], verify_exact.Law]) -> float:
@@ -227,8 +227,8 @@ def test_accepted_drafts_match_their_exact_mean_on_a_markov_model(name: str) -> 
     pair = SMALL["markov"]
     wanted = stationary_mean(pair, lambda start: exact_law(name, pair, start))
     mean = simulate(name, pair, 300_000, seed=6).mean_accepted
-    assert mean.standard_error < 0.005
-    assert abs(mean.value - wanted) < 4.0 * mean.standard_error
+    assert mean.se < 0.005
+    assert abs(mean.mean - wanted) < 4.0 * mean.se
 
 
 def test_rejections_per_token_are_the_total_variation_averaged_over_target_text() -> None:
@@ -240,7 +240,7 @@ def test_rejections_per_token_are_the_total_variation_averaged_over_target_text(
     run = simulate("token", pair, 30_000, gamma=200)
     mean = run.tokens_per_round
     assert not run.complete.any()
-    assert abs(mean.value - share.sum() / (share @ distance)) < 4.0 * mean.standard_error
+    assert abs(mean.mean - share.sum() / (share @ distance)) < 4.0 * mean.se
 
 
 def test_block_verification_accepts_more_than_token_verification() -> None:
@@ -248,8 +248,8 @@ def test_block_verification_accepts_more_than_token_verification() -> None:
         pair = zipf_pair(vocabulary, tv)
         block = simulate("block", pair, 200_000, gamma=6).mean_accepted
         token = simulate("token", pair, 200_000, gamma=6).mean_accepted
-        error = np.hypot(block.standard_error, token.standard_error)
-        assert block.value > token.value + 4.0 * error
+        error = np.hypot(block.se, token.se)
+        assert block.mean > token.mean + 4.0 * error
 
 
 def test_multi_draft_rules_keep_their_order_at_fifty_thousand_tokens() -> None:
@@ -264,10 +264,10 @@ def test_multi_draft_rules_keep_their_order_at_fifty_thousand_tokens() -> None:
         ("recursive", "k_seq"),
         ("recursive", "recursive_distinct"),
     ):
-        error = np.hypot(kept[less].standard_error, kept[more].standard_error)
-        assert kept[less].value < kept[more].value + 4.0 * error
+        error = np.hypot(kept[less].se, kept[more].se)
+        assert kept[less].mean < kept[more].mean + 4.0 * error
     single = acceptance(pair.target, pair.draft)
-    assert kept["recursive"].value > single + 4.0 * kept["recursive"].standard_error
+    assert kept["recursive"].mean > single + 4.0 * kept["recursive"].se
 
 
 @pytest.mark.parametrize("name", ["token", "recursive"])
@@ -280,7 +280,8 @@ def test_errors_of_repeated_runs_have_the_reported_size(name: str, pair: Pair) -
         [run.survival()[1] for run in runs],
         [run.position_acceptance()[1] for run in runs],
     ):
-        values, errors = np.array(rates).T
+        values = np.array([r.mean for r in rates])
+        errors = np.array([r.se for r in rates])
         ratio = values.std(ddof=1) / np.sqrt((errors**2).mean())
         assert abs(ratio - 1.0) < 4.0 / np.sqrt(2.0 * len(runs))
 
@@ -296,9 +297,9 @@ def test_positions_and_previous_tokens_follow_the_rounds() -> None:
     )
     assert run.positions().tolist() == [0, 1, 0, 0, 1]
     assert run.previous().tolist() == [2, 4, 1, 2, 0]
-    assert run.mean_accepted.value == pytest.approx(2 / 3)
-    assert run.tokens_per_round.value == pytest.approx(5 / 3)
-    assert run.position_acceptance()[0].value == pytest.approx(2 / 3)
+    assert run.mean_accepted.mean == pytest.approx(2 / 3)
+    assert run.tokens_per_round.mean == pytest.approx(5 / 3)
+    assert run.position_acceptance()[0].mean == pytest.approx(2 / 3)
 
 
 def test_a_round_that_ends_at_a_shallow_leaf_does_not_count_as_a_rejection() -> None:
@@ -306,8 +307,8 @@ def test_a_round_that_ends_at_a_shallow_leaf_does_not_count_as_a_rejection() -> 
     tree = np.array([-1, 0, 0, 1])  # only the first child of the root has a child
     run = verify.tree_rounds(np.random.default_rng(0), pair, parents=tree, rounds=200_000)
     rate = run.position_acceptance()[1]
-    assert abs(rate.value - 0.8) < 4.0 * rate.standard_error
-    assert rate.value > run.survival()[1].value / run.survival()[0].value + 0.05
+    assert abs(rate.mean - 0.8) < 4.0 * rate.se
+    assert rate.mean > run.survival()[1].mean / run.survival()[0].mean + 0.05
 
 
 def test_the_same_generator_gives_the_same_run() -> None:
@@ -400,7 +401,7 @@ def test_a_draft_mass_too_small_to_divide_by_counts_as_zero() -> None:
     run = simulate("recursive_distinct", pair, 20_000, parents=np.array([-1, 0, 0]))
     assert token_test(run, pair).p_value > LEAST_P
     mean = run.mean_accepted
-    assert abs(mean.value - 0.2) < 4.0 * mean.standard_error
+    assert abs(mean.mean - 0.2) < 4.0 * mean.se
 
 
 def test_a_token_that_the_target_cannot_emit_fails_the_test_outright() -> None:

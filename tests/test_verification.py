@@ -126,8 +126,9 @@ def test_transforms_equal_the_slow_ones_written_out(
     with mpmath.workdps(40):
         weights = [mpmath.e ** (mpmath.mpf(z) / mpmath.mpf(temperature)) for z in logits]
         order = sorted(range(len(logits)), key=lambda i: (-weights[i], i))
-        if top_k is not None:
-            order = order[:top_k]
+        if top_k is not None and top_k < len(order):
+            edge = logits[order[top_k - 1]]
+            order = [i for i in order if logits[i] >= edge]
         total = mpmath.fsum(weights[i] for i in order)
         kept, reached = [], mpmath.mpf(0)
         for i in order:
@@ -148,7 +149,9 @@ def test_transforms_work_row_by_row_and_keep_ruled_out_tokens_out() -> None:
     assert got[0, 1] == got[1, 2] == 0
     np.testing.assert_allclose(got.sum(axis=-1), 1)
     np.testing.assert_array_equal(sampled_from(rows, top_k=2)[0], sampled_from(rows[0], top_k=2))
-    assert sampled_from([0.0, 0.0], top_k=1).tolist() == [1, 0]
+    assert sampled_from([0.0, 0.0, -1.0], top_k=1).tolist() == [0.5, 0.5, 0]
+    assert sampled_from([0.0, 0.0], top_p=0.3).tolist() == [1, 0]
+    assert sampled_from([1.0, 3.0, 3.0], temperature=0).tolist() == [0, 1, 0]
     assert sampled_from([0.0, 1e300], temperature=1e-300).tolist() == [0, 1]
 
 
@@ -229,7 +232,7 @@ def test_a_test_of_the_block_passes_with_the_surplus_over_what_is_missing(
             lambda: distribution("p", 1.0),
             "p must be a distribution along its last axis, got shape ()",
         ),
-        (lambda: sampled_from([0, 1], temperature=0), "temperature must be in (0, inf), got 0"),
+        (lambda: sampled_from([0, 1], temperature=-1), "temperature must be in [0, inf), got -1"),
         (lambda: sampled_from([0, 1], top_p=0), "top_p must be in (0, 1], got 0"),
         (lambda: sampled_from([0, 1], top_k=0), "top_k must be an integer in [1, inf), got 0"),
         (

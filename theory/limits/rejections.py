@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from ..domain import Floats, check, unwrap
 from ..formula import evaluates, formula
 from ..symbols import register
+from ..trees.verification import distribution
 
 register("bias", r"\epsilon", "total variation between the output and the target", high=1.0)
 register("leniency", r"\ell", "factor of the acceptance test; 1 is exact", high=1.0, open_low=True)
@@ -47,20 +48,12 @@ def biased_acceptance_ceiling(alpha: ArrayLike, bias: ArrayLike) -> Any:
     return unwrap(np.minimum(1.0, check("alpha", alpha) + check("bias", bias)))
 
 
-def _distribution(name: str, value: ArrayLike) -> Floats:
-    """The array, checked to hold distributions along its last axis."""
-    p = check("alpha", value, label=name)
-    if p.ndim == 0 or not np.allclose(p.sum(axis=-1), 1.0, atol=1e-9):
-        raise ValueError(f"{name} must sum to 1 along the last axis")
-    return p
-
-
 def total_variation(p: ArrayLike, q: ArrayLike) -> Any:
     """TV(p, q), half the sum of |p - q| over the last axis; 1 - TV is the acceptance probability.
 
     p, q: distributions along the last axis, other axes broadcast. Raises ValueError otherwise.
     """
-    difference = _distribution("p", p) - _distribution("q", q)
+    difference = distribution("p", p) - distribution("q", q)
     return unwrap(np.asarray(0.5 * np.abs(difference).sum(axis=-1)))
 
 
@@ -73,7 +66,7 @@ def lenient_verification(p: ArrayLike, q: ArrayLike, *, leniency: ArrayLike) -> 
     Raises ValueError outside these ranges. Source: the rule is in the appendix of
     arXiv:2211.17192v2; the identity is derived here.
     """
-    target, draft = np.broadcast_arrays(_distribution("p", p), _distribution("q", q))
+    target, draft = np.broadcast_arrays(distribution("p", p), distribution("q", q))
     accepted = np.minimum(draft, target / check("leniency", leniency)[..., None])
     mass = accepted.sum(axis=-1, keepdims=True)
     missing = np.maximum(target - accepted, 0.0)
@@ -95,7 +88,7 @@ def expected_rejections(
     Source: arXiv:2411.00841 shows that no exact method has fewer; recursion derived here.
     """
     steps = int(check("length", length))
-    p, rows = _distribution("start", start), _distribution("target", target)
+    p, rows = distribution("start", start), distribution("target", target)
     per_state = np.atleast_1d(np.asarray(total_variation(rows, draft)))
     count = float(total_variation(p, draft_start))
     for _ in range(steps - 1):

@@ -20,32 +20,39 @@ def sampled_from(
 ) -> Floats:
     """The distribution that an engine samples from, (..., V), for logits of that shape.
 
-    temperature: > 0, divides the logits; top_k: keep the k likeliest tokens, >= 1; top_p: in
-    (0, 1], keep the fewest likeliest tokens that reach this mass; in this order. Ties at an edge
-    are broken by the lower index. -inf logits are tokens ruled out. Raises ValueError otherwise.
+    temperature: >= 0, divides the logits; 0 is the argmax, the first of equals. top_k: >= 1, keeps
+    the k largest logits, and ties with the last of them. top_p: in (0, 1], keeps the fewest
+    likeliest tokens that reach this mass, of equals the lower index first. In this order. -inf
+    logits are tokens ruled out. Raises ValueError otherwise.
     """
     z = as_floats("logits", logits)
     if z.ndim == 0 or np.isnan(z).any() or not np.isfinite(z.max(axis=-1, initial=-np.inf)).all():
         raise ValueError("logits must have in [-inf, inf) a finite largest value, got none")
+    if not 0.0 <= temperature < np.inf:
+        raise ValueError(f"temperature must be in [0, inf), got {temperature}")
     if not 0.0 < top_p <= 1.0:
         raise ValueError(f"top_p must be in (0, 1], got {top_p}")
     if top_k is not None and (top_k < 1 or top_k != int(top_k)):
         raise ValueError(f"top_k must be an integer in [1, inf), got {top_k}")
-    scale = float(check("temperature", temperature))
-    with np.errstate(over="ignore"):
-        weights = np.exp((z - z.max(axis=-1, keepdims=True)) / scale)
-    order = np.argsort(-weights, axis=-1, kind="stable")
-    ranked = np.take_along_axis(weights, order, axis=-1)
-    if top_k is not None:
-        ranked[..., top_k:] = 0.0
-    ranked /= ranked.sum(axis=-1, keepdims=True)
-    if top_p < 1.0:
-        before = np.cumsum(ranked, axis=-1) - ranked
-        ranked = np.where(before < top_p, ranked, 0.0)
-        ranked /= ranked.sum(axis=-1, keepdims=True)
-    kept = np.zeros_like(ranked)
-    np.put_along_axis(kept, order, ranked, axis=-1)
-    return kept
+    if temperature == 0.0:
+        hot = np.zeros_like(z)
+        np.put_along_axis(hot, z.argmax(axis=-1, keepdims=True), 1.0, axis=-1)
+        return hot
+    if top_k is not None and top_k < z.shape[-1]:
+        threshold = np.sort(z, axis=-1)[..., -int(top_k), None]
+        z = np.where(z >= threshold, z, -np.inf)
+    with np.errstate(over="ignore"):  # a tiny temperature sends every gap to -inf, as it should
+        weights = np.exp((z - z.max(axis=-1, keepdims=True)) / temperature)
+    p = np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    if top_p == 1.0:
+        return p
+    # Ranked by logit, not by probability: what rounds to a tie after exp is still in order.
+    order = np.argsort(-z, axis=-1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=-1)
+    before = np.cumsum(ranked, axis=-1) - ranked
+    kept = np.zeros_like(p)
+    np.put_along_axis(kept, order, np.where(before < top_p, ranked, 0.0), axis=-1)
+    return np.asarray(kept / kept.sum(axis=-1, keepdims=True))
 
 
 def overlap_from_logits(
