@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check -q
 OUT ?= out
 SOURCES := $(shell find theory sim calibrate figures cli -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name py.typed)
 
-.PHONY: run test figures lint types bench sheet clean
+.PHONY: run test figures lint types bench mutations sheet clean
 
 run: $(VENV)/.wheel
 	$(VENV)/bin/howspec paper --out $(OUT)
@@ -25,8 +25,14 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	cd $(VENV) && bin/mypy --config-file ../pyproject.toml
 
+# Benchmarks run alone and one after the other; mutations take an hour and have their own target.
+BENCHES := theory_speed cold_start sim_rounds sim_selection sim_replay sim_fleet sim_sweep sim_lossless
 bench: $(VENV)/.test
-	cd benchmarks && for b in *.py; do ../$(PY) $$b || exit 1; done
+	$(PIP) install -c constraints.txt "$$(ls $(VENV)/wheels/howspec-*.whl)[bench]"
+	cd benchmarks && for b in $(BENCHES); do echo "== $$b"; ../$(PY) $$b.py || exit 1; done
+
+mutations: $(VENV)/.test
+	cd benchmarks && ../$(PY) mutations.py
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)

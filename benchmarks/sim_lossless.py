@@ -58,7 +58,7 @@ def run(name: str, rng: np.random.Generator, pair: Pair, rounds: int, **options:
 def rounds_for(name: str, pair: Pair, tokens: int) -> int:
     """Rounds that emit about this many tokens, from a pilot."""
     pilot = run(name, np.random.default_rng(1), pair, 5_000)
-    return int(tokens / pilot.tokens_per_round.value) + 1
+    return int(tokens / pilot.tokens_per_round.mean) + 1
 
 
 def lossless(seed: int, tokens: int) -> None:
@@ -79,7 +79,7 @@ def lossless(seed: int, tokens: int) -> None:
             print(f"{kind:>13} {pair.vocabulary:>6} {name:>19} "
                   f"{token_test(result, pair).p_value:>7.4f} "
                   f"{ratio_test(result, pair).p_value:>7.4f} {depth:>7} "
-                  f"{mean.value:>8.4f} ± {mean.standard_error:.4f} "
+                  f"{mean.mean:>8.4f} ± {mean.se:.4f} "
                   f"{worst_z(name, result, pair):>18}")  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def worst_z(name: str, result: Rounds, pair: Pair) -> str:
         return "-"
     alpha = acceptance(pair.target, pair.draft)
     rates = result.position_acceptance()
-    return f"{max(abs(r.value - alpha) / r.standard_error for r in rates):.2f}"
+    return f"{max(abs(r.mean - alpha) / r.se for r in rates):.2f}"
 
 
 def ordering(seed: int) -> None:
@@ -100,7 +100,7 @@ def ordering(seed: int) -> None:
         kept = [
             verify.sibling_rounds(
                 np.random.default_rng(seed), pair, drafts=drafts, rounds=1_000_000, rule=rule
-            ).mean_accepted.value
+            ).mean_accepted.mean
             for rule in RULES
         ]
         print(f"{drafts:>3} " + " ".join(f"{value:>19.4f}" for value in kept))
