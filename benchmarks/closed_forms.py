@@ -67,7 +67,7 @@ def _mean(name: str, formula: float, values: np.ndarray) -> Row:
 
 
 def _rounds(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
-    blocks = max(rounds // 10**6, 20)
+    blocks = max(rounds // 10**6, 40)
     size = rounds // blocks
     survival = ALPHA ** np.arange(GAMMA + 1.0)
     sums: dict[str, list[float]] = {"var": [], "pgf": [], "tail": [], "gap": []}
@@ -89,7 +89,7 @@ def _rounds(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
 
 
 def _together(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
-    lanes, parts = 4, max(rounds // 10**6, 20)
+    lanes, parts = 4, max(rounds // 10**6, 40)
     size = max(rounds // parts // lanes, 2)
     survival = ALPHA ** np.arange(GAMMA + 1.0)
     low, high, cascade = [], [], []
@@ -129,20 +129,22 @@ def _requests(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
         used.append(turns)
         over.append(made - length)
     turns = np.concatenate(used)
-    yield _mean("rounds for 200 tokens", float(rounds_mean(length, *_moments()[:2])), turns)
-    parts = np.array([u.var(ddof=1) for u in used])
-    yield _mean("their variance", float(rounds_variance(length, *_moments())), parts)
-    yield _mean("overshoot", float(overshoot(*_moments()[:2])), np.concatenate(over))
+    moments = _moments()
+    variance = float(rounds_variance(length, **moments))
+    del moments["round_factorial_3"]
+    yield _mean("rounds for 200 tokens", float(rounds_mean(length, **moments)), turns)
+    yield _mean("their variance", variance, np.array([u.var(ddof=1) for u in used]))
+    yield _mean("overshoot", float(overshoot(**moments)), np.concatenate(over))
 
 
-def _moments() -> tuple[float, float, float]:
+def _moments() -> dict[str, float]:
     n = np.arange(1.0, GAMMA + 2.0)
     pmf = ALPHA ** (n - 1) * np.where(n <= GAMMA, 1 - ALPHA, 1.0)
-    return (
-        float(n @ pmf),
-        float((n * (n - 1)) @ pmf),
-        float((n * (n - 1) * (n - 2)) @ pmf),
-    )
+    return {
+        "round_mean": float(n @ pmf),
+        "round_factorial_2": float((n * (n - 1)) @ pmf),
+        "round_factorial_3": float((n * (n - 1) * (n - 2)) @ pmf),
+    }
 
 
 def _planted(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
