@@ -35,6 +35,7 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 # The tests of a module, where they are not simply those that import it.
 TESTS = {
+    "blocks": ["test_blocks"],
     "rounds": ["test_rounds"],
     "speedup": ["test_speedup"],
     "optimum": ["test_optimum"],
@@ -242,7 +243,10 @@ def source_of(house: Path, module: str) -> Path:
 
 
 def tests_of(house: Path, module: str) -> list[str]:
-    """Files of tests of a module: those of the table, or those whose text imports it."""
+    """Files of tests of a module: of the table, those that import it, or those that use its names.
+
+    The last is for modules that their package exports for them.
+    """
     if module in TESTS:
         return [f"tests/{name}.py" for name in TESTS[module]]
     dotted = re.compile(rf"howspec\.theory\.{re.escape(module)}\b")
@@ -252,6 +256,22 @@ def tests_of(house: Path, module: str) -> list[str]:
     for path in sorted((house / "tests").glob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if dotted.search(text) or from_parent.search(text):
+            found.append(f"tests/{path.name}")
+    if found:
+        return found
+    tree = ast.parse(source_of(house, module).read_text(encoding="utf-8"))
+    public = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
+    if not public:
+        return []
+    used = re.compile(rf"\b({'|'.join(public)})\(")
+    imports = re.compile(rf"from howspec\.theory\.{re.escape(parent)}\b")
+    for path in sorted((house / "tests").glob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if imports.search(text) and used.search(text):
             found.append(f"tests/{path.name}")
     return found
 
