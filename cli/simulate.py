@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
-from .laws import acceptance_law, cost_law
-from .laws import policy as named_policy
 from .output import print_json, print_table
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from ..sim.policies import Policy
-    from ..sim.requests import Served
-    from ..sim.traces import Trace
-    from ..theory import AcceptanceLaw, CostLaw
-
-_PERCENTILES = (50, 90, 95, 99)
-_TOKENS = 256  # of a request, where latencies are asked for without a length
-_BUDGET = 2_000_000  # tokens simulated where the number of requests is not given
 
 
 def simulate(
@@ -68,6 +55,22 @@ def simulate(
     rounds: Annotated[
         int, typer.Option(help="Rounds simulated for the speed-up of endless requests.")
     ] = 1_000_000,
+    grid: Annotated[
+        str | None,
+        typer.Option(help="Many settings: options with lists, as 'alpha=0.6,0.8 gamma=1,2,3'."),
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="Where a grid runs: sequential, threading, loky, dask or ray.")
+    ] = "loky",
+    address: Annotated[
+        str | None, typer.Option(help="Scheduler of the cluster, for dask or ray.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Workers of a grid; default all cores or the cluster.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="File of finished points; those in it are not run again.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random draws, >= 0.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -75,280 +78,117 @@ def simulate(
 
     Without --tokens the speed-up is that of endless requests; with it, the last round of each
     request is cut at its end. With --arrival-rate requests arrive at random and are batched
-    continuously, and the speed-up is that of their mean latency at the same rate.
+    continuously, and the speed-up is that of their mean latency at the same rate. With --grid every
+    combination is simulated, on all cores or on a cluster, with the same numbers wherever it runs.
 
     Examples:
 
     howspec simulate --alpha 0.8 --gamma 5 --cost-ratio 0.05
 
     howspec simulate --law depth:alpha=0.8,decay=0.9 --gamma 4 --cost-ratio 0.1
+
+    howspec simulate --cost-ratio 0.05 --grid "alpha=0.6,0.8 gamma=1,3,5"
     """
     from time import perf_counter
 
     import numpy as np
 
+    from .simulation import simulate_point
+
     began = perf_counter()
-    acceptance, recorded = _source(alpha, law, trace, drafter, tokens, requests, arrival_rate)
-    rule = _rule(gamma, policy)
-    cost, seconds = _costs(cost_ratio, costs)
     if seed < 0:
         raise ValueError(f"seed must be an integer in [0, inf), got {seed}")
-    _at_least_one(tokens=tokens, requests=requests, batch=batch)
-    rng = np.random.default_rng(seed)
-    if arrival_rate is not None:
-        assert acceptance is not None
-        if not seconds:
-            raise ValueError('--arrival-rate is per second: give --costs in seconds ("unit": "s")')
-        answer = _fleet(
-            rng, acceptance, cost, rule, arrival_rate, tokens or _TOKENS, requests, batch or 256
-        )
-    elif recorded is None and tokens is None and policy is None and requests is None:
-        assert acceptance is not None
-        assert gamma is not None
-        answer = _endless(rng, acceptance, cost, gamma, rounds, batch or 1)
-        if seconds:
-            served = _requests(rng, acceptance, None, cost, rule, _TOKENS, None, batch or 1, True)
-            answer |= {k: served[k] for k in ("latency_s", "request_tokens")}
+    setting: dict[str, Any] = {
+        "alpha": alpha, "law": law, "trace": trace, "drafter": drafter, "gamma": gamma,
+        "policy": policy, "cost_ratio": cost_ratio, "costs": costs, "tokens": tokens,
+        "requests": requests, "batch": batch, "arrival_rate": arrival_rate, "rounds": rounds,
+    }  # fmt: skip
+    setting = {name: value for name, value in setting.items() if value is not None}
+    if grid is None:
+        if resume is not None or address is not None or workers is not None:
+            raise ValueError("--resume, --address and --workers belong to a --grid, got none")
+        answer = simulate_point(np.random.default_rng(seed), **setting)
+        answer |= {"seed": seed, "elapsed_s": perf_counter() - began}
+        show = _print
     else:
-        answer = _requests(
-            rng, acceptance, recorded, cost, rule, tokens or _TOKENS, requests, batch or 1, seconds
-        )
-    answer |= {"seed": seed, "elapsed_s": perf_counter() - began}
+        answer = _grid(grid, setting, seed, backend, address, workers, resume)
+        answer |= {"seed": seed, "elapsed_s": perf_counter() - began}
+        show = _print_grid
     if as_json:
         print_json(answer)
     else:
-        _print(answer)
+        show(answer)
 
 
-def _one_of(**given: Any) -> None:
-    present = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-    names = " or ".join(f"--{name.replace('_', '-')}" for name in given)
-    if len(present) != 1:
-        raise ValueError(f"give one of {names}, got {' and '.join(present) or 'none'}")
-
-
-def _at_least_one(**given: int | None) -> None:
-    for name, value in given.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be an integer in [1, inf), got {value}")
-
-
-def _source(
-    alpha: float | None,
-    law: str | None,
-    trace: str | None,
-    drafter: str | None,
-    tokens: int | None,
-    requests: int | None,
-    arrival_rate: float | None,
-) -> tuple[AcceptanceLaw | None, Trace | None]:
-    _one_of(alpha=alpha, law=law, trace=trace)
-    if trace is None:
-        from ..theory import DepthAcceptance
-
-        if drafter is not None:
-            raise ValueError(f"--drafter names a column of a --trace, got {drafter!r} without one")
-        return (acceptance_law(law) if law is not None else DepthAcceptance(alpha or 0.0)), None
-    for name, value in (
-        ("tokens", tokens),
-        ("requests", requests),
-        ("arrival-rate", arrival_rate),
-    ):
-        if value is not None:
-            raise ValueError(f"a trace has its own requests, so --{name} cannot be given with it")
-    from ..sim.traces import load_trace
-
-    return None, load_trace(trace, drafter or "eagle")
-
-
-def _rule(gamma: int | None, policy: str | None) -> Policy:
-    _one_of(gamma=gamma, policy=policy)
-    if policy is not None:
-        return named_policy(policy)
-    from ..sim.policies import constant
-
-    return constant(gamma or 0)
-
-
-def _costs(cost_ratio: float | None, costs: str | None) -> tuple[CostLaw, bool]:
-    _one_of(cost_ratio=cost_ratio, costs=costs)
-    if costs is not None:
-        return cost_law(costs)
-    from ..theory import AffineCost
-
-    return AffineCost(cost_ratio or 0.0), False
-
-
-def _estimate(mean: float, se: float) -> dict[str, float]:
-    return {"mean": float(mean), "se": float(se)}
-
-
-def _endless(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    cost: CostLaw,
-    gamma: int,
-    rounds: int,
-    batch: int,
+def _grid(
+    text: str,
+    setting: dict[str, Any],
+    seed: int,
+    backend: str,
+    address: str | None,
+    workers: int | None,
+    resume: str | None,
 ) -> dict[str, Any]:
-    from ..sim.laws import simulate_tokens
+    """Simulate every combination of the grid's values, the other options being those given."""
+    from ..sim.sweep import grid, sweep
+    from .simulation import simulate_point
 
-    found = simulate_tokens(rng, law, gamma=gamma, rounds=rounds)
-    times = cost.round_time(gamma, batch=batch)
-    ratio = float(times[0] / times[gamma])
-    return {
-        "tokens_per_round": _estimate(found.mean, found.se),
-        "speedup": _estimate(found.mean * ratio, found.se * ratio),
-        "rounds": rounds - rounds % 64,
-    }
-
-
-def _requests(
-    rng: np.random.Generator,
-    law: AcceptanceLaw | None,
-    trace: Trace | None,
-    cost: CostLaw,
-    rule: Policy,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-    seconds: bool,
-) -> dict[str, Any]:
-    import numpy as np
-
-    from ..sim.estimate import ratio_estimate
-    from ..sim.policies import constant
-    from ..sim.requests import serve_batches
-
-    length: int | None = None
-    if trace is None:
-        assert law is not None
-        count = requests or max(min(_BUDGET // tokens, 4000), 8 * batch)
-        trace, length = _drawn(rng, law, rule, tokens, count), tokens
-    if trace.requests < 2 * batch:
-        raise ValueError(
-            f"a standard error needs two batches or more: {trace.requests} requests in batches "
-            f"of {batch}"
-        )
-    fast = serve_batches(trace, cost, rule, batch=batch)
-    plain = serve_batches(trace, cost, constant(0), batch=batch)
-
-    def whole(values: Any) -> Any:  # the requests of a batch share their rounds
-        return np.add.reduceat(values, np.arange(0, trace.requests, batch))
-
-    per_round = ratio_estimate(whole(fast.accepted + fast.rounds), whole(fast.rounds))
-    speedup = ratio_estimate(whole(plain.latency), whole(fast.latency))
-    return {
-        "tokens_per_round": _estimate(per_round.mean, per_round.se),
-        "speedup": _estimate(speedup.mean, speedup.se),
-        "latency_s" if seconds else "latency_steps": _spread(fast),
-        "request_tokens": length,
-        "requests": trace.requests,
-        "rounds": int(fast.rounds.sum()),
-    }
-
-
-def _drawn(
-    rng: np.random.Generator, law: AcceptanceLaw, rule: Policy, tokens: int, requests: int
-) -> Trace:
-    """Requests drawn from a law, each with consecutive rounds of its own."""
-    import numpy as np
-
-    from ..sim.traces import Trace
-    from ..theory import DepthAcceptance
-    from ..theory.acceptance import BetaRequestAcceptance, GammaDependentLaw
-
-    laws = [law] * requests
-    if isinstance(law, BetaRequestAcceptance):
-        own = rng.beta(np.asarray(law.shape_accept), np.asarray(law.shape_reject), requests)
-        laws = [DepthAcceptance(alpha) for alpha in own.tolist()]
-    elif isinstance(law, GammaDependentLaw) and not rule.name.startswith("constant"):
-        raise ValueError(
-            f"rounds of this law depend on gamma, so --policy {rule.name!r} cannot run"
-        )
-    drawn = [each.draw(rng, gamma=rule.gamma_max, rounds=tokens) for each in laws]
-    return Trace(
-        np.arange(requests + 1) * tokens,
-        np.concatenate(drawn).astype(np.int16),
-        np.zeros(requests, np.int64),
-        by_round=True,
+    axes = _axes(text)
+    points = grid(**axes)
+    twice = sorted(set(axes) & set(setting) - {"rounds"})
+    if twice:
+        raise ValueError(f"--grid and --{twice[0].replace('_', '-')} both give {twice[0]}")
+    results = sweep(
+        simulate_point,
+        [setting | point for point in points],
+        seed=seed,
+        backend=backend,
+        address=address,
+        workers=workers,
+        resume=resume,
     )
-
-
-def _spread(served: Served) -> dict[str, float]:
-    values = served.latency_quantiles([p / 100 for p in _PERCENTILES])
-    named = {f"p{p}": float(v) for p, v in zip(_PERCENTILES, values, strict=True)}
-    return {"mean": float(served.latency.mean()), **named}
-
-
-def _fleet(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    cost: CostLaw,
-    rule: Policy,
-    rate: float,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-) -> dict[str, Any]:
-    import copy
-
-    import numpy as np
-
-    from ..sim.fleet import simulate_fleet
-    from ..sim.fleet_engine import build_engine
-
-    runs = {}
-    for name, gamma in (("fast", _schedule(rule, batch)), ("plain", 0)):
-        engine = build_engine(_kinds(law), cost, gamma=gamma, max_batch=batch)
-        runs[name] = simulate_fleet(
-            copy.deepcopy(rng), engine=engine, arrival_rate=rate, lengths=tokens,
-            requests=requests or 4000,
-        )  # fmt: skip
-    fast, plain = runs["fast"], runs["plain"]
-    ratio = plain.samples["latency_s_mean"] / fast.samples["latency_s_mean"]
-    answer: dict[str, Any] = {
-        "tokens_per_round": vars(fast.estimates["tokens_per_round"]),
-        "speedup": _estimate(ratio.mean(), ratio.std(ddof=1) / np.sqrt(ratio.size)),
-    }
-    for what in ("latency_s", "ttft_s", "queue_s"):
-        names = ("mean", *(f"p{p}" for p in _PERCENTILES))
-        answer[what] = {n: fast.estimates[f"{what}_{n}"].mean for n in names}
-        answer[f"{what}_se"] = {n: fast.estimates[f"{what}_{n}"].se for n in names}
-    for name in ("tokens_per_s", "requests_per_s", "batch", "utilisation"):
-        answer[name] = vars(fast.estimates[name])
-    notes = [fast.note, plain.note and f"plain decoding is {plain.note}"]
-    return answer | {
-        "load": fast.load,
-        "saturated": fast.saturated,
-        "plain_saturated": plain.saturated,
-        "notes": [note for note in notes if note],
-        "request_tokens": tokens,
-        "requests": fast.requests * fast.replications,
-        "rounds": fast.rounds,
+    return {
+        "axes": axes,
+        "points": [{"setting": p, **r} for p, r in zip(points, results, strict=True)],
+        "rounds": sum(int(r["rounds"]) for r in results),
     }
 
 
-def _kinds(law: AcceptanceLaw, count: int = 64) -> list[AcceptanceLaw]:
-    """The kinds of requests of a law: equally likely parts of its requests where these differ."""
-    from ..theory import DepthAcceptance
-    from ..theory.acceptance import BetaRequestAcceptance
-
-    if not isinstance(law, BetaRequestAcceptance):
-        return [law]
-    import numpy as np
-    from scipy.stats import beta
-
-    shapes = (np.asarray(x, dtype=float) for x in (law.shape_accept, law.shape_reject))
-    rates = np.asarray(beta.ppf((np.arange(count) + 0.5) / count, *shapes))
-    return [DepthAcceptance(alpha) for alpha in rates.tolist()]
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "alpha": float, "law": str, "gamma": int, "policy": str, "cost_ratio": float, "costs": str,
+    "tokens": int, "batch": int, "arrival_rate": float, "rounds": int,
+}  # fmt: skip
 
 
-def _schedule(rule: Policy, batch: int) -> list[int]:
-    """Gamma at batch 1..batch of a policy that looks at nothing but the batch."""
-    if not rule.name.startswith(("constant", "batch table")):
-        raise ValueError(f"under load gamma may follow the batch only, got {rule.name!r}")
-    return [rule.plan(-1, 0.0, b, 0, rule.params, []) for b in range(1, batch + 1)]
+def _axes(text: str) -> dict[str, list[Any]]:
+    axes: dict[str, list[Any]] = {}
+    for part in text.split():
+        name, _, values = part.partition("=")
+        name = name.replace("-", "_")
+        if name not in _KINDS or not values:
+            raise ValueError(
+                f"--grid takes NAME=V1,V2,... with NAME one of {', '.join(_KINDS)}, got {part!r}"
+            )
+        try:
+            axes[name] = [_KINDS[name](v) for v in values.split(",")]
+        except ValueError:
+            kind = _KINDS[name].__name__
+            raise ValueError(f"--grid: values of {name} must be {kind}, got {values!r}") from None
+    if not axes:
+        raise ValueError("--grid takes NAME=V1,V2,..., got nothing")
+    return axes
+
+
+def _print_grid(answer: dict[str, Any]) -> None:
+    names = list(answer["axes"])
+    rows = []
+    for point in answer["points"]:
+        row = [str(point["setting"][n]) for n in names]
+        for what in ("tokens_per_round", "speedup"):
+            row += [f"{point[what]['mean']:.4f}", f"{point[what]['se']:.4f}"]
+        rows.append(row)
+    print_table([*names, "tokens per round", "se", "speed-up", "se"], rows)
+    print(f"{answer['rounds']} rounds, seed {answer['seed']}, {answer['elapsed_s']:.2f} s")
 
 
 def _print(answer: dict[str, Any]) -> None:

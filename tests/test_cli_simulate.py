@@ -220,9 +220,58 @@ def test_text_shows_estimates_with_errors_and_the_seed() -> None:
 def test_the_examples_of_the_help_run_as_printed() -> None:
     shown = CliRunner().invoke(APP, ["--help"], catch_exceptions=False, terminal_width=80)
     examples = re.findall(r"howspec simulate (--.*)", shown.stdout)
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         assert invoke(example.strip())
+
+
+GRID = '--cost-ratio 0.05 --rounds 64000 --grid "alpha=0.6,0.8 gamma=1,3"'
+
+
+def test_a_grid_gives_every_combination_wherever_it_runs() -> None:
+    here = numbers(f"{GRID} --backend sequential")
+    there = numbers(f"{GRID} --backend loky --workers 2")
+    assert [p["setting"] for p in here["points"]] == [
+        {"alpha": a, "gamma": g} for a in (0.6, 0.8) for g in (1, 3)
+    ]
+    assert here["points"] == there["points"]
+    assert here["rounds"] == 4 * 64000
+    for point in here["points"]:
+        truth = tokens_per_round(**point["setting"])
+        found = point["tokens_per_round"]
+        assert abs(found["mean"] - truth) < 4 * found["se"]
+    assert "0.8" in invoke(f"{GRID} --backend sequential")
+
+
+def test_a_grid_resumes_from_its_file_and_refuses_that_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "points.jsonl"
+    first = numbers(f"{GRID} --backend sequential --resume {path}")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:3]) + "\n")  # the header and two points
+    again = numbers(f"{GRID} --backend sequential --resume {path}")
+    assert again["points"] == first["points"]
+    assert len(path.read_text().splitlines()) == len(lines)
+    with pytest.raises(ValueError, match="seed"):
+        invoke(f"{GRID} --backend sequential --resume {path} --seed 9")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{BASIC} --resume points.jsonl", "belong to a --grid"),
+        (f'{BASIC} --grid "alpha=0.6,0.7"', "--grid and --alpha both give alpha"),
+        ('--cost-ratio 0.1 --grid "alpha=x gamma=1"', "values of alpha must be float, got 'x'"),
+        ('--cost-ratio 0.1 --grid "colour=1"', "NAME one of alpha"),
+        ('--cost-ratio 0.1 --grid " "', "got nothing"),
+        (f"{GRID} --backend cloud", "backend must be one of"),
+        ('--cost-ratio 0.1 --backend sequential --grid "alpha=1.5 gamma=1"', "got 1.5"),
+    ],
+)
+def test_a_grid_that_cannot_run_is_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r"(must|got|both|belong)") as caught:
+        invoke(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
