@@ -1,8 +1,8 @@
 """Formulas of speculative decoding: symbolic statements, exact numeric functions, laws.
 
 The core is exported here: tokens per round, speed-up, the best gamma, the draft-scale law, and the
-two kinds of laws. By subject: `acceptance` (metrics, estimation, laws), `costs` (laws, the choice of
-gamma, batch and load), `requests` (finite length, percentiles), `scale` (how small a draft),
+two kinds of laws. By subject: `acceptance` (metrics, estimation, laws), `costs` (laws, the choice
+of gamma, batch and load), `requests` (finite length, percentiles), `scale` (how small a draft),
 `limits` (headroom, ceilings, sensitivities), `trees` (trees, several drafts, verification),
 `schedules` (cascades, overlap, budgets). `catalogue` lists every formula, `README.md` prints them.
 """
