@@ -125,7 +125,7 @@ def test_transforms_equal_the_slow_ones_written_out(
     got = sampled_from(logits, temperature=temperature, top_k=top_k, top_p=top_p)
     with mpmath.workdps(40):
         weights = [mpmath.e ** (mpmath.mpf(z) / mpmath.mpf(temperature)) for z in logits]
-        order = sorted(range(len(logits)), key=lambda i: (-weights[i], i))
+        order = sorted(range(len(logits)), key=lambda i: (-logits[i], i))
         if top_k is not None and top_k < len(order):
             edge = logits[order[top_k - 1]]
             order = [i for i in order if logits[i] >= edge]
