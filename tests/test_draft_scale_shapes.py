@@ -411,3 +411,11 @@ def test_divergence_is_cross_entropy_less_entropy() -> None:
         mean_divergence(1.0, 1.5)
     with pytest.raises(ValueError, match="divergence"):
         acceptance_from_divergence(-0.1)
+
+
+def test_log_linear_scale_survives_a_root_below_the_smallest_float() -> None:
+    a, b, slope = -1035.0, 1.5, 1e30
+    m = (1 + a) / b - 1
+    assert np.log(1.1 / slope) + m < -745  # W0 of it is no float, and its logarithm is the argument
+    scale = log_linear_scale(a, b, cost_floor=0.1, cost_slope=slope)
+    assert scale == pytest.approx(np.exp(-m), rel=1e-10)
