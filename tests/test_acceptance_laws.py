@@ -242,3 +242,12 @@ def test_bootstrapping_needs_requests_and_samples() -> None:
         bootstrap_law(rng, round_counts([1, 2, 0], 3), fit_depth, samples=3)
     with pytest.raises(ValueError, match=r"samples must be an integer in \[1, inf\), got 0"):
         bootstrap_law(rng, _chains(rng, 3), fit_depth, samples=0)
+
+
+def test_two_requests_and_one_sample_are_enough_to_resample() -> None:
+    rng = np.random.default_rng(0)
+    two = round_counts([1, 2, 0, 3, 1, 1], 3, request=[0, 0, 0, 1, 1, 1])
+    assert bootstrap_law(rng, two, fit_depth, samples=1).shape == (1,)
+    one = round_counts([1, 2, 0], 3, request=[0, 0, 0])
+    with pytest.raises(ValueError, match="at least 2 requests"):
+        bootstrap_law(rng, one, fit_depth, samples=1)
