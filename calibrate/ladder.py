@@ -30,7 +30,8 @@ class LadderFit:
     """Sample of the ladder law, arrays of shape (draws,); draw 0 is the least-squares fit itself.
 
     level: a; exponent: beta; cost_floor, cost_slope: k_0, k_1 [target step]; overhead [target
-    step]; decay. rms: relative residual of the least-squares fit.
+    step]; decay. rms: relative residual of the least-squares fit; draft_scatter: relative error of
+    a draft that is left out.
     """
 
     level: Floats
@@ -40,6 +41,7 @@ class LadderFit:
     overhead: Floats
     decay: Floats
     rms: float
+    draft_scatter: float
 
     def laws(self, scale: Floats) -> tuple[DepthAcceptance, AffineCost]:
         """Laws of drafts of the given scales, arrays of shape (draws, scales).
@@ -60,7 +62,7 @@ class LadderFit:
 def _predict(parameters: Floats, scale: Floats, gamma_max: int) -> Floats:
     """Relative latency, shape (scales, gamma_max + 1)."""
     a, b, floor, slope, overhead, log_decay = parameters[:, None]
-    one = LadderFit(a, b, floor, slope, overhead, np.exp(log_decay), 0.0)
+    one = LadderFit(a, b, floor, slope, overhead, np.exp(log_decay), 0.0, 0.0)
     acceptance, cost = one.laws(scale)
     curves = cost.round_time(gamma_max) / tokens_by_gamma(acceptance, gamma_max)
     return np.asarray(curves[0])
@@ -78,43 +80,61 @@ def fit_ladder(
     """Fit the ladder law by bounded least squares, and sample its uncertainty.
 
     points: one entry a draft, at least three; scale: draft / target parameters, shape (drafts,), in
-    (0, 1]; draws: size of the sample. Each draw refits data moved by the residual scatter, drafts
-    weighted at random (a Bayesian bootstrap over the ladder: few sizes are the larger uncertainty)
-    and priors moved by their own width. Raises ValueError for fewer drafts.
+    (0, 1]; draws: size of the sample. Each draw refits data moved by the scatter of a point, by
+    that of a whole draft around the law (how far each is missed when left out: with few sizes the
+    larger uncertainty), and priors moved by their own width. Raises ValueError for fewer drafts.
     """
     if len(points) < 3 or scale.shape != (len(points),):
         raise ValueError(
             f"a ladder law needs 3 drafts or more, each with its scale, got {len(points)}"
         )
     sigma = priors.scatter
-    ones = np.ones(len(points))
     starts = [(-2.0, 0.2), (-3.0, 0.5), (-1.5, 0.1)]
     fits = [
-        _solve(points, scale, np.array([a, b, 0.15, 0.4, 0.2, -0.03]), sigma, ones, priors, None)
+        _solve(points, scale, np.array([a, b, 0.15, 0.4, 0.2, -0.03]), sigma, priors)
         for a, b in starts
     ]
     best, _ = min(fits, key=lambda f: f[1])
-    residual = np.concatenate(_errors(best, points, scale, None))
+    residual = np.concatenate(_errors(best, points, scale))
     freedom = max(residual.size - best.size, 1)
     sigma = float(np.sqrt((residual**2).sum() / freedom))
+    apart = _draft_scatter(points, scale, best, sigma, priors)
     sample = [best]
     for i in range(draws - 1):
-        weight = rng.dirichlet(ones) * len(points)
-        sample.append(_solve(points, scale, best, sigma, weight, priors, rng)[0])
+        moved = [_moved(p, apart, sigma, rng) for p in points]
+        shift = rng.standard_normal(3)
+        sample.append(_solve(moved, scale, best, sigma, priors, shift=shift)[0])
         if progress:
             progress("ladder law", i + 2, draws)
     a, b, floor, slope, overhead, log_decay = np.array(sample).T
     rms = float(np.sqrt((residual**2).mean()))
-    return LadderFit(a, b, floor, slope, overhead, np.exp(log_decay), rms)
+    return LadderFit(a, b, floor, slope, overhead, np.exp(log_decay), rms, apart)
 
 
-def _errors(
-    parameters: Floats, points: Sequence[LatencyPoints], scale: Floats, moved: list[Floats] | None
-) -> list[Floats]:
-    """Relative errors of every draft's points; ``moved`` are the data to fit instead."""
+def _moved(
+    points: LatencyPoints, apart: float, sigma: float, rng: np.random.Generator
+) -> LatencyPoints:
+    """The points moved together by the scatter of a draft and one by one by that of a point."""
+    error = apart * rng.standard_normal() + sigma * rng.standard_normal(points.gammas.size)
+    return LatencyPoints(points.draft, points.gammas, points.relative * np.exp(error))
+
+
+def _draft_scatter(
+    points: Sequence[LatencyPoints], scale: Floats, best: Floats, sigma: float, priors: Priors
+) -> float:
+    """Root mean square of the mean relative error of a draft that was left out of the fit."""
+    missed = []
+    for i in range(len(points)):
+        kept = [j for j in range(len(points)) if j != i]
+        law, _ = _solve([points[j] for j in kept], scale[kept], best, sigma, priors)
+        missed.append(_errors(law, points[i : i + 1], scale[i : i + 1])[0].mean())
+    return float(np.sqrt(np.mean(np.square(missed))))
+
+
+def _errors(parameters: Floats, points: Sequence[LatencyPoints], scale: Floats) -> list[Floats]:
+    """Relative errors of every draft's points."""
     curves = _predict(parameters, scale, max(int(p.gammas.max()) for p in points))
-    data = moved or [p.relative for p in points]
-    return [c[p.gammas] / y - 1.0 for c, p, y in zip(curves, points, data, strict=True)]
+    return [c[p.gammas] / p.relative - 1.0 for c, p in zip(curves, points, strict=True)]
 
 
 def _solve(
@@ -122,24 +142,18 @@ def _solve(
     scale: Floats,
     start: Floats,
     sigma: float,
-    weight: Floats,
     priors: Priors,
-    rng: np.random.Generator | None,
+    *,
+    shift: Floats | float = 0.0,
 ) -> tuple[Floats, float]:
-    """One penalised least-squares fit, of moved data and priors where ``rng`` is given."""
+    """One penalised least-squares fit; shift: of the priors of exponent, overhead and decay."""
     from scipy.optimize import least_squares
 
     mean, spread = EXPONENT_PRIOR
-    shift, moved = np.zeros(3), None
-    if rng is not None:
-        shift = rng.standard_normal(3)
-        moved = [p.relative * np.exp(sigma * rng.standard_normal(p.gammas.size)) for p in points]
-    share = np.sqrt(weight)
 
     def residuals(q: Floats) -> Floats:
-        data = [e * w / sigma for e, w in zip(_errors(q, points, scale, moved), share, strict=True)]
         prior = np.array([(q[1] - mean) / spread, q[4] / priors.overhead, q[5] / priors.log_decay])
-        return np.concatenate([*data, prior - shift])
+        return np.concatenate([*(e / sigma for e in _errors(q, points, scale)), prior - shift])
 
     inside = np.clip(start, _LOW + 1e-6, _HIGH - 1e-6)
     solved = least_squares(residuals, inside, bounds=(_LOW, _HIGH))

@@ -12,6 +12,7 @@ from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..figures.checks import LawRow
+    from ..figures.scales import ScaleStudy
     from ..figures.study import GridStudy, HeldOut
     from ..figures.transfer import TableRow
 
@@ -29,20 +30,23 @@ def paper(
     """
     from ..figures.checks import leviathan_rows, specbundle_test
     from ..figures.draw import draw_all
+    from ..figures.scales import scale_study
     from ..figures.study import grid_study
     from ..figures.transfer import main_table
 
     with progress_bar() as progress:
         study = grid_study(seed, progress)
         rows = main_table(study, seed)
+        scale = scale_study(study, seed)
         serving = specbundle_test(seed, progress=progress)
         ideal = leviathan_rows()
-        files = draw_all(out, seed=seed, study=study, rows=rows, progress=progress)
+        files = draw_all(out, seed=seed, study=study, rows=rows, scale=scale, progress=progress)
     tests = [*study.held_out, *serving]
     if as_json:
-        print_json(_object(study, rows, tests, ideal, files))
+        print_json(_object(study, scale, rows, tests, ideal, files))
         return
     _print_grid(study)
+    _print_scale(study, scale)
     _print_table(rows)
     _print_tests(study, tests)
     _print_ideal(ideal)
@@ -51,6 +55,7 @@ def paper(
 
 def _object(
     study: GridStudy,
+    scale: ScaleStudy,
     rows: tuple[TableRow, ...],
     tests: list[HeldOut],
     ideal: tuple[LawRow, ...],
@@ -73,6 +78,7 @@ def _object(
                 for p in study.panels
             ],
         },
+        "draft_scale": {"best": scale.turning_point, "at_edge": scale.at_edge},
         "main_table": list(rows),
         "tests": [
             {
@@ -116,6 +122,16 @@ def _print_grid(study: GridStudy) -> None:
         ["draft", "gamma", "within 1 %", "speed-up, 90 %", "measured best", "in window", "z"],
         rows,
         "Fitted to the paper's latency grid; z: simulated against predicted speed-up",
+    )
+
+
+def _print_scale(study: GridStudy, scale: ScaleStudy) -> None:
+    turn = scale.turning_point
+    fitted = int(scale.fitted.sum())
+    print(
+        f"best draft scale for {study.target}: {turn.estimate:.2f} of its parameters "
+        f"(90 % interval {turn.low:.2f}-{turn.high:.2f}), from the law of the {fitted} released "
+        "drafts\n"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .measured import bloom_grid, main_table
-from .scales import bloom_scale
+from .scales import ScaleStudy, bloom_scale, scale_study
 from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
 from .study import GridStudy, Progress, grid_study
 from .transfer import TableRow
@@ -19,25 +19,27 @@ def draw_all(
     seed: int = 0,
     study: GridStudy | None = None,
     rows: tuple[TableRow, ...] | None = None,
+    scale: ScaleStudy | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Write every figure (PDF, PNG), table (LaTeX) and the CSV behind each; return the paths.
 
-    out: folder, made if absent; seed: of the posterior draws; study and rows: results already at
-    hand. Raises ValueError when ``out`` is a file.
+    out: folder, made if absent; seed: of the posterior draws; study, rows and scale: results
+    already at hand. Raises ValueError when ``out`` is a file.
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, got the file {out}")
     # The measured side is computed before anything is written.
     study = study or grid_study(seed, progress, held_out=False)
     rows = rows or table_rows(study, seed)
+    result = scale or scale_study(study, seed)
     out.mkdir(parents=True, exist_ok=True)
     steps: tuple[Callable[[], list[Path]], ...] = (
         lambda: latency_by_gamma(out),
         lambda: latency_by_scale(out),
         lambda: speedup_surface(out),
         lambda: bloom_grid(study, out),
-        lambda: bloom_scale(study, out, seed=seed),
+        lambda: bloom_scale(result, out),
         lambda: main_table(rows, out),
     )
     written: list[Path] = []

@@ -80,9 +80,8 @@ def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
 
 
 @styled
-def bloom_scale(study: GridStudy, out: Path, *, seed: int = 0) -> list[Path]:
+def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
     """Draw measured drafts, the fitted law with its band, and the turning point."""
-    result = scale_study(study, seed)
     made, ax = figure(COLUMN, 2.6)
     ax.fill_between(result.grid, result.low, result.high, color=COLOURS[0], alpha=0.2, lw=0)
     ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
