@@ -132,7 +132,12 @@ def tokens_variance(alpha: ArrayLike, gamma: ArrayLike) -> Any:
     Raises ValueError outside these ranges. The closed form cancels where (gamma + 1)(1 - alpha) is
     small; there its expansion in 1 - alpha is summed instead.
     """
-    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma, whole=True))
+    a, g = check("alpha", alpha), check("gamma", gamma, whole=True)
+    return unwrap(in_blocks(_variance, a, g))
+
+
+def _variance(alpha: Floats, gamma: Floats) -> Floats:
+    a, g = np.broadcast_arrays(alpha, gamma)
     q = 1.0 - a
     near_one = (g + 1.0) * q < 0.5
     power = a ** (g + 1.0)
@@ -140,9 +145,8 @@ def tokens_variance(alpha: ArrayLike, gamma: ArrayLike) -> Any:
     value = np.divide(direct, q * q, out=np.zeros(a.shape), where=~near_one)
     series = near_one & (q > 0.0)  # at q = 0 the variance is 0, and C(2g + 2, 2) may overflow
     if series.any():
-        short = _variance_near_one(np.where(series, q, 0.0), np.where(series, g, 0.0))
-        value = np.where(series, short, value)
-    return unwrap(np.where(g == 0.0, 0.0, value))
+        value[series] = _variance_near_one(q[series], g[series])
+    return np.asarray(np.where(g == 0.0, 0.0, value))
 
 
 def _variance_near_one(q: Floats, g: Floats, terms: int = 22) -> Floats:
@@ -173,4 +177,8 @@ def tokens_generating_function(alpha: ArrayLike, gamma: ArrayLike, z: ArrayLike)
     """
     a, x = check("alpha", alpha), check("z", z)
     g = check("gamma", gamma, whole=True)
-    return unwrap(x * ((1.0 - a) * geometric_sum(a * x, g) + a**g * x**g))
+    return unwrap(in_blocks(_generating_function, a, g, x))
+
+
+def _generating_function(a: Floats, g: Floats, x: Floats) -> Floats:
+    return np.asarray(x * ((1.0 - a) * _geometric_sum(a * x, g) + a**g * x**g))

@@ -20,6 +20,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..blocks import in_blocks
 from ..domain import Floats, as_floats, check, unwrap
 from ..formula import evaluates, formula
 
@@ -83,11 +84,18 @@ def conditional_rate(alpha: ArrayLike, decay: ArrayLike, position: ArrayLike) ->
     broadcast. Raises ValueError outside these ranges.
     """
     a, r, k = check("alpha", alpha), check("decay", decay), check("position", position)
+    return unwrap(in_blocks(_conditional_rate, a, r, k))
+
+
+def _conditional_rate(a: Floats, r: Floats, k: Floats) -> Floats:
     with np.errstate(over="ignore", invalid="ignore"):
-        power, half = r ** (k - 1.0), r ** (0.5 * (k - 1.0))
-        # A power beyond the largest float may still meet a tiny alpha in a product below 1.
-        rate = np.where(np.isinf(power), a * half * half, a * power)
-    return unwrap(np.where(a == 0.0, 0.0, np.minimum(1.0, rate)))
+        power = r ** (k - 1.0)
+        rate = a * power
+        if np.isinf(power).any():
+            # A power beyond the largest float may still meet a tiny alpha in a product below 1.
+            half = r ** (0.5 * (k - 1.0))
+            rate = np.where(np.isinf(power), a * half * half, rate)
+    return np.asarray(np.where(a == 0.0, 0.0, np.minimum(1.0, rate)))
 
 
 def _gamma(gamma: int) -> int:
