@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from howspec.calibrate.grid import draw_above_zero, draw_cells, support
+from howspec.calibrate.grid import Priors, draw_above_zero, draw_cells, support
 from howspec.calibrate.latency import LatencyPoints, fit_latency
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 
@@ -140,3 +140,13 @@ def test_the_support_of_a_marginal_keeps_its_peak_and_a_margin() -> None:
     assert axis.size == 101
     assert 1.0 < axis[0] < 2.0
     assert 6.0 < axis[-1] < 7.0
+
+
+def test_a_narrow_prior_of_the_overhead_pulls_it_to_zero() -> None:
+    points = _points(0.75, 0.1, overhead=0.3)
+    free = fit_latency([points], np.random.default_rng(0), size="coarse")
+    held = fit_latency(
+        [points], np.random.default_rng(0), size="coarse", priors=Priors(overhead=0.01)
+    )
+    assert abs(np.median(free.overhead) - 0.3) < 0.1
+    assert np.median(held.overhead) < 0.5 * np.median(free.overhead)

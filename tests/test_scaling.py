@@ -101,3 +101,31 @@ def test_a_ladder_of_two_drafts_is_refused() -> None:
     points = [LatencyPoints(n, np.array([1, 2]), np.array([0.9, 0.8])) for n in "ab"]
     with pytest.raises(ValueError, match="3 drafts or more"):
         fit_ladder(points, np.array([0.1, 0.2]), np.random.default_rng(0))
+
+
+def _ladder(scales: np.ndarray, off: tuple[float, ...]) -> list[LatencyPoints]:
+    gammas = np.arange(1, 8)
+    points = []
+    for s, factor in zip(scales, off, strict=True):
+        acceptance = DepthAcceptance(1 - 0.1 * s**-0.3)
+        cost = AffineCost(0.05 + 0.8 * s, overhead=0.1)
+        curve = cost.round_time(7) / tokens_by_gamma(acceptance, 7)
+        points.append(LatencyPoints(f"s={s}", gammas, curve[1:] * factor))
+    return points
+
+
+def test_drafts_of_almost_one_size_leave_the_exponent_to_its_prior() -> None:
+    scales = np.array([0.0999, 0.1, 0.1001])
+    fit = fit_ladder(_ladder(scales, (1.0, 1.0, 1.0)), scales, np.random.default_rng(0), draws=2)
+    assert fit.exponent[0] == pytest.approx(0.2, abs=0.1)
+
+
+def test_drafts_off_the_law_widen_what_it_says_of_their_sizes() -> None:
+    spread = {}
+    for name, off in (("on", (1.0, 1.0, 1.0, 1.0)), ("off", (1.05, 0.95, 1.04, 0.96))):
+        fit = fit_ladder(_ladder(SCALES, off), SCALES, np.random.default_rng(1), draws=30)
+        acceptance, cost = fit.laws(np.array([0.1]))
+        latency = (cost.round_time(7) / tokens_by_gamma(acceptance, 7)).min(axis=-1)
+        spread[name] = float(np.log(latency).std())
+        assert (fit.draft_scatter > 0.02) == (name == "off")
+    assert spread["off"] > max(4 * spread["on"], 0.01)
