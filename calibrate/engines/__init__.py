@@ -1,0 +1,1 @@
+"""What serving engines report, read into one schema, and what they accept, written."""

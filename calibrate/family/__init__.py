@@ -1,0 +1,1 @@
+"""A ladder of small models, trained on any text, to measure speculation on."""

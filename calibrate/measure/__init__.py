@@ -1,0 +1,1 @@
+"""Measuring real draft and target models with torch and transformers."""

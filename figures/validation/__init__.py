@@ -1,0 +1,1 @@
+"""Tests of truth: predictions against published and own measurements, with rivals."""
