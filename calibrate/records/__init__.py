@@ -1,1 +1,23 @@
-"""Records of what was measured: raw values, settings and where they come from."""
+"""Records of measurements: costs, acceptance and sweeps, raw, with provenance, one file each."""
+
+from .journal import Journal
+from .merge import difference, merge
+from .points import KINDS, Entry, Kind, Point
+from .provenance import collect_provenance
+from .record import SCHEMA, VERSION, Record, read_record, write_record
+
+__all__ = [
+    "KINDS",
+    "SCHEMA",
+    "VERSION",
+    "Entry",
+    "Journal",
+    "Kind",
+    "Point",
+    "Record",
+    "collect_provenance",
+    "difference",
+    "merge",
+    "read_record",
+    "write_record",
+]

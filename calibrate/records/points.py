@@ -1,0 +1,244 @@
+"""What a point of a record must hold: entries with kind and range, by the kind of record.
+
+The tables are data. Reading, writing and the journal check every point against them, so that a
+record that can be read can be fitted. Entries that are not listed are welcome as long as they are
+text, truth values, finite numbers or lists of these: an instrument knows more than its readers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Point = dict[str, Any]
+
+# Names that hold a quantity must end with its unit.
+_UNITS = {"time": "_s", "latency": "_s", "duration": "_s", "memory": "_bytes"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a point.
+
+    kind: ``text``, ``number`` or ``whole``; low, high: closed range of a number. many: a list of
+    them; one: a single one (both: either). required: absent is an error; nullable: null is allowed.
+    choices: the only texts allowed.
+    """
+
+    name: str
+    kind: str = "text"
+    low: float = 0.0
+    high: float = math.inf
+    one: bool = True
+    many: bool = False
+    required: bool = True
+    nullable: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """What the entry may hold, in words."""
+        if self.kind == "text":
+            return f"one of {', '.join(self.choices)}" if self.choices else "text"
+        noun = "a whole number" if self.kind == "whole" else "a number"
+        right = ")" if math.isinf(self.high) else "]"
+        what = f"{noun} in [{self.low:g}, {self.high:g}{right}"
+        lists = f"a list of {noun.split(' ', 1)[1]}s in [{self.low:g}, {self.high:g}{right}"
+        if self.one and self.many:
+            return f"{what}, or a list of them"
+        return lists if self.many else what
+
+    def holds(self, value: Any) -> bool:
+        """Whether ``value`` is allowed."""
+        if value is None:
+            return self.nullable
+        if isinstance(value, list):
+            return self.many and all(self._single(v) for v in value)
+        return self.one and self._single(value)
+
+    def _single(self, value: Any) -> bool:
+        if self.kind == "text":
+            return isinstance(value, str) and (not self.choices or value in self.choices)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if self.kind == "whole" and not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high and math.isfinite(value)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The points of one kind of record.
+
+    variants: the entries by the value of the entry ``variant``, which is "" where there is one
+    variant only; key: the entries that identify a point, those that a point lacks count as null.
+    """
+
+    name: str
+    variant: str
+    variants: Mapping[str, tuple[Entry, ...]]
+    key: tuple[str, ...]
+
+
+def _whole(name: str, low: int = 0, *, required: bool = True, nullable: bool = False) -> Entry:
+    return Entry(name, "whole", low, required=required, nullable=nullable)
+
+
+def _times(name: str, *, required: bool) -> Entry:
+    return Entry(name, "number", one=False, many=True, required=required)
+
+
+_PASS = (
+    Entry("model"),
+    _whole("tokens", 1),
+    _whole("batch", 1),
+    _whole("context"),
+    Entry("mode"),
+)
+_TIMED = (
+    _times("warmup_s", required=False),
+    _times("times_s", required=False),
+    Entry("error", required=False),
+)
+_PAIR = (
+    Entry("draft"),
+    Entry("domain"),
+    Entry("temperature", "number"),
+    _whole("request"),
+    Entry("error", required=False),
+)
+
+KINDS: dict[str, Kind] = {
+    "costs": Kind(
+        "costs",
+        "operation",
+        {
+            "pass": (*_PASS, *_TIMED),
+            "draw": _TIMED,
+            "verify": _TIMED,
+            "copy_bandwidth": _TIMED,
+            "launch": _TIMED,
+        },
+        ("operation", "model", "tokens", "batch", "context", "mode"),
+    ),
+    "acceptance": Kind(
+        "acceptance",
+        "type",
+        {
+            "rounds": (
+                *_PAIR,
+                Entry("drafted", "whole", many=True, required=False),
+                Entry("accepted", "whole", one=False, many=True, required=False),
+            ),
+            "overlap": (
+                *_PAIR,
+                Entry("overlap", "number", 0.0, 1.0, one=False, many=True, required=False),
+            ),
+            "text": (
+                Entry("draft", required=False, nullable=True),
+                *_PAIR[1:],
+            ),
+        },
+        ("type", "draft", "domain", "temperature", "request"),
+    ),
+    "sweep": Kind(
+        "sweep",
+        "",
+        {
+            "": (
+                Entry("draft", nullable=True, required=False),
+                Entry("method"),
+                _whole("gamma"),
+                _whole("batch", 1),
+                _whole("prompt"),
+                _whole("repeat"),
+                Entry("tokens", "whole", many=True, required=False),
+                Entry("rounds", "whole", many=True, required=False, nullable=True),
+                Entry("accepted", "whole", many=True, required=False, nullable=True),
+                Entry("drafted", "whole", many=True, required=False, nullable=True),
+                Entry("prefill_s", "number", required=False, nullable=True),
+                Entry("decode_s", "number", required=False, nullable=True),
+                Entry("total_s", "number", required=False),
+                Entry("error", required=False),
+            )
+        },
+        ("draft", "method", "gamma", "batch", "prompt", "repeat"),
+    ),
+}
+
+
+def kind_of(name: Any) -> Kind:
+    """The kind of that name. Raises ValueError listing the kinds."""
+    if not isinstance(name, str) or name not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {name!r}")
+    return KINDS[name]
+
+
+def check_point(kind: Kind, point: Any) -> None:
+    """Raise ValueError, naming the entry, what is allowed and what was given, for a bad point."""
+    if not isinstance(point, dict):
+        raise ValueError(f"a point must be an object, got {type(point).__name__}")
+    variant = point.get(kind.variant, "") if kind.variant else ""
+    if not isinstance(variant, str) or variant not in kind.variants:
+        raise ValueError(
+            f"{kind.variant} must be one of {', '.join(kind.variants)}, got {variant!r}"
+        )
+    entries = {e.name: e for e in kind.variants[variant]}
+    for entry in entries.values():
+        if entry.required and entry.name not in point:
+            raise ValueError(f"{entry.name} is missing ({entry.allowed})")
+    for name, value in point.items():
+        if name in entries:
+            if not entries[name].holds(value):
+                raise ValueError(f"{name} must be {entries[name].allowed}, got {_short(value)}")
+        else:
+            _check_free(name, value)
+    if kind.name == "costs" and ("error" in point) == bool(point.get("times_s")):
+        raise ValueError("a cost point needs times_s or an error, not both")
+
+
+def point_key(key: tuple[str, ...], point: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values that identify a point; null for an entry that it lacks.
+
+    Raises ValueError for an entry that holds a list or an object.
+    """
+    values = tuple(point.get(name) for name in key)
+    for name, value in zip(key, values, strict=True):
+        if isinstance(value, list | dict):
+            raise ValueError(f"{name} identifies a point and must be one value, got a list")
+    return values
+
+
+def in_words(key: tuple[str, ...], values: tuple[Any, ...]) -> str:
+    """A point's key for a message, without what is null."""
+    return ", ".join(f"{n} = {v!r}" for n, v in zip(key, values, strict=True) if v is not None)
+
+
+def _check_free(name: str, value: Any) -> None:
+    for stem, unit in _UNITS.items():
+        counted = isinstance(value, int | float | list) and not isinstance(value, bool)
+        if counted and stem in name.split("_") and not name.endswith(unit):
+            raise ValueError(f"{name} is a {stem} and its name must end with {unit}")
+    for one in value if isinstance(value, list) else [value]:
+        if one is None or isinstance(one, str | bool):
+            continue
+        if isinstance(one, int | float) and math.isfinite(one):
+            continue
+        if isinstance(one, list) and all(isinstance(x, str | int | float) for x in one):
+            continue
+        raise ValueError(f"{name} must be text, a finite number or a list, got {_short(one)}")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        bad = [v for v in value if isinstance(v, str | bool) or not _is_sound(v)]
+        shown = f"a list with {bad[0]!r}" if bad else f"a list of {len(value)} ({value[:3]}...)"
+        return shown[:100]
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _is_sound(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
