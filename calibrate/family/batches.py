@@ -1,0 +1,182 @@
+"""Token ids on the disk, and batches whose content depends on their position alone.
+
+Every model of a family reads the same sequences in the same order, and a run that resumes goes on
+with the very batch that it would have read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .corpus import Domain, shuffled
+from .files import read_json, replace_file, same_settings, write_json
+from .tokenizer import encode, train_tokenizer
+
+Ids = NDArray[np.uint16]
+MOST_EPOCHS = 4
+BLOCK = 200
+
+
+class Batches:
+    """The sequences of a family: equal parts of every domain, short domains repeated."""
+
+    def __init__(self, streams: Sequence[Ids], sequence: int, *, total: int, seed: int) -> None:
+        self.streams = list(streams)
+        self.sequence = sequence
+        self.seed = seed
+        self.sizes = [max(0, (len(s) - 1) // sequence) for s in streams]
+        if not all(self.sizes):
+            raise ValueError(f"every domain needs more than {sequence} tokens to train on")
+        self.shares = shares(self.sizes, total)
+        self.domain, self.ordinal = _interleaved(self.shares)
+        self._orders: dict[tuple[int, int], NDArray[np.int64]] = {}
+
+    @property
+    def epochs(self) -> list[float]:
+        """How many times each domain is read in a full training."""
+        return [n / size for n, size in zip(self.shares, self.sizes, strict=True)]
+
+    def read(self, start: int, count: int) -> NDArray[np.int64]:
+        """Sequences start .. start + count - 1, each one token longer: (count, sequence + 1)."""
+        rows = [self._row(i) for i in range(start, start + count)]
+        return np.stack(rows).astype(np.int64)
+
+    def _row(self, i: int) -> Ids:
+        d, k = int(self.domain[i]), int(self.ordinal[i])
+        epoch, place = divmod(k, self.sizes[d])
+        if (d, epoch) not in self._orders:
+            rng = np.random.default_rng([self.seed, d, epoch])
+            self._orders[d, epoch] = rng.permutation(self.sizes[d])
+        first = int(self._orders[d, epoch][place]) * self.sequence
+        return self.streams[d][first : first + self.sequence + 1]
+
+
+def shares(sizes: Sequence[int], total: int) -> list[int]:
+    """Sequences to read of each domain: equal parts, but no domain more than four times over.
+
+    What a short domain cannot give the others share; if all are short, all are repeated equally.
+    """
+    left, open_domains = total, set(range(len(sizes)))
+    given = [0] * len(sizes)
+    while open_domains:
+        part = left / len(open_domains)
+        full = {d for d in open_domains if MOST_EPOCHS * sizes[d] < part}
+        if not full:
+            break
+        for d in full:
+            given[d] = MOST_EPOCHS * sizes[d]
+            left -= given[d]
+        open_domains -= full
+    if open_domains:
+        for n, d in enumerate(sorted(open_domains)):
+            given[d] = left // len(open_domains) + (n < left % len(open_domains))
+        return given
+    return [-(-total * size // sum(sizes)) for size in sizes]
+
+
+def _interleaved(given: Sequence[int]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Domain and ordinal of every sequence: each domain evenly spread over the training."""
+    times = np.concatenate([(np.arange(n) + 0.5) / n for n in given if n])
+    domain = np.concatenate([np.full(n, d, np.int8) for d, n in enumerate(given)])
+    ordinal = np.concatenate([np.arange(n) for n in given])
+    order = np.lexsort((domain, times))
+    return domain[order], ordinal[order]
+
+
+def fingerprint(domain: Domain) -> str:
+    digest = hashlib.sha256()
+    for document in domain.documents:
+        digest.update(document.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()[:16]
+
+
+def prepare_corpus(
+    domains: Sequence[Domain],
+    folder: Path,
+    *,
+    vocabulary: int,
+    context: int,
+    train_tokens: int,
+    held_out_tokens: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Tokenizer and token ids of every domain under `folder`, made once; their description.
+
+    train_tokens: as many of each domain are encoded, if it has them.
+    """
+    wanted = {
+        "text": {d.name: fingerprint(d) for d in domains},
+        "vocabulary": vocabulary,
+        "train_tokens_wanted": train_tokens,
+        "held_out_tokens_wanted": held_out_tokens,
+        "seed": seed,
+    }
+    record = folder / "corpus" / "corpus.json"
+    if record.exists():
+        kept: dict[str, Any] = read_json(record)
+        same_settings(kept["settings"], wanted, "this family")
+        return kept
+    parts = {d.name: d.split() for d in domains}
+    orders = {n: (shuffled(a, seed=seed), shuffled(b, seed=seed)) for n, (a, b) in parts.items()}
+    say("training the tokenizer")
+    tokenizer = train_tokenizer([o[0] for o in orders.values()], vocabulary, context=context)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    sizes = {}
+    for domain in domains:
+        say(f"encoding {domain.name}")
+        train, held = orders[domain.name]
+        tokens = {
+            "train": _encoded(tokenizer, train, train_tokens),
+            "held-out": _encoded(tokenizer, held, held_out_tokens),
+        }
+        for part, ids in tokens.items():
+            replace_file(folder / "corpus" / f"{domain.name}-{part}.npy", _saver(ids))
+        held_text = "\0".join(held[:400])
+        replace_file(
+            folder / "corpus" / f"{domain.name}-held-out.txt",
+            lambda p, t=held_text: p.write_text(t[:2_000_000], encoding="utf-8"),
+        )
+        sizes[domain.name] = {
+            "documents": len(domain.documents),
+            "characters": domain.characters,
+            "train_tokens": len(tokens["train"]),
+            "held_out_tokens": len(tokens["held-out"]),
+        }
+    made = {"settings": wanted, "domains": sizes}
+    write_json(record, made)
+    return made
+
+
+def _saver(ids: Ids) -> Callable[[Path], None]:
+    def save(path: Path) -> None:
+        with path.open("wb") as handle:
+            np.save(handle, ids, allow_pickle=False)
+
+    return save
+
+
+def _encoded(tokenizer: Any, documents: Sequence[str], most: int) -> Ids:
+    """Documents one after the other, each closed by the end token, about `most` tokens."""
+    found: list[int] = []
+    for start in range(0, len(documents), BLOCK):
+        for ids in encode(tokenizer, documents[start : start + BLOCK]):
+            found += [*ids, tokenizer.eos_token_id]
+        if len(found) >= most:
+            break
+    return np.asarray(found[:most], dtype=np.uint16)
+
+
+def stream(folder: Path, domain: str, part: str) -> Ids:
+    """The token ids of a domain, `train` or `held-out`, mapped from the disk."""
+    ids: Ids = np.load(
+        folder / "corpus" / f"{domain}-{part}.npy", mmap_mode="r", allow_pickle=False
+    )
+    return ids

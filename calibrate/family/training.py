@@ -1,0 +1,178 @@
+"""Training of one model by tokens: Muon for the matrices, AdamW for embeddings and norms.
+
+The learning rate rises over the first 4 % of the tokens and falls in a line to zero at the last:
+a schedule by tokens, so a run that was stopped and resumed is the run that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .batches import Batches
+from .checkpoints import load_checkpoint, save_checkpoint
+from .files import same_settings
+from .models import new_model
+from .muon import Muon
+from .shapes import Preset, Shape
+
+WARM_UP = 0.04
+CHECKPOINT_S = 60.0
+KEPT_LOSSES = 200
+
+Report = Callable[[int, int, str], None]
+
+
+@dataclass
+class Training:
+    """A model in training, with all that a checkpoint keeps of it."""
+
+    shape: Shape
+    preset: Preset
+    model: Any
+    device: torch.device
+    settings: dict[str, Any]
+    step: int = 0
+    seconds: float = 0.0
+    losses: list[list[float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.model.to(self.device).train()
+        named = dict(self.model.named_parameters())
+        matrices = [(n, p) for n, p in named.items() if p.ndim == 2 and "embed" not in n]
+        in_muon = {n for n, _ in matrices}
+        self.named = named
+        self.muon = Muon(matrices)
+        self.others = [n for n in named if n not in in_muon]
+        self.adamw = torch.optim.AdamW(
+            [named[n] for n in self.others], lr=0.0, betas=(0.9, 0.95), weight_decay=0.0
+        )
+
+    @property
+    def steps(self) -> int:
+        return -(-self.shape.tokens // self.step_tokens)
+
+    @property
+    def step_tokens(self) -> int:
+        return self.shape.batch * self.preset.sequence
+
+    @property
+    def tokens(self) -> int:
+        return self.step * self.step_tokens
+
+    def learning_rate(self) -> float:
+        done = (self.step + 1) / (self.steps + 1)
+        return self.shape.learning_rate * min(done / WARM_UP, (1.0 - done) / (1.0 - WARM_UP))
+
+    def advance(self, batches: Batches) -> float:
+        """One step; its loss, in nats per token."""
+        rows = torch.from_numpy(batches.read(self.step * self.shape.batch, self.shape.batch))
+        loss = mean_loss(self.model, rows.to(self.device), self.preset)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ValueError(
+                f"the loss of {self.shape.name} is {value} at step {self.step + 1} of {self.steps}:"
+                " training stopped, the last good checkpoint is kept"
+            )
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.named.values(), 1.0)
+        rate = self.learning_rate()
+        self.muon.step(rate)
+        for group in self.adamw.param_groups:
+            group["lr"] = rate
+        self.adamw.step()
+        self.model.zero_grad(set_to_none=True)
+        self.step += 1
+        return value
+
+    def save(self, path: Path) -> None:
+        tensors = {f"weight.{n}": p for n, p in self.named.items()}
+        tensors |= {f"muon.{n}": m for n, m in self.muon.state.items()}
+        for n in self.others:
+            for key, value in self.adamw.state[self.named[n]].items():
+                tensors[f"adamw.{key}.{n}"] = value
+        state = {
+            "settings": self.settings,
+            "step": self.step,
+            "seconds": self.seconds,
+            "losses": self.losses,
+        }
+        save_checkpoint(path, tensors, state)
+
+    def load(self, path: Path) -> None:
+        tensors, state = load_checkpoint(path)
+        same_settings(state["settings"], self.settings, f"the checkpoint of {self.shape.name}")
+        with torch.no_grad():
+            for n, p in self.named.items():
+                p.copy_(tensors[f"weight.{n}"])
+            for n, m in self.muon.state.items():
+                m.copy_(tensors[f"muon.{n}"])
+        for n in self.others:
+            kept = {key: tensors[f"adamw.{key}.{n}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+            on_device = {k: v if k == "step" else v.to(self.device) for k, v in kept.items()}
+            self.adamw.state[self.named[n]] = on_device
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self.losses = state["losses"]
+
+
+def mean_loss(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:
+    """Mean loss of next-token prediction over rows (count, sequence + 1), in nats."""
+    return token_losses(model, rows, preset).mean()
+
+
+def token_losses(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:
+    """Loss of every prediction, (count, sequence), in nats; float32 whatever the precision."""
+    reduced = preset.precision == "bfloat16"
+    with torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=reduced):
+        logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+    flat = torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), rows[:, 1:].flatten(), reduction="none"
+    )
+    return flat.view(rows.shape[0], -1)
+
+
+def train_model(
+    shape: Shape,
+    preset: Preset,
+    *,
+    batches: Batches,
+    end_token: int,
+    checkpoint: Path,
+    device: torch.device,
+    settings: dict[str, Any],
+    report: Report,
+    deadline_s: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> Training | None:
+    """Train a model from its checkpoint, if there is one; None if the deadline came first."""
+    model = new_model(shape, preset, end_token=end_token)
+    run = Training(shape, preset, model, device, settings)
+    if checkpoint.exists():
+        run.load(checkpoint)
+    begun, before = clock(), run.seconds
+    saved = begun
+    try:
+        while run.step < run.steps:
+            value = run.advance(batches)
+            now = clock()
+            run.seconds = before + now - begun
+            if run.step % max(1, run.steps // KEPT_LOSSES) == 0 or run.step == run.steps:
+                run.losses.append([run.tokens, round(value, 5)])
+            report(run.tokens, run.steps * run.step_tokens, f"{shape.name} loss {value:.3f}")
+            if now >= deadline_s and run.step < run.steps:
+                run.save(checkpoint)
+                return None
+            if now - saved >= CHECKPOINT_S:
+                run.save(checkpoint)
+                saved = now
+    except KeyboardInterrupt:
+        run.save(checkpoint)
+        raise
+    run.save(checkpoint)
+    return run
