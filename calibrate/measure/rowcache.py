@@ -1,0 +1,116 @@
+"""A static cache of keys and values whose rows advance on their own.
+
+The caches of transformers know one length for the whole batch. After a verification each sequence has
+accepted its own number of tokens, so here every row writes at its own positions: `update` scatters the
+new keys and values there and returns the whole bucket; an explicit mask hides what lies beyond a row's
+length. Rolling back is therefore a change of lengths: nothing is moved and nothing is cleared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+
+class RowLayer(CacheLayerMixin):  # type: ignore[misc]
+    """Keys and values of one layer, shape (batch, heads, capacity, head size), made at the first use."""
+
+    is_compileable = False
+    is_croppable = False
+
+    def __init__(self, batch: int, capacity: int) -> None:
+        super().__init__()
+        self.batch, self.capacity = batch, capacity
+        self.views: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        # Zeros, not empty: a hidden position has weight 0, and 0 times a stale NaN would be NaN.
+        self.keys = key_states.new_zeros(
+            self.batch, key_states.shape[1], self.capacity, key_states.shape[3]
+        )
+        self.values = value_states.new_zeros(
+            self.batch, value_states.shape[1], self.capacity, value_states.shape[3]
+        )
+        self.is_initialized = True
+
+    def bucket_view(self, bucket: int) -> tuple[Tensor, Tensor]:
+        """The first `bucket` positions of keys and values; the views are kept."""
+        view = self.views.get(bucket)
+        if view is None:
+            view = (self.keys[:, :, :bucket], self.values[:, :, :bucket])
+            self.views[bucket] = view
+        return view
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        raise RuntimeError("a row layer is written through its cache, which knows the positions")
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self.capacity, 0
+
+    def get_seq_length(self) -> int:
+        return 0
+
+    def get_max_length(self) -> int:
+        return self.capacity
+
+    def get_max_cache_shape(self) -> int:  # the older name of get_max_length
+        return self.capacity
+
+
+class RowCache(Cache):  # type: ignore[misc]
+    """All layers of a model; `aim` says where the coming pass writes and how far it reads."""
+
+    def __init__(self, *, batch: int, capacity: int) -> None:
+        super().__init__(layers=[])
+        self.batch, self.capacity = batch, capacity
+        self.bucket = capacity
+        self._positions: Tensor | None = None
+        self._indices: dict[torch.Size, Tensor] = {}
+        self._tables: dict[int, dict[torch.Size, Tensor]] = {}
+
+    def aim(self, positions: Tensor, bucket: int) -> None:
+        """Write at `positions`, shape (batch, n), and read the first `bucket` positions.
+
+        There must be one tensor of positions for each n, changed in place: the indices into the
+        layers are views of it and are kept.
+        """
+        self._positions = positions
+        self._indices = self._tables.setdefault(positions.shape[1], {})
+        self.bucket = bucket
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Scatter the new keys and values to their rows' positions; return the bucket of the layer."""
+        layers = self.layers
+        while len(layers) <= layer_idx:
+            layers.append(RowLayer(self.batch, self.capacity))
+        layer = layers[layer_idx]
+        if not layer.is_initialized:
+            layer.lazy_initialization(key_states, value_states)
+        layer.keys.scatter_(2, self._index(key_states.shape), key_states)
+        layer.values.scatter_(2, self._index(value_states.shape), value_states)
+        view: tuple[Tensor, Tensor] = layer.bucket_view(self.bucket)
+        return view
+
+    def _index(self, shape: torch.Size) -> Tensor:
+        index = self._indices.get(shape)
+        if index is None:
+            assert self._positions is not None, "aim before a pass"
+            index = self._positions[:, None, :, None].expand(shape)
+            self._indices[shape] = index
+        return index
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return 0
+
+    def get_mask_sizes(self, query_length: int, layer_idx: int = 0) -> tuple[int, int]:
+        return self.bucket, 0
+
+    def get_max_length(self, layer_idx: int | None = None) -> int:
+        return self.capacity
