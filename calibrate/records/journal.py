@@ -79,10 +79,11 @@ class Journal:
                 journal._lock()
                 # A run that held the lock until now may have finished it.
                 if journal._load_finished(provenance):
-                    journal.part.unlink(missing_ok=True)
                     journal.close()
                 else:
                     journal._resume(provenance)
+            if journal.complete:
+                journal.part.unlink(missing_ok=True)
         except BaseException:
             journal.close()
             raise
