@@ -1,0 +1,287 @@
+"""What is known of acceptance, as one law in the middle and a sample of laws around it.
+
+Counts by draft position give each position its own conditional rate; an acceptance length with
+gamma, or a stated alpha, gives less, and the sample is then wide where the input is silent. Beyond
+the positions that were measured the rates go on by the fitted depth law.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...theory import DepthAcceptance, tokens_by_gamma
+from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
+from ..tokens import fit_counts, fit_tokens
+from .stated import Stated, stated
+
+Floats = NDArray[np.float64]
+LARGEST_GAMMA = 256
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Acceptance with its uncertainty, for gammas up to the positions of the laws.
+
+    middle: single law, in agreement with what was measured; sample: law with rates of shape
+    (draws, positions). gamma: draft tokens of the measured rounds, None where none was stated.
+    given: what it rests on; notes: what to know before relying on it.
+    """
+
+    middle: PositionalAcceptance
+    sample: PositionalAcceptance
+    gamma: int | None
+    given: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def positions(self) -> int:
+        """Draft positions that the laws cover."""
+        return int(np.shape(self.middle.rates)[-1])
+
+    def tokens(self, gamma: int) -> tuple[float, Floats]:
+        """Tokens per round at gamma: (middle, draws of shape (draws,)), the bonus token counted."""
+        middle = tokens_by_gamma(self.middle, gamma)[gamma]
+        return float(middle), np.asarray(tokens_by_gamma(self.sample, gamma)[:, gamma])
+
+
+def check_gamma(gamma: int, *, low: int = 1, name: str = "gamma") -> int:
+    """Return gamma as a whole number in [low, 256], or raise ValueError."""
+    if int(gamma) != gamma or not low <= gamma <= LARGEST_GAMMA:
+        raise ValueError(f"{name} must be an integer in [{low}, {LARGEST_GAMMA}], got {gamma}")
+    return int(gamma)
+
+
+def from_alpha(
+    alpha: str | float | Stated,
+    rng: np.random.Generator,
+    *,
+    decay: float = 1.0,
+    gamma: int | None = None,
+    positions: int = 32,
+    draws: int = 2000,
+) -> Evidence:
+    """Acceptance from a conditional rate, known to its digits; decay: factor per position, > 0."""
+    number = stated(alpha, "alpha")
+    values = np.clip(number.draw(rng, draws), 0.0, 1.0)
+    at = np.arange(1.0, check_gamma(positions, name="gamma_max") + 1.0)
+    middle = np.asarray(conditional_rate(number.value, decay, at))
+    sample = np.asarray(conditional_rate(values[:, None], decay, at))
+    law = "independent acceptance" if decay == 1.0 else f"a rate falling by {decay:g} a position"
+    return Evidence(
+        PositionalAcceptance(middle),
+        PositionalAcceptance(sample),
+        None if gamma is None else check_gamma(gamma),
+        f"alpha {number.value:g}",
+        (f"alpha is taken as the conditional rate, with {law}",),
+    )
+
+
+def from_length(
+    length: str | float | Stated,
+    gamma: int,
+    rng: np.random.Generator,
+    *,
+    positions: int = 32,
+    draws: int = 2000,
+) -> Evidence:
+    """Acceptance from an acceptance length (bonus token counted) at gamma.
+
+    The length fixes one number; how rates change with depth is drawn from the prior of
+    `howspec.calibrate.grid`. Every draw meets the length within its digits.
+    """
+    number, g = stated(length, "acceptance_length"), check_gamma(gamma)
+    if not 1.0 <= number.value <= g + 1.0:
+        raise ValueError(
+            f"acceptance_length must be in [1, gamma + 1 = {g + 1}], the bonus token counted, got "
+            f"{number.value:g}"
+        )
+    return _from_lengths(number, np.clip(number.draw(rng, draws), 1.0, g + 1.0), g, rng, positions)
+
+
+def _from_lengths(
+    number: Stated, lengths: Floats, gamma: int, rng: np.random.Generator, positions: int
+) -> Evidence:
+    fit = fit_tokens([gamma], [number.value], rng, draws=lengths.size)
+    wide = max(gamma, check_gamma(positions, name="gamma_max"))
+    alpha, decay = _meeting(lengths, fit.decay, gamma)
+    at = np.arange(1.0, wide + 1.0)
+    middle = np.full(wide, float(alpha_from_length(number.value, gamma)))
+    return Evidence(
+        PositionalAcceptance(middle),
+        PositionalAcceptance(conditional_rate(alpha[:, None], decay[:, None], at)),
+        gamma,
+        f"acceptance length {number.value:g} at gamma {gamma}",
+        (
+            "an acceptance length alone does not show how acceptance changes with depth; other "
+            "gammas lean on a prior for that",
+        ),
+    )
+
+
+def _meeting(lengths: Floats, decay: Floats, gamma: int) -> tuple[Floats, Floats]:
+    """(alpha, decay) whose tokens per round at gamma are ``lengths``, by bisection.
+
+    Where a falling rate cannot reach the length even from alpha = 1, the decay is set to 1.
+    """
+    most = tokens_by_gamma(DepthAcceptance(1.0, decay), gamma)[:, gamma]
+    decay = np.where(most < lengths, 1.0, decay)
+    low, high = np.zeros_like(lengths), np.ones_like(lengths)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        short = tokens_by_gamma(DepthAcceptance(middle, decay), gamma)[:, gamma] < lengths
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return 0.5 * (low + high), decay
+
+
+def from_counts(
+    tried: Floats,
+    accepted: Floats,
+    rng: np.random.Generator,
+    *,
+    positions: int = 32,
+    draws: int = 2000,
+    given: str = "counts by position",
+) -> Evidence:
+    """Acceptance from how often each draft position was put to the test and accepted.
+
+    tried, accepted: shape (gamma,). Positions have Jeffreys' posterior each; those beyond gamma, or
+    never tried, go on by the depth law fitted to the same counts. Rounds count as independent.
+    """
+    g = check_gamma(tried.size)
+    wide = max(g, check_gamma(positions, name="gamma_max"))
+    fit = fit_counts(tried, accepted, rng, draws=draws)
+    at = np.arange(1.0, wide + 1.0)
+    sample = np.array(conditional_rate(fit.alpha[:, None], fit.decay[:, None], at))
+    middle = sample.mean(axis=0)
+    seen = np.flatnonzero(tried > 0)
+    sample[:, seen] = rng.beta(
+        accepted[seen] + 0.5, np.maximum(tried - accepted, 0.0)[seen] + 0.5, (draws, seen.size)
+    )
+    middle[seen] = np.minimum(accepted[seen] / tried[seen], 1.0)
+    notes = ("rounds count as independent: where requests differ, the intervals are too narrow",)
+    return Evidence(
+        PositionalAcceptance(middle), PositionalAcceptance(sample), g, given, notes
+    )
+
+
+def _from_survival(
+    survival: Floats, rng: np.random.Generator, *, positions: int, draws: int, given: str
+) -> Evidence:
+    """Acceptance from printed survival by position, without the number of rounds."""
+    g = check_gamma(survival.size)
+    wide = max(g, positions)
+    tokens = 1.0 + np.cumsum(survival)
+    fit = fit_tokens(np.arange(1, g + 1), tokens, rng, draws=draws)
+    at = np.arange(1.0, wide + 1.0)
+    sample = np.array(conditional_rate(fit.alpha[:, None], fit.decay[:, None], at))
+    middle = sample.mean(axis=0)
+    rates = Survival(survival).conditional().values
+    middle[:g], sample[:, :g] = rates, rates
+    notes = ("the number of rounds is not known, so the acceptance is taken as printed",)
+    return Evidence(PositionalAcceptance(middle), PositionalAcceptance(sample), g, given, notes)
+
+
+def from_statistics(
+    counts: Mapping[str, Any],
+    rng: np.random.Generator,
+    *,
+    gamma: int | None = None,
+    positions: int = 32,
+    draws: int = 2000,
+) -> Evidence:
+    """Acceptance from imported statistics: the object that `howspec import --json` prints.
+
+    gamma: where the statistics leave it open. Raises ValueError where they determine nothing.
+    """
+    engine = counts.get("engine") or "an engine"
+    given = f"statistics of {engine}"
+    said = counts.get("gamma")
+    if said is not None and gamma is not None and int(said) != gamma:
+        raise ValueError(f"gamma must agree with the statistics, {said}, got {gamma}")
+    known = said if said is not None else gamma
+    options: dict[str, Any] = {"positions": positions, "draws": draws}
+    survival = counts.get("survival")
+    rounds, accepted = counts.get("rounds"), counts.get("accepted")
+    length = counts.get("acceptance_length")
+    if length is None and rounds and accepted is not None:
+        length = 1.0 + float(accepted) / float(rounds)
+    found: Evidence | None = None
+    if survival:
+        share = np.asarray(survival, dtype=np.float64)
+        tried = _tried(counts, share)
+        if tried is not None:
+            kept = counts.get("per_position_accepted")
+            passed = share * float(rounds or 0) if kept is None else np.asarray(kept, float)
+            found = from_counts(tried, np.minimum(passed, tried), rng, given=given, **options)
+        else:
+            found = _from_survival(share, rng, given=given, **options)
+    elif length is not None and known is not None:
+        found = _counted_length(float(length), int(known), rounds, rng, **options)
+        found = replace(found, given=given)
+    if found is None:
+        raise ValueError(
+            f"{given} do not determine the acceptance: they need survival by position, or an "
+            "acceptance length (or rounds and accepted) with gamma; give --gamma"
+        )
+    notes = tuple(str(n) for n in counts.get("notes") or ())
+    return replace(found, notes=(*found.notes, *notes), gamma=known or found.gamma)
+
+
+def _tried(counts: Mapping[str, Any], survival: Floats) -> Floats | None:
+    """How often each position was put to the test, where the statistics show it."""
+    if counts.get("tried") is not None:
+        return np.asarray(counts["tried"], dtype=np.float64)[: survival.size]
+    rounds, gamma, drafted = counts.get("rounds"), counts.get("gamma"), counts.get("drafted")
+    if not rounds:
+        return None
+    if gamma is not None and drafted is not None and int(gamma) * int(rounds) != int(drafted):
+        return None  # rounds of several lengths: a position was not tried in each of them
+    kept = counts.get("per_position_accepted")
+    passed = survival * float(rounds) if kept is None else np.asarray(kept, dtype=np.float64)
+    return np.concatenate([[float(rounds)], passed[:-1]])
+
+
+def _counted_length(
+    length: float,
+    gamma: int,
+    rounds: Any,
+    rng: np.random.Generator,
+    *,
+    positions: int,
+    draws: int,
+) -> Evidence:
+    """A mean over rounds: its error is that of independent rounds with the same mean."""
+    if not rounds:
+        return from_length(length, gamma, rng, positions=positions, draws=draws)
+    g = check_gamma(gamma)
+    if not 1.0 <= length <= g + 1.0:
+        raise ValueError(f"acceptance_length must be in [1, gamma + 1 = {g + 1}], got {length:g}")
+    survival = DepthAcceptance(float(alpha_from_length(length, g))).survival(g)
+    squares = float(((2.0 * np.arange(g + 1.0) + 1.0) * survival).sum())
+    error = np.sqrt(max(squares - length * length, 0.0) / float(rounds))
+    lengths = np.clip(length + error * rng.standard_normal(draws), 1.0, g + 1.0)
+    return _from_lengths(Stated(length, 0.0, float(error)), lengths, g, rng, positions)
+
+
+def read_statistics(path: str | Path) -> dict[str, Any]:
+    """Statistics from a file: the JSON of `howspec import --json`, or an engine's own log.
+
+    Raises ValueError for text that is neither, OSError for a file that cannot be read.
+    """
+    text = Path(path).read_bytes().decode("utf-8", errors="replace")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = None
+    if isinstance(value, dict) and "acceptance_length" in value and "engine" in value:
+        return value
+    from .detect import import_source  # the importers are many and only needed here
+
+    return dict(import_source("auto", str(path)).to_json())
