@@ -5,6 +5,7 @@ from .merge import difference, merge
 from .points import KINDS, Entry, Kind, Point
 from .provenance import collect_provenance
 from .record import SCHEMA, VERSION, Record, read_record, write_record
+from .summary import Summary, summarise
 
 __all__ = [
     "KINDS",
@@ -15,9 +16,11 @@ __all__ = [
     "Kind",
     "Point",
     "Record",
+    "Summary",
     "collect_provenance",
     "difference",
     "merge",
     "read_record",
+    "summarise",
     "write_record",
 ]

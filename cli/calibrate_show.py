@@ -1,0 +1,93 @@
+"""`howspec calibrate show`: a record as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    from ..calibrate.records import Record
+
+# More numbers of tokens than these do not fit a line; the rest is in --json.
+SHOWN_TOKENS = 6
+
+
+def show(
+    file: Annotated[str, typer.Argument(help="A record: .json or .json.gz.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
+
+    Example:
+
+    howspec calibrate show campaign/records/costs.json
+    """
+    from ..calibrate.records import read_record, summarise
+
+    record = read_record(file)
+    found = summarise(record)
+    if as_json:
+        head = {"kind": record.kind, "points": len(record.points), "settings": record.settings}
+        print_json({**head, "provenance": record.provenance, "groups": found.rows})
+        return
+    _print_origin(record)
+    columns, rows = _wide(found.columns, found.rows)
+    print_table(columns, [[_cell(name, row.get(name)) for name in columns] for row in rows])
+
+
+def _print_origin(record: Record) -> None:
+    origin = record.provenance
+    runs = [r for r in origin.get("runs", [origin]) if isinstance(r, dict)]
+    failed = sum("error" in p for p in record.points)
+    bad = f", {failed} of them failed" if failed else ""
+    print(f"{record.kind}: {len(record.points)} points{bad}, {len(runs)} runs")
+    for name in ("device", "driver", "cpu", "cores", "threads", "dtype", "seed"):
+        if origin.get(name) is not None:
+            print(f"  {name}: {origin[name]}")
+    libraries = origin.get("libraries")
+    if isinstance(libraries, dict):
+        print("  libraries: " + ", ".join(f"{n} {v}" for n, v in libraries.items()))
+    dates = [str(r["utc"]) for r in runs if r.get("utc")]
+    if dates:
+        print(f"  measured: {dates[0]}" + (f" to {dates[-1]}" if len(dates) > 1 else ""))
+    commits = list(dict.fromkeys(str(r["commit"]) for r in runs if r.get("commit")))
+    if commits:
+        print("  commit: " + ", ".join(commits))
+    models = origin.get("models")
+    if isinstance(models, dict):
+        print("  models: " + ", ".join(models))
+
+
+def _wide(
+    columns: tuple[str, ...], rows: tuple[dict[str, Any], ...]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Costs with one column for each of a few numbers of tokens, in milliseconds."""
+    if "median_s_by_tokens" not in columns:
+        return list(columns), list(rows)
+    known = sorted({n for row in rows for n in row["median_s_by_tokens"] if n is not None})
+    step = max(1, -(-len(known) // SHOWN_TOKENS))
+    chosen = sorted({*known[::step], *known[-1:]})
+    out = []
+    for row in rows:
+        times = row["median_s_by_tokens"]
+        cells = {_ms(n): 1e3 * times[n] for n in (*chosen, None) if n in times}
+        out.append({**row, **cells})
+    more = [_ms(n) for n in chosen]
+    if any(None in row["median_s_by_tokens"] for row in rows):
+        more.append(_ms(None))
+    return [*(c for c in columns if c != "median_s_by_tokens"), *more], out
+
+
+def _ms(tokens: int | None) -> str:
+    return "ms" if tokens is None else f"ms at {tokens}"
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.1%}" if name == "median_spread" else f"{value:.4g}"
+    return str(value)
