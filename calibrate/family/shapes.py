@@ -64,25 +64,24 @@ class Preset:
         }
 
 
-_M = 1_000_000
 CPU = Preset(
     "cpu",
     vocabulary=1024,
     sequence=256,
     context=1024,
     shapes=(
-        Shape("target-8m", 288, 8, 768, 9, 3_300_000, 16, 4e-3, "target"),
-        Shape("draft-2800k", 192, 6, 512, 6, 3 * _M, 16, 5e-3),
-        Shape("draft-910k", 128, 4, 336, 4, 3 * _M, 16, 8e-3),
-        Shape("draft-430k", 96, 3, 256, 3, 3 * _M, 8, 8e-3),
-        Shape("draft-430k-depth1", 152, 1, 400, 4, 3 * _M, 8, 8e-3, "depth"),
-        Shape("draft-430k-depth8", 64, 8, 152, 2, 3 * _M, 8, 8e-3, "depth"),
-        Shape("draft-160k", 64, 2, 168, 2, 3 * _M, 8, 1e-2),
-        Shape("draft-105k", 48, 2, 128, 3, 3 * _M, 8, 1e-2),
-        Shape("draft-45k", 32, 1, 88, 2, 3 * _M, 8, 1.5e-2),
-        Shape("draft-31k", 24, 1, 64, 2, 3 * _M, 8, 1.5e-2),
-        Shape("draft-19k", 16, 1, 40, 1, 3 * _M, 8, 2e-2),
-        Shape("draft-14k", 12, 1, 32, 1, 3 * _M, 8, 2e-2),
+        Shape("target-8m", 288, 8, 768, 9, 3_000_000, 16, 8e-3, "target"),
+        Shape("draft-2800k", 192, 6, 512, 6, 2_700_000, 16, 1e-2),
+        Shape("draft-910k", 128, 4, 336, 4, 2_700_000, 16, 1.2e-2),
+        Shape("draft-430k", 96, 3, 256, 3, 2_700_000, 8, 1.5e-2),
+        Shape("draft-430k-depth1", 152, 1, 400, 4, 2_700_000, 8, 1.5e-2, "depth"),
+        Shape("draft-430k-depth8", 64, 8, 152, 2, 2_700_000, 8, 1.5e-2, "depth"),
+        Shape("draft-160k", 64, 2, 168, 2, 2_700_000, 8, 2e-2),
+        Shape("draft-105k", 48, 2, 128, 3, 2_700_000, 8, 2e-2),
+        Shape("draft-45k", 32, 1, 88, 2, 2_700_000, 8, 2.5e-2),
+        Shape("draft-31k", 24, 1, 64, 2, 2_700_000, 8, 2.5e-2),
+        Shape("draft-19k", 16, 1, 40, 1, 2_700_000, 8, 3e-2),
+        Shape("draft-14k", 12, 1, 32, 1, 2_700_000, 8, 3e-2),
     ),
 )
 TINY = Preset(
