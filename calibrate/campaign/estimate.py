@@ -1,0 +1,132 @@
+r"""How long a stage may take and how much memory it needs, before anything has been measured.
+
+    time of a pass = max(bytes / bandwidth, operations / peak) + layers * time to launch a layer
+
+with the bytes of the weights and of the cache, and 2 operations a parameter and token. Good to a
+factor of two: enough to see whether a stage fits its time. Derived here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the estimates assume of a machine; all of it is reached in practice, not on paper.
+
+    launch_s: time that a layer costs when its operations are launched one by one; replay_s: the
+    same in a captured graph; start_s: loading a model and its first passes.
+    """
+
+    name: str
+    bytes_per_s: float
+    operations_per_s: float
+    launch_s: float
+    replay_s: float
+    start_s: float
+    number_bytes: int
+    memory_bytes: float
+
+
+CPU = Machine("2 CPU cores, float32", 8e9, 6e10, 2.5e-4, 2.5e-4, 2.0, 4, 8e9)
+H200 = Machine("one H200, bfloat16", 3.6e12, 4e14, 4.5e-4, 3e-5, 6.0, 2, 141e9)
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the estimates need to know of a model; cache_numbers: keys and values of one token."""
+
+    name: str
+    parameters: float
+    layers: int
+    cache_numbers: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected time and memory of a stage; measurements: how many points it adds."""
+
+    time_s: float
+    memory_bytes: float
+    points: int
+
+    def __add__(self, other: Estimate) -> Estimate:
+        memory = max(self.memory_bytes, other.memory_bytes)
+        return Estimate(self.time_s + other.time_s, memory, self.points + other.points)
+
+
+NOTHING = Estimate(0.0, 0.0, 0)
+
+
+def pass_s(
+    machine: Machine,
+    size: Size,
+    *,
+    tokens: int = 1,
+    batch: int = 1,
+    context: int = 0,
+    graphs: bool = False,
+) -> float:
+    """Expected time of one pass over ``tokens`` new tokens of every row [s]."""
+    cache = batch * (context + tokens) * size.cache_numbers
+    moved = (size.parameters + cache) * machine.number_bytes
+    operations = 2.0 * size.parameters * tokens * batch
+    launch = machine.replay_s if graphs else machine.launch_s
+    work = max(moved / machine.bytes_per_s, operations / machine.operations_per_s)
+    return work + size.layers * launch
+
+
+def model_bytes(machine: Machine, size: Size, *, batch: int, context: int) -> float:
+    """Memory of the weights and of the cache [byte]."""
+    return (size.parameters + batch * context * size.cache_numbers) * machine.number_bytes
+
+
+def costs_estimate(
+    machine: Machine,
+    sizes: Iterable[Size],
+    *,
+    tokens: Iterable[int],
+    shapes: Iterable[tuple[int, int]],
+    passes: int,
+    modes: tuple[bool, ...] = (False,),
+) -> Estimate:
+    """Timing every number of tokens at every (batch, context), ``passes`` times, in every mode."""
+    counts, grid = tuple(tokens), tuple(shapes)
+    total = NOTHING
+    for size in sizes:
+        time_s, memory = machine.start_s, 0.0
+        for batch, context in grid:
+            for n in counts:
+                for graphs in modes:
+                    one = pass_s(
+                        machine, size, tokens=n, batch=batch, context=context, graphs=graphs
+                    )
+                    time_s += passes * one
+            memory = max(memory, model_bytes(machine, size, batch=batch, context=context))
+        total += Estimate(time_s, memory, len(grid) * len(counts) * len(modes))
+    return total
+
+
+def decode_s(
+    machine: Machine,
+    target: Size,
+    draft: Size | None,
+    *,
+    new_tokens: int,
+    gamma: int,
+    batch: int = 1,
+    context: int = 128,
+    tokens_per_round: float = 2.0,
+    graphs: bool = False,
+) -> float:
+    """Expected time of decoding ``new_tokens`` in rounds of ``gamma`` draft tokens, 0 for plain."""
+
+    def one(size: Size, tokens: int) -> float:
+        return pass_s(machine, size, tokens=tokens, batch=batch, context=context, graphs=graphs)
+
+    if draft is None or gamma == 0:
+        return new_tokens * one(target, 1)
+    rounds = new_tokens / min(tokens_per_round, gamma + 1.0)
+    return rounds * (one(target, gamma + 1) + gamma * one(draft, 1))

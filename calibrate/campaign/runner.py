@@ -1,0 +1,170 @@
+"""Running a campaign: stage by stage, each for a limited time, each going on where it was left."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from .estimate import Estimate
+from .work import StageOver, Work
+
+STAGE_S = 480.0
+LARGEST_BYTES = 16_000_000
+MOST_FILES = 8
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of a campaign.
+
+    run: does the work, going on from what is on disk, until it is complete or raises StageOver;
+    state: "done", "begun" or "to do", from what is on disk; estimate: expected time and memory.
+    """
+
+    name: str
+    what: str
+    run: Callable[[Work], None]
+    state: Callable[[Work], str]
+    estimate: Callable[[], Estimate]
+
+
+@dataclass(frozen=True)
+class CampaignRun:
+    """What a call did: whether all is done, the stages done and to do, bytes of every record."""
+
+    complete: bool
+    done: tuple[str, ...]
+    left: tuple[str, ...]
+    files: dict[str, int]
+
+
+def run_campaign(
+    stages: Sequence[Stage],
+    work: Work,
+    *,
+    only: str | None = None,
+    most: int | None = None,
+    stage_s: float = STAGE_S,
+    call_s: float = math.inf,
+) -> CampaignRun:
+    """Run the stages that are not done, in order; a stage that used up its time is run again.
+
+    only: the one stage to run; most: how many times a stage is run or gone on with in this call;
+    stage_s: after that long a stage stops cleanly; call_s: the same for the call. Raises
+    ValueError for an unknown stage, a limit out of range, or when another run holds the folder.
+    Interrupted, everything measured is on disk, and the same call goes on from there.
+    """
+    chosen = choose(stages, only)
+    for name, value in (("stage seconds", stage_s), ("call seconds", call_s)):
+        if not value > 0:
+            raise ValueError(f"{name} must be in (0, inf), got {value}")
+    if most is not None and most < 1:
+        raise ValueError(f"stages must be a whole number >= 1, got {most}")
+    end_s = work.clock() + call_s
+    with held(work.out):
+        work.take_copies()
+        try:
+            _run(chosen, work, most, stage_s, end_s)
+        finally:
+            work.give_copies()
+    return _account(stages, work)
+
+
+def _run(
+    stages: Sequence[Stage], work: Work, most: int | None, stage_s: float, end_s: float
+) -> None:
+    runs = 0
+    for number, stage in enumerate(stages, start=1):
+        while stage.state(work) != "done":
+            if work.clock() >= end_s or (most is not None and runs >= most):
+                return
+            runs += 1
+            begun = work.clock()
+            work.deadline_s = min(begun + stage_s, end_s)
+            work.say(f"stage {number} of {len(stages)}, {stage.name}: {stage.what}")
+            try:
+                stage.run(work)
+                how = "complete"
+            except StageOver:
+                how = "stopped: its time is up"
+            work.give_copies()
+            work.say(f"{stage.name} {how} after {work.clock() - begun:.0f} s")
+
+
+def choose(stages: Sequence[Stage], only: str | None) -> list[Stage]:
+    """All stages, or the one named. Raises ValueError listing the names."""
+    if only is None:
+        return list(stages)
+    found = [stage for stage in stages if stage.name == only]
+    if not found:
+        listed = ", ".join(stage.name for stage in stages)
+        raise ValueError(f"stage must be one of {listed}, got {only!r}")
+    return found
+
+
+def _account(stages: Sequence[Stage], work: Work) -> CampaignRun:
+    done = tuple(s.name for s in stages if s.state(work) == "done")
+    left = tuple(s.name for s in stages if s.name not in done)
+    files = work.files()
+    for name, size in files.items():
+        if size > LARGEST_BYTES:
+            work.say(f"{name} has {size / 1e6:.1f} MB, more than {LARGEST_BYTES / 1e6:.0f} MB")
+    if len(files) > MOST_FILES:
+        work.say(f"there are {len(files)} records, more than {MOST_FILES}")
+    return CampaignRun(not left, done, left, files)
+
+
+def plan(stages: Sequence[Stage], work: Work) -> list[dict[str, Any]]:
+    """Every stage with its state, expected time and memory, for printing."""
+    return [
+        {
+            "stage": stage.name,
+            "what": stage.what,
+            "state": stage.state(work),
+            "expected_time_s": estimate.time_s,
+            "expected_memory_bytes": estimate.memory_bytes,
+            "points": estimate.points,
+        }
+        for stage in stages
+        for estimate in (stage.estimate(),)
+    ]
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder of a campaign against a second run into it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"{folder}: another run of a campaign holds this folder; wait for it, or choose "
+                "another with --out"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM interrupt as SIGINT does, so that a stage closes its files in either case."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

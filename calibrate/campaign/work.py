@@ -1,0 +1,144 @@
+"""What every stage of a campaign is given: folders, time, and someone to tell."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..records import Journal, Point
+
+Report = Callable[[str, int, int], None]
+SUFFIXES = (".json", ".json.gz", ".part.jsonl")
+
+
+class StageOver(Exception):  # noqa: N818 - not an error: the time of a stage is up
+    """The time of a stage is up; what it measured is on disk."""
+
+
+class PacedJournal(Journal):
+    """A journal that says what was added and ends the stage when its time is up."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.after: Callable[[], None] = lambda: None
+
+    def append(self, point: Mapping[str, Any]) -> None:
+        """Add one point; raises StageOver, with the point on disk, when the time is up."""
+        super().append(point)
+        self.after()
+
+
+@dataclass
+class Work:
+    """The campaign's folders and what its stages share.
+
+    out: everything large (models, corpus); records: the records and their journals; copies: a
+    second folder that holds the same files after every stage, and from which missing ones are
+    taken, or None; deadline_s: reading of ``clock`` at which a stage stops.
+    """
+
+    out: Path
+    text: Path | None = None
+    copies: Path | None = None
+    deadline_s: float = math.inf
+    clock: Callable[[], float] = time.monotonic
+    report: Report = lambda what, done, total: None
+    say: Callable[[str], None] = lambda line: None
+    measured: int = field(default=0)
+
+    @property
+    def records(self) -> Path:
+        return self.out / "records"
+
+    def done(self, name: str) -> bool:
+        """Whether the record ``name`` is finished."""
+        return (self.records / f"{name}.json").exists()
+
+    def begun(self, name: str) -> bool:
+        """Whether the record ``name`` was begun and is not finished."""
+        return not self.done(name) and (self.records / f"{name}.part.jsonl").exists()
+
+    def journal(
+        self,
+        name: str,
+        *,
+        kind: str,
+        settings: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        total: int = 0,
+        key: tuple[str, ...] = (),
+    ) -> PacedJournal:
+        """The journal of the record ``name``; every point is reported and checked for time."""
+        journal = PacedJournal.open(
+            self.records, name, kind=kind, settings=settings, provenance=provenance, key=key
+        )
+        assert isinstance(journal, PacedJournal)
+        known: list[Point] = journal.points
+
+        def after() -> None:
+            self.measured += 1
+            if total:
+                self.report(name, len(known), total)
+            self.check_time()
+
+        journal.after = after
+        return journal
+
+    def check_time(self) -> None:
+        """Raise StageOver when the time of the stage is up."""
+        if self.clock() >= self.deadline_s:
+            raise StageOver
+
+    def take_copies(self) -> None:
+        """Take from ``copies`` what is missing here, for a campaign that changed machines."""
+        if self.copies is None:
+            return
+        self.copies.mkdir(parents=True, exist_ok=True)
+        self.records.mkdir(parents=True, exist_ok=True)
+        for path in _files(self.copies):
+            name = path.name.split(".")[0]
+            if not self.done(name) and not (self.records / path.name).exists():
+                _copy(path, self.records / path.name)
+
+    def give_copies(self) -> None:
+        """Bring ``copies`` up to date: finished records and the journals of begun ones."""
+        if self.copies is None or not self.records.exists():
+            return
+        for path in _files(self.records):
+            _copy(path, self.copies / path.name)
+        for path in _files(self.copies):
+            if path.name.endswith(".part.jsonl") and not (self.records / path.name).exists():
+                path.unlink()
+
+    def files(self) -> dict[str, int]:
+        """Bytes of every finished record."""
+        if not self.records.exists():
+            return {}
+        return {
+            p.name: p.stat().st_size
+            for p in _files(self.records)
+            if not p.name.endswith(".part.jsonl")
+        }
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and not p.name.startswith(".")
+    )
+
+
+def _copy(source: Path, to: Path) -> None:
+    """Copy a file so that ``to`` is whole or as it was."""
+    temporary = to.with_name(f".{to.name}.copy")
+    try:
+        shutil.copyfile(source, temporary)
+        os.replace(temporary, to)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"{to}: cannot be written: {error.strerror or error}") from None
