@@ -360,6 +360,82 @@ REDRAFTER_CHIPS = Schema(
     ),
 )
 
+ACCEPTANCE = Schema(
+    "acceptance",
+    "Acceptance of separate draft models on some forty pairs of target and draft",
+    (
+        ID,
+        Column("family", "line of models, as collected; cross-family where the two differ"),
+        TARGET,
+        replace(TARGET_PARAMS, nullable=True),
+        replace(_LAYERS, nullable=True),
+        DRAFT,
+        replace(DRAFT_PARAMS, nullable=True),
+        replace(
+            _LAYERS,
+            name="draft_layers",
+            meaning="transformer layers of the draft",
+            nullable=True,
+        ),
+        replace(PRECISION, nullable=True),
+        Column("quantised", "whether the weights are", choices=("yes", "no"), nullable=True),
+        TASK,
+        replace(TEMPERATURE, nullable=True),
+        Column("sampling", "what else is said of the sampling, in words", nullable=True),
+        replace(GAMMA, low=1, nullable=True),
+        Column(
+            "drafting",
+            "chain; pooled: chains of several lengths; adaptive: of varying length; tree",
+            choices=("chain", "pooled", "adaptive", "tree"),
+        ),
+        Column(
+            "metric",
+            "what the value is",
+            choices=(
+                "alpha_conditional",
+                "accepted_over_drafted",
+                "tau_with_bonus",
+                "argmax_agreement",
+            ),
+        ),
+        Column("value", "the number", "number", "1 or token", low=0),
+        Column("sample", "how much was measured, in words", nullable=True),
+        replace(SPEEDUP, meaning="measured speed-up, where stated", nullable=True),
+        Column(
+            "cost_ratio",
+            "time of one draft step over time of one plain target step, where stated",
+            "number",
+            "1",
+            low=0,
+            nullable=True,
+        ),
+        replace(HARDWARE, nullable=True),
+        Column(
+            "suspect",
+            "why the row should not be fitted; empty for a row without objection",
+            nullable=True,
+        ),
+        SOURCE,
+        NOTES,
+    ),
+    key=("id",),
+    rules=(
+        Rule(
+            "value",
+            "must be at most 1 for a rate, and at most gamma_tokens + 1 for a length",
+            lambda row: (
+                not number(row, "value")
+                > (number(row, "gamma_tokens") + 1 if text(row, "metric")[:3] == "tau" else 1)
+            ),
+        ),
+        Rule(
+            "gamma_tokens",
+            "must be empty unless the draft is a chain",
+            lambda row: row["gamma_tokens"] is None or text(row, "drafting") == "chain",
+        ),
+    ),
+)
+
 TABLES: dict[str, Schema] = {
     schema.name: schema
     for schema in (
@@ -368,6 +444,7 @@ TABLES: dict[str, Schema] = {
         PAPER_LADDERS,
         LEVIATHAN_SPEEDUPS,
         LEVIATHAN_ACCEPTANCE,
+        ACCEPTANCE,
         SPECBUNDLE,
         REDRAFTER_CHIPS,
     )
