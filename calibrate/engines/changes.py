@@ -133,7 +133,7 @@ def _halved(model: _Model, level: float) -> list[Change]:
         ("verification growth", "half the growth of the verifying pass"),
         ("overhead", "half the overhead of a round"),
     ):
-        if model.parts[name].any():
+        if np.abs(model.parts[name]).mean() > 1e-6:
             found.append(_change(what, "work", model.gain(now, smaller=name), now, level))
     rates = 0.5 + 0.5 * np.asarray(model.law.rates)
     better = model.gain(now, law=replace(model.law, rates=rates))

@@ -2,7 +2,8 @@
 
 Counts by draft position give each position its own conditional rate; an acceptance length with
 gamma, or a stated alpha, gives less, and the sample is then wide where the input is silent. Beyond
-the positions that were measured the rates go on by the fitted depth law.
+the positions that were measured the rates go on falling as they did before, but never rise: a rise
+that goes on would promise long drafts that nobody has seen.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance, tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
+from ..grid import Priors
 from ..tokens import fit_counts, fit_tokens
 from .stated import Stated, stated
 
 Floats = NDArray[np.float64]
 LARGEST_GAMMA = 256
+_LARGEST_JSON = 2**24
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ def from_length(
 ) -> Evidence:
     """Acceptance from an acceptance length (bonus token counted) at gamma.
 
-    The length fixes one number; how rates change with depth is drawn from the prior of
-    `howspec.calibrate.grid`. Every draw meets the length within its digits.
+    The length fixes one number; how rates change with depth is drawn from a normal law of the
+    width in `howspec.calibrate.grid`. Every draw meets the length within its digits.
     """
     number, g = stated(length, "acceptance_length"), check_gamma(gamma)
     if not 1.0 <= number.value <= g + 1.0:
@@ -108,14 +111,13 @@ def from_length(
 def _from_lengths(
     number: Stated, lengths: Floats, gamma: int, rng: np.random.Generator, positions: int
 ) -> Evidence:
-    fit = fit_tokens([gamma], [number.value], rng, draws=lengths.size)
     wide = max(gamma, check_gamma(positions, name="gamma_max"))
-    alpha, decay = _meeting(lengths, fit.decay, gamma)
-    at = np.arange(1.0, wide + 1.0)
+    spread = np.exp(Priors().log_decay * rng.standard_normal(lengths.size))
+    alpha, decay = _meeting(lengths, spread, gamma)
     middle = np.full(wide, float(alpha_from_length(number.value, gamma)))
     return Evidence(
         PositionalAcceptance(middle),
-        PositionalAcceptance(conditional_rate(alpha[:, None], decay[:, None], at)),
+        PositionalAcceptance(_continued(alpha, decay, gamma, wide)),
         gamma,
         f"acceptance length {number.value:g} at gamma {gamma}",
         (
@@ -123,6 +125,13 @@ def _from_lengths(
             "gammas lean on a prior for that",
         ),
     )
+
+
+def _continued(alpha: Floats, decay: Floats, gamma: int, wide: int) -> Floats:
+    """Rates of the depth law at positions 1..gamma, and beyond them falling or level."""
+    inside = conditional_rate(alpha[:, None], decay[:, None], np.arange(1.0, gamma + 1.0))
+    fall = np.minimum(decay, 1.0)[:, None] ** np.arange(1.0, wide - gamma + 1.0)
+    return np.concatenate([inside, inside[:, -1:] * fall], axis=1)
 
 
 def _meeting(lengths: Floats, decay: Floats, gamma: int) -> tuple[Floats, Floats]:
@@ -156,9 +165,9 @@ def from_counts(
     """
     g = check_gamma(tried.size)
     wide = max(g, check_gamma(positions, name="gamma_max"))
-    fit = fit_counts(tried, accepted, rng, draws=draws)
-    at = np.arange(1.0, wide + 1.0)
-    sample = np.array(conditional_rate(fit.alpha[:, None], fit.decay[:, None], at))
+    whole = (np.rint(tried).astype(np.int64), np.rint(np.minimum(accepted, tried)).astype(np.int64))
+    fit = fit_counts(*whole, rng, draws=draws)
+    sample = _continued(fit.alpha, fit.decay, g, wide)
     middle = sample.mean(axis=0)
     seen = np.flatnonzero(tried > 0)
     sample[:, seen] = rng.beta(
@@ -166,9 +175,7 @@ def from_counts(
     )
     middle[seen] = np.minimum(accepted[seen] / tried[seen], 1.0)
     notes = ("rounds count as independent: where requests differ, the intervals are too narrow",)
-    return Evidence(
-        PositionalAcceptance(middle), PositionalAcceptance(sample), g, given, notes
-    )
+    return Evidence(PositionalAcceptance(middle), PositionalAcceptance(sample), g, given, notes)
 
 
 def _from_survival(
@@ -179,8 +186,7 @@ def _from_survival(
     wide = max(g, positions)
     tokens = 1.0 + np.cumsum(survival)
     fit = fit_tokens(np.arange(1, g + 1), tokens, rng, draws=draws)
-    at = np.arange(1.0, wide + 1.0)
-    sample = np.array(conditional_rate(fit.alpha[:, None], fit.decay[:, None], at))
+    sample = _continued(fit.alpha, fit.decay, g, wide)
     middle = sample.mean(axis=0)
     rates = Survival(survival).conditional().values
     middle[:g], sample[:, :g] = rates, rates
@@ -270,18 +276,21 @@ def _counted_length(
     return _from_lengths(Stated(length, 0.0, float(error)), lengths, g, rng, positions)
 
 
-def read_statistics(path: str | Path) -> dict[str, Any]:
+def read_statistics(source: str | Path) -> dict[str, Any]:
     """Statistics from a file: the JSON of `howspec import --json`, or an engine's own log.
 
     Raises ValueError for text that is neither, OSError for a file that cannot be read.
     """
-    text = Path(path).read_bytes().decode("utf-8", errors="replace")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = None
-    if isinstance(value, dict) and "acceptance_length" in value and "engine" in value:
-        return value
-    from .detect import import_source  # the importers are many and only needed here
+    path = Path(source)
+    with path.open("rb") as file:
+        start = file.read(64).lstrip()
+    if start.startswith(b"{") and path.stat().st_size <= _LARGEST_JSON:
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:  # a log may begin with a brace as well
+            value = None
+        if isinstance(value, dict) and {"acceptance_length", "rounds", "gamma"} <= value.keys():
+            return value
+    from .load import import_counts  # the importers are many and only needed here
 
-    return dict(import_source("auto", str(path)).to_json())
+    return import_counts(str(path)).to_json()

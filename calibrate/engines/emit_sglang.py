@@ -1,0 +1,110 @@
+"""Schedules for SGLang: flags, and the JSON of adaptive speculation.
+
+    {"1": {"candidate_steps": [5]}, "33": {"candidate_steps": [0, 1]}, "ema_alpha": 0.2, ...}
+
+A key is the smallest batch size of its slot; the batch is first padded up to the next captured
+graph size. Within a slot a moving average of accepted tokens chooses among the candidates; with
+one candidate nothing is left to choose, and the slot is a plain entry of a table. Rules of
+sglang/srt/speculative/adaptive_spec_params.py and adaptive_step_router.py (sgl-project/sglang at
+015c8726 and a12239f6): only EAGLE and EAGLE3 with topk 1, chains of steps + 1 verified tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .emit import Emission, whole
+from .schedule import Schedule
+
+FILE = "adaptive.json"
+# SGLang's own defaults, written out so that a change of theirs does not change the schedule.
+SHARED = {"ema_alpha": 0.2, "update_interval": 5, "warmup_batches": 10}
+
+
+def emit_sglang(
+    schedule: Schedule, *, adapt: bool = False, method: str = "EAGLE", model: str | None = None
+) -> Emission:
+    """The schedule as SGLang takes it.
+
+    adapt: give each slot the gammas that may well be the best there, for the moving average to
+    choose among; otherwise the slot keeps the schedule's gamma.
+    """
+    most = max(r.gamma for r in schedule.ranges)
+    if most == 0:
+        return Emission("sglang", notes=("leave out --speculative-algorithm: nothing pays",))
+    slots = list(schedule.likely) if adapt else [(r.gamma,) for r in schedule.ranges]
+    first = max(schedule.ranges[0].gamma, min((s for s in slots[0] if s > 0), default=1))
+    command = ["--speculative-algorithm", method]
+    if model is not None:
+        command += ["--speculative-draft-model-path", model]
+    # topk 1 is a chain: the verified tokens are the steps and the token before them.
+    command += ["--speculative-num-steps", f"{first}", "--speculative-eagle-topk", "1"]
+    command += ["--speculative-num-draft-tokens", f"{first + 1}"]
+    if len(schedule.ranges) == 1 and not (adapt and len(slots[0]) > 1):
+        return Emission("sglang", " ".join(command))
+    config: dict[str, Any] = {
+        f"{r.first}": {"candidate_steps": list(slot)}
+        for r, slot in zip(schedule.ranges, slots, strict=True)
+    }
+    config.update(SHARED)
+    validate_sglang(config)
+    command += ["--speculative-adaptive", "--speculative-adaptive-config", FILE]
+    notes = [
+        "adaptive speculation needs EAGLE or EAGLE3 with topk 1, and no data-parallel attention",
+        "a batch is padded up to the next captured graph size before its slot is looked up",
+        f"above batch {schedule.batch_max} SGLang keeps the last slot",
+    ]
+    if any(0 in slot for slot in slots):
+        notes.append("candidate 0 (plain decoding) needs an SGLang that accepts zero steps")
+    return Emission(
+        "sglang",
+        " ".join(command),
+        files={FILE: json.dumps(config, indent=2)},
+        config=config,
+        notes=tuple(notes),
+    )
+
+
+def validate_sglang(config: Any) -> None:
+    """Raise ValueError where an adaptive configuration breaks a rule.
+
+    Slots: keys of digits, the smallest "1"; candidate_steps: a list of one or more whole numbers
+    >= 0, rising. ema_alpha in (0, 1], update_interval >= 1, warmup_batches >= 0, at the top or in
+    a slot.
+    """
+    if not isinstance(config, dict):
+        raise ValueError(f"adaptive config must be an object, got {type(config).__name__}")
+    slots = {int(k): v for k, v in config.items() if isinstance(k, str) and k.isdecimal()}
+    if not slots or min(slots) != 1:
+        raise ValueError(
+            f'adaptive config must have the slot "1" as its smallest batch, got {list(config)}'
+        )
+    _shared(config, "adaptive config")
+    for batch, slot in slots.items():
+        steps = slot.get("candidate_steps") if isinstance(slot, dict) else None
+        if not isinstance(steps, list) or not steps:
+            raise ValueError(f"slot {batch}: candidate_steps must be a list, got {steps!r}")
+        for step in steps:
+            whole(f"slot {batch}: candidate_steps", step)
+        if sorted(set(steps)) != steps:
+            raise ValueError(f"slot {batch}: candidate_steps must rise, got {steps}")
+        _shared(slot, f"slot {batch}")
+
+
+def _shared(part: dict[str, Any], where: str) -> None:
+    weight = part.get("ema_alpha", 1.0)
+    if not (isinstance(weight, int | float) and 0.0 < weight <= 1.0):
+        raise ValueError(f"{where}: ema_alpha must be in (0, 1], got {weight!r}")
+    whole(f"{where}: update_interval", part.get("update_interval", 1), low=1)
+    whole(f"{where}: warmup_batches", part.get("warmup_batches", 0))
+
+
+def validate_sglang_steps(steps: int, draft_tokens: int, topk: int = 1) -> None:
+    """Raise ValueError unless a chain verifies steps + 1 tokens: the steps and the one before."""
+    whole("speculative-num-steps", steps, low=1)
+    if topk == 1 and draft_tokens != steps + 1:
+        raise ValueError(
+            f"speculative-num-draft-tokens must be steps + 1 = {steps + 1} at topk 1, "
+            f"got {draft_tokens}"
+        )

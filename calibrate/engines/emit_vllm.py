@@ -1,0 +1,73 @@
+"""Schedules for vLLM: `--speculative-config` with `num_speculative_tokens_per_batch_size`.
+
+    [[first, last, K], ...]    inclusive ranges of running requests, K <= num_speculative_tokens
+
+Rules of vllm/v1/spec_decode/dynamic/utils.py and of docs/features/speculative_decoding/
+dynamic_speculative_decoding.md (vllm-project/vllm at 015a47e1): the first range starts at 1, ranges
+do not overlap, K >= 0. vLLM carries K over gaps and beyond the last range; here gaps are refused,
+because a gap says something other than what its author meant.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from .emit import Emission, one_line, whole
+from .schedule import Schedule
+
+_TOP, _TABLE = "num_speculative_tokens", "num_speculative_tokens_per_batch_size"
+
+
+def emit_vllm(
+    schedule: Schedule, *, method: str | None = None, model: str | None = None
+) -> Emission:
+    """The schedule as vLLM takes it; method and model are copied into the configuration."""
+    named = {"method": method, "model": model}
+    config: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
+    most = max(r.gamma for r in schedule.ranges)
+    if most == 0:
+        return Emission(
+            "vllm",
+            notes=("do not pass --speculative-config: num_speculative_tokens must be above 0",),
+        )
+    config[_TOP] = most
+    notes = []
+    if not config.keys() & {"method", "model"}:
+        notes.append("add the method and model of your draft to the configuration")
+    if len(schedule.ranges) > 1:
+        config[_TABLE] = [[r.first, r.last, r.gamma] for r in schedule.ranges]
+        notes += [
+            f"above batch {schedule.batch_max} vLLM keeps the last entry",
+            "vLLM ignores the table, and uses num_speculative_tokens, with data parallelism",
+            "the table is indexed by running requests only; there is no axis for the context",
+        ]
+    validate_vllm(config)
+    command = f"--speculative-config {shlex.quote(one_line(config))}"
+    return Emission("vllm", command, config=config, notes=tuple(notes))
+
+
+def validate_vllm(config: Any) -> None:
+    """Raise ValueError where a speculative configuration breaks a rule of the table."""
+    if not isinstance(config, dict):
+        raise ValueError(f"speculative-config must be an object, got {type(config).__name__}")
+    most = whole(_TOP, config.get(_TOP), low=1)
+    if _TABLE not in config:
+        return
+    table = config[_TABLE]
+    if not isinstance(table, list) or not table:
+        raise ValueError(f"{_TABLE} must be a list of one or more [first, last, K], got {table!r}")
+    expected = 1
+    for entry in table:
+        if not isinstance(entry, list | tuple) or len(entry) != 3:
+            raise ValueError(f"{_TABLE} entries must be [first, last, K], got {entry!r}")
+        first, last = whole("first batch", entry[0], low=1), whole("last batch", entry[1], low=1)
+        k = whole("K", entry[2])
+        if first != expected:
+            where = "start at 1" if expected == 1 else f"follow on {expected - 1}"
+            raise ValueError(f"{_TABLE} ranges must {where} without gap or overlap, got {entry!r}")
+        if last < first:
+            raise ValueError(f"{_TABLE} ranges must not end before they start, got {entry!r}")
+        if k > most:
+            raise ValueError(f"{_TABLE} must be at most {_TOP} = {most}, got {entry!r}")
+        expected = last + 1

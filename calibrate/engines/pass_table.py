@@ -1,0 +1,87 @@
+"""Costs from a table of measured passes: a CSV with one pass a row.
+
+    pass,batch,tokens,time_ms        pass: target or draft; tokens: of each sequence in the pass
+    target,1,1,7.1                   context: optional column, cached tokens of each sequence
+    target,1,4,7.3                   time_s: instead of time_ms
+    draft,1,1,0.9
+
+The target needs every combination of its batches, tokens and contexts; a draft, measured at one
+token, takes one pass for each draft token.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...theory.costs import SequentialDraftCost, TablePass
+
+_UNITS = {"time_ms": 1e-3, "time_s": 1.0}
+
+
+def read_pass_table(path: str | Path, *, overhead_s: float = 0.0) -> SequentialDraftCost:
+    """The cost law of a table of passes; overhead_s: of a round beyond its passes, >= 0.
+
+    Between measured points as in `howspec.theory.costs.TablePass`; outside them the law refuses.
+    Raises ValueError naming the line where the table is not one.
+    """
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    if not rows:
+        raise ValueError(f"{path}: no rows; expected columns pass,batch,tokens,time_ms")
+    unit = next((u for u in _UNITS if u in rows[0]), None)
+    missing = [c for c in ("pass", "batch", "tokens") if c not in rows[0]]
+    if unit is None or missing:
+        lacks = missing[0] if missing else "time_ms (or time_s)"
+        raise ValueError(f"{path}: no column {lacks}; expected pass,batch,tokens,time_ms")
+    points: dict[str, dict[tuple[float, float, float], float]] = {"target": {}, "draft": {}}
+    for number, row in enumerate(rows, 2):
+        kind = (row["pass"] or "").strip()
+        if kind not in points:
+            raise ValueError(f'{path}, row {number}: pass must be target or draft, got "{kind}"')
+        try:
+            at = tuple(float(row.get(c) or 0.0) for c in ("tokens", "batch", "context"))
+            points[kind][at[0], at[1], at[2]] = float(row[unit]) * _UNITS[unit]
+        except (TypeError, ValueError):
+            raise ValueError(f"{path}, row {number}: not a number in {dict(row)}") from None
+    for kind, held in points.items():
+        if not held:
+            raise ValueError(f"{path}: no row with pass {kind}")
+    return SequentialDraftCost(
+        _table(points["target"], f"{path}, target"),
+        _table(points["draft"], f"{path}, draft"),
+        overhead_s,
+    )
+
+
+def _table(points: dict[tuple[float, float, float], float], where: str) -> TablePass:
+    tokens, batches, contexts = (sorted({p[i] for p in points}) for i in range(3))
+    lacking = [
+        (t, b, c) for t in tokens for b in batches for c in contexts if (t, b, c) not in points
+    ]
+    if lacking:
+        t, b, c = lacking[0]
+        raise ValueError(f"{where}: no time at tokens {t:g}, batch {b:g}, context {c:g}")
+    times = np.array([[[points[t, b, c] for c in contexts] for b in batches] for t in tokens])
+    if len(tokens) == 1:  # a draft pass is only asked for one token; the second point is the same
+        tokens, times = _twice(tokens), np.repeat(times, 2, axis=0)
+    try:
+        return TablePass(tokens, times, batches, contexts)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _twice(tokens: Sequence[float]) -> list[float]:
+    return [tokens[0], tokens[0] + 1.0]
+
+
+def table_limits(cost: SequentialDraftCost) -> tuple[int, int]:
+    """(largest gamma, largest batch) that the table covers."""
+    assert isinstance(cost.target, TablePass)
+    assert isinstance(cost.draft, TablePass)
+    tokens = float(np.max(np.asarray(cost.target.tokens)))
+    batch = min(float(np.max(np.asarray(p.batches))) for p in (cost.target, cost.draft))
+    return int(tokens) - 1, int(batch)

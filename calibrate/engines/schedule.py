@@ -1,0 +1,230 @@
+r"""Gamma by batch size: the best one everywhere, and as few changes of it as 1 % allows.
+
+    gamma*(B) = argmax over 0..gamma_max of E[N] C(0, B) / C(gamma, B),  mean over the draws
+
+Near the optimum the speed-up is flat, so a table of the argmax at every batch size flickers between
+neighbours for nothing. The schedule is the table with the fewest changes in which every batch size
+keeps at least (1 - tolerance) of its best speed-up, and among those the one with the largest mean
+of the logarithm; a dynamic programme over batch sizes finds it exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...theory import AcceptanceLaw, CostLaw, tokens_by_gamma
+from .stated import Interval, check_level, interval
+
+Floats = NDArray[np.float64]
+LARGEST_BATCH = 4096
+# Weights that rank the three aims one after the other: tolerance, few changes, speed.
+_BEYOND, _CHANGE = 1e6, 1.0
+_LOSS = 1e-4
+
+
+@dataclass(frozen=True)
+class Range:
+    """Batch sizes first..last with one gamma, 0 for plain decoding.
+
+    speedup: at ``last`` and at ``first``, whichever is smaller, with its interval; best: the best
+    gammas of the range, from the smallest to the largest; window: gammas within the tolerance at
+    every batch size of the range; loss: most that a batch size of the range gives up, as a share.
+    """
+
+    first: int
+    last: int
+    gamma: int
+    speedup: Interval
+    best: tuple[int, int]
+    window: tuple[int, ...]
+    loss: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Gamma by batch size for 1..batch_max, in ranges that follow on each other.
+
+    contexts: cached tokens of each sequence that it was made for, each with the same weight;
+    best_gamma, best_speedup: without smoothing, shape (batch_max,); likely: per range, gammas that
+    are the best with a probability of 10 % or more, for engines that adapt; notes.
+    """
+
+    ranges: tuple[Range, ...]
+    gamma_max: int
+    contexts: tuple[float, ...]
+    tolerance: float
+    best_gamma: NDArray[np.int64]
+    best_speedup: Floats
+    likely: tuple[tuple[int, ...], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def batch_max(self) -> int:
+        """The largest batch size that the schedule covers."""
+        return self.ranges[-1].last
+
+    def gamma(self, batch: int) -> int:
+        """The gamma of a batch size; beyond the largest one, that of the largest."""
+        if batch < 1:
+            raise ValueError(f"batch must be an integer in [1, inf), got {batch}")
+        return next((r.gamma for r in self.ranges if batch <= r.last), self.ranges[-1].gamma)
+
+
+def make_schedule(
+    acceptance: AcceptanceLaw,
+    cost: CostLaw,
+    *,
+    batch_max: int = 256,
+    contexts: Sequence[float] = (0.0,),
+    gamma_max: int = 16,
+    tolerance: float = 0.01,
+    level: float = 0.9,
+    falling: bool = False,
+) -> Schedule:
+    """The schedule of a pair of laws; arrays of parameters are a sample, paired draw by draw.
+
+    batch_max: in [1, 4096]; contexts: one or more, >= 0 [token]; gamma_max: >= 1 [token];
+    tolerance: share of the speed-up that smoothing may cost, in [0, 1); level: of the intervals;
+    falling: gamma never rises with the batch, as some engines require, at whatever loss that needs.
+    Raises ValueError outside these ranges.
+    """
+    check_level(level)
+    if int(batch_max) != batch_max or not 1 <= batch_max <= LARGEST_BATCH:
+        raise ValueError(f"batch_max must be an integer in [1, {LARGEST_BATCH}], got {batch_max}")
+    if int(gamma_max) != gamma_max or gamma_max < 1:
+        raise ValueError(f"gamma_max must be an integer in [1, inf), got {gamma_max}")
+    if not 0.0 <= tolerance < 1.0:
+        raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
+    if not contexts:
+        raise ValueError("contexts must hold one or more numbers, got none")
+    tokens = tokens_by_gamma(acceptance, gamma_max)
+    sample = _Sample(tokens, cost, tuple(contexts), gamma_max)
+    batches = range(1, batch_max + 1)
+    means, wins = zip(*(sample.summary(b) for b in batches), strict=True)
+    speed, chance = np.array(means), np.array(wins)
+    gammas = _smooth(speed, tolerance, falling)
+    ranges, likely = [], []
+    starts = [0, *(np.flatnonzero(np.diff(gammas)) + 1).tolist(), batch_max]
+    for start, stop in pairwise(starts):
+        ranges.append(_range(sample, speed, start, stop, int(gammas[start]), tolerance, level))
+        seen = np.flatnonzero(chance[start:stop].mean(axis=0) >= 0.1)
+        likely.append(tuple(sorted({int(g) for g in seen} | {int(gammas[start])})))
+    return Schedule(
+        ranges=tuple(ranges),
+        gamma_max=gamma_max,
+        contexts=tuple(float(c) for c in contexts),
+        tolerance=tolerance,
+        best_gamma=speed.argmax(axis=1),
+        best_speedup=speed.max(axis=1),
+        likely=tuple(likely),
+        notes=tuple(_notes(speed, gammas, ranges, gamma_max, tolerance, falling, len(contexts))),
+    )
+
+
+class _Sample:
+    """Speed-up of every draw at a batch size, the geometric mean over contexts."""
+
+    def __init__(
+        self, tokens: Floats, cost: CostLaw, contexts: tuple[float, ...], gamma_max: int
+    ) -> None:
+        self.tokens, self.cost, self.contexts = tokens, cost, contexts
+        self.gamma_max = gamma_max
+
+    def draws(self, batch: int) -> Floats:
+        """Shape (draws, gamma_max + 1)."""
+        logs = np.zeros(1)
+        for context in self.contexts:
+            times = self.cost.round_time(self.gamma_max, batch=batch, context=context)
+            if not (np.isfinite(times) & (times > 0.0)).all():
+                raise ValueError(f"times of the cost law must be in (0, inf) at batch {batch}")
+            table = self.tokens * times[..., :1] / times
+            logs = logs + np.log(table.reshape(-1, self.gamma_max + 1))
+        return np.asarray(np.exp(logs / len(self.contexts)))
+
+    def summary(self, batch: int) -> tuple[Floats, Floats]:
+        """(mean speed-up, probability of being the best) by gamma."""
+        table = self.draws(batch)
+        wins = np.bincount(table.argmax(axis=1), minlength=self.gamma_max + 1)
+        return table.mean(axis=0), wins / len(table)
+
+
+def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]:
+    """Gamma of every batch size by dynamic programming; ``speed`` of shape (batches, gammas)."""
+    best = speed.max(axis=1, keepdims=True)
+    loss = np.log(best / speed)
+    beyond = np.maximum(loss + np.log1p(-tolerance), 0.0)
+    price = _BEYOND * np.where(beyond > 1e-12, beyond, 0.0) + _LOSS * loss
+    size = speed.shape[1]
+    change = _CHANGE * (1.0 - np.eye(size))  # [from, to]
+    if falling:
+        change[np.triu_indices(size, 1)] = np.inf
+    total, steps = price[0], np.zeros(speed.shape, np.int64)
+    for b in range(1, len(speed)):
+        paths = total[:, None] + change
+        steps[b] = paths.argmin(axis=0)
+        total = paths.min(axis=0) + price[b]
+    gammas = np.empty(len(speed), np.int64)
+    gammas[-1] = int(total.argmin())
+    for b in range(len(speed) - 1, 0, -1):
+        gammas[b - 1] = steps[b][gammas[b]]
+    return gammas
+
+
+def _range(
+    sample: _Sample,
+    speed: Floats,
+    start: int,
+    stop: int,
+    gamma: int,
+    tolerance: float,
+    level: float,
+) -> Range:
+    part = speed[start:stop]
+    slowest = start + int(part[:, gamma].argmin())
+    best = part.argmax(axis=1)
+    share = part / part.max(axis=1, keepdims=True)
+    draws = sample.draws(slowest + 1)[:, gamma]
+    return Range(
+        first=start + 1,
+        last=stop,
+        gamma=gamma,
+        speedup=interval(draws, level),
+        best=(int(best.min()), int(best.max())),
+        window=tuple(int(g) for g in np.flatnonzero(share.min(axis=0) >= 1.0 - tolerance)),
+        loss=float(1.0 - share[:, gamma].min()),
+    )
+
+
+def _notes(
+    speed: Floats,
+    gammas: NDArray[np.int64],
+    ranges: Sequence[Range],
+    gamma_max: int,
+    tolerance: float,
+    falling: bool,
+    contexts: int,
+) -> list[str]:
+    notes = []
+    off = [r for r in ranges if r.gamma == 0]
+    if off and len(off) == len(ranges):
+        notes.append("do not speculate: no gamma pays at any batch size tried")
+    elif off:
+        spans = ", ".join(f"{r.first}-{r.last}" for r in off)
+        notes.append(f"plain decoding (gamma 0) is the fastest, or as fast, at batch {spans}")
+    if (gammas == gamma_max).any():
+        notes.append(f"gamma {gamma_max} is the largest tried; the optimum may lie beyond")
+    worst = max(r.loss for r in ranges)
+    if falling and worst > tolerance + 1e-9:
+        notes.append(
+            f"gamma may not rise with the batch, which costs up to {100 * worst:.1f} % of speed"
+        )
+    if np.ptp(speed, axis=0).max() < 1e-9 and len(speed) > 1:
+        notes.append("the costs do not depend on the batch, so the schedule cannot either")
+    if contexts > 1:
+        notes.append("speed-ups are geometric means over the contexts, each with the same weight")
+    return notes

@@ -1,0 +1,287 @@
+"""`howspec schedule`: gamma by batch size, as a table or in an engine's own words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..calibrate.engines.emit import Emission
+    from ..calibrate.engines.evidence import Evidence
+    from ..calibrate.engines.schedule import Schedule
+    from ..theory import CostLaw
+
+ENGINES = ("table", "vllm", "sglang", "tensorrt-llm", "llama.cpp")
+
+
+def schedule(
+    alpha: Annotated[
+        str | None, typer.Option(help="Conditional acceptance rate of a draft token, [0, 1].")
+    ] = None,
+    decay: Annotated[
+        float, typer.Option(help="Factor of alpha from one draft position to the next.")
+    ] = 1.0,
+    acceptance_length: Annotated[
+        str | None,
+        typer.Option(help="Tokens per round with the bonus token, measured at --gamma."),
+    ] = None,
+    gamma: Annotated[int | None, typer.Option(help="Draft tokens of the measured rounds.")] = None,
+    statistics: Annotated[
+        Path | None,
+        typer.Option(help="Measured acceptance: JSON of `howspec import --json`, or a log."),
+    ] = None,
+    cost: Annotated[
+        Path | None, typer.Option(help="Cost law, a JSON file as in `howspec simulate --cost`.")
+    ] = None,
+    passes: Annotated[
+        Path | None,
+        typer.Option(help="Measured passes: CSV with columns pass,batch,tokens,time_ms."),
+    ] = None,
+    cost_ratio: Annotated[
+        float | None, typer.Option(help="Draft step in plain target steps, at every batch.")
+    ] = None,
+    verify_slope: Annotated[
+        float, typer.Option(help="Plain steps that each further token adds to verifying.")
+    ] = 0.0,
+    overhead: Annotated[
+        float, typer.Option(help="Plain steps that a round costs beyond its passes.")
+    ] = 0.0,
+    overhead_ms: Annotated[
+        float, typer.Option(help="Milliseconds that a round costs beyond --passes.")
+    ] = 0.0,
+    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINES)}.")] = "table",
+    batch_max: Annotated[
+        int | None, typer.Option(help="Largest batch size; default 256, or the measured one.")
+    ] = None,
+    context: Annotated[
+        str, typer.Option(help="Cached tokens of a sequence; several with commas, weighed alike.")
+    ] = "0",
+    gamma_max: Annotated[
+        int | None, typer.Option(help="Largest gamma tried; default 16, or the measured one.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Share of speed that fewer changes of gamma may cost.")
+    ] = 0.01,
+    batch: Annotated[
+        int, typer.Option(help="Batch size for engines without a table (llama.cpp).")
+    ] = 1,
+    method: Annotated[
+        str | None, typer.Option(help="Method of the draft, in the engine's words.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Draft model, in the engine's words.")] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="SGLang: let its average choose among likely gammas.")
+    ] = False,
+    older: Annotated[
+        bool, typer.Option("--older", help="Words of older TensorRT-LLM and llama.cpp versions.")
+    ] = False,
+    level: Annotated[float, typer.Option(help="Probability that an interval holds.")] = 0.9,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make a schedule: the best gamma by batch size, with few changes, 0 where nothing pays.
+
+    Acceptance comes from --statistics, --acceptance-length with --gamma, or --alpha; costs from a
+    --cost law, a table of measured --passes, or --cost-ratio. Batch sizes next to each other share
+    a gamma where that costs less than the tolerance.
+
+    Example:
+
+    howspec schedule --alpha 0.73 --cost-ratio 0.08 --verify-slope 0.02 --engine vllm
+    """
+    import numpy as np
+
+    from ..calibrate.engines.schedule import make_schedule
+
+    if engine not in ENGINES:
+        raise ValueError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    law, most_gamma, most_batch = _cost(
+        cost, passes, cost_ratio, verify_slope, overhead, overhead_ms
+    )
+    top = most_gamma if gamma_max is None else gamma_max
+    rng = np.random.default_rng(seed)
+    evidence = _evidence(rng, alpha, decay, acceptance_length, gamma, statistics, top)
+    made = make_schedule(
+        evidence.sample,
+        law,
+        batch_max=most_batch if batch_max is None else batch_max,
+        contexts=_contexts(context),
+        gamma_max=top,
+        tolerance=tolerance,
+        level=level,
+        falling=engine == "tensorrt-llm",
+    )
+    options = {"method": method, "model": model}
+    emission = _emit(made, engine, options, batch=batch, adapt=adapt, older=older)
+    notes = [*made.notes, *evidence.notes]
+    known = evidence.gamma
+    if known is not None and max(r.gamma for r in made.ranges) > known:
+        notes.append(f"acceptance beyond position {known} was not measured, only continued")
+    answer = _answer(made, emission, notes, evidence.given)
+    if as_json:
+        print_json(answer)
+    elif emission is None:
+        _print(made, notes)
+    else:
+        print(emission.text())
+        for note in (*emission.notes, *notes):
+            typer.echo(f"note: {note}", err=True)
+
+
+def _cost(
+    cost: Path | None,
+    passes: Path | None,
+    cost_ratio: float | None,
+    verify_slope: float,
+    overhead: float,
+    overhead_ms: float,
+) -> tuple[CostLaw, int, int]:
+    """(cost law, default largest gamma, default largest batch) from the one source given."""
+    from ..theory import AffineCost
+    from .laws import cost_law
+
+    given = {"--cost": cost, "--passes": passes, "--cost-ratio": cost_ratio}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise ValueError(
+            f"schedule needs one of --cost, --passes and --cost-ratio, got {len(named)}"
+        )
+    if cost_ratio is None and (verify_slope or overhead):
+        raise ValueError(f"--verify-slope and --overhead go with --cost-ratio, got {named[0]}")
+    if passes is None and overhead_ms:
+        raise ValueError(f"--overhead-ms goes with --passes, got {named[0]}")
+    if cost is not None:
+        return cost_law(str(cost))[0], 16, 256
+    if passes is not None:
+        from ..calibrate.engines.pass_table import read_pass_table, table_limits
+
+        table = read_pass_table(passes, overhead_s=1e-3 * overhead_ms)
+        gamma, batch = table_limits(table)
+        return table, gamma, batch
+    assert cost_ratio is not None
+    return AffineCost(cost_ratio, verify_slope, overhead), 16, 256
+
+
+def _evidence(
+    rng: np.random.Generator,
+    alpha: str | None,
+    decay: float,
+    acceptance_length: str | None,
+    gamma: int | None,
+    statistics: Path | None,
+    positions: int,
+) -> Evidence:
+    from ..calibrate.engines import evidence as sources
+
+    given = {"--alpha": alpha, "--acceptance-length": acceptance_length, "--statistics": statistics}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise ValueError(f"schedule needs one of {', '.join(given)}, got {len(named)}")
+    if alpha is not None:
+        return sources.from_alpha(alpha, rng, decay=decay, positions=positions)
+    if decay != 1.0:
+        raise ValueError(f"--decay goes with --alpha, got {named[0]}")
+    if statistics is not None:
+        counts = sources.read_statistics(statistics)
+        return sources.from_statistics(counts, rng, gamma=gamma, positions=positions)
+    if gamma is None:
+        raise ValueError("--acceptance-length needs --gamma, the draft tokens it was measured at")
+    assert acceptance_length is not None
+    return sources.from_length(acceptance_length, gamma, rng, positions=positions)
+
+
+def _contexts(text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--context must be numbers with commas, got {text!r}") from None
+    if not all(0.0 <= v < float("inf") for v in values):
+        raise ValueError(f"--context must be in [0, inf), got {text!r}")
+    return values
+
+
+def _emit(
+    made: Schedule,
+    engine: str,
+    options: dict[str, str | None],
+    *,
+    batch: int,
+    adapt: bool,
+    older: bool,
+) -> Emission | None:
+    if engine == "vllm":
+        from ..calibrate.engines.emit_vllm import emit_vllm
+
+        return emit_vllm(made, **options)
+    if engine == "sglang":
+        from ..calibrate.engines.emit_sglang import emit_sglang
+
+        return emit_sglang(
+            made, adapt=adapt, method=options["method"] or "EAGLE", model=options["model"]
+        )
+    if engine == "tensorrt-llm":
+        from ..calibrate.engines.emit_tensorrt_llm import emit_tensorrt_llm
+
+        return emit_tensorrt_llm(made, keys="smallest" if older else "largest", **options)
+    if engine == "llama.cpp":
+        from ..calibrate.engines.emit_llama_cpp import emit_llama_cpp
+
+        return emit_llama_cpp(
+            made, batch=batch, names="older" if older else "current", model=options["model"]
+        )
+    return None
+
+
+def _answer(
+    made: Schedule, emission: Emission | None, notes: list[str], given: str
+) -> dict[str, Any]:
+    return {
+        "schedule": [
+            {
+                "first_batch": r.first,
+                "last_batch": r.last,
+                "gamma": r.gamma,
+                "speedup": r.speedup,
+                "best_gamma": list(r.best),
+                "gamma_window": list(r.window),
+                "loss": r.loss,
+                "likely_gammas": list(likely),
+            }
+            for r, likely in zip(made.ranges, made.likely, strict=True)
+        ],
+        "best_gamma_by_batch": made.best_gamma,
+        "best_speedup_by_batch": made.best_speedup,
+        "gamma_max": made.gamma_max,
+        "contexts": list(made.contexts),
+        "tolerance": made.tolerance,
+        "acceptance_from": given,
+        "engine": None if emission is None else emission.engine,
+        "command": None if emission is None else emission.command,
+        "environment": {} if emission is None else emission.environment,
+        "files": {} if emission is None else emission.files,
+        "config": None if emission is None else emission.config,
+        "notes": [*(() if emission is None else emission.notes), *notes],
+    }
+
+
+def _print(made: Schedule, notes: list[str]) -> None:
+    rows = []
+    for r in made.ranges:
+        span = f"{r.first}-{r.last}" if r.last > r.first else f"{r.first}"
+        window = f"{r.window[0]}-{r.window[-1]}" if len(r.window) > 1 else f"{r.gamma}"
+        best = f"{r.best[0]}-{r.best[1]}" if r.best[0] != r.best[1] else f"{r.best[0]}"
+        rows.append([
+            span, f"{r.gamma}", f"{r.speedup.estimate:.3f}",
+            f"{r.speedup.low:.3f}-{r.speedup.high:.3f}" if r.gamma else "-",
+            window, best, f"{100 * r.loss:.1f} %",
+        ])  # fmt: skip
+    columns = ["batch", "gamma", "least speed-up", "interval", "within tolerance", "best", "loss"]
+    print_table(columns, rows)
+    for note in notes:
+        print(f"note: {note}")

@@ -1,0 +1,97 @@
+"""`howspec synthetic`: settings that make an engine accept a wanted number of draft tokens."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .output import print_json
+
+ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "atom")
+
+
+def synthetic(
+    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINES)}.")],
+    gamma: Annotated[int, typer.Option(help="Draft tokens of a round.")],
+    acceptance_length: Annotated[
+        float | None, typer.Option(help="Tokens per round, the bonus token counted.")
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(help="Share of rounds that accept the first k tokens, k = 1.., with commas."),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Independent acceptance with this rate, as rates.")
+    ] = None,
+    independent: Annotated[
+        bool,
+        typer.Option("--independent", help="Spread the length over positions as one alpha would."),
+    ] = False,
+    method: Annotated[
+        str | None, typer.Option(help="Method of the draft, in the engine's words.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Draft model, in the engine's words.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Emit an engine's simulated acceptance, so that a benchmark measures the cost side alone.
+
+    vLLM, SGLang, llama.cpp and ATOM take the acceptance length with the bonus token, TensorRT-LLM
+    one less. The text that comes out means nothing.
+
+    Example:
+
+    howspec synthetic --engine vllm --gamma 4 --acceptance-length 3.24
+    """
+    from ..calibrate.engines.synthetic import (
+        independent_rates_of,
+        minimum_variance_rates,
+        rates_of_alpha,
+        synthetic_settings,
+    )
+
+    given = {"--acceptance-length": acceptance_length, "--rates": rates, "--alpha": alpha}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise ValueError(f"synthetic needs one of {', '.join(given)}, got {len(named)}")
+    if independent and acceptance_length is None:
+        raise ValueError(f"--independent goes with --acceptance-length, got {named[0]}")
+    share: tuple[float, ...] | None = None
+    if rates is not None:
+        share = _numbers(rates)
+    elif alpha is not None:
+        share = rates_of_alpha(alpha, gamma)
+    elif independent and acceptance_length is not None:
+        share = independent_rates_of(acceptance_length, gamma)
+    emission = synthetic_settings(
+        engine,
+        gamma,
+        acceptance_length=acceptance_length if share is None else None,
+        rates=share,
+        method=method,
+        model=model,
+    )
+    length = 1.0 + sum(share) if share is not None else acceptance_length
+    assert length is not None
+    if as_json:
+        print_json({
+            "engine": emission.engine,
+            "gamma": gamma,
+            "acceptance_length": length,
+            "rates": minimum_variance_rates(length, gamma) if share is None else share,
+            "command": emission.command,
+            "environment": emission.environment,
+            "config": emission.config,
+            "notes": list(emission.notes),
+        })  # fmt: skip
+        return
+    print(emission.text())
+    for note in emission.notes:
+        typer.echo(f"note: {note}", err=True)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--rates must be numbers with commas, got {text!r}") from None
