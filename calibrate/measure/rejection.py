@@ -5,7 +5,7 @@ rejection; the next token comes from the residual max(p - q, 0) at the rejected 
 behind the last draft token where all were accepted. The emitted tokens then have the law of the
 target alone.
 
-No Python loop over positions, no branch that needs a value on the host: on a GPU nothing here waits.
+No Python loop over positions, no branch that needs a value on the host: on a GPU nothing waits.
 Draws invert the cumulated law in double precision, which on a CPU takes an eighth of the time of
 exponential draws for every token of the vocabulary, and never returns a token of probability 0.
 Source: arXiv:2211.17192v2, algorithm 1; arXiv:2302.01318v1, algorithm 2.
@@ -92,8 +92,8 @@ def verify(
     stands = uniforms[:, :gamma] * q_token < p_token
     accepted = stands.cumprod(1, dtype=torch.int64).sum(1)
     row = torch.arange(batch, device=p.device)
-    p_here = p.flatten(0, 1).index_select(0, row * (gamma + 1) + accepted)
-    q_here = draft_law.flatten(0, 1).index_select(0, row * gamma + accepted.clamp_max(gamma - 1))
+    p_here = p[row, accepted]
+    q_here = draft_law[row, accepted.clamp_max(gamma - 1)]
     rejected = (accepted < gamma)[:, None]
     residual = torch.addcmul(p_here, q_here, rejected.to(q_here.dtype), value=-1.0).clamp_min_(0.0)
     token, total = draw(residual.add_(p_here, alpha=_SHARE), uniforms[:, gamma])
