@@ -1,0 +1,142 @@
+"""The models of the table, by any of their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+from ..library.load import nearest_first
+from ..library.read import parse_table
+from ..library.schema import Row, text
+from .columns import MODELS
+from .formats import number_format
+from .names import candidates, squeeze
+from .shapes import ModelShape
+
+
+@dataclass(frozen=True)
+class Model:
+    """A public model: its shape, and what its release says.
+
+    aliases: other names of models of this shape; published_parameters, published_active,
+    training_tokens: as stated, None where not; dtype: format that the asked-for name ended in,
+    else that of the release; called: the name that was asked for.
+    """
+
+    shape: ModelShape
+    aliases: tuple[str, ...]
+    hub: str
+    published_parameters: int
+    published_active: int | None
+    training_tokens: int | None
+    year: int
+    source: str
+    notes: str
+    dtype: str
+    called: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in the table."""
+        return self.shape.name
+
+
+def _whole(row: Row, name: str) -> int | None:
+    value = row[name]
+    return None if value is None or isinstance(value, str) else int(value)
+
+
+def _shape(row: Row) -> ModelShape:
+    cells = {}
+    for field in fields(ModelShape):
+        value = row[field.name]
+        cells[field.name] = value == "yes" if field.type == "bool" else value
+    return ModelShape(**cells)  # type: ignore[arg-type]
+
+
+def _model(row: Row) -> Model:
+    total = _whole(row, "published_parameters")
+    year = _whole(row, "year")
+    assert total is not None
+    assert year is not None
+    return Model(
+        shape=_shape(row),
+        aliases=tuple(alias for alias in text(row, "aliases").split(";") if alias),
+        hub=text(row, "hub"),
+        published_parameters=total,
+        published_active=_whole(row, "published_active"),
+        training_tokens=_whole(row, "training_tokens"),
+        year=year,
+        source=text(row, "source"),
+        notes=text(row, "notes"),
+        dtype=text(row, "weights"),
+        called=text(row, "name"),
+    )
+
+
+@cache
+def models() -> MappingProxyType[str, Model]:
+    """All models of the table by name, in its order."""
+    data = resources.files(__package__).joinpath("models.csv").read_bytes()
+    table = parse_table(data, "models.csv", MODELS)
+    return MappingProxyType({text(row, "name"): _model(row) for row in table.rows})
+
+
+@cache
+def _keys() -> MappingProxyType[str, str]:
+    """Table name by squeezed name, alias and hub identifier."""
+    found: dict[str, str] = {}
+    for name, entry in models().items():
+        for other in (name, *entry.aliases, *((entry.hub,) if entry.hub else ())):
+            # A name of the table's own wins over an alias of another model.
+            found.setdefault(squeeze(other), name)
+    found.update({squeeze(name): name for name in models()})
+    return MappingProxyType(found)
+
+
+def find_model(name: str) -> Model | None:
+    """The model of a name, or None. Case, organisation, spaces and endings such as -Instruct,
+    -it, -AWQ or -Q4_K_M do not matter; a format at the end becomes the model's ``dtype``.
+    """
+    from dataclasses import replace
+
+    for key, form in candidates(name):
+        if key in _keys():
+            entry = models()[_keys()[key]]
+            dtype = number_format(form).name if form else entry.dtype
+            return replace(entry, dtype=dtype, called=name)
+    return None
+
+
+def model(name: str) -> Model:
+    """Like `find_model`; raises ValueError naming the nearest models when there is none."""
+    found = find_model(name)
+    if found is None:
+        best = nearest_models(name)
+        raise ValueError(f"model must be a name of the table, nearest: {best}; got {name!r}")
+    return found
+
+
+def nearest_models(name: str, count: int = 5) -> str:
+    """The names of the table most like ``name``, as text."""
+    key = candidates(name)[-1][0]
+    known: list[str] = []
+    for near in nearest_first(key, _keys()):
+        if _keys()[near] not in known:
+            known.append(_keys()[near])
+        if len(known) == count:
+            break
+    return ", ".join(known)
+
+
+def family(name: str) -> tuple[Model, ...]:
+    """The models of a family, smallest first. Raises ValueError for an unknown family."""
+    wanted = squeeze(name)
+    found = [m for m in models().values() if squeeze(m.shape.family) == wanted]
+    if not found:
+        known = {m.shape.family for m in models().values()}
+        listed = ", ".join(nearest_first(name, known)[:5])
+        raise ValueError(f"family must be one of the table's, nearest: {listed}; got {name!r}")
+    return tuple(sorted(found, key=lambda m: m.shape.parameters()))

@@ -1,0 +1,230 @@
+"""Shapes from a configuration: a local ``config.json``, a loaded one, or one of the hub.
+
+The keys are those that transformers writes. What a key does not say (biases, norms, which layers
+attend to a window) follows from the ``model_type``, see `traits`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .catalogue import find_model, nearest_models
+from .shapes import ModelShape
+from .traits import TRAITS, Traits, special
+
+_LARGEST = 16 * 2**20  # no configuration is longer; a file of weights given by mistake is
+Config = Mapping[str, Any]
+_KEYS = {
+    "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    "hidden": ("hidden_size", "n_embd", "d_model", "n_embed"),
+    "heads": ("num_attention_heads", "n_head", "n_heads", "num_heads"),
+    "kv_heads": ("num_key_value_heads",),
+    "head_dim": ("head_dim",),
+    "ffn": ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"),
+    "vocab": ("vocab_size",),
+    "context": ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
+    "experts": ("num_local_experts", "num_experts", "n_routed_experts"),
+    "active_experts": ("num_experts_per_tok",),
+    "expert_ffn": ("moe_intermediate_size",),
+}
+_DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+
+
+def read_config(path: str | Path) -> ModelShape:
+    """The shape that a local ``config.json``, or a folder with one, describes.
+
+    Raises ValueError where the file cannot be read, is not a configuration, lacks a key, or is of
+    a model type that is not known; the message names the key or the known types.
+    """
+    file = Path(path)
+    file = file / "config.json" if file.is_dir() else file
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ValueError(f"{file}: must be a configuration of a model, got a larger file")
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ValueError(f"{file}: cannot be read: {err.strerror}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise ValueError(f"{file}: must be a JSON file") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{file}: must hold a JSON object, got a {type(config).__name__}")
+    name = config.get("_name_or_path") or file.resolve().parent.name
+    try:
+        return shape_of(config, name=str(name).rstrip("/").rsplit("/", 1)[-1] or "local model")
+    except ValueError as err:
+        raise ValueError(f"{file}: {err}") from None
+
+
+def auto_shape(name: str) -> ModelShape:
+    """The shape of a hub identifier, read with transformers' AutoConfig (no code of the release).
+
+    Raises ValueError where transformers is missing, the hub is out of reach, or has no such model.
+    """
+    try:
+        from transformers import AutoConfig
+    except ImportError:
+        raise ValueError(f"model must be in the table without transformers, got {name!r}") from None
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as err:
+        reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+        near = nearest_models(name)
+        raise ValueError(
+            f"model must be in the table or on a hub within reach, nearest: {near}; "
+            f"got {name!r} ({reason})"
+        ) from None
+    return shape_of(config.to_dict(), name=name.rsplit("/", 1)[-1])
+
+
+def shape_for(name: str, *, online: bool = False) -> tuple[ModelShape, str]:
+    """(shape, number format) of a table's name, a local config, or with ``online`` the hub.
+
+    Raises ValueError, nearest names of the table first, where none of them has it.
+    """
+    found = find_model(name)
+    if found is not None:
+        return found.shape, found.dtype
+    if name.endswith(".json") or (name and Path(name).is_dir()):
+        shape = read_config(name)
+    elif online:
+        shape = auto_shape(name)
+    else:
+        near = nearest_models(name)
+        raise ValueError(
+            f"model must be a name of the table, a config.json or a folder with one; "
+            f"nearest: {near}; got {name!r}"
+        )
+    return shape, shape.weights
+
+
+def shape_of(config: Config, *, name: str) -> ModelShape:
+    """The shape that a configuration describes, as a mapping with transformers' keys.
+
+    Raises ValueError for an unknown model type, a missing key, or numbers that contradict.
+    """
+    config = _text_part(config)
+    kind = str(config.get("model_type", ""))
+    if kind not in TRAITS:
+        listed = ", ".join(sorted(TRAITS))
+        raise ValueError(f"model_type must be one of {listed}; got {kind!r}")
+    traits = TRAITS[kind]
+    cells = {**_common(config, traits), **_biases(config, traits), **special(kind, config)}
+    cells.update(_experts(config, cells) if traits.experts else {})
+    cells.update(_latent(config) if traits.latent else {})
+    if "window" not in cells:
+        cells.update(_window(config, traits, cells["layers"]))
+    return ModelShape(name=name, weights=_weights(config), **cells)
+
+
+def _text_part(config: Config) -> Config:
+    inner = config.get("text_config")
+    if not isinstance(inner, Mapping):
+        return config
+    outer = {k: config[k] for k in ("quantization_config", "torch_dtype", "dtype") if k in config}
+    return {**outer, **{k: v for k, v in inner.items() if v is not None}}
+
+
+def whole(config: Config, *keys: str, default: int | None = None) -> int:
+    """The first of the keys that holds a whole number; ValueError naming them without a default."""
+    for key in keys:
+        value = config.get(key)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+            raise ValueError(f"{key} must be a whole number, got {value!r}")
+        return int(value)
+    if default is None:
+        raise ValueError(f"{keys[0]} is missing, needed for the shape")
+    return default
+
+
+def _common(config: Config, traits: Traits) -> dict[str, Any]:
+    heads, hidden = whole(config, *_KEYS["heads"]), whole(config, *_KEYS["hidden"])
+    if heads < 1:
+        raise ValueError(f"{_KEYS['heads'][0]} must be at least 1, got {heads}")
+    return {
+        "layers": whole(config, *_KEYS["layers"]),
+        "hidden": hidden,
+        "heads": heads,
+        "kv_heads": whole(config, *_KEYS["kv_heads"], default=heads),
+        "head_dim": whole(config, *_KEYS["head_dim"], default=hidden // heads),
+        "ffn": whole(config, *_KEYS["ffn"], default=4 * hidden),
+        "vocab": whole(config, *_KEYS["vocab"]),
+        "context": whole(config, *_KEYS["context"], default=2048),
+        "family": str(config.get("model_type")),
+        "tied": bool(config.get("tie_word_embeddings", traits.tied)),
+        "gated": traits.gated,
+        "norm": traits.norm,
+        "norms_per_layer": traits.norms_per_layer,
+        "qk_norm": traits.qk_norm,
+        "head_bias": traits.head_bias,
+        "embedding_norm": traits.embedding_norm,
+    }
+
+
+def _biases(config: Config, traits: Traits) -> dict[str, Any]:
+    attention, ffn = traits.attention_bias, traits.ffn_bias
+    if traits.attention_key and not config.get(traits.attention_key, traits.attention_default):
+        attention = "none"
+    if traits.ffn_key:
+        ffn = bool(config.get(traits.ffn_key, ffn))
+    return {"attention_bias": attention, "ffn_bias": ffn}
+
+
+def _experts(config: Config, cells: Mapping[str, Any]) -> dict[str, Any]:
+    layers, step = cells["layers"], max(whole(config, "decoder_sparse_step", default=1), 1)
+    first = whole(config, "first_k_dense_replace", default=0)
+    dense = set(config.get("mlp_only_layers") or ())
+    sparse = [i for i in range(first, layers) if (i + 1) % step == 0 and i not in dense]
+    width = whole(config, *_KEYS["expert_ffn"], default=cells["ffn"])
+    shared = whole(config, "shared_expert_intermediate_size", default=0)
+    shared = shared or whole(config, "n_shared_experts", default=0) * width
+    found = {
+        "experts": whole(config, *_KEYS["experts"]),
+        "active_experts": whole(config, *_KEYS["active_experts"]),
+        "expert_ffn": width,
+        "shared_ffn": shared,
+        "moe_layers": len(sparse),
+    }
+    return {k: v for k, v in found.items() if k not in cells}
+
+
+def _latent(config: Config) -> dict[str, Any]:
+    return {
+        "head_dim": whole(config, "qk_nope_head_dim"),
+        "query_rank": whole(config, "q_lora_rank", default=0),
+        "kv_rank": whole(config, "kv_lora_rank"),
+        "rope_dim": whole(config, "qk_rope_head_dim"),
+        "value_dim": whole(config, "v_head_dim"),
+    }
+
+
+def _window(config: Config, traits: Traits, layers: int) -> dict[str, Any]:
+    """Windowed layers as listed, else as the type has them."""
+    size = whole(config, "sliding_window", "attention_chunk_size", default=0)
+    if not size or config.get("use_sliding_window") is False:
+        return {"window": 0, "windowed_layers": 0}
+    kinds = config.get("layer_types")
+    if isinstance(kinds, list) and kinds:
+        windowed = sum(kind in ("sliding_attention", "chunked_attention") for kind in kinds)
+    else:
+        every = whole(config, "sliding_window_pattern", "_sliding_window_pattern",
+                      default=traits.full_every)  # fmt: skip
+        windowed = layers - (layers // every if every else 0)
+    return {"window": size if windowed else 0, "windowed_layers": windowed}
+
+
+def _weights(config: Config) -> str:
+    quantised = config.get("quantization_config")
+    if isinstance(quantised, Mapping):
+        method = str(quantised.get("quant_method", ""))
+        if method in ("fp8", "mxfp4"):
+            return method
+        if method in ("awq", "gptq", "bitsandbytes"):
+            bits = quantised.get("bits", 4 if quantised.get("load_in_4bit") else 8)
+            return "int4" if bits == 4 else "int8"
+    dtype = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
+    return _DTYPES.get(dtype.removeprefix("torch."), "bf16")

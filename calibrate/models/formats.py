@@ -1,0 +1,82 @@
+"""Number formats of weights and caches: bytes of a number, and the arithmetic that uses it.
+
+A format says which weights it holds. Formats of engines hold the matrices of the layers and leave
+embedding and output matrix in 16 bits; those of files for llama.cpp and MLX hold everything; a
+format for experts leaves the rest of the model in 16 bits. Scales are counted in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..library.load import nearest_first
+
+Holds = Literal["all", "layers", "experts"]
+Arithmetic = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4"]
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """A format of stored numbers.
+
+    bits: bits of one number with its share of the scales; arithmetic: the rate of a device that
+    applies (weight-only formats are unpacked and multiplied in 16 bits); holds: which weights are
+    stored in it, the others taking 16 bits.
+    """
+
+    name: str
+    bits: float
+    arithmetic: Arithmetic
+    holds: Holds = "all"
+
+    @property
+    def bytes(self) -> float:
+        """Bytes of one number, scales included."""
+        return self.bits / 8.0
+
+
+def _gguf(**bits: float) -> tuple[NumberFormat, ...]:
+    return tuple(NumberFormat(name, value, "fp16") for name, value in bits.items())
+
+
+# Bits of the llama.cpp types are those of their blocks; the mixtures (_K_M) are averages over
+# models of the LLaMA family, good to a few percent.
+_FORMATS = (
+    NumberFormat("fp32", 32, "fp32"),
+    NumberFormat("bf16", 16, "bf16"),
+    NumberFormat("fp16", 16, "fp16"),
+    NumberFormat("fp8", 8, "fp8", "layers"),
+    NumberFormat("w8a8", 8, "int8", "layers"),
+    NumberFormat("int8", 8, "bf16", "layers"),
+    NumberFormat("int4", 4.25, "bf16", "layers"),
+    NumberFormat("nvfp4", 4.5, "fp4", "layers"),
+    NumberFormat("mxfp4", 4.25, "bf16", "experts"),
+    NumberFormat("int4-g32", 5.0, "bf16"),
+    NumberFormat("mlx-4bit", 4.5, "fp16"),
+    NumberFormat("mlx-8bit", 8.5, "fp16"),
+    *_gguf(q8_0=8.5, q6_k=6.5625, q5_k_m=5.7, q5_k_s=5.54, q5_0=5.5, q4_k_m=4.85, q4_k_s=4.58),
+    *_gguf(q4_0=4.5, q4_1=5.0, q3_k_m=3.91, q2_k=3.0),
+)
+FORMATS = {f.name: f for f in _FORMATS}
+ALIASES = {
+    "float32": "fp32", "f32": "fp32", "float": "fp32", "bfloat16": "bf16", "float16": "fp16",
+    "f16": "fp16", "half": "fp16", "float8": "fp8", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8",
+    "8bit": "int8", "8-bit": "int8", "w8a16": "int8", "bnb-8bit": "int8", "w4a16": "int4",
+    "4bit": "int4", "4-bit": "int4", "awq": "int4", "gptq": "int4", "bnb-4bit": "int4",
+    "gptq-int4": "int4", "gptq-int8": "int8", "fp4": "nvfp4", "q8": "q8_0", "q4": "q4_0",
+    "ud-q4_k_xl": "q4_k_m", "q4_k_xl": "q4_k_m", "w8a8-int8": "w8a8", "mlx-4-bit": "mlx-4bit",
+}  # fmt: skip
+
+
+def number_format(name: str) -> NumberFormat:
+    """The format of that name (or alias), whatever its case.
+
+    Raises ValueError naming the formats nearest to an unknown name first.
+    """
+    key = name.strip().casefold()
+    key = ALIASES.get(key, key)
+    if key not in FORMATS:
+        listed = ", ".join(nearest_first(key, FORMATS))
+        raise ValueError(f"dtype must be one of {listed}, got {name!r}")
+    return FORMATS[key]

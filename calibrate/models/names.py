@@ -1,0 +1,70 @@
+"""Names of models as people write them: organisations, tunings and number formats taken off."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from .formats import ALIASES, FORMATS
+
+# Endings that say how a model was tuned or stored, not what its shape is.
+_TUNING = (
+    "instruct", "chat", "it", "hf", "base", "pt", "deduped", "instruct-2507", "thinking-2507",
+    "2507", "thinking", "preview", "qat", "distill", "gguf", "mlx", "tuned", "sft", "dpo", "text",
+    "unsloth", "vl-text", "v1.0", "moe",
+)  # fmt: skip
+_QUANTISED = tuple(sorted({*FORMATS, *ALIASES} - {"half", "float"}, key=len, reverse=True))
+_SPACES = re.compile(r"[\s_\-–]+")
+_PARENTHESIS = re.compile(r"\(([^()]*)\)\s*$")
+# What follows says how the weights were trained on, which leaves the shape as it was.
+_TRAINED_ON = re.compile(r"\s+(\+|fine-?tuned\b|finetuned\b|lora\b).*$", re.IGNORECASE)
+
+
+def plain(name: str) -> str:
+    """The name in lower case, words joined by single hyphens, without the organisation."""
+    last = name.strip().rstrip("/").rsplit("/", 1)[-1]
+    return _SPACES.sub("-", last.casefold()).strip("-")
+
+
+@cache
+def _formats() -> dict[str, str]:
+    """The formats as they end a name, e.g. -q4-k-m, longest first."""
+    return {plain(f): f for f in _QUANTISED}
+
+
+def take_format(name: str) -> tuple[str, str]:
+    """(name without a number format at its end, that format or "").
+
+    "Llama-3.1-8B-AWQ" gives ("llama-3.1-8b", "awq"); "LLaMA 7B (q8_0)" gives q8_0.
+    """
+    inner = _PARENTHESIS.search(name.strip())
+    if inner and plain(inner[1]) in _formats():
+        return plain(_PARENTHESIS.sub("", name.strip())), _formats()[plain(inner[1])]
+    key = plain(name)
+    for ending, form in _formats().items():
+        if key.endswith("-" + ending):
+            return key[: -len(ending) - 1], form
+    return key, ""
+
+
+def candidates(name: str) -> tuple[tuple[str, str], ...]:
+    """Keys to look a name up by, the most specific first, each with the format taken off so far."""
+    bare = _TRAINED_ON.sub("", name.strip())
+    inner = _PARENTHESIS.search(bare)
+    if inner and plain(inner[1]) not in _formats():
+        bare = _PARENTHESIS.sub("", bare)
+    key, form = plain(bare), ""
+    found = [(squeeze(key), form)]
+    while True:
+        shorter, seen = take_format(bare if len(found) == 1 else key)
+        if not seen:
+            shorter = next((key[: -len(t) - 1] for t in _TUNING if key.endswith("-" + t)), "")
+        if not shorter:
+            return tuple(found)
+        key, form = shorter, form or seen
+        found.append((squeeze(key), form))
+
+
+def squeeze(key: str) -> str:
+    """A name for comparison: "llama-3.2-1b" and "Llama3.2 1B" are one."""
+    return plain(key).replace("-", "")
