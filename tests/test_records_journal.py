@@ -76,6 +76,15 @@ def test_a_finished_measurement_is_complete_and_takes_no_more_points(tmp_path: P
             again.append(cost(2))
 
 
+def test_half_a_record_of_a_killed_run_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / ".costs.json.abc").write_bytes(b"{")
+    (tmp_path / ".other.json.abc").write_bytes(b"{")
+    with begun(tmp_path) as journal:
+        journal.append(cost(1))
+        journal.finish()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.json.abc", "costs.json"]
+
+
 def test_a_point_that_is_wrong_or_there_already_is_refused_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:

@@ -110,6 +110,8 @@ class Work:
         """Bring ``copies`` up to date: finished records and the journals of begun ones."""
         if self.copies is None or not self.records.exists():
             return
+        for half in self.copies.glob(".*.copy"):
+            half.unlink()  # of a run that was killed
         for path in _files(self.records):
             _copy(path, self.copies / path.name)
         for path in _files(self.copies):

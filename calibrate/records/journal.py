@@ -173,6 +173,8 @@ class Journal:
             self.close()
 
     def _resume(self, provenance: Mapping[str, Any]) -> None:
+        for half in self.path.parent.glob(f".{self.path.name}.*"):
+            half.unlink()  # a record that a killed run was writing
         fixed, run = split(provenance)
         lines, self._end = _whole_lines(self.part)
         os.ftruncate(self._handle, self._end)

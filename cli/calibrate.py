@@ -1,0 +1,27 @@
+"""`howspec calibrate`: measuring what the theory needs of a real draft and target."""
+
+from __future__ import annotations
+
+import typer
+
+from .calibrate_acceptance import acceptance
+from .calibrate_campaign import campaign
+from .calibrate_costs import costs
+from .calibrate_family import family
+from .calibrate_show import show
+from .calibrate_sweep import sweep
+
+calibrate = typer.Typer(
+    name="calibrate",
+    help="Measure costs, acceptance and latency of real pairs; train a ladder; show records.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+for verb in (costs, acceptance, sweep, family, campaign, show):
+    calibrate.command()(verb)
+
+
+@calibrate.callback()
+def _verbs(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())

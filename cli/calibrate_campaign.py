@@ -1,0 +1,110 @@
+"""`howspec calibrate campaign`: everything that is measured of a ladder, stage by stage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from .output import print_json, print_table
+
+
+def campaign(
+    name: Annotated[str, typer.Argument(help="Which campaign: cpu, gpu or tiny.")],
+    out: Annotated[str, typer.Option(help="Folder of the campaign: models, and records/.")],
+    text: Annotated[
+        str | None,
+        typer.Option(help="Folder of texts to train on, beside Python's standard library."),
+    ] = None,
+    records: Annotated[
+        str | None, typer.Option(help="Second folder that the records are copied to.")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print stages, expected time and memory; run nothing.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run every stage on tiny models on the CPU.")
+    ] = False,
+    stage: Annotated[str | None, typer.Option(help="The one stage to run.")] = None,
+    stages: Annotated[
+        int | None, typer.Option(help="How many stages to run in this call; default all.")
+    ] = None,
+    stage_seconds: Annotated[
+        float, typer.Option(help="A stage stops cleanly after so long and is gone on with.")
+    ] = 480.0,
+    call_seconds: Annotated[
+        float | None, typer.Option(help="The call stops cleanly after so long.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
+
+    Every stage can be killed at any time; the same command goes on from there. Nothing is
+    downloaded. The records are in the folder records/ of --out.
+
+    Examples:
+
+    howspec calibrate campaign gpu --out campaign --plan
+
+    howspec calibrate campaign tiny --out campaign
+    """
+    import math
+    import sys
+    from pathlib import Path
+
+    from ..calibrate.campaign import RESUME, call_campaign, plan_campaign
+    from .progress import progress_bar
+
+    if plan:
+        planned = plan_campaign(name, Path(out), only=stage, dry_run=dry_run)
+        if as_json:
+            print_json({"campaign": name, "stages": planned})
+        else:
+            _print_plan(planned)
+        return
+    try:
+        with progress_bar() as report:
+            run = call_campaign(
+                name,
+                Path(out),
+                text=Path(text) if text is not None else None,
+                copies=Path(records) if records is not None else None,
+                only=stage,
+                most=stages,
+                stage_s=stage_seconds,
+                call_s=math.inf if call_seconds is None else call_seconds,
+                dry_run=dry_run,
+                report=report,
+                say=lambda line: print(line, file=sys.stderr, flush=True),
+            )
+    except KeyboardInterrupt:
+        print(f"howspec: {RESUME}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if as_json:
+        print_json(run)
+        return
+    for file, size in run.files.items():
+        print(f"{file}: {size / 1e6:.2f} MB")
+    print("complete" if run.complete else f"to do: {', '.join(run.left)}; run the command again")
+
+
+def _print_plan(planned: list[dict[str, Any]]) -> None:
+    rows = [
+        [
+            p["stage"],
+            p["state"],
+            f"{p['points']:,}",
+            _time(p["expected_time_s"]),
+            f"{p['expected_memory_bytes'] / 1e9:.2f} GB",
+            p["what"],
+        ]
+        for p in planned
+    ]
+    total_s = sum(p["expected_time_s"] for p in planned)
+    left_s = sum(p["expected_time_s"] for p in planned if p["state"] != "done")
+    print_table(("stage", "state", "points", "expected", "memory", "what"), rows)
+    print(f"expected in all: {_time(total_s)}, of it to do {_time(left_s)}")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

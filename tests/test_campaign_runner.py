@@ -1,0 +1,284 @@
+"""A campaign with stages that measure nothing: time, interrupts, kills, resuming, copies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from howspec.calibrate.campaign import Stage, StageOver, Work, plan, run_campaign
+from howspec.calibrate.campaign.estimate import Estimate
+from howspec.calibrate.campaign.runner import held, interruptible
+from howspec.calibrate.records import read_record
+
+ORIGIN = {"device": "fake", "dtype": "float32"}
+
+# Two stages of 40 points in about 0.3 s, so that kills fall between and within them.
+CAMPAIGN = """
+import sys, time
+from pathlib import Path
+from howspec.calibrate.campaign import Stage, Work, run_campaign
+from howspec.calibrate.campaign.estimate import NOTHING
+
+def measure(name):
+    def run(work):
+        origin = {"device": "fake", "utc": str(time.time())}
+        with work.journal(name, kind="costs", settings={}, provenance=origin) as journal:
+            print("open", flush=True)
+            for n in range(1, 41):
+                if ("pass", "a", n, 1, 0, "eager") not in journal.done:
+                    time.sleep(0.002)
+                    journal.append(dict(operation="pass", model="a", tokens=n, batch=1, context=0,
+                                        mode="eager", times_s=[n * 0.5]))
+            journal.finish()
+    return Stage(name, name, run, lambda work: "done" if work.done(name) else "to do",
+                 lambda: NOTHING)
+
+run_campaign([measure("one"), measure("two")], Work(Path(sys.argv[1]), copies=Path(sys.argv[2])))
+"""
+
+
+class Clock:
+    """A clock that a stage moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def cost(tokens: int) -> dict[str, Any]:
+    point = {"operation": "pass", "model": "a", "tokens": tokens, "batch": 1, "context": 0}
+    return {**point, "mode": "eager", "times_s": [0.1]}
+
+
+def stage(name: str, clock: Clock, *, points: int = 10, step_s: float = 10.0) -> Stage:
+    """A stage of that many points, each of which takes ``step_s`` on the clock."""
+
+    def run(work: Work) -> None:
+        with work.journal(
+            name, kind="costs", settings={}, provenance=ORIGIN, total=points
+        ) as journal:
+            for tokens in range(1, points + 1):
+                if ("pass", "a", tokens, 1, 0, "eager") not in journal.done:
+                    clock.now += step_s
+                    journal.append(cost(tokens))
+            journal.finish()
+
+    def state(work: Work) -> str:
+        return "done" if work.done(name) else "begun" if work.begun(name) else "to do"
+
+    return Stage(
+        name, f"measure {name}", run, state, lambda: Estimate(points * step_s, 1e6, points)
+    )
+
+
+def work_in(folder: Path, clock: Callable[[], float], **more: Any) -> Work:
+    return Work(folder / "out", clock=clock, **more)
+
+
+def test_all_stages_run_in_one_call_each_no_longer_than_its_time(tmp_path: Path) -> None:
+    clock, lines = Clock(), []
+    stages = [stage("one", clock), stage("two", clock)]
+    run = run_campaign(stages, work_in(tmp_path, clock, say=lines.append), stage_s=35.0)
+    assert run.complete
+    assert run.done == ("one", "two")
+    assert set(run.files) == {"one.json", "two.json"}
+    # Ten points of 10 s: four fit before 35 s have passed, so a stage takes three runs.
+    assert [line for line in lines if line.startswith("one")] == [
+        "one stopped: its time is up after 40 s",
+        "one stopped: its time is up after 40 s",
+        "one complete after 20 s",
+    ]
+    points = read_record(tmp_path / "out" / "records" / "one.json").points
+    assert [p["tokens"] for p in points] == list(range(1, 11))
+
+
+def test_a_call_stops_after_its_stages_or_seconds_and_the_next_goes_on(tmp_path: Path) -> None:
+    clock = Clock()
+    stages = [stage("one", clock), stage("two", clock)]
+    work = work_in(tmp_path, clock)
+    first = run_campaign(stages, work, most=1)
+    assert (first.complete, first.done, first.left) == (False, ("one",), ("two",))
+    second = run_campaign(stages, work, call_s=25.0)
+    assert second.left == ("two",)
+    assert stages[1].state(work) == "begun"
+    assert run_campaign(stages, work, only="two").complete
+    before = clock.now
+    assert run_campaign(stages, work).complete
+    assert clock.now == before
+
+
+def test_a_plan_says_what_is_done_and_what_is_to_come(tmp_path: Path) -> None:
+    clock = Clock()
+    stages = [stage("one", clock), stage("two", clock, points=3)]
+    work = work_in(tmp_path, clock)
+    run_campaign(stages, work, most=1)
+    run_campaign(stages, work, call_s=15.0)
+    assert [p["state"] for p in plan(stages, work)] == ["done", "begun"]
+    assert plan(stages, work)[1] == {
+        "stage": "two",
+        "what": "measure two",
+        "state": "begun",
+        "expected_time_s": 30.0,
+        "expected_memory_bytes": 1e6,
+        "points": 3,
+    }
+
+
+def test_progress_counts_the_points_of_earlier_calls(tmp_path: Path) -> None:
+    clock, seen = Clock(), []
+    stages = [stage("one", clock, points=4)]
+    run_campaign(stages, work_in(tmp_path, clock), call_s=15.0)
+    work = work_in(tmp_path, clock, report=lambda *given: seen.append(given))
+    run_campaign(stages, work)
+    assert seen == [("one", 3, 4), ("one", 4, 4)]
+    assert work.measured == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"only": "three"}, "stage must be one of one, two, got 'three'"),
+        ({"most": 0}, "stages must be a whole number >= 1, got 0"),
+        ({"stage_s": 0.0}, r"stage seconds must be in \(0, inf\), got 0.0"),
+        ({"call_s": float("nan")}, r"call seconds must be in \(0, inf\), got nan"),
+    ],
+)
+def test_limits_out_of_range_are_refused(
+    tmp_path: Path, given: dict[str, Any], message: str
+) -> None:
+    clock = Clock()
+    with pytest.raises(ValueError, match=message):
+        run_campaign([stage("one", clock), stage("two", clock)], work_in(tmp_path, clock), **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_second_run_into_the_folder_is_refused_in_one_line(tmp_path: Path) -> None:
+    clock = Clock()
+    work = work_in(tmp_path, clock)
+    with held(work.out), pytest.raises(ValueError, match="another run of a campaign") as caught:
+        run_campaign([stage("one", clock)], work)
+    assert "\n" not in str(caught.value)
+    assert run_campaign([stage("one", clock)], work).complete
+
+
+def test_an_interrupted_stage_keeps_its_points_and_copies_them(tmp_path: Path) -> None:
+    clock = Clock()
+    broken = stage("one", clock)
+
+    def run(work: Work) -> None:
+        with work.journal("one", kind="costs", settings={}, provenance=ORIGIN) as journal:
+            journal.append(cost(1))
+            raise KeyboardInterrupt
+
+    work = work_in(tmp_path, clock, copies=tmp_path / "copies")
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign([Stage("one", "", run, broken.state, broken.estimate)], work)
+    assert [p.name for p in (tmp_path / "copies").iterdir()] == ["one.part.jsonl"]
+    assert run_campaign([broken], work).complete
+    assert [p.name for p in (tmp_path / "copies").iterdir()] == ["one.json"]
+    assert len(read_record(tmp_path / "copies" / "one.json").points) == 10
+
+
+def test_copies_carry_a_campaign_to_another_machine(tmp_path: Path) -> None:
+    clock = Clock()
+    stages = [stage("one", clock), stage("two", clock)]
+    work = work_in(tmp_path, clock, copies=tmp_path / "copies")
+    run_campaign(stages, work, call_s=125.0)
+    there = Work(tmp_path / "elsewhere", clock=clock, copies=tmp_path / "copies")
+    begun = clock.now
+    assert run_campaign(stages, there).complete
+    assert clock.now - begun == 70.0  # 13 of the 20 points were there
+    names = sorted(p.name for p in (tmp_path / "copies").iterdir())
+    assert names == ["one.json", "two.json"]
+
+
+def test_a_stage_that_fails_says_why_and_loses_nothing(tmp_path: Path) -> None:
+    clock = Clock()
+
+    def run(work: Work) -> None:
+        with work.journal("one", kind="costs", settings={}, provenance=ORIGIN) as journal:
+            journal.append(cost(1))
+            raise ValueError("the target gave logits that are not finite numbers")
+
+    sound = stage("one", clock)
+    work = work_in(tmp_path, clock)
+    with pytest.raises(ValueError, match="not finite"):
+        run_campaign([Stage("one", "", run, sound.state, sound.estimate)], work)
+    assert sound.state(work) == "begun"
+    assert run_campaign([sound], work).complete
+    assert clock.now == 90.0
+
+
+def test_the_point_that_uses_up_the_time_is_kept(tmp_path: Path) -> None:
+    clock = Clock()
+    work = work_in(tmp_path, clock)
+    work.deadline_s = 5.0
+    with work.journal("one", kind="costs", settings={}, provenance=ORIGIN) as journal:
+        clock.now = 6.0
+        with pytest.raises(StageOver):
+            journal.append(cost(1))
+    with work.journal("one", kind="costs", settings={}, provenance=ORIGIN) as journal:
+        assert len(journal.points) == 1
+
+
+def test_records_larger_than_allowed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("howspec.calibrate.campaign.runner.LARGEST_BYTES", 100)
+    clock, lines = Clock(), []
+    run_campaign([stage("one", clock)], work_in(tmp_path, clock, say=lines.append))
+    assert any(line.startswith("one.json has 0.0 MB, more than") for line in lines)
+
+
+def test_a_terminate_signal_interrupts_as_the_keyboard_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        terminated()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_twenty_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    rng = random.Random(11)
+    out, copies = tmp_path / "out", tmp_path / "copies"
+    command = [sys.executable, "-c", CAMPAIGN, str(out), str(copies)]
+    finished = 0
+    for _ in range(20):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(rng.uniform(0.0, 0.06))
+            process.kill()
+        if (out / "records" / "two.json").exists():
+            _assert_whole(out / "records")
+            finished += 1
+            for path in (*(out / "records").iterdir(), *copies.iterdir()):
+                path.unlink()
+    assert finished < 10  # otherwise the kills came after the end and showed nothing
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    _assert_whole(out / "records")
+    _assert_whole(copies)
+    for folder in (out / "records", copies):  # nothing half-written is left either
+        assert sorted(p.name for p in folder.iterdir()) == ["one.json", "two.json"]
+
+
+def _assert_whole(folder: Path) -> None:
+    """Every point of both stages once, as an undisturbed run measures them."""
+    for name in ("one", "two"):
+        points = read_record(folder / f"{name}.json").points
+        assert [p["tokens"] for p in points] == list(range(1, 41))
+        assert [p["times_s"] for p in points] == [[n * 0.5] for n in range(1, 41)]
