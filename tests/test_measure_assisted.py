@@ -66,14 +66,16 @@ def test_a_constant_number_of_draft_tokens_stays_what_it_is(gamma: int, temperat
     assert sum(r.accepted for r in got.rounds) > 0
 
 
-def test_draft_tokens_given_to_generate_itself_are_ignored() -> None:
+def test_draft_tokens_given_to_generate_itself_are_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Why the settings go through the assistant: this is what transformers does today."""
+    monkeypatch.setattr(DRAFT.generation_config, "assistant_confidence_threshold", 0.0)
     ids = torch.tensor([[1, 2]])
     with count_rounds(TARGET) as counts:
         TARGET.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=40, pad_token_id=0,
             assistant_model=DRAFT, do_sample=False, eos_token_id=None, num_assistant_tokens=2,
-            assistant_confidence_threshold=0.0,
         )  # fmt: skip
     assert max(r.drafted for r in counts.requests[0]) > 2
 
