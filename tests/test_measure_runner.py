@@ -1,4 +1,4 @@
-"""Passes over rows at different lengths: the same logits as a plain forward, whatever came before."""
+"""Passes over rows at different lengths: the logits of a plain forward, whatever came before."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from torch import nn  # noqa: E402
-
 from howspec.calibrate.measure.agreement import PROVEN, require_agreement  # noqa: E402
 from howspec.calibrate.measure.graphs import PassGraphs  # noqa: E402
 from howspec.calibrate.measure.limits import context_limit  # noqa: E402
 from howspec.calibrate.measure.runner import BUCKET, Runner  # noqa: E402
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from torch import nn  # noqa: E402
 
 VOCABULARY = 101
 SMALL: dict[str, dict[str, Any]] = {

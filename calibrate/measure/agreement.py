@@ -27,14 +27,15 @@ def require_agreement(model: Any, runner: Any) -> None:
     except (TypeError, RuntimeError, IndexError, AttributeError, KeyError) as error:
         _agreed.discard(model)
         raise ValueError(
-            f"the architecture {model.config.model_type} does not run with a 4-D mask and positions "
-            f"for each row: {error}"
+            f"the architecture {model.config.model_type} does not run with a 4-D mask and "
+            f"positions for each row: {error}"
         ) from error
     if not worst <= allowed:
         _agreed.discard(model)
         raise ValueError(
-            f"the architecture {model.config.model_type} gives other logits with a cache whose rows "
-            f"advance on their own (by {worst:.3g}, allowed {allowed:.3g}): it cannot be measured"
+            f"the architecture {model.config.model_type} gives other logits with a cache whose "
+            f"rows advance on their own (by {worst:.3g}, allowed {allowed:.3g}) and cannot be "
+            "measured"
         )
 
 

@@ -1,8 +1,8 @@
 """Position biases of BLOOM for rows of different lengths.
 
-BLOOM builds its bias from a 2-D mask of padding. The bias of a key is its slope times the key's
-position, and adding the same number to all scores of a query changes no softmax; so in a cache whose
-position is the index, one bias serves rows of every length. Source: arXiv:2108.12409 (ALiBi).
+BLOOM builds its bias from a 2-D mask of padding. The bias of a key is the head's slope times the
+key's position, and adding one number to all scores of a query changes no softmax; so in a cache
+whose position is the index, one bias serves rows of every length. Source: arXiv:2108.12409.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def teach_rows(model: nn.Module) -> bool:
 
     A 2-D mask goes the old way, so that the model stays as it was for every other caller.
     """
-    modules = [m for m in model.modules() if hasattr(m, "build_alibi_tensor")]
+    modules: list[Any] = [m for m in model.modules() if hasattr(m, "build_alibi_tensor")]
     for module in modules:
         if not isinstance(module.build_alibi_tensor, _RowAlibi):
             module.build_alibi_tensor = _RowAlibi(module.build_alibi_tensor)

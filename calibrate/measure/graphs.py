@@ -1,7 +1,7 @@
 """CUDA graphs of passes: one for each number of new tokens and bucket, all in one pool of memory.
 
-A pass reads its lengths from a tensor on the device and advances it there, so a replay needs only the
-new tokens. The buffers that it reads and writes live as long as the runner.
+A pass reads its lengths from a tensor on the device and advances it there, so a replay needs only
+the new tokens. The buffers that it reads and writes live as long as the runner.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class PassGraphs:
         # Kernels are chosen and memory is allocated outside of the capture, on another stream,
         # because the default stream cannot be captured. A warm-up pass writes keys and values only
         # where the captured pass will write them again, and the lengths are put back.
-        side = torch.cuda.Stream(device)
+        side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(side):
             for _ in range(WARM_UP_PASSES):

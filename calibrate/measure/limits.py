@@ -39,7 +39,7 @@ class Masks:
 
 
 def masks_of(model: Any, capacity: int) -> Masks:
-    """The masks of a model whose rows hold up to `capacity` tokens; others than these are refused."""
+    """The masks of a model whose rows hold up to `capacity` tokens; other layers are refused."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     strange = kinds - {"full_attention", "sliding_attention"}

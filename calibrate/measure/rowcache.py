@@ -1,9 +1,10 @@
 """A static cache of keys and values whose rows advance on their own.
 
-The caches of transformers know one length for the whole batch. After a verification each sequence has
-accepted its own number of tokens, so here every row writes at its own positions: `update` scatters the
-new keys and values there and returns the whole bucket; an explicit mask hides what lies beyond a row's
-length. Rolling back is therefore a change of lengths: nothing is moved and nothing is cleared.
+The caches of transformers know one length for the whole batch. After a verification each sequence
+has accepted its own number of tokens, so here every row writes at its own positions: `update`
+scatters the new keys and values there and returns the whole bucket; an explicit mask hides what
+lies beyond a row's length. Rolling back is therefore a change of lengths: nothing is moved and
+nothing is cleared.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
-class RowLayer(CacheLayerMixin):  # type: ignore[misc]
-    """Keys and values of one layer, shape (batch, heads, capacity, head size), made at the first use."""
+class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """Keys and values of one layer, (batch, heads, capacity, head size), made at the first use."""
 
     is_compileable = False
     is_croppable = False
+    keys: Tensor
+    values: Tensor
 
     def __init__(self, batch: int, capacity: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.batch, self.capacity = batch, capacity
         self.views: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -62,11 +65,13 @@ class RowLayer(CacheLayerMixin):  # type: ignore[misc]
         return self.capacity
 
 
-class RowCache(Cache):  # type: ignore[misc]
+class RowCache(Cache):
     """All layers of a model; `aim` says where the coming pass writes and how far it reads."""
 
     def __init__(self, *, batch: int, capacity: int) -> None:
+        self.rows: list[RowLayer] = []
         super().__init__(layers=[])
+        self.layers = self.rows  # type: ignore[assignment]
         self.batch, self.capacity = batch, capacity
         self.bucket = capacity
         self._positions: Tensor | None = None
@@ -86,17 +91,15 @@ class RowCache(Cache):  # type: ignore[misc]
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Scatter the new keys and values to their rows' positions; return the bucket of the layer."""
-        layers = self.layers
-        while len(layers) <= layer_idx:
-            layers.append(RowLayer(self.batch, self.capacity))
-        layer = layers[layer_idx]
+        """Scatter new keys and values to their rows' positions; return the bucket of the layer."""
+        while len(self.rows) <= layer_idx:
+            self.rows.append(RowLayer(self.batch, self.capacity))
+        layer = self.rows[layer_idx]
         if not layer.is_initialized:
             layer.lazy_initialization(key_states, value_states)
         layer.keys.scatter_(2, self._index(key_states.shape), key_states)
         layer.values.scatter_(2, self._index(value_states.shape), value_states)
-        view: tuple[Tensor, Tensor] = layer.bucket_view(self.bucket)
-        return view
+        return layer.bucket_view(self.bucket)
 
     def _index(self, shape: torch.Size) -> Tensor:
         index = self._indices.get(shape)

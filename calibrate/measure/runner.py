@@ -1,9 +1,9 @@
 """Passes of a model over a batch whose rows stand at different lengths.
 
-A round of speculative decoding extends every row by the drafted tokens and then takes back what was
-not accepted, a different number for each row. `Runner` does this with a static cache, so that the same
-shapes come again and again and a pass can be captured as a CUDA graph. All that it asks of a model is
-the forward of transformers with a cache, a 4-D mask and positions.
+A round of speculative decoding extends every row by the drafted tokens and then takes back what
+was not accepted, a different number for each row. `Runner` does this with a static cache, so that
+the same shapes come again and again and a pass can be captured as a CUDA graph. All that it asks of
+a model is the forward of transformers with a cache, a 4-D mask and positions.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ class Runner:
         limit = context_limit(model)
         if not 1 <= capacity <= limit:
             raise ValueError(
-                f"capacity must be 1 to {limit} tokens, the positions this model has, given {capacity}"
+                f"capacity must be 1 to {limit} tokens, the positions of this model, "
+                f"given {capacity}"
             )
         weight = next(model.parameters())
         self.device, self.dtype = weight.device, weight.dtype
@@ -97,7 +98,7 @@ class Runner:
 
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[Sequence[int] | Tensor] | Tensor) -> Tensor:
-        """Append a prompt to every row; the logits after each row's last token, (batch, vocabulary).
+        """Append a prompt to every row; the logits after each last token, (batch, vocabulary).
 
         Prompts may have different lengths; none may be empty.
         """
@@ -109,7 +110,7 @@ class Runner:
             raise ValueError(f"prompt {sizes.index(0)} is empty: it must hold at least 1 token")
         if len(set(sizes)) == 1:
             return self._fed(torch.stack(rows).to(self.device))
-        # Rows of different lengths: all but the last token of each, then those together in one pass.
+        # Rows of different lengths: all but the last token of each, then those in one pass.
         heads = torch.zeros(self.batch, max(sizes) - 1, dtype=torch.long)
         for i, row in enumerate(rows):
             heads[i, : sizes[i] - 1] = row[:-1]
@@ -140,7 +141,8 @@ class Runner:
             not 0 <= w <= k for w, k in zip(wanted, now, strict=False)
         ):
             raise ValueError(
-                f"rollback needs {self.batch} lengths between 0 and the present {now}, given {wanted}"
+                f"rollback needs {self.batch} lengths between 0 and the present {now}, "
+                f"given {wanted}"
             )
         self.lengths.copy_(torch.tensor(wanted, dtype=torch.long))
         self._known, self._most = wanted, max(wanted)
@@ -156,9 +158,9 @@ class Runner:
         if not 0 <= length <= self.capacity:
             raise ValueError(f"length must be 0 to {self.capacity} tokens, given {length}")
         self.reset()
-        if not self._cache.layers:
+        if not self._cache.rows:
             self._pass(self.lengths[:, None].clone(), self._bucket(1))
-        for layer in self._cache.layers:
+        for layer in self._cache.rows:
             if layer.is_initialized:
                 layer.keys[:, :, :length].normal_()
                 layer.values[:, :, :length].normal_()
@@ -189,7 +191,7 @@ class Runner:
         self._room(tokens.shape[1])
         logits = torch.empty(0)
         chunk = max(1, PREFILL_TOKENS // self.batch)
-        for part in tokens.split(chunk, dim=1):
+        for part in torch.split(tokens, chunk, dim=1):
             logits = self._pass(part, self._bucket(part.shape[1]), logits_to_keep=1)
             self._advanced(part.shape[1])
         return logits[:, -1]
