@@ -1,0 +1,299 @@
+"""Models and pairs that transformers can load: by hub name, from a folder, or with random weights.
+
+Weights are read from safetensors alone, and no code that comes with a model runs unless asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .families import config_from_family, family_model
+from .vocabulary import common_vocabulary, require_same_tokens
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_WHOLE = 1 << 28  # bytes of weights up to which all of them are hashed
+_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode with what it is: identity names revision, size and dtype."""
+
+    name: str
+    model: Any
+    config: Any
+    tokenizer: Any | None
+    identity: dict[str, Any]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    @property
+    def logits(self) -> int:
+        """Rows of the output: the vocabulary with its padding."""
+        return int(self.config.get_text_config().vocab_size)
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """A target and a draft with one vocabulary; note says what was cut from the logits, if."""
+
+    target: LoadedModel
+    draft: LoadedModel
+    vocabulary: int
+    note: str | None
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """`auto` is the GPU where there is one; otherwise the device by name."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device must be auto, cpu or cuda, given {device!r}") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r} was asked for and there is no CUDA device here")
+    return chosen
+
+
+def choose_dtype(dtype: str = "auto", *, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 on a GPU and float32 on a CPU; otherwise the number format by name."""
+    if dtype == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be auto or one of {', '.join(DTYPES)}, given {dtype!r}")
+    return DTYPES[dtype]
+
+
+def load_model(
+    name_or_folder: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+    random_weights: bool = False,
+    seed: int = 0,
+) -> LoadedModel:
+    """A causal language model in evaluation mode, with its tokenizer where it has one.
+
+    name_or_folder: a hub name, a folder in the hub's layout, a name of `families.toml`; with
+    random_weights also the JSON file of a configuration. Raises ValueError, in one line, for what
+    cannot be loaded.
+    """
+    place = choose_device(device)
+    number = choose_dtype(dtype, device=place)
+    given = str(name_or_folder)
+    path = Path(given).expanduser()
+    source = _source(given, path, random_weights=random_weights)
+    config = _config(source, path, random_weights=random_weights, trust=trust_remote_code)
+    if random_weights:
+        model = _random_model(config, place, dtype=number, seed=seed, trust=trust_remote_code)
+    else:
+        model = _trained_model(source, path, device=place, dtype=number, trust=trust_remote_code)
+    model.eval().requires_grad_(False)
+    found = family_model(given)
+    name = found.name if found else (path.resolve().name if path.exists() else given)
+    identity = {
+        "name": name,
+        "model_type": config.model_type,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "layers": int(config.get_text_config().num_hidden_layers),
+        "dtype": str(number).removeprefix("torch."),
+        "random_weights": random_weights,
+    }
+    if random_weights:
+        identity |= {"seed": seed, "config_sha256_16": _config_hash(config)}
+    elif path.is_dir():
+        identity["sha256_16"] = folder_hash(path)
+    else:
+        identity["revision"] = getattr(config, "_commit_hash", None)
+    # Nothing is downloaded for random weights.
+    tokenizer = (
+        None
+        if random_weights and not path.is_dir()
+        else _tokenizer(source, path, trust=trust_remote_code)
+    )
+    return LoadedModel(name, model, config, tokenizer, identity)
+
+
+def load_pair(
+    target: str | Path,
+    draft: str | Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+) -> LoadedPair:
+    """A target and a draft whose tokenizers agree. Raises ValueError with the first difference."""
+    options: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "trust_remote_code": trust_remote_code,
+    }
+    return pair_of(load_model(target, **options), load_model(draft, **options))
+
+
+def pair_of(target: LoadedModel, draft: LoadedModel) -> LoadedPair:
+    """The pair of two loaded models. Raises ValueError where their tokens differ."""
+    for role, model in (("target", target), ("draft", draft)):
+        if model.tokenizer is None:
+            raise ValueError(
+                f"the {role} {model.name} has no tokenizer: only costs can be measured"
+            )
+    tokens = require_same_tokens(target.tokenizer, draft.tokenizer)
+    vocabulary, note = common_vocabulary(tokens, target.logits, draft.logits)
+    return LoadedPair(target, draft, vocabulary, note)
+
+
+def folder_hash(folder: Path) -> str:
+    """The first 16 digits of a hash of a model's configuration and weights.
+
+    Of weights above 256 MiB together, the size and the first mebibyte of each file stand for all.
+    """
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    files = sorted(folder.glob("*.safetensors"))
+    whole = sum(f.stat().st_size for f in files) <= _WHOLE
+    for file in files:
+        digest.update(f"{file.name} {file.stat().st_size}".encode())
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+                if not whole:
+                    break
+    return digest.hexdigest()[:16]
+
+
+def _config_hash(config: Any) -> str:
+    values = {k: v for k, v in config.to_dict().items() if k != "transformers_version"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _source(given: str, path: Path, *, random_weights: bool) -> str:
+    """What transformers is asked for: a folder or a name of the hub. Raises ValueError."""
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ValueError(f"{given}: the folder has no config.json, so it is no model")
+        if not random_weights and not any(path.glob("*.safetensors")):
+            pickled = any(path.glob("*.bin")) or any(path.glob("*.pt"))
+            raise ValueError(
+                f"{given}: the weights are pickled (.bin), which are not loaded: convert them to "
+                "safetensors"
+                if pickled
+                else f"{given}: the folder has no weights (*.safetensors)"
+            )
+        return str(path)
+    if path.is_file():
+        if random_weights and path.suffix == ".json":
+            return str(path)
+        raise ValueError(
+            f"{given}: a file is no model; give a folder, or the JSON of a configuration together "
+            "with random weights"
+        )
+    found = family_model(given)
+    if found is not None:
+        return found.hub
+    if given.startswith((".", "/", "~")) or given.count("/") > 1 or given.endswith(".json"):
+        raise ValueError(f"{given}: no such folder")
+    return given
+
+
+def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> Any:
+    from transformers import AutoConfig
+
+    found = family_model(str(path))
+    if random_weights and found is not None and found.model_type and not path.exists():
+        return config_from_family(found.name)
+    if path.is_file():
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            return AutoConfig.for_model(values.pop("model_type"), **values)
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise ValueError(f"{path}: not the configuration of a model: {error!r}") from None
+    return _asked(lambda: AutoConfig.from_pretrained(source, trust_remote_code=trust), source, path)
+
+
+def _trained_model(
+    source: str, path: Path, *, device: torch.device, dtype: Any, trust: bool
+) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    model = _asked(
+        lambda: AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=trust
+        ),
+        source,
+        path,
+    )
+    return model.to(device)
+
+
+def _random_model(
+    config: Any, device: torch.device, *, dtype: torch.dtype, seed: int, trust: bool
+) -> Any:
+    """Weights drawn on the device in their number format; the caller's generators stay put."""
+    from transformers import AutoModelForCausalLM
+
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        with device:
+            try:
+                return AutoModelForCausalLM.from_config(
+                    config, dtype=dtype, trust_remote_code=trust
+                )
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"no causal language model of this kind: {error}") from None
+
+
+def _tokenizer(source: str, path: Path, *, trust: bool) -> Any | None:
+    """The tokenizer, or None where there is none: costs are measured without one."""
+    from transformers import AutoTokenizer
+
+    if path.is_dir() and not any((path / n).exists() for n in _TOKENIZERS):
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=trust)
+    except (OSError, ValueError, ImportError) as error:
+        if not path.is_dir():
+            return None
+        raise ValueError(f"{path}: its tokenizer cannot be read: {_first_line(error)}") from None
+
+
+def _asked(load: Callable[[], Any], source: str, path: Path) -> Any:
+    """Do it, and say in one line why it cannot be done."""
+    try:
+        return load()
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        text = str(error)
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            raise
+        if "trust_remote_code" in text or "custom code" in text:
+            reason = "it comes with code of its own, which does not run unless asked for"
+        elif path.is_dir():
+            reason = f"cannot be loaded: {_first_line(error)}"
+        elif "safetensors" in text:
+            reason = "the hub has no safetensors of it, and pickled weights are not loaded"
+        elif "gated" in text or "401" in text or "403" in text:
+            reason = "the hub wants a login for it; download it and give the folder"
+        else:
+            reason = (
+                "is no folder here and the hub did not give it (no network, or no such name): "
+                f"{_first_line(error)}"
+            )
+        raise ValueError(f"{source}: {reason}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
