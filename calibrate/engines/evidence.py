@@ -166,10 +166,15 @@ def from_counts(
     g = check_gamma(tried.size)
     wide = max(g, check_gamma(positions, name="gamma_max"))
     whole = (np.rint(tried).astype(np.int64), np.rint(np.minimum(accepted, tried)).astype(np.int64))
-    fit = fit_counts(*whole, rng, draws=draws)
-    sample = _continued(fit.alpha, fit.decay, g, wide)
-    middle = sample.mean(axis=0)
+    if not whole[0][0] > 0:
+        raise ValueError(f"tried must be in [1, inf) at position 1, got {tried[0]:g}")
     seen = np.flatnonzero(tried > 0)
+    if wide > g or seen.size < g:
+        fit = fit_counts(*whole, rng, draws=draws)
+        sample = _continued(fit.alpha, fit.decay, g, wide)
+    else:
+        sample = np.zeros((draws, wide))
+    middle = sample.mean(axis=0)
     sample[:, seen] = rng.beta(
         accepted[seen] + 0.5, np.maximum(tried - accepted, 0.0)[seen] + 0.5, (draws, seen.size)
     )

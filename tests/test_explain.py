@@ -1,0 +1,479 @@
+"""The account of a measured speed-up: it adds up, says what it does not know, and names causes."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from howspec.calibrate.engines.changes import best_setting, changes
+from howspec.calibrate.engines.evidence import (
+    from_alpha,
+    from_counts,
+    from_length,
+    from_statistics,
+    read_statistics,
+)
+from howspec.calibrate.engines.explain import Account, Measured, explain, shapley
+from howspec.calibrate.engines.reasons import reasons
+from howspec.calibrate.engines.stated import Stated, stated
+from howspec.cli.explain import explain as command
+from howspec.figures.waterfall import waterfall
+from howspec.theory import speedup
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def system(
+    alpha: float = 0.8,
+    gamma: int = 4,
+    c: float = 0.06,
+    b: float = 0.03,
+    o: float = 0.1,
+    **more: float,
+) -> Measured:
+    """A run whose parts are all known, with the speeds that follow from them."""
+    fast = float(speedup(alpha, gamma, c, verify_slope=b, overhead=o))
+    values = {
+        "baseline_tokens_per_s": 50.0,
+        "speculative_tokens_per_s": 50.0 * fast,
+        "cost_ratio": c,
+        "verify_slope": b,
+    }
+    return Measured(**{k: Stated(v) for k, v in (values | more).items()})
+
+
+def product(account: Account) -> float:
+    return account.ideal * math.prod(t.factor.estimate for t in account.terms)
+
+
+def by_name(account: Account) -> dict[str, float]:
+    return {t.name: t.factor.estimate for t in account.terms}
+
+
+# --- it adds up --------------------------------------------------------------------------------
+costs = st.floats(0.0, 0.6)
+
+
+@given(
+    gamma=st.integers(1, 12),
+    share=st.floats(0.01, 1.0),
+    base=st.floats(1.0, 5000.0),
+    fast=st.floats(0.3, 4.0),
+    draft=st.none() | costs,
+    slope=st.none() | st.floats(0.0, 0.2),
+    over=st.none() | costs,
+    prefill=st.none() | st.floats(0.01, 0.6),
+    batch=st.sampled_from([1.0, 8.0, 64.0]),
+)
+def test_the_factors_multiply_to_the_measured_ratio(
+    gamma: int, share: float, base: float, fast: float, draft: float | None, slope: float | None,
+    over: float | None, prefill: float | None, batch: float,
+) -> None:  # fmt: skip
+    given_ = {"baseline_tokens_per_s": base, "speculative_tokens_per_s": base * fast,
+              "cost_ratio": draft, "verify_slope": slope, "overhead": over}  # fmt: skip
+    if prefill is not None:
+        given_ |= {"prefill_s": prefill * min(1.0, 1.0 / fast) * batch * 100.0 / base,
+                   "output_tokens": 100.0}  # fmt: skip
+    measured = Measured(batch=batch, **{k: Stated(v) for k, v in given_.items() if v is not None})
+    evidence = from_length(1.0 + share * gamma, gamma, rng(), draws=20)
+    known = (draft or 0.0) * gamma + (slope or 0.0) * gamma + (over or 0.0)
+    if known >= 1.0:  # then the rest of the round may be too far below zero for an account
+        return
+    account = explain(measured, evidence, rng(), draws=20)
+    assert account.speedup.estimate == pytest.approx(fast, rel=1e-9)
+    assert product(account) == pytest.approx(fast, rel=1e-9)
+    inside = sum(t.plain_steps.estimate for t in account.terms if t.plain_steps is not None)
+    assert 1.0 + inside == pytest.approx(account.round_steps.estimate, rel=1e-9)
+
+
+def test_shares_equal_the_mean_over_all_orders() -> None:
+    tokens, prefill = np.array([2.7]), np.array([0.4])
+    cost = np.array([[0.3], [0.15], [0.2]])
+    shares = shapley(tokens, cost, prefill, 4, True)
+
+    def log_speed(members: frozenset[int]) -> float:
+        n = 2.7 if 0 in members else 5.0
+        x = 1.0 + sum(float(cost[i - 1, 0]) for i in members if i in (1, 2, 3))
+        p = 0.4 if 4 in members else 0.0
+        return math.log((1.0 + p) / (p + x / n))
+
+    total = np.zeros(5)
+    orders = list(permutations(range(5)))
+    for order in orders:
+        seen: frozenset[int] = frozenset()
+        for player in order:
+            total[player] += log_speed(seen | {player}) - log_speed(seen)
+            seen |= {player}
+    assert shares[:, 0] == pytest.approx(total / len(orders), abs=1e-12)
+
+
+def test_a_part_that_costs_nothing_has_the_factor_one_and_order_does_not_matter() -> None:
+    tokens, none = np.array([2.7]), np.array([0.0])
+    a = shapley(tokens, np.array([[0.3], [0.0], [0.2]]), none, 4, False)
+    b = shapley(tokens, np.array([[0.2], [0.3], [0.0]]), none, 4, False)
+    assert a[2, 0] == pytest.approx(0.0, abs=1e-14)
+    assert [a[1, 0], a[3, 0]] == pytest.approx([b[2, 0], b[1, 0]], abs=1e-14)
+
+
+def test_known_parts_are_found_again() -> None:
+    account = explain(system(), from_alpha(0.8, rng(), gamma=4), rng())
+    parts = {t.name: t.plain_steps.estimate for t in account.terms if t.plain_steps is not None}
+    expected = {"draft": 0.24, "verification growth": 0.12, "overhead": 0.1}
+    assert parts == pytest.approx(expected, abs=1e-9)
+    assert account.contradiction is None
+    assert account.notes == ()
+
+
+def test_times_in_another_unit_change_nothing() -> None:
+    times = {"plain_step_s": 0.02, "round_s": 0.031, "draft_step_s": 0.0015, "verify_s": 0.022}
+    evidence = from_length(2.6, 3, rng())
+    one = explain(Measured(**{k: Stated(v) for k, v in times.items()}), evidence, rng())
+    other = explain(Measured(**{k: Stated(9 * v) for k, v in times.items()}), evidence, rng())
+    assert by_name(one) == pytest.approx(by_name(other), rel=1e-12)
+    assert other.plain_step_s == pytest.approx(9 * 0.02)
+    assert one.speedup.estimate == pytest.approx(2.6 * 0.02 / 0.031)
+
+
+def test_speeds_and_step_times_of_the_same_run_give_the_same_account() -> None:
+    evidence = from_length(2.6, 3, rng())
+    steps = Measured(plain_step_s=Stated(0.02), round_s=Stated(0.031), batch=8.0)
+    speeds = Measured(
+        baseline_tokens_per_s=Stated(8 / 0.02),
+        speculative_tokens_per_s=Stated(8 * 2.6 / 0.031),
+        batch=8.0,
+    )
+    assert by_name(explain(steps, evidence, rng())) == pytest.approx(
+        by_name(explain(speeds, evidence, rng())), rel=1e-12
+    )
+
+
+# --- what the inputs do not determine ----------------------------------------------------------
+@pytest.mark.parametrize(
+    ("given_", "name", "wanted"),
+    [
+        ({}, "draft, verification growth and overhead", "--draft-step-ms"),
+        ({"cost_ratio": 0.05}, "verification growth and overhead", "--verify-ms"),
+        ({"verify_slope": 0.05}, "draft and overhead", "--draft-step-ms"),
+        ({"overhead": 0.05}, "draft and verification growth", "--draft-step-ms"),
+    ],
+)
+def test_what_is_only_known_as_a_sum_is_one_term(
+    given_: dict[str, float], name: str, wanted: str
+) -> None:
+    measured = Measured(
+        baseline_tokens_per_s=Stated(40.0), speculative_tokens_per_s=Stated(70.0),
+        **{k: Stated(v) for k, v in given_.items()},
+    )  # fmt: skip
+    account = explain(measured, from_length(2.9, 3, rng()), rng())
+    term = next(t for t in account.terms if t.name == name)
+    assert len(term.parts) == 3 - len(given_)
+    assert any(name in note and wanted in note for note in account.notes)
+    assert product(account) == pytest.approx(70 / 40)
+
+
+def test_a_wider_question_gets_a_wider_interval() -> None:
+    evidence = from_length(2.9, 3, rng())
+    speeds = {"baseline_tokens_per_s": Stated(40.0), "speculative_tokens_per_s": Stated(70.0)}
+    blind = changes(explain(Measured(**speeds), evidence, rng()), evidence, rng())
+    measured = Measured(**speeds, cost_ratio=Stated(0.1), verify_slope=Stated(0.05))
+    known = changes(explain(measured, evidence, rng()), evidence, rng())
+    name = "drafting twice as fast"
+    wide = next(c for c in blind if c.name == name).gain
+    narrow = next(c for c in known if c.name == name).gain
+    assert wide.high - wide.low > 10 * (narrow.high - narrow.low)
+    assert wide.low < narrow.estimate < wide.high
+
+
+def test_the_batch_is_a_term_of_its_own_when_batch_one_is_known() -> None:
+    measured = Measured(
+        baseline_tokens_per_s=Stated(800.0), speculative_tokens_per_s=Stated(900.0), batch=16.0,
+        draft_step_s=Stated(0.001), verify_s=Stated(0.030), verify_ratio_batch_1=Stated(1.1),
+    )  # fmt: skip
+    account = explain(measured, from_length(2.4, 4, rng()), rng())
+    steps = {t.name: t.plain_steps.estimate for t in account.terms if t.plain_steps is not None}
+    assert steps["verification growth at batch 1"] == pytest.approx(0.1)
+    assert steps["batch"] == pytest.approx(0.030 / 0.020 - 1.1)
+    assert product(account) == pytest.approx(900 / 800)
+
+
+def test_prefill_is_taken_out_before_the_rounds_are_judged() -> None:
+    # 100 tokens at 10 ms and 0.5 s of prefill, decoding twice as fast.
+    measured = Measured(
+        baseline_tokens_per_s=Stated(100 / 1.5), speculative_tokens_per_s=Stated(100 / 1.0),
+        prefill_s=Stated(0.5), output_tokens=Stated(100.0),
+    )  # fmt: skip
+    account = explain(measured, from_length(3.0, 4, rng()), rng())
+    assert account.speedup.estimate == pytest.approx(1.5)
+    assert account.decode_speedup.estimate == pytest.approx(2.0)
+    assert account.prefill_share.estimate == pytest.approx(1 / 3)
+    assert account.round_steps.estimate == pytest.approx(1.5)
+    assert product(account) == pytest.approx(1.5)
+
+
+# --- inputs that cannot be ---------------------------------------------------------------------
+def test_a_speed_up_above_the_tokens_per_round_is_a_contradiction() -> None:
+    measured = Measured(baseline_tokens_per_s=Stated(20.0), speculative_tokens_per_s=Stated(60.0))
+    evidence = from_length(2.5, 4, rng())
+    account = explain(measured, evidence, rng())
+    assert account.contradiction is not None
+    assert "baseline" in account.contradiction
+    assert product(account) == pytest.approx(3.0)
+    assert [c.name for c in changes(account, evidence, rng())] == ["speculation off"]
+    near = Measured(
+        baseline_tokens_per_s=stated("20", "b"), speculative_tokens_per_s=stated("50.2", "s")
+    )
+    assert "within the rounding" in str(explain(near, evidence, rng()).contradiction)
+
+
+def test_passes_that_overlap_leave_a_negative_rest_and_say_so() -> None:
+    measured = Measured(
+        plain_step_s=Stated(0.02), round_s=Stated(0.024), draft_step_s=Stated(0.004),
+        verify_s=Stated(0.022),
+    )  # fmt: skip
+    account = explain(measured, from_length(2.5, 3, rng()), rng())
+    rest = next(t for t in account.terms if t.name == "overhead")
+    assert rest.plain_steps is not None
+    assert rest.plain_steps.estimate < 0.0 < rest.factor.estimate - 1.0
+    assert any("negative" in note for note in account.notes)
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ({"baseline_tokens_per_s": 10.0}, "not determined"),
+        ({"plain_step_s": 0.1, "draft_step_s": 0.01}, "not determined"),
+        ({"baseline_tokens_per_s": 0.0, "round_s": 1.0}, "baseline_tokens_per_s must be in"),
+        ({"baseline_tokens_per_s": 9.0, "round_s": 0.1, "prefill_s": 1.0}, "output_tokens"),
+        ({"cost_ratio": 0.1, "draft_step_s": 0.1}, "not both"),
+        (
+            {"baseline_tokens_per_s": 10.0, "speculative_tokens_per_s": 20.0, "prefill_s": 6.0,
+             "output_tokens": 100.0},
+            "prefill_s must be below",
+        ),
+        ({"plain_step_s": 0.1, "round_s": 0.1, "draft_step_s": 0.2}, "exceed the round"),
+    ],
+)  # fmt: skip
+def test_inputs_that_cannot_be_are_refused(given_: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        explain(
+            Measured(**{k: Stated(v) for k, v in given_.items()}),
+            from_length(2.5, 8, rng()),
+            rng(),
+        )
+
+
+# --- what a change would bring -----------------------------------------------------------------
+def test_gains_are_those_of_the_formula_when_everything_is_known() -> None:
+    evidence = from_alpha(0.8, rng(), gamma=4)
+    account = explain(system(), evidence, rng())
+    found = {c.gamma: c.gain.estimate for c in changes(account, evidence, rng())
+             if c.kind == "setting"}  # fmt: skip
+    now = float(speedup(0.8, 4, 0.06, verify_slope=0.03, overhead=0.1))
+    for gamma in found.keys() - {0}:
+        then = float(speedup(0.8, gamma, 0.06, verify_slope=0.03, overhead=0.1))
+        assert found[gamma] == pytest.approx(then / now, rel=1e-9)
+    assert found[0] == pytest.approx(1 / now)
+    named = {c.name: c.gain.estimate for c in changes(account, evidence, rng())}
+    half = float(speedup(0.8, 4, 0.03, verify_slope=0.03, overhead=0.1))
+    assert named["drafting twice as fast"] == pytest.approx(half / now, rel=1e-9)
+    better = float(speedup(0.9, 4, 0.06, verify_slope=0.03, overhead=0.1))
+    assert named["half the rejections"] == pytest.approx(better / now, rel=1e-9)
+
+
+def test_a_bad_draft_is_told_to_be_switched_off_and_a_short_one_to_go_on() -> None:
+    slow = from_alpha(0.2, rng(), gamma=5)
+    account = explain(system(0.2, 5, 0.2), slow, rng())
+    best = best_setting(changes(account, slow, rng()))
+    assert best is not None
+    assert best.gamma == 0
+    short = from_alpha(0.9, rng(), gamma=1)
+    account = explain(system(0.9, 1, 0.02), short, rng())
+    best = best_setting(changes(account, short, rng()))
+    assert best is not None
+    assert best.gamma > 1
+    tuned = from_alpha(0.8, rng(), gamma=6)
+    assert best_setting(changes(explain(system(0.8, 6), tuned, rng()), tuned, rng())) is None
+
+
+# --- acceptance and its uncertainty ------------------------------------------------------------
+def test_the_interval_of_tokens_per_round_holds_the_truth_as_often_as_it_says() -> None:
+    generator, gamma, rounds, inside = np.random.default_rng(3), 4, 400, 0
+    rates = np.array([0.8, 0.75, 0.72, 0.7])
+    truth = 1.0 + np.cumprod(rates).sum()
+    for _ in range(200):
+        tried, kept, left = np.empty(gamma), np.empty(gamma), rounds
+        for k, rate in enumerate(rates):
+            tried[k] = left
+            left = int(generator.binomial(left, rate))
+            kept[k] = left
+        _, draws = from_counts(tried, kept, generator, positions=gamma, draws=400).tokens(gamma)
+        low, high = np.quantile(draws, [0.05, 0.95])
+        inside += int(low <= truth <= high)
+    assert abs(inside / 200 - 0.9) < 4 * math.sqrt(0.09 / 200)
+
+
+def test_a_stated_length_is_met_by_every_draw_and_longer_drafts_never_rise() -> None:
+    evidence = from_length("2.92", 3, rng(), positions=12)
+    middle, draws = evidence.tokens(3)
+    assert middle == pytest.approx(2.92)
+    assert draws.min() >= 2.915 - 1e-9
+    assert draws.max() <= 2.925 + 1e-9
+    assert draws.max() - draws.min() > 0.009
+    rates = np.asarray(evidence.sample.rates)
+    assert (np.diff(rates[:, 2:], axis=1) <= 1e-12).all()
+
+
+@given(length=st.floats(1.0, 9.0), gamma=st.integers(1, 8))
+def test_every_possible_length_gives_evidence_and_no_other(length: float, gamma: int) -> None:
+    if length <= gamma + 1:
+        middle, draws = from_length(length, gamma, rng(), draws=30).tokens(gamma)
+        assert middle == pytest.approx(length, abs=1e-9)
+        assert draws == pytest.approx(np.full(30, length), abs=1e-9)
+    else:
+        with pytest.raises(ValueError, match="acceptance_length must be in"):
+            from_length(length, gamma, rng(), draws=30)
+
+
+def test_statistics_are_used_as_far_as_they_go() -> None:
+    survival = [0.805, 0.632, 0.483]
+    full = {"engine": "vllm", "rounds": 87, "drafted": 261, "gamma": 3, "survival": survival,
+            "accepted": 167, "acceptance_length": 2.92, "notes": ["from a log"]}  # fmt: skip
+    evidence = from_statistics(full, rng())
+    assert evidence.gamma == 3
+    assert evidence.tokens(3)[0] == pytest.approx(2.92)
+    assert evidence.tokens(3)[1].std() == pytest.approx(0.13, abs=0.05)
+    assert "from a log" in evidence.notes
+    bare = {"engine": "sglang", "acceptance_length": 2.54}
+    assert from_statistics(bare, rng(), gamma=3).tokens(3)[0] == pytest.approx(2.54)
+    rates = {"engine": "vllm", "survival": survival}
+    assert from_statistics(rates, rng()).tokens(3)[1].std() == pytest.approx(0.0, abs=1e-12)
+    with pytest.raises(ValueError, match="--gamma"):
+        from_statistics(bare, rng())
+    with pytest.raises(ValueError, match="agree"):
+        from_statistics(full, rng(), gamma=5)
+
+
+def test_statistics_are_read_from_json_and_from_a_log(tmp_path: Path) -> None:
+    counts = {"engine": "vllm", "rounds": 10, "acceptance_length": 2.0, "gamma": 3}
+    file = tmp_path / "counts.json"
+    file.write_text(json.dumps(counts))
+    assert read_statistics(file) == counts
+    log = tmp_path / "server.log"
+    log.write_text(
+        "INFO metrics.py:101] SpecDecoding metrics: Mean acceptance length: 2.37, Accepted "
+        "throughput: 8.90 tokens/s, Drafted throughput: 13.00 tokens/s, Accepted: 89 tokens, "
+        "Drafted: 130 tokens, Per-position acceptance rate: 0.785, 0.585, Avg Draft acceptance "
+        "rate: 68.5%\n"
+    )
+    assert read_statistics(log)["acceptance_length"] == pytest.approx(2.37, abs=0.005)
+
+
+# --- numbers as stated -------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "value", "half", "error"),
+    [
+        ("2.37", 2.37, 0.005, 0.0),
+        ("40", 40.0, 0.5, 0.0),
+        ("51.5 %", 0.515, 0.0005, 0.0),
+        ("98.2+-1.5", 98.2, 0.0, 1.5),
+        ("98.2±1.5", 98.2, 0.0, 1.5),
+        ("1e-3", 1e-3, 5e-4, 0.0),
+    ],
+)
+def test_digits_are_the_accuracy(text: str, value: float, half: float, error: float) -> None:
+    number = stated(text, "speed")
+    assert (number.value, number.half_width, number.error) == pytest.approx((value, half, error))
+    draws = number.draw(rng(), 4000)
+    assert abs(draws - value).max() <= half + 5 * error + 1e-12
+
+
+@pytest.mark.parametrize("text", ["", "fast", "1,5", "nan", "2.3.4", "1e999"])
+def test_what_is_no_number_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="speed must be"):
+        stated(text, "speed")
+
+
+# --- reasons -----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("alpha", "said"),
+    [("0.475", "accepted over drafted"), ("0.58", "bonus token counted on both"),
+     ("0.9", "disagree")],
+)  # fmt: skip
+def test_a_rate_of_another_definition_is_recognised(alpha: str, said: str) -> None:
+    evidence = from_length("2.90", 4, rng())
+    measured = Measured(baseline_tokens_per_s=Stated(40.0), speculative_tokens_per_s=Stated(60.0))
+    account = explain(measured, evidence, rng())
+    found = reasons(account, measured, alpha=stated(alpha, "alpha"))
+    assert len(found) == 1
+    assert said in found[0]
+    right = stated("0.7236", "alpha")
+    assert from_alpha(right, rng()).tokens(4)[0] == pytest.approx(2.90, abs=0.002)
+    assert reasons(account, measured, alpha=right) == ()
+
+
+def test_prefill_batch_temperature_and_step_times_are_pointed_at() -> None:
+    evidence = from_length(2.4, 4, rng())
+    measured = Measured(
+        baseline_tokens_per_s=Stated(800.0), speculative_tokens_per_s=Stated(700.0), batch=16.0,
+        verify_s=Stated(0.05), plain_step_s=Stated(0.03),
+    )  # fmt: skip
+    found = reasons(
+        explain(measured, evidence, rng()), measured, prompt_tokens=900, temperature=1.0
+    )
+    for said in ("plain step", "include the prefill", "temperature 1", "no longer free"):
+        assert sum(said in note for note in found) >= 1
+
+
+# --- command and figure ------------------------------------------------------------------------
+def test_the_command_prints_the_account(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "account.png"
+    command(
+        baseline_tokens_per_s="41.0", speculative_tokens_per_s="72.5", acceptance_length="2.92",
+        gamma=3, draft_step_ms="2.1", figure=out, as_json=True,
+    )  # fmt: skip
+    answer = json.loads(capsys.readouterr().out)
+    factors = [t["factor"]["estimate"] for t in answer["terms"]]
+    assert answer["ideal"] * math.prod(factors) == pytest.approx(72.5 / 41.0)
+    assert answer["terms"][1]["milliseconds"] == pytest.approx(6.3)
+    assert answer["best_change"]["name"] == answer["changes"][0]["name"]
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert len(out.read_bytes()) > 10_000
+    command(baseline_tokens_per_s="41.0", round_ms="40", alpha="0.8", gamma=3)
+    text = capsys.readouterr().out
+    assert "tokens per round" in text
+    assert "note: draft, verification growth and overhead" in text
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ({"gamma": 3}, "needs --statistics"),
+        ({"alpha": "0.8"}, "needs --gamma"),
+        ({"alpha": "1.8", "gamma": 3}, r"alpha must be in \[0, 1\]"),
+        ({"alpha": "0.8", "gamma": 3, "figure": Path("a.jpg")}, "figure must end in"),
+        ({"alpha": "0.8", "gamma": 0}, "gamma must be an integer"),
+    ],
+)
+def test_the_command_says_what_is_missing(given_: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        command(baseline_tokens_per_s="40", speculative_tokens_per_s="50", **given_)
+
+
+def test_the_waterfall_stands_for_gains_and_losses(tmp_path: Path) -> None:
+    measured = Measured(
+        plain_step_s=Stated(0.02), round_s=Stated(0.024), draft_step_s=Stated(0.004),
+        verify_s=Stated(0.022),
+    )  # fmt: skip
+    account = explain(measured, from_length(2.5, 3, rng()), rng())
+    for suffix in ("png", "pdf", "svg"):
+        assert waterfall(account, tmp_path / f"w.{suffix}").stat().st_size > 5000
+    again = waterfall(account, tmp_path / "again.png")
+    assert again.read_bytes() == (tmp_path / "w.png").read_bytes()
