@@ -304,3 +304,13 @@ def test_the_time_is_told_apart_by_the_clock_that_is_handed_in() -> None:
         "other_s": rounds,
     }
     assert got.decode_s == 7.0 * rounds + 2.0
+
+
+def test_a_draft_with_padded_logits_decodes_over_the_common_vocabulary() -> None:
+    padded = _llama(2, vocabulary=9)
+    target, draft = Runner(TARGET, batch=50, capacity=40), Runner(padded, batch=50, capacity=40)
+    got = decode_speculative(
+        target, draft, [[1, 2]] * 50, gamma=2, new_tokens=20, temperature=1.0, seed=0, vocabulary=5
+    )
+    tokens = {t for row in got.tokens for t in row}
+    assert tokens == set(range(5))

@@ -79,11 +79,12 @@ def decode_plain(
     temperature: float,
     seed: int,
     stop_token: int | None = None,
+    vocabulary: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generation:
     """Decode token by token; one pass of the target each.
 
-    Raises ValueError for an empty prompt, a length beyond the capacity, a temperature out of range
+    vocabulary: tokens that count, where the logits have more of them for padding. Raises ValueError for an empty prompt, a length beyond the capacity, a temperature out of range
     or logits that are not finite.
     """
     temperature = _checked([target], prompts, new_tokens, temperature, surplus=0)
@@ -94,7 +95,7 @@ def decode_plain(
         started = clock()
         u = _uniforms(target.batch, new_tokens, temperature, generator)
         target.reset()
-        token, size = _pick(target.prefill(prompts), temperature, u, 0)
+        token, size = _pick(target.prefill(prompts)[:, :vocabulary], temperature, u, 0)
         tokens, sizes = [token], [size]
         wait()
         prefilled = clock()
@@ -105,7 +106,7 @@ def decode_plain(
                 unstopped = {b for b in unstopped if seen[b] != stop_token}
                 if not unstopped:
                     break
-            logits = target.extend(token[:, None], clone=False)[:, -1]
+            logits = target.extend(token[:, None], clone=False)[:, -1, :vocabulary]
             token, size = _pick(logits, temperature, u, step)
             tokens.append(token)
             sizes.append(size)
@@ -128,19 +129,21 @@ def decode_speculative(
     temperature: float,
     seed: int,
     stop_token: int | None = None,
+    vocabulary: int | None = None,
     timed: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generation:
     """Decode in rounds of gamma draft tokens. timed: also account for the time by parts.
 
     target, draft: passes over the same batch, with room for the prompt, new_tokens and gamma more.
+    vocabulary: tokens that both models know, where their logits are padded to different numbers.
     Raises ValueError as `decode_plain` does, and for gamma below 1.
     """
     if gamma < 1:
         raise ValueError(f"gamma must be a whole number >= 1 to speculate, got {gamma}")
     temperature = _checked([target, draft], prompts, new_tokens, temperature, surplus=gamma)
     with torch.inference_mode():
-        rounds = _Rounds(target, draft, gamma, temperature, seed)
+        rounds = _Rounds(target, draft, gamma, temperature, seed, vocabulary)
         wait = _waiter(target.device)
         started = clock()
         rounds.start(prompts)
@@ -164,8 +167,15 @@ class _Rounds:
     """
 
     def __init__(
-        self, target: Passes, draft: Passes, gamma: int, temperature: float, seed: int
+        self,
+        target: Passes,
+        draft: Passes,
+        gamma: int,
+        temperature: float,
+        seed: int,
+        vocabulary: int | None,
     ) -> None:
+        self.vocabulary = vocabulary
         self.target, self.draft, self.gamma, self.temperature = target, draft, gamma, temperature
         self.device, self.batch = target.device, target.batch
         self.generator = torch.Generator(self.device).manual_seed(seed)
@@ -180,7 +190,7 @@ class _Rounds:
         self.target.reset()
         self.draft.reset()
         u = _uniforms(self.batch, 1, self.temperature, self.generator)
-        logits = self.target.prefill(prompts)
+        logits = self.target.prefill(prompts)[:, : self.vocabulary]
         self.draft.prefill(prompts)
         token, size = _pick(logits, self.temperature, u, 0)
         self.first, self.last = token, token
@@ -205,7 +215,7 @@ class _Rounds:
         stopped = [stop_token is not None and t == stop_token for t in self.first.tolist()]
         while not all(k >= e or s for k, e, s in zip(self.known, ends, stopped, strict=True)):
             fed = self._draft_tokens(watch)
-            logits = self.target.extend(fed, clone=False)
+            logits = self.target.extend(fed, clone=False)[..., : self.vocabulary]
             if watch is not None:
                 watch.mark("verify_s")
             verdict = verify(
@@ -235,7 +245,7 @@ class _Rounds:
         self.tests = u[:, gamma:] if u is not None else None
         fed, feed = [self.last], self.behind
         for k in range(gamma):
-            logits = self.draft.extend(feed, clone=False)[:, -1]
+            logits = self.draft.extend(feed, clone=False)[:, -1, : self.vocabulary]
             if watch is not None:
                 watch.mark("draft_s")
             token, size = _pick(

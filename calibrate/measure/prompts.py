@@ -1,0 +1,144 @@
+"""Prompts as token ids, by domain: from a file, from the built-in ones, or from a family.
+
+The built-in prompts were written for this project, ten for each of five domains. A file is JSONL
+with the text in a named field (and the domain in a field `domain`, where there is one), or plain
+text, each paragraph a prompt; either may be compressed (.gz, .xz).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+Prompts = dict[str, list[list[int]]]
+
+_BUILT_IN = "prompts.jsonl"
+
+
+def built_in_texts() -> dict[str, list[str]]:
+    """The built-in prompts by domain."""
+    content = resources.files(__package__).joinpath(_BUILT_IN).read_text(encoding="utf-8")
+    return _by_domain(_records(content, _BUILT_IN), "prompt", "")
+
+
+def file_texts(path: str | Path, *, field: str = "prompt") -> dict[str, list[str]]:
+    """The prompts of a file by domain; without domains in it, its name is the only one.
+
+    A field that holds a list gives its first text: the first turn of a dialogue. Raises ValueError
+    naming the line for a missing field or an empty prompt, OSError for a file that cannot be read.
+    """
+    path = Path(path)
+    stem, suffix = path, path.suffix
+    content = _read(path)
+    if suffix in (".gz", ".xz"):
+        stem = path.with_suffix("")
+        suffix = stem.suffix
+    if suffix == ".jsonl":
+        return _by_domain(_records(content, str(path)), field, stem.stem)
+    if suffix == ".txt":
+        paragraphs = [p.strip() for p in content.split("\n\n") if p.strip()]
+        if not paragraphs:
+            raise ValueError(f"{path}: holds no prompt")
+        return {stem.stem: paragraphs}
+    raise ValueError(f"{path}: prompts must be .jsonl or .txt, or these as .gz or .xz")
+
+
+def encode_prompts(
+    texts: dict[str, list[str]],
+    tokenizer: Any,
+    *,
+    count: int | None = None,
+    tokens: int | None = None,
+) -> Prompts:
+    """Token ids of the first ``count`` prompts of each domain, cut to ``tokens`` tokens each.
+
+    The tokenizer adds what it adds by itself, such as a first token. Raises ValueError for a prompt
+    without a single token, and for a domain with fewer than ``count`` prompts.
+    """
+    for name, value in (("count", count), ("tokens", tokens)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be a whole number >= 1, got {value}")
+    encoded: Prompts = {}
+    for domain, given in texts.items():
+        if count is not None and len(given) < count:
+            raise ValueError(f"domain {domain} has {len(given)} prompts, {count} were asked for")
+        rows = [list(tokenizer(t)["input_ids"])[:tokens] for t in given[:count]]
+        for number, row in enumerate(rows, start=1):
+            if not row:
+                raise ValueError(f"prompt {number} of domain {domain} is empty: no token in it")
+        encoded[domain] = rows
+    return encoded
+
+
+def family_prompts(
+    folder: str | Path,
+    tokenizer: Any,
+    *,
+    domains: Sequence[str] | None = None,
+    count: int,
+    tokens: int,
+) -> Prompts:
+    """Prompts from the held-out text of a family, by domain (default: all that it has)."""
+    from ..family.held_out import held_out_prompts
+    from ..family.record import read_family
+
+    folder = Path(folder)
+    names = list(domains) if domains is not None else _domains(read_family(folder))
+    return {
+        name: held_out_prompts(folder, name, tokenizer, count=count, tokens=tokens)
+        for name in names
+    }
+
+
+def _domains(family: dict[str, Any]) -> list[str]:
+    corpus = family["corpus"]
+    return [d["name"] if isinstance(d, dict) else str(d) for d in corpus]
+
+
+def _read(path: Path) -> str:
+    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+    try:
+        with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
+            return str(file.read())
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise ValueError(f"{path}: cannot be read as text: {error}") from None
+
+
+def _records(content: str, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, line in enumerate(content.splitlines(), start=1):
+        if not line.strip():
+            continue
+        place = f"{source}, line {number}"
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{place}: is not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise ValueError(f"{place}: must be an object, got {type(value).__name__}")
+        yield place, value
+
+
+def _by_domain(
+    records: Iterator[tuple[str, dict[str, Any]]], field: str, name: str
+) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for place, value in records:
+        if field not in value:
+            known = ", ".join(value) or "nothing"
+            raise ValueError(f"{place}: has no field {field!r}, it has {known}")
+        text = value[field]
+        if isinstance(text, list) and text:
+            text = text[0]
+        if not isinstance(text, str):
+            raise ValueError(f"{place}: {field} must be text, got {type(text).__name__}")
+        if not text.strip():
+            raise ValueError(f"{place}: {field} is empty: a prompt must hold at least 1 token")
+        found.setdefault(str(value.get("domain", name)), []).append(text)
+    if not found:
+        raise ValueError(f"{name or 'the file'}: holds no prompt")
+    return found
