@@ -1,0 +1,199 @@
+"""The acceptance of a draft model that nobody has measured with its target, with its interval."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .acceptance_cells import Cell, family_of
+from .acceptance_forecast import AcceptanceForecast
+from .acceptance_library import library_cells
+from .acceptance_metrics import RISES
+from .acceptance_model import PARAMETERS, Conditioned
+from .acceptance_scale import equivalent_parameters, positive, with_perplexities
+from .acceptance_tasks import NAMED, known_task
+
+Floats = NDArray[np.float64]
+_YOURS = "?yours"  # one label for what all drafts of a question share and no measurement has
+
+
+@dataclass(frozen=True, eq=False)
+class AcceptancePrior:
+    """The law of `acceptance_model` given measurements.
+
+    cells: the measurements; parameters: draws of the law's numbers, shape (draws, 11).
+    """
+
+    cells: tuple[Cell, ...]
+    parameters: Floats
+
+    @classmethod
+    def load(cls) -> AcceptancePrior:
+        """The prior fitted to the bundled tables: read, not fitted again."""
+        return _loaded()
+
+    def given(self, cells: Sequence[Cell]) -> AcceptancePrior:
+        """The prior with measurements of one's own added, the law's numbers kept."""
+        return AcceptancePrior((*self.cells, *(c for c in cells if c.measured)), self.parameters)
+
+    def families(self) -> tuple[str, ...]:
+        """Families with measurements."""
+        return tuple(sorted({c.family for c in self.cells}))
+
+    @cached_property
+    def conditioned(self) -> Conditioned:
+        """The law given the measurements."""
+        return Conditioned(self.cells, self.parameters)
+
+    def predict(
+        self,
+        *,
+        draft_parameters: ArrayLike,
+        target_parameters: float,
+        rng: np.random.Generator,
+        task: str | None = None,
+        temperature: float | None = None,
+        family: str | None = None,
+        target: str | None = None,
+        draft: str | Sequence[str] | None = None,
+        draft_layers: int | Sequence[int | None] | None = None,
+        draft_tokens: float | None = None,
+        target_tokens: float | None = None,
+        draft_perplexity: float | None = None,
+        target_perplexity: float | None = None,
+        quantised: bool | None = None,
+        tuned: bool = False,
+        same_vocabulary: bool = True,
+        draws: int = 2000,
+    ) -> AcceptanceForecast:
+        """Forecast the acceptance of one draft or several.
+
+        draft_parameters: > 0, a number or shape (drafts,); a mixture of experts counts all experts.
+        task: one of the tasks, or a text that names one; None: any of them, with the spread.
+        family, target: where known, for what was measured of them; draft: names, one a draft.
+        Drafts without names are points of one curve: they share the effect of the pair.
+        temperature: >= 0, None counts as greedy; draft_tokens, target_tokens: training tokens;
+        perplexities: of draft and target on one text, both or none; quantised: weights of the
+        target; tuned: the draft was trained towards the target. draws: >= 1.
+        Raises ValueError outside the ranges.
+        """
+        sizes = np.atleast_1d(np.asarray(draft_parameters, dtype=float))
+        names = _each("draft", draft, sizes.size)
+        layers = _each("draft_layers", draft_layers, sizes.size)
+        if sizes.ndim != 1 or sizes.size == 0:
+            raise ValueError(f"draft parameters must have shape (drafts,), got {sizes.shape}")
+        if temperature is not None and not 0.0 <= temperature < np.inf:
+            raise ValueError(f"temperature must be in [0, inf), got {temperature:g}")
+        if (draft_perplexity is None) != (target_perplexity is None):
+            raise ValueError("perplexities must be given of both draft and target, or of none")
+        positive("target parameters", target_parameters)
+        large = equivalent_parameters(target_parameters, target_tokens)
+        small = []
+        for own in sizes:
+            size = equivalent_parameters(float(own), draft_tokens)
+            if draft_perplexity is not None and target_perplexity is not None:
+                size = with_perplexities(size, large, draft_perplexity, target_perplexity)
+            small.append(size)
+        shared: dict[str, Any] = {
+            "family": family_of(family or target or "") or _YOURS,
+            "source": _YOURS,
+            "target": (target or _YOURS).casefold(),
+            "task": None if task is None else known_task(task),
+            "temperature": temperature,
+            "quantised": quantised,
+            "tuned": tuned,
+            "cross": not same_vocabulary,
+        }
+        cells = [
+            Cell(
+                target_parameters=large,
+                draft_parameters=size,
+                draft=(name or _YOURS).casefold(),
+                draft_layers=depth,
+                **shared,
+            )
+            for size, name, depth in zip(small, names, layers, strict=True)
+        ]
+        if task is None:  # one unknown task for all drafts, drawn from the spread of tasks
+            cells = [Cell(**{**vars(c), "task": _YOURS}) for c in cells]
+        notes = _notes(self, shared, sizes, target_parameters)
+        forecast = self.forecast(cells, rng, draws=draws, notes=notes)
+        return forecast.of(0) if np.ndim(draft_parameters) == 0 else forecast
+
+    def forecast(
+        self,
+        cells: Sequence[Cell],
+        rng: np.random.Generator,
+        *,
+        draws: int = 2000,
+        notes: tuple[str, ...] = (),
+    ) -> AcceptanceForecast:
+        """Joint forecast of questions, alpha of shape (cells, draws)."""
+        if int(draws) != draws or draws < 1:
+            raise ValueError(f"draws must be an integer in [1, inf), got {draws}")
+        mean, covariance = self.conditioned.predict(cells)
+        size = len(cells)
+        root = np.linalg.cholesky(covariance + 1e-9 * np.eye(size))
+        which = rng.permutation(np.resize(np.arange(len(mean)), draws))
+        normal = rng.standard_normal((draws, size))
+        log_h = np.empty((draws, size))
+        for component in range(len(mean)):
+            mine = which == component
+            log_h[mine] = mean[component] + normal[mine] @ root[component].T
+        variance = np.diagonal(covariance, axis1=1, axis2=2)
+        return AcceptanceForecast(
+            alpha=np.exp(-np.exp(np.minimum(log_h, 6.0))).T,
+            rise=rng.choice(RISES, draws),
+            belief=(mean, variance),
+            notes=notes,
+        )
+
+
+def _each(name: str, value: Any, size: int) -> list[Any]:
+    """One value a draft."""
+    if value is None or isinstance(value, str | int):
+        return [value] * size
+    if len(value) != size:
+        raise ValueError(f"{name} must have one entry a draft, got {len(value)} for {size}")
+    return list(value)
+
+
+def _notes(
+    prior: AcceptancePrior, shared: dict[str, Any], sizes: Floats, target: float
+) -> tuple[str, ...]:
+    notes = []
+    if shared["task"] is None:
+        notes.append(
+            f"no task named: the interval covers {', '.join(NAMED)}; naming one narrows it"
+        )
+    elif shared["task"] not in {c.task for c in prior.cells}:
+        notes.append(f"no measurement of {shared['task']}: the interval is that of any task")
+    if shared["family"] not in prior.families():
+        notes.append("no measurement of this family: the level is that of any family")
+    if (sizes > target).any():
+        notes.append("a draft is larger than the target")
+    if (sizes == target).any():
+        notes.append("a draft of the target's size is taken to be the target itself")
+    return tuple(notes)
+
+
+@cache
+def stored_fit() -> dict[str, Any]:
+    """The fit that `python -m howspec.calibrate.prior.acceptance_fit` writes."""
+    text = resources.files(__package__).joinpath("acceptance_fit.json").read_text("utf-8")
+    fit: dict[str, Any] = json.loads(text)
+    if fit["parameters"] != list(PARAMETERS):
+        raise ValueError("acceptance_fit.json is of another law: run acceptance_fit again")
+    return fit
+
+
+@cache
+def _loaded() -> AcceptancePrior:
+    return AcceptancePrior(library_cells(), np.array(stored_fit()["draws"]))

@@ -1,0 +1,199 @@
+"""What is believed of one draft's acceptance, and how its own measurements change that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...theory import DepthAcceptance
+from ...theory.acceptance import round_counts
+from .acceptance_metrics import RISES, first_alpha
+
+Floats = NDArray[np.float64]
+
+# ln h, h = -ln alpha: alpha from 1 - 5e-6 down to 3e-5, where one step moves alpha by <= 0.003.
+LOG_H = np.linspace(-12.0, 2.35, 1800)
+ALPHAS = np.exp(-np.exp(LOG_H))
+_REJECTIONS = -np.expm1(-np.exp(LOG_H))
+
+
+@dataclass(frozen=True, eq=False)
+class AcceptanceForecast:
+    """Posterior sample of the acceptance of one draft, or of several drafts of one target.
+
+    alpha: pooled conditional rate, shape (draws,), or (drafts, draws) with draws shared: what the
+    drafts have in common (family, task, prompts) is the same in a column. rise: of the rate with
+    position in the round, shape (draws,). tokens: of the pair itself that were used. notes: what
+    to know before relying on it. belief: mean and variance of ln h of the mixture's parts, of
+    shape (parts, ...), or a density.
+    """
+
+    alpha: Floats
+    rise: Floats
+    belief: tuple[Floats, Floats] | Floats = field(repr=False)
+    tokens: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def density(self) -> Floats:
+        """Probabilities over `LOG_H` and `RISES`, shape (..., 1800, 7)."""
+        return density_of(*self.belief) if isinstance(self.belief, tuple) else self.belief
+
+    @property
+    def law(self) -> DepthAcceptance:
+        """The law whose parameters have the shape of ``alpha``."""
+        rise = np.broadcast_to(self.rise, self.alpha.shape)
+        return DepthAcceptance(first_alpha(self.alpha, rise=rise), np.array(rise))
+
+    def of(self, draft: int) -> AcceptanceForecast:
+        """The forecast of one of several drafts, the same columns kept."""
+        if isinstance(self.belief, tuple):
+            own: tuple[Floats, Floats] | Floats = (
+                self.belief[0][:, draft],
+                self.belief[1][:, draft],
+            )
+        else:
+            own = self.belief[draft]
+        return replace(self, alpha=self.alpha[draft], belief=own)
+
+    def interval(self, level: float = 0.9) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
+        """(median, low, high) of alpha, from the density; level in (0, 1)."""
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level must be in (0, 1), got {level:g}")
+        at = (0.5, 0.5 * (1.0 - level), 0.5 * (1.0 + level))
+        return tuple(quantile(self.density, q) for q in at)  # type: ignore[return-value]
+
+
+def quantile(density: Floats, probability: float) -> ArrayLike:
+    """Quantile of alpha of densities of shape (..., 1800, 7), shape (...)."""
+    below = np.cumsum(density.sum(axis=-1)[..., ::-1], axis=-1)
+    flat = below.reshape(-1, LOG_H.size)
+    found = [np.interp(probability * row[-1], row, ALPHAS[::-1]) for row in flat]
+    return np.asarray(found).reshape(below.shape[:-1])[()]
+
+
+def density_of(mean: Floats, variance: Floats) -> Floats:
+    """Density of a mixture of normals of ln h, components on the first axis, shape (..., 1800, 7).
+
+    Means beyond the grid (alpha = 1) count at its end.
+    """
+    center = np.clip(mean, LOG_H[0], LOG_H[-1])[..., None]
+    spread = np.maximum(np.sqrt(variance), 2e-3)[..., None]
+    parts = np.exp(-0.5 * np.square((LOG_H - center) / spread)) / spread
+    total = parts.mean(axis=0)
+    total /= total.sum(axis=-1, keepdims=True)
+    return np.repeat(total[..., None], RISES.size, axis=-1) / RISES.size
+
+
+def update(
+    forecast: AcceptanceForecast,
+    tried: float,
+    accepted: float,
+    *,
+    rng: np.random.Generator,
+    dispersion: float = 1.0,
+) -> AcceptanceForecast:
+    """The forecast after ``accepted`` of ``tried`` draft tokens whose fate was decided.
+
+    tried: >= 0, without the draft tokens after the first rejection of a round; accepted: in
+    [0, tried]. dispersion: how many times the variance of independent tokens, >= 1: some 4 where
+    prompts differ and the answer is meant for others. One draft only. ValueError outside.
+    """
+    if not (np.isfinite(tried) and 0.0 <= accepted <= tried):
+        raise ValueError(f"accepted must be in [0, tried], got {accepted:g} of {tried:g}")
+    score = np.broadcast_to(_binomial(accepted, tried)[:, None], (LOG_H.size, RISES.size))
+    return _times(forecast, score, tried, rng, dispersion)
+
+
+def update_rounds(
+    forecast: AcceptanceForecast,
+    drafted: ArrayLike,
+    accepted: ArrayLike,
+    *,
+    rng: np.random.Generator,
+    dispersion: float = 1.0,
+) -> AcceptanceForecast:
+    """The forecast after rounds: ``accepted`` of ``drafted`` tokens in each; the rise learns too.
+
+    drafted: whole number or one a round; accepted: one a round, at most drafted. As `update`.
+    """
+    tried, kept = round_counts(accepted, drafted).by_position()
+    rates = _rates(tried.size)
+    with np.errstate(divide="ignore"):
+        good, bad = np.log(rates), np.log1p(-rates)
+    bad = np.maximum(bad, -1e3)  # a rate of 1 at depth is the law's cap, not a certainty
+    score = good @ kept.astype(float) + bad @ (tried - kept).astype(float)
+    return _times(forecast, score, float(tried.sum()), rng, dispersion)
+
+
+def update_length(
+    forecast: AcceptanceForecast,
+    tokens_per_round: float,
+    gamma: int,
+    rounds: float,
+    *,
+    rng: np.random.Generator,
+    dispersion: float = 1.0,
+) -> AcceptanceForecast:
+    """The forecast after a mean length of rounds, the bonus token counted.
+
+    tokens_per_round: in [1, gamma + 1]; gamma: >= 1; rounds: > 0. As `update`.
+    """
+    if not (gamma >= 1 and rounds > 0.0 and 1.0 <= tokens_per_round <= gamma + 1.0):
+        raise ValueError(
+            f"tokens per round must be in [1, gamma + 1], got {tokens_per_round:g} at gamma {gamma}"
+            f" over {rounds:g} rounds"
+        )
+    survival = np.cumprod(_rates(gamma), axis=-1)
+    mean = survival.sum(axis=-1)
+    square = (survival * (2.0 * np.arange(1, gamma + 1) - 1.0)).sum(axis=-1)
+    # One round more or less would not be noticed: keeps the ends of the scale from being certain.
+    variance = (square - mean**2) / rounds + (0.5 / rounds) ** 2
+    score = -0.5 * np.square(tokens_per_round - 1.0 - mean) / variance - 0.5 * np.log(variance)
+    return _times(forecast, score, rounds * tokens_per_round, rng, dispersion)
+
+
+def _binomial(accepted: float, tried: float) -> Floats:
+    """Log-likelihood of alpha over the grid."""
+    return np.asarray(-accepted * np.exp(LOG_H) + (tried - accepted) * np.log(_REJECTIONS))
+
+
+def _rates(gamma: int) -> Floats:
+    """Conditional rates over the grid, the rises and positions 1..gamma, (1800, 7, gamma)."""
+    alpha, rise = np.broadcast_arrays(ALPHAS[:, None], RISES)
+    first = first_alpha(alpha, rise=rise)[..., None]
+    return np.asarray(np.minimum(first * rise[..., None] ** np.arange(gamma), 1.0))
+
+
+def _times(
+    forecast: AcceptanceForecast,
+    score: Floats,
+    tokens: float,
+    rng: np.random.Generator,
+    dispersion: float,
+) -> AcceptanceForecast:
+    """Bayes' rule on the grid, and a fresh sample of the posterior."""
+    if forecast.alpha.ndim != 1:
+        raise ValueError("an update needs one draft: take it out with of(draft)")
+    if not 1.0 <= dispersion < np.inf:
+        raise ValueError(f"dispersion must be in [1, inf), got {dispersion:g}")
+    with np.errstate(divide="ignore"):
+        log_density = np.log(forecast.density) + score / dispersion
+    density = np.exp(log_density - log_density.max())
+    density /= density.sum()
+    alpha, rise = draw(density, rng, forecast.alpha.size)
+    return replace(
+        forecast, alpha=alpha, rise=rise, belief=density, tokens=forecast.tokens + tokens
+    )
+
+
+def draw(density: Floats, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
+    """(alpha, rise) drawn from a density of shape (1800, 7), alpha inside its cells."""
+    edges = np.cumsum(density.ravel())
+    at = np.minimum(np.searchsorted(edges, rng.random(draws) * edges[-1]), edges.size - 1)
+    step = LOG_H[1] - LOG_H[0]
+    log_h = LOG_H[at // RISES.size] + step * (rng.random(draws) - 0.5)
+    return np.exp(-np.exp(log_h)), RISES[at % RISES.size]
