@@ -62,6 +62,7 @@ def saved(folder: Path, **changes: Any) -> Path:
     ("kind", "point"),
     [
         ("costs", cost()),
+        ("costs", cost(state={"sm_mhz": 1980.0, "power_state": "P0"}, pairs=[[1, 2]], quiet=True)),
         ("costs", cost(times_s=[], error="out of memory")),
         ("acceptance", rounds()),
         ("acceptance", rounds(type="overlap", overlap=[0.0, 0.5, 1.0])),
@@ -141,7 +142,7 @@ def test_a_record_with_one_wrong_byte_is_refused_or_another_record(
         ({"points": [cost(error="out of memory")]}, "needs times_s or an error, not both"),
         ({"points": [cost(latency=0.1)]}, "latency is a latency and its name must end with _s"),
         ({"points": [cost(operation="guess")]}, "operation must be one of pass, draw"),
-        ({"points": [cost(note={"a": 1})]}, "note must be text"),
+        ({"points": [cost(note={"a": {"b": {"c": 1}}})]}, "note must be text"),
         ({"settings": []}, "settings must be an object"),
         ({"provenance": "here"}, "provenance must be an object"),
         ({"key": "tokens"}, "key must be a list of names"),

@@ -221,14 +221,23 @@ def _check_free(name: str, value: Any) -> None:
         counted = isinstance(value, int | float | list) and not isinstance(value, bool)
         if counted and stem in name.split("_") and not name.endswith(unit):
             raise ValueError(f"{name} is a {stem} and its name must end with {unit}")
-    for one in value if isinstance(value, list) else [value]:
-        if one is None or isinstance(one, str | bool):
-            continue
-        if isinstance(one, int | float) and math.isfinite(one):
-            continue
-        if isinstance(one, list) and all(isinstance(x, str | int | float) for x in one):
-            continue
-        raise ValueError(f"{name} must be text, a finite number or a list, got {_short(one)}")
+    if not _plain(value, depth=2):
+        raise ValueError(
+            f"{name} must be text, a finite number, or a list or an object of these, "
+            f"got {_short(value)}"
+        )
+
+
+def _plain(value: Any, *, depth: int) -> bool:
+    """Whether a value is what JSON can hold, finite, and nested no deeper than ``depth``."""
+    if value is None or isinstance(value, str | bool):
+        return True
+    if isinstance(value, int | float):
+        return math.isfinite(value)
+    if depth == 0 or not isinstance(value, list | dict):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return all(_plain(v, depth=depth - 1) for v in inner)
 
 
 def _short(value: Any) -> str:
