@@ -47,11 +47,11 @@ class GammaController:
     >>> from howspec.sim.controller import GammaController
     >>> from howspec.theory import AffineCost
     >>> control = GammaController(AffineCost(cost_ratio=0.05), gamma_max=8, exploration="none")
-    >>> for _ in range(200):
+    >>> for round in range(300):
     ...     drafted = control.choose(batch=1, context=500)
-    ...     control.update(drafted, accepted=min(drafted, 2))
+    ...     control.update(drafted, accepted=min(drafted, 7 * round % 5))
     >>> control.choose()
-    2
+    4
     """
 
     def __init__(

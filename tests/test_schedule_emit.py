@@ -1,0 +1,442 @@
+"""Schedules of gamma by batch size, and the configurations that engines are given."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from itertools import pairwise, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from howspec.calibrate.engines.emit_llama_cpp import emit_llama_cpp, validate_llama_cpp
+from howspec.calibrate.engines.emit_sglang import (
+    emit_sglang,
+    validate_sglang,
+    validate_sglang_steps,
+)
+from howspec.calibrate.engines.emit_tensorrt_llm import emit_tensorrt_llm, validate_tensorrt_llm
+from howspec.calibrate.engines.emit_vllm import emit_vllm, validate_vllm
+from howspec.calibrate.engines.pass_table import read_pass_table, table_limits
+from howspec.calibrate.engines.schedule import Schedule, make_schedule
+from howspec.cli.schedule import schedule as command
+from howspec.sim.prediction import predict, speedup_table
+from howspec.theory import AffineCost, CostLaw, DepthAcceptance
+from howspec.theory.costs import (
+    LinearPass,
+    LinearStepCost,
+    MoEPass,
+    ParallelDraftCost,
+    SequentialDraftCost,
+    crossover_batch,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+H100 = ParallelDraftCost(LinearPass(7.09e-3, 2.1e-5, 3.93e-8), LinearPass(2.14e-3, 8.4e-7, 2.4e-9))
+
+
+def made(alpha: Any = 0.7, cost: CostLaw = H100, **options: Any) -> Schedule:
+    return make_schedule(
+        DepthAcceptance(alpha), cost, **{"batch_max": 64, "gamma_max": 8, **options}
+    )
+
+
+def speeds(alpha: float, cost: CostLaw, batch_max: int, gamma_max: int) -> np.ndarray:
+    law = DepthAcceptance(alpha)
+    return np.array([speedup_table(law, cost, gamma_max, batch=b) for b in range(1, batch_max + 1)])
+
+
+# --- the schedule ------------------------------------------------------------------------------
+@given(
+    alpha=st.floats(0.05, 0.95),
+    per_token=st.floats(1e-6, 3e-4),
+    draft=st.floats(1e-4, 4e-3),
+    tolerance=st.sampled_from([0.0, 0.01, 0.05]),
+)
+def test_every_batch_size_keeps_the_speed_up_that_was_promised(
+    alpha: float, per_token: float, draft: float, tolerance: float
+) -> None:
+    cost = LinearStepCost(7e-3, per_token, 4e-8, draft, 1e-6, 2e-9)
+    schedule = made(alpha, cost, batch_max=40, gamma_max=6, tolerance=tolerance)
+    table = speeds(alpha, cost, 40, 6)
+    for b in range(1, 41):
+        kept = table[b - 1, schedule.gamma(b)] / table[b - 1].max()
+        assert kept >= 1.0 - tolerance - 1e-9
+    assert schedule.ranges[0].first == 1
+    assert schedule.batch_max == 40
+    for before, after in pairwise(schedule.ranges):
+        assert after.first == before.last + 1
+        assert after.gamma != before.gamma
+    assert schedule.best_gamma.tolist() == table.argmax(axis=1).tolist()
+    assert max(r.loss for r in schedule.ranges) <= tolerance + 1e-9
+
+
+@pytest.mark.parametrize("falling", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_table_has_the_fewest_changes_and_then_the_most_speed(seed: int, falling: bool) -> None:
+    from howspec.calibrate.engines.schedule import _smooth
+
+    speed = 1.0 + np.random.default_rng(seed).random((6, 4)) * 0.03
+    best = np.log(speed.max(axis=1))
+
+    def price(path: tuple[int, ...]) -> tuple[float, int, float]:
+        loss = best - np.log(speed[np.arange(6), list(path)])
+        beyond = np.maximum(loss + np.log(0.99), 0.0).sum()
+        return (round(float(beyond), 12), sum(a != b for a, b in pairwise(path)), loss.sum())
+
+    paths = [p for p in product(range(4), repeat=6)
+             if not falling or all(b <= a for a, b in pairwise(p))]  # fmt: skip
+    wanted = min(paths, key=price)
+    assert tuple(_smooth(speed, 0.01, falling).tolist()) == wanted
+
+
+def test_without_batch_in_the_costs_there_is_one_entry_and_it_is_the_prediction() -> None:
+    cost = AffineCost(0.06, 0.01, 0.1)
+    schedule = made(0.8, cost, gamma_max=16)
+    answer = predict(DepthAcceptance(0.8), cost, gamma_max=16)
+    assert len(schedule.ranges) == 1
+    assert schedule.ranges[0].gamma == answer.gamma
+    assert schedule.ranges[0].speedup.estimate == pytest.approx(answer.speedup.estimate)
+    assert schedule.ranges[0].window == answer.gamma_window
+    assert any("do not depend on the batch" in n for n in schedule.notes)
+
+
+def test_speculation_goes_off_at_the_crossover_of_the_theory() -> None:
+    parts = {"step_fixed": 7e-3, "step_per_token": 1e-4, "step_per_cached": 4e-8}
+    draft = {"draft_fixed": 1.5e-3, "draft_per_token": 1e-6, "draft_per_cached": 2e-9}
+    cost = LinearStepCost(**parts, **draft)
+    limit = float(crossover_batch(0.6, context=200, **parts, **draft))
+    assert 10 < limit < 200
+    schedule = made(0.6, cost, batch_max=200, contexts=(200.0,), tolerance=0.0)
+    off = [r for r in schedule.ranges if r.gamma == 0]
+    assert len(off) == 1
+    assert off[0].first == int(np.floor(limit)) + 1
+    assert off[0].speedup.low == off[0].speedup.high == 1.0
+    assert any("plain decoding" in n for n in schedule.notes)
+
+
+def test_gamma_rises_with_the_batch_only_where_it_may() -> None:
+    # The verifying pass reads new experts at small batches, and none at large ones.
+    target = MoEPass(fixed=1e-3, expert_time=1e-3, experts=64, active_experts=2, per_token=1e-6)
+    cost = SequentialDraftCost(target, LinearPass(5e-4))
+    free = made(0.75, cost, batch_max=128)
+    forced = made(0.75, cost, batch_max=128, falling=True)
+    assert any(b.gamma > a.gamma for a, b in pairwise(free.ranges))
+    assert all(b.gamma <= a.gamma for a, b in pairwise(forced.ranges))
+    assert any("may not rise" in n for n in forced.notes)
+
+
+def test_an_uncertain_acceptance_gives_intervals_and_likely_gammas() -> None:
+    alpha = np.random.default_rng(1).normal(0.7, 0.05, 400)
+    schedule = made(alpha)
+    first = schedule.ranges[0]
+    assert first.speedup.low < first.speedup.estimate < first.speedup.high
+    assert len(schedule.likely[0]) > 1
+    assert first.gamma in schedule.likely[0]
+    assert all(len(x) == 1 or min(x) >= 0 for x in schedule.likely)
+
+
+def test_several_contexts_are_weighed_alike() -> None:
+    both = made(0.6, contexts=(100.0, 30000.0), tolerance=0.0, batch_max=8)
+    logs = [
+        np.log([speedup_table(DepthAcceptance(0.6), H100, 8, batch=b, context=c)
+                for b in range(1, 9)])
+        for c in (100.0, 30000.0)
+    ]  # fmt: skip
+    assert both.best_gamma.tolist() == (logs[0] + logs[1]).argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"batch_max": 0}, "batch_max must be"),
+        ({"batch_max": 5000}, "batch_max must be"),
+        ({"gamma_max": 0}, "gamma_max must be"),
+        ({"tolerance": 1.0}, "tolerance must be"),
+        ({"level": 0.0}, "level must be"),
+        ({"contexts": ()}, "contexts must hold"),
+    ],
+)
+def test_bad_questions_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        made(**options)
+
+
+# --- what the engines make of it ---------------------------------------------------------------
+def vllm_lookup(config: dict[str, Any], batch: int) -> int:
+    """The expansion that vLLM does: ranges, gaps and the tail keep the K before them."""
+    k = config["num_speculative_tokens"]
+    for first, _, tokens in config.get("num_speculative_tokens_per_batch_size", []):
+        if batch >= first:
+            k = min(tokens, config["num_speculative_tokens"])
+    return int(k)
+
+
+def sglang_lookup(config: dict[str, Any], batch: int) -> list[int]:
+    """The slot with the largest key that is not above the batch."""
+    key = max(int(k) for k in config if k.isdecimal() and int(k) <= batch)
+    steps: list[int] = config[f"{key}"]["candidate_steps"]
+    return steps
+
+
+@given(
+    alpha=st.floats(0.1, 0.9),
+    per_token=st.floats(1e-6, 2e-4),
+    draft=st.floats(1e-4, 3e-3),
+    top=st.integers(1, 48),
+)
+def test_every_engine_runs_the_schedule(
+    alpha: float, per_token: float, draft: float, top: int
+) -> None:
+    cost = LinearStepCost(7e-3, per_token, 4e-8, draft)
+    schedule = made(alpha, cost, batch_max=top)
+    falling = made(alpha, cost, batch_max=top, falling=True)
+    most = max(r.gamma for r in schedule.ranges)
+    vllm, sglang = emit_vllm(schedule, method="eagle"), emit_sglang(schedule)
+    new, old = emit_tensorrt_llm(falling), emit_tensorrt_llm(falling, keys="smallest")
+    if most == 0:
+        assert all(not e.command and not e.files for e in (vllm, sglang, new, old))
+        return
+    words = shlex.split(vllm.command)
+    assert words[0] == "--speculative-config"
+    config = json.loads(words[1])
+    assert config == vllm.config
+    for batch in range(1, top + 1):
+        assert vllm_lookup(config, batch) == schedule.gamma(batch)
+        if sglang.config:
+            assert sglang_lookup(sglang.config, batch) == [schedule.gamma(batch)]
+        if max(r.gamma for r in falling.ranges):
+            table = new.config["speculative_config"]["draft_len_schedule"]
+            upper = [k for k in sorted(table) if batch <= k]
+            assert (table[upper[0]] if upper else 0) == falling.gamma(batch)
+            table = old.config["speculative_config"]["draft_len_schedule"]
+            assert table[max(k for k in table if k <= batch)] == falling.gamma(batch)
+    if sglang.files:
+        assert json.loads(sglang.files["adaptive.json"]) == sglang.config
+    words = sglang.command.split()
+    steps = int(words[words.index("--speculative-num-steps") + 1])
+    validate_sglang_steps(steps, int(words[words.index("--speculative-num-draft-tokens") + 1]))
+
+
+def test_llama_cpp_gets_one_gamma_and_is_told_that_it_is_one() -> None:
+    schedule = made(0.7)
+    flags = emit_llama_cpp(schedule, batch=32)
+    assert f"--spec-draft-n-max {schedule.gamma(32)}" in flags.command
+    assert any("no schedule by batch size" in n for n in flags.notes)
+    older = emit_llama_cpp(schedule, batch=32, names="older", p_min=0.4)
+    assert older.command == f"--draft-max {schedule.gamma(32)} --draft-min 0 --draft-p-min 0.4"
+    off = emit_llama_cpp(made(0.01, AffineCost(0.5)))
+    assert off.command == ""
+    assert "without a draft" in off.notes[0]
+
+
+def test_sglang_adapts_among_the_likely_gammas_only_when_asked() -> None:
+    alpha = np.random.default_rng(1).normal(0.7, 0.05, 400)
+    schedule = made(alpha)
+    adaptive = emit_sglang(schedule, adapt=True, method="EAGLE3", model="my/draft").config
+    for r, slot in zip(schedule.ranges, schedule.likely, strict=True):
+        assert adaptive[f"{r.first}"]["candidate_steps"] == list(slot)
+    assert {"ema_alpha", "update_interval", "warmup_batches"} <= adaptive.keys()
+    assert "--speculative-adaptive" not in emit_sglang(made(0.7, AffineCost(0.1))).command
+
+
+def test_yaml_of_tensorrt_llm_is_what_the_object_says() -> None:
+    emission = emit_tensorrt_llm(made(0.7, falling=True), method="Eagle3", model="my/draft")
+    lines = emission.files["config.yaml"].splitlines()
+    assert lines[:3] == ["speculative_config:", '  decoding_type: "Eagle3"',
+                         '  speculative_model: "my/draft"']  # fmt: skip
+    table = emission.config["speculative_config"]["draft_len_schedule"]
+    assert lines[lines.index("  draft_len_schedule:") + 1 :] == [
+        f"    {k}: {v}" for k, v in table.items()
+    ]
+
+
+TOP = {"num_speculative_tokens": 4}
+KEY = "num_speculative_tokens_per_batch_size"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ([], "must be an object"),
+        ({}, "num_speculative_tokens must be"),
+        ({"num_speculative_tokens": 0}, "num_speculative_tokens must be"),
+        ({"num_speculative_tokens": True}, "num_speculative_tokens must be"),
+        (TOP | {KEY: []}, "list of one or more"),
+        (TOP | {KEY: {"1-4": 3}}, "list of one or more"),
+        (TOP | {KEY: [[1, 4]]}, r"\[first, last, K\]"),
+        (TOP | {KEY: [[2, 4, 3]]}, "must start at 1"),
+        (TOP | {KEY: [[0, 4, 3]]}, "first batch must be"),
+        (TOP | {KEY: [[1, 4, 3], [6, 9, 1]]}, "follow on 4"),
+        (TOP | {KEY: [[1, 4, 3], [4, 9, 1]]}, "follow on 4"),
+        (TOP | {KEY: [[1, 4, 5]]}, "must be at most"),
+        (TOP | {KEY: [[1, 4, -1]]}, "K must be"),
+        (TOP | {KEY: [[1, 4, 2.5]]}, "K must be"),
+        (TOP | {KEY: [[1, 4, 3], [5, 4, 2]]}, "must not end before"),
+    ],
+)
+def test_every_rule_of_vllm_is_checked(config: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        validate_vllm(config)
+    validate_vllm(TOP | {KEY: [[1, 4, 4], [5, 9, 0]]})
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ([], "must be an object"),
+        ({"ema_alpha": 0.2}, 'slot "1"'),
+        ({"2": {"candidate_steps": [1]}}, 'slot "1"'),
+        ({"1": {"candidate_steps": []}}, "must be a list"),
+        ({"1": [1, 2]}, "must be a list"),
+        ({"1": {"candidate_steps": [-1]}}, "must be an integer"),
+        ({"1": {"candidate_steps": [1.5]}}, "must be an integer"),
+        ({"1": {"candidate_steps": [3, 1]}}, "must rise"),
+        ({"1": {"candidate_steps": [1, 1]}}, "must rise"),
+        ({"1": {"candidate_steps": [1]}, "ema_alpha": 0.0}, "ema_alpha"),
+        ({"1": {"candidate_steps": [1], "ema_alpha": 1.5}}, "ema_alpha"),
+        ({"1": {"candidate_steps": [1]}, "update_interval": 0}, "update_interval"),
+        ({"1": {"candidate_steps": [1]}, "warmup_batches": -1}, "warmup_batches"),
+    ],
+)
+def test_every_rule_of_sglang_is_checked(config: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        validate_sglang(config)
+    validate_sglang({"1": {"candidate_steps": [0, 3]}, "ema_alpha": 1.0})
+
+
+def test_a_chain_of_sglang_verifies_one_token_more_than_its_steps() -> None:
+    validate_sglang_steps(3, 4)
+    validate_sglang_steps(3, 16, topk=4)
+    with pytest.raises(ValueError, match=r"steps \+ 1 = 4"):
+        validate_sglang_steps(3, 3)
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "said"),
+    [
+        ({}, {}, "must map"),
+        ([4, 2], {}, "must map"),
+        ({4: 4, 8: 2}, {"max_draft_len": None}, "max_draft_len must be"),
+        ({0: 4}, {}, "batch must be"),
+        ({"4": 4}, {}, "batch must be"),
+        ({4: -1}, {}, "must be an integer"),
+        ({4: 3, 8: 2}, {}, "must be max_draft_len"),
+        ({4: 4, 8: 5}, {}, "must not rise"),
+        ({4: 4, 8: 1, 16: 2}, {}, "must not rise"),
+        ({4: 4}, {"max_concurrency": 8}, "together"),
+    ],
+)
+def test_every_rule_of_tensorrt_llm_is_checked(table: Any, more: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": table} | more)
+    validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": {4: 4, 8: 2}})
+    with pytest.raises(ValueError, match="must include batch 1"):
+        validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": {4: 4}}, keys="smallest")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (3, "must be an object"),
+        ({"n_max": 0}, "n_max must be"),
+        ({"n_max": 3, "n_min": 4}, "n_min must be at most"),
+        ({"n_max": 3, "p_min": 1.2}, "p_min must be"),
+    ],
+)
+def test_every_rule_of_llama_cpp_is_checked(settings: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        validate_llama_cpp(settings)
+    validate_llama_cpp({"n_max": 3, "n_min": 3, "p_min": 0.5})
+
+
+# --- costs from a table, and the command -------------------------------------------------------
+def write_passes(path: Path, *, drop: int | None = None) -> Path:
+    rows = ["pass,batch,tokens,time_ms"]
+    for batch in (1, 8, 32):
+        for tokens in (1, 3, 6, 9):
+            time = 1e3 * float(H100.target.step_time([tokens], batch=batch)[0])
+            rows.append(f"target,{batch},{tokens},{time!r}")
+        rows.append(f"draft,{batch},1,0.9")
+    if drop is not None:
+        del rows[drop]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_a_table_of_linear_times_gives_the_schedule_of_the_linear_law(tmp_path: Path) -> None:
+    table = read_pass_table(write_passes(tmp_path / "passes.csv"))
+    assert table_limits(table) == (8, 32)
+    direct = SequentialDraftCost(H100.target, LinearPass(0.9e-3))
+    ours = made(0.7, table, batch_max=32)
+    theirs = made(0.7, direct, batch_max=32)
+    assert [(r.last, r.gamma) for r in ours.ranges] == [(r.last, r.gamma) for r in theirs.ranges]
+    assert ours.best_speedup == pytest.approx(theirs.best_speedup, rel=1e-6)
+    with pytest.raises(ValueError, match="measured range"):
+        made(0.7, table, batch_max=33)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no rows"),
+        ("pass,batch,tokens\ntarget,1,1\n", "no column time_ms"),
+        ("batch,tokens,time_ms\n1,1,1\n", "no column pass"),
+        ("pass,batch,tokens,time_ms\nother,1,1,2\n", "pass must be target or draft"),
+        ("pass,batch,tokens,time_ms\ntarget,1,x,2\n", "row 2: not a number"),
+        ("pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,2,3\n", "no row with pass draft"),
+        ("pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,2,-3\ndraft,1,1,1\n", "times must be"),
+        (
+            "pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,2,4,3\ndraft,1,1,1\n",
+            "no time at tokens",
+        ),
+    ],
+)
+def test_a_table_that_is_none_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "passes.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_pass_table(path)
+
+
+def test_the_command_emits_for_every_engine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    passes = write_passes(tmp_path / "passes.csv")
+    command(alpha="0.70", passes=passes, as_json=True)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["schedule"][0]["first_batch"] == 1
+    assert answer["schedule"][-1]["last_batch"] == 32
+    for engine, said in (
+        ("vllm", "--speculative-config"),
+        ("sglang", "--speculative-num-steps"),
+        ("tensorrt-llm", "draft_len_schedule"),
+        ("llama.cpp", "--spec-draft-n-max"),
+    ):
+        command(alpha="0.70", passes=passes, engine=engine)
+        captured = capsys.readouterr()
+        assert said in captured.out
+        assert "note:" in captured.err
+        assert "note:" not in captured.out
+    command(acceptance_length="2.5", gamma=3, cost_ratio=0.1)
+    assert "within tolerance" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ({"cost_ratio": 0.1}, "needs one of --alpha"),
+        ({"alpha": "0.7"}, "needs one of --cost"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "engine": "tgi"}, "--engine must be"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "context": "a"}, "--context must be"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "context": "-5"}, "--context must be in"),
+        ({"acceptance_length": "2.5", "cost_ratio": 0.1}, "needs --gamma"),
+        ({"acceptance_length": "2.5", "gamma": 3, "decay": 0.9, "cost_ratio": 0.1}, "--decay goes"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "overhead_ms": 1.0}, "--overhead-ms goes"),
+    ],
+)
+def test_the_command_refuses_what_does_not_go_together(given_: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        command(**given_)
