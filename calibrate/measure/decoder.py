@@ -84,8 +84,9 @@ def decode_plain(
 ) -> Generation:
     """Decode token by token; one pass of the target each.
 
-    vocabulary: tokens that count, where the logits have more of them for padding. Raises ValueError for an empty prompt, a length beyond the capacity, a temperature out of range
-    or logits that are not finite.
+    vocabulary: tokens that count, where the logits have more of them for padding. Raises
+    ValueError for an empty prompt, a length beyond the capacity, a temperature out of range, or
+    logits that are not finite.
     """
     temperature = _checked([target], prompts, new_tokens, temperature, surplus=0)
     device = target.device

@@ -1,0 +1,230 @@
+"""The sweep: turns in balance, every point once, what it took, and its table."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from howspec.calibrate.measure import sweep as module  # noqa: E402
+from howspec.calibrate.measure.sweep import (  # noqa: E402
+    SweepPlan,
+    measure_sweep,
+    order_prompts,
+    plan_turns,
+)
+from howspec.calibrate.measure.sweep_table import best_gammas, sweep_table  # noqa: E402
+from howspec.calibrate.records import Journal, Record, read_record  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _llama(seed: int) -> Any:
+    torch.manual_seed(seed)
+    config = transformers.LlamaConfig(
+        vocab_size=30,
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        max_position_embeddings=128,
+    )
+    return transformers.LlamaForCausalLM(config).eval()
+
+
+TARGET, DRAFTS = _llama(0), {"x": _llama(1), "y": _llama(2)}
+PROMPTS = {"a": [[1, 2], [3, 4, 5]], "b": [[6], [7, 8]]}
+PLAN = SweepPlan(
+    gammas=(1, 2), assisted_gammas=(2,), heuristic_gamma=3, new_tokens=10, batches=(1, 3),
+    assisted_blocks=2, plain_repeats=2, gammas_by_draft={"y": (4,)},
+)  # fmt: skip
+
+
+def _journal(folder: Path) -> Journal:
+    return Journal.open(
+        folder, "sweep", kind="sweep", settings=PLAN.settings(), provenance={"seed": 0}
+    )
+
+
+def test_a_block_holds_every_setting_once_and_plain_in_between() -> None:
+    plan = SweepPlan(plain_repeats=4, assisted_blocks=4)
+    drafts = [f"d{i}" for i in range(12)]
+    domains = ["a", "b", "c", "d"] * 4
+    turns = plan_turns(plan, drafts, domains)
+    assert len({tuple(t.key().values()) for t in turns}) == len(turns)
+    blocks = [list(ts) for _, ts in itertools.groupby(turns, key=lambda t: t.first)]
+    assert [b[0].first for b in blocks] == list(range(16))
+    for block in blocks:
+        methods = Counter(t.method for t in block)
+        assert methods["sps"] == 12 * 7
+        assert methods["plain"] == 4
+        places = [i for i, t in enumerate(block) if t.method == "plain"]
+        quarters = [4 * i // (len(block) + 1) for i in places]
+        assert max(np.diff([0, *places, len(block)])) < 0.6 * len(block)
+        assert len(set(quarters)) >= 2
+    assisted = {t.first for t in turns if t.method == "asg_constant"}
+    assert len(assisted) == 4
+    assert {domains[i] for i in assisted} == set("abcd")
+    orders = {tuple((t.draft, t.gamma) for t in b if t.method == "sps") for b in blocks}
+    assert len(orders) == 16
+    assert plan_turns(plan, drafts, domains) == turns
+
+
+def test_prompts_take_turns_by_domain() -> None:
+    ordered = order_prompts({"a": [[1], [2], [3]], "b": [[4]]})
+    assert ordered == [("a", [1]), ("b", [4]), ("a", [2]), ("a", [3])]
+    with pytest.raises(ValueError, match=r"prompt 1 \(domain b\) is empty"):
+        order_prompts({"a": [[1]], "b": [[]]})
+    with pytest.raises(ValueError, match="at least one prompt"):
+        order_prompts({})
+
+
+def test_every_turn_is_measured_once_with_all_that_it_took(tmp_path: Path) -> None:
+    ticks = itertools.count()
+    with _journal(tmp_path) as journal:
+        assert measure_sweep(
+            TARGET, DRAFTS, journal, prompts=PROMPTS, plan=PLAN, clock=lambda: float(next(ticks))
+        )
+        path = journal.finish()
+    points = read_record(path).points
+    settings = Counter((p["method"], p["draft"], p["gamma"], p["batch"]) for p in points)
+    # Four prompts one by one and one batch of three.
+    assert settings["plain", None, 0, 1] == 8
+    assert settings["plain", None, 0, 3] == 2
+    assert settings["sps", "x", 1, 1] == settings["sps", "y", 4, 1] == 4
+    assert settings["sps", "y", 4, 3] == 1
+    assert settings["asg_constant", "x", 2, 1] == settings["asg_heuristic", "y", 3, 1] == 2
+    assert settings["plain_generate", None, 0, 1] == 4
+    assert ("sps", "y", 1, 1) not in settings
+    assert ("asg_constant", "x", 2, 3) not in settings
+    for p in points:
+        assert p["tokens"] == (10 if p["batch"] == 1 else [10, 10, 10])
+        assert p["domain"] == "ab"[p["prompt"] % 2]
+        if p["method"] == "sps":
+            rounds = p["rounds"] if p["batch"] == 1 else sum(p["rounds"])
+            assert len(p["accepted"]) == rounds
+            parts = sum(p[k] for k in ("draft_s", "draw_s", "verify_s", "rule_s", "other_s"))
+            # The clock of this test moves a second a reading: two lie outside the marks.
+            assert p["decode_s"] == parts + 2.0
+            assert p["total_s"] == p["prefill_s"] + p["decode_s"]
+        if p["method"].startswith("asg"):
+            assert len(p["accepted"]) == len(p["drafted"]) == p["rounds"]
+            assert sum(p["accepted"]) + p["rounds"] == 10
+        if p["method"] == "plain":
+            assert p["total_s"] == 2.0
+    warm = Counter(
+        (p["method"], p["draft"], p["gamma"], p["batch"]) for p in points if "warmup_s" in p
+    )
+    assert set(warm) == set(settings)
+    assert set(warm.values()) == {1}
+
+
+def test_a_sweep_cut_off_anywhere_goes_on_to_the_same_turns(tmp_path: Path) -> None:
+    """Times differ from run to run; what was drawn does not."""
+
+    def drawn(points: list[dict[str, Any]]) -> set[str]:
+        kept = [{k: v for k, v in p.items() if not k.endswith("_s")} for p in points]
+        return {json.dumps(p, sort_keys=True) for p in kept}
+
+    with _journal(tmp_path / "whole") as journal:
+        measure_sweep(TARGET, DRAFTS, journal, prompts=PROMPTS, plan=PLAN)
+        whole = drawn(journal.points)
+        count = len(journal.points)
+    rng = np.random.default_rng(1)
+    done, calls = False, 0
+    while not done:
+        with _journal(tmp_path / "pieces") as journal:
+            left = iter([1.0] * int(rng.integers(3, 25)))
+            done = measure_sweep(
+                TARGET, DRAFTS, journal, prompts=PROMPTS, plan=PLAN,
+                seconds_left=lambda left=left: next(left, -1.0),
+            )  # fmt: skip
+            points = list(journal.points)
+        calls += 1
+    assert calls >= 3
+    assert len(points) == count
+    assert drawn(points) == whole
+
+
+def test_out_of_memory_is_recorded_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.decode_speculative
+
+    def greedy(target: Any, draft: Any, prompts: Any, **more: Any) -> Any:
+        if more["gamma"] == 2 and target.batch == 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+        return real(target, draft, prompts, **more)
+
+    monkeypatch.setattr(module, "decode_speculative", greedy)
+    with _journal(tmp_path) as journal:
+        assert measure_sweep(TARGET, DRAFTS, journal, prompts=PROMPTS, plan=PLAN)
+        failed = [p for p in journal.points if "error" in p]
+    assert [(p["draft"], p["gamma"], p["batch"], p["error"]) for p in failed] == [
+        ("x", 2, 3, "out of memory")
+    ]
+
+
+def test_any_other_error_ends_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: Any, **more: Any) -> Any:
+        raise RuntimeError("a kernel failed")
+
+    monkeypatch.setattr(module, "decode_speculative", broken)
+    with _journal(tmp_path) as journal, pytest.raises(RuntimeError, match="a kernel failed"):
+        measure_sweep(TARGET, DRAFTS, journal, prompts=PROMPTS, plan=PLAN)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gammas": (0, 1)},
+        {"batches": (2, 2)},
+        {"plain_repeats": 0},
+        {"gammas_by_draft": {"x": (0,)}},
+    ],
+)
+def test_a_plan_out_of_range_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change)).removesuffix("_by_draft") + "|x must"):
+        SweepPlan(**change)
+
+
+def test_the_table_compares_with_plain_decoding_of_the_same_blocks() -> None:
+    points: list[dict[str, Any]] = []
+    for prompt, slow in enumerate((1.0, 3.0, 2.0)):
+        common = {"batch": 1, "prompt": prompt, "repeat": 0}
+        points += [
+            {"draft": None, "method": "plain", "gamma": 0, **common, "total_s": 8.0 * slow},
+            {"draft": None, "method": "plain", "gamma": 0, **common, "repeat": 1,
+             "total_s": 12.0 * slow},
+            {"draft": "x", "method": "sps", "gamma": 2, **common, "total_s": 5.0 * slow,
+             "rounds": 4, "accepted": [1, 2, 0, 1]},
+            {"draft": "x", "method": "sps", "gamma": 3, **common, "total_s": 4.0 * slow,
+             "rounds": 2, "accepted": [3, 1]},
+        ]  # fmt: skip
+    points.append({**points[-1], "repeat": 1, "error": "out of memory"})
+    rows = sweep_table(Record("sweep", {}, {}, tuple(points)))
+    found = {(r.method, r.gamma): r for r in rows}
+    assert rows[0].method == "plain"
+    assert found["sps", 2].speedup == pytest.approx(2.0)
+    assert found["sps", 3].speedup == pytest.approx(2.5)
+    assert found["sps", 2].spread == pytest.approx(0.0, abs=1e-12)
+    assert found["sps", 2].tokens_per_round == pytest.approx(2.0)
+    assert found["sps", 3].tokens_per_round == pytest.approx(3.0)
+    assert found["plain", 0].latency_s == pytest.approx(20.0)
+    assert best_gammas(rows)["x", 1].gamma == 3
