@@ -32,7 +32,8 @@ class Batches:
         self.seed = seed
         self.sizes = [max(0, (len(s) - 1) // sequence) for s in streams]
         if not all(self.sizes):
-            raise ValueError(f"every domain needs more than {sequence} tokens to train on")
+            short = min(map(len, self.streams))
+            raise ValueError(f"a domain needs more than {sequence} tokens to train on, got {short}")
         self.shares = shares(self.sizes, total)
         self.domain, self.ordinal = _interleaved(self.shares)
         self._orders: dict[tuple[int, int], NDArray[np.int64]] = {}
@@ -139,11 +140,7 @@ def prepare_corpus(
         }
         for part, ids in tokens.items():
             replace_file(folder / "corpus" / f"{domain.name}-{part}.npy", _saver(ids))
-        held_text = "\0".join(held[:400])
-        replace_file(
-            folder / "corpus" / f"{domain.name}-held-out.txt",
-            lambda p, t=held_text: p.write_text(t[:2_000_000], encoding="utf-8"),
-        )
+        replace_file(folder / "corpus" / f"{domain.name}-held-out.txt", _text_saver(held))
         sizes[domain.name] = {
             "documents": len(domain.documents),
             "characters": domain.characters,
@@ -161,6 +158,12 @@ def _saver(ids: Ids) -> Callable[[Path], None]:
             np.save(handle, ids, allow_pickle=False)
 
     return save
+
+
+def _text_saver(documents: Sequence[str]) -> Callable[[Path], None]:
+    """The held-out documents as text, for prompts: the first 400, 2 million characters at most."""
+    text = "\0".join(documents[:400])[:2_000_000]
+    return lambda path: path.write_text(text, encoding="utf-8", newline="") and None
 
 
 def _encoded(tokenizer: Any, documents: Sequence[str], most: int) -> Ids:

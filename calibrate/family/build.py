@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from transformers.utils import logging as transformers_logging
 
 from .batches import Batches, prepare_corpus, stream
 from .corpus import read_domains
-from .files import held_folder, read_json, write_json
+from .files import held_folder, read_json, same_settings, write_json
 from .held_out import held_out_losses, held_out_streams, mean_held_out
 from .record import SCHEMA, VERSION, disorder
 from .shapes import Preset, Shape, preset_named
@@ -63,23 +65,17 @@ def train_family(
         raise ValueError(f"stage seconds must be above 0, got {stage_s}")
     shapes = _ordered(preset, order)
     deadline_s = clock() + stage_s
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with held_folder(out):
         corpus = _corpus(out, preset, text, code, say)
-        names = list(corpus["domains"])
-        streams = [stream(out, name, "train") for name in names]
-        longest = max(-(-s.tokens // (s.batch * preset.sequence)) * s.batch for s in preset.shapes)
-        batches = Batches(streams, preset.sequence, total=longest, seed=preset.seed)
-        for name, epochs in zip(names, batches.epochs, strict=True):
-            if epochs > 1.0:
-                say(f"{name} is short: its text is read {epochs:.1f} times in the longest training")
+        names = tuple(corpus["domains"])
+        batches = _batches(out, preset, names, say)
+        work = _Work(out, preset, batches, names, _device(device), progress, say, clock)
         for shape in shapes:
-            if not (out / shape.name).exists():
-                if clock() >= deadline_s:
-                    break
-                if not _train(
-                    out, shape, preset, batches, names, deadline_s, device, progress, say, clock
-                ):
-                    break
+            if work.holds(shape):
+                continue
+            if clock() >= deadline_s or not work.train(shape, deadline_s):
+                break
         return _finish(out, preset, corpus)
 
 
@@ -110,53 +106,97 @@ def _corpus(
     )
 
 
-def _train(
-    out: Path,
-    shape: Shape,
-    preset: Preset,
-    batches: Batches,
-    names: list[str],
-    deadline_s: float,
-    device: str | None,
-    progress: Report,
-    say: Callable[[str], None],
-    clock: Callable[[], float],
-) -> bool:
-    from transformers import PreTrainedTokenizerFast
+def _batches(
+    out: Path, preset: Preset, names: Sequence[str], say: Callable[[str], None]
+) -> Batches:
+    least = 2 * preset.sequence + 1
+    for name in names:
+        for part in ("train", "held-out"):
+            if (tokens := len(stream(out, name, part))) < least:
+                raise ValueError(
+                    f"domain {name} has {tokens} tokens of {part} text, at least {least} are needed"
+                )
+    longest = max(-(-s.tokens // (s.batch * preset.sequence)) * s.batch for s in preset.shapes)
+    streams = [stream(out, name, "train") for name in names]
+    batches = Batches(streams, preset.sequence, total=longest, seed=preset.seed)
+    for name, epochs in zip(names, batches.epochs, strict=True):
+        if epochs > 1.0:
+            say(f"{name} is short: its text is read {epochs:.1f} times in the longest training")
+    return batches
 
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(out / "tokenizer")
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    settings = {
-        **preset.training_settings(),
-        **asdict(shape),
-        "tokenizer": tokenizer_hash(out / "tokenizer"),
-    }
-    checkpoint = out / "checkpoints" / f"{shape.name}.safetensors"
-    say(f"{shape.name}: {shape.parameters(preset.vocabulary):,} parameters")
-    run = train_model(
-        shape,
-        preset,
-        batches=batches,
-        end_token=int(tokenizer.eos_token_id),
-        checkpoint=checkpoint,
-        device=place,
-        settings=settings,
-        report=progress,
-        deadline_s=deadline_s,
-        clock=clock,
-    )
-    if run is None:
-        return False
-    losses = held_out_losses(run.model, held_out_streams(out, names), preset, device=place)
-    _save_model(out, run, losses, tokenizer)
-    checkpoint.unlink()
-    mean = mean_held_out(losses)
-    say(
-        f"{shape.name}: held-out loss {mean['loss_nats']:.4f} nats"
-        f" (standard error {mean['standard_error_nats']:.4f}) after {run.tokens:,} tokens"
-        f" in {run.seconds:.0f} s"
-    )
-    return True
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device must be cpu or cuda, got {name}") from None
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device must be cpu or cuda, got {name}")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name} was asked for, but this machine shows no CUDA device")
+    return device
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every model of a family is trained with."""
+
+    out: Path
+    preset: Preset
+    batches: Batches
+    domains: tuple[str, ...]
+    device: torch.device
+    progress: Report
+    say: Callable[[str], None]
+    clock: Callable[[], float]
+
+    def settings(self, shape: Shape) -> dict[str, Any]:
+        tokenizer = tokenizer_hash(self.out / "tokenizer")
+        return {**self.preset.training_settings(), **asdict(shape), "tokenizer": tokenizer}
+
+    def holds(self, shape: Shape) -> bool:
+        """Whether the model is trained already, with these settings."""
+        folder = self.out / shape.name
+        if not folder.exists():
+            return False
+        kept = read_json(folder / "training.json")
+        same_settings(kept["settings"], self.settings(shape), shape.name)
+        return True
+
+    def train(self, shape: Shape, deadline_s: float) -> bool:
+        """Train a model, evaluate and save it; False if the deadline came first."""
+        from transformers import PreTrainedTokenizerFast
+
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(self.out / "tokenizer")
+        checkpoint = self.out / "checkpoints" / f"{shape.name}.safetensors"
+        self.say(f"{shape.name}: {shape.parameters(self.preset.vocabulary):,} parameters")
+        run = train_model(
+            shape,
+            self.preset,
+            batches=self.batches,
+            end_token=int(tokenizer.eos_token_id),
+            checkpoint=checkpoint,
+            device=self.device,
+            settings=self.settings(shape),
+            report=self.progress,
+            deadline_s=deadline_s,
+            clock=self.clock,
+        )
+        if run is None:
+            return False
+        streams = held_out_streams(self.out, self.domains)
+        losses = held_out_losses(run.model, streams, self.preset, device=self.device)
+        _save_model(self.out, run, losses, tokenizer)
+        checkpoint.unlink()
+        mean = mean_held_out(losses)
+        self.say(
+            f"{shape.name}: held-out loss {mean['loss_nats']:.4f} nats"
+            f" (standard error {mean['standard_error_nats']:.4f}) after {run.tokens:,} tokens"
+            f" in {run.seconds:.0f} s"
+        )
+        return True
 
 
 def _save_model(
@@ -167,7 +207,10 @@ def _save_model(
     temporary = out / f".{shape.name}.part"
     shutil.rmtree(temporary, ignore_errors=True)
     dtype = torch.bfloat16 if preset.precision == "bfloat16" else torch.float32
-    run.model.to(dtype).save_pretrained(temporary)
+    try:
+        run.model.to(dtype).save_pretrained(temporary)
+    except SafetensorError as error:
+        raise OSError(f"{shape.name} cannot be written: {error}") from None
     tokenizer.save_pretrained(temporary)
     record = {
         "name": shape.name,

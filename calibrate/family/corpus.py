@@ -32,6 +32,7 @@ RECORD_FIELDS = (
 )
 CHUNK_CHARS = 12_000
 HELD_OUT_EVERY = 33
+HELD_OUT_CHARS = 60_000
 MANY_FILES = 8
 
 
@@ -47,16 +48,18 @@ class Domain:
         return sum(map(len, self.documents))
 
     def split(self) -> tuple[list[str], list[str]]:
-        """Documents to train on and documents held out: every 33rd, and at least one.
+        """Documents to train on and documents held out: about every 33rd, and at least one.
 
         Spread over the source rather than its end, which in a collection is one work of one kind.
+        Of a short text up to every tenth, so that what is held out says something.
         """
         if len(self.documents) < 2:
             raise ValueError(
                 f"domain {self.name} needs at least 2 documents or about"
                 f" {2 * CHUNK_CHARS} characters of text, got {self.characters} characters"
             )
-        every = min(HELD_OUT_EVERY, len(self.documents))
+        every = min(HELD_OUT_EVERY, max(10, self.characters // HELD_OUT_CHARS))
+        every = min(every, len(self.documents))
         held = self.documents[every - 1 :: every]
         train = [d for i, d in enumerate(self.documents) if i % every != every - 1]
         return train, list(held)

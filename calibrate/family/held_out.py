@@ -38,7 +38,7 @@ def held_out_losses(
             means = torch.cat(
                 [
                     token_losses(model, part.to(device), preset).mean(1).cpu()
-                    for part in rows.split(EVALUATED_AT_ONCE)
+                    for part in torch.split(rows, EVALUATED_AT_ONCE)
                 ]
             ).double()
         found[name] = {

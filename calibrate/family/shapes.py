@@ -38,7 +38,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Preset:
-    """A family: its shapes (the target first), its vocabulary and how its batches are cut."""
+    """A family: its shapes (the target first), its vocabulary and how its batches are cut.
+
+    at_once: sequences that go through a model together; a larger batch is taken in parts.
+    """
 
     name: str
     vocabulary: int
@@ -48,6 +51,7 @@ class Preset:
     seed: int = 0
     precision: str = "float32"
     held_out_tokens: int = 20_480
+    at_once: int = 32
 
     @property
     def longest_tokens(self) -> int:
@@ -98,7 +102,33 @@ TINY = Preset(
         Shape("draft-25k-depth4", 20, 4, 36, 1, 60_000, 8, 1.5e-2, "depth"),
     ),
 )
-PRESETS = {p.name: p for p in (CPU, TINY)}
+# The target takes 300 M x 6 x 40 M tokens = 7e16 operations, under five minutes at 250 TFLOP/s; the
+# small ones are bound by the launching of kernels, so batches are large and steps few.
+_GPU_TOKENS = 32_000_000
+GPU = Preset(
+    "gpu",
+    vocabulary=8192,
+    sequence=1024,
+    context=2048,
+    precision="bfloat16",
+    held_out_tokens=65_536,
+    shapes=(
+        Shape("target-300m", 1024, 22, 2944, 16, 40_000_000, 64, 2.5e-3, "target"),
+        Shape("draft-120m", 896, 12, 2304, 14, _GPU_TOKENS, 64, 3e-3),
+        Shape("draft-50m", 640, 9, 1728, 10, _GPU_TOKENS, 64, 4e-3),
+        Shape("draft-20m", 448, 6, 1424, 7, _GPU_TOKENS, 64, 5e-3),
+        Shape("draft-20m-depth2", 768, 2, 1944, 12, _GPU_TOKENS, 64, 5e-3, "depth"),
+        Shape("draft-20m-depth16", 288, 16, 888, 9, _GPU_TOKENS, 64, 5e-3, "depth"),
+        Shape("draft-8m", 288, 6, 704, 9, _GPU_TOKENS, 64, 8e-3),
+        Shape("draft-4m", 192, 6, 448, 6, _GPU_TOKENS, 64, 1e-2),
+        Shape("draft-2m", 128, 5, 320, 4, _GPU_TOKENS, 64, 1.2e-2),
+        Shape("draft-1200k", 96, 4, 232, 3, _GPU_TOKENS, 64, 1.5e-2),
+        Shape("draft-700k", 64, 3, 216, 2, _GPU_TOKENS, 64, 2e-2),
+        Shape("draft-450k", 48, 2, 128, 3, _GPU_TOKENS, 64, 2e-2),
+        Shape("draft-300k", 32, 2, 128, 2, _GPU_TOKENS, 64, 2.5e-2),
+    ),
+)
+PRESETS = {p.name: p for p in (CPU, GPU, TINY)}
 
 
 def preset_named(name: str) -> Preset:

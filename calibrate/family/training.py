@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -73,14 +73,13 @@ class Training:
     def advance(self, batches: Batches) -> float:
         """One step; its loss, in nats per token."""
         rows = torch.from_numpy(batches.read(self.step * self.shape.batch, self.shape.batch))
-        loss = mean_loss(self.model, rows.to(self.device), self.preset)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise ValueError(
-                f"the loss of {self.shape.name} is {value} at step {self.step + 1} of {self.steps}:"
-                " training stopped, the last good checkpoint is kept"
-            )
-        loss.backward()  # type: ignore[no-untyped-call]
+        value = 0.0
+        for part in torch.split(rows.to(self.device), self.preset.at_once):
+            loss = token_losses(self.model, part, self.preset).mean() * (len(part) / len(rows))
+            value += float(loss.detach())
+            if not math.isfinite(value):
+                self._stop_on(f"loss {value}")
+            loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.named.values(), 1.0)
         rate = self.learning_rate()
         self.muon.step(rate)
@@ -91,7 +90,16 @@ class Training:
         self.step += 1
         return value
 
+    def _stop_on(self, what: str) -> NoReturn:
+        raise ValueError(
+            f"{self.shape.name} has {what} at step {self.step + 1} of {self.steps}:"
+            " training stopped, the last good checkpoint is kept"
+        )
+
     def save(self, path: Path) -> None:
+        """Write a checkpoint, unless weights are not finite: the last good one stays."""
+        if not all(bool(p.isfinite().all()) for p in self.named.values()):
+            self._stop_on("weights that are not finite")
         tensors = {f"weight.{n}": p for n, p in self.named.items()}
         tensors |= {f"muon.{n}": m for n, m in self.muon.state.items()}
         for n in self.others:
@@ -119,11 +127,6 @@ class Training:
             self.adamw.state[self.named[n]] = on_device
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         self.losses = state["losses"]
-
-
-def mean_loss(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:
-    """Mean loss of next-token prediction over rows (count, sequence + 1), in nats."""
-    return token_losses(model, rows, preset).mean()
 
 
 def token_losses(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:
@@ -157,22 +160,20 @@ def train_model(
         run.load(checkpoint)
     begun, before = clock(), run.seconds
     saved = begun
-    try:
-        while run.step < run.steps:
-            value = run.advance(batches)
-            now = clock()
-            run.seconds = before + now - begun
-            if run.step % max(1, run.steps // KEPT_LOSSES) == 0 or run.step == run.steps:
-                run.losses.append([run.tokens, round(value, 5)])
-            report(run.tokens, run.steps * run.step_tokens, f"{shape.name} loss {value:.3f}")
-            if now >= deadline_s and run.step < run.steps:
-                run.save(checkpoint)
-                return None
-            if now - saved >= CHECKPOINT_S:
-                run.save(checkpoint)
-                saved = now
-    except KeyboardInterrupt:
-        run.save(checkpoint)
-        raise
+    # An interrupt inside a step leaves weights that no step count describes, so nothing is saved
+    # then: the run goes on from its last checkpoint.
+    while run.step < run.steps:
+        value = run.advance(batches)
+        now = clock()
+        run.seconds = before + now - begun
+        if run.step % max(1, run.steps // KEPT_LOSSES) == 0 or run.step == run.steps:
+            run.losses.append([run.tokens, round(value, 5)])
+        report(run.tokens, run.steps * run.step_tokens, f"{shape.name} loss {value:.3f}")
+        if now >= deadline_s and run.step < run.steps:
+            run.save(checkpoint)
+            return None
+        if now - saved >= CHECKPOINT_S:
+            run.save(checkpoint)
+            saved = now
     run.save(checkpoint)
     return run
