@@ -249,9 +249,8 @@ def _random_model(
         torch.manual_seed(seed)
         with device:
             try:
-                return AutoModelForCausalLM.from_config(
-                    config, dtype=dtype, trust_remote_code=trust
-                )
+                build: Any = AutoModelForCausalLM.from_config
+                return build(config, dtype=dtype, trust_remote_code=trust)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"no causal language model of this kind: {error}") from None
 

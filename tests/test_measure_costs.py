@@ -1,0 +1,339 @@
+"""Times of passes: every point once, in turns, resumable, with what could not be measured named."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from howspec.calibrate.measure import cost_blocks, operations  # noqa: E402
+from howspec.calibrate.measure.clock import CudaClock, FakeClock, HostClock, clock_of  # noqa: E402
+from howspec.calibrate.measure.cost_summary import cost_rows  # noqa: E402
+from howspec.calibrate.measure.costs import count_points, measure_costs  # noqa: E402
+from howspec.calibrate.measure.memory import out_of_memory, pass_bytes, shortage  # noqa: E402
+from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
+from howspec.calibrate.measure.runner import Runner  # noqa: E402
+from howspec.calibrate.records import Journal, collect_provenance, read_record  # noqa: E402
+
+KEY = ("operation", "model", "tokens", "batch", "context", "mode")
+
+
+@pytest.fixture(autouse=True)
+def _small_and_single(monkeypatch: pytest.MonkeyPatch) -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr(operations, "COPY_BYTES", {"cpu": 1 << 12})
+    yield
+    torch.set_num_threads(threads)
+
+
+@cache
+def model(name: str = "small", layers: int = 1, positions: int = 256) -> LoadedModel:
+    config = transformers.GPT2Config(
+        n_embd=16, n_layer=layers, n_head=2, vocab_size=40, n_positions=positions
+    )
+    config.bos_token_id = config.eos_token_id = 0
+    torch.manual_seed(2)
+    built = transformers.AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+    return LoadedModel(name, built, config, None, {"name": name})
+
+
+class Memory:
+    """A journal that forgets nothing and writes nothing; `limit` points, then an interrupt."""
+
+    def __init__(self, limit: float = math.inf) -> None:
+        self.points: list[dict[str, Any]] = []
+        self.done: set[tuple[Any, ...]] = set()
+        self.limit = limit
+
+    def append(self, point: Any) -> None:
+        if len(self.points) >= self.limit:
+            raise KeyboardInterrupt
+        key = tuple(point.get(k) for k in KEY)
+        assert key not in self.done, f"{key} twice"
+        self.done.add(key)
+        self.points.append(dict(point))
+
+
+class Timed:
+    """A fake clock, and passes that spend a known time on it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: Any) -> None:
+        self.clock = FakeClock()
+        self.calls: list[tuple[Any, int]] = []
+        extend = Runner.extend
+        owner = self
+
+        def spend(runner: Runner, tokens: Any, *, clone: bool = True) -> Any:
+            n = tokens.shape[1]
+            owner.calls.append((runner.model, n))
+            owner.clock.spend(seconds(owner, runner, n))
+            return extend(runner, tokens, clone=clone)
+
+        monkeypatch.setattr(Runner, "extend", spend)
+
+
+def passes(journal: Memory) -> list[dict[str, Any]]:
+    return [p for p in journal.points if p["operation"] == "pass"]
+
+
+def test_every_point_is_measured_once_with_warm_ups_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = Timed(monkeypatch, lambda owner, runner, n: 0.001 * n * runner.batch)
+    journal = Memory()
+    grid: dict[str, Any] = {"tokens": (1, 2, 5), "batches": (1, 2), "contexts": (8, 16)}
+    complete = measure_costs(
+        {"a": model(), "b": model(layers=2)},
+        journal,
+        **grid,
+        repeats=4,
+        warmup=2,
+        clock=timed.clock,
+    )
+    assert complete
+    shapes = list(itertools.product((1, 2), (8, 16)))
+    assert len(journal.points) == count_points(2, (1, 2, 5), shapes, ("eager",))
+    assert {tuple(p[k] for k in KEY[1:]) for p in passes(journal)} == {
+        (m, n, b, c, "eager") for m in "ab" for n in (1, 2, 5) for b, c in shapes
+    }
+    for point in passes(journal):
+        expected = 0.001 * point["tokens"] * point["batch"]
+        assert point["times_s"] == pytest.approx([expected] * 4)
+        assert point["warmup_s"] == pytest.approx([expected] * 2)
+        assert point["threads"] == 1
+    around = {(p["operation"], p["mode"]) for p in journal.points if "temperature" in p}
+    assert around == {
+        (o, m) for o in ("draw", "verify") for m in ("temperature 0", "temperature 1")
+    }
+    assert {p["operation"] for p in journal.points} == {
+        "pass",
+        "draw",
+        "verify",
+        "copy_bandwidth",
+        "launch",
+    }
+    assert {p["tokens"] for p in journal.points if p["operation"] == "verify"} == {1, 4}
+
+
+def test_a_drift_of_the_machine_hits_all_numbers_of_tokens_and_all_models_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The machine slows down tenfold on the way: times measured one after the other would differ.
+    timed = Timed(monkeypatch, lambda owner, runner, n: 1.0 + 0.01 * len(owner.calls))
+    journal = Memory()
+    measure_costs(
+        {"a": model(), "b": model(layers=2)},
+        journal,
+        tokens=range(1, 6),
+        contexts=(8,),
+        repeats=60,
+        warmup=1,
+        clock=timed.clock,
+    )
+    means = [sum(p["times_s"]) / 60 for p in passes(journal)]
+    assert max(means) / min(means) < 1.03
+    last = [p["times_s"][-1] / p["times_s"][0] for p in passes(journal)]
+    assert min(last) > 2
+
+
+def test_a_measurement_that_was_cut_off_goes_on_without_a_point_twice() -> None:
+    whole = Memory()
+    grid: dict[str, Any] = {"tokens": (1, 3), "batches": (1, 2), "contexts": (8,), "repeats": 2}
+    assert measure_costs({"a": model(), "b": model(layers=2)}, whole, **grid)
+    for limit in range(0, len(whole.points), 5):
+        cut = Memory(limit)
+        with pytest.raises(KeyboardInterrupt):
+            measure_costs({"a": model(), "b": model(layers=2)}, cut, **grid)
+        assert len(cut.points) == limit
+        cut.limit = math.inf
+        assert measure_costs({"a": model(), "b": model(layers=2)}, cut, **grid)
+        assert cut.done == whole.done
+
+
+def test_it_stops_between_blocks_when_the_time_is_up_and_says_so() -> None:
+    left = iter(itertools.chain([100.0] * 4, itertools.repeat(0.0)))
+    journal = Memory()
+    grid: dict[str, Any] = {"tokens": (1, 3), "contexts": (8, 16, 24), "repeats": 2}
+    assert not measure_costs({"a": model()}, journal, **grid, seconds_left=lambda: next(left))
+    sizes = [sum(p["context"] == c for p in passes(journal)) for c in (8, 16, 24)]
+    assert sizes[-1] == 0
+    assert set(sizes) <= {0, 2}
+    assert measure_costs({"a": model()}, journal, **grid)
+    assert not measure_costs({"a": model()}, Memory(), **grid, seconds_left=lambda: 0.0)
+
+
+def test_out_of_memory_is_a_point_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    extend = Runner.extend
+
+    def greedy(runner: Runner, tokens: Any, *, clone: bool = True) -> Any:
+        if tokens.shape[1] == 5:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB")
+        return extend(runner, tokens, clone=clone)
+
+    monkeypatch.setattr(Runner, "extend", greedy)
+    journal = Memory()
+    assert measure_costs({"a": model()}, journal, tokens=(1, 5, 9), contexts=(8,), repeats=2)
+    assert {p["tokens"]: p.get("error") for p in passes(journal)} == {
+        1: None,
+        5: "out of memory",
+        9: None,
+    }
+    assert all(("error" in p) != ("times_s" in p) for p in journal.points)
+
+
+def test_a_model_that_does_not_fit_is_refused_at_all_its_points() -> None:
+    def loader() -> LoadedModel:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+
+    journal = Memory()
+    assert measure_costs({"a": loader, "b": model}, journal, tokens=(1, 2), contexts=(8,))
+    errors = {p["model"]: p.get("error") for p in passes(journal)}
+    assert errors == {"a": "out of memory while loading the model", "b": None}
+
+    def broken() -> LoadedModel:
+        raise RuntimeError("something else")
+
+    with pytest.raises(RuntimeError, match="something else"):
+        measure_costs({"a": broken}, Memory(), tokens=(1,), contexts=(8,))
+
+
+def test_points_that_would_not_fit_are_predicted_and_not_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cost_blocks, "free_bytes", lambda device: 1000.0)
+    journal = Memory()
+    assert measure_costs({"a": model()}, journal, tokens=(1,), contexts=(8,))
+    (point,) = passes(journal)
+    assert "predicted to need" in point["error"]
+    assert "not tried" in point["error"]
+    assert shortage(5.0, None) is None
+    assert shortage(0.9, 1.0) is None
+    assert shortage(0.95, 1.0) is not None
+
+
+def test_the_predicted_memory_holds_the_cache_and_grows_with_every_size() -> None:
+    built = model().model
+    base: dict[str, Any] = {"batch": 2, "context": 64, "tokens": 4, "graphs": False}
+    runner = Runner(built, batch=2, capacity=68)
+    runner.occupy(64)
+    cache = sum(t.nbytes for row in runner._cache.rows for t in (row.keys, row.values))
+    assert pass_bytes(built, **base) > cache * 68 / 128
+    for larger in ({"batch": 3}, {"context": 65}, {"tokens": 5}, {"graphs": True}):
+        assert pass_bytes(built, **(base | larger)) > pass_bytes(built, **base)
+
+
+def test_a_context_beyond_the_positions_of_a_model_is_an_error_point() -> None:
+    journal = Memory()
+    short = model("short", positions=20)
+    assert measure_costs({"a": short}, journal, tokens=(1, 5), contexts=(8, 16), repeats=1)
+    errors = {p["context"]: p.get("error") for p in passes(journal)}
+    assert errors == {8: None, 16: "16 tokens and 5 more exceed the model's 20 positions"}
+
+
+def test_logits_that_are_not_finite_are_an_error_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = model("broken", layers=3)
+    weight = broken.model.get_input_embeddings().weight
+    monkeypatch.setattr(weight, "data", torch.full_like(weight, math.nan))
+    journal = Memory()
+    assert measure_costs({"a": broken}, journal, tokens=(1, 2), contexts=(8,), repeats=1)
+    assert {p["error"] for p in passes(journal)} == {"logits are not finite numbers"}
+
+
+def test_graphs_on_a_cpu_are_refused() -> None:
+    with pytest.raises(ValueError, match="graphs need a CUDA device"):
+        measure_costs({"a": model()}, Memory(), tokens=(1,), contexts=(8,), modes=("graph",))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tokens": (0, 1)}, "tokens must be at least 1"),
+        ({"tokens": ()}, "tokens must be at least 1"),
+        ({"batches": (0,)}, "batches must be at least 1"),
+        ({"contexts": (-1,)}, "contexts must be at least 0"),
+        ({"repeats": 0}, "repeats must be at least 1"),
+        ({"warmup": 0}, "warmup must be at least 1"),
+        ({"modes": ("fast",)}, "modes must be of eager, graph"),
+    ],
+)
+def test_bad_settings_are_named(change: dict[str, Any], message: str) -> None:
+    settings: dict[str, Any] = {"tokens": (1,), "batches": (1,), "contexts": (8,)}
+    with pytest.raises(ValueError, match=message):
+        measure_costs({"a": model()}, Memory(), **(settings | change))
+    with pytest.raises(ValueError, match="at least 1 model"):
+        measure_costs({}, Memory(), **settings)
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
+    assert out_of_memory(torch.cuda.OutOfMemoryError("x"))
+    assert out_of_memory(MemoryError())
+    assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    assert not out_of_memory(RuntimeError("shapes do not match"))
+    assert not out_of_memory(ValueError("out of memory"))
+
+
+def test_a_record_is_written_and_read_back(tmp_path: Path) -> None:
+    journal = Journal.open(
+        tmp_path,
+        "costs",
+        kind="costs",
+        settings={"tokens": [1, 3]},
+        provenance=collect_provenance("cpu", "float32", models={"a": model().identity}),
+    )
+    assert measure_costs({"a": model()}, journal, tokens=(1, 3), contexts=(8,), repeats=3)
+    record = read_record(journal.finish())
+    assert len(record.points) == count_points(1, (1, 3), [(1, 8)], ("eager",))
+    times = [p["times_s"] for p in record.points if p["operation"] == "pass"]
+    assert all(len(t) == 3 and min(t) > 0 for t in times)
+
+
+def test_ratios_are_of_medians_with_their_spread() -> None:
+    def point(name: str, n: int, times: list[float]) -> dict[str, Any]:
+        shape = {"batch": 1, "context": 8, "mode": "eager"}
+        return {"operation": "pass", "model": name, "tokens": n, "times_s": times} | shape
+
+    points = [
+        point("t", 1, [2.0, 2.2, 2.1]),
+        point("t", 4, [4.2, 4.4, 4.0]),
+        point("d", 1, [0.21, 0.20, 0.22]),
+        point("d", 4, [0.42, 0.40, 0.44]),
+        {k: v for k, v in point("d", 9, []).items() if k != "times_s"} | {"error": "gone"},
+    ]
+    rows = {(r["model"], r["tokens"]): r for r in cost_rows(points, target="t")}
+    assert rows["t", 1]["median_s"] == pytest.approx(2.1)
+    assert rows["t", 4]["verify_ratio"] == pytest.approx(2.0)
+    assert rows["d", 1]["cost_ratio"] == pytest.approx(0.1)
+    assert rows["d", 4]["cost_ratio"] == pytest.approx(0.1)
+    assert rows["d", 4]["verify_ratio"] == pytest.approx(2.0)
+    assert rows["d", 1]["low_s"] == pytest.approx(0.205)
+    assert rows["d", 1]["high_s"] == pytest.approx(0.215)
+    assert rows["d", 9]["error"] == "gone"
+    assert rows["t", 1]["cost_ratio"] == pytest.approx(1.0)
+    json.dumps(list(rows.values()))
+
+
+def test_the_clock_is_the_wall_on_a_cpu_and_events_on_cuda() -> None:
+    assert isinstance(clock_of(torch.device("cpu")), HostClock)
+    assert isinstance(clock_of(torch.device("cuda", 0)), CudaClock)
+    with pytest.raises(ValueError, match="needs a CUDA device, given cpu"):
+        CudaClock(torch.device("cpu"))
+    order: list[str] = []
+    steps = [(lambda: order.append("prepare"), lambda: order.append("work"))] * 2
+    times = HostClock().time(steps)
+    assert order == ["prepare", "work"] * 2
+    assert len(times) == 2
+    assert min(times) >= 0
+
+
+def test_the_time_before_a_step_is_not_counted() -> None:
+    clock = FakeClock()
+    steps = [(lambda: clock.spend(5.0), lambda: clock.spend(0.25))] * 3
+    assert clock.time(steps) == [0.25] * 3
+    assert clock.now_s == 15.75
