@@ -69,9 +69,8 @@ class Device:
         that names it, listing what it has.
         """
         form = number_format(dtype)
-        unpacked = form.name not in _RATES and form.arithmetic in ("bf16", "fp16")
         wanted: tuple[Arithmetic, ...] = (form.arithmetic,)
-        if unpacked or form.name == "int8":
+        if form.name not in ("fp32", "bf16", "fp16", "fp8", "w8a8", "nvfp4"):
             wanted = (form.arithmetic, "bf16", "fp16", "fp32")
         # A CPU without 16-bit units widens on the way from memory: the traffic is still 16-bit.
         if self.kind == "cpu" and form.arithmetic in ("bf16", "fp16"):

@@ -37,7 +37,8 @@ class NumberFormat:
 
 
 def _gguf(**bits: float) -> tuple[NumberFormat, ...]:
-    return tuple(NumberFormat(name, value, "fp16") for name, value in bits.items())
+    # llama.cpp quantises what it multiplies too, and uses 8-bit units where there are some.
+    return tuple(NumberFormat(name, value, "int8") for name, value in bits.items())
 
 
 # Bits of the llama.cpp types are those of their blocks; the mixtures (_K_M) are averages over

@@ -1,0 +1,278 @@
+"""What a round costs for a pair that nobody has timed, on a device by its name.
+
+The law is a roofline with launches (see `costs_model`), its shares of the peak rates drawn from
+what published step times and own records say of the stack of software. One draw is one source of
+that stack: target and draft share its deviations, so the cost ratio is better known than either
+time. Stacks are never mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ...theory.costs import SequentialDraftCost, largest_batch
+from ...theory.costs.passes import operating_point, token_grid
+from ...theory.domain import Floats, check
+from ..models import Device, ModelShape, number_format
+from .costs_draws import Values, draw_factor, draw_times, draw_values
+from .costs_fit import StackPosterior
+from .costs_model import Work, work_of
+from .costs_points import stack_name
+from .costs_stored import stored_stacks
+
+# What a round does besides its passes (compare, draw, roll back), in works around a pass: not
+# measured by any bundled source, so a wide guess.
+_ROUND = (0.25, 0.7)
+_USABLE = {"gpu": 0.9, "tpu": 0.9, "npu": 0.9, "cpu": 0.8}  # the rest is for activations
+_SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
+
+
+@dataclass(frozen=True)
+class PredictedPass:
+    """A pass law with one draw of the stack's parameters for each entry of ``factor``.
+
+    model, stack: what is timed; work: what a pass has to do; values: draws of the parameters;
+    factor: draws of the model's own deviation, (draws,).
+    """
+
+    model: ModelShape
+    stack: str
+    work: Work
+    values: Mapping[str, Floats]
+    factor: Floats
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.factor.shape
+
+    def step_time(self, tokens: ArrayLike, *, batch: float = 1, context: float = 0) -> Floats:
+        rows, ctx = operating_point(batch, context)
+        return draw_times(
+            self.work,
+            self.values,
+            self.factor,
+            tokens=token_grid(tokens),
+            batch=rows,
+            cached=float(self.model.cached_tokens(ctx)),
+        )
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What target, draft and caches take of a device's memory [byte].
+
+    weights, caches: of both models; usable: memory of all devices less what activations need;
+    batch: asked for; largest: batch that fits at this context, 0 where the weights do not.
+    """
+
+    weights: float
+    caches: float
+    usable: float
+    batch: float
+    largest: int
+    device: str
+
+    @property
+    def fits(self) -> bool:
+        """Whether everything fits."""
+        return self.weights + self.caches <= self.usable
+
+    @property
+    def line(self) -> str:
+        """One line that says whether it fits, and how much there is."""
+        need = f"weights {self.weights / 1e9:.3g} GB and caches {self.caches / 1e9:.3g} GB"
+        have = f"{self.usable / 1e9:.3g} GB usable on {self.device}"
+        if self.fits:
+            return f"fits: {need} in {have}"
+        if self.largest < 1:
+            return f"does NOT fit: {need}, with {have}; the weights leave no room for a sequence"
+        return f"does NOT fit: {need}, with {have}; the largest batch is {self.largest}"
+
+
+@dataclass(frozen=True)
+class PredictedCost(SequentialDraftCost):
+    """Cost law of a pair that was not timed; parameters of shape (draws,), times in seconds.
+
+    stack: kind of software, and of no other; device, dtype, draft_dtype: what was asked for;
+    sources: how many the stack has been seen in; memory: whether it fits; notes: what to know.
+    """
+
+    stack: str = ""
+    device: str = ""
+    dtype: str = ""
+    draft_dtype: str = ""
+    sources: int = 0
+    memory: MemoryNeed | None = None
+    notes: tuple[str, ...] = ()
+
+    def plain_step(self, *, batch: float = 1, context: float = 0) -> Floats:
+        """Time of a plain step, (draws,) [s]."""
+        return self.target.step_time(np.ones(1), batch=batch, context=context)[..., 0]
+
+    def cost_ratio(self, *, batch: float = 1, context: float = 0) -> Floats:
+        """Time of a draft step over that of a plain step, (draws,)."""
+        draft = self.draft.step_time(np.ones(1), batch=batch, context=context)[..., 0]
+        return np.asarray(draft / self.plain_step(batch=batch, context=context))
+
+
+def memory_need(
+    target: ModelShape,
+    draft: ModelShape | None,
+    device: Device,
+    *,
+    dtype: str,
+    draft_dtype: str = "",
+    kv_dtype: str = "bf16",
+    batch: float = 1,
+    context: float = 0,
+) -> MemoryNeed:
+    """Whether weights of both models and the caches of a batch fit in the memory of the devices."""
+    rows, ctx = operating_point(batch, context)
+    models = [(target, dtype)] + ([(draft, draft_dtype or dtype)] if draft is not None else [])
+    weights = [shape.bytes(form) for shape, form in models]
+    cache = float(sum(shape.cache_bytes(ctx, kv_dtype) for shape, _ in models))
+    usable = _USABLE[device.kind] * device.total_memory
+    largest = 0.0
+    if sum(weights) < usable:
+        # The cache of a whole sequence stands for that of one token, windows included.
+        largest = largest_batch(usable, 1.0, weight_bytes=sum(weights), kv_bytes=cache)
+    whole = int(min(largest, 1e9))
+    return MemoryNeed(sum(weights), rows * cache, usable, rows, whole, device.label)
+
+
+def predict_pass(
+    shape: ModelShape,
+    device: Device,
+    *,
+    values: Values,
+    posterior: StackPosterior,
+    rng: np.random.Generator,
+    dtype: str,
+    kv_dtype: str = "bf16",
+) -> PredictedPass:
+    """The pass law of a model with given draws of a stack; its own deviation is drawn here.
+
+    Models timed with the same ``values`` are on one machine with one installation.
+    """
+    draws = next(iter(values.values())).shape[0]
+    work = work_of(shape, device, dtype=dtype, kv_dtype=kv_dtype, stack=posterior.stack)
+    factor = draw_factor(posterior, rng, draws=draws)
+    return PredictedPass(shape, posterior.stack, work, values, factor)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What runs a pair.
+
+    dtype, draft_dtype: number formats of the weights, by default the target's release format, and
+    the target's for the draft; kv_dtype: of the caches. batch, context: where memory is checked
+    and notes are made; the laws themselves take any. stack: kind of software, or an engine's name.
+    """
+
+    dtype: str = ""
+    draft_dtype: str = ""
+    kv_dtype: str = "bf16"
+    batch: float = 1
+    context: float = 0
+    stack: str = "serving"
+
+
+def predict_costs(
+    target: ModelShape,
+    draft: ModelShape,
+    device: Device,
+    *,
+    rng: np.random.Generator,
+    draws: int = 2000,
+    posterior: StackPosterior | None = None,
+    **setting: Any,
+) -> PredictedCost:
+    """Cost law of a pair that was not timed, with ``draws`` draws of its parameters.
+
+    posterior: of a source that was measured (see `costs_stored.refit`), in place of the stack's;
+    setting: the fields of `Setting` (dtype, draft_dtype, kv_dtype, batch, context, stack).
+    Raises ValueError for an unknown stack or format, for one that the device does not compute in,
+    and for numbers outside the ranges.
+    """
+    return predict_pairs(
+        target, (draft,), device, rng=rng, draws=draws, posterior=posterior, **setting
+    )[0]
+
+
+def predict_pairs(
+    target: ModelShape,
+    drafts: Sequence[ModelShape],
+    device: Device,
+    *,
+    rng: np.random.Generator,
+    draws: int = 2000,
+    posterior: StackPosterior | None = None,
+    **setting: Any,
+) -> tuple[PredictedCost, ...]:
+    """Cost laws of one target with several drafts on one machine, one law a draft.
+
+    All laws share the draws of the machine and of the target, so that drafts can be compared draw
+    by draw. Arguments and errors as for `predict_costs`.
+    """
+    if isinstance(draws, bool) or not 1 <= draws <= 10**7:
+        raise ValueError(f"draws must be a whole number in [1, 1e7], got {draws!r}")
+    asked = Setting(**setting)
+    known = posterior or stored_stacks()[stack_name(asked.stack)]
+    form = number_format(asked.dtype or target.weights).name
+    draft_form = number_format(asked.draft_dtype or form).name
+    operating_point(asked.batch, asked.context)
+    values = draw_values(known, rng, draws=draws, device=device)
+    shared: dict[str, Any] = {"values": values, "posterior": known, "rng": rng}
+    shared["kv_dtype"] = asked.kv_dtype
+    own = predict_pass(target, device, dtype=form, **shared)
+    overhead = values["overhead"] * _ROUND[0] * np.exp(rng.normal(0.0, _ROUND[1], draws))
+    laws = []
+    for draft in drafts:
+        need = memory_need(
+            target, draft, device, dtype=form, draft_dtype=draft_form, kv_dtype=asked.kv_dtype,
+            batch=asked.batch, context=asked.context,
+        )  # fmt: skip
+        law = PredictedCost(
+            target=own,
+            draft=predict_pass(draft, device, dtype=draft_form, **shared),
+            overhead=overhead,
+            stack=known.stack,
+            device=device.label,
+            dtype=form,
+            draft_dtype=draft_form,
+            sources=known.sources,
+            memory=need,
+            notes=_notes(target, draft, need, known, asked.context),
+        )
+        laws.append(law)
+    return tuple(laws)
+
+
+def _notes(
+    target: ModelShape,
+    draft: ModelShape,
+    need: MemoryNeed,
+    posterior: StackPosterior,
+    context: float,
+) -> tuple[str, ...]:
+    check("context", context)
+    notes = []
+    if not need.fits:
+        notes.append(need.line)
+    if draft.parameters() > target.parameters():
+        notes.append(f"the draft {draft.name} is larger than the target {target.name}")
+    if abs(draft.vocab - target.vocab) > _SAME_VOCABULARY * target.vocab:
+        notes.append(f"vocabularies differ: {draft.vocab} rows against {target.vocab}")
+    shortest = min((target, draft), key=lambda m: m.context)
+    if 1 < shortest.context < context:
+        notes.append(
+            f"context {context:g} is beyond the {shortest.context} tokens of {shortest.name}"
+        )
+    if posterior.sources < 3:
+        notes.append(f"the stack {posterior.stack} was seen in {posterior.sources} sources only")
+    return tuple(notes)

@@ -1,0 +1,206 @@
+r"""Time of a pass from a model's shape, a device's peak rates and what software reaches of them.
+
+    T = t_o + agg(t_l n_l, work) + 2 n_l t_r [count > 1]
+    work = (1 + kappa [B m > 1]) (W(B m) + B S kv) / (e_m BW) + u B m (phi + S phi_a) / (e_c R)
+
+t_o is the engine's work around a pass, t_l the launches of one of n_l layers, t_r a reduction over
+the devices that share the pass. agg adds where launches are captured or run before the work, and
+takes the larger where they run ahead of it (kernels launched one by one on an accelerator): both
+were measured on one machine in github.com/adixg/vllm-specdecode-cost-model@0796e27. W counts the
+experts that the tokens touch; kappa is what a pass of several tokens reads more slowly than a pass
+of one; u is what unpacking weights of 8 bits or fewer costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...theory.costs import compute_time, experts_touched, memory_time
+from ...theory.domain import Floats
+from ..models import Device, ModelShape, number_format
+
+# Logarithms of: share of the peak bandwidth, share of the peak rate, launch of a layer [s], work
+# around a pass [s], excess of reading for several tokens, cost of unpacking, one reduction [s].
+PARAMETERS = ("memory", "compute", "launch", "overhead", "switch", "unpack", "reduce")
+_BITS_UNPACKED = 8.5
+_OVERLAP = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
+
+
+@dataclass(frozen=True)
+class Work:
+    """What passes have to do, one entry each, all of shape (n,).
+
+    weights: bytes that every pass reads, experts aside; expert: bytes of one expert, experts and
+    active: of a layer; cache: bytes of one cached token; token_ops, attention_ops: operations;
+    bandwidth, rate: peak of all devices together; layers; several: more than one device; packed:
+    weights of 8 bits or fewer; runs_ahead: launches overlap with the work; around: 1 where the
+    engine's work is part of the time, else 0.
+    """
+
+    weights: Floats
+    expert: Floats
+    experts: Floats
+    active: Floats
+    cache: Floats
+    token_ops: Floats
+    attention_ops: Floats
+    bandwidth: Floats
+    rate: Floats
+    layers: Floats
+    several: Floats
+    packed: Floats
+    runs_ahead: Floats
+    around: Floats
+
+    def __getitem__(self, index: object) -> Work:
+        return Work(**{name: value[index] for name, value in vars(self).items()})
+
+
+def work_of(
+    shape: ModelShape,
+    device: Device,
+    *,
+    dtype: str,
+    kv_dtype: str,
+    stack: str,
+    forward: bool = False,
+) -> Work:
+    """The work of a model's passes on a device, arrays of shape (1,).
+
+    Raises ValueError for an unknown format, and where the device lacks its arithmetic.
+    """
+    bandwidth = device.measured_bandwidth or device.bandwidth
+    ahead = stack == "eager" and device.kind != "cpu"
+    values = {
+        "weights": shape.read_bytes(dtype),
+        "expert": shape.expert_bytes(dtype) if shape.is_moe else 0.0,
+        "experts": float(max(shape.experts, 1)),
+        "active": float(max(shape.active_experts, 1)),
+        "cache": shape.kv_bytes_per_token(kv_dtype),
+        "token_ops": shape.token_ops(),
+        "attention_ops": shape.attention_ops(),
+        "bandwidth": bandwidth * device.count,
+        "rate": device.rate(dtype) * device.count,
+        "layers": float(shape.layers),
+        "several": float(device.count > 1),
+        "packed": float(number_format(dtype).bits <= _BITS_UNPACKED),
+        "runs_ahead": float(ahead),
+        "around": float(not forward),
+    }
+    return Work(**{name: np.array([value]) for name, value in values.items()})
+
+
+def joined(works: Sequence[Work]) -> Work:
+    """Several works one after the other."""
+    names = vars(works[0])
+    return Work(**{n: np.concatenate([getattr(w, n) for w in works]) for n in names})
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of the time of passes, all of one shape [s]: they add up to ``total``.
+
+    memory, compute, launch: little where they hide behind another part; switch: the part of memory
+    that is there only with several tokens.
+    """
+
+    memory: Floats
+    switch: Floats
+    compute: Floats
+    launch: Floats
+    reduce: Floats
+    overhead: Floats
+
+    @property
+    def total(self) -> Floats:
+        """Time of the pass [s]."""
+        work = self.memory + self.switch + self.compute
+        return np.asarray(work + self.launch + self.reduce + self.overhead)
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Times of passes at the peak rates, before any loss, of one shape [s].
+
+    memory: reading weights and caches; compute; several: 1 where the pass has several tokens.
+    """
+
+    memory: Floats
+    compute: Floats
+    several: Floats
+
+
+def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> Peak:
+    """Times at the peak rates of passes over ``tokens`` tokens of each of ``batch`` sequences.
+
+    cached: tokens that a layer attends to on average. Everything broadcasts.
+    """
+    touched = experts_touched(tokens, batch, experts=work.experts, active_experts=work.active)
+    memory = memory_time(
+        batch,
+        cached,
+        weight_bytes=work.weights + work.expert * touched,
+        kv_bytes=work.cache,
+        bandwidth=work.bandwidth,
+    )
+    compute = compute_time(
+        tokens,
+        batch,
+        context=cached,
+        token_ops=work.token_ops,
+        attention_ops=work.attention_ops,
+        compute_rate=work.rate,
+    )
+    several = np.asarray(tokens * batch > 1.0, dtype=np.float64)
+    return Peak(np.asarray(memory), np.asarray(compute), several)
+
+
+def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:
+    """Parts of the times of passes with what software reaches of the peak.
+
+    values: exponentials of PARAMETERS. Everything broadcasts.
+    """
+    reading = peak.memory / values["memory"]
+    slower = reading * values["switch"] * peak.several
+    computing = peak.compute * _unpacking(work, values) / values["compute"]
+    launch = work.layers * values["launch"]
+    busy = reading + slower + computing
+    norm = _norm(busy, launch)
+    # Shares of the norm (x^p + y^p)^(1/p) = x (x/norm)^(p-1) + y (y/norm)^(p-1).
+    ahead = work.runs_ahead > 0.0
+    of_busy = np.where(ahead, (busy / norm) ** (_OVERLAP - 1.0), 1.0)
+    of_launch = np.where(ahead, (launch / norm) ** (_OVERLAP - 1.0), 1.0)
+    return Parts(
+        reading * of_busy,
+        slower * of_busy,
+        computing * of_busy,
+        launch * of_launch,
+        2.0 * work.layers * values["reduce"] * work.several + 0.0 * busy,
+        values["overhead"] * work.around + 0.0 * busy,
+    )
+
+
+def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
+    """Times of passes of one model, (draws, tokens): `pass_parts` added up, but faster.
+
+    work: of one model, arrays of shape (1,); values: of shape (draws,); peak: of shape (tokens,).
+    """
+    slow = 1.0 / values["memory"]
+    rates = np.stack([slow, slow * values["switch"], _unpacking(work, values) / values["compute"]])
+    busy = rates.T @ np.stack([peak.memory, peak.memory * peak.several, peak.compute])
+    launch = (work.layers * values["launch"])[:, None]
+    around = values["overhead"] * work.around + 2.0 * work.layers * values["reduce"] * work.several
+    joined_up = _norm(busy, launch) if work.runs_ahead[0] > 0.0 else busy + launch
+    return np.asarray(joined_up + around[:, None])
+
+
+def _unpacking(work: Work, values: Mapping[str, Floats]) -> Floats:
+    return np.where(work.packed > 0.0, values["unpack"], 1.0)
+
+
+def _norm(busy: Floats, launch: Floats) -> Floats:
+    large, small = np.maximum(busy, launch), np.minimum(busy, launch)
+    return np.asarray(large * (1.0 + (small / large) ** _OVERLAP) ** (1.0 / _OVERLAP))

@@ -1,0 +1,136 @@
+"""Published and own step times that the cost prior is fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from ..library.read import Table, parse_table
+from ..library.schema import Column, Row, Rule, Schema, number, text
+from ..models import Device, ModelShape, device, model
+
+STACKS = ("eager", "graphs", "serving", "llama.cpp", "mlx", "xla")
+_ALIASES = {
+    "transformers": "eager", "hf": "eager", "pytorch": "eager", "torch": "eager",
+    "cuda-graphs": "graphs", "compiled": "graphs", "gpt-fast": "graphs", "captured": "graphs",
+    "vllm": "serving", "sglang": "serving", "tensorrt-llm": "serving", "lmdeploy": "serving",
+    "tgi": "serving", "engine": "serving", "llamacpp": "llama.cpp", "ollama": "llama.cpp",
+    "lm-studio": "llama.cpp", "mlx_lm": "mlx", "jax": "xla", "tpu": "xla",
+}  # fmt: skip
+
+POINTS = Schema(
+    "costs_points",
+    "Times of passes, and ratios of them, in a stack of software",
+    (
+        Column("id", "identifier of the row, stable across versions"),
+        Column("group", "rows of one source on one device, which share their deviations"),
+        Column("stack", "kind of software, see the README of this folder", choices=STACKS),
+        Column("engine", "software that ran it"),
+        Column("device", "device, with the number of them that share each pass"),
+        Column("model", "the model whose pass is timed; for a ratio the target"),
+        Column("draft", "for a ratio the draft", nullable=True),
+        Column("dtype", "number format of the weights"),
+        Column(
+            "quantity",
+            "step: a pass with the engine's work around it; forward: without; ratio: a draft's "
+            "step over the model's",
+            choices=("step", "forward", "ratio"),
+        ),
+        Column("tokens", "tokens of each sequence in the pass", "whole", "token", low=1),
+        Column("batch", "sequences in the pass", "whole", "sequence", low=1),
+        Column("context", "tokens in the cache of each sequence", "whole", "token", low=0),
+        Column("value", "the time, or the ratio", "number", "s or 1", low=0, open_low=True),
+        Column(
+            "error",
+            "relative standard error of the number itself: rounding, reading, prefill included",
+            "number",
+            "1",
+            low=0,
+            high=1,
+            open_low=True,
+        ),
+        Column("fitted", "whether the prior is fitted to the row", choices=("yes", "no")),
+        Column("source", "citation of the number"),
+        Column("notes", "what was assumed, and why a row is not fitted", nullable=True),
+    ),
+    key=("id",),
+    rules=(
+        Rule(
+            "draft",
+            "must be given for a ratio, and only there",
+            lambda row: bool(text(row, "draft")) == (text(row, "quantity") == "ratio"),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class CostPoint:
+    """One time of a pass, or one ratio of two.
+
+    group: source and device whose deviations it shares; stack: kind of software; target, dtype:
+    what ran; draft: for a ratio, else None; tokens, batch, context: of the pass; value: [s], or
+    the ratio; error: relative standard error of the number; forward: without the engine's work;
+    fitted: whether the prior may use it.
+    """
+
+    group: str
+    stack: str
+    device: Device
+    target: ModelShape
+    dtype: str
+    value: float
+    error: float
+    draft: ModelShape | None = None
+    tokens: float = 1.0
+    batch: float = 1.0
+    context: float = 0.0
+    forward: bool = False
+    fitted: bool = True
+    label: str = ""
+
+
+def stack_name(name: str) -> str:
+    """The stack of that name or alias (``vllm`` is ``serving``).
+
+    Raises ValueError listing the stacks.
+    """
+    key = name.strip().casefold()
+    key = _ALIASES.get(key, key)
+    if key not in STACKS:
+        listed = ", ".join((*STACKS, *sorted(_ALIASES)))
+        raise ValueError(f"stack must be one of {listed}; got {name!r}")
+    return key
+
+
+def points_table() -> Table:
+    """The bundled rows, checked."""
+    data = resources.files(__package__).joinpath("costs_points.csv").read_bytes()
+    return parse_table(data, "costs_points.csv", POINTS)
+
+
+@cache
+def bundled_points() -> tuple[CostPoint, ...]:
+    """The bundled step times and ratios."""
+    return tuple(_point(row) for row in points_table().rows)
+
+
+def _point(row: Row) -> CostPoint:
+    ratio = text(row, "quantity") == "ratio"
+    return CostPoint(
+        group=text(row, "group"),
+        stack=text(row, "stack"),
+        device=device(text(row, "device")),
+        target=model(text(row, "model")).shape,
+        dtype=text(row, "dtype"),
+        value=number(row, "value"),
+        error=number(row, "error"),
+        draft=model(text(row, "draft")).shape if ratio else None,
+        tokens=number(row, "tokens"),
+        batch=number(row, "batch"),
+        context=number(row, "context"),
+        forward=text(row, "quantity") == "forward",
+        fitted=text(row, "fitted") == "yes",
+        label=text(row, "id"),
+    )

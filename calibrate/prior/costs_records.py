@@ -1,0 +1,102 @@
+"""Own cost records as points of the cost prior: a machine that was measured teaches its stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from ..models import Device, ModelShape, device, find_model, shape_of
+from ..records import Record
+from .costs_points import CostPoint
+
+_MODES = {"eager": "eager", "graph": "graphs", "graphs": "graphs", "cuda_graph": "graphs"}
+_LEAST_ERROR = 0.02  # of a median of times on a machine that does other things too
+_LONG_COPY = 2**26  # bytes; shorter copies stay in a cache
+
+
+def points_from_record(
+    record: Record,
+    *,
+    group: str,
+    on: Device | None = None,
+    shapes: Mapping[str, ModelShape] | None = None,
+) -> tuple[CostPoint, ...]:
+    """The passes of a cost record as points of one source, the median of the times each.
+
+    group: name of the source; on: the device, by default the one that the record names; its copy
+    bandwidth, where the record has one, replaces the table's. shapes: by the record's names of
+    models; others come from the record's own identities, or from the table of models.
+    Raises ValueError for another kind of record, an unknown device or model, or without passes.
+    """
+    if record.kind != "costs":
+        raise ValueError(f"record must be of kind costs, got {record.kind}")
+    machine = measured_device(record, on)
+    identities = record.provenance.get("models")
+    known = dict(shapes or {})
+    points = []
+    for point in record.points:
+        if point.get("operation") != "pass" or not point.get("times_s"):
+            continue
+        name = str(point["model"])
+        if name not in known:
+            own = identities.get(name) if isinstance(identities, Mapping) else None
+            known[name] = _shape(name, own)
+        points.append(_point(point, known[name], machine, group, record))
+    if not points:
+        raise ValueError("record must hold at least one pass with times, got none")
+    return tuple(points)
+
+
+def measured_device(record: Record, on: Device | None = None) -> Device:
+    """The device of a record, with the copy bandwidth that was measured on it.
+
+    Raises ValueError where neither ``on`` nor the table knows it.
+    """
+    named = str(record.provenance.get("device") or "")
+    found = on or device(named)
+    rates = [
+        float(size) / median(point["times_s"])  # bytes that it reads and writes
+        for point in record.points
+        if point.get("operation") == "copy_bandwidth" and point.get("times_s")
+        for size in [point.get("bytes")]
+        if isinstance(size, int | float) and size >= _LONG_COPY
+    ]
+    return found.measured(bandwidth=max(rates)) if rates else found
+
+
+def _shape(name: str, identity: Any) -> ModelShape:
+    config = identity.get("config") if isinstance(identity, Mapping) else None
+    if isinstance(config, Mapping):
+        return shape_of(config, name=name)
+    entry = find_model(name)
+    if entry is None:
+        raise ValueError(f"shapes must hold {name!r}: neither the record nor the table knows it")
+    return entry.shape
+
+
+def _point(
+    point: Mapping[str, Any], shape: ModelShape, machine: Device, group: str, record: Record
+) -> CostPoint:
+    mode = str(point.get("mode", "")).casefold().replace("-", "_")
+    if mode not in _MODES:
+        raise ValueError(f"mode must be one of {', '.join(_MODES)}, got {point.get('mode')!r}")
+    times = np.asarray(point["times_s"], dtype=np.float64)
+    value = float(np.median(times))
+    spread = float(np.median(np.abs(times - value))) / value if value > 0.0 else 1.0
+    dtype = str(record.provenance.get("dtype") or record.settings.get("dtype") or shape.weights)
+    return CostPoint(
+        group=group,
+        stack=_MODES[mode],
+        device=machine,
+        target=shape,
+        dtype=dtype.removeprefix("torch."),
+        value=value,
+        error=max(_LEAST_ERROR, spread / np.sqrt(times.size)),
+        tokens=float(point["tokens"]),
+        batch=float(point["batch"]),
+        context=float(point["context"]),
+        forward=True,
+    )

@@ -1,0 +1,72 @@
+"""The stored fit: what the bundled points say of every stack, ready at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .costs_fit import CostFit, Spread, StackPosterior, fit_costs
+from .costs_model import PARAMETERS
+from .costs_points import STACKS, CostPoint, bundled_points
+
+_FILE = "costs_fit.json"
+_VERSION = 1
+
+
+def to_json(fit: CostFit) -> dict[str, Any]:
+    """A fit as a JSON object, rounded to what a reader could use."""
+    stacks = {
+        name: {
+            "sources": s.sources,
+            "mean": [round(float(v), 4) for v in s.mean],
+            "covariance": [[round(float(v), 5) for v in row] for row in s.covariance],
+        }
+        for name, s in fit.stacks.items()
+    }
+    spread = {name: round(value, 4) for name, value in asdict(fit.spread).items()}
+    head = {"schema": "howspec.costs_fit", "version": _VERSION, "parameters": list(PARAMETERS)}
+    return {**head, "spread": spread, "stacks": stacks}
+
+
+def from_json(value: dict[str, Any]) -> dict[str, StackPosterior]:
+    """The stacks of a stored fit. Raises ValueError for another schema or other parameters."""
+    if value.get("schema") != "howspec.costs_fit" or value.get("version") != _VERSION:
+        raise ValueError(f"{_FILE}: schema must be howspec.costs_fit, version {_VERSION}")
+    if tuple(value["parameters"]) != PARAMETERS:
+        raise ValueError(f"{_FILE}: parameters must be {', '.join(PARAMETERS)}")
+    spread = Spread(**value["spread"])
+    return {
+        name: StackPosterior(
+            name, np.array(s["mean"]), np.array(s["covariance"]), spread, int(s["sources"])
+        )
+        for name, s in value["stacks"].items()
+    }
+
+
+@cache
+def stored_stacks() -> MappingProxyType[str, StackPosterior]:
+    """What the bundled points say of every stack."""
+    text = resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
+    stacks = from_json(json.loads(text))
+    assert set(stacks) == set(STACKS)
+    return MappingProxyType(stacks)
+
+
+def refit(own: Sequence[CostPoint], *, group: str) -> StackPosterior:
+    """What the bundled points and one's own say of the source that one's own are from.
+
+    own: points of one source and stack; group: its name. Raises ValueError where they are of
+    several, or none is of the group.
+    """
+    mine = [p for p in own if p.group == group]
+    if not mine or len({p.stack for p in mine}) != 1:
+        raise ValueError(f"points must be of one stack and of the group {group!r}")
+    spread = next(iter(stored_stacks().values())).spread
+    return fit_costs([*bundled_points(), *mine], spread).groups[group]
