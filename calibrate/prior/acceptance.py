@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .acceptance_cells import Cell, family_of
 from .acceptance_forecast import AcceptanceForecast
 from .acceptance_library import library_cells
-from .acceptance_metrics import RISES
+from .acceptance_metrics import RISE_WEIGHTS, RISES
 from .acceptance_model import PARAMETERS, Conditioned
 from .acceptance_scale import equivalent_parameters, positive, with_perplexities
 from .acceptance_tasks import NAMED, known_task
@@ -150,7 +150,7 @@ class AcceptancePrior:
         variance = np.diagonal(covariance, axis1=1, axis2=2)
         return AcceptanceForecast(
             alpha=np.exp(-np.exp(np.minimum(log_h, 6.0))).T,
-            rise=rng.choice(RISES, draws),
+            rise=rng.choice(RISES, draws, p=RISE_WEIGHTS),
             belief=(mean, variance),
             notes=notes,
         )

@@ -101,7 +101,8 @@ def cell_from_row(row: Mapping[str, Any]) -> Cell:
     cross = row["family"].casefold() == "cross-family"
     alpha, error = _alpha(row)
     target, draft = row["target_params"], row["draft_params"]
-    setting = (row["task"], row["temperature"], row["sampling"], training and training[0])
+    prompts = re.sub(r"\s*\(concurrency \d+\)", "", row["task"].casefold())
+    setting = (prompts, row["temperature"], row["sampling"], training and training[0])
     large = target or (draft / USUAL_SHARE if draft else USUAL_TARGET)
     return Cell(
         target_parameters=large,
@@ -164,8 +165,8 @@ def merge(cells: Iterable[Cell]) -> list[Cell]:
     """One cell for all of a pair, source, setting and kind of metric: the weighted mean."""
     groups: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells:
-        prompts = re.sub(r"\s*\(concurrency \d+\)", "", cell.setting)
-        groups.setdefault((cell.pair, cell.source, prompts, cell.overlap), []).append(cell)
+        key = (cell.pair, cell.source, cell.setting, cell.overlap)
+        groups.setdefault(key, []).append(cell)
     return [_mean(group) for group in groups.values()]
 
 

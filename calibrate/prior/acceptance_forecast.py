@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...theory import DepthAcceptance
 from ...theory.acceptance import round_counts
-from .acceptance_metrics import RISES, first_alpha
+from .acceptance_metrics import RISE_WEIGHTS, RISES, first_alpha
 
 Floats = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class AcceptanceForecast:
 
     @cached_property
     def density(self) -> Floats:
-        """Probabilities over `LOG_H` and `RISES`, shape (..., 1800, 7)."""
+        """Probabilities over `LOG_H` and `RISES`, shape (..., 1800, 17)."""
         return density_of(*self.belief) if isinstance(self.belief, tuple) else self.belief
 
     @property
@@ -68,7 +68,7 @@ class AcceptanceForecast:
 
 
 def quantile(density: Floats, probability: float) -> ArrayLike:
-    """Quantile of alpha of densities of shape (..., 1800, 7), shape (...)."""
+    """Quantile of alpha of densities of shape (..., 1800, 17), shape (...)."""
     below = np.cumsum(density.sum(axis=-1)[..., ::-1], axis=-1)
     flat = below.reshape(-1, LOG_H.size)
     found = [np.interp(probability * row[-1], row, ALPHAS[::-1]) for row in flat]
@@ -76,7 +76,7 @@ def quantile(density: Floats, probability: float) -> ArrayLike:
 
 
 def density_of(mean: Floats, variance: Floats) -> Floats:
-    """Density of a mixture of normals of ln h, components on the first axis, shape (..., 1800, 7).
+    """Density of a mixture of normals of ln h, components on the first axis, shape (..., 1800, 17).
 
     Means beyond the grid (alpha = 1) count at its end.
     """
@@ -85,7 +85,7 @@ def density_of(mean: Floats, variance: Floats) -> Floats:
     parts = np.exp(-0.5 * np.square((LOG_H - center) / spread)) / spread
     total = parts.mean(axis=0)
     total /= total.sum(axis=-1, keepdims=True)
-    return np.repeat(total[..., None], RISES.size, axis=-1) / RISES.size
+    return np.asarray(total[..., None] * RISE_WEIGHTS)
 
 
 def update(
@@ -162,7 +162,7 @@ def _binomial(accepted: float, tried: float) -> Floats:
 
 
 def _rates(gamma: int) -> Floats:
-    """Conditional rates over the grid, the rises and positions 1..gamma, (1800, 7, gamma)."""
+    """Conditional rates over the grid, the rises and positions 1..gamma, (1800, 17, gamma)."""
     alpha, rise = np.broadcast_arrays(ALPHAS[:, None], RISES)
     first = first_alpha(alpha, rise=rise)[..., None]
     return np.asarray(np.minimum(first * rise[..., None] ** np.arange(gamma), 1.0))
@@ -191,7 +191,7 @@ def _times(
 
 
 def draw(density: Floats, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
-    """(alpha, rise) drawn from a density of shape (1800, 7), alpha inside its cells."""
+    """(alpha, rise) drawn from a density of shape (1800, 17), alpha inside its cells."""
     edges = np.cumsum(density.ravel())
     at = np.minimum(np.searchsorted(edges, rng.random(draws) * edges[-1]), edges.size - 1)
     step = LOG_H[1] - LOG_H[0]

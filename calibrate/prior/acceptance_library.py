@@ -81,14 +81,14 @@ def row_from_published(row: Mapping[str, Any]) -> dict[str, Any]:
     drafting = "adaptive" if "adaptive" in gamma else "tree" if "tree" in gamma else "chain"
     layers = _number(cells.get("draft_layers", ""))
     same = ("id", "family", "target", "draft", "task", "metric", "source", "notes", "quantised")
-    leading = re.match(r"\d+(?:\.\d+)?", temperature)
+    leading = re.match(r"(\d+(?:\.\d+)?)(?:\s*\((.*)\))?$", temperature)
     return _NO_ROW | {
         **{key: cells.get(key, "") for key in same},
         "target_params": target,
         "draft_params": draft,
         "draft_layers": int(layers) if layers and layers >= 1.0 else None,
-        "temperature": float(leading[0]) if leading else None,
-        "sampling": "" if _number(temperature) is not None else temperature,
+        "temperature": float(leading[1]) if leading else None,
+        "sampling": (leading[2] or "") if leading else temperature,
         "gamma_tokens": int(float(gamma)) if whole and float(gamma) >= 1.0 else None,
         "drafting": drafting,
         "value": _number(cells.get("value", "")),

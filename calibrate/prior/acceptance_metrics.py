@@ -31,10 +31,10 @@ Floats = NDArray[np.float64]
 POOLED_GAMMA = 4  # of the rounds over which alpha is pooled, where no gamma is named
 RISE = 1.03  # from pooled and drafted rates of the same rounds: 19 settings, median 1.034
 RISE_SPREAD = 0.025  # their standard deviation is 0.028, sampling error included
-# Rises at the mid-points of seven equal parts of the normal spread around RISE.
-RISES = RISE + RISE_SPREAD * np.array(
-    [-1.4652, -0.7916, -0.3661, 0.0, 0.3661, 0.7916, 1.4652]
-)  # fmt: skip
+# Half a spread apart, from 0.93 to 1.13, with the weights of the normal prior around RISE.
+RISES = RISE + 0.5 * RISE_SPREAD * np.arange(-8, 9)
+RISE_WEIGHTS = np.exp(-0.125 * np.arange(-8.0, 9.0) ** 2)
+RISE_WEIGHTS /= RISE_WEIGHTS.sum()
 UNSTATED_GAMMAS = (3, 4, 5, 6, 8)  # what engines and papers draft where they do not say
 SAME = ("alpha_conditional", "overlap", "argmax_agreement")
 LENGTHS = ("accepted_over_drafted", "tau_with_bonus")
@@ -48,7 +48,7 @@ def pooled_alpha(first: ArrayLike, gamma: int, *, rise: ArrayLike = RISE) -> Flo
 
 
 def first_alpha(alpha: ArrayLike, gamma: int = POOLED_GAMMA, *, rise: ArrayLike = RISE) -> Floats:
-    """alpha_1 of the law whose pooled rate at gamma is ``alpha``, within 1e-6; shapes broadcast.
+    """alpha_1 of the law whose pooled rate at gamma is ``alpha``, within 1e-5; shapes broadcast.
 
     alpha: in [0, 1]; gamma: >= 1; rise: few distinct values, since each has its own inverse.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from .acceptance import AcceptancePrior, stored_fit
 from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, trials
-from .acceptance_forecast import ALPHAS, LOG_H, density_of, quantile
+from .acceptance_forecast import ALPHAS, density_of, quantile
 from .acceptance_library import library_rows, row_from_published
-from .acceptance_metrics import RISES, convertible, metric_value
+from .acceptance_metrics import RISE_WEIGHTS, RISES, convertible, metric_value
 from .acceptance_model import observed
 from .acceptance_rivals import rivals
 
@@ -47,10 +48,11 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class RowPrediction:
-    """A row of a file in its own metric: median and 90 % interval of what would be measured.
+    """A row of a file: median and 90 % interval of what would be measured.
 
-    predicted, low, high, rivals are None or empty where the metric does not determine alpha, or is
-    none that is known; ``note`` says so. observed: None where the row has no number.
+    observed, predicted, low, high, rivals: in the row's own metric; alpha: the same four as the
+    pooled conditional rate, so that rows of several metrics can be averaged. None or empty where
+    the metric does not determine alpha, or the row has no number; ``note`` says so.
     """
 
     id: str
@@ -61,6 +63,8 @@ class RowPrediction:
     low: float | None
     high: float | None
     rivals: Mapping[str, float]
+    alpha: Mapping[str, float]
+    alpha_rivals: Mapping[str, float]
     note: str
 
 
@@ -185,13 +189,13 @@ def predict_rows(
         others = rivals(used.cells)
         for start in range(0, len(members), 50):
             part = members[start : start + 50]
-            cells = [replace(cell_from_row(parsed[i]), alpha=np.nan, error=0.0) for i in part]
+            cells = [cell_from_row(parsed[i]) for i in part]
             if family is not None:
                 cells = [replace(c, source="", setting="") for c in cells]
             alphas = used.forecast(cells, rng, draws=_DRAWS).alpha
             for i, cell, alpha in zip(part, cells, alphas, strict=True):
-                constants = {name: rival(cell) for name, rival in others.items()}
-                out[i] = _row_prediction(parsed[i], cell, alpha, constants, rng)
+                simple = {name: rival(cell) for name, rival in others.items()}
+                out[i] = _row_prediction(parsed[i], cell, alpha, simple, rng)
     return [out[i] for i in range(len(parsed))]
 
 
@@ -199,31 +203,37 @@ def _row_prediction(
     row: Mapping[str, Any],
     cell: Cell,
     alpha: Floats,
-    constants: Mapping[str, float],
+    others: Mapping[str, float],
     rng: np.random.Generator,
 ) -> RowPrediction:
-    metric, gamma = row["metric"], row["gamma_tokens"]
-    empty = RowPrediction(row["id"], metric, cell.task, row["value"], None, None, None, {}, "")
-    if not convertible(metric, row["drafting"]):
-        reason = f"of a {row['drafting']}" if convertible(metric) else "is not known"
+    metric, gamma, drafting = row["metric"], row["gamma_tokens"], row["drafting"]
+    empty = RowPrediction(
+        row["id"], metric, cell.task, row["value"], None, None, None, {}, {}, {}, ""
+    )
+    if not convertible(metric, drafting):
+        shape = {"tree": "of a tree", "adaptive": "of a varying number of draft tokens"}
+        reason = shape[drafting] if convertible(metric) else "is not known"
         return replace(empty, note=f"{metric or 'the metric'} {reason}: not predicted")
     decided = trials(row["sample"], float(np.median(alpha)), gamma) / DESIGN_EFFECT
     bounded = np.clip(alpha, 1e-9, 1.0 - 1e-9)
     measured = rng.beta(bounded * decided, (1.0 - bounded) * decided)
-    values = metric_value(metric, measured, gamma, rise=rng.choice(RISES, measured.size))
-    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
-    if cell.doubt:
-        note = "sizes not stated: a usual pair is taken"
-    else:
-        note = "" if cell.task else "the task is none that is known: any task is meant"
+    values = metric_value(
+        metric, measured, gamma, rise=rng.choice(RISES, measured.size, p=RISE_WEIGHTS)
+    )
+    low, middle, high = (float(x) for x in np.quantile(values, [0.05, 0.5, 0.95]))
+    rates = zip(("low", "predicted", "high"), np.quantile(measured, [0.05, 0.5, 0.95]), strict=True)
+    known = np.isfinite(cell.alpha)
+    notes = ["sizes not stated: a usual pair is taken"] if cell.doubt else []
+    if re.search(r"eagle|medusa|hydra|\bmtp\b|\bheads?\b|n-?gram|lookup", cell.draft):
+        notes.append("the law is of separate draft models, not of heads or look-up")
+    notes += [] if cell.task else ["the task is none that is known: any task is meant"]
     return replace(
         empty,
-        predicted=float(middle),
-        low=float(low),
-        high=float(high),
-        rivals={n: float(metric_value(metric, a, gamma)) for n, a in constants.items()},
-        note=note,
+        predicted=middle,
+        low=low,
+        high=high,
+        rivals={n: float(metric_value(metric, a, gamma)) for n, a in others.items()},
+        alpha={n: float(x) for n, x in rates} | ({"observed": cell.alpha} if known else {}),
+        alpha_rivals=dict(others),
+        note="; ".join(notes),
     )
-
-
-__all__ = ["LOG_H", "HeldOut", "RowPrediction", "leave_one_family_out", "predict_rows", "summary"]
