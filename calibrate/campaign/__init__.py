@@ -3,14 +3,13 @@
 from .call import RESUME, call_campaign, campaign_of, plan_campaign
 from .presets import CAMPAIGNS, Campaign, campaign_named, dry
 from .runner import CampaignRun, Stage, plan, run_campaign
-from .work import PacedJournal, StageOver, Work
+from .work import StageOver, Work
 
 __all__ = [
     "CAMPAIGNS",
     "RESUME",
     "Campaign",
     "CampaignRun",
-    "PacedJournal",
     "Stage",
     "StageOver",
     "Work",

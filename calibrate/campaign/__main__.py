@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", choices=sorted(CAMPAIGNS))
     parser.add_argument("--out", type=Path, required=True, help="folder of the campaign")
     parser.add_argument("--text", type=Path, help="folder of texts for the family")
+    parser.add_argument("--family", type=Path, help="folder of a trained family to use")
     parser.add_argument("--records", type=Path, help="second folder that the records are copied to")
     parser.add_argument("--plan", action="store_true", help="print the stages and run nothing")
     parser.add_argument("--dry-run", action="store_true", help="every stage on tiny models")
@@ -68,6 +69,7 @@ def main() -> int:
             given.name,
             given.out,
             text=given.text,
+            family=given.family,
             copies=given.records,
             only=given.stage,
             most=given.stages,

@@ -31,6 +31,7 @@ def call_campaign(
     out: Path,
     *,
     text: Path | None = None,
+    family: Path | None = None,
     copies: Path | None = None,
     only: str | None = None,
     most: int | None = None,
@@ -42,7 +43,8 @@ def call_campaign(
 ) -> CampaignRun:
     """Run a campaign, or go on with it, in the folder ``out``.
 
-    text: folder of texts for the family, beside the standard library; copies: folder that holds the
+    text: folder of texts for the family, beside the standard library; family: folder
+    of a trained family, used instead of training one; copies: folder that holds the
     records as well; only, most, stage_s, call_s: as `run_campaign` has them; dry_run: every stage
     on tiny models, always from the beginning. Raises ValueError for what is wrong and
     KeyboardInterrupt when interrupted, with everything measured on disk.
@@ -58,16 +60,25 @@ def call_campaign(
     if dry_run and folder.exists():
         with held(folder):
             shutil.rmtree(folder)
-    work = Work(folder, text=text, copies=copies, report=report, say=say)
+    given = None if dry_run else family
+    if given is not None and not (given / "family.json").exists():
+        raise ValueError(f"--family must be the folder of a trained family, got {family}")
+    work = Work(folder, text, given, copies=copies, report=report, say=say)
     with interruptible():
         return run_campaign(stages, work, only=only, most=most, stage_s=stage_s, call_s=call_s)
 
 
 def plan_campaign(
-    name: str, out: Path, *, only: str | None = None, dry_run: bool = False
+    name: str,
+    out: Path,
+    *,
+    family: Path | None = None,
+    only: str | None = None,
+    dry_run: bool = False,
 ) -> list[dict[str, Any]]:
     """Every stage with what it does, its state in ``out``, expected time and memory."""
     from .stages import stages_of
 
     stages = choose(stages_of(campaign_of(name, dry_run=dry_run)), only)
-    return plan(stages, Work(folder_of(Path(out), dry_run)))
+    given = None if dry_run else family
+    return plan(stages, Work(folder_of(Path(out), dry_run), given_family=given))

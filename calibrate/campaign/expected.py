@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..family.shapes import Preset, preset_named
 from .estimate import (
-    NOTHING,
     Estimate,
     Machine,
     Size,
@@ -21,6 +22,8 @@ DOMAINS = 4
 TRAINING_NUMBERS = 10.0
 # Untimed passes that a point needs beside its own: filling the cache, capturing a graph.
 EXTRA_PASSES = 3
+# Tokens of a round that the slowest row of a batch is expected to emit.
+BATCH_TOKENS = 1.6
 VOCABULARY = 32_000
 
 
@@ -38,7 +41,7 @@ def equal_sizes(campaign: Campaign) -> list[Size]:
 
     found = []
     for parameters, layers in campaign.equal:
-        shape = equal_shape(parameters, layers, vocabulary=_vocabulary(campaign))
+        shape = equal_shape(parameters, layers, vocabulary=vocabulary_of(campaign))
         numbers = 2.0 * shape.hidden * layers
         found.append(Size(shape.name, shape.parameters, layers, numbers))
     return found
@@ -60,61 +63,118 @@ def family_estimate(campaign: Campaign) -> Estimate:
     return total
 
 
-def costs_of(machine: Machine, sizes: list[Size], costs: Costs) -> Estimate:
-    """Timing the passes of every model."""
-    passes = costs.repeats + costs.warmup + EXTRA_PASSES
-    modes = tuple(mode == "graph" for mode in costs.modes)
-    return costs_estimate(
-        machine, sizes, tokens=costs.tokens, shapes=costs.shapes, passes=passes, modes=modes
-    )
+def costs_of(machine: Machine, sizes: list[Size], grids: tuple[Costs, ...]) -> Estimate:
+    """Loading every model and timing its passes over all grids, draws and verifications too."""
+    from ..measure.costs import count_points
+
+    total = Estimate(len(sizes) * machine.start_s, 0.0, 0)
+    for costs in grids:
+        found = costs_estimate(
+            machine,
+            sizes,
+            tokens=costs.tokens,
+            shapes=costs.shapes,
+            passes=costs.repeats + costs.warmup + EXTRA_PASSES,
+            modes=tuple(mode == "graph" for mode in costs.modes),
+        )
+        points = count_points(len(sizes), costs.tokens, costs.shapes, costs.modes)
+        total += Estimate(found.time_s, found.memory_bytes, points)
+    return total
+
+
+def family_costs_estimate(campaign: Campaign) -> Estimate:
+    """Timing the models of the family."""
+    sizes = family_sizes(preset_named(campaign.family))
+    return costs_of(campaign.machine, sizes, campaign.costs)
+
+
+def architectures_estimate(campaign: Campaign) -> Estimate:
+    """Timing the named architectures."""
+    from .architectures import architecture_size
+
+    sizes = [architecture_size(name) for name in campaign.architectures]
+    if campaign.scaled:
+        sizes = [Size(size.name, 3e4, 2, 128.0) for size in sizes]
+    return costs_of(campaign.machine, sizes, campaign.architecture_costs)
+
+
+def equal_estimate(campaign: Campaign) -> Estimate:
+    """Timing the models of equal size."""
+    return costs_of(campaign.machine, equal_sizes(campaign), campaign.equal_costs)
 
 
 def acceptance_estimate(campaign: Campaign) -> Estimate:
     """The target's texts, rounds of every draft and the overlaps along the texts."""
     machine, wanted = campaign.machine, campaign.acceptance
     target, *drafts = family_sizes(preset_named(campaign.family))
+    groups = DOMAINS * len(wanted.temperatures) * -(-wanted.requests // wanted.batch)
     requests = DOMAINS * len(wanted.temperatures) * wanted.requests
     length = wanted.prompt_tokens + wanted.new_tokens
-    texts = requests * decode_s(machine, target, None, new_tokens=wanted.new_tokens, gamma=0)
-    total = Estimate(texts + machine.start_s, 0.0, requests)
+    how: dict[str, Any] = {"new_tokens": wanted.new_tokens, "batch": wanted.batch}
+    how["graphs"] = campaign.graphs
+    texts_s = groups * decode_s(machine, target, None, gamma=0, **how)
+    total = Estimate(texts_s + machine.start_s, 0.0, requests)
     for draft in drafts:
-        rounds = requests * decode_s(
-            machine, target, draft, new_tokens=wanted.new_tokens, gamma=wanted.gamma
+        # The slowest row of a batch decides, so a round is worth little more than a token.
+        rounds_s = groups * decode_s(
+            machine, target, draft, gamma=wanted.gamma, tokens_per_round=BATCH_TOKENS, **how
         )
-        overlap = requests * sum(pass_s(machine, m, tokens=length) for m in (target, draft))
-        memory = sum(model_bytes(machine, m, batch=1, context=length) for m in (target, draft))
-        total += Estimate(rounds + overlap + machine.start_s, memory, 2 * requests)
+        overlap_s = requests * pass_s(machine, draft, tokens=length)
+        memory = sum(
+            model_bytes(machine, m, batch=wanted.batch, context=length) for m in (target, draft)
+        )
+        total += Estimate(rounds_s + overlap_s + machine.start_s, memory, 2 * requests)
     return total
 
 
 def sweep_estimate(campaign: Campaign) -> Estimate:
     """End-to-end decoding of every draft, gamma, method and batch."""
-    machine, wanted = campaign.machine, campaign.sweep
+    wanted = campaign.sweep
     target, *drafts = family_sizes(preset_named(campaign.family))
     smallest = sorted(drafts, key=lambda d: d.parameters)[: wanted.small_drafts]
-    requests = DOMAINS * wanted.prompts * wanted.repeats
-    total = NOTHING
+    total = Estimate(len(drafts) * campaign.machine.start_s, 0.0, 0)
     for batch in wanted.batches:
-        methods = 1 + (len(wanted.asg) if batch == 1 else 0)
-        plain = decode_s(machine, target, None, new_tokens=wanted.new_tokens, gamma=0, batch=batch)
-        total += Estimate(requests * plain, 0.0, requests)
+        blocks = max(DOMAINS * wanted.prompts // batch, 1)
+        total += _turns(campaign, target, None, 0, batch) * (blocks * wanted.plain_repeats)
         for draft in drafts:
             top = wanted.small_gamma_max if draft in smallest else wanted.gamma_max
             for gamma in range(1, top + 1):
-                one = decode_s(
-                    machine,
-                    target,
-                    draft,
-                    new_tokens=wanted.new_tokens,
-                    gamma=gamma,
-                    batch=batch,
-                )
-                length = wanted.prompt_tokens + wanted.new_tokens
-                memory = model_bytes(machine, target, batch=batch, context=length)
-                memory += model_bytes(machine, draft, batch=batch, context=length)
-                total += Estimate(methods * requests * one, memory, methods * requests)
+                total += _turns(campaign, target, draft, gamma, batch) * blocks
+            if batch == 1:
+                # One more for the heuristic schedule, about as long as at 5 draft tokens.
+                for gamma in (*wanted.assisted_gammas, 5):
+                    one = _turns(campaign, target, draft, gamma, batch, assisted=True)
+                    total += one * wanted.assisted_blocks
     return total
 
 
-def _vocabulary(campaign: Campaign) -> int:
+def _turns(
+    campaign: Campaign,
+    target: Size,
+    draft: Size | None,
+    gamma: int,
+    batch: int,
+    *,
+    assisted: bool = False,
+) -> Estimate:
+    """One generation; assisted: by the generate of transformers, without graphs."""
+    machine, wanted = campaign.machine, campaign.sweep
+    length = wanted.prompt_tokens + wanted.new_tokens
+    time_s = decode_s(
+        machine,
+        target,
+        draft,
+        new_tokens=wanted.new_tokens,
+        gamma=gamma,
+        batch=batch,
+        tokens_per_round=2.0 if batch == 1 else BATCH_TOKENS,
+        graphs=campaign.graphs and not assisted,
+    )
+    models = [target] if draft is None else [target, draft]
+    memory = sum(model_bytes(machine, m, batch=batch, context=length) for m in models)
+    return Estimate(time_s, memory, 1)
+
+
+def vocabulary_of(campaign: Campaign) -> int:
+    """Vocabulary of the models that differ in depth at equal parameters."""
     return 512 if campaign.scaled else VOCABULARY

@@ -34,29 +34,32 @@ class Acceptance:
     """Requests of every domain and temperature: rounds of gamma draft tokens, and overlaps."""
 
     temperatures: tuple[float, ...] = (0.0, 0.7, 1.0)
-    requests: int = 8
+    requests: int = 24
     prompt_tokens: int = 64
-    new_tokens: int = 128
-    gamma: int = 7
+    new_tokens: int = 96
+    gamma: int = 8
+    batch: int = 12
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """End-to-end decoding: plain, SpS and AsG with 1 to ``gamma_max`` draft tokens.
+    """End-to-end decoding: plain, SpS with 1 to ``gamma_max`` draft tokens, and AsG.
 
-    small_gamma_max: the same for the ``small_drafts`` smallest drafts; asg: constant and heuristic
-    schedules of AsG, at batch 1 only; prompts: of every domain.
+    small_gamma_max: the same for the ``small_drafts`` smallest drafts; assisted_gammas: of AsG with
+    a constant number, which takes part at batch 1 in ``assisted_blocks`` prompts; prompts: of every
+    domain; plain_repeats: turns of plain decoding among the others at every prompt.
     """
 
     gamma_max: int = 7
     small_gamma_max: int = 7
     small_drafts: int = 0
-    asg: tuple[str, ...] = ("asg_constant", "asg_heuristic")
+    assisted_gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    assisted_blocks: int = 4
     batches: tuple[int, ...] = (1,)
-    prompts: int = 1
+    prompts: int = 8
     prompt_tokens: int = 64
-    new_tokens: int = 128
-    repeats: int = 3
+    new_tokens: int = 96
+    plain_repeats: int = 4
     temperature: float = 1.0
 
 
@@ -75,21 +78,34 @@ class Campaign:
     device: str
     dtype: str
     machine: Machine
-    costs: Costs
+    costs: tuple[Costs, ...]
     acceptance: Acceptance
     sweep: Sweep
-    architectures: str | None = None
-    architecture_costs: Costs | None = None
+    architectures: tuple[str, ...] = ()
+    architecture_costs: tuple[Costs, ...] = ()
     equal: tuple[tuple[float, int], ...] = ()
-    equal_costs: Costs | None = None
+    equal_costs: tuple[Costs, ...] = ()
     scaled: bool = False
     seed: int = 0
 
+    @property
+    def graphs(self) -> bool:
+        """Whether decoding runs through captured graphs."""
+        return self.device == "cuda"
 
+
+# The paper's models and, for today's, Qwen3.
+ARCHITECTURES = (
+    *(f"Pythia-{size}" for size in ("70M", "160M", "410M", "1B", "1.4B", "2.8B")),
+    *(f"BLOOM-{size}" for size in ("560M", "1.1B", "1.7B", "3B", "7.1B")),
+    *(f"Cerebras-GPT-{size}" for size in ("111M", "256M", "590M", "1.3B", "2.7B", "6.7B")),
+    *("GPT2", "GPT2-Medium", "GPT2-Large", "GPT2-XL"),
+    *("TinyLLaMA-1.1B", "LLaMA-13B"),
+    *(f"Qwen3-{size}" for size in ("0.6B", "1.7B", "4B", "8B")),
+)
 _ALL_TOKENS = tuple(range(1, 34))
-# The ends, every number that drafting reaches, and a few beyond where the curve bends.
-_SOME_TOKENS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 17, 21, 25, 29, 33)
-_FEW_TOKENS = (1, 2, 5, 9, 17, 33)
+_SOME_TOKENS = (1, 2, 3, 5, 9, 17, 33)
+_FEW_TOKENS = (1, 5, 33)
 
 _CPU = Campaign(
     name="cpu",
@@ -97,7 +113,7 @@ _CPU = Campaign(
     device="cpu",
     dtype="float32",
     machine=CPU,
-    costs=Costs(_ALL_TOKENS, tuple((b, c) for b in (1, 4) for c in (64, 192, 512))),
+    costs=(Costs(_ALL_TOKENS, tuple((b, c) for b in (1, 4) for c in (64, 192, 512))),),
     acceptance=Acceptance(),
     sweep=Sweep(),
 )
@@ -107,20 +123,37 @@ _GPU = Campaign(
     device="cuda",
     dtype="bfloat16",
     machine=H200,
-    costs=Costs(
-        _ALL_TOKENS, ((1, 128), (1, 512), (4, 256), (16, 256)), ("eager", "graph"), repeats=15
+    costs=(
+        Costs(_ALL_TOKENS, ((1, 64), (1, 128), (1, 512), (4, 128), (16, 128)), ("graph",)),
+        Costs(_SOME_TOKENS, ((1, 128), (16, 128)), ("eager",), repeats=9),
     ),
-    acceptance=Acceptance(requests=32),
-    sweep=Sweep(small_gamma_max=12, small_drafts=4, batches=(1, 4, 16), repeats=2),
-    architectures="all",
-    architecture_costs=Costs(
-        _SOME_TOKENS,
-        ((1, 128), (1, 2048), (1, 8192), (4, 128), (16, 128), (16, 2048), (64, 128), (64, 2048)),
-        ("eager", "graph"),
-        repeats=7,
+    acceptance=Acceptance(requests=64, new_tokens=128, gamma=12, batch=64),
+    sweep=Sweep(
+        small_gamma_max=12,
+        small_drafts=4,
+        assisted_gammas=(1, 3, 5, 7),
+        assisted_blocks=1,
+        batches=(1, 4, 16),
+        new_tokens=128,
+    ),
+    architectures=ARCHITECTURES,
+    architecture_costs=(
+        Costs(_ALL_TOKENS, ((1, 128),), ("graph",), repeats=7, warmup=1),
+        Costs(_SOME_TOKENS, ((1, 128),), ("eager",), repeats=7, warmup=1),
+        Costs(
+            _SOME_TOKENS,
+            ((1, 2048), (1, 8192), (4, 128), (16, 128), (16, 2048), (64, 128), (64, 2048)),
+            ("graph",),
+            repeats=5,
+            warmup=1,
+        ),
+        Costs(_FEW_TOKENS, ((16, 128), (1, 8192)), ("eager",), repeats=5, warmup=1),
     ),
     equal=tuple((p, n) for p in (1e7, 1e8, 1e9) for n in (2, 4, 8, 16, 32, 64)),
-    equal_costs=Costs(_FEW_TOKENS, ((1, 128), (16, 128)), ("eager", "graph"), repeats=11),
+    equal_costs=(
+        Costs(_SOME_TOKENS, ((1, 128), (16, 128)), ("graph",), repeats=9, warmup=1),
+        Costs(_FEW_TOKENS, ((1, 128), (16, 128)), ("eager",), repeats=7, warmup=1),
+    ),
 )
 _TINY = Campaign(
     name="tiny",
@@ -128,9 +161,20 @@ _TINY = Campaign(
     device="cpu",
     dtype="float32",
     machine=CPU,
-    costs=Costs((1, 2, 5), ((1, 16), (2, 16)), repeats=3, warmup=1),
-    acceptance=Acceptance((0.0, 1.0), requests=1, prompt_tokens=16, new_tokens=12, gamma=3),
-    sweep=Sweep(gamma_max=2, prompts=1, prompt_tokens=16, new_tokens=10, repeats=1),
+    costs=(Costs((1, 2, 5), ((1, 16), (2, 16)), repeats=3, warmup=1),),
+    acceptance=Acceptance(
+        (0.0, 1.0), requests=2, prompt_tokens=16, new_tokens=12, gamma=3, batch=2
+    ),
+    sweep=Sweep(
+        gamma_max=2,
+        small_gamma_max=2,
+        assisted_gammas=(2,),
+        assisted_blocks=1,
+        prompts=1,
+        prompt_tokens=16,
+        new_tokens=10,
+        plain_repeats=2,
+    ),
 )
 CAMPAIGNS = {c.name: c for c in (_CPU, _GPU, _TINY)}
 
@@ -144,8 +188,7 @@ def campaign_named(name: str) -> Campaign:
 
 def dry(campaign: Campaign) -> Campaign:
     """The same stages on tiny models with tiny grids on the CPU, within about a minute."""
-    few = Costs((1, 3), ((1, 16), (2, 16)), repeats=2, warmup=1)
-    asg = campaign.sweep.asg
+    few = (Costs((1, 3), ((1, 16), (2, 16)), repeats=2, warmup=1),)
     return replace(
         campaign,
         name=f"{campaign.name}-dry",
@@ -157,13 +200,18 @@ def dry(campaign: Campaign) -> Campaign:
         acceptance=_TINY.acceptance,
         sweep=replace(
             _TINY.sweep,
-            asg=asg,
             batches=campaign.sweep.batches[:2],
-            small_gamma_max=3,
+            small_gamma_max=3 if campaign.sweep.small_drafts else 2,
             small_drafts=min(campaign.sweep.small_drafts, 1),
         ),
-        architecture_costs=few if campaign.architecture_costs else None,
+        architectures=_one_of_each_family(campaign.architectures),
+        architecture_costs=few if campaign.architecture_costs else (),
         equal=tuple((2e4, n) for n in (1, 2, 4)) if campaign.equal else (),
-        equal_costs=few if campaign.equal else None,
+        equal_costs=few if campaign.equal else (),
         scaled=True,
     )
+
+
+def _one_of_each_family(names: tuple[str, ...]) -> tuple[str, ...]:
+    first = {name.partition("-")[0].rstrip("0123456789"): name for name in reversed(names)}
+    return tuple(reversed(first.values()))

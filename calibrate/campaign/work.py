@@ -7,11 +7,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..records import Journal, Point
+from ..records import Journal, collect_provenance
+from .presets import Campaign
 
 Report = Callable[[str, int, int], None]
 SUFFIXES = (".json", ".json.gz", ".part.jsonl")
@@ -21,40 +22,42 @@ class StageOver(Exception):  # noqa: N818 - not an error: the time of a stage is
     """The time of a stage is up; what it measured is on disk."""
 
 
-class PacedJournal(Journal):
-    """A journal that says what was added and ends the stage when its time is up."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.after: Callable[[], None] = lambda: None
-
-    def append(self, point: Mapping[str, Any]) -> None:
-        """Add one point; raises StageOver, with the point on disk, when the time is up."""
-        super().append(point)
-        self.after()
-
-
 @dataclass
 class Work:
     """The campaign's folders and what its stages share.
 
-    out: everything large (models, corpus); records: the records and their journals; copies: a
-    second folder that holds the same files after every stage, and from which missing ones are
+    out: everything large (models, corpus), with the records and their journals in its folder
+    records; given_family: folder of a trained family to use instead of out/family; copies: a
+    second folder that holds the same records after every stage, and from which missing ones are
     taken, or None; deadline_s: reading of ``clock`` at which a stage stops.
     """
 
     out: Path
     text: Path | None = None
+    given_family: Path | None = None
     copies: Path | None = None
     deadline_s: float = math.inf
     clock: Callable[[], float] = time.monotonic
     report: Report = lambda what, done, total: None
     say: Callable[[str], None] = lambda line: None
-    measured: int = field(default=0)
 
     @property
     def records(self) -> Path:
         return self.out / "records"
+
+    @property
+    def family(self) -> Path:
+        """The folder of the family."""
+        return self.given_family or self.out / "family"
+
+    @property
+    def own_family(self) -> bool:
+        """Whether the family was named, rather than trained here."""
+        return self.given_family is not None
+
+    def seconds_left(self) -> float:
+        """Time that the stage still has, below 0 when it is up."""
+        return self.deadline_s - self.clock()
 
     def done(self, name: str) -> bool:
         """Whether the record ``name`` is finished."""
@@ -67,33 +70,19 @@ class Work:
     def journal(
         self,
         name: str,
-        *,
         kind: str,
         settings: Mapping[str, Any],
+        *,
         provenance: Mapping[str, Any],
-        total: int = 0,
-        key: tuple[str, ...] = (),
-    ) -> PacedJournal:
-        """The journal of the record ``name``; every point is reported and checked for time."""
-        journal = PacedJournal.open(
-            self.records, name, kind=kind, settings=settings, provenance=provenance, key=key
+    ) -> Journal:
+        """The journal of the record ``name``, begun or gone on with."""
+        return Journal.open(self.records, name, kind=kind, settings=settings, provenance=provenance)
+
+    def provenance(self, campaign: Campaign, models: Mapping[str, Any]) -> dict[str, Any]:
+        """Provenance of what is measured now for a campaign, of these models."""
+        return collect_provenance(
+            campaign.device, campaign.dtype, models=models, seed=campaign.seed
         )
-        assert isinstance(journal, PacedJournal)
-        known: list[Point] = journal.points
-
-        def after() -> None:
-            self.measured += 1
-            if total:
-                self.report(name, len(known), total)
-            self.check_time()
-
-        journal.after = after
-        return journal
-
-    def check_time(self) -> None:
-        """Raise StageOver when the time of the stage is up."""
-        if self.clock() >= self.deadline_s:
-            raise StageOver
 
     def take_copies(self) -> None:
         """Take from ``copies`` what is missing here, for a campaign that changed machines."""

@@ -1,0 +1,109 @@
+"""Configurations of models that are timed with random weights: the paper's, and equal sizes.
+
+Written as files, so that nothing is looked up in a network. Scaled down, they keep everything that
+makes an architecture (its layers, positions, grouped heads) at a few thousand parameters.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..measure.families import FamilyModel, family_model
+from ..records.record import atomic_write
+from .equal import EqualShape
+from .estimate import Size
+
+# What each entry of a configuration is, under the names that the architectures give it.
+_LAYERS = ("num_hidden_layers", "n_layer")
+_HIDDEN = ("hidden_size", "n_embd")
+_HEADS = ("num_attention_heads", "n_head")
+_GROUPS = ("num_key_value_heads",)
+_SCALED: dict[str, int] = {
+    "num_hidden_layers": 2,
+    "n_layer": 2,
+    "hidden_size": 32,
+    "n_embd": 32,
+    "num_attention_heads": 4,
+    "n_head": 4,
+    "intermediate_size": 64,
+    "n_inner": 64,
+    "head_dim": 8,
+    "vocab_size": 128,
+    "max_position_embeddings": 256,
+    "n_positions": 256,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+}
+
+
+def named(name: str) -> FamilyModel:
+    """The model of that name with a bundled architecture. Raises ValueError where there is none."""
+    found = family_model(name)
+    if found is None or found.model_type is None:
+        raise ValueError(f"no bundled architecture is named {name!r}")
+    return found
+
+
+def architecture_size(name: str) -> Size:
+    """What the estimates need of a named model."""
+    model = named(name)
+    values = model.architecture
+    layers, hidden = _first(values, _LAYERS), _first(values, _HIDDEN)
+    heads = _first(values, _HEADS)
+    groups = _first(values, (*_GROUPS, *_HEADS))
+    head = int(values.get("head_dim", hidden // heads))
+    return Size(model.name, float(model.parameters), layers, 2.0 * layers * groups * head)
+
+
+def most_tokens(name: str) -> int:
+    """Positions of a named model that has a table of them; a large number where it has none."""
+    model = named(name)
+    if model.model_type == "gpt2":
+        return int(model.architecture["n_positions"])
+    return 1 << 40
+
+
+def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:
+    """The configuration of a named model, scaled down if asked for."""
+    model = named(name)
+    values: dict[str, Any] = {"model_type": model.model_type, **model.architecture}
+    if scaled:
+        values |= {key: size for key, size in _SCALED.items() if key in values}
+        heads = _first(model.architecture, _HEADS)
+        if _first(model.architecture, (*_GROUPS, *_HEADS)) < heads:
+            values["num_key_value_heads"] = 2
+        elif "num_key_value_heads" in values:
+            values["num_key_value_heads"] = 4
+    return values
+
+
+def equal_config(shape: EqualShape) -> dict[str, Any]:
+    """The configuration of a Llama-style model of that shape."""
+    return {
+        "model_type": "llama",
+        "vocab_size": shape.vocabulary,
+        "hidden_size": shape.hidden,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.heads,
+        "intermediate_size": shape.feed_forward,
+        "max_position_embeddings": 8192,
+        "tie_word_embeddings": True,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+    }
+
+
+def write_config(folder: Path, name: str, values: dict[str, Any]) -> Path:
+    """Write a configuration as a file that a model with random weights can be made of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    atomic_write(path, (json.dumps(values, indent=1) + "\n").encode())
+    return path
+
+
+def _first(values: dict[str, Any], names: tuple[str, ...]) -> int:
+    return int(next(values[name] for name in names if name in values))

@@ -1,0 +1,206 @@
+"""What the measuring stages of a campaign do: load, open the record, measure, close it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ..measure.acceptance import AcceptancePlan, measure_acceptance
+from ..measure.costs import count_points, measure_costs
+from ..measure.pairs import LoadedModel, load_model
+from ..measure.sweep import SweepPlan, measure_sweep
+from ..records import Journal
+from .architectures import architecture_config, equal_config, write_config
+from .equal import equal_shape
+from .expected import vocabulary_of
+from .ladder import Ladder, load_ladder
+from .presets import Campaign, Costs
+from .work import StageOver, Work
+
+
+def measure_family_costs(campaign: Campaign, work: Work) -> None:
+    """Times of the passes of every model of the family, all held together."""
+    ladder = load_ladder(work.family, campaign)
+    settings = {"campaign": campaign.name, "grids": _grids(campaign.costs)}
+    origin = work.provenance(campaign, ladder.identities)
+    with work.journal("costs", "costs", settings, provenance=origin) as journal:
+        _time_grids(work, journal, ladder.models, campaign.costs, len(ladder.models))
+        journal.finish()
+
+
+def measure_architecture_costs(campaign: Campaign, work: Work) -> None:
+    """Times of the passes of named architectures with random weights."""
+    configs = {
+        name: architecture_config(name, scaled=campaign.scaled) for name in campaign.architectures
+    }
+    _random_costs(campaign, work, "costs-architectures", configs, campaign.architecture_costs)
+
+
+def measure_equal_costs(campaign: Campaign, work: Work) -> None:
+    """Times of the passes of models of equal size and different depth, random weights."""
+    shapes = [
+        equal_shape(parameters, layers, vocabulary=vocabulary_of(campaign))
+        for parameters, layers in campaign.equal
+    ]
+    configs = {shape.name: equal_config(shape) for shape in shapes}
+    _random_costs(campaign, work, "costs-equal", configs, campaign.equal_costs)
+
+
+def measure_acceptance_stage(campaign: Campaign, work: Work) -> None:
+    """Rounds and overlaps of every draft of the family."""
+    wanted = campaign.acceptance
+    ladder = load_ladder(work.family, campaign)
+    prompts = ladder.prompts(count=wanted.requests, tokens=wanted.prompt_tokens)
+    plan = AcceptancePlan(
+        temperatures=wanted.temperatures,
+        gamma=wanted.gamma,
+        new_tokens=wanted.new_tokens,
+        batch=wanted.batch,
+        seed=campaign.seed,
+        graphs=campaign.graphs,
+    )
+    settings = _settings(campaign, plan.settings(), list(prompts), wanted.prompt_tokens)
+    settings["requests"] = wanted.requests
+    origin = work.provenance(campaign, ladder.identities)
+    with work.journal("acceptance", "acceptance", settings, provenance=origin) as journal:
+        complete = measure_acceptance(
+            ladder.target.model,
+            ladder.plain(),
+            journal,
+            prompts=prompts,
+            plan=plan,
+            seconds_left=work.seconds_left,
+            progress=work.report,
+        )
+        if not complete:
+            raise StageOver
+        journal.finish()
+
+
+def measure_sweep_stage(campaign: Campaign, work: Work) -> None:
+    """End-to-end latency; the smallest drafts go on to more draft tokens behind the rest."""
+    wanted = campaign.sweep
+    ladder = load_ladder(work.family, campaign)
+    prompts = ladder.prompts(count=wanted.prompts, tokens=wanted.prompt_tokens)
+    plan = SweepPlan(
+        gammas=tuple(range(1, wanted.gamma_max + 1)),
+        assisted_gammas=wanted.assisted_gammas,
+        new_tokens=wanted.new_tokens,
+        temperature=wanted.temperature,
+        batches=wanted.batches,
+        assisted_blocks=wanted.assisted_blocks,
+        plain_repeats=wanted.plain_repeats,
+        seed=campaign.seed,
+        graphs=campaign.graphs,
+    )
+    more = tuple(range(wanted.gamma_max + 1, wanted.small_gamma_max + 1))
+    small = ladder.smallest(wanted.small_drafts) if more else []
+    settings = _settings(campaign, plan.settings(), list(prompts), wanted.prompt_tokens)
+    settings |= {"prompts_of_a_domain": wanted.prompts}
+    settings |= {"small_drafts": small, "small_gammas": list(more) if small else []}
+    origin = work.provenance(campaign, ladder.identities)
+    with work.journal("sweep", "sweep", settings, provenance=origin) as journal:
+        _sweep(ladder, work, journal, prompts, plan, None)
+        if small:
+            beyond = replace(plan, gammas=more, assisted_blocks=0)
+            _sweep(ladder, work, journal, prompts, beyond, small)
+        journal.finish()
+
+
+def _sweep(
+    ladder: Ladder,
+    work: Work,
+    journal: Journal,
+    prompts: Mapping[str, list[list[int]]],
+    plan: SweepPlan,
+    drafts: list[str] | None,
+) -> None:
+    complete = measure_sweep(
+        ladder.target.model,
+        ladder.plain(drafts),
+        journal,
+        prompts=prompts,
+        plan=plan,
+        seconds_left=work.seconds_left,
+        progress=work.report,
+    )
+    if not complete:
+        raise StageOver
+
+
+def _random_costs(
+    campaign: Campaign,
+    work: Work,
+    name: str,
+    configs: Mapping[str, dict[str, Any]],
+    grids: tuple[Costs, ...],
+) -> None:
+    """Model by model, each made when its turn comes and let go behind its last grid."""
+    folder = work.out / "configurations"
+    settings = {"campaign": campaign.name, "grids": _grids(grids), "random_weights": True}
+    origin = work.provenance(campaign, configs)
+    with work.journal(name, "costs", settings, provenance=origin) as journal:
+        for model, values in configs.items():
+            path = write_config(folder, model, values)
+            held = _Held(path, model, campaign)
+            _time_grids(work, journal, {model: held.load}, grids, len(configs))
+        journal.finish()
+
+
+class _Held:
+    """A model made of a configuration at the first call, and kept for the next."""
+
+    def __init__(self, path: Path, name: str, campaign: Campaign) -> None:
+        self.path, self.name, self.campaign = path, name, campaign
+        self.model: LoadedModel | None = None
+
+    def load(self) -> LoadedModel:
+        """The model with random weights."""
+        if self.model is None:
+            made = load_model(
+                self.path,
+                device=self.campaign.device,
+                dtype=self.campaign.dtype,
+                random_weights=True,
+                seed=self.campaign.seed,
+            )
+            self.model = replace(made, name=self.name)
+        return self.model
+
+
+def _time_grids(
+    work: Work,
+    journal: Journal,
+    models: Mapping[str, LoadedModel | Callable[[], LoadedModel]],
+    grids: tuple[Costs, ...],
+    count: int,
+) -> None:
+    """Time the models over all grids; raises StageOver when the time is up before the end."""
+    total = sum(count_points(count, g.tokens, g.shapes, g.modes) for g in grids)
+    for grid in grids:
+        complete = measure_costs(
+            models,
+            journal,
+            tokens=grid.tokens,
+            shapes=grid.shapes,
+            modes=grid.modes,
+            repeats=grid.repeats,
+            warmup=grid.warmup,
+            seconds_left=work.seconds_left,
+            progress=lambda what, done, part: work.report(journal.path.stem, done, total),
+        )
+        if not complete:
+            raise StageOver
+
+
+def _grids(grids: tuple[Costs, ...]) -> list[dict[str, Any]]:
+    return [asdict(grid) for grid in grids]
+
+
+def _settings(
+    campaign: Campaign, plan: dict[str, Any], domains: list[str], prompt_tokens: int
+) -> dict[str, Any]:
+    prompts = {"source": "held-out text of the family", "domains": domains}
+    return {"campaign": campaign.name, **plan, "prompts": {**prompts, "tokens": prompt_tokens}}

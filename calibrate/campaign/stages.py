@@ -1,0 +1,108 @@
+"""The stages of a campaign, as a list: what each measures, its state on disk, what it expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from .estimate import Estimate
+from .expected import (
+    acceptance_estimate,
+    architectures_estimate,
+    equal_estimate,
+    family_costs_estimate,
+    family_estimate,
+    sweep_estimate,
+)
+from .family_stage import family_state, run_family
+from .measuring import (
+    measure_acceptance_stage,
+    measure_architecture_costs,
+    measure_equal_costs,
+    measure_family_costs,
+    measure_sweep_stage,
+)
+from .presets import Campaign
+from .runner import Stage
+from .work import Work
+
+
+def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
+    """The stages in the order they run."""
+    wanted = campaign.acceptance
+    top = max(campaign.sweep.gamma_max, campaign.sweep.small_gamma_max)
+    stages = [
+        Stage(
+            "family",
+            f"train the family {campaign.family}, if there is none",
+            partial(run_family, campaign),
+            partial(family_state, campaign),
+            partial(family_estimate, campaign),
+        ),
+        _recorded(
+            campaign,
+            "costs",
+            "time the passes of every model of the family",
+            measure_family_costs,
+            family_costs_estimate,
+        ),
+    ]
+    if campaign.architecture_costs:
+        stages.append(
+            _recorded(
+                campaign,
+                "costs-architectures",
+                f"time {len(campaign.architectures)} architectures with random weights",
+                measure_architecture_costs,
+                architectures_estimate,
+            )
+        )
+    if campaign.equal_costs:
+        stages.append(
+            _recorded(
+                campaign,
+                "costs-equal",
+                f"time {len(campaign.equal)} models, depth against width at equal size",
+                measure_equal_costs,
+                equal_estimate,
+            )
+        )
+    stages.append(
+        _recorded(
+            campaign,
+            "acceptance",
+            f"rounds and overlaps of every draft at temperatures {_listed(wanted.temperatures)}",
+            measure_acceptance_stage,
+            acceptance_estimate,
+        )
+    )
+    stages.append(
+        _recorded(
+            campaign,
+            "sweep",
+            f"latency of every draft, 0 to {top} draft tokens, batch "
+            f"{_listed(campaign.sweep.batches)}",
+            measure_sweep_stage,
+            sweep_estimate,
+        )
+    )
+    return tuple(stages)
+
+
+def _recorded(
+    campaign: Campaign,
+    name: str,
+    what: str,
+    run: Callable[[Campaign, Work], None],
+    estimate: Callable[[Campaign], Estimate],
+) -> Stage:
+    """A stage whose result is the record of its name."""
+
+    def state(work: Work) -> str:
+        return "done" if work.done(name) else "begun" if work.begun(name) else "to do"
+
+    return Stage(name, what, partial(run, campaign), state, partial(estimate, campaign))
+
+
+def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:
+    return ", ".join(f"{v:g}" for v in values)
