@@ -30,8 +30,11 @@ def explain(
     statistics: Annotated[
         Path | None,
         typer.Option(
-            help="Counts of the run: JSON of `howspec import --json`, or an engine's log."
+            help="Counts of the run: JSON of `howspec import --json`, an engine's log, or a record."
         ),
+    ] = None,
+    draft: Annotated[
+        str | None, typer.Option(help="Draft within a record that holds several.")
     ] = None,
     acceptance_length: Annotated[
         str | None, typer.Option(help="Tokens per round with the bonus token, with --gamma.")
@@ -104,9 +107,13 @@ def explain(
         from ..figures.waterfall import check_suffix
 
         check_suffix(figure)
+    if temperature is not None and not 0.0 <= temperature < float("inf"):
+        raise ValueError(f"--temperature must be in [0, inf), got {temperature:g}")
+    if prompt_tokens is not None and prompt_tokens < 0:
+        raise ValueError(f"--prompt-tokens must be in [0, inf), got {prompt_tokens}")
     rng = np.random.default_rng(seed)
     rate = None if alpha is None else _rate(stated(alpha, "alpha"))
-    evidence = _evidence(rng, statistics, acceptance_length, rate, decay, gamma)
+    evidence = _evidence(rng, statistics, acceptance_length, rate, decay, gamma, draft)
     texts = {
         "baseline_tokens_per_s": baseline_tokens_per_s,
         "speculative_tokens_per_s": speculative_tokens_per_s,
@@ -149,6 +156,7 @@ def _evidence(
     alpha: Stated | None,
     decay: float,
     gamma: int | None,
+    draft: str | None,
 ) -> Evidence:
     """Acceptance from the strongest of the inputs: statistics, then a length, then alpha."""
     from ..calibrate.engines import evidence as sources
@@ -156,8 +164,11 @@ def _evidence(
     if statistics is not None and acceptance_length is not None:
         raise ValueError("give --statistics or --acceptance-length, not both")
     if statistics is not None:
-        counts = sources.read_statistics(statistics)
-        return sources.from_statistics(counts, rng, gamma=gamma)
+        from ..calibrate.engines.recorded import load_evidence
+
+        return load_evidence(statistics, rng, gamma=gamma, draft=draft)
+    if draft is not None:
+        raise ValueError("--draft chooses within the record of --statistics, got none")
     if gamma is None:
         raise ValueError("explain needs --gamma, the draft tokens of a round, or --statistics")
     if acceptance_length is not None:

@@ -34,7 +34,12 @@ def schedule(
     gamma: Annotated[int | None, typer.Option(help="Draft tokens of the measured rounds.")] = None,
     statistics: Annotated[
         Path | None,
-        typer.Option(help="Measured acceptance: JSON of `howspec import --json`, or a log."),
+        typer.Option(
+            help="Measured acceptance: JSON of `howspec import --json`, a log, or a record."
+        ),
+    ] = None,
+    draft: Annotated[
+        str | None, typer.Option(help="Draft within a record that holds several.")
     ] = None,
     cost: Annotated[
         Path | None, typer.Option(help="Cost law, a JSON file as in `howspec simulate --cost`.")
@@ -101,12 +106,19 @@ def schedule(
 
     if engine not in ENGINES:
         raise ValueError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    for name, used, owners in (
+        ("--adapt", adapt, ("sglang",)),
+        ("--older", older, ("tensorrt-llm", "llama.cpp")),
+        ("--batch", batch != 1, ("llama.cpp",)),
+    ):
+        if used and engine not in owners:
+            raise ValueError(f"{name} goes with --engine {' or '.join(owners)}, got {engine}")
     law, most_gamma, most_batch = _cost(
         cost, passes, cost_ratio, verify_slope, overhead, overhead_ms
     )
     top = most_gamma if gamma_max is None else gamma_max
     rng = np.random.default_rng(seed)
-    evidence = _evidence(rng, alpha, decay, acceptance_length, gamma, statistics, top)
+    evidence = _evidence(rng, alpha, decay, acceptance_length, gamma, statistics, top, draft)
     made = make_schedule(
         evidence.sample,
         law,
@@ -176,6 +188,7 @@ def _evidence(
     gamma: int | None,
     statistics: Path | None,
     positions: int,
+    draft: str | None,
 ) -> Evidence:
     from ..calibrate.engines import evidence as sources
 
@@ -183,13 +196,18 @@ def _evidence(
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
         raise ValueError(f"schedule needs one of {', '.join(given)}, got {len(named)}")
+    if draft is not None and statistics is None:
+        raise ValueError("--draft chooses within the record of --statistics, got none")
     if alpha is not None:
+        if gamma is not None:
+            raise ValueError("--gamma goes with --acceptance-length or --statistics, got --alpha")
         return sources.from_alpha(alpha, rng, decay=decay, positions=positions)
     if decay != 1.0:
         raise ValueError(f"--decay goes with --alpha, got {named[0]}")
     if statistics is not None:
-        counts = sources.read_statistics(statistics)
-        return sources.from_statistics(counts, rng, gamma=gamma, positions=positions)
+        from ..calibrate.engines.recorded import load_evidence
+
+        return load_evidence(statistics, rng, gamma=gamma, positions=positions, draft=draft)
     if gamma is None:
         raise ValueError("--acceptance-length needs --gamma, the draft tokens it was measured at")
     assert acceptance_length is not None

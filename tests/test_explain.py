@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from itertools import permutations
@@ -19,10 +20,12 @@ from howspec.calibrate.engines.evidence import (
 )
 from howspec.calibrate.engines.explain import Account, Measured, explain, shapley
 from howspec.calibrate.engines.reasons import reasons
+from howspec.calibrate.engines.recorded import from_record, load_evidence
 from howspec.calibrate.engines.stated import Stated, stated
+from howspec.calibrate.records import Record, write_record
 from howspec.cli.explain import explain as command
 from howspec.figures.waterfall import waterfall
-from howspec.theory import speedup
+from howspec.theory import DepthAcceptance, speedup
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -374,6 +377,73 @@ def test_statistics_are_read_from_json_and_from_a_log(tmp_path: Path) -> None:
         "rate: 68.5%\n"
     )
     assert read_statistics(log)["acceptance_length"] == pytest.approx(2.37, abs=0.005)
+
+
+def test_statistics_that_do_not_fit_together_are_pointed_at() -> None:
+    short = {"engine": "vllm", "rounds": 100, "drafted": 320, "gamma": 5, "accepted": 160,
+             "survival": [0.7, 0.5, 0.4]}  # fmt: skip
+    evidence = from_statistics(short, rng())
+    assert evidence.tokens(5)[0] == pytest.approx(2.6)  # positions left out accepted nothing
+    assert any("3.20 tokens on average" in n for n in evidence.notes)
+    other = {"engine": "vllm", "gamma": 2, "survival": [0.8, 0.6], "acceptance_length": 2.9}
+    assert any("count different rounds" in n for n in from_statistics(other, rng()).notes)
+    whole = {"engine": "x", "rounds": 50, "drafted": 150, "accepted": 80}
+    assert from_statistics(whole, rng()).gamma == 3
+    with pytest.raises(ValueError, match="gamma must be at least the 3 positions"):
+        from_statistics({"engine": "x", "survival": [0.9, 0.5, 0.4]}, rng(), gamma=2)
+
+
+def record_of_rounds(alphas: list[float], drafts: tuple[str, ...] = ("small",)) -> Record:
+    generator, points = np.random.default_rng(0), []
+    for draft in drafts:
+        for request, alpha in enumerate(alphas):
+            accepted = DepthAcceptance(alpha).draw(generator, gamma=4, rounds=60)
+            points.append({
+                "type": "rounds", "draft": draft, "domain": "code", "temperature": 0.0,
+                "request": request, "drafted": 4, "accepted": accepted.tolist(),
+            })  # fmt: skip
+    return Record("acceptance", {}, {}, tuple(points))
+
+
+def test_a_record_counts_requests_and_not_rounds_as_independent(tmp_path: Path) -> None:
+    record = record_of_rounds([0.3, 0.9] * 10)
+    evidence = from_record(record, rng())
+    accepted = np.concatenate([p["accepted"] for p in record.points])
+    middle, draws = evidence.tokens(4)
+    assert middle == pytest.approx(1.0 + accepted.mean(), abs=1e-9)
+    # Between requests: the standard error of the mean of 20 requests, not of 1200 rounds.
+    means = [np.mean(p["accepted"]) for p in record.points]
+    assert draws.std() == pytest.approx(np.std(means) / math.sqrt(20), rel=0.25)
+    path = tmp_path / "rounds.json"
+    write_record(record, path)
+    assert load_evidence(path, rng()).tokens(4)[0] == pytest.approx(middle)
+    packed = tmp_path / "rounds.json.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert load_evidence(packed, rng(), draft="small").gamma == 4
+
+
+def test_a_record_of_several_drafts_asks_which(tmp_path: Path) -> None:
+    record = record_of_rounds([0.5, 0.6], ("small", "tiny"))
+    with pytest.raises(ValueError, match=r"draft must be one of .*small, tiny"):
+        from_record(record, rng())
+    assert "tiny" in from_record(record, rng(), draft="tiny").given
+    costs = Record("costs", {}, {}, ({"operation": "launch", "times_s": [1e-5]},))
+    with pytest.raises(ValueError, match="of kind acceptance, got costs"):
+        from_record(costs, rng())
+    file = tmp_path / "counts.json"
+    file.write_text(json.dumps({"engine": "x", "rounds": 9, "acceptance_length": 2, "gamma": 3}))
+    with pytest.raises(ValueError, match="draft chooses within a record"):
+        load_evidence(file, rng(), draft="small")
+
+
+def test_a_round_known_in_all_its_parts_needs_no_speed() -> None:
+    parts = {"plain_step_s": 0.02, "draft_step_s": 0.002, "verify_s": 0.023, "overhead": 0.1}
+    account = explain(
+        Measured(**{k: Stated(v) for k, v in parts.items()}), from_length(2.6, 3, rng()), rng()
+    )
+    seconds = 0.023 + 3 * 0.002 + 0.1 * 0.02
+    assert account.speedup.estimate == pytest.approx(2.6 * 0.02 / seconds)
+    assert product(account) == pytest.approx(account.speedup.estimate)
 
 
 # --- numbers as stated -------------------------------------------------------------------------

@@ -435,6 +435,11 @@ def test_the_command_emits_for_every_engine(
         ({"acceptance_length": "2.5", "cost_ratio": 0.1}, "needs --gamma"),
         ({"acceptance_length": "2.5", "gamma": 3, "decay": 0.9, "cost_ratio": 0.1}, "--decay goes"),
         ({"alpha": "0.7", "cost_ratio": 0.1, "overhead_ms": 1.0}, "--overhead-ms goes"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "adapt": True}, "--adapt goes"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "older": True, "engine": "vllm"}, "--older goes"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "batch": 8}, "--batch goes"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "gamma": 3}, "--gamma goes"),
+        ({"alpha": "0.7", "cost_ratio": 0.1, "draft": "a"}, "--draft chooses"),
     ],
 )
 def test_the_command_refuses_what_does_not_go_together(given_: dict[str, Any], said: str) -> None:

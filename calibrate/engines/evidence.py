@@ -73,7 +73,8 @@ def from_alpha(
     """Acceptance from a conditional rate, known to its digits; decay: factor per position, > 0."""
     number = stated(alpha, "alpha")
     values = np.clip(number.draw(rng, draws), 0.0, 1.0)
-    at = np.arange(1.0, check_gamma(positions, name="gamma_max") + 1.0)
+    wide = max(gamma or 1, check_gamma(positions, name="gamma_max"))
+    at = np.arange(1.0, wide + 1.0)
     middle = np.asarray(conditional_rate(number.value, decay, at))
     sample = np.asarray(conditional_rate(values[:, None], decay, at))
     law = "independent acceptance" if decay == 1.0 else f"a rate falling by {decay:g} a position"
@@ -217,19 +218,20 @@ def from_statistics(
     if said is not None and gamma is not None and int(said) != gamma:
         raise ValueError(f"gamma must agree with the statistics, {said}, got {gamma}")
     known = said if said is not None else gamma
+    known = _whole_drafts(counts) if known is None else known
     options: dict[str, Any] = {"positions": positions, "draws": draws}
-    survival = counts.get("survival")
+    survival = _padded(counts.get("survival"), known)
     rounds, accepted = counts.get("rounds"), counts.get("accepted")
     length = counts.get("acceptance_length")
     if length is None and rounds and accepted is not None:
         length = 1.0 + float(accepted) / float(rounds)
     found: Evidence | None = None
-    if survival:
-        share = np.asarray(survival, dtype=np.float64)
+    if survival is not None:
+        share = survival
         tried = _tried(counts, share)
         if tried is not None:
             kept = counts.get("per_position_accepted")
-            passed = share * float(rounds or 0) if kept is None else np.asarray(kept, float)
+            passed = share * float(rounds or 0) if kept is None else _filled(kept, share.size)
             found = from_counts(tried, np.minimum(passed, tried), rng, given=given, **options)
         else:
             found = _from_survival(share, rng, given=given, **options)
@@ -241,21 +243,64 @@ def from_statistics(
             f"{given} do not determine the acceptance: they need survival by position, or an "
             "acceptance length (or rounds and accepted) with gamma; give --gamma"
         )
-    notes = tuple(str(n) for n in counts.get("notes") or ())
-    return replace(found, notes=(*found.notes, *notes), gamma=known or found.gamma)
+    notes = [*found.notes, *_disagreements(counts, found, length)]
+    notes += [str(n) for n in counts.get("notes") or ()]
+    return replace(found, notes=tuple(notes), gamma=known or found.gamma)
+
+
+def _whole_drafts(counts: Mapping[str, Any]) -> int | None:
+    """Drafted tokens a round, where that is a whole number."""
+    rounds, drafted = counts.get("rounds"), counts.get("drafted")
+    if not rounds or not drafted or int(drafted) % int(rounds):
+        return None
+    return int(drafted) // int(rounds)
+
+
+def _disagreements(counts: Mapping[str, Any], found: Evidence, length: Any) -> list[str]:
+    """What the statistics say of themselves that does not fit together."""
+    notes = []
+    rounds, drafted, gamma = counts.get("rounds"), counts.get("drafted"), found.gamma
+    if rounds and drafted and gamma and abs(drafted / rounds / gamma - 1.0) > 0.01:
+        notes.append(
+            f"rounds drafted {drafted / rounds:.2f} tokens on average, not {gamma}: costs that are "
+            "counted for gamma are too high for the shorter ones"
+        )
+    if length is not None and gamma and gamma <= found.positions:
+        tokens = found.tokens(gamma)[0]
+        if abs(tokens / float(length) - 1.0) > 0.01:
+            notes.append(
+                f"survival by position gives {tokens:.3f} tokens per round, the stated acceptance "
+                f"length is {float(length):.3f}: they count different rounds"
+            )
+    return notes
+
+
+def _padded(survival: Any, gamma: int | None) -> Floats | None:
+    """Survival at positions 1..gamma; those that a source leaves out at the end are 0."""
+    if not survival:
+        return None
+    share = np.asarray(survival, dtype=np.float64)
+    if gamma is not None and share.size > int(gamma):
+        raise ValueError(f"gamma must be at least the {share.size} positions given, got {gamma}")
+    return share if gamma is None else _filled(share, int(gamma))
+
+
+def _filled(values: Any, size: int) -> Floats:
+    held = np.asarray(values, dtype=np.float64)[:size]
+    return np.concatenate([held, np.zeros(size - held.size)])
 
 
 def _tried(counts: Mapping[str, Any], survival: Floats) -> Floats | None:
     """How often each position was put to the test, where the statistics show it."""
     if counts.get("tried") is not None:
-        return np.asarray(counts["tried"], dtype=np.float64)[: survival.size]
+        return _filled(counts["tried"], survival.size)
     rounds, gamma, drafted = counts.get("rounds"), counts.get("gamma"), counts.get("drafted")
     if not rounds:
         return None
     if gamma is not None and drafted is not None and int(gamma) * int(rounds) != int(drafted):
         return None  # rounds of several lengths: a position was not tried in each of them
     kept = counts.get("per_position_accepted")
-    passed = survival * float(rounds) if kept is None else np.asarray(kept, dtype=np.float64)
+    passed = survival * float(rounds) if kept is None else _filled(kept, survival.size)
     return np.concatenate([[float(rounds)], passed[:-1]])
 
 
@@ -281,21 +326,27 @@ def _counted_length(
     return _from_lengths(Stated(length, 0.0, float(error)), lengths, g, rng, positions)
 
 
+def json_object(path: Path) -> dict[str, Any] | None:
+    """The object that a file holds as JSON, None for any other file and for very large ones."""
+    with path.open("rb") as file:
+        start = file.read(64).lstrip()
+    if not start.startswith(b"{") or path.stat().st_size > _LARGEST_JSON:
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # a log may begin with a brace as well
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def read_statistics(source: str | Path) -> dict[str, Any]:
     """Statistics from a file: the JSON of `howspec import --json`, or an engine's own log.
 
     Raises ValueError for text that is neither, OSError for a file that cannot be read.
     """
-    path = Path(source)
-    with path.open("rb") as file:
-        start = file.read(64).lstrip()
-    if start.startswith(b"{") and path.stat().st_size <= _LARGEST_JSON:
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # a log may begin with a brace as well
-            value = None
-        if isinstance(value, dict) and {"acceptance_length", "rounds", "gamma"} <= value.keys():
-            return value
+    found = json_object(Path(source))
+    if found is not None and {"acceptance_length", "rounds", "gamma"} <= found.keys():
+        return found
     from .load import import_counts  # the importers are many and only needed here
 
-    return import_counts(str(path)).to_json()
+    return import_counts(str(source)).to_json()

@@ -216,10 +216,12 @@ def _solve(at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats) -
     after = _per_token(fast, batch, prefill, length, "speculative_tokens_per_s")
     slow = before if before is not None else plain
     quick = after if after is not None else (None if whole is None else whole / tokens)
+    if slow is not None and quick is None:
+        quick = _put_together(at, slow if plain is None else plain, gamma, tokens)
     if slow is None or quick is None:
         raise ValueError(
             "the speed-up is not determined: it needs baseline_tokens_per_s or plain_step_s, and "
-            "speculative_tokens_per_s or round_s"
+            "speculative_tokens_per_s, round_s, or all parts of a round (draft, verify, overhead)"
         )
     p = none if prefill is None or length is None else prefill / (slow * length)
     decode = slow / quick
@@ -248,6 +250,19 @@ def _solve(at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats) -
         parts=known,
         batch=None if batch_one is None else batch_one - 1.0,
     )
+
+
+def _put_together(
+    at: Mapping[str, Floats], unit: Floats, gamma: int, tokens: Floats
+) -> Floats | None:
+    """Seconds per token of a round that was only measured in its parts, None unless in all."""
+    draft = at["cost_ratio"] * unit if "cost_ratio" in at else at.get("draft_step_s")
+    verify = at.get("verify_s")
+    if "verify_slope" in at:
+        verify = unit * (1.0 + gamma * at["verify_slope"])
+    if draft is None or verify is None or "overhead" not in at:
+        return None
+    return np.asarray((verify + gamma * draft + at["overhead"] * unit) / tokens)
 
 
 def _per_token(

@@ -1,0 +1,129 @@
+"""Acceptance from a record of measured rounds, with the request as the unit of its uncertainty.
+
+Rounds of one request are alike, so resampling requests gives wider, honest intervals where counts
+added up over requests cannot.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...theory.acceptance import PositionalAcceptance
+from ..records import SCHEMA, Record, read_record
+from .evidence import (
+    LARGEST_GAMMA,
+    Evidence,
+    check_gamma,
+    from_counts,
+    from_statistics,
+    read_statistics,
+)
+
+Floats = NDArray[np.float64]
+
+
+def load_evidence(
+    source: str | Path,
+    rng: np.random.Generator,
+    *,
+    gamma: int | None = None,
+    positions: int = 32,
+    draws: int = 2000,
+    draft: str | None = None,
+) -> Evidence:
+    """Acceptance from a file: imported statistics, an engine's log, or a record of rounds.
+
+    gamma: where the file leaves it open; draft: within a record that holds several.
+    Raises ValueError for a file that determines no acceptance, OSError for one that cannot be read.
+    """
+    if _is_record(Path(source)):
+        record = read_record(source)
+        return from_record(record, rng, draft=draft, positions=positions, draws=draws)
+    if draft is not None:
+        raise ValueError(f"draft chooses within a record, and {source} is none")
+    counts = read_statistics(source)
+    return from_statistics(counts, rng, gamma=gamma, positions=positions, draws=draws)
+
+
+def _is_record(path: Path) -> bool:
+    """Whether the file begins as a record does, gzipped or not."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return f'"{SCHEMA}"'.encode() in file.read(256)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
+
+
+def from_record(
+    record: Record,
+    rng: np.random.Generator,
+    *,
+    draft: str | None = None,
+    positions: int = 32,
+    draws: int = 2000,
+) -> Evidence:
+    """Acceptance from the rounds of a record of kind "acceptance", by resampling its requests.
+
+    draft: its name, needed where the record holds several. Requests of all domains and temperatures
+    of that draft count alike, and a note says so. Raises ValueError without rounds.
+    """
+    if record.kind != "acceptance":
+        raise ValueError(f"the record must be of kind acceptance, got {record.kind}")
+    rounds = [p for p in record.points if p.get("type") == "rounds" and p.get("accepted")]
+    names = sorted({p["draft"] for p in rounds})
+    if draft is None and len(names) == 1:
+        draft = names[0]
+    if draft not in names:
+        known = ", ".join(names) if names else "none with rounds"
+        raise ValueError(f"draft must be one of those of the record ({known}), got {draft!r}")
+    chosen = [p for p in rounds if p["draft"] == draft]
+    tried, kept, most = _by_request(chosen)
+    total = from_counts(
+        tried.sum(axis=0), kept.sum(axis=0), rng, positions=positions, draws=draws,
+        given=f"{len(chosen)} recorded requests with {draft}",
+    )  # fmt: skip
+    sample = np.array(total.sample.rates)
+    if len(chosen) > 1:
+        weights = rng.multinomial(len(chosen), np.full(len(chosen), 1.0 / len(chosen)), size=draws)
+        seen = weights @ tried
+        # Positions that a resample never reaches keep the draw from all requests.
+        share = np.divide(weights @ kept, seen, out=sample[:, :most].copy(), where=seen > 0.0)
+        sample[:, :most] = share
+    notes = []
+    for key, plural in (("domain", "domains"), ("temperature", "temperatures")):
+        values = sorted({str(p[key]) for p in chosen})
+        if len(values) > 1:
+            notes.append(f"requests of several {plural} count alike: {', '.join(values)}")
+    if len(chosen) == 1:
+        notes.append("a single request: its interval says nothing about others")
+    return Evidence(total.middle, PositionalAcceptance(sample), most, total.given, tuple(notes))
+
+
+def _by_request(points: list[dict[str, Any]]) -> tuple[Floats, Floats, int]:
+    """(tried, accepted) by position for each request, (requests, positions), and the positions."""
+    pairs = []
+    for point in points:
+        accepted = np.asarray(point["accepted"], dtype=np.int64)
+        drafted = np.asarray(point.get("drafted"), dtype=np.float64)
+        if drafted.shape not in ((), accepted.shape) or not np.isfinite(drafted).all():
+            raise ValueError("drafted must be one number, or one a round, beside accepted")
+        drafted = np.broadcast_to(drafted, accepted.shape).astype(np.int64)
+        if (accepted > drafted).any():
+            raise ValueError("accepted must be in [0, drafted] in every round of the record")
+        pairs.append((accepted, drafted))
+    most = check_gamma(min(max(int(d.max()) for _, d in pairs), LARGEST_GAMMA))
+    at = np.arange(1, most + 1)
+    tried, kept = np.zeros((len(pairs), most)), np.zeros((len(pairs), most))
+    for i, (accepted, drafted) in enumerate(pairs):
+        decided = accepted + (accepted < drafted)
+        tried[i] = (decided[:, None] >= at).sum(axis=0)
+        kept[i] = (accepted[:, None] >= at).sum(axis=0)
+    return tried, kept, most
