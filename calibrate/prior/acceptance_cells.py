@@ -90,8 +90,10 @@ def family_of(name: str) -> str:
 
 def source_of(text: str) -> str:
     """The paper or repository of a citation."""
-    match = re.search(r"arXiv[: ]\s*(\d{4}\.\d{5})|github(?:\.com/|\s+)([\w.-]+/[\w.-]+)", text)
-    return (match[1] or match[2]).casefold() if match else text.strip().casefold()
+    paper, repository = r"arXiv[: ]\s*(\d{4}\.\d{5})", r"github(?:\.com/|\s+)([\w.-]+/[\w.-]+)"
+    match = re.search(rf"{paper}|{repository}|(https?://(?!github\.com/)[^\s,]+)", text)
+    known = next(filter(None, match.groups())) if match else text.strip()
+    return known.casefold()
 
 
 def cell_from_row(row: Mapping[str, Any]) -> Cell:
