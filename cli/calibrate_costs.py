@@ -1,0 +1,185 @@
+"""`howspec calibrate costs`: what a pass of a target and its drafts takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import print_json, print_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..calibrate.measure.pairs import LoadedModel
+
+
+def costs(
+    target: Annotated[
+        str, typer.Option(help="The target: a hub name, a folder, or a name such as Pythia-2.8B.")
+    ],
+    out: Annotated[str, typer.Option(help="File of the record, .json; an unfinished one goes on.")],
+    draft: Annotated[
+        list[str] | None, typer.Option(help="A draft, named as the target; may be repeated.")
+    ] = None,
+    random_weights: Annotated[
+        bool,
+        typer.Option(
+            "--random-weights", help="Weights drawn at random: nothing is downloaded, times hold."
+        ),
+    ] = False,
+    tokens: Annotated[
+        str, typer.Option(help="New tokens of a pass: numbers and ranges with commas.")
+    ] = "1-9,12,16,24,33",
+    batch: Annotated[str, typer.Option(help="Sequences of a pass, with commas.")] = "1",
+    context: Annotated[str, typer.Option(help="Tokens before the pass, with commas.")] = "128",
+    mode: Annotated[
+        str, typer.Option(help="eager, graph (CUDA only), both, or auto: both on CUDA.")
+    ] = "auto",
+    repeats: Annotated[int, typer.Option(help="Timed passes of a point.")] = 15,
+    warmup: Annotated[int, typer.Option(help="Untimed passes of a point, kept apart.")] = 3,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Stop cleanly after about so long; the same command goes on."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Time passes of 1 to 33 new tokens: c = draft / target, and the verify curve V(n) / V(1).
+
+    The times, with warm-ups, are in the record; printed are medians and quartiles.
+
+    Example:
+
+    howspec calibrate costs --target GPT2 --draft DistilGPT2 --random-weights --tokens 1-4
+    --context 64 --repeats 5 --out costs.json
+    """
+    from pathlib import Path
+
+    from ..calibrate.measure.cost_summary import cost_rows
+    from ..calibrate.measure.pairs import choose_device, choose_dtype, load_model
+
+    file = Path(out)
+    if file.suffix != ".json":
+        raise ValueError(f"--out must be a .json file, given {out}")
+    place = choose_device(device)
+    settings = {
+        "tokens": _numbers(tokens, "--tokens"),
+        "batches": _numbers(batch, "--batch"),
+        "contexts": _numbers(context, "--context"),
+        "modes": _modes(mode, place.type),
+        "repeats": repeats,
+        "warmup": warmup,
+    }
+    number = str(choose_dtype(dtype, device=place)).removeprefix("torch.")
+    models: dict[str, LoadedModel] = {}
+    for name in (target, *(draft or ())):
+        loaded = load_model(
+            name,
+            device=str(place),
+            dtype=number,
+            trust_remote_code=trust_remote_code,
+            random_weights=random_weights,
+            seed=seed,
+        )
+        if loaded.name in models:
+            raise ValueError(f"two models are named {loaded.name}: each must have its own name")
+        models[loaded.name] = loaded
+    points, complete = _measured(models, file, settings, place=str(place), seconds=seconds)
+    first = next(iter(models))
+    rows = cost_rows(points, target=first)
+    if as_json:
+        names = {"target": first, "drafts": list(models)[1:]}
+        print_json({"record": str(file), "complete": complete, **names, "passes": rows})
+        return
+    _print(rows, target=first)
+    print(f"{file}: {len(points)} points" if complete else "not complete: run the command again")
+
+
+def _measured(
+    models: dict[str, LoadedModel],
+    file: Path,
+    settings: dict[str, Any],
+    *,
+    place: str,
+    seconds: float | None,
+) -> tuple[list[dict[str, Any]], bool]:
+    """(all points there are, whether none is missing); the record is written when none is."""
+    import time
+
+    from ..calibrate.measure.costs import measure_costs
+    from ..calibrate.records import Journal, collect_provenance
+    from .progress import progress_bar
+
+    identities = {name: model.identity for name, model in models.items()}
+    number = next(iter(identities.values()))["dtype"]
+    origin = collect_provenance(place, number, models=identities)
+    ends = time.monotonic() + seconds if seconds is not None else float("inf")
+    with (
+        Journal.open(
+            file.parent, file.stem, kind="costs", settings=settings, provenance=origin
+        ) as journal,
+        progress_bar() as report,
+    ):
+        complete = measure_costs(
+            models,
+            journal,
+            **settings,
+            seconds_left=lambda: ends - time.monotonic(),
+            progress=report,
+        )
+        if complete:
+            journal.finish()
+        return list(journal.points), complete
+
+
+def _numbers(text: str, name: str) -> list[int]:
+    """Numbers and ranges with commas: 1-3,8 is 1, 2, 3 and 8."""
+    found: list[int] = []
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        try:
+            first, last = int(low), int(high) if dash else int(low)
+        except ValueError:
+            raise ValueError(
+                f"{name} must be whole numbers and ranges like 1-9,12, given {text!r}"
+            ) from None
+        if last < first:
+            raise ValueError(f"{name} has a range that falls: {part.strip()}")
+        found += range(first, last + 1)
+    return sorted(set(found))
+
+
+def _modes(mode: str, device: str) -> list[str]:
+    known = {"eager": ["eager"], "graph": ["graph"], "both": ["eager", "graph"]}
+    known["auto"] = known["both"] if device == "cuda" else known["eager"]
+    if mode not in known:
+        raise ValueError(f"--mode must be one of eager, graph, both, auto, given {mode!r}")
+    if device != "cuda" and "graph" in known[mode]:
+        raise ValueError(f"--mode {mode} needs a CUDA device, given {device}")
+    return known[mode]
+
+
+def _print(rows: list[dict[str, Any]], *, target: str) -> None:
+    columns = ("model", "batch", "context", "mode", "n", "ms", "quartiles", "c", "V(n)/V(1)")
+    table = []
+    for row in rows:
+        place = [row["model"], *(str(row[k]) for k in ("batch", "context", "mode", "tokens"))]
+        if "error" in row:
+            table.append([*place, row["error"], "", "", ""])
+            continue
+        spread = f"{1e3 * row['low_s']:.3g} to {1e3 * row['high_s']:.3g}"
+        ratio = "" if row["model"] == target else _ratio(row["cost_ratio"])
+        table.append(
+            [*place, f"{1e3 * row['median_s']:.3g}", spread, ratio, _ratio(row["verify_ratio"])]
+        )
+    print_table(columns, table)
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
