@@ -16,6 +16,10 @@ def campaign(
         str | None,
         typer.Option(help="Folder of texts to train on, beside Python's standard library."),
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="Folder of a trained family to use; default: train one in --out."),
+    ] = None,
     records: Annotated[
         str | None, typer.Option(help="Second folder that the records are copied to.")
     ] = None,
@@ -55,8 +59,9 @@ def campaign(
     from ..calibrate.campaign import RESUME, call_campaign, plan_campaign
     from .progress import progress_bar
 
+    given = Path(family) if family is not None else None
     if plan:
-        planned = plan_campaign(name, Path(out), only=stage, dry_run=dry_run)
+        planned = plan_campaign(name, Path(out), family=given, only=stage, dry_run=dry_run)
         if as_json:
             print_json({"campaign": name, "stages": planned})
         else:
@@ -68,6 +73,7 @@ def campaign(
                 name,
                 Path(out),
                 text=Path(text) if text is not None else None,
+                family=given,
                 copies=Path(records) if records is not None else None,
                 only=stage,
                 most=stages,

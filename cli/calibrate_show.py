@@ -9,10 +9,12 @@ import typer
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..calibrate.records import Record
 
 # More numbers of tokens than these do not fit a line; the rest is in --json.
-SHOWN_TOKENS = 6
+SHOWN_TOKENS = 5
 
 
 def show(
@@ -21,12 +23,19 @@ def show(
 ) -> None:
     """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
 
+    The family.json of a trained family is printed too: its models with their held-out losses.
+
     Example:
 
     howspec calibrate show campaign/records/costs.json
     """
+    from pathlib import Path
+
     from ..calibrate.records import read_record, summarise
 
+    if Path(file).name == "family.json":
+        _show_family(Path(file), as_json)
+        return
     record = read_record(file)
     found = summarise(record)
     if as_json:
@@ -36,6 +45,32 @@ def show(
     _print_origin(record)
     columns, rows = _wide(found.columns, found.rows)
     print_table(columns, [[_cell(name, row.get(name)) for name in columns] for row in rows])
+
+
+def _show_family(path: Path, as_json: bool) -> None:
+    from ..calibrate.family.record import read_family
+
+    family = read_family(path.parent)
+    if as_json:
+        print_json(family)
+        return
+    settings = family["settings"]
+    print(f"family {settings['preset']}: {len(family['models'])} models, domains ", end="")
+    print(", ".join(d["name"] if isinstance(d, dict) else str(d) for d in family["corpus"]))
+    columns = ("model", "role", "parameters", "layers", "hidden", "trained tokens", "loss nats")
+    rows = [
+        [
+            m["name"],
+            m["role"],
+            f"{m['parameters']:,}",
+            str(m["layers"]),
+            str(m["hidden"]),
+            f"{m['trained_tokens']:,}",
+            f"{m['held_out']['loss_nats']:.4f} ± {m['held_out']['standard_error_nats']:.4f}",
+        ]
+        for m in family["models"]
+    ]
+    print_table(columns, rows)
 
 
 def _print_origin(record: Record) -> None:
@@ -78,7 +113,7 @@ def _wide(
     more = [_ms(n) for n in chosen]
     if any(None in row["median_s_by_tokens"] for row in rows):
         more.append(_ms(None))
-    return [*(c for c in columns if c != "median_s_by_tokens"), *more], out
+    return [*(c for c in columns if c not in ("median_s_by_tokens", "repeats")), *more], out
 
 
 def _ms(tokens: int | None) -> str:
@@ -89,5 +124,5 @@ def _cell(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.1%}" if name == "median_spread" else f"{value:.4g}"
+        return f"{value:.1%}" if name == "spread" else f"{value:.4g}"
     return str(value)

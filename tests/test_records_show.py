@@ -62,7 +62,7 @@ def test_costs_are_grouped_with_the_median_of_every_number_of_tokens() -> None:
     rows = summarise(costs()).rows
     assert rows[0]["median_s_by_tokens"] == {1: 0.002, 2: 0.004}
     assert (rows[0]["points"], rows[0]["failed"], rows[0]["repeats"]) == (3, 1, 3)
-    assert rows[0]["median_spread"] == pytest.approx(0.5)  # of 1.0 and 0
+    assert rows[0]["spread"] == pytest.approx(0.5)  # of 1.0 and 0
     assert rows[1]["operation"] == "copy_bandwidth"
     assert rows[1]["median_s_by_tokens"] == {None: 0.5}
 

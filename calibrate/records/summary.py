@@ -22,10 +22,11 @@ class Summary:
 
 
 def summarise(record: Record) -> Summary:
-    """The record's points in groups, in the order measured.
+    """The record's points in groups; those of a sweep, measured in random order, sorted.
 
     costs: by operation, model, mode, batch and context, the median time of each number of tokens
-    (in the dict ``median_s_by_tokens``); acceptance: by type, draft, domain and temperature; sweep:
+    (in the dict ``median_s_by_tokens``) and the median range of the times of a point, in medians
+    (spread); acceptance: by type, draft, domain and temperature; sweep:
     by draft, method, gamma and batch.
     """
     make = {"costs": _costs, "acceptance": _acceptance, "sweep": _sweep}[record.kind]
@@ -61,11 +62,11 @@ def _costs(points: tuple[Point, ...]) -> Summary:
                 "repeats": median(len(p["times_s"]) for p in group if p.get("times_s"))
                 if times
                 else None,
-                "median_spread": median(spread) if spread else None,
+                "spread": median(spread) if spread else None,
                 "median_s_by_tokens": times,
             }
         )
-    more = ("points", "failed", "repeats", "median_spread", "median_s_by_tokens")
+    more = ("points", "failed", "repeats", "spread", "median_s_by_tokens")
     return Summary((*names, *more), tuple(rows))
 
 
@@ -108,6 +109,7 @@ def _sweep(points: tuple[Point, ...]) -> Summary:
             }
         )
     more = ("points", "failed", "median_total_s", "median_decode_s_per_token", "tokens")
+    rows.sort(key=lambda r: (r["draft"] or "", r["method"], r["batch"], r["gamma"]))
     return Summary((*names, *more, "tokens_per_round"), tuple(rows))
 
 
