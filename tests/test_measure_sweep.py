@@ -228,3 +228,97 @@ def test_the_table_compares_with_plain_decoding_of_the_same_blocks() -> None:
     assert found["sps", 3].tokens_per_round == pytest.approx(3.0)
     assert found["plain", 0].latency_s == pytest.approx(20.0)
     assert best_gammas(rows)["x", 1].gamma == 3
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A target and a draft with padded logits, as the hub lays them out."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    root = tmp_path_factory.mktemp("models")
+    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(30)}, unk_token="w0"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words)
+    padded = _llama(3)
+    padded.resize_token_embeddings(32, mean_resizing=False)
+    for name, model in (("target", TARGET), ("draft", padded)):
+        model.save_pretrained(root / name)
+        tokenizer.save_pretrained(root / name)
+    (root / "prompts.jsonl").write_text(
+        "".join(json.dumps({"q": f"w{i} w{i + 1}", "domain": "ab"[i % 2]}) + "\n" for i in range(4))
+    )
+    return root
+
+
+def _call(capsys: pytest.CaptureFixture[str], verb: str, *arguments: str) -> str:
+    import typer
+    from howspec.cli.calibrate_acceptance import acceptance
+    from howspec.cli.calibrate_sweep import sweep
+
+    app = typer.Typer()
+    app.command()(acceptance)
+    app.command()(sweep)
+    app([verb, *arguments], standalone_mode=False)
+    return capsys.readouterr().out
+
+
+def _arguments(folders: Path, out: Path, *more: str) -> list[str]:
+    return [
+        "--target", str(folders / "target"), "--draft", str(folders / "draft"),
+        "--prompts", str(folders / "prompts.jsonl"), "--field", "q", "--new-tokens", "12",
+        "--device", "cpu", "--out", str(out), *more,
+    ]  # fmt: skip
+
+
+def test_the_command_measures_a_sweep_and_prints_its_speed_ups(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--gamma-max", "2", "--assisted", "0", "--plain-repeats", "1", "--json"]
+    first = json.loads(
+        _call(capsys, "sweep", *_arguments(folders, tmp_path, *more, "--stage-seconds", "0"))
+    )
+    assert not first["complete"]
+    answer = json.loads(_call(capsys, "sweep", *_arguments(folders, tmp_path, *more)))
+    assert answer["complete"]
+    assert [(r["method"], r["gamma"], r["blocks"]) for r in answer["sweep"]] == [
+        ("plain", 0, 4), ("sps", 1, 4), ("sps", 2, 4),
+    ]  # fmt: skip
+    assert "logits are cut to 30" in answer["notes"][0]
+    table = _call(capsys, "sweep", *_arguments(folders, tmp_path, *more[:-1]))
+    assert "K = 2" in table
+    assert "sweep.json" in table
+    with pytest.raises(ValueError, match=r"settings\.seed is 1 here and 0 there"):
+        _call(capsys, "sweep", *_arguments(folders, tmp_path, *more, "--seed", "1"))
+
+
+def test_the_command_measures_acceptance_and_compares_both_ways(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--gamma", "3", "--temperature", "1", "--temperature", "0"]
+    answer = json.loads(
+        _call(capsys, "acceptance", *_arguments(folders, tmp_path, *more, "--json"))
+    )
+    assert answer["complete"]
+    assert [(r["draft"], r["temperature"], r["requests"]) for r in answer["acceptance"]] == [
+        ("draft", 1.0, 4), ("draft", 0.0, 4),
+    ]  # fmt: skip
+    row = answer["acceptance"][0]
+    assert 1.0 <= row["tokens_per_round"] <= 4.0
+    assert 0.0 < row["mean_overlap"] < 1.0
+    assert row["rounds_against_overlap"]["requests"] == 4
+    table = _call(capsys, "acceptance", *_arguments(folders, tmp_path, *more))
+    assert "walked" in table
+    assert "acceptance.json" in table
+
+
+def test_the_command_says_what_is_missing(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="a target and at least one draft are needed"):
+        _call(capsys, "sweep", "--out", str(tmp_path), "--target", str(folders / "target"))
+    with pytest.raises(ValueError, match="a family brings its own target"):
+        _call(capsys, "sweep", "--out", "x", "--target", "t", "--family", "f")
+    given = _arguments(folders, tmp_path)
+    given[given.index("q")] = "prompt"
+    with pytest.raises(ValueError, match="has no field 'prompt', it has q, domain"):
+        _call(capsys, "acceptance", *given)

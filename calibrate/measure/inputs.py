@@ -1,0 +1,134 @@
+"""What acceptance and sweep are measured on: a target, drafts that fit it, and prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .pairs import LoadedModel, load_model, pair_of
+from .prompts import Prompts, built_in_texts, encode_prompts, family_prompts, file_texts
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """target, drafts by name; prompts: token ids by domain; source: where they come from, in words;
+    vocabulary: tokens that all models know, None where their logits agree; notes: what was cut."""
+
+    target: LoadedModel
+    drafts: dict[str, LoadedModel]
+    prompts: Prompts
+    source: str
+    vocabulary: int | None
+    notes: tuple[str, ...]
+
+    @property
+    def identities(self) -> dict[str, Any]:
+        """What every model is, for the provenance."""
+        return {m.name: m.identity for m in (self.target, *self.drafts.values())}
+
+    @property
+    def models(self) -> dict[str, Any]:
+        """The drafts as transformers models."""
+        return {name: draft.model for name, draft in self.drafts.items()}
+
+    def settings(self) -> dict[str, Any]:
+        """What a record says of the prompts and models."""
+        return {
+            "target": self.target.name,
+            "drafts": list(self.drafts),
+            "prompts": self.source,
+            "requests_by_domain": {d: len(rows) for d, rows in self.prompts.items()},
+            "vocabulary": self.vocabulary,
+        }
+
+
+def load_inputs(
+    *,
+    target: str | None = None,
+    drafts: Sequence[str] = (),
+    family: str | Path | None = None,
+    prompts: str | Path | None = None,
+    field: str = "prompt",
+    count: int | None = None,
+    prompt_tokens: int | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    trust_remote_code: bool = False,
+) -> Inputs:
+    """Load and check everything.
+
+    target, drafts: names or folders of models; or family: the folder of a trained family, with its
+    target, all of its drafts (or those named) and prompts from its held-out text. prompts: a file
+    of them instead, of whose objects ``field`` is the text; without one the built-in prompts.
+    count: prompts of each domain; prompt_tokens: length that they are cut to. Raises ValueError for
+    what is missing or does not fit together.
+    """
+    if family is not None:
+        if target is not None:
+            raise ValueError("a family brings its own target: give a family or a target, not both")
+        target, drafts = _of_family(Path(family), drafts)
+    if target is None or not drafts:
+        raise ValueError("a target and at least one draft are needed, or the folder of a family")
+    options: dict[str, Any] = {
+        "device": device, "dtype": dtype, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
+    _quieten()
+    first = load_model(target, **options)
+    loaded: dict[str, LoadedModel] = {}
+    common, notes = first.logits, []
+    for name in drafts:
+        pair = pair_of(first, load_model(name, **options))
+        if pair.draft.name in loaded or pair.draft.name == first.name:
+            raise ValueError(f"two of the models are named {pair.draft.name}")
+        loaded[pair.draft.name] = pair.draft
+        common = min(common, pair.vocabulary)
+        if pair.note:
+            notes.append(f"{pair.draft.name}: {pair.note}")
+    rows, source = _prompts(first, family, prompts, field, count, prompt_tokens)
+    same = all(m.logits == common for m in (first, *loaded.values()))
+    return Inputs(first, loaded, rows, source, None if same else common, tuple(notes))
+
+
+def _quieten() -> None:
+    """Let transformers report errors only: its advice is not for those who measure."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _of_family(folder: Path, wanted: Sequence[str]) -> tuple[str, list[str]]:
+    from ..family.record import read_family
+
+    models = read_family(folder)["models"]
+    target = next(m["name"] for m in models if m["role"] == "target")
+    known = [m["name"] for m in models if m["role"] != "target"]
+    missing = [name for name in wanted if name not in known]
+    if missing:
+        raise ValueError(f"the family has drafts {', '.join(known)}, got {missing[0]}")
+    return str(folder / target), [str(folder / name) for name in wanted or known]
+
+
+def _prompts(
+    target: LoadedModel,
+    family: str | Path | None,
+    prompts: str | Path | None,
+    field: str,
+    count: int | None,
+    tokens: int | None,
+) -> tuple[Prompts, str]:
+    if prompts is not None:
+        texts = file_texts(prompts, field=field)
+        return (
+            encode_prompts(texts, target.tokenizer, count=count, tokens=tokens),
+            f"{Path(prompts).name}, field {field}",
+        )
+    if family is not None:
+        rows = family_prompts(
+            family, target.tokenizer, count=4 if count is None else count, tokens=tokens or 64
+        )
+        return rows, "held-out text of the family"
+    texts = built_in_texts()
+    return encode_prompts(texts, target.tokenizer, count=count, tokens=tokens), "built-in"
