@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from ..library.read import parse_table
 from ..library.schema import Row, text
 from .columns import MODELS
 from .formats import number_format
-from .names import candidates, squeeze
+from .names import candidates, plain, squeeze
 from .shapes import ModelShape
 
 
@@ -100,11 +100,9 @@ def find_model(name: str) -> Model | None:
     """The model of a name, or None. Case, organisation, spaces and endings such as -Instruct,
     -it, -AWQ or -Q4_K_M do not matter; a format at the end becomes the model's ``dtype``.
     """
-    from dataclasses import replace
-
     for key, form in candidates(name):
-        if key in _keys():
-            entry = models()[_keys()[key]]
+        if squeeze(key) in _keys():
+            entry = models()[_keys()[squeeze(key)]]
             dtype = number_format(form).name if form else entry.dtype
             return replace(entry, dtype=dtype, called=name)
     return None
@@ -121,14 +119,12 @@ def model(name: str) -> Model:
 
 def nearest_models(name: str, count: int = 5) -> str:
     """The names of the table most like ``name``, as text."""
-    key = candidates(name)[-1][0]
-    known: list[str] = []
-    for near in nearest_first(key, _keys()):
-        if _keys()[near] not in known:
-            known.append(_keys()[near])
-        if len(known) == count:
-            break
-    return ", ".join(known)
+    called = {plain(o): m.name for m in models().values() for o in (m.name, *m.aliases)}
+    near: list[str] = []
+    for other in nearest_first(candidates(name)[-1][0], called):
+        if called[other] not in near:
+            near.append(called[other])
+    return ", ".join(near[:count])
 
 
 def family(name: str) -> tuple[Model, ...]:

@@ -179,17 +179,15 @@ def _experts(config: Config, cells: Mapping[str, Any]) -> dict[str, Any]:
     first = whole(config, "first_k_dense_replace", default=0)
     dense = set(config.get("mlp_only_layers") or ())
     sparse = [i for i in range(first, layers) if (i + 1) % step == 0 and i not in dense]
-    width = whole(config, *_KEYS["expert_ffn"], default=cells["ffn"])
+    found = {"moe_layers": len(sparse)}
+    for name in ("experts", "active_experts"):
+        if name not in cells:
+            found[name] = whole(config, *_KEYS[name])
+    width = cells.get("expert_ffn") or whole(config, *_KEYS["expert_ffn"], default=cells["ffn"])
     shared = whole(config, "shared_expert_intermediate_size", default=0)
-    shared = shared or whole(config, "n_shared_experts", default=0) * width
-    found = {
-        "experts": whole(config, *_KEYS["experts"]),
-        "active_experts": whole(config, *_KEYS["active_experts"]),
-        "expert_ffn": width,
-        "shared_ffn": shared,
-        "moe_layers": len(sparse),
-    }
-    return {k: v for k, v in found.items() if k not in cells}
+    found["expert_ffn"] = width
+    found["shared_ffn"] = shared or whole(config, "n_shared_experts", default=0) * width
+    return found | {name: cells[name] for name in found if name in cells}
 
 
 def _latent(config: Config) -> dict[str, Any]:

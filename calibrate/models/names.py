@@ -48,13 +48,13 @@ def take_format(name: str) -> tuple[str, str]:
 
 
 def candidates(name: str) -> tuple[tuple[str, str], ...]:
-    """Keys to look a name up by, the most specific first, each with the format taken off so far."""
+    """Plain names to look for, the most specific first, each with the format taken off so far."""
     bare = _TRAINED_ON.sub("", name.strip())
     inner = _PARENTHESIS.search(bare)
     if inner and plain(inner[1]) not in _formats():
         bare = _PARENTHESIS.sub("", bare)
     key, form = plain(bare), ""
-    found = [(squeeze(key), form)]
+    found = [(key, form)]
     while True:
         shorter, seen = take_format(bare if len(found) == 1 else key)
         if not seen:
@@ -62,7 +62,7 @@ def candidates(name: str) -> tuple[tuple[str, str], ...]:
         if not shorter:
             return tuple(found)
         key, form = shorter, form or seen
-        found.append((squeeze(key), form))
+        found.append((key, form))
 
 
 def squeeze(key: str) -> str:
