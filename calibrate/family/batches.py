@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from .corpus import Domain, shuffled
 from .files import read_json, replace_file, same_settings, write_json
-from .tokenizer import encode, train_tokenizer
+from .tokenizer import encode, save_tokenizer, train_tokenizer
 
 Ids = NDArray[np.uint16]
 MOST_EPOCHS = 4
-BLOCK = 200
+BLOCK = 32
 
 
 class Batches:
@@ -129,7 +129,7 @@ def prepare_corpus(
     orders = {n: (shuffled(a, seed=seed), shuffled(b, seed=seed)) for n, (a, b) in parts.items()}
     say("training the tokenizer")
     tokenizer = train_tokenizer([o[0] for o in orders.values()], vocabulary, context=context)
-    tokenizer.save_pretrained(folder / "tokenizer")
+    save_tokenizer(tokenizer, folder / "tokenizer")
     sizes = {}
     for domain in domains:
         say(f"encoding {domain.name}")
@@ -163,7 +163,11 @@ def _saver(ids: Ids) -> Callable[[Path], None]:
 def _text_saver(documents: Sequence[str]) -> Callable[[Path], None]:
     """The held-out documents as text, for prompts: the first 400, 2 million characters at most."""
     text = "\0".join(documents[:400])[:2_000_000]
-    return lambda path: path.write_text(text, encoding="utf-8", newline="") and None
+
+    def save(path: Path) -> None:
+        path.write_text(text, encoding="utf-8", newline="")
+
+    return save
 
 
 def _encoded(tokenizer: Any, documents: Sequence[str], most: int) -> Ids:

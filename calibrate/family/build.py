@@ -20,7 +20,7 @@ from .files import held_folder, read_json, same_settings, write_json
 from .held_out import held_out_losses, held_out_streams, mean_held_out
 from .record import SCHEMA, VERSION, disorder
 from .shapes import Preset, Shape, preset_named
-from .tokenizer import tokenizer_hash
+from .tokenizer import save_tokenizer, tokenizer_hash
 from .training import Report, Training, train_model
 
 
@@ -211,7 +211,7 @@ def _save_model(
         run.model.to(dtype).save_pretrained(temporary)
     except SafetensorError as error:
         raise OSError(f"{shape.name} cannot be written: {error}") from None
-    tokenizer.save_pretrained(temporary)
+    save_tokenizer(tokenizer, temporary)
     record = {
         "name": shape.name,
         "role": shape.role,
@@ -258,8 +258,10 @@ def _finish(out: Path, preset: Preset, corpus: dict[str, Any]) -> FamilyRun:
     return FamilyRun(True, trained, (), record, tuple(disorder(models)))
 
 
-def tiny_family(folder: Path, *, seed: int = 0, text: Path | None = None) -> Path:
+def tiny_family(
+    folder: Path, *, seed: int = 0, text: Path | None = None, code: bool = True
+) -> Path:
     """A family of five models in seconds, for tests and dry runs; its folder."""
     preset = replace(preset_named("tiny"), seed=seed)
-    train_family(folder, preset, text=text, device="cpu")
+    train_family(folder, preset, text=text, code=code, device="cpu")
     return folder

@@ -80,9 +80,9 @@ def held_out_prompts(
         for document, starts in zip(documents, paragraphs, strict=True):
             if turn >= len(starts):
                 continue
-            # No token is longer than 32 characters on average over a prompt.
+            # More text than so many tokens can cover, and not a whole book.
             text = document[starts[turn] : starts[turn] + 32 * tokens]
-            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             if len(ids) >= tokens:
                 found.append(ids[:tokens])
             if len(found) == count:

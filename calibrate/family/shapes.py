@@ -95,11 +95,11 @@ TINY = Preset(
     context=512,
     held_out_tokens=2_048,
     shapes=(
-        Shape("target-100k", 64, 2, 128, 2, 60_000, 8, 1e-2, "target"),
-        Shape("draft-25k", 32, 1, 80, 2, 60_000, 8, 1.5e-2),
-        Shape("draft-6k", 16, 1, 24, 1, 60_000, 8, 2e-2),
-        Shape("draft-25k-depth2", 28, 2, 40, 2, 60_000, 8, 1.5e-2, "depth"),
-        Shape("draft-25k-depth4", 20, 4, 36, 1, 60_000, 8, 1.5e-2, "depth"),
+        Shape("target-100k", 64, 2, 128, 2, 40_000, 8, 1e-2, "target"),
+        Shape("draft-25k", 32, 1, 80, 2, 40_000, 8, 1.5e-2),
+        Shape("draft-6k", 16, 1, 24, 1, 40_000, 8, 2e-2),
+        Shape("draft-25k-depth2", 28, 2, 40, 2, 40_000, 8, 1.5e-2, "depth"),
+        Shape("draft-25k-depth4", 20, 4, 36, 1, 40_000, 8, 1.5e-2, "depth"),
     ),
 )
 # The target takes 300 M x 6 x 40 M tokens = 7e16 operations, under five minutes at 250 TFLOP/s; the

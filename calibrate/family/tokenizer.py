@@ -9,6 +9,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
+from .files import read_json, write_json
+
 END = "<|endoftext|>"
 SAMPLE_CHARS = 1_500_000
 LONGEST_CONTEXT = 1024
@@ -64,6 +66,21 @@ def _sample(texts: Sequence[Sequence[str]]) -> Iterator[str]:
             left -= len(document)
             if left <= 0:
                 break
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """Write a tokenizer in the hub's format, under the class name that every reader knows.
+
+    Transformers 5 writes a name of its own, which engines on earlier versions refuse, and where
+    the tokenizer was loaded from.
+    """
+    tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    config = read_json(path)
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    for key in ("is_local", "local_files_only", "backend"):
+        config.pop(key, None)
+    write_json(path, config)
 
 
 def tokenizer_hash(folder: Path) -> str:
