@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,8 @@ def call_campaign(
     on tiny models, always from the beginning. Raises ValueError for what is wrong and
     KeyboardInterrupt when interrupted, with everything measured on disk.
     """
+    # Nothing is looked up in a network, whatever a model's folder says of its origin.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from .stages import stages_of
 
     campaign = campaign_of(name, dry_run=dry_run)

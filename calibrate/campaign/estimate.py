@@ -31,7 +31,7 @@ class Machine:
 
 
 CPU = Machine("2 CPU cores, float32", 8e9, 6e10, 2.5e-4, 2.5e-4, 2.0, 4, 8e9)
-H200 = Machine("one H200, bfloat16", 3.6e12, 4e14, 4.5e-4, 3e-5, 6.0, 2, 141e9)
+H200 = Machine("one H200, bfloat16", 3.6e12, 2.5e14, 4e-4, 3e-5, 3.0, 2, 141e9)
 
 
 @dataclass(frozen=True)

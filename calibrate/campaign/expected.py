@@ -65,9 +65,7 @@ def family_estimate(campaign: Campaign) -> Estimate:
 
 def costs_of(machine: Machine, sizes: list[Size], grids: tuple[Costs, ...]) -> Estimate:
     """Loading every model and timing its passes over all grids, draws and verifications too."""
-    from ..measure.costs import count_points
-
-    total = Estimate(len(sizes) * machine.start_s, 0.0, 0)
+    total = Estimate(len(sizes) * machine.start_s, 0.0, cost_points(len(sizes), grids))
     for costs in grids:
         found = costs_estimate(
             machine,
@@ -77,9 +75,20 @@ def costs_of(machine: Machine, sizes: list[Size], grids: tuple[Costs, ...]) -> E
             passes=costs.repeats + costs.warmup + EXTRA_PASSES,
             modes=tuple(mode == "graph" for mode in costs.modes),
         )
-        points = count_points(len(sizes), costs.tokens, costs.shapes, costs.modes)
-        total += Estimate(found.time_s, found.memory_bytes, points)
+        total += Estimate(found.time_s, found.memory_bytes, 0)
     return total
+
+
+def cost_points(models: int, grids: tuple[Costs, ...]) -> int:
+    """Points of a record of these grids: what two grids share is measured once."""
+    from ..measure.operations import TEMPERATURES
+
+    passes = {
+        (n, shape, mode) for g in grids for n in g.tokens for shape in g.shapes for mode in g.modes
+    }
+    around = {(n, batch) for g in grids for n in g.tokens if n > 1 for batch, _ in g.shapes}
+    draws = {batch for g in grids for batch, _ in g.shapes}
+    return models * (len(passes) + len(TEMPERATURES) * (len(around) + len(draws))) + 2
 
 
 def family_costs_estimate(campaign: Campaign) -> Estimate:

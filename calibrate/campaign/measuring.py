@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..measure.acceptance import AcceptancePlan, measure_acceptance
-from ..measure.costs import count_points, measure_costs
+from ..measure.costs import measure_costs
 from ..measure.pairs import LoadedModel, load_model
 from ..measure.sweep import SweepPlan, measure_sweep
 from ..records import Journal
 from .architectures import architecture_config, equal_config, write_config
 from .equal import equal_shape
-from .expected import vocabulary_of
+from .expected import cost_points, vocabulary_of
 from .ladder import Ladder, load_ladder
 from .presets import Campaign, Costs
 from .work import StageOver, Work
@@ -178,7 +178,7 @@ def _time_grids(
     count: int,
 ) -> None:
     """Time the models over all grids; raises StageOver when the time is up before the end."""
-    total = sum(count_points(count, g.tokens, g.shapes, g.modes) for g in grids)
+    total = cost_points(count, grids)
     for grid in grids:
         complete = measure_costs(
             models,

@@ -1,0 +1,263 @@
+"""A real campaign, tiny: every stage on trained and random models, stopped, resumed, disturbed."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from howspec.calibrate.campaign import (
+    CAMPAIGNS,
+    Campaign,
+    Work,
+    campaign_named,
+    dry,
+    plan_campaign,
+    run_campaign,
+)
+from howspec.calibrate.campaign.architectures import (
+    architecture_config,
+    architecture_size,
+    equal_config,
+    write_config,
+)
+from howspec.calibrate.campaign.equal import equal_shape
+from howspec.calibrate.campaign.family_stage import family_state
+from howspec.calibrate.campaign.ladder import load_ladder
+from howspec.calibrate.campaign.stages import stages_of
+from howspec.calibrate.family import shapes
+from howspec.calibrate.measure.pairs import load_model
+from howspec.calibrate.records import Record, read_record
+from safetensors.torch import load_file, save_file
+
+MINI = shapes.Preset(
+    "mini",
+    vocabulary=300,
+    sequence=32,
+    context=128,
+    held_out_tokens=2_048,
+    shapes=(
+        shapes.Shape("target", 32, 2, 64, 2, 2_000, 8, 1e-2, "target"),
+        shapes.Shape("draft-a", 24, 1, 40, 1, 2_000, 8, 2e-2),
+        shapes.Shape("draft-b", 16, 1, 24, 1, 2_000, 8, 2e-2),
+    ),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    shapes.PRESETS["mini"] = MINI
+    yield
+    del shapes.PRESETS["mini"]
+    torch.set_num_threads(before)
+
+
+def mini(campaign: str = "gpu") -> Campaign:
+    return replace(dry(campaign_named(campaign)), family="mini")
+
+
+class Counted:
+    """A clock that moves by a second whenever it is read, so that stages stop again and again."""
+
+    def __init__(self, step_s: float) -> None:
+        self.now_s, self.step_s = 0.0, step_s
+
+    def __call__(self) -> float:
+        self.now_s += self.step_s
+        return self.now_s
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+    """The folder of a mini campaign that ran in one go."""
+    out = tmp_path_factory.mktemp("whole")
+    run = run_campaign(stages_of(mini()), Work(out))
+    assert run.complete
+    return out
+
+
+def keys(record: Record) -> list[tuple[Any, ...]]:
+    return [tuple(p.get(name) for name in record.key) for p in record.points]
+
+
+def test_a_campaign_leaves_a_record_for_every_stage_and_few_files(whole: Path) -> None:
+    names = sorted(p.name for p in (whole / "records").iterdir())
+    assert names == [
+        "acceptance.json",
+        "costs-architectures.json",
+        "costs-equal.json",
+        "costs.json",
+        "family.json",
+        "sweep.json",
+    ]
+    assert len(names) <= 8
+    for name in names:
+        if name != "family.json":
+            record = read_record(whole / "records" / name)
+            assert not [p for p in record.points if "error" in p]
+            assert len(set(keys(record))) == len(record.points)
+            assert record.provenance["dtype"] == "float32"
+            assert str(whole) not in json.dumps(record.provenance)
+
+
+def test_costs_have_the_points_that_the_plan_said(whole: Path) -> None:
+    for stage in stages_of(mini()):
+        if stage.name.startswith("costs"):
+            points = read_record(whole / "records" / f"{stage.name}.json").points
+            assert len(points) == stage.estimate().points
+
+
+def test_every_architecture_is_timed_with_random_weights(whole: Path) -> None:
+    record = read_record(whole / "records" / "costs-architectures.json")
+    timed = {p["model"] for p in record.points if p["operation"] == "pass"}
+    assert timed == set(mini().architectures)
+    kinds = {c["model_type"] for c in record.provenance["models"].values()}
+    assert kinds == {"gpt_neox", "bloom", "gpt2", "llama", "qwen3"}
+    assert record.settings["random_weights"] is True
+
+
+def test_a_sweep_has_every_draft_and_gamma_and_the_smallest_draft_goes_on(whole: Path) -> None:
+    points = read_record(whole / "records" / "sweep.json").points
+    found = {(p["draft"], p["gamma"]) for p in points if p["method"] == "sps" and p["batch"] == 1}
+    assert found == {("draft-a", 1), ("draft-a", 2), *(("draft-b", k) for k in (1, 2, 3))}
+    assert {p["batch"] for p in points} == {1, 4}
+    assert {p["method"] for p in points} > {"plain", "sps"}
+
+
+def test_stopped_again_and_again_a_campaign_measures_the_same_points(
+    whole: Path, tmp_path: Path
+) -> None:
+    stages = stages_of(mini())
+    calls, lines = 0, []
+    while True:
+        work = Work(tmp_path, given_family=whole / "family", clock=Counted(1.0), say=lines.append)
+        run = run_campaign(stages, work, stage_s=8.0, most=1)
+        calls += 1
+        if run.complete:
+            break
+        assert calls < 200
+    assert any("its time is up" in line for line in lines)
+    assert calls > len(stages)
+    for stage in stages[1:]:
+        expected = read_record(whole / "records" / f"{stage.name}.json")
+        found = read_record(tmp_path / "records" / f"{stage.name}.json")
+        assert set(keys(found)) == set(keys(expected))
+        assert len(keys(found)) == len(keys(expected))
+    acceptance = [read_record(d / "records" / "acceptance.json") for d in (whole, tmp_path)]
+    rounds = [
+        {k: p.get("accepted") for k, p in zip(keys(r), r.points, strict=True)} for r in acceptance
+    ]
+    assert rounds[0] == rounds[1]
+
+
+def test_logits_that_are_no_numbers_are_an_error_of_their_points_alone(
+    whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole / "family", tmp_path / "family")
+    path = tmp_path / "family" / "draft-a" / "model.safetensors"
+    weights = load_file(path)
+    name = next(n for n in weights if "down_proj" in n)
+    weights[name] = torch.full_like(weights[name], math.nan)
+    save_file(weights, path, metadata={"format": "pt"})
+    run = run_campaign(stages_of(mini("tiny")), Work(tmp_path))
+    assert run.complete
+    for stage in ("costs", "acceptance", "sweep"):
+        points = read_record(tmp_path / "records" / f"{stage}.json").points
+        failed = [p for p in points if "error" in p]
+        named = {p.get("draft", p.get("model")) for p in failed}
+        if stage == "costs":
+            assert all(p["operation"] == "pass" for p in failed)
+        assert named == {"draft-a"}
+        assert all("not finite" in p["error"] for p in failed)
+        assert any(p.get("draft", p.get("model")) == "draft-b" for p in points if p not in failed)
+
+
+def test_a_draft_of_another_vocabulary_is_refused_with_the_first_token_that_differs(
+    whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole / "family", tmp_path / "family")
+    path = tmp_path / "family" / "draft-b" / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    words = {i: word for word, i in vocabulary.items()}
+    merged = max(vocabulary.values())
+    tokenizer["model"]["merges"].pop()
+    vocabulary["ZZZ"] = vocabulary.pop(words[merged])
+    path.write_text(json.dumps(tokenizer))
+    with pytest.raises(ValueError, match=f"differ first at token {merged}"):
+        load_ladder(tmp_path / "family", mini())
+
+
+def test_records_of_another_family_are_not_gone_on_with(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole / "family", tmp_path / "family")
+    stages = stages_of(mini("tiny"))
+    run_campaign(stages, Work(tmp_path, clock=Counted(1.0)), only="sweep", stage_s=8.0, most=1)
+    assert (tmp_path / "records" / "sweep.part.jsonl").exists()
+    path = tmp_path / "family" / "draft-b" / "model.safetensors"
+    weights = {n: w * 1.5 for n, w in load_file(path).items()}
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"provenance\.models\.draft-b\.sha256_16 is"):
+        run_campaign(stages, Work(tmp_path), only="sweep")
+
+
+def test_the_family_of_another_campaign_is_refused_unless_it_is_named(
+    whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole / "family", tmp_path / "family")
+    other = campaign_named("cpu")
+    with pytest.raises(ValueError, match="holds the family 'mini', the campaign cpu needs 'cpu'"):
+        family_state(other, Work(tmp_path))
+    assert family_state(other, Work(tmp_path, given_family=whole / "family")) == "done"
+
+
+@pytest.mark.parametrize("name", sorted(CAMPAIGNS))
+def test_a_plan_has_time_memory_and_points_for_every_stage(name: str, tmp_path: Path) -> None:
+    for dry_run in (False, True):
+        stages = plan_campaign(name, tmp_path / "none", dry_run=dry_run)
+        assert [s["state"] for s in stages] == ["to do"] * len(stages)
+        assert all(s["expected_time_s"] > 0 and s["points"] > 0 for s in stages)
+        assert all(s["expected_memory_bytes"] > 0 for s in stages)
+    if name == "gpu":
+        real = plan_campaign(name, tmp_path / "none")
+        assert max(s["expected_memory_bytes"] for s in real) < 141e9
+        assert sum(s["expected_time_s"] for s in real) < 30 * 60
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS["gpu"].architectures)
+def test_an_architecture_has_its_published_size_and_scales_down(name: str, tmp_path: Path) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    values = architecture_config(name, scaled=False)
+    config = AutoConfig.for_model(values.pop("model_type"), **values)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    size = architecture_size(name)
+    counted = sum(p.numel() for p in model.parameters())
+    assert counted == pytest.approx(size.parameters, rel=0.01)
+    assert config.num_hidden_layers == size.layers
+
+    small = architecture_config(name, scaled=True)
+    path = write_config(tmp_path, name, small)
+    loaded = load_model(path, device="cpu", random_weights=True)
+    assert loaded.identity["parameters"] < 100_000
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    kept = getattr(loaded.config, "num_key_value_heads", None) or loaded.config.num_attention_heads
+    grouped = heads < config.num_attention_heads
+    assert (kept < loaded.config.num_attention_heads) == grouped
+
+
+def test_a_model_of_equal_size_has_as_many_parameters_as_its_shape_says(tmp_path: Path) -> None:
+    shape = equal_shape(3e5, 3, vocabulary=512)
+    path = write_config(tmp_path, shape.name, equal_config(shape))
+    loaded = load_model(path, device="cpu", random_weights=True)
+    assert loaded.identity["parameters"] == shape.parameters
+    assert loaded.identity["layers"] == 3
