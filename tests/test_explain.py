@@ -204,6 +204,11 @@ def test_the_batch_is_a_term_of_its_own_when_batch_one_is_known() -> None:
     steps = {t.name: t.plain_steps.estimate for t in account.terms if t.plain_steps is not None}
     assert steps["verification growth at batch 1"] == pytest.approx(0.1)
     assert steps["batch"] == pytest.approx(0.030 / 0.020 - 1.1)
+    drawn = account.sample
+    total = 1.0 + drawn.parts.sum(axis=0)
+    assert (1.0 + drawn.prefill) / (drawn.prefill + total / drawn.tokens) == pytest.approx(
+        drawn.speedup
+    )
     assert product(account) == pytest.approx(900 / 800)
 
 
@@ -289,6 +294,19 @@ def test_gains_are_those_of_the_formula_when_everything_is_known() -> None:
     assert named["drafting twice as fast"] == pytest.approx(half / now, rel=1e-9)
     better = float(speedup(0.9, 4, 0.06, verify_slope=0.03, overhead=0.1))
     assert named["half the rejections"] == pytest.approx(better / now, rel=1e-9)
+
+
+def test_the_gain_of_turning_off_is_one_over_the_measured_ratio() -> None:
+    measured = Measured(
+        baseline_tokens_per_s=stated("40", "b"), speculative_tokens_per_s=stated("70", "s")
+    )
+    evidence = from_length(2.9, 3, rng())
+    account = explain(measured, evidence, rng())
+    off = next(c.gain for c in changes(account, evidence, rng()) if c.gamma == 0)
+    speed = account.speedup
+    assert (off.low, off.estimate, off.high) == pytest.approx(
+        (1 / speed.high, 1 / speed.estimate, 1 / speed.low), rel=1e-3
+    )
 
 
 def test_a_bad_draft_is_told_to_be_switched_off_and_a_short_one_to_go_on() -> None:
@@ -420,6 +438,16 @@ def test_a_record_counts_requests_and_not_rounds_as_independent(tmp_path: Path) 
     packed = tmp_path / "rounds.json.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert load_evidence(packed, rng(), draft="small").gamma == 4
+
+
+def test_recorded_rounds_of_several_lengths_try_a_position_only_where_they_draft_it() -> None:
+    point = {"type": "rounds", "draft": "d", "domain": "x", "temperature": 0.0, "request": 0,
+             "drafted": [2, 1, 3, 3], "accepted": [2, 1, 3, 0]}  # fmt: skip
+    evidence = from_record(Record("acceptance", {}, {}, (point,)), rng())
+    assert np.asarray(evidence.middle.rates)[:3] == pytest.approx([3 / 4, 2 / 2, 1 / 1])
+    lower = {**point, "accepted": [1, 1, 3, 0]}
+    evidence = from_record(Record("acceptance", {}, {}, (lower,)), rng())
+    assert np.asarray(evidence.middle.rates)[:3] == pytest.approx([3 / 4, 1 / 2, 1 / 1])
 
 
 def test_a_record_of_several_drafts_asks_which(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def test_several_contexts_are_weighed_alike() -> None:
         for c in (100.0, 30000.0)
     ]  # fmt: skip
     assert both.best_gamma.tolist() == (logs[0] + logs[1]).argmax(axis=1).tolist()
+    assert both.best_speedup == pytest.approx(np.exp(0.5 * (logs[0] + logs[1])).max(axis=1))
 
 
 @pytest.mark.parametrize(
@@ -369,6 +370,9 @@ def write_passes(path: Path, *, drop: int | None = None) -> Path:
 def test_a_table_of_linear_times_gives_the_schedule_of_the_linear_law(tmp_path: Path) -> None:
     table = read_pass_table(write_passes(tmp_path / "passes.csv"))
     assert table_limits(table) == (8, 32)
+    assert table.round_time(2, batch=8)[2] == pytest.approx(
+        float(H100.target.step_time([3], batch=8)[0]) + 2 * 0.9e-3
+    )
     direct = SequentialDraftCost(H100.target, LinearPass(0.9e-3))
     ours = made(0.7, table, batch_max=32)
     theirs = made(0.7, direct, batch_max=32)
