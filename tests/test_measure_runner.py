@@ -194,6 +194,25 @@ def test_a_pass_reads_no_further_than_the_bucket_of_the_longest_row() -> None:
     assert set(seen) == {BUCKET, 2 * BUCKET, 6 * BUCKET}
 
 
+def test_heads_that_share_keys_read_the_cache_once_and_the_model_stays_as_it_was() -> None:
+    model = small("qwen3")
+    seen = []
+    attention = nn.functional.scaled_dot_product_attention
+
+    def spy(query: Any, key: Any, value: Any, **options: Any) -> Any:
+        seen.append((tuple(query.shape), tuple(key.shape), key.data_ptr()))
+        return attention(query, key, value, **options)
+
+    runner = Runner(model, batch=3, capacity=BUCKET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.functional, "scaled_dot_product_attention", spy)
+        runner.extend(torch.zeros(3, 5, dtype=torch.long))
+        caches = [row.keys.data_ptr() for row in runner._cache.rows]
+    # Two query heads share each of two keys: ten rows of one attention, straight on the cache.
+    assert seen == [((3, 2, 10, 12), (3, 2, BUCKET, 12), pointer) for pointer in caches]
+    assert model.config._attn_implementation == "sdpa"
+
+
 def test_bad_shapes_and_lengths_are_named() -> None:
     model = small("gpt2")
     assert context_limit(model) == 512

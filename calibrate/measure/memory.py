@@ -19,15 +19,15 @@ def pass_bytes(model: Any, *, batch: int, context: int, tokens: int, graphs: boo
     size = getattr(config, "head_dim", None) or config.hidden_size // heads
     rows = context + tokens
     cache = 2.0 * config.num_hidden_layers * batch * groups * rows * size * number
-    # Keys and values are repeated for the heads of a group, one layer at a time.
-    repeated = 2.0 * batch * heads * rows * size * number if groups != heads else 0.0
+    # Every number of tokens has its mask; those of a usual list together are four of the largest.
+    masks = 4.0 * batch * (heads // groups) * tokens * rows * (number + 1.0)
     fused = getattr(config, "_attn_implementation", "eager") != "eager"
     scores = 0.0 if fused else batch * heads * tokens * rows * (2.0 * number + 4.0)
     logits = batch * tokens * config.vocab_size * number
     inner = 12.0 * batch * tokens * config.hidden_size * number
     # Each captured graph keeps the logits of its own number of tokens: 1 to `tokens` together.
     kept = (tokens + 1) / 2 if graphs else 1.0
-    return float(cache + repeated + scores + inner + logits * (1.0 + kept))
+    return float(cache + masks + scores + inner + logits * (1.0 + kept))
 
 
 def free_bytes(device: torch.device) -> float | None:

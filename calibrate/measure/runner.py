@@ -18,6 +18,7 @@ from torch import Tensor
 
 from .agreement import require_agreement
 from .alibi import teach_rows
+from .attention import grouped, query_groups
 from .graphs import PassGraphs
 from .limits import context_limit, masks_of
 from .rowcache import RowCache
@@ -32,11 +33,12 @@ class _Plan:
 
     offsets: Tensor  # (n,): 0..n-1
     positions: Tensor  # (batch, n)
-    queries: Tensor  # (batch, 1, n, 1), a view of the positions
+    queries: Tensor  # (batch, 1, groups, n, 1), a view of the positions
     keys: Tensor  # (bucket,): 0..bucket-1
-    allowed: Tensor  # (batch, 1, n, bucket), whether the query sees the key
+    allowed: Tensor  # (batch, 1, groups, n, bucket), whether the query sees the key
     mask: Tensor  # same shape, 0 or the lowest number
     near: Tensor | None  # same shape, the mask of layers with a sliding window
+    given: Any  # the masks as the model takes them, groups and n as one dimension
 
 
 class Runner:
@@ -62,6 +64,8 @@ class Runner:
         self.model, self.batch, self.capacity = model, batch, capacity
         teach_rows(model)
         self._masks = masks_of(model, capacity)
+        self._groups = query_groups(model)
+        self._config = model.config.get_text_config()
         require_agreement(model, Runner)
         self._rows = -(-capacity // BUCKET) * BUCKET
         self._cache = RowCache(batch=batch, capacity=self._rows)
@@ -209,20 +213,19 @@ class Runner:
         if self._takes_positions:
             options["position_ids"] = plan.positions
         self._cache.aim(plan.positions, bucket)
-        logits: Tensor = self.model(
-            input_ids=tokens,
-            attention_mask=self._masks.choose(plan.mask, plan.near),
-            past_key_values=self._cache,
-            use_cache=True,
-            **options,
-        ).logits
+        options |= {"attention_mask": plan.given, "past_key_values": self._cache}
+        if self._groups > 1:
+            with grouped(self._config):
+                logits: Tensor = self.model(input_ids=tokens, use_cache=True, **options).logits
+        else:
+            logits = self.model(input_ids=tokens, use_cache=True, **options).logits
         self.lengths.add_(n)
         return logits
 
     def _plan(self, n: int, bucket: int) -> _Plan:
         if n not in self._scratch:
             # One stretch of memory serves all buckets of n: a view is taken of its beginning.
-            cells = self.batch * n * self._rows
+            cells = self.batch * self._groups * n * self._rows
             self._scratch[n] = (
                 torch.zeros(self.batch, n, dtype=torch.long, device=self.device),
                 torch.empty(cells, dtype=torch.bool, device=self.device),
@@ -231,15 +234,20 @@ class Runner:
                 ),
             )
         positions, allowed, masks = self._scratch[n]
-        shape = (self.batch, 1, n, bucket)
-        cells = self.batch * n * bucket
+        shape = (self.batch, 1, self._groups, n, bucket)
+        cells = self.batch * self._groups * n * bucket
+        mask = masks[:cells].view(shape)
+        near = masks[cells : 2 * cells].view(shape) if self._masks.window else None
         self._plans[n, bucket] = _Plan(
             offsets=torch.arange(n, device=self.device),
             positions=positions,
-            queries=positions[:, None, :, None],
+            queries=positions[:, None, None, :, None].expand(-1, 1, self._groups, -1, 1),
             keys=torch.arange(bucket, device=self.device),
             allowed=allowed[:cells].view(shape),
-            mask=masks[:cells].view(shape),
-            near=masks[cells : 2 * cells].view(shape) if self._masks.window else None,
+            mask=mask,
+            near=near,
+            given=self._masks.choose(
+                mask.flatten(2, 3), near.flatten(2, 3) if near is not None else None
+            ),
         )
         return self._plans[n, bucket]
