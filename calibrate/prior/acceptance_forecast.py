@@ -68,7 +68,7 @@ class AcceptanceForecast:
 
 
 def quantile(density: Floats, probability: float) -> ArrayLike:
-    """Quantile of alpha of densities of shape (..., 1800, 17), shape (...)."""
+    """Quantile of alpha of densities of shape (..., 1800, any), shape (...)."""
     below = np.cumsum(density.sum(axis=-1)[..., ::-1], axis=-1)
     flat = below.reshape(-1, LOG_H.size)
     found = [np.interp(probability * row[-1], row, ALPHAS[::-1]) for row in flat]
@@ -76,16 +76,20 @@ def quantile(density: Floats, probability: float) -> ArrayLike:
 
 
 def density_of(mean: Floats, variance: Floats) -> Floats:
-    """Density of a mixture of normals of ln h, components on the first axis, shape (..., 1800, 17).
+    """`mixture` over the rises as well, shape (..., 1800, 17)."""
+    return np.asarray(mixture(mean, variance)[..., None] * RISE_WEIGHTS)
 
-    Means beyond the grid (alpha = 1) count at its end.
+
+def mixture(mean: Floats, variance: Floats) -> Floats:
+    """Probabilities over `LOG_H` of a mixture of normals of ln h, shape (..., 1800).
+
+    mean, variance: parts on the first axis. Means beyond the grid (alpha = 1) count at its end.
     """
     center = np.clip(mean, LOG_H[0], LOG_H[-1])[..., None]
     spread = np.maximum(np.sqrt(variance), 2e-3)[..., None]
     parts = np.exp(-0.5 * np.square((LOG_H - center) / spread)) / spread
     total = parts.mean(axis=0)
-    total /= total.sum(axis=-1, keepdims=True)
-    return np.asarray(total[..., None] * RISE_WEIGHTS)
+    return np.asarray(total / total.sum(axis=-1, keepdims=True))
 
 
 def update(

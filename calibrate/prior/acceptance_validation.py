@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from .acceptance import AcceptancePrior, stored_fit
 from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, trials
-from .acceptance_forecast import ALPHAS, density_of, quantile
+from .acceptance_forecast import ALPHAS, mixture, quantile
 from .acceptance_library import library_rows, row_from_published
 from .acceptance_metrics import RISE_WEIGHTS, RISES, convertible, metric_value
-from .acceptance_model import observed
 from .acceptance_rivals import rivals
 
 Floats = NDArray[np.float64]
@@ -96,9 +95,10 @@ def leave_one_family_out(
         questions = [replace(c, source="", setting="") for c in held]
         mean, covariance = AcceptancePrior(rest, theta).conditioned.predict(questions)
         variance = np.diagonal(covariance, axis1=1, axis2=2)
-        measured = density_of(mean, variance + observed(held)[1])
-        density = density_of(mean, variance)
-        low, middle, high = (quantile(measured, q) for q in (0.05, 0.5, 0.95))
+        density = mixture(mean, variance)[..., None]
+        middle = np.asarray(quantile(density, 0.5))
+        measured = mixture(mean, variance + _noise(held, middle))[..., None]
+        low, high = (np.asarray(quantile(measured, q)) for q in (0.05, 0.95))
         for i, cell in enumerate(held):
             out.append(
                 HeldOut(
@@ -107,15 +107,21 @@ def leave_one_family_out(
                     pair=cell.pair,
                     task=cell.task,
                     observed=cell.alpha,
-                    predicted=float(np.asarray(middle)[i]),
-                    low=float(np.asarray(low)[i]),
-                    high=float(np.asarray(high)[i]),
+                    predicted=float(middle[i]),
+                    low=float(low[i]),
+                    high=float(high[i]),
                     after=_error_after(rng, cell.alpha, density[i], tokens, sessions),
                     rivals={name: rival(cell) for name, rival in others.items()},
                     weight=1.0 / same[cell.pair, cell.task],
                 )
             )
     return out
+
+
+def _noise(cells: Sequence[Cell], alpha: Floats) -> Floats:
+    """Variance of a measured ln h at samples of these cells' sizes where the rate is alpha."""
+    sizes = np.array([c.alpha * (1.0 - c.alpha) / c.error**2 for c in cells])
+    return np.asarray((1.0 - alpha) / (alpha * sizes * np.log(alpha) ** 2))
 
 
 @cache

@@ -1,0 +1,327 @@
+"""The law across pairs and its posterior, against slow computations; what it says of the unseen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from howspec.calibrate.prior.acceptance import AcceptancePrior
+from howspec.calibrate.prior.acceptance_cells import Cell
+from howspec.calibrate.prior.acceptance_forecast import density_of, quantile
+from howspec.calibrate.prior.acceptance_model import (
+    COMMON,
+    PARAMETERS,
+    Conditioned,
+    Design,
+    Kernel,
+    observed,
+    sample_parameters,
+)
+from howspec.calibrate.prior.acceptance_rivals import SDSL, perplexities, rivals
+from howspec.calibrate.prior.acceptance_scale import usual_layers
+from howspec.calibrate.prior.acceptance_validation import (
+    HeldOut,
+    leave_one_family_out,
+    predict_rows,
+    summary,
+)
+
+PRIOR = AcceptancePrior.load()
+
+
+def rng(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="module")
+def held_out() -> list[HeldOut]:
+    return leave_one_family_out(rng())
+
+
+@pytest.fixture(scope="module")
+def named_families() -> list[HeldOut]:
+    return leave_one_family_out(rng(), lines=False)
+
+
+# --- the law -----------------------------------------------------------------------------------
+
+
+def slow_covariance(a: Cell, b: Cell, theta: dict[str, float], same: bool) -> float:
+    """Effect by effect, from the definition."""
+
+    def shared(*known: object) -> bool:
+        return same or (all(known) and True)
+
+    total = sum(
+        width**2 * x * y
+        for (_, width), x, y in zip(COMMON.values(), slopes(a), slopes(b), strict=True)
+    )
+    task = shared(a.task, a.task == b.task)
+    family = shared(a.family, a.family == b.family)
+    pair = shared(a.draft, a.pair == b.pair)
+    total += theta["task"] ** 2 * task
+    total += theta["family"] ** 2 * family
+    total += theta["source"] ** 2 * shared(a.source, a.source == b.source)
+    total += theta["pair"] ** 2 * pair
+    total += theta["family_task"] ** 2 * (same or (task and family))
+    total += theta["branch_task"] ** 2 * (same or (task and family and a.branch == b.branch))
+    alike = a.setting == b.setting and a.source == b.source
+    total += theta["setting"] ** 2 * shared(a.draft, a.source, a.pair == b.pair, alike)
+    total += theta["temperature"] ** 2 * family * (a.temperature or 0) * (b.temperature or 0)
+    sizes = [np.log(min(c.draft_parameters, c.target_parameters) / 5e8) for c in (a, b)]
+    total += theta["task_size"] ** 2 * task * sizes[0] * sizes[1]
+    return float(total + same * a.doubt**2)
+
+
+def slopes(c: Cell) -> tuple[float, ...]:
+    depth = 0.0
+    if c.draft_layers:
+        depth = np.log(c.draft_layers / usual_layers(c.draft_parameters))
+    half = 0.0 if c.quantised is None else 0.5 if c.quantised else -0.5
+    return (1.0, c.temperature or 0.0, half, c.tuned, c.cross, c.overlap, depth)
+
+
+def some_cells() -> list[Cell]:
+    cells = [replace(PRIOR.cells[i], doubt=0.1 * (i % 3)) for i in range(0, 130, 13)]
+    return [
+        *cells,
+        Cell(7e9, 1e9),
+        replace(cells[0], setting="another"),
+        Cell(1e9, 2e9, task="code"),
+    ]
+
+
+def test_the_covariance_is_the_sum_of_the_effects_that_two_cells_share() -> None:
+    cells = some_cells()
+    design, theta = Design(cells), PRIOR.parameters[:3]
+    fast = Kernel(design, design)(theta)
+    for k, numbers in enumerate(theta):
+        named = dict(zip(PARAMETERS, numbers, strict=True))
+        slow = [
+            [slow_covariance(a, b, named, i == j) for j, b in enumerate(cells)]
+            for i, a in enumerate(cells)
+        ]
+        assert fast[k] == pytest.approx(np.array(slow), abs=1e-12)
+    assert (np.linalg.eigvalsh(fast) > 0).all()
+
+
+def test_the_prediction_is_the_conditional_normal_of_a_dense_solve() -> None:
+    theta, questions = PRIOR.parameters[:2], some_cells()[:4]
+    mean, covariance = Conditioned(PRIOR.cells, theta).predict(questions)
+    y, noise = observed(PRIOR.cells)
+    known, asked = Design(PRIOR.cells), Design(questions)
+    for k in range(2):
+        t = theta[k : k + 1]
+        whole = Kernel(known, known)(t)[0] + np.diag(noise)
+        cross = Kernel(asked, known)(t)[0]
+        gain = cross @ np.linalg.inv(whole)
+        assert mean[k] == pytest.approx(asked.mean(t)[0] + gain @ (y - known.mean(t)[0]), abs=1e-8)
+        expected = Kernel(asked, asked)(t)[0] - gain @ cross.T
+        assert covariance[k] == pytest.approx(expected, abs=1e-8)
+
+
+def test_the_known_part_falls_with_the_draft_rises_with_the_target_and_ends_at_the_target() -> None:
+    theta = PRIOR.parameters
+    drafts = Design([Cell(7e9, s) for s in np.geomspace(1e7, 6.9e9, 30)]).mean(theta)
+    assert (np.diff(drafts, axis=1) < 0).all()
+    targets = Design([Cell(s, 1e8) for s in np.geomspace(1.1e8, 1e12, 30)]).mean(theta)
+    assert (np.diff(targets, axis=1) > 0).all()
+    assert (Design([Cell(7e9, 7e9)]).mean(theta) == -np.inf).all()
+    swapped = Design([Cell(1e9, 7e9)]).mean(theta)
+    assert swapped == pytest.approx(Design([Cell(7e9, 1e9)]).mean(theta))
+
+
+def simulated(seed: int, theta: np.ndarray, cells: list[Cell]) -> list[Cell]:  # type: ignore[type-arg]
+    """The cells with alphas drawn from the law."""
+    design = Design(cells)
+    mean, covariance = design.mean(theta[None])[0], Kernel(design, design)(theta[None])[0]
+    draw = rng(seed).multivariate_normal(mean, covariance)
+    alpha = np.exp(-np.exp(draw))
+    return [
+        replace(c, alpha=float(np.clip(a, 1e-3, 1 - 1e-3)), error=float(0.02 * a * (1 - a) + 1e-3))
+        for c, a in zip(cells, alpha, strict=True)
+    ]
+
+
+def test_the_sampler_covers_the_parameters_it_was_simulated_from() -> None:
+    inside = []
+    for seed in range(4):
+        truth = PRIOR.parameters[7 * seed]
+        cells = simulated(seed, truth, list(PRIOR.cells))
+        found = sample_parameters(cells, rng(seed), draws=32, steps=60)
+        low, high = np.quantile(found, [0.01, 0.99], axis=0)
+        inside.append((truth > 0.8 * low) & (truth < high / 0.8))
+    assert np.mean(inside) > 0.9
+
+
+def test_the_sampler_refuses_too_few_walkers() -> None:
+    with pytest.raises(ValueError, match=r"draws must be even and in \(22, inf\), got 20"):
+        sample_parameters(PRIOR.cells, rng(), draws=20)
+
+
+# --- held out ----------------------------------------------------------------------------------
+
+
+def test_unmeasured_pairs_are_predicted_as_well_as_promised(
+    held_out: list[HeldOut], named_families: list[HeldOut]
+) -> None:
+    for rows, error in ((held_out, 0.086), (named_families, 0.080)):
+        own = [r for r in rows if r.task and not r.ids[0].startswith("LEV")]
+        found = summary(own)
+        assert found["error"] < error
+        assert 0.85 <= found["coverage_90"] <= 0.95
+        assert found["error_after"] < 0.04
+        for rival in ("constant", "task constant", "SDSL", "SDSL refitted"):
+            assert found["error"] < 0.85 * found[rival]
+
+
+def test_every_measurement_is_held_out_once(
+    held_out: list[HeldOut], named_families: list[HeldOut]
+) -> None:
+    for rows in (held_out, named_families):
+        ids = [i for r in rows for i in r.ids]
+        assert sorted(ids) == sorted(i for c in PRIOR.cells for i in c.ids)
+        pairs = {(r.pair, r.task) for r in rows}
+        assert sum(r.weight for r in rows) == pytest.approx(len(pairs))
+        assert all(r.low < r.predicted < r.high for r in rows)
+    assert {r.family for r in held_out} == set(PRIOR.families())
+    assert "Qwen2.5-Coder" in {r.family for r in named_families}
+
+
+def test_a_familys_own_numbers_do_not_reach_its_prediction() -> None:
+    moved = tuple(
+        replace(c, alpha=1 - 0.5 * c.alpha) if c.family == "qwen2.5" else c for c in PRIOR.cells
+    )
+    other = AcceptancePrior(moved, PRIOR.parameters)
+    before = leave_one_family_out(rng(), tokens=0)
+    after = leave_one_family_out(rng(), prior=other, tokens=0)
+    for old, new in zip(before, after, strict=True):
+        if old.family == "qwen2.5":
+            assert new.predicted == old.predicted
+            assert new.rivals == pytest.approx(old.rivals)
+        else:
+            assert new.predicted != old.predicted
+
+
+def test_tokens_of_the_pair_itself_help_the_more_the_more_there_are() -> None:
+    errors = [
+        summary(leave_one_family_out(rng(), tokens=n))["error_after"] for n in (20, 200, 2000)
+    ]
+    assert errors[0] > 1.5 * errors[1] > 2.5 * errors[2]
+
+
+def test_the_rivals_are_what_they_are_called() -> None:
+    cells = [
+        Cell(7e9, 1e9, task="code", alpha=0.8),
+        Cell(7e9, 1e8, task="code", alpha=0.6),
+        Cell(7e10, 1e9, task="chat", alpha=0.4),
+    ]
+    found = {name: rival(cells[0]) for name, rival in rivals(cells).items()}
+    assert found["constant"] == pytest.approx(0.6)
+    assert found["task constant"] == pytest.approx(0.7)
+    assert found["SDSL refitted"] == pytest.approx(0.8)  # three numbers through three points
+    draft, target = perplexities(cells[0])
+    assert draft > target > 5
+    assert found["SDSL"] == pytest.approx(SDSL[0] + SDSL[1] * draft + SDSL[2] * target)
+    assert rivals(cells)["task constant"](replace(cells[0], task="prose")) == pytest.approx(0.6)
+
+
+# --- rows of a file ----------------------------------------------------------------------------
+
+ROW = {
+    "id": "new-1", "family": "Gemma-9", "target": "Gemma-9-27B", "target_params_b": "27",
+    "draft": "Gemma-9-1B", "draft_params_b": "1", "task": "HumanEval", "temperature": "0",
+    "gamma": "5", "metric": "accepted_over_drafted", "value": "0.5", "n": "1000 drafted",
+    "source": "arXiv 2999.00001", "notes": "",
+}  # fmt: skip
+
+
+def test_a_row_is_predicted_in_its_own_metric() -> None:
+    metrics = ("alpha_conditional", "accepted_over_drafted", "tau_with_bonus", "survival_3")
+    rows = predict_rows([ROW | {"metric": m} for m in metrics], rng())
+    middle = dict(zip(metrics, (r.predicted for r in rows), strict=True))
+    alpha = middle["alpha_conditional"]
+    assert alpha is not None
+    assert 0.7 < alpha < 0.92
+    assert middle["tau_with_bonus"] == pytest.approx(
+        1 + 5 * (middle["accepted_over_drafted"] or 0), abs=0.1
+    )
+    assert alpha**3 - 0.1 < (middle["survival_3"] or 0) < alpha
+    for row in rows:
+        assert row.low is not None
+        assert row.high is not None
+        assert row.low < (row.predicted or 0) < row.high
+        assert row.alpha["predicted"] == pytest.approx(alpha, abs=0.02)
+        assert set(row.rivals) == {"constant", "task constant", "SDSL", "SDSL refitted"}
+    assert 0.7 < rows[1].alpha["observed"] < 0.85
+
+
+def test_a_small_sample_is_predicted_with_a_wider_interval() -> None:
+    few, many = predict_rows([ROW | {"n": "40 drafted"}, ROW | {"n": "100000 drafted"}], rng())
+    assert (few.high or 0) - (few.low or 0) > 1.05 * ((many.high or 0) - (many.low or 0))
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        ({"metric": "goodput"}, "goodput is not known: not predicted"),
+        ({"metric": ""}, "the metric is not known: not predicted"),
+        ({"metric": "tau_with_bonus", "gamma": "tree 5x8"}, "of a tree: not predicted"),
+        ({"gamma": "adaptive<=32"}, "of a varying number of draft tokens: not predicted"),
+    ],
+)
+def test_what_alpha_does_not_determine_is_not_predicted(change: dict[str, str], note: str) -> None:
+    (row,) = predict_rows([ROW | change], rng())
+    assert note in row.note
+    assert (row.predicted, row.low, row.high, row.rivals) == (None, None, None, {})
+
+
+def test_what_is_missing_widens_the_interval_and_is_said() -> None:
+    def width(**change: str) -> tuple[float, str]:
+        (row,) = predict_rows([ROW | change], rng())
+        return (row.high or 0) - (row.low or 0), row.note
+
+    known = width()
+    for change, note in (
+        ({"target_params_b": "", "draft_params_b": ""}, "sizes not stated"),
+        ({"task": "knitting patterns"}, "any task is meant"),
+    ):
+        wider = width(**change)
+        assert wider[0] > known[0]
+        assert note in wider[1]
+    assert known[1] == ""
+    assert "not of heads" in width(draft="EAGLE-3 head")[1]
+    assert predict_rows([], rng()) == []
+    assert predict_rows([{}], rng())[0].predicted is None
+
+
+def test_a_row_of_the_library_is_predicted_without_its_family(held_out: list[HeldOut]) -> None:
+    (expected,) = (r.predicted for r in held_out if "SHR-001" in r.ids)
+    cell = next(c for c in PRIOR.cells if "SHR-001" in c.ids)
+    row = {
+        "id": "SHR-001", "family": "Qwen2.5-Instruct", "target": "Qwen2.5-7B-Instruct",
+        "target_params_b": "7.61", "draft": "Qwen2.5-0.5B-Instruct fine-tuned",
+        "draft_params_b": "0.49", "task": "UltraChat", "metric": "alpha_conditional",
+        "value": str(cell.alpha), "source": "github shreyansh26/Speculative-Decoding x@1234567",
+    }  # fmt: skip
+    known, unseen = predict_rows([row, row | {"id": "new"}], rng())
+    gap = [cell.alpha - (r.predicted or 0) for r in (known, unseen)]
+    assert gap[0] > 0.1 > abs(gap[1])
+    assert known.predicted == pytest.approx(expected, abs=0.02)
+
+
+def test_rows_do_not_inform_each_other() -> None:
+    alone = predict_rows([ROW], rng(5))[0]
+    many = predict_rows([ROW, *(ROW | {"id": f"n{i}", "value": "0.99"} for i in range(9))], rng(5))[
+        0
+    ]
+    assert many.predicted == pytest.approx(alone.predicted, abs=0.02)
+
+
+def test_quantiles_of_a_density_are_those_of_its_mixture() -> None:
+    mean, variance = np.array([-1.5, -0.5])[:, None], np.array([0.04, 0.25])[:, None]
+    draws = rng().normal(mean[:, 0], np.sqrt(variance[:, 0]), (200_000, 2)).ravel()
+    for q in (0.05, 0.5, 0.95):
+        expected = np.quantile(np.exp(-np.exp(draws)), q)
+        assert quantile(density_of(mean, variance), q) == pytest.approx(expected, abs=0.003)
