@@ -14,6 +14,7 @@ from .costs_model import PARAMETERS, Work, pass_times, peak_times
 # Reading weights against a plain copy on the same machine: the copy writes too, and is as fast.
 _COPIED = (0.95, 0.08)
 _LAUNCHED = 0.1
+_TAILS = 4.0  # degrees of freedom: some installations and models are far from the usual ones
 Values = Mapping[str, Floats]
 
 
@@ -29,9 +30,10 @@ def draw_values(
     logs = posterior.mean + rng.standard_normal((draws, len(PARAMETERS))) @ factor.T
     spread = posterior.spread
     own = {
-        "memory": rng.normal(0.0, spread.memory, draws),
-        "compute": rng.normal(0.0, spread.compute, draws),
-        "launch": rng.normal(0.0, spread.launch, draws),
+        "memory": _deviations(rng, spread.memory, draws),
+        "compute": _deviations(rng, spread.compute, draws),
+        "launch": _deviations(rng, spread.launch, draws),
+        "packing": _deviations(rng, spread.packing, draws),
     }
     own["overhead"] = own["launch"]
     values = {name: np.exp(logs[:, k] + own.get(name, 0.0)) for k, name in enumerate(PARAMETERS)}
@@ -44,7 +46,11 @@ def draw_values(
 
 def draw_factor(posterior: StackPosterior, rng: np.random.Generator, *, draws: int) -> Floats:
     """How much slower than its shape says a model runs here, (draws,)."""
-    return np.exp(rng.normal(0.0, posterior.spread.model, draws))
+    return np.asarray(np.exp(_deviations(rng, posterior.spread.model, draws)))
+
+
+def _deviations(rng: np.random.Generator, spread: float, draws: int) -> Floats:
+    return np.asarray(spread * rng.standard_t(_TAILS, draws))
 
 
 def draw_times(

@@ -25,26 +25,31 @@ COMMON = {
     "launch": (3e-5, 1.0, 1.2),
     "overhead": (5e-4, 1.0, 1.0),
     "switch": (0.03, 0.7, 0.8),
+    "packing": (1.2, 0.15, 0.15),
     "unpack": (3.0, 0.5, 0.7),
     "reduce": (1e-5, 0.7, 0.0),
 }
-# Kernels launched one by one, ten or more a layer, against ones that were captured or compiled.
-_ONE_BY_ONE = {("eager", "launch"): float(np.log(10.0))}
+# Against kernels that were captured: launched one by one, or compiled into one program.
+_LAUNCHED = {("eager", "launch"): float(np.log(10.0)), ("xla", "launch"): float(-np.log(3.0))}
 _OF_STACK = tuple(name for name in PARAMETERS if COMMON[name][2] > 0.0)
 _SHARED = tuple(name for name in PARAMETERS if COMMON[name][2] == 0.0)
 # Deviations of a source; the work around a pass and the launches are of one processor.
-_DEVIATIONS = {"memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch"}
+_DEVIATIONS = {
+    "memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch",
+    "packing": "packing",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of logarithms: of a source's memory share, compute share and launches,
-    and of a model's time in its source.
+    """Standard deviations of logarithms: of a source's memory share, compute share, launches and
+    packing, and of a model's time in its source.
     """
 
     memory: float = 0.12
     compute: float = 0.5
     launch: float = 0.4
+    packing: float = 0.2
     model: float = 0.08
 
 
@@ -169,7 +174,7 @@ def _priors(layout: _Layout, spread: Spread) -> tuple[Floats, Floats, Floats]:
     for name, index in (layout.common | layout.shared).items():
         add(index, float(np.log(COMMON[name][0])), COMMON[name][1])
     for (stack, name), index in layout.stack.items():
-        add(index, _ONE_BY_ONE.get((stack, name), 0.0), COMMON[name][2], layout.common[name])
+        add(index, _LAUNCHED.get((stack, name), 0.0), COMMON[name][2], layout.common[name])
     for (_, kind), index in layout.deviation.items():
         add(index, 0.0, getattr(spread, kind))
     for index in layout.model.values():
@@ -196,6 +201,8 @@ def _slopes(passes: _Passes, parts: Parts, size: int) -> Floats:
         "launch": parts.launch / total,
         "overhead": parts.overhead / total,
         "switch": parts.switch / total,
+        # Several tokens read packed weights more slowly too, in proportion.
+        "packing": parts.packed * (1.0 + parts.switch / parts.memory) / total,
         "unpack": parts.compute * (passes.work.packed > 0.0) / total,
         "reduce": parts.reduce / total,
     }
@@ -289,7 +296,7 @@ def fit_costs(points: Sequence[CostPoint], spread: Spread | None = None) -> Cost
                 weights[k, column] += 1.0
         weights = weights[:, :-1]
         block = weights @ found.covariance @ weights.T
-        own = Spread(0.0, 0.0, 0.0, chosen.model)
+        own = Spread(0.0, 0.0, 0.0, 0.0, chosen.model)
         groups[group] = StackPosterior(p.stack, weights @ found.unknowns, block, own, 1)
     return CostFit(stacks, groups, chosen, found.evidence, found.residual)
 
@@ -303,7 +310,7 @@ def choose_spread(points: Sequence[CostPoint], *, start: Spread | None = None) -
     step = 1.6
     while step > 1.08:
         moved = False
-        for name in ("memory", "compute", "launch", "model"):
+        for name in ("memory", "compute", "launch", "packing", "model"):
             for factor in (step, 1.0 / step):
                 trial = replace(best, **{name: getattr(best, name) * factor})
                 other = _solve(used, layout, trial).evidence

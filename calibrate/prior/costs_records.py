@@ -28,12 +28,14 @@ def points_from_record(
 
     group: name of the source; on: the device, by default the one that the record names; its copy
     bandwidth, where the record has one, replaces the table's. shapes: by the record's names of
-    models; others come from the record's own identities, or from the table of models.
+    models; others come from the record's own identities, or from the table of models. Where the
+    record timed the drawing of a token, a point is a pass and a drawing, else a pass alone.
     Raises ValueError for another kind of record, an unknown device or model, or without passes.
     """
     if record.kind != "costs":
         raise ValueError(f"record must be of kind costs, got {record.kind}")
     machine = measured_device(record, on)
+    drawing = _drawing(record)
     identities = record.provenance.get("models")
     known = dict(shapes or {})
     points = []
@@ -44,7 +46,7 @@ def points_from_record(
         if name not in known:
             own = identities.get(name) if isinstance(identities, Mapping) else None
             known[name] = _shape(name, own)
-        points.append(_point(point, known[name], machine, group, record))
+        points.append(_point(point, known[name], machine, group, record, drawing))
     if not points:
         raise ValueError("record must hold at least one pass with times, got none")
     return tuple(points)
@@ -67,6 +69,16 @@ def measured_device(record: Record, on: Device | None = None) -> Device:
     return found.measured(bandwidth=max(rates)) if rates else found
 
 
+def _drawing(record: Record) -> dict[tuple[Any, Any], float]:
+    """Median time of drawing a token, by model and batch [s]; the slowest way of drawing."""
+    found: dict[tuple[Any, Any], float] = {}
+    for point in record.points:
+        if point.get("operation") == "draw" and point.get("times_s"):
+            key = (point.get("model"), point.get("batch"))
+            found[key] = max(found.get(key, 0.0), median(point["times_s"]))
+    return found
+
+
 def _shape(name: str, identity: Any) -> ModelShape:
     config = identity.get("config") if isinstance(identity, Mapping) else None
     if isinstance(config, Mapping):
@@ -78,13 +90,19 @@ def _shape(name: str, identity: Any) -> ModelShape:
 
 
 def _point(
-    point: Mapping[str, Any], shape: ModelShape, machine: Device, group: str, record: Record
+    point: Mapping[str, Any],
+    shape: ModelShape,
+    machine: Device,
+    group: str,
+    record: Record,
+    drawing: Mapping[tuple[Any, Any], float],
 ) -> CostPoint:
     mode = str(point.get("mode", "")).casefold().replace("-", "_")
     if mode not in _MODES:
         raise ValueError(f"mode must be one of {', '.join(_MODES)}, got {point.get('mode')!r}")
     times = np.asarray(point["times_s"], dtype=np.float64)
     value = float(np.median(times))
+    drawn = drawing.get((point["model"], point["batch"]))
     spread = float(np.median(np.abs(times - value))) / value if value > 0.0 else 1.0
     dtype = str(record.provenance.get("dtype") or record.settings.get("dtype") or shape.weights)
     return CostPoint(
@@ -93,10 +111,10 @@ def _point(
         device=machine,
         target=shape,
         dtype=dtype.removeprefix("torch."),
-        value=value,
+        value=value + (drawn or 0.0),
         error=max(_LEAST_ERROR, spread / np.sqrt(times.size)),
         tokens=float(point["tokens"]),
         batch=float(point["batch"]),
         context=float(point["context"]),
-        forward=True,
+        forward=drawn is None,
     )
