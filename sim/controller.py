@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -135,7 +135,7 @@ class GammaController:
             return probe
         return 0
 
-    def update(self, drafted: int, accepted: int | Iterable[int]) -> None:
+    def update(self, drafted: int, accepted: int | np.integer[Any] | Iterable[int]) -> None:
         """Learn from a round: drafted tokens, and how many of them each sequence accepted.
 
         accepted: of one sequence, or one number for each sequence of the batch, in 0..drafted; it
@@ -144,7 +144,7 @@ class GammaController:
         if not 0 <= drafted <= self.gamma_max:
             raise ValueError(f"drafted must be in [0, {self.gamma_max}], got {drafted}")
         tried, kept, weight = self._tried, self._kept, self._weight
-        for count in (accepted,) if isinstance(accepted, int) else accepted:
+        for count in (accepted,) if isinstance(accepted, int | np.integer) else accepted:
             if not 0 <= count <= drafted:
                 raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {count}")
             for k in range(count):

@@ -73,8 +73,9 @@ def test_rates_are_the_counts_drawn_towards_the_position_before() -> None:
     first = (5 + 2 * 0.6) / (6 + 2)
     second = (3 + 10 * first) / (5 + 10)
     assert control.acceptance().rates == pytest.approx([first, second, second])
-    control.update(2, [2, 0])
-    assert np.asarray(control.acceptance().rates)[0] == pytest.approx((6 + 1.2) / (8 + 2))
+    control.update(2, np.array([2, 0]))
+    control.update(2, np.int64(0))
+    assert np.asarray(control.acceptance().rates)[0] == pytest.approx((6 + 1.2) / (9 + 2))
 
 
 def test_a_count_weighs_half_after_the_half_life() -> None:

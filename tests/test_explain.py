@@ -341,15 +341,21 @@ def test_the_interval_of_tokens_per_round_holds_the_truth_as_often_as_it_says() 
     assert abs(inside / 200 - 0.9) < 4 * math.sqrt(0.09 / 200)
 
 
-def test_a_stated_length_is_met_by_every_draw_and_longer_drafts_never_rise() -> None:
+def test_a_stated_length_is_met_by_every_draw_and_beyond_it_only_a_fall_goes_on() -> None:
     evidence = from_length("2.92", 3, rng(), positions=12)
     middle, draws = evidence.tokens(3)
     assert middle == pytest.approx(2.92)
     assert draws.min() >= 2.915 - 1e-9
     assert draws.max() <= 2.925 + 1e-9
     assert draws.max() - draws.min() > 0.009
-    rates = np.asarray(evidence.sample.rates)
-    assert (np.diff(rates[:, 2:], axis=1) <= 1e-12).all()
+    steps = np.diff(np.log(np.asarray(evidence.sample.rates)), axis=1)
+    falls, rises = steps[steps[:, 0] < 0.0], steps[steps[:, 0] > 0.0]
+    assert len(falls) > 500 < len(rises)
+    assert falls == pytest.approx(np.repeat(falls[:, :1], steps.shape[1], axis=1))
+    below_one = rises[np.asarray(evidence.sample.rates)[steps[:, 0] > 0.0, -1] < 1.0]
+    assert below_one[:, 1] == pytest.approx(below_one[:, 0])
+    for k in range(2, steps.shape[1]):
+        assert below_one[:, k] == pytest.approx(0.7 * below_one[:, k - 1], rel=1e-6)
 
 
 @given(length=st.floats(1.0, 9.0), gamma=st.integers(1, 8))

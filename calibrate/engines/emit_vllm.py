@@ -38,6 +38,7 @@ def emit_vllm(
     if len(schedule.ranges) > 1:
         config[_TABLE] = [[r.first, r.last, r.gamma] for r in schedule.ranges]
         notes += [
+            "the table needs a vLLM with dynamic speculative decoding (pull request 32374, 2026)",
             f"above batch {schedule.batch_max} vLLM keeps the last entry",
             "vLLM ignores the table, and uses num_speculative_tokens, with data parallelism",
             "the table is indexed by running requests only; there is no axis for the context",

@@ -2,8 +2,8 @@
 
 Counts by draft position give each position its own conditional rate; an acceptance length with
 gamma, or a stated alpha, gives less, and the sample is then wide where the input is silent. Beyond
-the positions that were measured the rates go on falling as they did before, but never rise: a rise
-that goes on would promise long drafts that nobody has seen.
+the positions that were measured a fall of the rates goes on as before, while a rise dies out: one
+that went on would promise long drafts that nobody has seen.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from .stated import Stated, stated
 Floats = NDArray[np.float64]
 LARGEST_GAMMA = 256
 _LARGEST_JSON = 2**24
+# Share of a rise that is left from one position beyond the measured ones to the next.
+_DAMPING = 0.7
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,12 @@ def _from_lengths(
 
 
 def _continued(alpha: Floats, decay: Floats, gamma: int, wide: int) -> Floats:
-    """Rates of the depth law at positions 1..gamma, and beyond them falling or level."""
+    """Rates of the depth law at positions 1..gamma; beyond them a fall goes on, a rise dies out."""
     inside = conditional_rate(alpha[:, None], decay[:, None], np.arange(1.0, gamma + 1.0))
-    fall = np.minimum(decay, 1.0)[:, None] ** np.arange(1.0, wide - gamma + 1.0)
-    return np.concatenate([inside, inside[:, -1:] * fall], axis=1)
+    steps = np.arange(1.0, wide - gamma + 1.0)
+    rise = _DAMPING * (1.0 - _DAMPING**steps) / (1.0 - _DAMPING)
+    trend = decay[:, None] ** np.where(decay[:, None] > 1.0, rise, steps)
+    return np.concatenate([inside, np.minimum(inside[:, -1:] * trend, 1.0)], axis=1)
 
 
 def _meeting(lengths: Floats, decay: Floats, gamma: int) -> tuple[Floats, Floats]:
