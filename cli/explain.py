@@ -93,8 +93,7 @@ def explain(
 
     Example:
 
-    howspec explain --baseline-tokens-per-s 41.0 --speculative-tokens-per-s 72.5
-    --acceptance-length 2.92 --gamma 3 --draft-step-ms 2.1
+    howspec explain --baseline-tokens-per-s 41 --speculative-tokens-per-s 72 --alpha 0.8 --gamma 3
     """
     import numpy as np
 
