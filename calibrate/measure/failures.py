@@ -9,6 +9,8 @@ import torch
 
 from .decoder import NotFiniteError
 
+# What torch says when transformers draws from logits that are not finite.
+_NOT_A_LAW = "probability tensor contains"
 _ALLOCATION = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -19,6 +21,8 @@ def point_failure(error: BaseException) -> str | None:
     """
     if isinstance(error, NotFiniteError):
         return str(error)
+    if isinstance(error, RuntimeError) and _NOT_A_LAW in str(error):
+        return "a model gave logits that are not finite numbers"
     allocation = isinstance(error, RuntimeError) and any(w in str(error) for w in _ALLOCATION)
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or allocation:
         gc.collect()
