@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ from howspec.calibrate.campaign.equal import equal_shape
 from howspec.calibrate.campaign.family_stage import family_state
 from howspec.calibrate.campaign.ladder import load_ladder
 from howspec.calibrate.campaign.stages import stages_of
-from howspec.calibrate.family import shapes
+from howspec.calibrate.family import corpus, shapes
 from howspec.calibrate.measure.pairs import load_model
-from howspec.calibrate.records import Record, read_record
+from howspec.calibrate.records import Journal, Record, read_record
 from safetensors.torch import load_file, save_file
 
 MINI = shapes.Preset(
@@ -50,13 +50,20 @@ MINI = shapes.Preset(
 )
 
 
+def some_code() -> corpus.Domain:
+    """Source code of this project in place of the standard library, which takes seconds to read."""
+    files = sorted(Path(__file__).parent.glob("test_*.py"))
+    return corpus.Domain("code", tuple(f.read_text(encoding="utf-8") for f in files))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    shapes.PRESETS["mini"] = MINI
-    yield
-    del shapes.PRESETS["mini"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(shapes.PRESETS, "mini", MINI)
+        patch.setattr(corpus, "standard_library", some_code)
+        yield
     torch.set_num_threads(before)
 
 
@@ -64,14 +71,20 @@ def mini(campaign: str = "gpu") -> Campaign:
     return replace(dry(campaign_named(campaign)), family="mini")
 
 
-class Counted:
-    """A clock that moves by a second whenever it is read, so that stages stop again and again."""
+class PointClock:
+    """A clock that moves by a second with every point, so that stages stop again and again."""
 
-    def __init__(self, step_s: float) -> None:
-        self.now_s, self.step_s = 0.0, step_s
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now_s = 0.0
+        append = Journal.append
+
+        def counted(journal: Journal, point: Mapping[str, Any]) -> None:
+            append(journal, point)
+            self.now_s += 1.0
+
+        patch.setattr(Journal, "append", counted)
 
     def __call__(self) -> float:
-        self.now_s += self.step_s
         return self.now_s
 
 
@@ -133,17 +146,18 @@ def test_a_sweep_has_every_draft_and_gamma_and_the_smallest_draft_goes_on(whole:
 
 
 def test_stopped_again_and_again_a_campaign_measures_the_same_points(
-    whole: Path, tmp_path: Path
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stages = stages_of(mini())
+    clock = PointClock(monkeypatch)
     calls, lines = 0, []
     while True:
-        work = Work(tmp_path, given_family=whole / "family", clock=Counted(1.0), say=lines.append)
-        run = run_campaign(stages, work, stage_s=8.0, most=1)
+        work = Work(tmp_path, given_family=whole / "family", clock=clock, say=lines.append)
+        run = run_campaign(stages, work, stage_s=20.0, most=1)
         calls += 1
         if run.complete:
             break
-        assert calls < 200
+        assert calls < 30
     assert any("its time is up" in line for line in lines)
     assert calls > len(stages)
     for stage in stages[1:]:
@@ -196,10 +210,13 @@ def test_a_draft_of_another_vocabulary_is_refused_with_the_first_token_that_diff
         load_ladder(tmp_path / "family", mini())
 
 
-def test_records_of_another_family_are_not_gone_on_with(whole: Path, tmp_path: Path) -> None:
+def test_records_of_another_family_are_not_gone_on_with(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(whole / "family", tmp_path / "family")
     stages = stages_of(mini("tiny"))
-    run_campaign(stages, Work(tmp_path, clock=Counted(1.0)), only="sweep", stage_s=8.0, most=1)
+    clock = PointClock(monkeypatch)
+    run_campaign(stages, Work(tmp_path, clock=clock), only="sweep", stage_s=2.0, most=1)
     assert (tmp_path / "records" / "sweep.part.jsonl").exists()
     path = tmp_path / "family" / "draft-b" / "model.safetensors"
     weights = {n: w * 1.5 for n, w in load_file(path).items()}
