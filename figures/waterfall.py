@@ -27,7 +27,7 @@ def waterfall(account: Account, path: Path) -> Path:
     """
     check_suffix(path)
     terms = account.terms
-    made, ax = figure(min(PAGE, 2.2 + 0.85 * len(terms)), 3.2)
+    made, ax = figure(min(PAGE, max(4.7, 2.2 + 0.85 * len(terms))), 3.2)
     level, levels = account.ideal, [account.ideal]
     ax.bar(0, account.ideal - 1.0, bottom=1.0, color=_END, width=0.62)
     for i, term in enumerate(terms, 1):
