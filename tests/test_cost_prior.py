@@ -20,6 +20,7 @@ from howspec.calibrate.prior.costs import (
 )
 from howspec.calibrate.prior.costs_draws import draw_values
 from howspec.calibrate.prior.costs_fit import Spread, choose_spread, fit_costs
+from howspec.calibrate.prior.costs_library import all_points, family_shapes, library_points
 from howspec.calibrate.prior.costs_model import (
     PARAMETERS,
     joined,
@@ -38,7 +39,7 @@ from howspec.calibrate.prior.costs_points import (
 from howspec.calibrate.prior.costs_records import measured_device, points_from_record
 from howspec.calibrate.prior.costs_stored import from_json, refit, stored_stacks, to_json
 from howspec.calibrate.prior.costs_validation import leave_source_out, score
-from howspec.calibrate.records import Record
+from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -260,10 +261,11 @@ def test_searching_spreads_never_lowers_the_evidence() -> None:
     assert fit_costs(points, found).evidence > fit_costs(points, start).evidence + 1.0
 
 
-def test_the_stored_fit_is_the_fit_to_the_bundled_points() -> None:
+def test_the_stored_fit_is_the_fit_to_all_that_is_bundled() -> None:
+    """Red after a row or a cost record was added: `costs_stored.store` fits again."""
     stored = stored_stacks()
     spread = stored["serving"].spread
-    fit = fit_costs(bundled_points(), spread)
+    fit = fit_costs(all_points(), spread)
     again = from_json(to_json(fit))
     for name in STACKS:
         np.testing.assert_allclose(stored[name].mean, again[name].mean, atol=2e-3)
@@ -273,7 +275,7 @@ def test_the_stored_fit_is_the_fit_to_the_bundled_points() -> None:
     for name in ("launch", "model"):
         for factor in (0.7, 1.4):
             other = replace(spread, **{name: factor * getattr(spread, name)})
-            assert fit_costs(bundled_points(), other).evidence < fit.evidence, name
+            assert fit_costs(all_points(), other).evidence < fit.evidence, name
 
 
 def test_a_stored_fit_of_another_version_or_with_other_parameters_is_refused() -> None:
@@ -563,3 +565,32 @@ def test_works_of_several_models_stand_one_after_the_other() -> None:
     both = joined([_work(), _work(SMALL)])
     assert both.layers.tolist() == [32.0, 16.0]
     assert both.weights[1] == SMALL.read_bytes("bf16")
+
+
+def test_shapes_of_the_models_trained_here_have_the_parameters_of_their_presets() -> None:
+    from howspec.calibrate.family import PRESETS
+
+    shapes = family_shapes()
+    for preset in PRESETS.values():
+        for trained in preset.shapes:
+            assert shapes[trained.name].parameters() == trained.parameters(preset.vocabulary)
+
+
+def test_cost_records_of_a_folder_are_sources_of_the_fit(tmp_path: Path) -> None:
+    times = {"target-8m": [4e-3] * 3, "draft-160k": [9e-4] * 3}
+    record = _record(times, draw=1e-4, cpu="some cpu")
+    write_record(record, tmp_path / "ladder.json")
+    write_record(record, tmp_path / "again.json.gz")
+    points = library_points(tmp_path)
+    assert {p.group for p in points} == {"own:ladder", "own:again"}
+    assert {p.target.layers for p in points} == {8, 2}
+    assert {p.tokens for p in points} == {1.0}  # 4 is not among those that tell a curve
+    fit = fit_costs([*bundled_points(), *points], stored_stacks()["eager"].spread)
+    assert fit.stacks["eager"].sources == stored_stacks()["eager"].sources + 2
+    mine, all_eager = fit.groups["own:ladder"], fit.stacks["eager"]
+    k = PARAMETERS.index("launch")
+    assert mine.mean[k] < all_eager.mean[k]  # 0.5 ms a layer with everything in it
+    unknown = replace(record, provenance={"device": "riddle", "cpu": "else"})
+    write_record(unknown, tmp_path / "ladder.json")
+    with pytest.raises(ValueError, match="ladder: device must be a name of the table"):
+        library_points(tmp_path)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .costs_fit import CostFit, Spread, StackPosterior, fit_costs
+from .costs_fit import CostFit, Spread, StackPosterior, choose_spread, fit_costs
 from .costs_model import PARAMETERS
 from .costs_points import STACKS, CostPoint, bundled_points
 
@@ -57,6 +58,21 @@ def stored_stacks() -> MappingProxyType[str, StackPosterior]:
     stacks = from_json(json.loads(text))
     assert set(stacks) == set(STACKS)
     return MappingProxyType(stacks)
+
+
+def store(path: str | Path) -> CostFit:
+    """Fit everything that is bundled, cost records included, and write it to a file.
+
+    To be run when a row or a record is added; the bundled file is `costs_fit.json` of this folder.
+    """
+    from .costs_library import all_points
+
+    points = all_points()
+    found = choose_spread(points, start=stored_stacks()[STACKS[0]].spread)
+    rounded = Spread(**{name: round(value, 4) for name, value in asdict(found).items()})
+    fit = fit_costs(points, rounded)
+    Path(path).write_text(json.dumps(to_json(fit), indent=1) + "\n", encoding="utf-8")
+    return fit
 
 
 def refit(own: Sequence[CostPoint], *, group: str) -> StackPosterior:

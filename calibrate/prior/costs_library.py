@@ -1,0 +1,91 @@
+"""Cost records that are bundled with the library, as points of the cost prior."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from ..models import Device, ModelShape, device
+from ..records import Record, read_record
+from .costs_points import CostPoint, bundled_points
+from .costs_records import points_from_record
+
+# Of the measured numbers of tokens these tell a curve; more would weigh one machine too heavily.
+_TOKENS = frozenset({1, 2, 3, 5, 9, 17, 33})
+_UNKNOWN_CPU = "Generic 2-core cloud CPU"
+
+
+def library_points(folder: str | Path | None = None) -> tuple[CostPoint, ...]:
+    """The passes of every cost record in a folder, by default the bundled library's.
+
+    One record is one source. Raises ValueError for a record that cannot be read or used.
+    """
+    place = _place(folder)
+    points: list[CostPoint] = []
+    for path in sorted((*place.glob("*.json"), *place.glob("*.json.gz"))):
+        record = read_record(path)
+        if record.kind == "costs":
+            points += record_points(record, path.name.split(".")[0])
+    return tuple(points)
+
+
+def all_points() -> tuple[CostPoint, ...]:
+    """The published step times and those of the bundled cost records."""
+    return (*bundled_points(), *library_points())
+
+
+def record_points(record: Record, name: str) -> tuple[CostPoint, ...]:
+    """Points of one record, those of its numbers of tokens that tell a curve.
+
+    name: of the record, for messages and as the name of the source.
+    """
+    try:
+        found = points_from_record(
+            record, group=f"own:{name}", on=_machine(record), shapes=family_shapes()
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return tuple(p for p in found if p.tokens in _TOKENS)
+
+
+def family_shapes() -> dict[str, ModelShape]:
+    """Shapes of the models that are trained here, by name."""
+    from ..family.shapes import PRESETS
+
+    return {
+        s.name: ModelShape(
+            name=s.name,
+            family=f"own {preset.name}",
+            layers=s.layers,
+            hidden=s.hidden,
+            heads=s.heads,
+            kv_heads=s.heads,
+            head_dim=s.hidden // s.heads,
+            ffn=s.feed_forward,
+            vocab=preset.vocabulary,
+            tied=True,
+            context=preset.context,
+            weights="fp32" if preset.precision == "float32" else "bf16",
+        )
+        for preset in PRESETS.values()
+        for s in preset.shapes
+    }
+
+
+def _place(folder: str | Path | None) -> Path:
+    if folder is not None:
+        return Path(folder)
+    package = (__package__ or "").rsplit(".", 1)[0] + ".library"
+    return Path(str(resources.files(package)))
+
+
+def _machine(record: Record) -> Device | None:
+    """None for a device of the table; a CPU that is not in it is a generic one."""
+    named = str(record.provenance.get("device") or "")
+    try:
+        device(named)
+    except ValueError:
+        if named and named == record.provenance.get("cpu"):
+            return device(_UNKNOWN_CPU)
+        raise
+    return None
