@@ -127,7 +127,7 @@ _GPU = Campaign(
         Costs(_ALL_TOKENS, ((1, 64), (1, 128), (1, 512), (4, 128), (16, 128)), ("graph",)),
         Costs(_SOME_TOKENS, ((1, 128), (16, 128)), ("eager",), repeats=9),
     ),
-    acceptance=Acceptance(requests=48, new_tokens=128, gamma=12, batch=48),
+    acceptance=Acceptance(requests=40, new_tokens=128, gamma=12, batch=40),
     sweep=Sweep(
         small_gamma_max=12,
         small_drafts=4,
