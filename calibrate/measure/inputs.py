@@ -93,8 +93,9 @@ def load_inputs(
 
 def _quieten() -> None:
     """Let transformers report errors only: its advice is not for those who measure."""
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
+    logging: Any = transformers_logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()
 

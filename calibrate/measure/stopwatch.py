@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -26,7 +27,8 @@ class Stopwatch:
     def mark(self, name: str) -> None:
         """What was done since the mark before was ``name``."""
         if self._events is not None:
-            event = torch.cuda.Event(enable_timing=True)
+            make: Any = torch.cuda.Event
+            event = make(enable_timing=True)
             event.record()
             self._events.append((name, event))
             return
