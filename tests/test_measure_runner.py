@@ -275,3 +275,29 @@ def test_layers_with_a_state_that_cannot_be_taken_back_are_refused() -> None:
             Runner(model, batch=1, capacity=8)
     finally:
         del model.config.layer_types
+
+
+@pytest.mark.parametrize("model_type", ["mistral", "gemma3_text"])
+def test_rows_longer_than_a_sliding_window_see_the_window_alone(model_type: str) -> None:
+    model = small(model_type)
+    runner = Runner(model, batch=2, capacity=80)
+    rows = [[(5 * i + 1) % VOCABULARY for i in range(45)], [i % VOCABULARY for i in range(31)]]
+    runner.prefill(rows)
+    new = [[9, 8, 7], [6, 5, 4]]
+    logits = runner.extend(torch.tensor(new))
+    for i in range(2):
+        expected = plain(model, rows[i] + new[i])[-3:]
+        assert torch.allclose(logits[i], expected, atol=1e-4, rtol=0)
+
+
+def test_a_bound_makes_room_and_prompts_may_follow_lengths_that_only_the_device_knows() -> None:
+    model = small("llama")
+    runner = Runner(model, batch=2, capacity=80)
+    runner.prefill([list(range(40)), list(range(40))])
+    runner.rollback(torch.tensor([20, 11]), most=20)
+    logits = runner.prefill([list(range(60, 90)), list(range(50))])
+    assert runner.lengths.tolist() == [50, 61]
+    expected = plain(model, [*range(20), *range(60, 90)])[-1]
+    assert torch.allclose(logits[0], expected, atol=1e-4, rtol=0)
+    expected = plain(model, [*range(11), *range(50)])[-1]
+    assert torch.allclose(logits[1], expected, atol=1e-4, rtol=0)
