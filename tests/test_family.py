@@ -32,6 +32,7 @@ from howspec.calibrate.family import (  # noqa: E402
 )
 from howspec.calibrate.family import training as training_module  # noqa: E402
 from howspec.calibrate.family.batches import stream  # noqa: E402
+from howspec.calibrate.family.build import _few_threads  # noqa: E402
 from howspec.calibrate.family.checkpoints import load_checkpoint  # noqa: E402
 from howspec.calibrate.family.corpus import read_domains  # noqa: E402
 from howspec.calibrate.family.held_out import held_out_losses  # noqa: E402
@@ -370,6 +371,19 @@ def test_a_second_run_into_the_folder_is_refused(tmp_path: Path, text: Path) -> 
         with pytest.raises(ValueError, match="another run is training the family"):
             begin(tmp_path, text)
     assert begin(tmp_path, text).complete
+
+
+@pytest.mark.parametrize(("hidden", "threads"), [(64, 1), (288, 2)])
+def test_small_models_are_trained_on_one_thread_and_the_setting_is_restored(
+    hidden: int, threads: int
+) -> None:
+    torch.set_num_threads(2)
+    try:
+        with _few_threads(Shape("x", hidden, 1, 8, 1, 100, 8, 1e-2)):
+            assert torch.get_num_threads() == threads
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 # Trouble
