@@ -51,7 +51,7 @@ def slow_covariance(a: Cell, b: Cell, theta: dict[str, float], same: bool) -> fl
     """Effect by effect, from the definition."""
 
     def shared(*known: object) -> bool:
-        return same or (all(known) and True)
+        return same or all(known)
 
     total = sum(
         width**2 * x * y
@@ -84,8 +84,10 @@ def slopes(c: Cell) -> tuple[float, ...]:
 
 def some_cells() -> list[Cell]:
     cells = [replace(PRIOR.cells[i], doubt=0.1 * (i % 3)) for i in range(0, 130, 13)]
+    hot = [c for c in PRIOR.cells if c.family == "t5" and c.temperature == 1.0]
     return [
         *cells,
+        *hot[1:4:2],  # another task, the same family
         Cell(7e9, 1e9),
         replace(cells[0], setting="another"),
         Cell(1e9, 2e9, task="code"),
