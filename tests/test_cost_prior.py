@@ -453,6 +453,23 @@ def test_unusual_pairs_are_answered_with_a_note() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "on", "usual"),
+    [
+        ("Llama-3.1-8B", "H100", "bf16"), ("Llama-3.1-8B", "V100", "fp16"),
+        ("GPT2", "H100", "bf16"), ("GPT2", "V100", "fp16"), ("GPT2", "cpu", "fp32"),
+        ("Pythia-1B", "TPU v4", "bf16"), ("DeepSeek-V3", "H100", "fp8"),
+        ("DeepSeek-V3", "A100", "int8"), ("GPT-OSS-20B", "A100", "mxfp4"),
+    ],
+)  # fmt: skip
+def test_without_a_format_a_model_runs_in_its_usual_one(name: str, on: str, usual: str) -> None:
+    law = _predict(name, "GPT2", on)
+    assert law.dtype == usual
+    released = model(name).shape.weights
+    said = f"weights of {name} taken as {usual}, released as {released}"
+    assert (said in law.notes) == (usual != released)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"stack": "steam"}, "stack must be one of"),

@@ -173,12 +173,32 @@ def predict_pass(
     return PredictedPass(shape, posterior.stack, work, values, factor)
 
 
+def usual_dtype(shape: ModelShape, device: Device) -> str:
+    """The number format in which a model is usually run on a device, where nobody says.
+
+    That of its release; 16 bits for a release in 32 on an accelerator; the other 16-bit format, or
+    8 bits that are unpacked, where the device does not compute in that of the release.
+    """
+    released = number_format(shape.weights).name
+    if device.kind == "cpu":
+        return released
+    others = {"fp32": ("bf16", "fp16"), "bf16": ("bf16", "fp16"), "fp16": ("fp16", "bf16")}
+    for form in others.get(released, ()):
+        if form in device.rates:
+            return form
+    unpacked = {"fp8": "int8", "w8a8": "int8", "nvfp4": "int4"}
+    if released in unpacked and number_format(released).arithmetic not in device.rates:
+        return unpacked[released]
+    return released
+
+
 @dataclass(frozen=True)
 class Setting:
     """What runs a pair.
 
-    dtype, draft_dtype: number formats of the weights, by default the target's release format, and
-    the target's for the draft; kv_dtype: of the caches. batch, context: where memory is checked
+    dtype, draft_dtype: number formats of the weights, by default the usual one of the target on the
+    device (see `usual_dtype`), and the target's for the draft; kv_dtype: of the caches. batch,
+    context: where memory is checked
     and notes are made; the laws themselves take any. stack: kind of software, or an engine's name.
     """
 
@@ -231,8 +251,11 @@ def predict_pairs(
         raise ValueError(f"draws must be a whole number in [1, 1e7], got {draws!r}")
     asked = Setting(**setting)
     known = posterior or stored_stacks()[stack_name(asked.stack)]
-    form = number_format(asked.dtype or target.weights).name
+    form = number_format(asked.dtype or usual_dtype(target, device)).name
     draft_form = number_format(asked.draft_dtype or form).name
+    changed: tuple[str, ...] = ()
+    if not asked.dtype and form != target.weights:
+        changed = (f"weights of {target.name} taken as {form}, released as {target.weights}",)
     operating_point(asked.batch, asked.context)
     values = draw_values(known, rng, draws=draws, device=device)
     shared: dict[str, Any] = {"values": values, "posterior": known, "rng": rng}
@@ -255,7 +278,7 @@ def predict_pairs(
             draft_dtype=draft_form,
             sources=known.sources,
             memory=need,
-            notes=_notes(target, draft, need, known, asked.context),
+            notes=(*changed, *_notes(target, draft, need, known, asked.context)),
         )
         laws.append(law)
     return tuple(laws)
