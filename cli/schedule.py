@@ -68,7 +68,10 @@ def schedule(
         str, typer.Option(help="Cached tokens of a sequence; several with commas, weighed alike.")
     ] = "0",
     gamma_max: Annotated[
-        int | None, typer.Option(help="Largest gamma tried; default 16, or the measured one.")
+        int | None,
+        typer.Option(
+            help="Largest gamma tried; default 16, less where costs or acceptance were measured."
+        ),
     ] = None,
     tolerance: Annotated[
         float, typer.Option(help="Share of speed that fewer changes of gamma may cost.")
@@ -102,6 +105,7 @@ def schedule(
     """
     import numpy as np
 
+    from ..calibrate.engines.evidence import reach
     from ..calibrate.engines.schedule import make_schedule
 
     if engine not in ENGINES:
@@ -116,15 +120,17 @@ def schedule(
     law, most_gamma, most_batch = _cost(
         cost, passes, cost_ratio, verify_slope, overhead, overhead_ms
     )
-    top = most_gamma if gamma_max is None else gamma_max
     rng = np.random.default_rng(seed)
-    evidence = _evidence(rng, alpha, decay, acceptance_length, gamma, statistics, top, draft)
+    widest = max(most_gamma, gamma_max or 0)
+    evidence = _evidence(rng, alpha, decay, acceptance_length, gamma, statistics, widest, draft)
+    if gamma_max is None:
+        gamma_max = most_gamma if evidence.gamma is None else min(most_gamma, reach(evidence.gamma))
     made = make_schedule(
         evidence.sample,
         law,
         batch_max=most_batch if batch_max is None else batch_max,
         contexts=_contexts(context),
-        gamma_max=top,
+        gamma_max=gamma_max,
         tolerance=tolerance,
         level=level,
         falling=engine == "tensorrt-llm",

@@ -31,7 +31,7 @@ from howspec.theory.costs import (
     SequentialDraftCost,
     crossover_batch,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 H100 = ParallelDraftCost(LinearPass(7.09e-3, 2.1e-5, 3.93e-8), LinearPass(2.14e-3, 8.4e-7, 2.4e-9))
@@ -49,6 +49,7 @@ def speeds(alpha: float, cost: CostLaw, batch_max: int, gamma_max: int) -> np.nd
 
 
 # --- the schedule ------------------------------------------------------------------------------
+@settings(max_examples=40)
 @given(
     alpha=st.floats(0.05, 0.95),
     per_token=st.floats(1e-6, 3e-4),

@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from ...theory import tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance
-from .evidence import Evidence
+from .evidence import Evidence, reach
 from .explain import PARTS, Account
 from .stated import Interval, interval
 
 Floats = NDArray[np.float64]
-# Beyond this many times the measured gamma, costs and acceptance are too far from what was seen.
-REACH = 2
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class _Model:
         now = tokens_by_gamma(self.law, account.gamma)[:, account.gamma]
         # The account's own draws of the tokens are the measured ones; others follow in proportion.
         self.scale = account.sample.tokens / now
-        self.top = min(max(REACH * account.gamma, account.gamma + 4), evidence.positions)
+        self.top = min(reach(account.gamma), evidence.positions)
 
     def gain(
         self,

@@ -26,6 +26,8 @@ from .stated import Stated, stated
 Floats = NDArray[np.float64]
 LARGEST_GAMMA = 256
 _LARGEST_JSON = 2**24
+# Rounds at the end of requests draft less; up to this share of drafted tokens it is neglected.
+_SHORT = 0.02
 # Share of a rise that is left from one position beyond the measured ones to the next.
 _DAMPING = 0.7
 
@@ -61,6 +63,14 @@ def check_gamma(gamma: int, *, low: int = 1, name: str = "gamma") -> int:
     if int(gamma) != gamma or not low <= gamma <= LARGEST_GAMMA:
         raise ValueError(f"{name} must be an integer in [{low}, {LARGEST_GAMMA}], got {gamma}")
     return int(gamma)
+
+
+def reach(gamma: int) -> int:
+    """The largest gamma to consider when acceptance was measured at ``gamma``: twice it, or + 4.
+
+    Beyond, acceptance is too far from what was seen.
+    """
+    return max(2 * gamma, gamma + 4)
 
 
 def from_alpha(
@@ -200,7 +210,9 @@ def _from_survival(
     middle = sample.mean(axis=0)
     rates = Survival(survival).conditional().values
     middle[:g], sample[:, :g] = rates, rates
-    notes = ("the number of rounds is not known, so the acceptance is taken as printed",)
+    notes = (
+        "how often each position was tried is not known, so the acceptance is taken as printed",
+    )
     return Evidence(PositionalAcceptance(middle), PositionalAcceptance(sample), g, given, notes)
 
 
@@ -301,8 +313,10 @@ def _tried(counts: Mapping[str, Any], survival: Floats) -> Floats | None:
     rounds, gamma, drafted = counts.get("rounds"), counts.get("gamma"), counts.get("drafted")
     if not rounds:
         return None
-    if gamma is not None and drafted is not None and int(gamma) * int(rounds) != int(drafted):
-        return None  # rounds of several lengths: a position was not tried in each of them
+    if gamma is not None and drafted is not None:
+        full = int(gamma) * int(rounds)
+        if not (1.0 - _SHORT) * full <= int(drafted) <= full:
+            return None  # rounds of several lengths: a position was not tried in each of them
     kept = counts.get("per_position_accepted")
     passed = survival * float(rounds) if kept is None else _filled(kept, survival.size)
     return np.concatenate([[float(rounds)], passed[:-1]])
