@@ -10,10 +10,10 @@ import codecs
 import gzip
 import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 BLOCK_BYTES = 1 << 22
 LINE_BYTES = 1 << 24
@@ -79,8 +79,8 @@ class _Guarded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[call-overload]
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
         try:
             data = self._stream.read(len(view))
         except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
@@ -100,8 +100,8 @@ class _Recoded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[call-overload]
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
         while not self._rest:
             data = self._stream.read(1 << 16)
             self._rest = self._decoder.decode(data, final=not data).encode("utf-8", "replace")
@@ -145,6 +145,3 @@ def _cut(block: bytes, markers: Sequence[bytes]) -> Iterator[bytes]:
                     del following[marker]
                 else:
                     following[marker] = place
-
-
-Take = Callable[[str], None]

@@ -1,0 +1,197 @@
+"""Requests with their own counts of rounds: vLLM's per-request metrics, AIPerf's records.
+
+vLLM (v0.32, --per-request-spec-decode-metrics): metrics.speculative_decoding, AIPerf (ai-dynamo/
+aiperf PR #1191): spec_decode_acceptance, both with acceptance_histogram (rounds that accepted
+0, 1, 2.. draft tokens), num_spec_steps, num_draft_tokens, num_accepted_draft_tokens and
+num_spec_tokens (gamma). AIPerf's summary pools the histogram of a run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .counts import Check, EngineCounts, engine_counts
+from .requests import (
+    add_lists,
+    added,
+    check_number,
+    count,
+    counts_list,
+    number,
+    whole_list,
+)
+
+_KEYS = ("num_spec_steps", "acceptance_histogram", "num_accepted_draft_tokens")
+_TOTALS = ("total_draft_tokens", "total_accepted_draft_tokens", "total_spec_decode_steps")
+_DEFINITION = (
+    "per request: rounds = num_spec_steps, accepted = leading draft tokens kept; "
+    "mean_acceptance_length = 1 + accepted / rounds (bonus counted)"
+)
+
+
+class RoundsJson:
+    """Adds up the requests; ``engine`` is vllm or aiperf, told apart by the key around them."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self.requests = 0
+        self.rounds: int | None = None
+        self.drafted: int | None = None
+        self.accepted: int | None = None
+        self.histogram: list[int] | None = []
+        self.tried: list[int] | None = []
+        self.gammas: set[int] = set()
+        self.served: set[str] = set()
+        self.checks: list[Check] = []
+        self.checked = 0
+        self.pooled: list[int] | None = None
+        self.totals: dict[str, int | None] = {}
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take an object found under ``key``; False where it is another format's."""
+        own = "spec_decode_acceptance" if self.engine == "aiperf" else "speculative_decoding"
+        if self.engine == "aiperf" and "pooled_spec_decode_acceptance_histogram" in entry:
+            self._pooled(entry)
+            return True
+        if not any(k in entry for k in _KEYS):
+            return False
+        if key == own or (self.engine == "vllm" and key != "spec_decode_acceptance"):
+            self._request(entry)
+            return True
+        return False
+
+    def _pooled(self, entry: dict[str, Any]) -> None:
+        found = counts_list(
+            entry["pooled_spec_decode_acceptance_histogram"], "pooled acceptance histogram"
+        )
+        if found is None:
+            return
+        self.pooled = found
+        for name in (
+            "total_draft_tokens",
+            "total_accepted_draft_tokens",
+            "total_spec_decode_steps",
+        ):
+            value = entry.get(name)
+            value = value.get("avg") if isinstance(value, dict) else value
+            self.totals[name] = count(value, name)
+
+    def _request(self, entry: dict[str, Any]) -> None:
+        steps = count(entry.get("num_spec_steps"), "num_spec_steps")
+        accepted = count(entry.get("num_accepted_draft_tokens"), "num_accepted_draft_tokens")
+        drafted = count(entry.get("num_draft_tokens"), "num_draft_tokens")
+        gamma = count(entry.get("num_spec_tokens"), "num_spec_tokens")
+        each = whole_list(entry.get("per_step_accepted"), "per_step_accepted")
+        drafts = whole_list(entry.get("per_step_drafted"), "per_step_drafted")
+        histogram = counts_list(entry.get("acceptance_histogram"), "acceptance_histogram")
+        if histogram is None and each is not None:
+            histogram = [0] * (max(each, default=-1) + 1)
+            for n in each:
+                histogram[n] += 1
+        if histogram is not None:
+            steps = _agree("num_spec_steps", steps, sum(histogram))
+            total = sum(k * n for k, n in enumerate(histogram))
+            accepted = _agree("num_accepted_draft_tokens", accepted, total)
+        if drafts is not None:
+            drafted = _agree("num_draft_tokens", drafted, sum(drafts))
+        if accepted is not None and drafted is not None and accepted > drafted:
+            raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
+        first = self.requests == 0
+        self.requests += 1
+        self.rounds = added(self.rounds, steps, first)
+        self.accepted = added(self.accepted, accepted, first)
+        self.drafted = added(self.drafted, drafted, first)
+        if gamma:
+            self.gammas.add(gamma)
+        self._positions(histogram, each, drafts)
+        self._check(entry, steps, accepted, drafted)
+
+    def _positions(
+        self, histogram: list[int] | None, each: list[int] | None, drafts: list[int] | None
+    ) -> None:
+        if histogram is None:
+            self.histogram = None
+        elif self.histogram is not None:
+            add_lists(self.histogram, histogram)
+        if each is None or drafts is None or len(each) != len(drafts):
+            self.tried = None
+        elif self.tried is not None:
+            tried = [0] * max(drafts, default=0)
+            for kept, size in zip(each, drafts, strict=True):
+                for k in range(min(kept + 1, size)):
+                    tried[k] += 1
+            add_lists(self.tried, tried)
+
+    def _check(
+        self, entry: dict[str, Any], steps: int | None, accepted: int | None, drafted: int | None
+    ) -> None:
+        length = number(entry.get("mean_acceptance_length"), "mean_acceptance_length")
+        rate = number(entry.get("draft_acceptance_rate"), "draft_acceptance_rate")
+        found = []
+        if steps and accepted is not None:
+            found += check_number("acceptance length", length, 1.0 + accepted / steps)
+        if drafted and accepted is not None:
+            share = accepted / drafted
+            stated = rate / 100.0 if rate is not None and rate > 1.0 else rate
+            found += check_number("drafted rate", stated, share)
+        self.checked += len(found)
+        if len(self.checks) < 20:
+            self.checks += [c for c in found if not c.agrees or self.requests == 1]
+
+    def result(self) -> EngineCounts | None:
+        """The sum over requests, or the pooled run."""
+        if self.pooled is not None and not self.requests:
+            return self._run()
+        if not self.requests:
+            return None
+        notes = []
+        gamma = self.gammas.copy().pop() if len(self.gammas) == 1 else None
+        if gamma is None:
+            shown = ", ".join(map(str, sorted(self.gammas))) or "not stated"
+            notes.append(f"num_spec_tokens is {shown}: gamma null")
+        else:
+            notes.append(f"gamma {gamma} is num_spec_tokens as the requests state it")
+        wrong = [c for c in self.checks if not c.agrees]
+        if wrong:
+            notes.append(
+                "some stated lengths or rates do not follow from the counts: see consistency"
+            )
+        if self.rounds is None:
+            notes.append("a request states no rounds: rounds null")
+        tried = self.tried if self.tried and self.histogram else None
+        return engine_counts(
+            self.engine,
+            "vllm-per-request" if self.engine == "vllm" else "aiperf-records",
+            definition=_DEFINITION,
+            rounds=self.rounds,
+            drafted=self.drafted,
+            accepted=self.accepted,
+            gamma=gamma,
+            histogram=self.histogram or None,
+            tried=None if tried is None else tuple(tried[: gamma or None]),
+            requests=self.requests,
+            consistency=tuple(wrong or self.checks[:2]),
+            notes=notes,
+        )
+
+    def _run(self) -> EngineCounts:
+        assert self.pooled is not None
+        return engine_counts(
+            "aiperf",
+            "aiperf-summary",
+            definition="AIPerf: rounds of all requests by the draft tokens they accepted",
+            rounds=self.totals.get("total_spec_decode_steps"),
+            drafted=self.totals.get("total_draft_tokens"),
+            accepted=self.totals.get("total_accepted_draft_tokens"),
+            histogram=self.pooled,
+            notes=[
+                "the histogram ends at the most tokens that a round accepted, which need not be "
+                "gamma: gamma null"
+            ],
+        )
+
+
+def _agree(name: str, stated: int | None, counted: int) -> int:
+    if stated is not None and stated != counted:
+        raise ValueError(f"{name} must be {counted} as the rounds add up to, got {stated}")
+    return counted

@@ -1,0 +1,99 @@
+"""Rounds of transformers' assisted generation, as `howspec.calibrate.measure` writes them.
+
+transformers itself reports nothing. The hook writes one JSON line a round, {"request", "round",
+"drafted", "accepted"}, and one with a summary that names the version and the totals.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .counts import EngineCounts, engine_counts
+from .requests import count
+
+
+class HookRounds:
+    """Adds up the rounds, by draft length and accepted tokens."""
+
+    engine = "transformers"
+
+    def __init__(self) -> None:
+        self.rounds: dict[tuple[int, int], int] = {}
+        self.names: set[Any] = set()
+        self.summary: dict[str, Any] = {}
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take a round or the summary."""
+        if "transformers" in entry and "rounds" in entry:
+            self.summary = entry
+            return True
+        if not ({"drafted", "accepted"} <= entry.keys() and "round" in entry):
+            return False
+        drafted, accepted = count(entry["drafted"], "drafted"), count(entry["accepted"], "accepted")
+        if drafted is None or accepted is None:
+            raise ValueError("a round must hold drafted and accepted, got null")
+        if accepted > drafted:
+            raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
+        if drafted > 4096:
+            raise ValueError(f"drafted tokens of a round must be in [0, 4096], got {drafted}")
+        self.rounds[drafted, accepted] = self.rounds.get((drafted, accepted), 0) + 1
+        if isinstance(entry.get("request"), int | str):
+            self.names.add(entry["request"])
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sum over rounds, or the summary alone."""
+        stated = {k: count(self.summary.get(k), k) for k in ("rounds", "drafted", "accepted")}
+        version = self.summary.get("transformers")
+        known: dict[str, Any] = {"version": version if isinstance(version, str) else None}
+        notes = []
+        if not self.rounds:
+            if not self.summary:
+                return None
+            notes.append("only the totals are there: survival and gamma null")
+            return _counts(notes, requests=count(self.summary.get("requests"), "requests"),
+                           **known, **stated)  # fmt: skip
+        total = sum(self.rounds.values())
+        drafted = sum(d * n for (d, _), n in self.rounds.items())
+        accepted = sum(a * n for (_, a), n in self.rounds.items())
+        counted = {"rounds": total, "drafted": drafted, "accepted": accepted}
+        for name, n in counted.items():
+            if stated[name] is not None and stated[name] != n:
+                notes.append(
+                    f"the summary states {stated[name]} {name}, the rounds add up to {n}: lines "
+                    f"are missing or were added"
+                )
+        deepest = max(d for d, _ in self.rounds)
+        sizes = {d for d, _ in self.rounds}
+        gamma = deepest if len(sizes) == 1 and deepest else None
+        if gamma is None:
+            notes.append(
+                "rounds draft different numbers of tokens (transformers adapts): gamma null"
+            )
+        histogram = [0] * (max(a for _, a in self.rounds) + 1)
+        tried = [0] * deepest
+        for (size, kept), n in self.rounds.items():
+            histogram[kept] += n
+            for k in range(min(kept + 1, size)):
+                tried[k] += n
+        positions = [sum(histogram[k:]) for k in range(1, deepest + 1)]
+        return _counts(
+            notes,
+            gamma=gamma,
+            histogram=histogram,
+            per_position_accepted=positions,
+            tried=tuple(tried) or None,
+            requests=len(self.names) or None,
+            **known,
+            **counted,
+        )
+
+
+def _counts(notes: list[str], **known: Any) -> EngineCounts:
+    return engine_counts(
+        "transformers",
+        "transformers-hook",
+        definition="assisted generation: accepted = tokens a round emitted before its last one",
+        notes=notes,
+        **known,
+    )

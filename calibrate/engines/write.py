@@ -1,0 +1,224 @@
+"""The writer's side: rounds in each engine's own words, for samples and for round trips.
+
+Rounds are (accepted, drafted) of every round, all of one gamma; what a format does not print is
+lost on the way, as it is in the engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Whole = NDArray[np.int64]
+
+
+def _positions(kept: Whole, gamma: int) -> list[int]:
+    return [int((kept >= k).sum()) for k in range(1, gamma + 1)]
+
+
+def vllm_log(kept: Whole, gamma: int, *, lines: int = 1) -> str:
+    """The V1 engine's log, in so many intervals."""
+    said = []
+    for part in np.array_split(kept, lines):
+        n, accepted = part.size, int(part.sum())
+        shares = ", ".join(f"{p / n:.3f}" for p in _positions(part, gamma))
+        said.append(
+            f"(APIServer pid=1) INFO 05-18 11:19:54 [metrics.py:101] SpecDecoding metrics: "
+            f"Mean acceptance length: {1 + accepted / n:.2f}, "
+            f"Accepted throughput: {accepted / 10:.2f} tokens/s, "
+            f"Drafted throughput: {n * gamma / 10:.2f} tokens/s, "
+            f"Accepted: {accepted} tokens, Drafted: {n * gamma} tokens, "
+            f"Per-position acceptance rate: {shares}, "
+            f"Avg Draft acceptance rate: {100 * accepted / (n * gamma):.1f}%"
+        )
+    return "\n".join(said) + "\n"
+
+
+def _prometheus(prefix: str, kept: Whole, gamma: int) -> str:
+    labels = 'engine="0",model_name="target"'
+    rows = [
+        ("num_drafts_total", labels, kept.size),
+        ("num_draft_tokens_total", labels, kept.size * gamma),
+        ("num_accepted_tokens_total", labels, int(kept.sum())),
+    ]
+    rows += [
+        ("num_accepted_tokens_per_pos_total", f'{labels},position="{k}"', n)
+        for k, n in enumerate(_positions(kept, gamma))
+    ]
+    return "".join(f"{prefix}:spec_decode_{n}{{{where}}} {float(v)}\n" for n, where, v in rows)
+
+
+def vllm_prometheus(kept: Whole, gamma: int) -> str:
+    """vLLM's /metrics."""
+    return _prometheus("vllm", kept, gamma)
+
+
+def llama_cpp_prometheus(kept: Whole, gamma: int) -> str:
+    """llama.cpp's /metrics."""
+    return _prometheus("llamacpp", kept, gamma)
+
+
+def llama_cpp_statistics(kept: Whole, gamma: int) -> str:
+    """llama.cpp's statistics line."""
+    n, accepted = kept.size, int(kept.sum())
+    shares = ", ".join(f"{p / n:.3f}" for p in _positions(kept, gamma))
+    return (
+        f"0.16.519.216 I statistics        draft-mtp: #calls(b,g,a) = {1:4d} {n:6d} {n:6d}, "
+        f"#gen drafts = {n:6d}, #acc drafts = {int((kept > 0).sum()):5d}, "
+        f"#gen tokens = {n * gamma:6d}, #acc tokens = {accepted:5d}, "
+        f"#mean acc len = {1 + accepted / n:.2f}, #acc rate/pos = ({shares}), "
+        f"dur(b,g,a) = 0.005, 325.555, 0.114 ms\n"
+    )
+
+
+def llama_cpp_request(kept: Whole, gamma: int) -> str:
+    """llama.cpp's line for a request."""
+    n, accepted = kept.size, int(kept.sum())
+    shares = ", ".join(f"{p / n:.3f}" for p in _positions(kept, gamma))
+    return (
+        f"0.16.519.195 I slot print_timing: id  0 | task 42 | draft acceptance = "
+        f"{accepted / (n * gamma):.5f} ({accepted:5d} accepted / {n * gamma:5d} generated), "
+        f"mean acceptance length = {1 + accepted / n:5.2f}, acceptance rate per position = "
+        f"({shares})\n"
+    )
+
+
+def _histogram(kept: Whole, gamma: int) -> list[int]:
+    return np.bincount(kept, minlength=gamma + 1).tolist()
+
+
+def vllm_request(kept: Whole, gamma: int) -> str:
+    """vLLM's response with metrics of the request."""
+    entry = {
+        "mean_acceptance_length": 1 + float(kept.mean()),
+        "draft_acceptance_rate": float(kept.mean()) / gamma,
+        "acceptance_histogram": _histogram(kept, gamma),
+        "num_spec_steps": kept.size,
+        "num_accepted_draft_tokens": int(kept.sum()),
+        "num_draft_tokens": kept.size * gamma,
+        "num_spec_tokens": gamma,
+    }
+    return json.dumps({"id": "cmpl-1", "metrics": {"speculative_decoding": entry}}) + "\n"
+
+
+def aiperf_record(kept: Whole, gamma: int) -> str:
+    """AIPerf's profile_export.jsonl, one request."""
+    histogram = {str(k): n for k, n in enumerate(_histogram(kept, gamma)) if n}
+    entry = {
+        "engine": "vllm",
+        "mean_acceptance_length": 1 + float(kept.mean()),
+        "draft_acceptance_rate": float(kept.mean()) / gamma,
+        "acceptance_histogram": histogram,
+        "num_spec_steps": kept.size,
+        "num_accepted_draft_tokens": int(kept.sum()),
+        "num_draft_tokens": kept.size * gamma,
+        "num_spec_tokens": gamma,
+    }
+    return json.dumps({"metadata": {"session_num": 0}, "spec_decode_acceptance": entry}) + "\n"
+
+
+def sglang_response(kept: Whole, gamma: int) -> str:
+    """SGLang's response with its meta_info."""
+    entry = {
+        "id": "1",
+        "completion_tokens": int(kept.sum()) + kept.size,
+        "spec_verify_ct": kept.size,
+        "spec_num_correct_drafts": int(kept.sum()),
+        "spec_num_proposed_drafts": kept.size * gamma,
+        "spec_correct_drafts_histogram": _histogram(kept, gamma),
+        "spec_accept_length": (int(kept.sum()) + kept.size) / kept.size,
+    }
+    return json.dumps({"text": "", "meta_info": entry}) + "\n"
+
+
+def sglang_log(kept: Whole, gamma: int, *, lines: int = 1) -> str:
+    """SGLang's decode lines, one request running."""
+    return "".join(
+        f"[2025-10-02 23:42:16] Decode batch, #running-req: 1, #token: 7352, token usage: 0.01, "
+        f"accept len: {1 + part.mean():.2f}, accept rate: {part.mean() / gamma:.2f}, "
+        f"cuda graph: True, gen throughput (token/s): 39.33, #queue-req: 0\n"
+        for part in np.array_split(kept, lines)
+    )
+
+
+def tensorrt_llm_metrics(kept: Whole, gamma: int, *, batch: int = 4) -> str:
+    """TensorRT-LLM's /metrics: iterations of so many requests, the rest in the last one."""
+    stats = []
+    for i, start in enumerate(range(0, kept.size, batch)):
+        part = kept[start : start + batch]
+        stats.append(
+            {
+                "iter": i,
+                "iterLatencyMS": 20.0,
+                "specDecodingStats": {
+                    "numDraftTokens": part.size * gamma,
+                    "numAcceptedTokens": int(part.sum()),
+                    "numRequestsWithDraftTokens": part.size,
+                    "acceptanceLength": (int(part.sum()) + part.size) / part.size,
+                    "iterLatencyMS": 3.0,
+                    "draftOverhead": 0.15,
+                },
+            }
+        )
+    return json.dumps(stats) + "\n"
+
+
+def transformers_hook(kept: Whole, gamma: int) -> str:
+    """The lines of the hook around transformers' assisted generation."""
+    summary = {
+        "transformers": "5.23.0",
+        "requests": 1,
+        "rounds": kept.size,
+        "drafted": kept.size * gamma,
+        "accepted": int(kept.sum()),
+    }
+    lines: list[dict[str, object]] = [{"summary": summary}]
+    lines += [
+        {"request": 0, "round": i, "drafted": gamma, "accepted": int(a)} for i, a in enumerate(kept)
+    ]
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+FORMATS: dict[str, Callable[[Whole, int], str]] = {
+    "vllm-log": vllm_log,
+    "vllm-prometheus": vllm_prometheus,
+    "vllm-request": vllm_request,
+    "sglang-response": sglang_response,
+    "sglang-log": sglang_log,
+    "llama.cpp-statistics": llama_cpp_statistics,
+    "llama.cpp-request": llama_cpp_request,
+    "llama.cpp-prometheus": llama_cpp_prometheus,
+    "tensorrt-llm-metrics": tensorrt_llm_metrics,
+    "transformers-hook": transformers_hook,
+    "aiperf-record": aiperf_record,
+}
+_SAMPLES = {
+    "vllm": "vllm-log",
+    "sglang": "sglang-log",
+    "llama.cpp": "llama.cpp-statistics",
+    "tensorrt-llm": "tensorrt-llm-metrics",
+    "transformers": "transformers-hook",
+    "aiperf": "aiperf-record",
+}
+
+
+def draw_rounds(
+    rng: np.random.Generator, *, alpha: float, gamma: int, rounds: int, decay: float = 1.0
+) -> Whole:
+    """Accepted draft tokens of independent rounds, shape (rounds,)."""
+    from ...theory import DepthAcceptance
+
+    return DepthAcceptance(alpha, decay).draw(rng, gamma=gamma, rounds=rounds)
+
+
+def sample(engine: str, *, seed: int = 0) -> str:
+    """Twenty rounds of 4 draft tokens in the main format of an engine, or in any of `FORMATS`."""
+    name = _SAMPLES.get(engine, engine)
+    if name not in FORMATS:
+        allowed = ", ".join((*_SAMPLES, *FORMATS))
+        raise ValueError(f"a sample must be of one of {allowed}, got {engine!r}")
+    kept = draw_rounds(np.random.default_rng(seed), alpha=0.75, gamma=4, rounds=20)
+    return FORMATS[name](kept, 4)
