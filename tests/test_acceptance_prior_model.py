@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from howspec.calibrate.prior.acceptance_validation import (
     summary,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 PRIOR = AcceptancePrior.load()
 
 
@@ -176,6 +179,31 @@ def test_unmeasured_pairs_are_predicted_as_well_as_promised(
         assert found["error_after"] < 0.04
         for rival in ("constant", "task constant", "SDSL", "SDSL refitted"):
             assert found["error"] < 0.85 * found[rival]
+
+
+def test_the_account_of_the_prior_states_what_is_found(
+    held_out: list[HeldOut], named_families: list[HeldOut]
+) -> None:
+    account = (ROOT / "calibrate" / "prior" / "acceptance.md").read_text(encoding="utf-8")
+    found = [
+        summary([r for r in rows if r.task and not r.ids[0].startswith("LEV")])
+        for rows in (named_families, held_out)
+    ]
+    for numbers in found:
+        line = f"| {numbers['error']:.3f} | {100 * numbers['coverage_90']:.0f} % |"
+        assert f"{line} {numbers['width_90']:.2f} | {numbers['error_after']:.3f} |" in account
+    for rival in ("constant", "task constant", "SDSL", "SDSL refitted"):
+        assert f"| {found[0][rival]:.3f} | {found[1][rival]:.3f} |" in account
+    pairs = len({c.pair for c in PRIOR.cells})
+    assert f"{len(PRIOR.cells)}, of {pairs} pairs in {len(PRIOR.families())} lines" in account
+
+
+def test_the_example_of_the_account_runs() -> None:
+    account = (ROOT / "calibrate" / "prior" / "acceptance.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(account.split("```python\n")[1].split("```")[0], names)
+    assert names["low"] < names["median"] < names["high"]
+    assert names["law"].shape == (2000,)
 
 
 def test_every_measurement_is_held_out_once(

@@ -385,7 +385,9 @@ def record(seed: int = 4, **settings: Any) -> Record:
 
 def test_a_record_gives_a_cell_for_each_draft_and_domain() -> None:
     sizes = {"big": 7e9, "small": 1e8, "middle": 1e9}
-    cells = {(c.draft, c.task): c for c in rows_from_record(record(), sizes)}
+    found = rows_from_record(record(), sizes, layers={"small": 6})
+    cells = {(c.draft, c.task): c for c in found}
+    assert {c.draft: c.draft_layers for c in found} == {"small": 6, "middle": None}
     assert set(cells) == {(d, t) for d in ("small", "middle") for t in ("code", "prose")}
     for (draft, task), cell in cells.items():
         expected = {"small": 0.6, "middle": 0.7}[draft] + (0.2 if task == "code" else 0.0)

@@ -104,12 +104,14 @@ def _number(text: str) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def rows_from_record(record: Record, parameters: Mapping[str, float]) -> list[Cell]:
+def rows_from_record(
+    record: Record, parameters: Mapping[str, float], *, layers: Mapping[str, int] | None = None
+) -> list[Cell]:
     """Cells of a record of kind "acceptance": one for each draft, domain and temperature.
 
     parameters: of the models by name, the record's target among them (its settings' or
-    provenance's "target"). The error is that of the spread between requests. Raises ValueError for
-    another kind of record or a model without parameters.
+    provenance's "target"); layers: of drafts, where known. The error is that of the spread between
+    requests. Raises ValueError for another kind of record or a model without parameters.
     """
     if record.kind != "acceptance":
         raise ValueError(f"record must be of kind 'acceptance', got {record.kind!r}")
@@ -129,6 +131,7 @@ def rows_from_record(record: Record, parameters: Mapping[str, float]) -> list[Ce
             Cell(
                 target_parameters=parameters[target],
                 draft_parameters=parameters[draft],
+                draft_layers=(layers or {}).get(draft),
                 family=family_of(target),
                 source="own record",
                 target=target.casefold(),
