@@ -305,6 +305,23 @@ def test_devices_are_found_as_people_write_them(written: str, name: str, count: 
     assert found.total_memory == count * found.memory
 
 
+@pytest.mark.parametrize(
+    ("written", "label", "memory"),
+    [
+        ("Apple M4 16 GB (mlx_lm)", "Apple M4", 16), ("H200 (TP not stated)", "H200 SXM", 141),
+        ("8x A100 40GB (p4d.24xlarge)", "8x A100 40GB SXM", 40),
+        ("8x B300 TP8+EP", "8x B300", 270), ("4x H100 80GB TP4", "4x H100 SXM", 80),
+        ("2x RTX 5060 Ti 16GB TP2", "2x RTX 5060 Ti", 16), ("Tesla V100 16GB", "V100 SXM2", 16),
+        ("RX 7900 XTX 24GB (Vulkan/RADV)", "RX 7900 XTX", 24), ("RTX 3060 12GiB", "RTX 3060", 12),
+    ],
+)  # fmt: skip
+def test_remarks_beside_a_device_are_left_aside_and_its_memory_is_taken(
+    written: str, label: str, memory: int
+) -> None:
+    found = device(written)
+    assert (found.label, found.memory) == (label, memory * 1e9)
+
+
 @pytest.mark.parametrize("written", ["H1000", "", "x", "0x H100", "4x", "4x NoSuch"])
 def test_an_unknown_device_is_one_line(written: str) -> None:
     with pytest.raises(

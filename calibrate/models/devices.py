@@ -18,6 +18,9 @@ from .formats import Arithmetic, number_format
 _RATES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4")
 _COUNTED = re.compile(r"^\s*(\d{1,4})\s*[x×*]\s*(.+?)\s*$", re.IGNORECASE)
 _MAKERS = ("nvidia", "amd", "google", "intel", "apple", "aws", "amazon", "tesla", "geforce")
+_MEMORY = re.compile(r"\b(\d{1,4})\s*gi?b\b", re.IGNORECASE)
+# What follows a name in parentheses, or how several devices share a pass.
+_ASIDE = re.compile(r"\([^()]*\)|\btp\d+(\+\w+)*", re.IGNORECASE)
 _NOISE = re.compile(r"[\s_\-–/()]+")
 
 
@@ -139,19 +142,23 @@ def _keys() -> MappingProxyType[str, str]:
 
 
 def device(name: str) -> Device:
-    """The device of a name such as ``H100``, ``nvidia l4`` or ``4x A100 80GB``.
+    """The device of a name such as ``H100``, ``nvidia l4``, ``4x A100 80GB`` or ``M4 16 GB``.
 
-    Case, maker and separators do not matter. Raises ValueError naming the nearest devices for an
-    unknown name, and for a count outside [1, 9999].
+    Case, maker, separators and remarks in parentheses do not matter; a memory in the name replaces
+    the table's. Raises ValueError naming the nearest devices for an unknown name, and for a count
+    outside [1, 9999].
     """
     counted = _COUNTED.match(name)
     count, wanted = (int(counted[1]), counted[2]) if counted else (1, name)
-    key = _key(wanted)
-    if key not in _keys():
-        near: list[str] = []
-        for other in nearest_first(key, _keys()):
-            if _keys()[other] not in near:
-                near.append(_keys()[other])
-        listed = ", ".join(near[:5])
-        raise ValueError(f"device must be a name of the table, nearest: {listed}; got {name!r}")
-    return replace(devices()[_keys()[key]], count=count)
+    bare = _ASIDE.sub(" ", wanted)
+    stated = _MEMORY.search(bare)
+    for key, size in ((_key(bare), None), (_key(_MEMORY.sub(" ", bare)), stated)):
+        if key in _keys():
+            found = replace(devices()[_keys()[key]], count=count)
+            return replace(found, memory=float(size[1]) * 1e9) if size else found
+    near: list[str] = []
+    for other in nearest_first(_key(bare), _keys()):
+        if _keys()[other] not in near:
+            near.append(_keys()[other])
+    listed = ", ".join(near[:5])
+    raise ValueError(f"device must be a name of the table, nearest: {listed}; got {name!r}")
