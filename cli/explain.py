@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..calibrate.engines.evidence import Evidence
-    from ..calibrate.engines.explain import Account, Measured
+    from ..calibrate.engines.explain import Account
+    from ..calibrate.engines.measured import Measured
     from ..calibrate.engines.stated import Stated
 
 _DIGITS = "Its digits count as its accuracy; 98.2+-1.5 states a standard error."
@@ -183,7 +184,7 @@ def _measured(
     batch: float,
     output_tokens: int | None,
 ) -> Measured:
-    from ..calibrate.engines.explain import Measured
+    from ..calibrate.engines.measured import Measured
     from ..calibrate.engines.stated import Stated, stated
 
     given: dict[str, Stated] = {k: stated(v, k) for k, v in texts.items() if v is not None}

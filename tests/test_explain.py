@@ -15,12 +15,13 @@ from howspec.calibrate.engines.evidence import (
     from_alpha,
     from_counts,
     from_length,
-    from_statistics,
-    read_statistics,
 )
-from howspec.calibrate.engines.explain import Account, Measured, explain, shapley
+from howspec.calibrate.engines.explain import Account, explain
+from howspec.calibrate.engines.imported import from_statistics, read_statistics
+from howspec.calibrate.engines.measured import Measured
 from howspec.calibrate.engines.reasons import reasons
 from howspec.calibrate.engines.recorded import from_record, load_evidence
+from howspec.calibrate.engines.shares import shapley
 from howspec.calibrate.engines.stated import Stated, stated
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.explain import explain as command

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ...theory import tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance
 from .evidence import Evidence, reach
-from .explain import PARTS, Account
+from .explain import Account
+from .measured import PARTS
 from .stated import Interval, interval
 
 Floats = NDArray[np.float64]

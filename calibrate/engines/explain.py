@@ -17,63 +17,18 @@ What the inputs only determine as a sum is one term: it is not split by a guess.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from itertools import combinations
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .evidence import Evidence, check_gamma
-from .stated import Interval, Stated, check_level, interval
+from .measured import PARTS, Measured, Solved, check_solved, given_values, solve
+from .shares import shapley
+from .stated import Interval, check_level, interval
 
 Floats = NDArray[np.float64]
-PARTS = ("draft", "verification growth", "overhead")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured, None where it was not. Times in seconds, speeds of all requests together.
-
-    baseline_tokens_per_s, speculative_tokens_per_s: without and with speculation, same load.
-    plain_step_s, round_s: a plain step of the target and a whole speculative round.
-    draft_step_s, verify_s: one draft step, and the verifying pass over gamma + 1 tokens.
-    cost_ratio, verify_slope, overhead: the same in plain steps, per token and per round.
-    batch: sequences decoded together. verify_ratio_batch_1: verifying pass over plain step at
-    batch 1, which separates the batch. prefill_s, output_tokens: of one request, where the speeds
-    include the prefill.
-    """
-
-    baseline_tokens_per_s: Stated | None = None
-    speculative_tokens_per_s: Stated | None = None
-    plain_step_s: Stated | None = None
-    round_s: Stated | None = None
-    draft_step_s: Stated | None = None
-    verify_s: Stated | None = None
-    cost_ratio: Stated | None = None
-    verify_slope: Stated | None = None
-    overhead: Stated | None = None
-    verify_ratio_batch_1: Stated | None = None
-    prefill_s: Stated | None = None
-    output_tokens: Stated | None = None
-    batch: float = 1.0
-
-    def __post_init__(self) -> None:
-        free = ("cost_ratio", "verify_slope", "overhead")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, Stated):
-                low_ok = value.value >= 0.0 if field.name in free else value.value > 0.0
-                if not (low_ok and math.isfinite(value.value)):
-                    start = "[0" if field.name in free else "(0"
-                    raise ValueError(f"{field.name} must be in {start}, inf), got {value.value:g}")
-        if not (math.isfinite(self.batch) and self.batch >= 1.0):
-            raise ValueError(f"batch must be in [1, inf), got {self.batch:g}")
-        if (self.prefill_s is None) != (self.output_tokens is None):
-            raise ValueError("a prefill share needs both prefill_s and output_tokens")
-        for one, other in (("draft_step_s", "cost_ratio"), ("verify_s", "verify_slope")):
-            if getattr(self, one) is not None and getattr(self, other) is not None:
-                raise ValueError(f"give {one} or {other}, not both")
 
 
 @dataclass(frozen=True)
@@ -125,20 +80,6 @@ class Account:
     sample: Sample
 
 
-@dataclass(frozen=True)
-class _Solved:
-    """One solution of the inputs, arrays of one shape; ratios in plain steps."""
-
-    speedup: Floats
-    decode: Floats
-    tokens: Floats
-    steps: Floats
-    prefill: Floats
-    plain_s: Floats | None
-    parts: dict[tuple[str, ...], Floats]
-    batch: Floats | None
-
-
 def explain(
     measured: Measured,
     evidence: Evidence,
@@ -158,12 +99,12 @@ def explain(
     g = _gamma(evidence, gamma)
     middle_tokens, tokens = evidence.tokens(g)
     tokens = np.resize(tokens, draws)
-    at = {k: v for k, v in _values(measured).items() if v is not None}
-    middle = _solve({k: np.array([v.value]) for k, v in at.items()}, measured.batch, g,
+    at = {k: v for k, v in given_values(measured).items() if v is not None}
+    middle = solve({k: np.array([v.value]) for k, v in at.items()}, measured.batch, g,
                     np.array([middle_tokens]))  # fmt: skip
-    _check(middle)
+    check_solved(middle)
     drawn = {k: np.maximum(v.draw(rng, draws), 1e-6 * max(v.value, 1e-300)) for k, v in at.items()}
-    sample = _solve(drawn, measured.batch, g, tokens)
+    sample = solve(drawn, measured.batch, g, tokens)
     good = np.isfinite(sample.speedup) & (sample.decode > 0.0) & (sample.steps > 0.0)
     if good.sum() < 0.5 * draws:
         raise ValueError("the inputs agree only by their rounding: too few digits for an account")
@@ -201,100 +142,8 @@ def _gamma(evidence: Evidence, gamma: int | None) -> int:
     return g
 
 
-def _values(measured: Measured) -> dict[str, Stated | None]:
-    return {f.name: getattr(measured, f.name) for f in fields(measured) if f.name != "batch"}
-
-
-def _solve(at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats) -> _Solved:
-    """Speed-up, round time and its parts from whatever was measured."""
-    base, fast = at.get("baseline_tokens_per_s"), at.get("speculative_tokens_per_s")
-    plain, whole = at.get("plain_step_s"), at.get("round_s")
-    prefill, length = at.get("prefill_s"), at.get("output_tokens")
-    none = np.zeros_like(tokens)
-    # Seconds of decoding per token of one sequence, without and with speculation.
-    before = _per_token(base, batch, prefill, length, "baseline_tokens_per_s")
-    after = _per_token(fast, batch, prefill, length, "speculative_tokens_per_s")
-    slow = before if before is not None else plain
-    quick = after if after is not None else (None if whole is None else whole / tokens)
-    if slow is not None and quick is None:
-        quick = _put_together(at, slow if plain is None else plain, gamma, tokens)
-    if slow is None or quick is None:
-        raise ValueError(
-            "the speed-up is not determined: it needs baseline_tokens_per_s or plain_step_s, and "
-            "speculative_tokens_per_s, round_s, or all parts of a round (draft, verify, overhead)"
-        )
-    p = none if prefill is None or length is None else prefill / (slow * length)
-    decode = slow / quick
-    steps = tokens / decode
-    unit = plain if plain is not None else slow
-    known: dict[tuple[str, ...], Floats] = {}
-    if "cost_ratio" in at or "draft_step_s" in at:
-        ratio = at["cost_ratio"] if "cost_ratio" in at else at["draft_step_s"] / unit
-        known[("draft",)] = gamma * ratio
-    if "verify_slope" in at or "verify_s" in at:
-        grown = gamma * at["verify_slope"] if "verify_slope" in at else at["verify_s"] / unit - 1.0
-        known[("verification growth",)] = grown
-    if "overhead" in at:
-        known[("overhead",)] = at["overhead"]
-    rest = steps - 1.0 - sum(known.values(), none)
-    left = tuple(name for name in PARTS if (name,) not in known)
-    known[left or ("unexplained",)] = rest
-    batch_one = at.get("verify_ratio_batch_1")
-    return _Solved(
-        speedup=(1.0 + p) / (p + 1.0 / decode),
-        decode=decode,
-        tokens=tokens,
-        steps=steps,
-        prefill=p,
-        plain_s=unit,
-        parts=known,
-        batch=None if batch_one is None else batch_one - 1.0,
-    )
-
-
-def _put_together(
-    at: Mapping[str, Floats], unit: Floats, gamma: int, tokens: Floats
-) -> Floats | None:
-    """Seconds per token of a round that was only measured in its parts, None unless in all."""
-    draft = at["cost_ratio"] * unit if "cost_ratio" in at else at.get("draft_step_s")
-    verify = at.get("verify_s")
-    if "verify_slope" in at:
-        verify = unit * (1.0 + gamma * at["verify_slope"])
-    if draft is None or verify is None or "overhead" not in at:
-        return None
-    return np.asarray((verify + gamma * draft + at["overhead"] * unit) / tokens)
-
-
-def _per_token(
-    speed: Floats | None, batch: float, prefill: Floats | None, length: Floats | None, name: str
-) -> Floats | None:
-    """Seconds of decoding per token of one sequence, from a speed of all sequences together."""
-    if speed is None:
-        return None
-    seconds = batch / speed
-    if prefill is not None and length is not None:
-        seconds = seconds - prefill / length
-        if seconds.size == 1 and not seconds[0] > 0.0:
-            raise ValueError(
-                f"prefill_s must be below the whole request at {name}, "
-                f"{float(batch * length[0] / speed[0]):.4g} s, got {float(prefill[0]):.4g}"
-            )
-    return np.asarray(seconds)
-
-
-def _check(middle: _Solved) -> None:
-    if not (np.isfinite(middle.speedup[0]) and middle.steps[0] > 0.0):
-        raise ValueError(f"the speed-up must be in (0, inf), got {middle.speedup[0]:g}")
-    least = 1.0 + sum(min(float(v[0]), 0.0) for v in middle.parts.values())
-    if not least > 0.0:
-        raise ValueError(
-            "the parts of a round exceed the round itself by more than a plain step: passes that "
-            "overlap, or times of different settings"
-        )
-
-
 def _terms(
-    middle: _Solved, sample: _Solved, keep: NDArray[np.intp], gamma: int, level: float
+    middle: Solved, sample: Solved, keep: NDArray[np.intp], gamma: int, level: float
 ) -> tuple[tuple[Term, ...], Floats]:
     """The terms, and the parts of the draws, shape (parts, draws), in plain steps.
 
@@ -331,36 +180,6 @@ def _terms(
 
 def _listed(parts: Sequence[str]) -> list[str]:
     return [", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else list(parts)
-
-
-def shapley(
-    tokens: Floats, cost: Floats, prefill: Floats, gamma: int, with_prefill: bool
-) -> Floats:
-    """Shares of ln S - ln(gamma + 1) by Shapley's rule, shape (terms, draws).
-
-    tokens, prefill: shape (draws,); cost: what each part adds to a round, (parts, draws) [plain
-    step]. Terms: acceptance, the parts, and the prefill where it counts. The shares sum to
-    ln S - ln(gamma + 1) exactly, up to rounding.
-    """
-    players = 1 + cost.shape[0] + int(with_prefill)
-    value: dict[frozenset[int], Floats] = {}
-    for size in range(players + 1):
-        for chosen in combinations(range(players), size):
-            members = frozenset(chosen)
-            n = tokens if 0 in members else np.full_like(tokens, gamma + 1.0)
-            active = [i - 1 for i in members if 1 <= i <= cost.shape[0]]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                x = np.maximum(1.0 + cost[active].sum(axis=0), 1e-9)
-                p = prefill if players - 1 in members and with_prefill else np.zeros_like(prefill)
-                value[members] = np.log((1.0 + p) / (p + x / n))
-    shares = np.zeros((players, tokens.size))
-    for members, worth in value.items():
-        for i in range(players):
-            if i not in members:
-                size = len(members)
-                weight = math.factorial(size) * math.factorial(players - size - 1)
-                shares[i] += weight / math.factorial(players) * (value[members | {i}] - worth)
-    return shares
 
 
 def _contradiction(decode: Interval, tokens: Interval, steps: Interval) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...theory.acceptance import alpha_from_length
-from .explain import Account, Measured
+from .explain import Account
+from .measured import Measured
 from .stated import Stated
 
 

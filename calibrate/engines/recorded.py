@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 
 from ...theory.acceptance import PositionalAcceptance
 from ..records import SCHEMA, Record, read_record
-from .evidence import (
-    LARGEST_GAMMA,
-    Evidence,
-    check_gamma,
-    from_counts,
-    from_statistics,
-    read_statistics,
-)
+from .evidence import LARGEST_GAMMA, Evidence, check_gamma, from_counts
+from .imported import from_statistics, read_statistics
 
 Floats = NDArray[np.float64]
 
