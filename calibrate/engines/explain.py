@@ -48,7 +48,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Sample:
-    """Draws behind an account, all of shape (draws,); the first row of `parts` follows `names`."""
+    """Draws behind an account, shape (draws,); parts: of the cost terms in turn, (terms, draws)."""
 
     tokens: Floats
     parts: Floats
