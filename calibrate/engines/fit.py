@@ -19,7 +19,9 @@ def fit_engine_counts(
     if positions is not None:
         tried, kept = positions
         reached = max(1, int((tried > 0).sum()))
-        return fit_counts(tried[:reached], np.minimum(kept, tried)[:reached], rng, draws=draws)
+        # Whole where the counts are known; a share times the rounds keeps the printed rounding.
+        kept = np.minimum(kept, tried)
+        return fit_counts(tried[:reached].tolist(), kept[:reached].tolist(), rng, draws=draws)
     if counts.gamma and counts.acceptance_length is not None:
         if counts.acceptance_length > counts.gamma + 1.0:
             raise ValueError(

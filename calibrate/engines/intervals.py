@@ -25,6 +25,11 @@ class Interval:
     whole_list: bool
     rate: Printed | None
 
+    @property
+    def depth(self) -> int | None:
+        """Positions of a list that was not cut off: the most that a round drafts."""
+        return len(self.rates) if self.rates and self.whole_list else None
+
     def check(self, drafted: str) -> None:
         """Raise ValueError for numbers that cannot be; ``drafted`` is the source's word for it."""
         if self.accepted > self.drafted:
@@ -189,7 +194,7 @@ def interval_checks(parts: dict[Interval, int]) -> tuple[Check, ...]:
     for part in parts:
         if part.rate is not None and part.drafted:
             found.append(compare("drafted rate", part.rate, part.accepted / part.drafted))
-        rounds, _ = part.rounds(len(part.rates) or None)
+        rounds, _ = part.rounds(part.depth)
         if part.length is not None and rounds:
             found.append(compare("acceptance length", part.length, 1.0 + part.accepted / rounds))
     wrong = [c for c in found if not c.agrees]

@@ -133,7 +133,7 @@ class LlamaLog:
         notes, total = self.damage.notes(), Total()
         for part, times in self.requests.items():
             # The list of positions is as long as the longest draft, so it bounds a round.
-            total.add(part, times, len(part.rates) or self.stated_gamma, exact=False)
+            total.add(part, times, part.depth or self.stated_gamma, exact=False)
         depths = {len(p.rates) for p in self.requests if p.rates and p.whole_list}
         gamma = self.stated_gamma or (depths.pop() if len(depths) == 1 else None)
         if gamma is None:

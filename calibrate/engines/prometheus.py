@@ -154,9 +154,7 @@ class PrometheusText:
                 raise ValueError(f"{name} must be a whole number in [0, 2^63], got {text}")
             self._keep(self.scrape.counters, (kind, tuple(sorted(pairs.items()))), int(value))
 
-    def _keep(
-        self, where: dict[tuple[str, Labels], float], key: tuple[str, Labels], value: float
-    ) -> None:
+    def _keep(self, where: dict[_Key, _N], key: _Key, value: _N) -> None:
         self.scrape.repeated += key in where
         where[key] = value
 
@@ -305,7 +303,9 @@ def _gauge(scrape: Scrape, name: str, notes: list[str]) -> float | None:
     found: dict[Labels, float] = {}
     for (kind, labels), value in scrape.gauges.items():
         if kind == name:
-            found[tuple(p for p in labels if p[0] not in _RANKS)] = value
+            rest = tuple(p for p in labels if p[0] not in _RANKS)
+            if not (math.isnan(value) and rest in found):
+                found[rest] = value
     real = {k: v for k, v in found.items() if math.isfinite(v) and v > 0.0}
     if found and len(real) < len(found):
         notes.append(f"{len(found) - len(real)} gauges are NaN or 0: nothing was speculated yet")

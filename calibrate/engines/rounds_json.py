@@ -67,11 +67,7 @@ class RoundsJson:
         if found is None:
             return
         self.pooled = found
-        for name in (
-            "total_draft_tokens",
-            "total_accepted_draft_tokens",
-            "total_spec_decode_steps",
-        ):
+        for name in _TOTALS:
             value = entry.get(name)
             value = value.get("avg") if isinstance(value, dict) else value
             self.totals[name] = count(value, name)

@@ -107,7 +107,7 @@ def _sum_intervals(log: V1Log) -> EngineCounts:
         notes.append(f"gamma {gamma} is num_speculative_tokens as the log states it")
     total = Total()
     for part, times in parts.items():
-        total.add(part, times, gamma if gamma else (len(part.rates) or None))
+        total.add(part, times, gamma or part.depth)
     notes += total.notes(gamma)
     lines = sum(parts.values())
     if lines > 1:

@@ -87,7 +87,7 @@ def llama_cpp_request(kept: Whole, gamma: int) -> str:
 
 
 def _histogram(kept: Whole, gamma: int) -> list[int]:
-    return np.bincount(kept, minlength=gamma + 1).tolist()
+    return [int(n) for n in np.bincount(kept, minlength=gamma + 1)]
 
 
 def vllm_request(kept: Whole, gamma: int) -> str:
