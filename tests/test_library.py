@@ -41,6 +41,7 @@ ROWS = {
     "leviathan_acceptance": 20,
     "specbundle": 315,
     "redrafter_chips": 65,
+    "serving_speedups": 273,
 }
 
 
@@ -588,3 +589,26 @@ def test_importing_the_package_imports_neither_pandas_nor_scipy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_serving_speedups_agree_with_the_collection() -> None:
+    theirs = {r["id"]: r for r in shared_rows("measurements.csv")}
+    same = {
+        "stated_alpha": "alpha",
+        "tokens_per_round": "tau_mean_tokens_per_round",
+        "cost_ratio": "cost_ratio_c",
+        "speedup": "speedup",
+        "gamma_tokens": "gamma",
+        "batch_sequences": "batch",
+        "plain_tokens_per_s": "tokens_per_s_base",
+    }
+    header, *ours = cells_of("serving_speedups")
+    groups = {cells[0].split("-")[0] for cells in ours}
+    assert len(ours) == sum(i.split("-")[0] in groups for i in theirs)
+    for cells in ours:
+        row = dict(zip(header, cells, strict=True))
+        original = theirs[row["id"]]
+        for own, other in same.items():
+            assert row[own] in ("", original[other]), (row["id"], own)
+            if not row[own]:
+                assert not re.fullmatch(r"[\d.]+", original[other]), (row["id"], own)

@@ -90,7 +90,7 @@ def parse_table(data: bytes, label: str, schema: Schema) -> Table:
                 message = f"{rule.text}, got {row[rule.column]!r}"
                 raise _error(label, message, line=line, column=rule.column)
         key = tuple(row[name] for name in schema.key)
-        first = seen.setdefault(key, line)
+        first = seen.setdefault(key, line) if key else line
         if first != line:
             same = ", ".join(f"{name} = {row[name]!r}" for name in schema.key)
             message = f"a row must be unique, got that of line {first} again ({same})"

@@ -112,7 +112,7 @@ class Rule:
 class Schema:
     """The columns of a table, the columns that identify a row, and the rules of a row.
 
-    key: no two rows may agree in all of these.
+    key: no two rows may agree in all of these; empty where rows may repeat.
     closed: a column that is not listed is an error; otherwise it is ignored.
     """
 

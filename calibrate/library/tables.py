@@ -436,6 +436,62 @@ ACCEPTANCE = Schema(
     ),
 )
 
+_STATED = Column(
+    "stated_alpha", "acceptance as stated", "number", "1", low=0, high=1, nullable=True
+)
+
+SERVING_SPEEDUPS = Schema(
+    "serving_speedups",
+    "Speed-ups of heads, draft models and look-up on serving engines, over gamma, batch and device",
+    (
+        ID,
+        TARGET,
+        replace(TARGET_PARAMS, nullable=True),
+        DRAFT,
+        replace(DRAFT_PARAMS, nullable=True),
+        Column("method", "how tokens are drafted, in the words of the source"),
+        replace(GAMMA, low=1, nullable=True),
+        Column("draft_shape", "shape of a draft that is no chain", nullable=True),
+        replace(TASK, nullable=True),
+        replace(TEMPERATURE, nullable=True),
+        Column("sampling", "the temperature, where it is a text", nullable=True),
+        replace(BATCH, nullable=True),
+        _STATED,
+        Column(
+            "alpha_kind",
+            "what stated_alpha is",
+            choices=("accepted_over_drafted", "first_position"),
+            nullable=True,
+        ),
+        Column("alpha_text", "acceptance that is stated as a range", nullable=True),
+        replace(TOKENS, nullable=True),
+        Column(
+            "tokens_derived",
+            "yes where tokens_per_round was computed from stated_alpha",
+            choices=("yes",),
+            nullable=True,
+        ),
+        Column(
+            "cost_ratio",
+            "time of one draft step over time of one plain target step, where stated",
+            "number",
+            "1",
+            low=0,
+            nullable=True,
+        ),
+        replace(SPEEDUP, nullable=True),
+        replace(PLAIN_RATE, nullable=True),
+        replace(SPEC_RATE, nullable=True),
+        ENGINE,
+        replace(HARDWARE, nullable=True),
+        replace(PRECISION, nullable=True),
+        SOURCE,
+        NOTES,
+    ),
+    key=("id",),
+    rules=(tokens_fit("gamma_tokens"),),
+)
+
 TABLES: dict[str, Schema] = {
     schema.name: schema
     for schema in (
@@ -447,5 +503,6 @@ TABLES: dict[str, Schema] = {
         ACCEPTANCE,
         SPECBUNDLE,
         REDRAFTER_CHIPS,
+        SERVING_SPEEDUPS,
     )
 }

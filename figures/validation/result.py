@@ -1,0 +1,106 @@
+"""A test of truth: predictions beside what was measured, with rivals on the same points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Point:
+    """One prediction of something that was measured and not shown to the fit.
+
+    low, high: the 90 % interval of a measurement; rivals: what other laws predict from the same
+    input, None where a law does not apply.
+    """
+
+    label: str
+    observed: float
+    predicted: float
+    low: float
+    high: float
+    rivals: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def inside(self) -> bool:
+        """Whether the interval holds the measurement."""
+        return self.low <= self.observed <= self.high
+
+
+@dataclass(frozen=True)
+class Test:
+    """Points of one kind.
+
+    name: what was predicted of what; given: what the prediction rests on; error: ``relative``,
+    predicted / observed - 1, or ``absolute``, predicted - observed; regret: for a test that also
+    chooses, the share of the best speed-up lost by each choice; notes: what to know of it.
+    """
+
+    __test__ = False  # not a test of pytest
+
+    name: str
+    given: str
+    error: Literal["relative", "absolute"]
+    points: tuple[Point, ...]
+    regret: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def errors(self, rival: str | None = None) -> Floats:
+        """Signed errors of the prediction, or of a rival where it applies; shape (points,)."""
+        out = []
+        for p in self.points:
+            value = p.predicted if rival is None else p.rivals.get(rival)
+            if value is not None and math.isfinite(value):
+                out.append(
+                    value / p.observed - 1 if self.error == "relative" else value - p.observed
+                )
+        return np.array(out)
+
+    @property
+    def coverage(self) -> float:
+        """Share of the points inside their 90 % interval."""
+        return float(np.mean([p.inside for p in self.points]))
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers of the test, None where there are no points (or none of a rival)."""
+        error = np.abs(self.errors())
+        rivals = sorted({name for p in self.points for name in p.rivals})
+        return {
+            "name": self.name,
+            "given": self.given,
+            "error": self.error,
+            "points": len(self.points),
+            "median_abs_error": _of(error, np.median),
+            "mean_abs_error": _of(error, np.mean),
+            "p95_abs_error": _of(error, lambda e: np.quantile(e, 0.95)),
+            "worst_abs_error": _of(error, np.max),
+            "coverage_90": self.coverage if self.points else None,
+            "rivals": {name: _of(np.abs(self.errors(name)), np.median) for name in rivals},
+            "regret_mean": _of(np.array(self.regret), np.mean),
+            "regret_p95": _of(np.array(self.regret), lambda r: np.quantile(r, 0.95)),
+            "regret_within_1_percent": _of(np.array(self.regret) <= 0.01, np.mean),
+            "notes": list(self.notes),
+        }
+
+
+def _of(values: Floats | NDArray[np.bool_], what: Any) -> float | None:
+    return float(what(values)) if values.size else None
+
+
+def interval(sample: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """Ends of the central interval of a sample that hold it with probability ``level``."""
+    low, high = np.quantile(sample, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    return float(low), float(high)
+
+
+def combined(tests: Sequence[Test]) -> list[dict[str, Any]]:
+    """Summaries of the tests that have points, in their order."""
+    return [t.summary() for t in tests if t.points]

@@ -1,0 +1,62 @@
+"""What simpler laws say from the same input: the plain formula, SDSL, interpolation.
+
+The plain formula is E[N] / (1 + gamma c): independent acceptance, verification as cheap as a plain
+step, nothing else in a round (arXiv:2211.17192). SDSL predicts acceptance as affine in the
+perplexities of draft and target (arXiv:2603.11053), and speaks only where both are known.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...theory import speedup, tokens_per_round
+
+Floats = NDArray[np.float64]
+PLAIN, SDSL, NEAREST = "plain formula", "SDSL", "interpolation"
+
+
+def iid_alpha(tau: float, gamma: int) -> float:
+    """The alpha whose independent rounds give tau tokens at gamma; 0 and 1 at the ends."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if float(tokens_per_round(middle, gamma)) < tau:
+            low = middle
+        else:
+            high = middle
+    return 0.5 * (low + high)
+
+
+def plain_from_sweep(
+    gammas: NDArray[np.int64], speedups: Floats, tau: Floats | None, wanted: int
+) -> float:
+    """Fit alpha and c of the plain formula to the other gammas and predict the wanted one.
+
+    With tokens per round alpha comes from their mean, c from the round times; without, both by
+    least squares over a grid.
+    """
+    if tau is not None:
+        alpha = float(np.mean([iid_alpha(t, int(g)) for t, g in zip(tau, gammas, strict=True)]))
+        per_token = (tau / speedups - 1.0) * gammas
+        c = max(0.0, float(per_token.sum() / (gammas**2).sum()))
+        return float(speedup(alpha, wanted, c))
+    alphas = np.linspace(0.01, 0.99, 99)[:, None, None]
+    costs = np.geomspace(1e-3, 2.0, 120)[None, :, None]
+    table = tokens_per_round(alphas, gammas) / (1.0 + gammas * costs)
+    misfit = (np.log(table / speedups) ** 2).sum(-1)
+    i, j = np.unravel_index(int(misfit.argmin()), misfit.shape)
+    return float(speedup(float(alphas[i, 0, 0]), wanted, float(costs[0, j, 0])))
+
+
+def interpolated(gammas: NDArray[np.int64], speedups: Floats, wanted: int) -> float:
+    """Straight line through the neighbours; beyond the ends, the nearest measured speed-up."""
+    return float(np.interp(wanted, gammas, speedups))
+
+
+def plain_from_numbers(alpha: float, tau: float, gamma: int, cost_ratio: float) -> float:
+    """The plain formula at stated acceptance (or tokens per round) and cost ratio."""
+    tokens = tau if math.isfinite(tau) else float(tokens_per_round(alpha, gamma))
+    return tokens / (1.0 + gamma * cost_ratio)
