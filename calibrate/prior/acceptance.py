@@ -70,7 +70,7 @@ class AcceptancePrior:
         target_perplexity: float | None = None,
         quantised: bool | None = None,
         tuned: bool = False,
-        same_vocabulary: bool = True,
+        same_vocabulary: bool | Sequence[bool] = True,
         draws: int = 2000,
     ) -> AcceptanceForecast:
         """Forecast the acceptance of one draft or several.
@@ -81,12 +81,14 @@ class AcceptancePrior:
         Drafts without names are points of one curve: they share the effect of the pair.
         temperature: >= 0, None counts as greedy; draft_tokens, target_tokens: training tokens;
         perplexities: of draft and target on one text, both or none; quantised: weights of the
-        target; tuned: the draft was trained towards the target. draws: >= 1.
+        target; tuned: the draft was trained towards the target; same_vocabulary: for all drafts, or
+        one a draft. draws: >= 1.
         Raises ValueError outside the ranges.
         """
         sizes = np.atleast_1d(np.asarray(draft_parameters, dtype=float))
         names = _each("draft", draft, sizes.size)
         layers = _each("draft_layers", draft_layers, sizes.size)
+        same = _each("same_vocabulary", same_vocabulary, sizes.size)
         if sizes.ndim != 1 or sizes.size == 0:
             raise ValueError(f"draft parameters must have shape (drafts,), got {sizes.shape}")
         if temperature is not None and not 0.0 <= temperature < np.inf:
@@ -109,7 +111,6 @@ class AcceptancePrior:
             "temperature": temperature,
             "quantised": quantised,
             "tuned": tuned,
-            "cross": not same_vocabulary,
         }
         cells = [
             Cell(
@@ -117,9 +118,10 @@ class AcceptancePrior:
                 draft_parameters=size,
                 draft=(name or _YOURS).casefold(),
                 draft_layers=depth,
+                cross=not alike,
                 **shared,
             )
-            for size, name, depth in zip(small, names, layers, strict=True)
+            for size, name, depth, alike in zip(small, names, layers, same, strict=True)
         ]
         if task is None:  # one unknown task for all drafts, drawn from the spread of tasks
             cells = [Cell(**{**vars(c), "task": _YOURS}) for c in cells]
