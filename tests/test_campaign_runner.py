@@ -209,6 +209,23 @@ def test_a_stage_that_fails_says_why_and_loses_nothing(tmp_path: Path) -> None:
     assert clock.now == 90.0
 
 
+def test_a_stage_whose_time_is_too_short_for_any_point_is_refused(tmp_path: Path) -> None:
+    clock = Clock()
+
+    def run(work: Work) -> None:
+        with work.journal("one", "costs", {}, provenance=ORIGIN):
+            clock.now += 5.0  # loading the models
+            raise StageOver
+
+    sound = stage("one", clock)
+    slow = Stage("one", "", run, sound.state, sound.estimate)
+    work = work_in(tmp_path, clock)
+    with pytest.raises(ValueError, match="stage one measured nothing within 3 s: give it more"):
+        run_campaign([slow], work, stage_s=3.0)
+    # Where it was the call that ended, the next call has the whole time again.
+    assert run_campaign([slow], work, stage_s=30.0, call_s=3.0).left == ("one",)
+
+
 def test_records_larger_than_allowed_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,13 +88,18 @@ def _run(
                 return
             runs += 1
             begun = work.clock()
-            work.deadline_s = min(begun + stage_s, end_s)
+            work.deadline_s, work.opened = min(begun + stage_s, end_s), None
             work.say(f"stage {number} of {len(stages)}, {stage.name}: {stage.what}")
             try:
                 stage.run(work)
                 how = "complete"
             except StageOver:
                 how = "stopped: its time is up"
+                if work.stands_still() and begun + stage_s <= end_s:
+                    raise ValueError(
+                        f"stage {stage.name} measured nothing within {stage_s:g} s: give it more "
+                        "with --stage-seconds"
+                    ) from None
             work.give_copies()
             work.say(f"{stage.name} {how} after {work.clock() - begun:.0f} s")
 

@@ -29,7 +29,8 @@ class Work:
     out: everything large (models, corpus), with the records and their journals in its folder
     records; given_family: folder of a trained family to use instead of out/family; copies: a
     second folder that holds the same records after every stage, and from which missing ones are
-    taken, or None; deadline_s: reading of ``clock`` at which a stage stops.
+    taken, or None; deadline_s: reading of ``clock`` at which a stage stops; opened: the journal
+    opened last with the points it had.
     """
 
     out: Path
@@ -40,6 +41,7 @@ class Work:
     clock: Callable[[], float] = time.monotonic
     report: Report = lambda what, done, total: None
     say: Callable[[str], None] = lambda line: None
+    opened: tuple[Journal, int] | None = None
 
     @property
     def records(self) -> Path:
@@ -59,6 +61,10 @@ class Work:
         """Time that the stage still has, below 0 when it is up."""
         return self.deadline_s - self.clock()
 
+    def stands_still(self) -> bool:
+        """Whether the record opened last has got no point since."""
+        return self.opened is not None and len(self.opened[0].points) == self.opened[1]
+
     def done(self, name: str) -> bool:
         """Whether the record ``name`` is finished."""
         return (self.records / f"{name}.json").exists()
@@ -76,7 +82,11 @@ class Work:
         provenance: Mapping[str, Any],
     ) -> Journal:
         """The journal of the record ``name``, begun or gone on with."""
-        return Journal.open(self.records, name, kind=kind, settings=settings, provenance=provenance)
+        journal = Journal.open(
+            self.records, name, kind=kind, settings=settings, provenance=provenance
+        )
+        self.opened = (journal, len(journal.points))
+        return journal
 
     def provenance(self, campaign: Campaign, models: Mapping[str, Any]) -> dict[str, Any]:
         """Provenance of what is measured now for a campaign, of these models."""
