@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.models import ModelShape, device, model, models
-from howspec.calibrate.prior import costs_fit
-from howspec.calibrate.prior.costs import (
-    PredictedCost,
-    memory_need,
-    predict_costs,
-    predict_pairs,
-)
+from howspec.calibrate.prior import costs_unknowns
+from howspec.calibrate.prior.costs import PredictedCost, predict_costs, predict_pairs
 from howspec.calibrate.prior.costs_draws import draw_values
-from howspec.calibrate.prior.costs_fit import Spread, choose_spread, fit_costs
+from howspec.calibrate.prior.costs_fit import choose_spread, fit_costs
 from howspec.calibrate.prior.costs_library import all_points, family_shapes, library_points
+from howspec.calibrate.prior.costs_memory import memory_need
 from howspec.calibrate.prior.costs_model import (
     PARAMETERS,
     joined,
@@ -38,6 +36,7 @@ from howspec.calibrate.prior.costs_points import (
 )
 from howspec.calibrate.prior.costs_records import measured_device, points_from_record
 from howspec.calibrate.prior.costs_stored import from_json, refit, stored_stacks, to_json
+from howspec.calibrate.prior.costs_unknowns import Spread
 from howspec.calibrate.prior.costs_validation import leave_source_out, score
 from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
@@ -47,7 +46,7 @@ from hypothesis import strategies as st
 FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "prior"
 LLAMA, SMALL = model("Llama-3.1-8B").shape, model("Llama-3.2-1B").shape
 H100 = device("H100")
-MIDDLE = {name: costs_fit.COMMON[name][0] for name in PARAMETERS}
+MIDDLE = {name: costs_unknowns.COMMON[name][0] for name in PARAMETERS}
 
 
 def _work(shape: ModelShape = LLAMA, on: str = "H100", **changes: Any) -> Any:
@@ -194,17 +193,17 @@ def test_engines_are_names_of_their_stack() -> None:
 
 def test_slopes_of_the_fit_are_the_derivatives_of_its_times() -> None:
     points = [p for p in bundled_points() if p.group in ("SOU", "JG-3090", "GPF", "SDA", "PEG")]
-    layout = costs_fit._layout(points)
-    passes = costs_fit._passes(points, layout)
+    layout = costs_unknowns.layout_of(points)
+    passes = costs_unknowns.passes_of(points, layout)
     rng = np.random.default_rng(3)
-    matrix, mean, _ = costs_fit._priors(layout, Spread())
+    matrix, mean, _ = costs_unknowns.priors_of(layout, Spread())
     at = np.linalg.lstsq(matrix, mean, rcond=None)[0] + rng.normal(0, 0.3, layout.size)
-    parts, _ = costs_fit._times(passes, at)
-    slopes = costs_fit._slopes(passes, parts, layout.size)
+    parts, _ = costs_unknowns.log_times(passes, at)
+    slopes = costs_unknowns.slopes_of(passes, parts, layout.size)
     for k in rng.choice(layout.size, 40, replace=False):
         step = np.zeros(layout.size)
         step[k] = 1e-5
-        up, down = (costs_fit._times(passes, at + s * step)[1] for s in (1, -1))
+        up, down = (costs_unknowns.log_times(passes, at + s * step)[1] for s in (1, -1))
         np.testing.assert_allclose(slopes[:, k], (up - down) / 2e-5, atol=1e-8)
 
 
@@ -310,6 +309,20 @@ def test_sources_left_out_are_predicted_and_their_intervals_hold() -> None:
     assert score(held[:1]).points == 1
     with pytest.raises(ValueError, match="held must hold at least one prediction"):
         score(())
+
+
+def test_the_numbers_of_a_source_that_is_left_out_do_not_enter_its_prediction() -> None:
+    groups = {"SDB", "TT-A100", "LMD", "SPBU"}
+    points = [p for p in bundled_points() if p.group in groups and p.stack == "serving"]
+    spread = stored_stacks()["serving"].spread
+    slower = [replace(p, value=3 * p.value) if p.group == "TT-A100" else p for p in points]
+    for group, same in (("TT-A100", True), ("LMD", False)):
+        medians = [
+            [h.median for h in leave_source_out(given, np.random.default_rng(1), spread=spread,
+                                                draws=200) if h.group == group]
+            for given in (points, slower)
+        ]  # fmt: skip
+        assert (medians[0] == medians[1]) == same, group
 
 
 def test_ninety_percent_intervals_hold_ninety_percent_of_simulated_sources() -> None:
@@ -612,3 +625,17 @@ def test_cost_records_of_a_folder_are_sources_of_the_fit(tmp_path: Path) -> None
     write_record(unknown, tmp_path / "ladder.json")
     with pytest.raises(ValueError, match="ladder: device must be a name of the table"):
         library_points(tmp_path)
+
+
+def test_a_prediction_needs_neither_scipy_nor_pandas_nor_torch() -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from howspec.calibrate.models import device, model\n"
+        "from howspec.calibrate.prior.costs import predict_costs\n"
+        "law = predict_costs(model('Qwen3-8B').shape, model('Qwen3-0.6B').shape, device('H100'),\n"
+        "                    rng=np.random.default_rng(0), batch=4, context=100)\n"
+        "assert law.round_time(4, batch=4, context=100).shape == (2000, 5)\n"
+        "print(sorted({'scipy', 'pandas', 'torch', 'sympy', 'transformers'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

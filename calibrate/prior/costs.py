@@ -15,22 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...theory.costs import SequentialDraftCost, largest_batch
+from ...theory.costs import SequentialDraftCost
 from ...theory.costs.passes import operating_point, token_grid
-from ...theory.domain import Floats, check
+from ...theory.domain import Floats
 from ..models import Device, ModelShape, number_format
 from .costs_draws import Values, draw_factor, draw_times, draw_values
 from .costs_fit import StackPosterior
+from .costs_memory import MemoryNeed, memory_need
 from .costs_model import Work, work_of
 from .costs_points import stack_name
+from .costs_setting import Setting, notes_on, usual_dtype
 from .costs_stored import stored_stacks
 
 # What a round does besides its passes (compare, draw, roll back), in works around a pass: not
 # measured by any bundled source, so a wide guess.
 _ROUND = (0.25, 0.7)
-_USABLE = {"gpu": 0.9, "tpu": 0.9, "npu": 0.9, "cpu": 0.8}  # the rest is for activations
 _KEPT = 32
-_SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
 
 
 @dataclass(frozen=True)
@@ -71,38 +71,6 @@ class PredictedPass:
 
 
 @dataclass(frozen=True)
-class MemoryNeed:
-    """What target, draft and caches take of a device's memory [byte].
-
-    weights, caches: of both models; usable: memory of all devices less what activations need;
-    batch: asked for; largest: batch that fits at this context, 0 where the weights do not.
-    """
-
-    weights: float
-    caches: float
-    usable: float
-    batch: float
-    largest: int
-    device: str
-
-    @property
-    def fits(self) -> bool:
-        """Whether everything fits."""
-        return self.weights + self.caches <= self.usable
-
-    @property
-    def line(self) -> str:
-        """One line that says whether it fits, and how much there is."""
-        need = f"weights {self.weights / 1e9:.3g} GB and caches {self.caches / 1e9:.3g} GB"
-        have = f"{self.usable / 1e9:.3g} GB usable on {self.device}"
-        if self.fits:
-            return f"fits: {need} in {have}"
-        if self.largest < 1:
-            return f"does NOT fit: {need}, with {have}; the weights leave no room for a sequence"
-        return f"does NOT fit: {need}, with {have}; the largest batch is {self.largest}"
-
-
-@dataclass(frozen=True)
 class PredictedCost(SequentialDraftCost):
     """Cost law of a pair that was not timed; parameters of shape (draws,), times in seconds.
 
@@ -128,31 +96,6 @@ class PredictedCost(SequentialDraftCost):
         return np.asarray(draft / self.plain_step(batch=batch, context=context))
 
 
-def memory_need(
-    target: ModelShape,
-    draft: ModelShape | None,
-    device: Device,
-    *,
-    dtype: str,
-    draft_dtype: str = "",
-    kv_dtype: str = "bf16",
-    batch: float = 1,
-    context: float = 0,
-) -> MemoryNeed:
-    """Whether weights of both models and the caches of a batch fit in the memory of the devices."""
-    rows, ctx = operating_point(batch, context)
-    models = [(target, dtype)] + ([(draft, draft_dtype or dtype)] if draft is not None else [])
-    weights = [shape.bytes(form) for shape, form in models]
-    cache = float(sum(shape.cache_bytes(ctx, kv_dtype) for shape, _ in models))
-    usable = _USABLE[device.kind] * device.total_memory
-    largest = 0.0
-    if sum(weights) < usable:
-        # The cache of a whole sequence stands for that of one token, windows included.
-        largest = largest_batch(usable, 1.0, weight_bytes=sum(weights), kv_bytes=cache)
-    whole = int(min(largest, 1e9))
-    return MemoryNeed(sum(weights), rows * cache, usable, rows, whole, device.label)
-
-
 def predict_pass(
     shape: ModelShape,
     device: Device,
@@ -171,43 +114,6 @@ def predict_pass(
     work = work_of(shape, device, dtype=dtype, kv_dtype=kv_dtype, stack=posterior.stack)
     factor = draw_factor(posterior, rng, draws=draws)
     return PredictedPass(shape, posterior.stack, work, values, factor)
-
-
-def usual_dtype(shape: ModelShape, device: Device) -> str:
-    """The number format in which a model is usually run on a device, where nobody says.
-
-    That of its release; 16 bits for a release in 32 on an accelerator; the other 16-bit format, or
-    8 bits that are unpacked, where the device does not compute in that of the release.
-    """
-    released = number_format(shape.weights).name
-    if device.kind == "cpu":
-        return released
-    others = {"fp32": ("bf16", "fp16"), "bf16": ("bf16", "fp16"), "fp16": ("fp16", "bf16")}
-    for form in others.get(released, ()):
-        if form in device.rates:
-            return form
-    unpacked = {"fp8": "int8", "w8a8": "int8", "nvfp4": "int4"}
-    if released in unpacked and number_format(released).arithmetic not in device.rates:
-        return unpacked[released]
-    return released
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What runs a pair.
-
-    dtype, draft_dtype: number formats of the weights, by default the usual one of the target on the
-    device (see `usual_dtype`), and the target's for the draft; kv_dtype: of the caches. batch,
-    context: where memory is checked
-    and notes are made; the laws themselves take any. stack: kind of software, or an engine's name.
-    """
-
-    dtype: str = ""
-    draft_dtype: str = ""
-    kv_dtype: str = "bf16"
-    batch: float = 1
-    context: float = 0
-    stack: str = "serving"
 
 
 def predict_costs(
@@ -278,32 +184,7 @@ def predict_pairs(
             draft_dtype=draft_form,
             sources=known.sources,
             memory=need,
-            notes=(*changed, *_notes(target, draft, need, known, asked.context)),
+            notes=(*changed, *notes_on(target, draft, need, known, asked.context)),
         )
         laws.append(law)
     return tuple(laws)
-
-
-def _notes(
-    target: ModelShape,
-    draft: ModelShape,
-    need: MemoryNeed,
-    posterior: StackPosterior,
-    context: float,
-) -> tuple[str, ...]:
-    check("context", context)
-    notes = []
-    if not need.fits:
-        notes.append(need.line)
-    if draft.parameters() > target.parameters():
-        notes.append(f"the draft {draft.name} is larger than the target {target.name}")
-    if abs(draft.vocab - target.vocab) > _SAME_VOCABULARY * target.vocab:
-        notes.append(f"vocabularies differ: {draft.vocab} rows against {target.vocab}")
-    shortest = min((target, draft), key=lambda m: m.context)
-    if 1 < shortest.context < context:
-        notes.append(
-            f"context {context:g} is beyond the {shortest.context} tokens of {shortest.name}"
-        )
-    if 1 < posterior.sources < 3:  # 1: the machine's own posterior
-        notes.append(f"the stack {posterior.stack} was seen in {posterior.sources} sources only")
-    return tuple(notes)

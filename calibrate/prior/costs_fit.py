@@ -14,43 +14,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...theory.domain import Floats
-from .costs_model import PARAMETERS, Parts, Peak, Work, joined, pass_parts, peak_times, work_of
+from .costs_model import PARAMETERS
 from .costs_points import STACKS, CostPoint
-
-# Of the common prior: median, and standard deviation of the logarithm of the common mean and of a
-# stack around it. Shares of a peak are known within a factor; times of launches hardly at all.
-COMMON = {
-    "memory": (0.7, 0.15, 0.15),
-    "compute": (0.4, 0.5, 0.6),
-    "launch": (3e-5, 1.0, 1.2),
-    "overhead": (5e-4, 1.0, 1.0),
-    "switch": (0.03, 0.7, 0.8),
-    "packing": (1.2, 0.15, 0.15),
-    "unpack": (3.0, 0.5, 0.7),
-    "reduce": (1e-5, 0.7, 0.0),
-}
-# Against kernels that were captured: launched one by one, or compiled into one program.
-_LAUNCHED = {("eager", "launch"): float(np.log(10.0)), ("xla", "launch"): float(-np.log(3.0))}
-_OF_STACK = tuple(name for name in PARAMETERS if COMMON[name][2] > 0.0)
-_SHARED = tuple(name for name in PARAMETERS if COMMON[name][2] == 0.0)
-# Deviations of a source; the work around a pass and the launches are of one processor.
-_DEVIATIONS = {
-    "memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch",
-    "packing": "packing",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Standard deviations of logarithms: of a source's memory share, compute share, launches and
-    packing, and of a model's time in its source.
-    """
-
-    memory: float = 0.12
-    compute: float = 0.5
-    launch: float = 0.4
-    packing: float = 0.2
-    model: float = 0.08
+from .costs_unknowns import (
+    Layout,
+    Spread,
+    columns_of,
+    layout_of,
+    log_times,
+    passes_of,
+    priors_of,
+    slopes_of,
+)
 
 
 @dataclass(frozen=True)
@@ -83,141 +58,6 @@ class CostFit:
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Where each unknown stands in the vector of unknowns."""
-
-    common: dict[str, int]
-    stack: dict[tuple[str, str], int]
-    shared: dict[str, int]
-    deviation: dict[tuple[str, str], int]
-    model: dict[tuple[str, str], int]
-    size: int
-
-
-@dataclass(frozen=True)
-class _Passes:
-    """All passes of the points: targets first, then the drafts of ratios."""
-
-    work: Work
-    peak: Peak
-    columns: tuple[tuple[int, ...], ...]  # for each pass the unknowns behind each parameter
-    factor: tuple[int, ...]  # for each pass the unknown of its model
-
-
-def _layout(points: Sequence[CostPoint]) -> _Layout:
-    names: list[tuple[str, ...]] = [("common", n) for n in _OF_STACK]
-    names += [("stack", s, n) for s in STACKS for n in _OF_STACK]
-    names += [("shared", n) for n in _SHARED]
-    groups = sorted({p.group for p in points})
-    kinds = sorted(set(_DEVIATIONS.values()))
-    names += [("deviation", g, k) for g in groups for k in kinds]
-    shapes = {(p.group, s.name) for p in points for s in (p.target, p.draft) if s}
-    names += [("model", g, m) for g, m in sorted(shapes)]
-    at = {name: index for index, name in enumerate(names)}
-    return _Layout(
-        {n[1]: i for n, i in at.items() if n[0] == "common"},
-        {(n[1], n[2]): i for n, i in at.items() if n[0] == "stack"},
-        {n[1]: i for n, i in at.items() if n[0] == "shared"},
-        {(n[1], n[2]): i for n, i in at.items() if n[0] == "deviation"},
-        {(n[1], n[2]): i for n, i in at.items() if n[0] == "model"},
-        len(names),
-    )
-
-
-def _passes(points: Sequence[CostPoint], layout: _Layout) -> _Passes:
-    runs = [(p, p.target, p.tokens) for p in points]
-    runs += [(p, p.draft, 1.0) for p in points if p.draft is not None]
-    works, columns, factor = [], [], []
-    for p, shape, _ in runs:
-        works.append(
-            work_of(
-                shape, p.device, dtype=p.dtype, kv_dtype="bf16", stack=p.stack, forward=p.forward
-            )
-        )
-        columns.append(_columns(p, layout))
-        factor.append(layout.model[p.group, shape.name])
-    work = joined(works)
-    peak = peak_times(
-        work,
-        tokens=np.array([tokens for *_, tokens in runs]),
-        batch=np.array([p.batch for p, *_ in runs]),
-        cached=np.array([float(shape.cached_tokens(p.context)) for p, shape, _ in runs]),
-    )
-    return _Passes(work, peak, tuple(columns), tuple(factor))
-
-
-def _columns(p: CostPoint, layout: _Layout) -> tuple[int, ...]:
-    """Two unknowns for each parameter: of the stack (or shared), and of the source (or -1)."""
-    found = []
-    for name in PARAMETERS:
-        own = layout.shared.get(name)
-        found.append(layout.stack[p.stack, name] if own is None else own)
-        kind = _DEVIATIONS.get(name)
-        # A machine whose bandwidth was measured has no share of a peak to deviate in.
-        found.append(-1 if kind is None else layout.deviation[p.group, kind])
-    return tuple(found)
-
-
-def _priors(layout: _Layout, spread: Spread) -> tuple[Floats, Floats, Floats]:
-    """(matrix, mean, standard deviation): matrix @ unknowns is normal around mean."""
-    rows, mean, sd = [], [], []
-
-    def add(index: int, value: float, width: float, minus: int = -1) -> None:
-        row = np.zeros(layout.size)
-        row[index] = 1.0
-        if minus >= 0:
-            row[minus] = -1.0
-        rows.append(row)
-        mean.append(value)
-        sd.append(width)
-
-    for name, index in (layout.common | layout.shared).items():
-        add(index, float(np.log(COMMON[name][0])), COMMON[name][1])
-    for (stack, name), index in layout.stack.items():
-        add(index, _LAUNCHED.get((stack, name), 0.0), COMMON[name][2], layout.common[name])
-    for (_, kind), index in layout.deviation.items():
-        add(index, 0.0, getattr(spread, kind))
-    for index in layout.model.values():
-        add(index, 0.0, spread.model)
-    return np.array(rows), np.array(mean), np.array(sd)
-
-
-def _times(passes: _Passes, unknowns: Floats) -> tuple[Parts, Floats]:
-    """Parts of every pass, and the logarithm of its time with its model's factor."""
-    padded = np.append(unknowns, 0.0)
-    columns = np.array(passes.columns).reshape(len(passes.columns), len(PARAMETERS), 2)
-    logs = padded[columns].sum(axis=-1)
-    values = {name: np.exp(logs[:, k]) for k, name in enumerate(PARAMETERS)}
-    parts = pass_parts(passes.work, values, passes.peak)
-    return parts, np.log(parts.total) + unknowns[list(passes.factor)]
-
-
-def _slopes(passes: _Passes, parts: Parts, size: int) -> Floats:
-    """d ln T / d unknowns of every pass, (passes, size)."""
-    total = parts.total
-    by_name = {
-        "memory": -(parts.memory + parts.switch) / total,
-        "compute": -parts.compute / total,
-        "launch": parts.launch / total,
-        "overhead": parts.overhead / total,
-        "switch": parts.switch / total,
-        # Several tokens read packed weights more slowly too, in proportion.
-        "packing": parts.packed * (1.0 + parts.switch / parts.memory) / total,
-        "unpack": parts.compute * (passes.work.packed > 0.0) / total,
-        "reduce": parts.reduce / total,
-    }
-    slopes = np.zeros((total.size, size + 1))
-    rows = np.arange(total.size)
-    columns = np.array(passes.columns).reshape(total.size, len(PARAMETERS), 2)
-    for k, name in enumerate(PARAMETERS):
-        for j in range(2):
-            np.add.at(slopes, (rows, columns[:, k, j]), by_name[name])
-    slopes = slopes[:, :-1]
-    np.add.at(slopes, (rows, np.array(passes.factor)), 1.0)
-    return slopes
-
-
-@dataclass(frozen=True)
 class _Solution:
     unknowns: Floats
     covariance: Floats
@@ -225,17 +65,17 @@ class _Solution:
     evidence: float
 
 
-def _solve(points: Sequence[CostPoint], layout: _Layout, spread: Spread) -> _Solution:
+def _solve(points: Sequence[CostPoint], layout: Layout, spread: Spread) -> _Solution:
     """Gauss-Newton with damping; the posterior is the Gaussian at the solution."""
-    passes = _passes(points, layout)
-    matrix, mean, width = _priors(layout, spread)
+    passes = passes_of(points, layout)
+    matrix, mean, width = priors_of(layout, spread)
     observed = np.log([p.value for p in points])
     error = np.array([p.error for p in points])
     ratio = np.array([k for k, p in enumerate(points) if p.draft is not None], dtype=int)
 
     def gap(unknowns: Floats) -> tuple[Floats, Floats]:
-        parts, logs = _times(passes, unknowns)
-        slopes = _slopes(passes, parts, layout.size)
+        parts, logs = log_times(passes, unknowns)
+        slopes = slopes_of(passes, parts, layout.size)
         value, slope = logs[: len(points)].copy(), slopes[: len(points)].copy()
         value[ratio] = logs[len(points) :] - value[ratio]
         slope[ratio] = slopes[len(points) :] - slope[ratio]
@@ -280,7 +120,7 @@ def fit_costs(points: Sequence[CostPoint], spread: Spread | None = None) -> Cost
     if not used:
         raise ValueError("points must hold at least one that may be fitted, got none")
     chosen = choose_spread(used) if spread is None else spread
-    layout = _layout(used)
+    layout = layout_of(used)
     found = _solve(used, layout, chosen)
     stacks, groups = {}, {}
     for stack in STACKS:
@@ -292,7 +132,7 @@ def fit_costs(points: Sequence[CostPoint], spread: Spread | None = None) -> Cost
         p = next(p for p in used if p.group == group)
         weights = np.zeros((len(PARAMETERS), layout.size + 1))
         for k in range(len(PARAMETERS)):
-            for column in _columns(p, layout)[2 * k : 2 * k + 2]:
+            for column in columns_of(p, layout)[2 * k : 2 * k + 2]:
                 weights[k, column] += 1.0
         weights = weights[:, :-1]
         block = weights @ found.covariance @ weights.T
@@ -304,7 +144,7 @@ def fit_costs(points: Sequence[CostPoint], spread: Spread | None = None) -> Cost
 def choose_spread(points: Sequence[CostPoint], *, start: Spread | None = None) -> Spread:
     """The spreads with the largest evidence, by a search over one of them at a time."""
     used = [p for p in points if p.fitted]
-    layout = _layout(used)
+    layout = layout_of(used)
     best = start or Spread()
     value = _solve(used, layout, best).evidence
     step = 1.6

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .costs_fit import CostFit, Spread, StackPosterior, choose_spread, fit_costs
+from .costs_fit import CostFit, StackPosterior, choose_spread, fit_costs
 from .costs_model import PARAMETERS
 from .costs_points import STACKS, CostPoint, bundled_points
+from .costs_unknowns import Spread
 
 _FILE = "costs_fit.json"
 _VERSION = 1

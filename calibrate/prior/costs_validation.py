@@ -10,9 +10,10 @@ import numpy as np
 
 from ...theory.domain import Floats
 from .costs_draws import draw_factor, draw_times, draw_values
-from .costs_fit import Spread, StackPosterior, fit_costs
+from .costs_fit import StackPosterior, fit_costs
 from .costs_model import work_of
 from .costs_points import CostPoint
+from .costs_unknowns import Spread
 
 
 @dataclass(frozen=True)
