@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .counts import Check, compare
 from .printed import Printed, counts_behind, prints_rates, whole_numbers_between
 
-_ROUND_SEARCH = 20_000
+_ROUND_SEARCH = 2_000
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,9 @@ class Interval:
         fitting = whole_numbers_between(low, high, _ROUND_SEARCH)
         if self.length is None or len(fitting) > _ROUND_SEARCH:
             return None, ""
-        fitting = [n for n in fitting if self._fits(n)]
-        return (fitting[0], "digits") if len(fitting) == 1 else (None, "")
+        fits = (n for n in fitting if self._fits(n))
+        only, other = next(fits, None), next(fits, None)
+        return (only, "digits") if only is not None and other is None else (None, "")
 
     def _fits(self, rounds: int) -> bool:
         if not prints_rates(self.rates, rounds):

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 20
 LINE_BYTES = 1 << 24
 _GZIP = b"\x1f\x8b"
 _WIDE = (

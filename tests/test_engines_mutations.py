@@ -1,0 +1,69 @@
+"""What is changed on its way is read right or refused in one line, never answered with zeros."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from engine_mutations import HARMLESS, Mutation, damaged
+from engine_samples import SAMPLES
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from howspec.calibrate.engines import EngineCounts, import_counts
+
+_SLOW = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+
+
+def consistent(found: EngineCounts) -> None:
+    """What must hold of every answer, whatever the input."""
+    for value in (found.rounds, found.drafted, found.accepted):
+        assert value is None or 0 <= value < 2**63
+    if found.accepted is not None and found.drafted is not None:
+        assert found.accepted <= found.drafted
+    if found.survival is not None:
+        ladder = (1.0, *found.survival)
+        assert all(b <= a + 1e-9 for a, b in zip(ladder[:-1], ladder[1:], strict=True))
+    assert found.acceptance_length is None or found.acceptance_length >= 1.0 - 1e-9
+    if found.accepted_is_prefix and found.rounds and found.accepted is not None:
+        assert found.acceptance_length == pytest.approx(1 + found.accepted / found.rounds)
+    if not found.drafted and not found.accepted and found.acceptance_length is None:
+        assert found.notes or found.groups or found.by_batch
+
+
+@pytest.mark.parametrize("change", HARMLESS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_line_ends_encodings_and_wrappers_change_nothing(
+    name: str, change: Mutation, tmp_path: Path
+) -> None:
+    text = SAMPLES[name][0].encode()
+    (tmp_path / "plain").write_bytes(text)
+    (tmp_path / "changed").write_bytes(change(text))
+    expected, found = (import_counts(str(tmp_path / n)) for n in ("plain", "changed"))
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@settings(max_examples=60, suppress_health_check=_SLOW)
+@given(data=st.data())
+def test_damage_gives_a_clear_error_or_a_consistent_answer(
+    name: str, data: st.DataObject, tmp_path: Path
+) -> None:
+    path = tmp_path / "damaged"
+    path.write_bytes(data.draw(damaged(SAMPLES[name][0].encode())))
+    try:
+        found = import_counts(str(path))
+    except ValueError as error:
+        assert str(error).strip()
+        assert "\n" not in str(error)
+        return
+    consistent(found)
+
+
+@settings(max_examples=200, suppress_health_check=_SLOW)
+@given(noise=st.binary(max_size=300))
+def test_noise_is_refused(noise: bytes, tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(noise)
+    with pytest.raises(ValueError, match=r"noise") as caught:
+        import_counts(str(tmp_path / "noise"))
+    assert "\n" not in str(caught.value)
