@@ -1,4 +1,4 @@
-"""`howspec predict`: the best gamma and its speed-up, from numbers or from a measured sweep."""
+"""`howspec predict`: the best gamma and its speed-up, of numbers, a sweep or a named pair."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .output import print_json, print_table
+from .predict_pair import PairOptions, part_lines, predict_pair
 
 if TYPE_CHECKING:
     from ..sim.prediction import Prediction
@@ -36,8 +37,59 @@ def predict(
     sweep: Annotated[
         str | None, typer.Option(help="CSV of a measured sweep, or the name of a bundled one.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Target model within the sweep.")] = None,
-    draft: Annotated[str | None, typer.Option(help="Draft model within the sweep.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Target model: a name, a config.json or its folder; or within a sweep."),
+    ] = None,
+    draft: Annotated[
+        str | None, typer.Option(help="Draft model: a name, a config.json or its folder.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Device of the pair, such as H100 or '2x A100 80GB'.")
+    ] = None,
+    batch: Annotated[float, typer.Option(help="Sequences decoded together.")] = 1.0,
+    context: Annotated[float, typer.Option(help="Tokens in the cache of each sequence.")] = 0.0,
+    dtype: Annotated[
+        str, typer.Option(help="Number format of the target's weights; default the usual one.")
+    ] = "",
+    draft_dtype: Annotated[
+        str, typer.Option(help="Number format of the draft; default that of the target.")
+    ] = "",
+    stack: Annotated[
+        str | None,
+        typer.Option(help="Software: serving (default), eager, graphs, llama.cpp, or an engine."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="chat, code, math, prose, summarisation...; default any of them."),
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Sampling temperature; default greedy.")
+    ] = None,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="The draft was trained towards the target.")
+    ] = False,
+    alpha_tokens: Annotated[
+        float | None,
+        typer.Option(help="Draft tokens behind --alpha: it updates the prediction of the pair."),
+    ] = None,
+    acceptance: Annotated[
+        str | None, typer.Option(help="Record of measured acceptance of the pair.")
+    ] = None,
+    statistics: Annotated[
+        str | None,
+        typer.Option(help="Engine log, metrics, or JSON of `howspec import --json`."),
+    ] = None,
+    gamma: Annotated[
+        int | None, typer.Option(help="Draft tokens of the rounds of --statistics, if left open.")
+    ] = None,
+    costs: Annotated[
+        str | None,
+        typer.Option(help="Cost record of the machine, JSON of a cost law, or CSV of passes."),
+    ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Look up unknown models on the hub.")
+    ] = False,
     level: Annotated[float, typer.Option(help="Probability that an interval holds.")] = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of the posterior draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -46,22 +98,32 @@ def predict(
 
     Costs are in units of one plain step of the target: a round costs
     1 + gamma (cost-ratio + verify-slope) + overhead, the overhead paid only when speculating.
+    For a named pair, what is not given of acceptance and costs is predicted, and the answer says
+    which part is measured, imported or predicted.
 
     Examples:
 
     howspec predict --alpha 0.8 --cost-ratio 0.05
 
+    howspec predict --target Llama-3.1-70B --draft Llama-3.2-1B --device "4x H100" --task chat
+
     howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
     """
     numbers = {"alpha": alpha, "cost-ratio": cost_ratio}
     given = [name for name, value in numbers.items() if value is not None]
-    if sweep is None:
-        if target is not None or draft is not None:
-            raise ValueError("--target and --draft choose within a --sweep, got no --sweep")
+    pair = PairOptions(
+        target, draft, device, batch, context, dtype, draft_dtype, stack, task, temperature, tuned,
+        online, alpha, alpha_tokens, decay, acceptance, statistics, gamma, costs, cost_ratio,
+        verify_slope, overhead, gamma_max, level, seed,
+    )  # fmt: skip
+    if sweep is None and pair.asks_for_pair:
+        answer = predict_pair(pair)
+    elif sweep is None:
         if len(given) < 2:
             missing = " and ".join(f"--{n}" for n in numbers if n not in given)
             raise ValueError(
-                f"predict needs --alpha and --cost-ratio, or --sweep; missing {missing}"
+                f"predict needs --alpha and --cost-ratio, --target, --draft and --device, or "
+                f"--sweep; missing {missing}"
             )
         assert alpha is not None
         assert cost_ratio is not None
@@ -78,6 +140,7 @@ def predict(
             )
             if v != default
         ]
+        fixed += [f"--{n}" for n in pair.of_pairs]
         if fixed:
             raise ValueError(f"a sweep is fitted, so {', '.join(fixed)} cannot be given with it")
         answer = _from_sweep(sweep, target, draft, gamma_max, level, seed)
@@ -116,10 +179,10 @@ def _from_numbers(
         "decay": decay,
         "gamma_max": gamma_max,
     }
-    return _answer(prediction, threshold, inputs, gamma_max, ())
+    return answer_of(prediction, threshold, inputs, gamma_max, ())
 
 
-def _answer(
+def answer_of(
     prediction: Prediction,
     break_even_alpha: float | None,
     inputs: dict[str, Any],
@@ -225,7 +288,7 @@ def _sweep_answer(
         "fitted_to": fit.given,
     }
     threshold = break_even(middle_cost, decay=fitted["decay"]["estimate"], gamma_max=top)
-    answer = _answer(prediction, threshold, inputs, top, tuple(notes))
+    answer = answer_of(prediction, threshold, inputs, top, tuple(notes))
     return {
         **answer,
         "draft": fit.sweep.draft,
@@ -240,6 +303,9 @@ def _sweep_answer(
 def _headline(answer: dict[str, Any]) -> str:
     speedup, gamma = answer["speedup"], answer["gamma"]
     with_draft = f"draft with {answer['draft']}: " if "draft" in answer else ""
+    if gamma == 0 and "parts" in answer:
+        why = answer["notes"][0] if "if_it_fitted" in answer else "plain decoding is fastest"
+        return f"NO: do not speculate (gamma 0): {why}"
     if gamma == 0:
         return f"{with_draft}do not speculate (gamma 0): plain decoding is fastest"
     if speedup.low == speedup.high:
@@ -248,25 +314,33 @@ def _headline(answer: dict[str, Any]) -> str:
         sure = f"{100 * speedup.level:g} % interval {speedup.low:.3f}-{speedup.high:.3f}"
     window = answer["gamma_window"]
     flat = f"flat: {window[0]}-{window[-1]} within 1 %" if len(window) > 1 else "a clear optimum"
-    return f"{with_draft}gamma {gamma}, speed-up {speedup.estimate:.3f} ({sure}; {flat})"
+    chance = ""
+    if "parts" in answer:
+        chance = f" (best with probability {100 * answer['probability_best'][gamma]:.0f} %)"
+    return f"{with_draft}gamma {gamma}{chance}, speed-up {speedup.estimate:.3f} ({sure}; {flat})"
 
 
 def _print(answer: dict[str, Any]) -> None:
     print(_headline(answer))
-    measured = answer.get("measured_speedup")
+    measured, sampled = answer.get("measured_speedup"), "parts" in answer
+    for line in part_lines(answer) if sampled else ():
+        print(line)
     columns = ["gamma", "speed-up"]
+    if measured or sampled:
+        columns += ["interval", "probability best"]
     if measured:
-        columns += ["interval", "probability best", "measured"]
+        columns += ["measured"]
     rows = []
     shown = min(len(answer["speedup_by_gamma"]), max(answer["gamma_window"][-1] + 4, 9))
     for g in range(shown):
         row = [f"{g}", f"{answer['speedup_by_gamma'][g]:.3f}"]
-        if measured:
+        if measured or sampled:
             row += [
                 f"{answer['low_by_gamma'][g]:.3f}-{answer['high_by_gamma'][g]:.3f}" if g else "-",
                 f"{100 * answer['probability_best'][g]:.0f} %",
-                f"{measured[g]:.3f}" if g in measured else "-",
             ]
+        if measured:
+            row += [f"{measured[g]:.3f}" if g in measured else "-"]
         rows.append(row)
     print_table(columns, rows)
     if "drafts" in answer:

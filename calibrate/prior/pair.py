@@ -1,0 +1,176 @@
+"""A target and its drafts by their names, and what both priors expect of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..models import Device, ModelShape, number_format
+from ..models.config import shape_for
+from ..models.names import plain
+from .acceptance import AcceptancePrior
+from .acceptance_forecast import AcceptanceForecast
+from .costs import PredictedCost, predict_pairs
+
+_SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
+_PLAIN_BITS = 16
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model of a question. called: as it was asked for; dtype: format that the name states, or
+    that of its release.
+    """
+
+    called: str
+    shape: ModelShape
+    dtype: str
+
+    @property
+    def dtype_stated(self) -> str:
+        """The format, where the name says another one than the release's; else ""."""
+        return self.dtype if self.dtype != self.shape.weights else ""
+
+    @property
+    def parameters(self) -> float:
+        """All parameters, every expert included."""
+        return float(self.shape.parameters())
+
+
+def named(name: str, *, online: bool = False) -> NamedModel:
+    """The model of a table's name, a folder or a config.json, or with ``online`` of the hub.
+
+    Raises ValueError, nearest names of the table first, where none of them has it.
+    """
+    shape, dtype = shape_for(name, online=online)
+    local = name.endswith(".json") or "/" in name or "\\" in name
+    return NamedModel(shape.name if local else name, shape, dtype)
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a pair is used for, as far as acceptance depends on it.
+
+    task: one of the prior's, or a text that names one; None: any. temperature: >= 0, None counts as
+    greedy; tuned: the drafts were trained towards the target.
+    """
+
+    task: str | None = None
+    temperature: float | None = None
+    tuned: bool = False
+
+
+@dataclass(frozen=True)
+class Load:
+    """What runs a pair: device, formats (empty: the usual ones), stack, batch and context."""
+
+    device: Device
+    dtype: str = ""
+    draft_dtype: str = ""
+    kv_dtype: str = "bf16"
+    stack: str = "serving"
+    batch: float = 1
+    context: float = 0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Laws of one target with several drafts, draw by draw on one machine and one task.
+
+    acceptance: alpha of shape (drafts, draws); costs: one law a draft, of shape (draws,).
+    """
+
+    target: NamedModel
+    drafts: tuple[NamedModel, ...]
+    acceptance: AcceptanceForecast
+    costs: tuple[PredictedCost, ...] = field(default=())
+
+
+def expect(
+    target: NamedModel,
+    drafts: Sequence[NamedModel],
+    *,
+    load: Load,
+    use: Use,
+    rng: np.random.Generator,
+    draws: int = 2000,
+) -> Expected:
+    """Predict acceptance and cost of every draft, with draws in common.
+
+    Draw i has one task, one family and one machine for all drafts, so that what they share cancels
+    when they are compared. Raises ValueError as the two priors do.
+    """
+    laws = expected_costs(target, drafts, load=load, rng=rng, draws=draws)
+    forecast = expected_acceptance(
+        target, drafts, use=use, dtype=laws[0].dtype, rng=rng, draws=draws
+    )
+    return Expected(target, tuple(drafts), forecast, laws)
+
+
+def expected_costs(
+    target: NamedModel,
+    drafts: Sequence[NamedModel],
+    *,
+    load: Load,
+    rng: np.random.Generator,
+    draws: int = 2000,
+) -> tuple[PredictedCost, ...]:
+    """Cost laws of a target's drafts on one machine, one a draft, of shape (draws,)."""
+    return predict_pairs(
+        target.shape,
+        tuple(d.shape for d in drafts),
+        load.device,
+        rng=rng,
+        draws=draws,
+        dtype=load.dtype or target.dtype_stated,
+        draft_dtype=load.draft_dtype or (drafts[0].dtype_stated if len(drafts) == 1 else ""),
+        kv_dtype=load.kv_dtype,
+        stack=load.stack,
+        batch=load.batch,
+        context=load.context,
+    )
+
+
+def expected_acceptance(
+    target: NamedModel,
+    drafts: Sequence[NamedModel],
+    *,
+    use: Use,
+    rng: np.random.Generator,
+    dtype: str = "",
+    draws: int = 2000,
+    layers: Sequence[int | None] | None = None,
+    curve: bool = False,
+) -> AcceptanceForecast:
+    """Forecast of the acceptance of a target's drafts, alpha of shape (drafts, draws).
+
+    dtype: of the target's weights, by default that of its name. layers: one a draft, None where
+    they are usual for the size; by default those of the shapes. curve: the drafts are points of one
+    curve and no models of their own.
+    """
+    prior = AcceptancePrior.load()
+    form = number_format(dtype or target.dtype)
+    known = {plain(n): n for c in prior.cells for n in (c.target, c.draft) if n}
+    names = [known.get(plain(d.called), d.called) for d in drafts]
+    return prior.predict(
+        draft_parameters=[d.parameters for d in drafts],
+        target_parameters=target.parameters,
+        rng=rng,
+        task=use.task,
+        temperature=use.temperature,
+        tuned=use.tuned,
+        target=known.get(plain(target.called), target.called),
+        draft=None if curve else names,
+        draft_layers=[d.shape.layers for d in drafts] if layers is None else list(layers),
+        quantised=form.bits < _PLAIN_BITS,
+        same_vocabulary=[same_vocabulary(target, d) for d in drafts],
+        draws=draws,
+    )
+
+
+def same_vocabulary(target: NamedModel, draft: NamedModel) -> bool:
+    """Whether the rows of two embeddings differ by no more than padding does."""
+    rows = target.shape.vocab
+    return abs(draft.shape.vocab - rows) <= _SAME_VOCABULARY * rows

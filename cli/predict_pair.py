@@ -1,0 +1,448 @@
+"""A prediction for a named pair: what is not given is predicted, and the answer says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..calibrate.prior.pair import Load, NamedModel, Use
+    from ..calibrate.prior.pair_acceptance import KnownAcceptance
+    from ..theory import CostLaw
+
+GAMMA_MAX, GAMMA_MAX_STATED = 16, 32
+_DRAWS = 2000
+_OF_PAIRS = (
+    "device", "batch", "context", "dtype", "draft_dtype", "stack", "task", "temperature", "tuned",
+    "online", "alpha_tokens", "acceptance", "statistics", "gamma", "costs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """What was asked, as on the command line; None: not given."""
+
+    target: str | None = None
+    draft: str | None = None
+    device: str | None = None
+    batch: float = 1.0
+    context: float = 0.0
+    dtype: str = ""
+    draft_dtype: str = ""
+    stack: str | None = None
+    task: str | None = None
+    temperature: float | None = None
+    tuned: bool = False
+    online: bool = False
+    alpha: float | None = None
+    alpha_tokens: float | None = None
+    decay: float = 1.0
+    acceptance: str | None = None
+    statistics: str | None = None
+    gamma: int | None = None
+    costs: str | None = None
+    cost_ratio: float | None = None
+    verify_slope: float = 0.0
+    overhead: float = 0.0
+    gamma_max: int | None = None
+    level: float = 0.9
+    seed: int = 0
+
+    @property
+    def asks_for_pair(self) -> bool:
+        """Whether anything beyond plain numbers was given."""
+        return bool(self.of_pairs) or self.target is not None or self.draft is not None
+
+    @property
+    def of_pairs(self) -> tuple[str, ...]:
+        """Names of the options given that only a pair has."""
+        usual = PairOptions()
+        return tuple(
+            n.replace("_", "-") for n in _OF_PAIRS if getattr(self, n) != getattr(usual, n)
+        )
+
+
+def one_thread() -> None:
+    """Keep linear algebra on one thread: small matrices gain nothing from more, and threads that
+    wait for each other on a busy machine take seconds. Before the first import of numpy only.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def predict_pair(asked: PairOptions) -> dict[str, Any]:
+    """The answer of `howspec predict` for a named pair, with ``parts`` and ``pair``."""
+    one_thread()
+    import numpy as np
+
+    from ..sim.prediction import predict as predict_laws
+    from .predict import answer_of
+
+    check_pair(asked)
+    rng = np.random.default_rng(asked.seed)
+    models = _models(asked)
+    load, use = loads(asked), uses(asked)
+    top = asked.gamma_max if asked.gamma_max is not None else _usual_top(asked)
+    # Both laws are drawn from generators of their own: what is given of one leaves the other alone.
+    for_costs, for_acceptance = rng.spawn(2)
+    law, cost_part, notes, limit = _costs(asked, models, load, for_costs)
+    top = min(top, limit) if asked.gamma_max is None else top
+    dtype = cost_part.get("dtype") or asked.dtype
+    known = _acceptance(asked, models, use, dtype, top, for_acceptance)
+    if asked.gamma_max is None and known.gamma is not None:
+        from ..calibrate.engines.evidence import reach
+
+        top = min(max(reach(known.gamma), 8), limit, top)
+    prediction = predict_laws(
+        known.law, law, gamma_max=top, level=asked.level, batch=asked.batch, context=asked.context
+    )
+    answer = answer_of(
+        prediction,
+        _threshold(law, top, asked),
+        _inputs(asked, top),
+        top,
+        (*notes, *known.notes),
+    )
+    acceptance_part = {
+        "kind": known.kind,
+        "source": known.given,
+        "alpha": summary(known.alpha, asked.level),
+    }
+    answer["parts"] = {"acceptance": acceptance_part, "cost": cost_part}
+    answer["pair"] = _pair(asked, models)
+    memory = cost_part.get("memory")
+    if memory is not None and not memory["fits"]:
+        _refuse(answer, memory["line"])
+    answer["pays"] = answer["gamma"] > 0
+    return answer
+
+
+def loads(asked: PairOptions) -> Load | None:
+    """Device and load, None where no device is named."""
+    from ..calibrate.models import device
+    from ..calibrate.prior.pair import Load
+
+    if asked.device is None:
+        return None
+    return Load(
+        device(asked.device),
+        dtype=asked.dtype,
+        draft_dtype=asked.draft_dtype,
+        stack=asked.stack or "serving",
+        batch=asked.batch,
+        context=asked.context,
+    )
+
+
+def uses(asked: PairOptions) -> Use:
+    """Task, temperature and training of the draft."""
+    from ..calibrate.prior.pair import Use
+
+    return Use(asked.task, asked.temperature, asked.tuned)
+
+
+def summary(sample: Any, level: float) -> dict[str, float]:
+    """Median and interval of a sample."""
+    import numpy as np
+
+    at = [0.5, 0.5 * (1.0 - level), 0.5 * (1.0 + level)]
+    middle, low, high = (float(x) for x in np.quantile(np.asarray(sample), at))
+    return {"estimate": middle, "low": low, "high": high, "level": level}
+
+
+def check_pair(asked: PairOptions) -> None:
+    """Say what is missing, and what contradicts, before anything is read."""
+    acceptance = {
+        "--alpha": asked.alpha, "--acceptance": asked.acceptance, "--statistics": asked.statistics
+    }  # fmt: skip
+    costs = {"--cost-ratio": asked.cost_ratio, "--costs": asked.costs}
+    for what, options in (("acceptance", acceptance), ("cost", costs)):
+        named = [name for name, value in options.items() if value is not None]
+        if len(named) > 1:
+            raise ValueError(f"{what} comes from one of {', '.join(options)}; got {len(named)}")
+    if asked.alpha_tokens is not None and asked.alpha is None:
+        raise ValueError("--alpha-tokens goes with --alpha, got none")
+    if asked.gamma is not None and asked.statistics is None:
+        raise ValueError("--gamma goes with --statistics, got none")
+    if asked.decay != 1.0 and (asked.alpha is None or asked.alpha_tokens is not None):
+        raise ValueError("--decay goes with an --alpha without --alpha-tokens")
+    if asked.cost_ratio is None and (asked.verify_slope or asked.overhead):
+        raise ValueError("--verify-slope and --overhead go with --cost-ratio, got none")
+    pair = {"--target": asked.target, "--draft": asked.draft}
+    half = [name for name, value in pair.items() if value is None]
+    if len(half) == 1:
+        (other,) = (name for name in pair if name not in half)
+        raise ValueError(
+            f"{other} needs {half[0]}, or chooses within a --sweep: got no --sweep and no {half[0]}"
+        )
+    known = all(v is None for v in acceptance.values())
+    if known or asked.alpha_tokens is not None:
+        _need("acceptance", pair, "--alpha, --acceptance or --statistics")
+    if all(v is None for v in costs.values()):
+        _need("costs", {**pair, "--device": asked.device}, "--cost-ratio or --costs")
+    if not 0.0 < asked.level < 1.0:
+        raise ValueError(f"level must be in (0, 1), got {asked.level}")
+
+
+def _need(what: str, options: dict[str, Any], instead: str) -> None:
+    missing = [name for name, value in options.items() if value is None]
+    if missing:
+        raise ValueError(
+            f"to predict {what}, predict needs {', '.join(options)} (or {instead}); "
+            f"missing {' and '.join(missing)}"
+        )
+
+
+def _models(asked: PairOptions) -> tuple[NamedModel, NamedModel] | None:
+    from ..calibrate.prior.pair import named
+
+    if asked.target is None or asked.draft is None:
+        return None
+    return named(asked.target, online=asked.online), named(asked.draft, online=asked.online)
+
+
+def _usual_top(asked: PairOptions) -> int:
+    """Largest gamma tried by default: fewer where the acceptance is only predicted."""
+    stated = asked.alpha is not None and asked.alpha_tokens is None
+    return GAMMA_MAX_STATED if stated else GAMMA_MAX
+
+
+def _acceptance(
+    asked: PairOptions,
+    models: tuple[NamedModel, NamedModel] | None,
+    use: Use,
+    dtype: str,
+    top: int,
+    rng: np.random.Generator,
+) -> KnownAcceptance:
+    from ..calibrate.prior import pair_acceptance as known
+    from ..calibrate.prior.pair import expected_acceptance
+
+    if asked.alpha is not None and asked.alpha_tokens is None:
+        return known.stated(asked.alpha, decay=asked.decay, draws=_DRAWS)
+    if asked.statistics is not None:
+        return known.from_file(
+            asked.statistics, rng, gamma=asked.gamma, positions=top, draws=_DRAWS
+        )
+    if asked.acceptance is not None:
+        from ..calibrate.records import read_record
+
+        record = read_record(asked.acceptance)
+        draft = None if models is None else models[1].called
+        return known.from_rounds(record, rng, draft=draft, positions=top, draws=_DRAWS)
+    assert models is not None
+    target, draft_model = models
+    forecast = expected_acceptance(
+        target, [draft_model], use=use, dtype=dtype, rng=rng, draws=_DRAWS
+    ).of(0)
+    if asked.alpha is not None:
+        assert asked.alpha_tokens is not None
+        return known.updated(
+            forecast, asked.alpha, tokens=asked.alpha_tokens, rng=rng, positions=top
+        )
+    return known.predicted(forecast, positions=top)
+
+
+def _costs(
+    asked: PairOptions,
+    models: tuple[NamedModel, NamedModel] | None,
+    load: Load | None,
+    rng: np.random.Generator,
+) -> tuple[CostLaw, dict[str, Any], tuple[str, ...], int]:
+    """(law, what the answer says of it, notes, largest gamma that it covers)."""
+    from ..calibrate.prior.pair import expected_costs
+
+    expected = None
+    if models is not None and load is not None:
+        expected = expected_costs(models[0], [models[1]], load=load, rng=rng, draws=_DRAWS)[0]
+    if asked.cost_ratio is None and asked.costs is None:
+        assert expected is not None
+        source = f"shapes and {expected.device}, stack {expected.stack}"
+        part = _cost_part(expected, "predicted", source, asked)
+        return expected, part, expected.notes, 10**6
+    law, part, notes, limit = _given_costs(asked, models, load, rng)
+    if expected is not None:
+        part.setdefault("memory", _memory(expected))
+        part.setdefault("dtype", expected.dtype)
+        notes = tuple(dict.fromkeys((*notes, *(n for n in expected.notes if "stack" not in n))))
+    return law, part, notes, limit
+
+
+def _given_costs(
+    asked: PairOptions,
+    models: tuple[NamedModel, NamedModel] | None,
+    load: Load | None,
+    rng: np.random.Generator,
+) -> tuple[CostLaw, dict[str, Any], tuple[str, ...], int]:
+    from ..theory import AffineCost
+
+    notes: tuple[str, ...] = ()
+    if asked.cost_ratio is not None:
+        law: CostLaw = AffineCost(asked.cost_ratio, asked.verify_slope, asked.overhead)
+        if asked.batch != 1.0 or asked.context:
+            notes = ("a cost ratio holds where it was measured: --batch and --context change none",)
+        part = _cost_part(law, "measured", f"cost ratio {asked.cost_ratio:g} as stated", asked)
+        return law, part, notes, 10**6
+    assert asked.costs is not None
+    if asked.costs.endswith(".csv"):
+        from ..calibrate.engines.pass_table import read_pass_table, table_limits
+
+        table = read_pass_table(asked.costs)
+        part = _cost_part(table, "measured", f"table of passes {asked.costs}", asked)
+        return table, part, (), table_limits(table)[0]
+    if _is_law(asked.costs):
+        from .laws import cost_law
+
+        law = cost_law(asked.costs)[0]
+        return law, _cost_part(law, "measured", f"cost law {asked.costs}", asked), (), 10**6
+    return _from_record(asked, models, load, rng)
+
+
+def _from_record(
+    asked: PairOptions,
+    models: tuple[NamedModel, NamedModel] | None,
+    load: Load | None,
+    rng: np.random.Generator,
+) -> tuple[CostLaw, dict[str, Any], tuple[str, ...], int]:
+    from dataclasses import replace
+
+    from ..calibrate.prior.costs_records import measured_device
+    from ..calibrate.prior.pair import Load
+    from ..calibrate.prior.pair_costs import recorded_costs
+    from ..calibrate.records import read_record
+
+    assert asked.costs is not None
+    if models is None:
+        raise ValueError("a cost record needs --target and --draft, got no pair")
+    record = read_record(asked.costs)
+    machine = measured_device(record, load.device if load else None)
+    used = load or Load(
+        machine, asked.dtype, asked.draft_dtype, batch=asked.batch, context=asked.context
+    )
+    found = recorded_costs(
+        record, *models, load=replace(used, device=machine), rng=rng, draws=_DRAWS, on=machine
+    )
+    lacking = [m.called for m in models if m.called not in found.measured]
+    kind = "predicted" if lacking else "measured"
+    source = f"cost record {asked.costs}, stack {found.stack}"
+    notes = list(found.law.notes)
+    if lacking:
+        source += f"; {' and '.join(lacking)} from shape and machine"
+    if asked.stack is not None and found.stack != used.stack:
+        notes.append(f"the record is of the stack {found.stack}, not of {asked.stack}")
+    return found.law, _cost_part(found.law, kind, source, asked), tuple(notes), 10**6
+
+
+def _is_law(path: str) -> bool:
+    """Whether a file is a JSON object with "law", as `howspec simulate --costs` takes it."""
+    import json
+    from pathlib import Path
+
+    with Path(path).open("rb") as file:
+        head = file.read(1 << 16)
+    try:
+        value = json.loads(head)
+    except (ValueError, UnicodeDecodeError):
+        return False
+    return isinstance(value, dict) and "law" in value
+
+
+def _cost_part(law: CostLaw, kind: str, source: str, asked: PairOptions) -> dict[str, Any]:
+    """What the answer says of a cost law: its ratio at the operating point, and where from."""
+    import numpy as np
+
+    from ..calibrate.prior.costs import PredictedCost
+
+    part: dict[str, Any] = {"kind": kind, "source": source}
+    if isinstance(law, PredictedCost):
+        at = {"batch": asked.batch, "context": asked.context}
+        part["cost_ratio"] = summary(law.cost_ratio(**at), asked.level)
+        part["plain_step_s"] = summary(law.plain_step(**at), asked.level)
+        part |= {"stack": law.stack, "device": law.device, "dtype": law.dtype}
+        part |= {"draft_dtype": law.draft_dtype, "memory": _memory(law)}
+    elif hasattr(law, "cost_ratio"):
+        part["cost_ratio"] = summary(np.asarray(law.cost_ratio, dtype=float), asked.level)
+    return part
+
+
+def _memory(law: Any) -> dict[str, Any] | None:
+    need = law.memory
+    if need is None:
+        return None
+    return {
+        "fits": bool(need.fits),
+        "line": need.line,
+        "weights_bytes": float(need.weights),
+        "caches_bytes": float(need.caches),
+        "usable_bytes": float(need.usable),
+        "largest_batch": int(need.largest),
+    }
+
+
+def _threshold(law: CostLaw, top: int, asked: PairOptions) -> float | None:
+    """Constant conditional rate above which some gamma pays, at the median costs."""
+    from ..calibrate.prior.pair_tables import RoundTimes
+    from ..sim.prediction import break_even
+
+    times = RoundTimes.of(law, top, batch=asked.batch, context=asked.context)
+    return break_even(times, decay=asked.decay, gamma_max=top)
+
+
+def _inputs(asked: PairOptions, top: int) -> dict[str, Any]:
+    given = {k: v for k, v in vars(asked).items() if v is not None and v != ""}
+    return given | {"gamma_max": top}
+
+
+def model_entry(model: NamedModel) -> dict[str, Any]:
+    """A model as it stands in an answer."""
+    return {
+        "name": model.called,
+        "table_name": model.shape.name,
+        "parameters": model.parameters,
+        "layers": model.shape.layers,
+        "vocab": model.shape.vocab,
+    }
+
+
+def _pair(asked: PairOptions, models: tuple[NamedModel, NamedModel] | None) -> dict[str, Any]:
+    from ..calibrate.prior.pair import same_vocabulary
+
+    pair: dict[str, Any] = {
+        "target": asked.target, "draft": asked.draft, "device": asked.device, "task": asked.task,
+        "temperature": asked.temperature, "batch": asked.batch, "context": asked.context,
+    }  # fmt: skip
+    if models is not None:
+        pair["target"], pair["draft"] = model_entry(models[0]), model_entry(models[1])
+        pair["same_vocabulary"] = same_vocabulary(*models)
+    return pair
+
+
+def _refuse(answer: dict[str, Any], line: str) -> None:
+    """Turn an answer into NO: what does not fit cannot run, however fast it would be."""
+    from dataclasses import replace
+
+    answer["if_it_fitted"] = {"gamma": answer["gamma"], "speedup": answer["speedup"]}
+    answer["speedup"] = replace(answer["speedup"], estimate=1.0, low=1.0, high=1.0)
+    answer["gamma"], answer["gamma_real"], answer["gamma_window"] = 0, 0.0, [0]
+    answer["probability_gain"] = 0.0
+    about = ("flat optimum", "the best gamma", "the speed-up keeps rising", line)
+    answer["notes"] = [line, *(n for n in answer["notes"] if not n.startswith(about))]
+
+
+def part_lines(answer: dict[str, Any]) -> list[str]:
+    """Lines that say where acceptance and costs come from."""
+    lines = []
+    for name, quantity in (("acceptance", "alpha"), ("cost", "cost_ratio")):
+        part = answer["parts"][name]
+        line = f"{name}: {part['kind']} ({part['source']})"
+        value = part.get(quantity)
+        if value is not None:
+            line += f"; {quantity.replace('_', ' ')} {value['estimate']:.3f}"
+            if value["low"] < value["high"]:
+                line += f" ({100 * value['level']:g} % {value['low']:.3f}-{value['high']:.3f})"
+        lines.append(line)
+    return lines
