@@ -362,6 +362,8 @@ def test_what_was_measured_replaces_the_table_and_nothing_else() -> None:
     assert replace(own, measured_bandwidth=None) == table
     with pytest.raises(ValueError, match="measured_bandwidth must be in"):
         table.measured(bandwidth=-1.0)
+    with pytest.raises(ValueError, match="measured_launch must be in"):
+        table.measured(launch=0.0)
     with pytest.raises(ValueError, match="devices must be a whole number"):
         replace(table, count=0)
     assert isinstance(own, Device)

@@ -11,6 +11,8 @@ import pytest
 from howspec.calibrate.models import auto_shape, model, read_config, shape_of
 from howspec.calibrate.models.config import shape_for
 from howspec.calibrate.models.traits import TRAITS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 SMALL = {
     "vocab_size": 96, "hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 4,
@@ -159,6 +161,31 @@ def _llama(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not ...}
 
 
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 2**70), st.floats(), st.text(max_size=5),
+    st.lists(st.integers(-1, 3), max_size=3), st.dictionaries(st.text(max_size=3), st.none()),
+)  # fmt: skip
+
+
+@given(st.sampled_from(sorted(MODELS)), st.data())
+@settings(max_examples=300, deadline=None)
+def test_junk_in_a_configuration_gives_a_shape_or_one_line(label: str, data: Any) -> None:
+    name, keys = MODELS[label]
+    kind = {"Gemma3": "gemma3_text", "Llama4": "llama4_text"}.get(name, label.split(",")[0])
+    config = dict(keys) | {"model_type": kind}
+    more = ["sliding_window", "layer_types", "quantization_config", "mlp_only_layers", "moe_layers",
+            "attention_layers", "decoder_sparse_step", "text_config", "torch_dtype",
+            "num_ln_in_parallel_attn", "attn_config", "ffn_config"]  # fmt: skip
+    for key in data.draw(st.lists(st.sampled_from([*keys, *more]), min_size=1, max_size=3)):
+        config[key] = data.draw(JUNK)
+    said = ""
+    try:
+        assert shape_of(config, name=label).parameters() > 0
+    except ValueError as error:
+        said = str(error)
+    assert "\n" not in said
+
+
 def test_a_folder_with_a_config_json_is_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(_llama()))
     shape = read_config(tmp_path)
@@ -176,13 +203,13 @@ def test_the_text_part_of_a_multimodal_configuration_counts() -> None:
 
 
 def test_the_quantisation_of_the_release_is_its_number_format() -> None:
-    for given, wanted in [
+    for quantised, wanted in [
         ({"quant_method": "fp8"}, "fp8"),
         ({"quant_method": "mxfp4"}, "mxfp4"),
         ({"quant_method": "awq", "bits": 4}, "int4"),
         ({"quant_method": "gptq", "bits": 8}, "int8"),
     ]:
-        assert shape_of(_llama(quantization_config=given), name="m").weights == wanted
+        assert shape_of(_llama(quantization_config=quantised), name="m").weights == wanted
 
 
 def test_windows_are_counted_from_the_layer_types_or_the_pattern() -> None:
@@ -204,7 +231,10 @@ def test_windows_are_counted_from_the_layer_types_or_the_pattern() -> None:
         (json.dumps(_llama(hidden_size=...)), "hidden_size is missing"),
         (json.dumps(_llama(num_hidden_layers=2.5)), "num_hidden_layers must be a whole number"),
         (json.dumps(_llama(num_hidden_layers=True)), "num_hidden_layers must be a whole number"),
-        (json.dumps(_llama(num_hidden_layers=0)), "layers must be a whole number in"),
+        (
+            json.dumps(_llama(num_hidden_layers=0)),
+            "num_hidden_layers must be in [1, 100000], got 0",
+        ),
         (json.dumps(_llama(num_key_value_heads=4)), "kv_heads must divide heads 6, got 4"),
         (json.dumps(_llama(num_attention_heads=0)), "num_attention_heads must be at least 1"),
         (json.dumps(_llama(vocab_size="many")), "vocab_size must be a whole number, got 'many'"),

@@ -7,6 +7,7 @@ attend to a window) follows from the ``model_type``, see `traits`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .catalogue import find_model, nearest_models
 from .shapes import ModelShape
 from .traits import TRAITS, Traits, special
 
+_DEEPEST = 100_000
 _LARGEST = 16 * 2**20  # no configuration is longer; a file of weights given by mistake is
 Config = Mapping[str, Any]
 _KEYS = {
@@ -133,8 +135,9 @@ def whole(config: Config, *keys: str, default: int | None = None) -> int:
         value = config.get(key)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-            raise ValueError(f"{key} must be a whole number, got {value!r}")
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (good and math.isfinite(value) and value == int(value)):
+            raise ValueError(f"{key} must be a whole number, got {value!r:.60}")
         return int(value)
     if default is None:
         raise ValueError(f"{keys[0]} is missing, needed for the shape")
@@ -145,8 +148,11 @@ def _common(config: Config, traits: Traits) -> dict[str, Any]:
     heads, hidden = whole(config, *_KEYS["heads"]), whole(config, *_KEYS["hidden"])
     if heads < 1:
         raise ValueError(f"{_KEYS['heads'][0]} must be at least 1, got {heads}")
+    layers = whole(config, *_KEYS["layers"])
+    if not 1 <= layers <= _DEEPEST:
+        raise ValueError(f"{_KEYS['layers'][0]} must be in [1, {_DEEPEST}], got {layers}")
     return {
-        "layers": whole(config, *_KEYS["layers"]),
+        "layers": layers,
         "hidden": hidden,
         "heads": heads,
         "kv_heads": whole(config, *_KEYS["kv_heads"], default=heads),
@@ -177,7 +183,9 @@ def _biases(config: Config, traits: Traits) -> dict[str, Any]:
 def _experts(config: Config, cells: Mapping[str, Any]) -> dict[str, Any]:
     layers, step = cells["layers"], max(whole(config, "decoder_sparse_step", default=1), 1)
     first = whole(config, "first_k_dense_replace", default=0)
-    dense = set(config.get("mlp_only_layers") or ())
+    dense = config.get("mlp_only_layers") or []
+    if not isinstance(dense, list):
+        raise ValueError(f"mlp_only_layers must be a list, got {dense!r:.60}")
     sparse = [i for i in range(first, layers) if (i + 1) % step == 0 and i not in dense]
     found = {"moe_layers": len(sparse)}
     for name in ("experts", "active_experts"):

@@ -94,8 +94,8 @@ class Device:
         """
         return replace(
             self,
-            measured_bandwidth=bandwidth or self.measured_bandwidth,
-            measured_launch=launch or self.measured_launch,
+            measured_bandwidth=self.measured_bandwidth if bandwidth is None else bandwidth,
+            measured_launch=self.measured_launch if launch is None else launch,
         )
 
 

@@ -121,6 +121,13 @@ def _get(config: Mapping[str, Any], key: str, default: int | None = None) -> int
     return whole(config, key, default=default)
 
 
+def _inner(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = config.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{key} must be an object, got {found!r:.60}")
+    return found
+
+
 def _learned(key: str, extra: int = 0) -> Any:
     return lambda c: {"positions": _get(c, key) + extra}
 
@@ -131,9 +138,14 @@ def _big_code(c: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gpt_neo(c: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = c.get("attention_layers") or [
-        kind for pattern, times in c.get("attention_types", []) for kind in pattern * times
-    ]
+    try:
+        kinds = c.get("attention_layers") or [
+            kind for pattern, times in c.get("attention_types", []) for kind in pattern * times
+        ]
+        kinds = list(kinds)
+    except (TypeError, ValueError):
+        given = c.get("attention_layers") or c.get("attention_types")
+        raise ValueError(f"attention_types must list kinds of layers, got {given!r:.60}") from None
     local = sum(kind == "local" for kind in kinds)
     window = _get(c, "window_size", 0) if local else 0
     cells = {"positions": _get(c, "max_position_embeddings"), "window": window}
@@ -150,7 +162,7 @@ def _opt(c: Mapping[str, Any]) -> dict[str, Any]:
 def _falcon(c: Mapping[str, Any]) -> dict[str, Any]:
     if c.get("new_decoder_architecture"):
         given = c.get("num_ln_in_parallel_attn")
-        norms = 2 if given is None else int(given)
+        norms = 2 if given is None else _get(c, "num_ln_in_parallel_attn")
         return {"kv_heads": _get(c, "num_kv_heads"), "norms_per_layer": norms}
     cells = {"norms_per_layer": 1 if c.get("parallel_attn", True) else 2}
     return cells | ({"kv_heads": 1} if c.get("multi_query", True) else {})
@@ -162,7 +174,7 @@ def _stablelm(c: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mpt(c: Mapping[str, Any]) -> dict[str, Any]:
-    heads, inner = _get(c, "n_heads"), dict(c.get("attn_config") or {})
+    heads, inner = _get(c, "n_heads"), _inner(c, "attn_config")
     learned = c.get("learned_pos_emb", True) and not inner.get("alibi", False)
     return {
         "ffn": _get(c, "expansion_ratio", 4) * _get(c, "d_model"),
@@ -172,7 +184,7 @@ def _mpt(c: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _dbrx(c: Mapping[str, Any]) -> dict[str, Any]:
-    attention, ffn = dict(c.get("attn_config") or {}), dict(c.get("ffn_config") or {})
+    attention, ffn = _inner(c, "attn_config"), _inner(c, "ffn_config")
     width = _get(ffn, "ffn_hidden_size")
     return {
         "kv_heads": _get(attention, "kv_n_heads"), "ffn": width, "expert_ffn": width,
@@ -186,7 +198,7 @@ def _llama4(c: Mapping[str, Any]) -> dict[str, Any]:
     width = _get(c, "intermediate_size")
     return {
         "ffn": _get(c, "intermediate_size_mlp"), "expert_ffn": width, "shared_ffn": width,
-        "moe_layers": len(listed) if listed is not None else layers // step,
+        "moe_layers": len(listed) if isinstance(listed, list) else layers // step,
     }  # fmt: skip
 
 
