@@ -362,3 +362,24 @@ def test_a_prompt_without_a_token_is_refused() -> None:
         encode_prompts({"x": ["a", ""]}, _words)
     with pytest.raises(ValueError, match="domain x has 1 prompts, 2 were asked for"):
         encode_prompts({"x": ["a"]}, _words, count=2)
+
+
+def test_a_point_is_that_of_its_own_prompt(tmp_path: Path) -> None:
+    """Requests are measured in batches; at temperature 0 each must come out as it would alone."""
+    with _journal(tmp_path) as journal:
+        measure_acceptance(TARGET, DRAFTS, journal, prompts=PROMPTS, plan=PLAN)
+        points = [p for p in journal.points if p["temperature"] == 0.0]
+    target, draft = (Runner(m, batch=1, capacity=40) for m in (TARGET, DRAFTS["near"]))
+    common: dict[str, Any] = {"new_tokens": 20, "temperature": 0.0, "seed": 0}
+    for point in points:
+        prompt = PROMPTS[point["domain"]][point["request"]]
+        if point["type"] == "text":
+            assert point["prompt"] == prompt
+            assert point["tokens"] == decode_plain(target, [prompt], **common).tokens[0]
+        elif point["type"] == "rounds" and point["draft"] == "near":
+            got = decode_speculative(target, draft, [prompt], gamma=3, **common)
+            assert point["accepted"] == got.accepted[0]
+        elif point["draft"] == "near":
+            text = Text(prompt, decode_plain(target, [prompt], **common).tokens[0])
+            (alone,) = TextLaws(TARGET, [text], temperature=0.0).overlaps(DRAFTS["near"])
+            assert point["ratio"] == alone.ratio
