@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from engine_mutations import damaged
+from engine_mutations import damage
 from engine_samples import SAMPLES
-from hypothesis import HealthCheck, Phase, given, settings
-from test_engines_mutations import consistent
-
 from howspec.calibrate.engines import import_counts
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from test_engines_mutations import consistent
 
 
 def mutate(name: str, examples: int, path: Path) -> tuple[Counter[str], float]:
@@ -32,9 +32,10 @@ def mutate(name: str, examples: int, path: Path) -> tuple[Counter[str], float]:
         max_examples=examples, deadline=None, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(damaged(SAMPLES[name][0].encode()))
-    def run(data: bytes) -> None:
+    @given(st.integers(0, 2**64))
+    def run(seed: int) -> None:
         nonlocal slowest
+        data = damage(SAMPLES[name][0].encode(), random.Random(seed))
         path.write_bytes(data)
         start = time.perf_counter()
         try:
@@ -60,7 +61,6 @@ def main() -> None:
     """Print one line a format."""
     warnings.simplefilter("error")
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    random.seed(0)
     with tempfile.TemporaryDirectory() as folder:
         for name in SAMPLES:
             outcomes, slowest = mutate(name, examples, Path(folder) / "source")

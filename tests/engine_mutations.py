@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import re
 from collections.abc import Callable
-
-from hypothesis import strategies as st
 
 Mutation = Callable[[bytes], bytes]
 _JUNK = [b"", b"\x00", b"\xff\xfe", b"NaN", b"inf", b"-1", b"1e308", b"9" * 30, b"null", b"%",
@@ -55,53 +54,67 @@ def trailing(data: bytes) -> bytes:
 HARMLESS: tuple[Mutation, ...] = (crlf, mark, wide, packed, wrapped)
 
 
-@st.composite
-def damaged(draw: st.DrawFn, data: bytes) -> bytes:
+def damage(data: bytes, rng: random.Random) -> bytes:
     """The text after up to three blows: cut, reordered, doubled, overwritten, wrong numbers."""
-    for _ in range(draw(st.integers(1, 3))):
-        data = draw(_blow(data))
+    for _ in range(rng.randint(1, 3)):
+        data = rng.choice(_BLOWS)(data, rng)
     return data
 
 
-def _blow(data: bytes) -> st.SearchStrategy[bytes]:
-    place = st.integers(0, len(data))
-    return st.one_of(
-        place.map(lambda i: data[:i]),
-        place.map(lambda i: data[i:]),
-        st.tuples(place, st.sampled_from(_JUNK)).map(lambda p: data[: p[0]] + p[1] + data[p[0] :]),
-        st.tuples(place, st.binary(min_size=1, max_size=8)).map(
-            lambda p: data[: p[0]] + p[1] + data[p[0] + len(p[1]) :]
-        ),
-        st.tuples(place, place).map(lambda p: data[: min(p)] + data[max(p) :]),
-        st.permutations(range(min(4, data.count(b"\n") + 1))).map(lambda o: _reordered(data, o)),
-        st.permutations(range(min(4, data.count(b",") + 1))).map(lambda o: _swapped(data, o)),
-        st.integers(2, 3).map(lambda n: (data + b"\n") * n),
-        st.tuples(st.integers(0, 30), _numbers()).map(lambda p: _renumbered(data, *p)),
-        st.just(re.sub(rb"(\d)\.(\d)", rb"\1,\2", data)),
-        st.just(data.decode("utf-8", "replace").encode("utf-16")),
-        st.just(data.replace(b"%", b"").replace(b" tokens", b" ktokens")),
-    )
+def _cut(data: bytes, rng: random.Random) -> bytes:
+    i, j = sorted(rng.randint(0, len(data)) for _ in range(2))
+    return rng.choice((data[:i], data[i:], data[:i] + data[j:]))
 
 
-def _numbers() -> st.SearchStrategy[bytes]:
-    whole = st.integers(-(10**40), 10**40).map(lambda n: str(n).encode())
-    real = st.floats(allow_nan=True).map(lambda x: repr(x).encode())
-    return st.one_of(whole, real, st.integers(0, 2000).map(lambda n: str(n).encode()))
+def _put(data: bytes, rng: random.Random) -> bytes:
+    i = rng.randint(0, len(data))
+    return data[:i] + rng.choice(_JUNK) + data[i:]
 
 
-def _renumbered(data: bytes, which: int, number: bytes) -> bytes:
+def _overwrite(data: bytes, rng: random.Random) -> bytes:
+    i, noise = rng.randint(0, len(data)), rng.randbytes(rng.randint(1, 8))
+    return data[:i] + noise + data[i + len(noise) :]
+
+
+def _reorder(data: bytes, rng: random.Random) -> bytes:
+    mark = rng.choice((b"\n", b",", b" "))
+    pieces = data.split(mark)
+    first = pieces[:12]
+    rng.shuffle(first)
+    return mark.join(first + pieces[12:])
+
+
+def _double(data: bytes, rng: random.Random) -> bytes:
+    return (data + b"\n") * rng.randint(2, 3)
+
+
+def _renumber(data: bytes, rng: random.Random) -> bytes:
     found = list(re.finditer(rb"\d+(?:\.\d+)?", data))
     if not found:
         return data
-    m = found[which % len(found)]
-    return data[: m.start()] + number + data[m.end() :]
+    m = rng.choice(found)
+    other = rng.choice(
+        (
+            str(rng.randint(-(10**40), 10**40)),
+            repr(rng.choice((rng.random(), -rng.random(), 1e300 * rng.random()))),
+            str(rng.randint(0, 2000)),
+            rng.choice(("nan", "inf", "-inf", "1e999", "9" * 400, "1_000", "0x10")),
+        )
+    )
+    return data[: m.start()] + other.encode() + data[m.end() :]
 
 
-def _reordered(data: bytes, order: list[int]) -> bytes:
-    lines = data.split(b"\n")
-    return b"\n".join([lines[i] for i in order] + lines[len(order) :])
+def _locale(data: bytes, rng: random.Random) -> bytes:
+    return re.sub(rb"(\d)\.(\d)", rb"\1,\2", data)
 
 
-def _swapped(data: bytes, order: list[int]) -> bytes:
-    pieces = data.split(b",")
-    return b",".join([pieces[i] for i in order] + pieces[len(order) :])
+def _units(data: bytes, rng: random.Random) -> bytes:
+    return data.replace(b"%", b"").replace(b" tokens", b" ktokens").replace(b" ms", b" s")
+
+
+def _recode(data: bytes, rng: random.Random) -> bytes:
+    encoding = rng.choice(("utf-16", "utf-16-be", "utf-32", "latin-1"))
+    return data.decode("utf-8", "replace").encode(encoding, "replace")
+
+
+_BLOWS = (_cut, _put, _overwrite, _reorder, _double, _renumber, _renumber, _locale, _units, _recode)

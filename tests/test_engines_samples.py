@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from engine_samples import SAMPLES, V1, series, trt_iteration
-
 from howspec.calibrate.engines import EngineCounts, import_counts
 
 
@@ -179,7 +178,7 @@ def test_what_cannot_be_is_one_clear_line(text: str, message: str, tmp_path: Pat
 
 
 def test_statistics_of_another_engine_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="it holds those of llama.cpp"):
+    with pytest.raises(ValueError, match=r"it holds those of llama\.cpp"):
         read(tmp_path, SAMPLES["llama.cpp request"][0], "vllm")
 
 

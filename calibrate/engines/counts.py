@@ -246,7 +246,7 @@ def _same(name: str, stated: int | None, counted: int) -> int:
 def _trimmed(positions: tuple[int, ...], gamma: int) -> tuple[int, ...]:
     if any(positions[gamma:]):
         raise ValueError(f"accepted positions must be at most gamma = {gamma}, got more")
-    return positions[:gamma]
+    return (positions + (0,) * (min(gamma, 4096) - len(positions)))[:gamma]
 
 
 def _check_positions(positions: tuple[int, ...], rounds: int | None) -> None:

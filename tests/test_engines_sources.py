@@ -1,0 +1,127 @@
+"""Sources: standard input, packed files, URLs with limits, long logs in little memory; the verb."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+import tracemalloc
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import typer
+from engine_samples import SAMPLES, V1_LINE
+from howspec.calibrate.engines import import_counts
+from howspec.calibrate.engines.reader import marked_lines
+from howspec.calibrate.engines.web import fetch
+from howspec.cli.import_ import import_statistics
+from typer.testing import CliRunner
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path == "/away":
+            self.send_response(302)
+            self.send_header("Location", "file:///etc/hostname")
+            self.end_headers()
+            return
+        body = b"x" * 5000 if self.path == "/large" else SAMPLES["vllm prometheus"][0].encode()
+        self.send_response(404 if self.path == "/none" else 200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        return
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    httpd = HTTPServer(("127.0.0.1", 0), _Handler)
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+
+
+def test_a_url_is_read_like_a_file(server: str) -> None:
+    assert import_counts(f"{server}/metrics").rounds == 87
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("/away", "is not allowed"), ("/none", "answered 404")],
+)
+def test_redirects_to_files_and_errors_are_refused(server: str, path: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        import_counts(server + path)
+
+
+def test_a_large_answer_is_refused(server: str) -> None:
+    with pytest.raises(ValueError, match="must be at most 1000 bytes"):
+        fetch(f"{server}/large", limit_bytes=1000)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://x/y"])
+def test_other_schemes_are_no_urls(url: str) -> None:
+    with pytest.raises(ValueError, match="must start with http"):
+        fetch(url)
+    with pytest.raises(ValueError, match="cannot be read"):
+        import_counts(url)
+
+
+def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(V1_LINE.encode()))
+    monkeypatch.setattr(sys, "stdin", stream)
+    assert import_counts("-").rounds == 65
+
+
+def test_lines_across_blocks_are_whole_and_each_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("howspec.calibrate.engines.reader.BLOCK_BYTES", 7)
+    lines = [b"a MARK %d" % i if i % 3 else b"other %d MARQ" % i for i in range(50)]
+    found = list(marked_lines(io.BytesIO(b"\r\n".join(lines)), (b"MARK", b"a M")))
+    assert found == [line for line in lines if b"MARK" in line]
+
+
+def test_a_long_log_is_read_in_little_memory(tmp_path: Path) -> None:
+    other = "INFO 05-18 11:19:54 [loggers.py:118] Engine 000: Avg prompt throughput: 1.1 tokens/s\n"
+    path = tmp_path / "log"
+    path.write_text((other * 3000 + V1_LINE + "\n") * 60)
+    tracemalloc.start()
+    found = import_counts(str(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.rounds == 65 * 60
+    assert path.stat().st_size > 14e6
+    assert peak < 12e6
+
+
+def _verb(*arguments: str) -> str:
+    app = typer.Typer()
+    app.command()(import_statistics)
+    answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    return answer.stdout
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_verb_prints_the_schema(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_text(SAMPLES[name][0])
+    answer = json.loads(_verb("auto", str(path), "--json"))
+    assert answer["engine"] == SAMPLES[name][1]
+    for key in ("rounds", "drafted", "accepted", "survival", "acceptance_length", "gamma"):
+        assert key in answer
+    assert isinstance(answer["notes"], list)
+    assert answer["engine"] in _verb("auto", str(path))
+
+
+def test_the_verb_fits_and_prints_samples(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_text(_verb("vllm", "--example"))
+    answer = json.loads(_verb("vllm", str(path), "--fit", "--json"))
+    assert 0 < answer["fit"]["alpha"]["low"] < answer["fit"]["alpha"]["high"] < 1
+    assert "alpha" in _verb("vllm", str(path), "--fit")
