@@ -1,4 +1,4 @@
-"""Speed-ups of many drafts draw by draw, and what follows from the draws."""
+"""What is computed draw by draw of one draft or many: tokens, relative times, best gamma."""
 
 from __future__ import annotations
 
@@ -56,17 +56,9 @@ def damped(law: DepthAcceptance, positions: int) -> PositionalAcceptance:
     return PositionalAcceptance(np.minimum(alpha[..., None] * trend, 1.0))
 
 
-def speedups(
-    tokens: Floats, costs: Sequence[CostLaw], *, batch: float = 1, context: float = 0
-) -> Floats:
-    """Speed-up of every draft, draw and gamma: the shape of ``tokens``, (drafts, draws, gammas)."""
-    out = np.empty_like(tokens)
-    top = tokens.shape[-1] - 1
-    for mine, own, law in zip(out, tokens, costs, strict=True):
-        times = law.round_time(top, batch=batch, context=context)
-        np.divide(own, times, out=mine)
-        mine *= times[..., :1]
-    return out
+def tokens_table(law: PositionalAcceptance, gamma_max: int) -> Floats:
+    """Tokens of a round at gamma = 0..gamma_max on a new last axis, the bonus token counted."""
+    return np.asarray(np.cumsum(law.survival(gamma_max), axis=-1))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,154 @@
+"""`howspec rank`: drafts of one target in order, with the probability that each is the best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import pair_options as options
+from .output import print_json, print_table
+from .predict_pair import model_entry, one_thread, summary
+
+if TYPE_CHECKING:
+    from ..calibrate.prior.pair_rank import RankedDraft, Ranking
+
+PARTS = {"acceptance": "predicted", "cost": "predicted"}
+
+
+def rank(
+    target: options.Target,
+    drafts: Annotated[list[str], typer.Option(help="Draft models; several times, or with commas.")],
+    device: options.DeviceName,
+    batch: Annotated[
+        str, typer.Option(help="Sequences decoded together; several with commas.")
+    ] = "1",
+    context: options.Context = 0.0,
+    dtype: options.Dtype = "",
+    stack: options.Stack = "serving",
+    task: options.Task = None,
+    temperature: options.Temperature = None,
+    gamma_max: options.GammaMax = 16,
+    level: options.Level = 0.9,
+    seed: options.Seed = 0,
+    online: options.Online = False,
+    as_json: options.Json = False,
+) -> None:
+    """Rank drafts of a target on a device, each at its best gamma.
+
+    Acceptance and costs are predicted with draws in common: one task, one family and one machine
+    for all drafts, so that what is not known of these does not blur the order.
+
+    Example:
+
+    howspec rank --target Qwen2.5-32B --drafts Qwen2.5-0.5B,Qwen2.5-1.5B,Qwen2.5-7B --device A100
+    """
+    one_thread()
+    import numpy as np
+
+    from ..calibrate.models import device as device_of
+    from ..calibrate.prior.pair import Load, Use, expect, named
+    from ..calibrate.prior.pair_rank import rank as rank_drafts
+
+    batches = _batches(batch)
+    options.check_numbers(gamma_max=gamma_max, level=level, batches=batches)
+    names = list(dict.fromkeys(n.strip() for text in drafts for n in text.split(",") if n.strip()))
+    if not names:
+        raise ValueError("--drafts must name one draft or more, got none")
+    own = named(target, online=online)
+    models = [named(n, online=online) for n in names]
+    load = Load(device_of(device), dtype=dtype, stack=stack, batch=batches[0], context=context)
+    use = Use(task, temperature)
+    rng = np.random.default_rng(seed)
+    expected = expect(own, models, load=load, use=use, rng=rng, draws=options.DRAWS)
+    rankings = rank_drafts(
+        expected, batches=batches, context=context, gamma_max=gamma_max, level=level
+    )
+    law = expected.costs[0]
+    answer = {
+        **_ranking(rankings[0], level),
+        "by_batch": [{"batch": r.batch, **_ranking(r, level)} for r in rankings],
+        "target": model_entry(own),
+        "setting": options.setting_entry(load, law, use),
+        "parts": PARTS,
+        "notes": _notes(rankings, [n for c in expected.costs for n in c.notes], expected),
+    }
+    if as_json:
+        print_json(answer)
+        return
+    for ranking in rankings:
+        _print(ranking, title=f"batch {ranking.batch:g}, {law.device}, stack {law.stack}")
+    for note in answer["notes"]:
+        print(f"note: {note}")
+
+
+def _batches(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"--batch must be numbers with commas, got {text!r}") from None
+
+
+def _ranking(ranking: Ranking, level: float) -> dict[str, Any]:
+    best = ranking.drafts[0]
+    pays = best.fits and best.choice.gamma > 0
+    return {
+        "best": best.draft.called if pays else None,
+        "order": [_entry(d, level) for d in ranking.drafts],
+        "probability_none_pays": ranking.probability_plain,
+    }
+
+
+def _entry(ranked: RankedDraft, level: float) -> dict[str, Any]:
+    choice = ranked.choice
+    memory = ranked.cost.memory
+    return {
+        "draft": ranked.draft.called,
+        "model": model_entry(ranked.draft),
+        "gamma": choice.gamma if ranked.fits else 0,
+        "speedup": {
+            "estimate": choice.speedup, "low": choice.low, "high": choice.high, "level": level
+        },
+        "probability_best": ranked.probability_best,
+        "probability_gain": choice.probability_gain,
+        "alpha": summary(ranked.alpha, level),
+        "cost_ratio": summary(ranked.cost_ratio, level),
+        "fits": ranked.fits,
+        "memory": None if memory is None else memory.line,
+    }  # fmt: skip
+
+
+def _notes(rankings: tuple[Ranking, ...], more: list[str], expected: Any) -> list[str]:
+    lines = []
+    for ranking in rankings:
+        tight = [d.draft.called for d in ranking.drafts if not d.fits]
+        if tight:
+            lines.append(f"does NOT fit at batch {ranking.batch:g}: {', '.join(tight)}")
+        elif ranking.drafts[0].choice.gamma == 0:
+            lines.append(f"NO: at batch {ranking.batch:g} none of the drafts pays")
+    kept = [n for n in more if not n.startswith("does NOT fit")]
+    return list(dict.fromkeys((*lines, *kept, *expected.acceptance.notes)))
+
+
+def _print(ranking: Ranking, *, title: str) -> None:
+    best = ranking.drafts[0]
+    if best.fits and best.choice.gamma:
+        chance = options.percent(best.probability_best)
+        print(f"best: {best.draft.called}, gamma {best.choice.gamma} ({chance}); {title}")
+    else:
+        print(f"NO: do not speculate with any of them; {title}")
+    rows = [
+        [
+            d.draft.called,
+            f"{d.choice.gamma}" if d.fits else "no room",
+            f"{d.choice.speedup:.3f}",
+            f"{d.choice.low:.3f}-{d.choice.high:.3f}",
+            options.percent(d.probability_best),
+            f"{summary(d.alpha, 0.9)['estimate']:.3f}",
+            f"{summary(d.cost_ratio, 0.9)['estimate']:.3f}",
+        ]
+        for d in ranking.drafts
+    ]
+    rows.append(["none", "0", "1.000", "-", options.percent(ranking.probability_plain), "-", "-"])
+    columns = ["draft", "gamma", "speed-up", "interval", "best", "alpha", "cost ratio"]
+    print_table(columns, rows)
