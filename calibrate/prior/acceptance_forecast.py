@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...theory import DepthAcceptance
 from ...theory.acceptance import round_counts
-from .acceptance_metrics import RISE_WEIGHTS, RISES, first_alpha
+from .acceptance_metrics import RISE_WEIGHTS, RISES, first_alpha, law_of
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class AcceptanceForecast:
     def law(self) -> DepthAcceptance:
         """The law whose parameters have the shape of ``alpha``."""
         rise = np.broadcast_to(self.rise, self.alpha.shape)
-        return DepthAcceptance(first_alpha(self.alpha, rise=rise), np.array(rise))
+        return law_of(first_alpha(self.alpha, rise=rise), rise)
 
     def of(self, draft: int) -> AcceptanceForecast:
         """The forecast of one of several drafts, the same columns kept."""
@@ -168,8 +168,9 @@ def _binomial(accepted: float, tried: float) -> Floats:
 def _rates(gamma: int) -> Floats:
     """Conditional rates over the grid, the rises and positions 1..gamma, (1800, 17, gamma)."""
     alpha, rise = np.broadcast_arrays(ALPHAS[:, None], RISES)
-    first = first_alpha(alpha, rise=rise)[..., None]
-    return np.asarray(np.minimum(first * rise[..., None] ** np.arange(gamma), 1.0))
+    law = law_of(first_alpha(alpha, rise=rise), rise)
+    first, decay = np.asarray(law.alpha)[..., None], np.asarray(law.decay)[..., None]
+    return np.asarray(np.minimum(first * decay ** np.arange(gamma), 1.0))
 
 
 def _times(
