@@ -125,7 +125,9 @@ def _line(name: str, entry: dict[str, Any], where: str) -> str:
         f"{v:.4g}" if v is not None else f"beyond {entry['looked_up_to']:.4g}"
         for v in (entry["low"], entry["high"])
     ]
-    sure = f"{100 * entry['level']:g} % interval {ends[0]} to {ends[1]}"
+    if entry["low"] is None:
+        ends = [ends[0]]
+    sure = f"{100 * entry['level']:g} % interval {' to '.join(ends)}"
     if end is None:
         return (
             f"{name}: {begin}pays up to {entry['looked_up_to']:.5g} {unit}, the largest looked at "

@@ -84,6 +84,11 @@ def _answer(found: ScaleAnswer, level: float) -> dict[str, Any]:
     turn = max(able, key=lambda p: p.choice.speedup) if able else None
     if turn is not None and pays and turn in (able[0], able[-1]):
         notes.append("the best size is at the end of those tried: the turning point lies beyond")
+    if pays and best.depth in (found.depths[0], found.depths[-1]):
+        notes.append(
+            f"the best depth, {best.depth:g} of the usual layers, is at the end of those tried; few "
+            "published pairs tell depth from size"
+        )
     interval = found.size_interval
     return {
         "pays": pays,
@@ -141,8 +146,8 @@ def _print(answer: dict[str, Any], target: float, found: ScaleAnswer) -> None:
         speedup = best["speedup"]
         print(
             f"best draft: {_size(best['parameters'])} parameters "
-            f"(1/{target / best['parameters']:.0f} of the target) in {best['layers']} layers of width {best['hidden']}, gamma "
-            f"{best['gamma']}: speed-up {speedup['estimate']:.3f} "
+            f"(1/{target / best['parameters']:.0f} of the target) in {best['layers']} layers "
+            f"of width {best['hidden']}, gamma {best['gamma']}: speed-up {speedup['estimate']:.3f} "
             f"({speedup['low']:.3f}-{speedup['high']:.3f})"
         )
         if interval is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...theory.domain import Floats, check
 from ..models import ModelShape
 from .acceptance_scale import usual_layers
-from .costs import PredictedCost
+from .costs import PredictedCost, PredictedPass
 from .pair import Load, NamedModel, Use, expected_acceptance, expected_costs
 from .pair_tables import Choice, choose, damped, tokens_table
 
@@ -95,6 +95,11 @@ class ScaleAnswer:
     costs: tuple[PredictedCost, ...]
     notes: tuple[str, ...]
 
+    @property
+    def depths(self) -> tuple[float, ...]:
+        """Depths of the grid, rising."""
+        return tuple(sorted({p.depth for p in self.grid}))
+
 
 def best_scale(
     target: NamedModel,
@@ -134,7 +139,7 @@ def best_scale(
         None if d == 1.0 else max(1, round(d * usual_layers(s.parameters())))
         for s, d in zip(shapes, kept, strict=True)
     ]
-    laws = expected_costs(target, drafts, load=load, rng=rng, draws=draws)
+    laws = _alike(expected_costs(target, drafts, load=load, rng=rng, draws=draws))
     forecast = expected_acceptance(
         target,
         drafts,
@@ -164,6 +169,17 @@ def best_scale(
     best = max(able, key=lambda p: p.choice.speedup)
     interval, plain = _size_interval(curve, level)
     return ScaleAnswer(curve, grid, best, interval, plain, laws, forecast.notes)
+
+
+def _alike(laws: Sequence[PredictedCost]) -> tuple[PredictedCost, ...]:
+    """The laws with one deviation for all drafts: they are one architecture in many sizes."""
+    first = laws[0].draft
+    assert isinstance(first, PredictedPass)
+    found = []
+    for law in laws:
+        assert isinstance(law.draft, PredictedPass)
+        found.append(replace(law, draft=replace(law.draft, factor=first.factor)))
+    return tuple(found)
 
 
 def _chances(choices: Sequence[Choice], fits: Sequence[bool], depth: NDArray[np.float64]) -> Floats:
