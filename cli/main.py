@@ -7,11 +7,21 @@ from typing import NoReturn
 
 import typer
 
+from .calibrate import calibrate
+from .crossover import crossover
+from .explain import explain
 from .figures import figures
 from .formulas import formulas
+from .hook import hook
+from .import_ import import_statistics
 from .paper import paper
 from .predict import predict
+from .rank import rank
+from .scale import scale
+from .schedule import schedule
 from .simulate import simulate
+from .synthetic import synthetic
+from .validate import validate
 
 app = typer.Typer(
     name="howspec",
@@ -20,7 +30,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (predict, simulate, paper, figures, formulas):
+for verb in (predict, rank, scale, crossover):
+    app.command()(verb)
+app.command("import")(import_statistics)
+for verb in (explain, schedule, synthetic, hook):
+    app.command()(verb)
+app.add_typer(calibrate, name="calibrate")
+for verb in (simulate, validate, paper, figures, formulas):
     app.command()(verb)
 
 

@@ -2,7 +2,8 @@
 
 The plain formula is E[N] / (1 + gamma c): independent acceptance, verification as cheap as a plain
 step, nothing else in a round (arXiv:2211.17192). SDSL predicts acceptance as affine in the
-perplexities of draft and target (arXiv:2603.11053), and speaks only where both are known.
+perplexities of draft and target (arXiv:2603.11053); where a row states none, those that the loss
+law gives for the two sizes are taken, and where a size is not stated either it says nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibrate.prior.acceptance_rivals import SDSL as SDSL_NUMBERS
+from ...calibrate.prior.acceptance_scale import loss
 from ...theory import speedup, tokens_per_round
 
 Floats = NDArray[np.float64]
@@ -60,3 +63,20 @@ def plain_from_numbers(alpha: float, tau: float, gamma: int, cost_ratio: float) 
     """The plain formula at stated acceptance (or tokens per round) and cost ratio."""
     tokens = tau if math.isfinite(tau) else float(tokens_per_round(alpha, gamma))
     return tokens / (1.0 + gamma * cost_ratio)
+
+
+def sdsl_alpha(draft_params: float, target_params: float) -> float | None:
+    """Acceptance by SDSL from two sizes [parameter], None where one is not stated."""
+    if not (draft_params > 0 and target_params > 0):
+        return None
+    draft, target = math.exp(loss(draft_params)), math.exp(loss(target_params))
+    value = SDSL_NUMBERS[0] + SDSL_NUMBERS[1] * draft + SDSL_NUMBERS[2] * target
+    return min(max(value, 0.0), 1.0)
+
+
+def sdsl_speedup(
+    draft_params: float, target_params: float, gamma: int, cost_ratio: float
+) -> float | None:
+    """SDSL's acceptance in the plain formula, None where a size is not stated."""
+    alpha = sdsl_alpha(draft_params, target_params)
+    return None if alpha is None else float(speedup(alpha, gamma, cost_ratio))

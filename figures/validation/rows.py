@@ -36,6 +36,8 @@ ROWS = Schema(
         _free("tau_mean_tokens_per_round", "tokens per round, the bonus token included"),
         _free("cost_ratio_c", "time of a draft step over time of a plain step"),
         _free("speedup", "speed with drafting over speed of plain decoding", required=True),
+        _free("target_params_b", "parameters of the target [10^9]"),
+        _free("draft_params_b", "parameters of the draft [10^9]"),
         _free("tokens_per_s_base", "speed of plain decoding [token/s]"),
         _free("tokens_per_s_spec", "speed with drafting [token/s]"),
         _free("notes", "what to know of the row"),
@@ -69,6 +71,8 @@ class Measured:
     cost_ratio: float
     speedup: float
     base_rate: float
+    target_params: float = math.nan
+    draft_params: float = math.nan
     alpha_is_overlap: bool = False
     tau_is_derived: bool = False
     objection: str = ""
@@ -110,6 +114,8 @@ def _measured(row: Row, index: int) -> Measured:
         cost_ratio=_number(text(row, "cost_ratio_c")),
         speedup=_number(text(row, "speedup")),
         base_rate=_number(text(row, "tokens_per_s_base")),
+        target_params=1e9 * _number(text(row, "target_params_b")),
+        draft_params=1e9 * _number(text(row, "draft_params_b")),
         alpha_is_overlap="min(p" in notes,
         tau_is_derived="tau derived" in notes or "tau = 1" in notes,
         **names,
@@ -164,6 +170,8 @@ def _of_table(row: Row, **changes: object) -> Measured:
         "cost_ratio": number(row, "cost_ratio"),
         "speedup": number(row, "speedup"),
         "base_rate": number(row, "plain_tokens_per_s"),
+        "target_params": number(row, "target_params"),
+        "draft_params": number(row, "draft_params"),
         "objection": text(row, "suspect"),
     }
     return Measured(**(values | changes))  # type: ignore[arg-type]

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from ...calibrate.latency import LatencyPoints, fit_latency
 from ...calibrate.rounds import fit_round_cost
 from ...calibrate.tokens import fit_tokens
-from ...theory import tokens_by_gamma
+from ...theory import speedup, tokens_by_gamma, tokens_per_round
 from .result import Floats, Point, Test
-from .rivals import NEAREST, PLAIN, SDSL, interpolated, plain_from_sweep
+from .rivals import NEAREST, PLAIN, SDSL, interpolated, plain_from_sweep, sdsl_alpha
 from .rows import Measured
 
 Progress = Callable[[str, int, int], None]
@@ -246,6 +246,17 @@ def _with_rivals(point: Point, sweep: GammaSweep, at: int) -> Point:
             gammas, sweep.speedups[kept], None if tau is None else tau[kept], wanted
         ),
         NEAREST: interpolated(gammas, sweep.speedups[kept], wanted),
-        SDSL: None,
+        SDSL: _sdsl(sweep, kept, wanted),
     }
     return Point(point.label, point.observed, point.predicted, point.low, point.high, rivals)
+
+
+def _sdsl(sweep: GammaSweep, kept: NDArray[np.bool_], wanted: int) -> float | None:
+    """SDSL's acceptance, the cost of a draft token fitted to the other gammas under it."""
+    row = sweep.rows[0]
+    alpha = sdsl_alpha(row.draft_params, row.target_params)
+    if alpha is None:
+        return None
+    gammas = sweep.gammas[kept]
+    per_token = (tokens_per_round(alpha, gammas) / sweep.speedups[kept] - 1.0) * gammas
+    return float(speedup(alpha, wanted, max(0.0, float(per_token.sum() / (gammas**2).sum()))))

@@ -1,0 +1,39 @@
+"""`howspec hook`: the lines to put around a call of an engine that reports no statistics."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .output import print_json
+
+TRANSFORMERS = """\
+# Counts of assisted generation: put your call of generate inside the block.
+from howspec.calibrate.measure.assisted_counts import count_rounds
+
+with count_rounds(model) as counts:
+    model.generate(**inputs, assistant_model=draft)
+
+counts.write("rounds.jsonl")  # then: howspec import transformers rounds.jsonl
+"""
+
+
+def hook(
+    engine: Annotated[str, typer.Argument(help="transformers.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print the lines that count the rounds of an engine which does not say what was accepted.
+
+    Only transformers needs them: the other engines report their own counts.
+
+    Example:
+
+    howspec hook transformers
+    """
+    if engine != "transformers":
+        raise ValueError(f"engine must be transformers, the others report counts; got {engine!r}")
+    if as_json:
+        print_json({"engine": engine, "code": TRANSFORMERS})
+    else:
+        print(TRANSFORMERS, end="")

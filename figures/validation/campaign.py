@@ -1,0 +1,190 @@
+"""An own ladder: from its costs and acceptance alone, the latencies that its sweep measured.
+
+Latency is the time of decoding, prefill apart. Predictions are ratios to plain decoding as well as
+seconds: a shared machine drifts between the stage that timed passes and the one that decoded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...calibrate.measured import MeasuredCost, measured_cost, requests_s, rounds_of
+from ...calibrate.records import Record
+from .result import LEVEL, Floats, Point, Test, interval
+from .rivals import PLAIN, iid_alpha
+
+DRAWS = 400
+WINDOW = 0.01
+# Spread of ln(latency) from one timing to the next of a pass, beside that of acceptance.
+TIMING = 0.03
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Records of one campaign, with the sizes of its models.
+
+    parameters, layers: by model; roles: ``target``, ``ladder`` or ``depth`` by model.
+    """
+
+    costs: Record
+    acceptance: Record
+    sweep: Record
+    parameters: Mapping[str, int]
+    layers: Mapping[str, int]
+    roles: Mapping[str, str]
+    losses: Mapping[str, float]
+
+    @property
+    def target(self) -> str:
+        """The model whose tokens are decoded."""
+        return next(m for m, role in self.roles.items() if role == "target")
+
+    @property
+    def drafts(self) -> tuple[str, ...]:
+        """The drafts of the sweep, the largest first."""
+        seen = {str(p["draft"]) for p in self.sweep.points if p["method"] == "sps"}
+        return tuple(sorted(seen, key=lambda m: -self.parameters[m]))
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One draft: predicted and measured decoding at gamma = 0..k, over plain decoding.
+
+    sample: shape (draws, k + 1); measured, error: relative latency and its standard error, NaN
+    where it was not measured; seconds: predicted plain-independent latency [s].
+    """
+
+    draft: str
+    sample: Floats
+    measured: Floats
+    error: Floats
+    seconds: Floats
+    cost: MeasuredCost
+    survival: Floats
+
+    @property
+    def center(self) -> Floats:
+        """Mean predicted latency over plain decoding, (k + 1,)."""
+        return np.asarray(self.sample.mean(axis=0))
+
+    @property
+    def gammas(self) -> Floats:
+        """The gammas above 0 that were measured."""
+        return np.flatnonzero(np.isfinite(self.measured[1:])) + 1
+
+
+def predict_ladder(ladder: Ladder, *, seed: int = 0) -> tuple[Predicted, ...]:
+    """Every draft of the sweep, from costs and acceptance; nothing is fitted to the sweep."""
+    settings = ladder.sweep.settings
+    tokens, temperature = int(settings["new_tokens"]) - 1, float(settings["temperature"])
+    context = float(settings["prompts"]["tokens"]) + 0.5 * tokens
+    measured = relative_latency(ladder.sweep)
+    out = []
+    for i, draft in enumerate(ladder.drafts):
+        rng = np.random.default_rng([seed, 43, i])
+        rounds = rounds_of(ladder.acceptance, draft, temperature=temperature)
+        survival = rounds.survival()
+        cost = measured_cost(
+            ladder.costs, ladder.target, draft, whole=survival, temperature=temperature
+        )
+        sample = requests_s(rounds.sample(rng, draws=DRAWS), cost, tokens=tokens, context=context)
+        seconds = requests_s(survival, cost, tokens=tokens, context=context)
+        top = sample.shape[-1]
+        seen = np.full((2, top), np.nan)
+        for gamma, value in measured[draft].items():
+            if gamma < top:
+                seen[:, gamma] = value
+        seen[:, 0] = (1.0, 0.0)
+        out.append(
+            Predicted(draft, sample / sample[:, :1], seen[0], seen[1], seconds, cost, survival)
+        )
+    return tuple(out)
+
+
+def relative_latency(sweep: Record, *, batch: int = 1) -> dict[str, dict[int, tuple[float, float]]]:
+    """Decoding time over plain decoding of the same prompt: draft -> gamma -> (mean, error).
+
+    The mean over prompts of both times are taken and divided; the error is that of the ratio over
+    prompts.
+    """
+    plain: dict[Any, list[float]] = defaultdict(list)
+    times: dict[tuple[str, int], dict[Any, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for p in sweep.points:
+        if p["batch"] != batch or "decode_s" not in p:
+            continue
+        if p["method"] == "plain":
+            plain[p["prompt"]].append(float(p["decode_s"]))
+        elif p["method"] == "sps":
+            times[str(p["draft"]), int(p["gamma"])][p["prompt"]].append(float(p["decode_s"]))
+    out: dict[str, dict[int, tuple[float, float]]] = defaultdict(dict)
+    for (draft, gamma), by_prompt in times.items():
+        own = np.array([np.mean(t) for prompt, t in by_prompt.items() if prompt in plain])
+        base = np.array([np.median(plain[prompt]) for prompt in by_prompt if prompt in plain])
+        ratio = float(own.mean() / base.mean())
+        spread = own / base.mean() - ratio * base / base.mean()
+        error = float(spread.std(ddof=1) / np.sqrt(own.size)) if own.size > 1 else float("nan")
+        out[draft][gamma] = (ratio, error)
+    return out
+
+
+def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> Test:
+    """Latency of every (draft, gamma) of the sweep, and the regret of the gamma chosen."""
+    points, regrets, hits = [], [], []
+    for i, p in enumerate(predicted):
+        rng = np.random.default_rng([seed, 47, i])
+        for gamma in p.gammas:
+            noise = rng.normal(0.0, np.hypot(TIMING, p.error[gamma] / p.measured[gamma]), DRAWS)
+            sample = p.sample[:, gamma] * np.exp(noise)
+            alpha = iid_alpha(1.0 + float(p.survival[1:].sum()), p.survival.size - 1)
+            step = p.cost.round_time(0, context=_middle(ladder))[0]
+            ratio = float(p.cost.draft.step_time(np.ones(1), context=_middle(ladder))[0] / step)
+            ideal = (1 + gamma * ratio) * (1 - alpha) / (1 - alpha ** (gamma + 1))
+            points.append(
+                Point(
+                    f"{p.draft}, gamma {gamma}",
+                    float(p.measured[gamma]),
+                    float(p.center[gamma]),
+                    *interval(sample, LEVEL),
+                    {PLAIN: float(ideal)},
+                )
+            )
+        seen = np.concatenate([[0], p.gammas])
+        best = int(seen[p.center[seen].argmin()])
+        lowest = float(np.nanmin(p.measured))
+        regrets.append(float(p.measured[best] / lowest - 1.0))
+        window = seen[p.center[seen] <= p.center[best] * (1.0 + WINDOW)]
+        hits.append(int(np.nanargmin(p.measured)) in window)
+    note = f"measured best gamma in the predicted 1 % window: {sum(hits)} of {len(hits)} drafts"
+    return Test(
+        "own ladder: latency over plain decoding",
+        "costs and acceptance; nothing of the sweep",
+        "relative",
+        tuple(points),
+        tuple(regrets),
+        (note, best_draft(predicted)),
+    )
+
+
+def _middle(ladder: Ladder) -> float:
+    settings = ladder.sweep.settings
+    return float(settings["prompts"]["tokens"]) + 0.5 * float(settings["new_tokens"])
+
+
+def best_draft(predicted: tuple[Predicted, ...]) -> str:
+    """The draft that is predicted to be the fastest beside the one that was, and the regret."""
+    chosen = min(predicted, key=lambda p: p.center[np.concatenate([[0], p.gammas])].min())
+    at = int(np.concatenate([[0], chosen.gammas])[
+        chosen.center[np.concatenate([[0], chosen.gammas])].argmin()
+    ])  # fmt: skip
+    fastest = min(predicted, key=lambda p: float(np.nanmin(p.measured)))
+    lowest = float(np.nanmin(fastest.measured))
+    regret = float(chosen.measured[at]) / lowest - 1.0
+    return (
+        f"best draft predicted {chosen.draft} at gamma {at}, measured {fastest.draft} at gamma "
+        f"{int(np.nanargmin(fastest.measured))}: regret {100 * regret:.1f} %"
+    )

@@ -1,0 +1,141 @@
+"""All tests of truth: over the bundled measurements, or over a file of held-out rows."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .chips import chips_test
+from .result import Test
+from .rows import Measured, library_rows, read_rows
+from .serving import serving_test
+from .stated import stated_test, usable
+from .sweeps import Progress, gamma_sweeps, leave_one_gamma_out
+from .tasks import task_test
+from .unmeasured import families_test, rows_test
+
+# Share of a machine's rows whose speed-up exceeds tokens per round, from which its plain speed is
+# called too slow, and the slack of one such row.
+CONTRADICTED, SLACK = 0.2, 0.97
+
+
+@dataclass(frozen=True)
+class Report:
+    """Tests that have points, and what could not be tested, with how often."""
+
+    tests: tuple[Test, ...]
+    skipped: tuple[str, ...]
+
+
+def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report:
+    """Every test of truth over what is bundled."""
+    rows = suspected(library_rows())
+    serving = [r for r in rows if r.engine == "SGLang" and r.method == "chain"]
+    others = [r for r in rows if r not in set(serving) and "MLX" not in r.engine]
+    chips = [r for r in rows if "MLX" in r.engine]
+    tests: list[Test] = []
+    for name, some in (("serving engines", serving), ("threads and papers", others)):
+        tests += leave_one_gamma_out(
+            gamma_sweeps(some, least=3), name=name, seed=seed, progress=progress
+        )
+    tests += leave_one_gamma_out(
+        gamma_sweeps(chips, least=3), name="chips", seed=seed, progress=progress
+    )
+    sweeps = gamma_sweeps(serving, least=3)
+    for everywhere in (True, False):
+        tests.append(
+            task_test(sweeps, name="one task left out: speed-up", everywhere=everywhere, seed=seed)
+        )
+    tests.append(chips_test())
+    tests.append(stated_test(rows, seed=seed))
+    tests.append(serving_test(rows))
+    tests += families_test(seed=seed)
+    return Report(tuple(t for t in tests if t.points), _objections(rows))
+
+
+def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = None) -> Report:
+    """The tests that a file of rows allows: speed-ups in the form of `rows.ROWS`, or acceptance.
+
+    Sweeps over gamma are predicted with one gamma left out; rows that state acceptance, gamma and
+    cost ratio from these; rows of acceptance (columns ``metric`` and ``value``) from the prior.
+    Raises ValueError for a file that is neither.
+    """
+    if _is_acceptance(path):
+        from ...calibrate.prior.acceptance_library import published_rows
+
+        tests, skipped = rows_test(published_rows(path), seed=seed)
+        return Report(tuple(tests), tuple(skipped))
+    rows = suspected(read_rows(path))
+    sweeps = gamma_sweeps(rows, least=3)
+    pairs = [s for s in gamma_sweeps(rows, least=2) if len(s.rows) == 2]
+    sisters = gamma_sweeps(library_rows(), least=3)
+    found: list[Test] = []
+    for name, some in (("sweeps", sweeps), ("pairs of gammas", pairs)):
+        if some:
+            found += leave_one_gamma_out(
+                some, sisters=sisters, name=name, seed=seed, progress=progress
+            )
+    for everywhere in (True, False):
+        found.append(
+            task_test(sweeps, name="one task left out: speed-up", everywhere=everywhere, seed=seed)
+        )
+    found.append(stated_test(rows, seed=seed))
+    used = {r for s in (*sweeps, *pairs) for r in s.rows} | {r for r in rows if usable(r)}
+    return Report(tuple(t for t in found if t.points), (*_objections(rows), *_unused(rows, used)))
+
+
+def _is_acceptance(path: str | Path) -> bool:
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "is no comma-separated UTF-8 text"
+        raise ValueError(f"{path}: cannot be read: {reason}") from None
+    names = {cell.strip().casefold() for cell in header}
+    return {"metric", "value"} <= names
+
+
+def suspected(rows: Sequence[Measured]) -> tuple[Measured, ...]:
+    """The rows, those of a machine with a contradicted plain speed marked as not to be used.
+
+    A round takes at least a plain step, so the speed-up cannot exceed the tokens per round; where
+    it does in a fifth of a target's rows on one engine and machine, plain decoding was too slow.
+    """
+    seen: Counter[tuple[str, str, str]] = Counter()
+    wrong: Counter[tuple[str, str, str]] = Counter()
+    for r in rows:
+        if math.isfinite(r.tau) and math.isfinite(r.speedup) and r.gamma:
+            seen[_machine(r)] += 1
+            wrong[_machine(r)] += r.tau / r.speedup < SLACK
+    bad = {m for m in seen if wrong[m] >= max(2, CONTRADICTED * seen[m])}
+    reason = "the plain baseline looks too slow: speed-ups exceed tokens per round"
+    return tuple(
+        replace(r, objection=reason) if _machine(r) in bad and not r.objection else r for r in rows
+    )
+
+
+def _machine(row: Measured) -> tuple[str, str, str]:
+    return row.target, row.engine, row.hardware
+
+
+def _objections(rows: Sequence[Measured]) -> tuple[str, ...]:
+    counted = Counter(f"{r.target}: {r.objection}" for r in rows if r.objection)
+    return tuple(f"{n} rows of {what}" for what, n in counted.items())
+
+
+def _unused(rows: Sequence[Measured], used: set[Measured]) -> tuple[str, ...]:
+    reasons: Counter[str] = Counter()
+    for r in rows:
+        if r in used or r.objection:
+            continue
+        if not math.isfinite(r.speedup):
+            reasons["no speed-up stated"] += 1
+        elif not r.gamma:
+            reasons["the draft is no chain of a stated length"] += 1
+        else:
+            reasons["one gamma only, without acceptance and cost ratio"] += 1
+    return tuple(f"{n} rows: {what}" for what, n in reasons.items())

@@ -1,0 +1,86 @@
+"""Acceptance of pairs that were not measured: the library with a family left out, a file's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...calibrate.prior.acceptance_validation import (
+    leave_one_family_out,
+    predict_rows,
+    summary,
+)
+from .result import Point, Test
+
+
+def families_test(*, seed: int = 0) -> tuple[Test, Test]:
+    """(alpha without the family, alpha after 200 tokens of the pair itself) over the library."""
+    held = leave_one_family_out(np.random.default_rng([seed, 37]))
+    numbers = summary(held)
+    points = tuple(
+        Point(
+            f"{h.pair}, {h.task or 'any task'}",
+            h.observed,
+            h.predicted,
+            h.low,
+            h.high,
+            dict(h.rivals),
+        )
+        for h in held
+    )
+    after = tuple(
+        Point(p.label, p.observed, p.observed + h.after, p.low, p.high)
+        for p, h in zip(points, held, strict=True)
+    )
+    note = (
+        f"means over pairs and tasks: error {numbers['error']:.3f}, "
+        f"coverage {numbers['coverage_90']:.2f}, after 200 tokens {numbers['error_after']:.3f}"
+    )
+    return (
+        Test(
+            "acceptance of unmeasured pairs: alpha, family left out",
+            "sizes, task and temperature of the pair; the other families",
+            "absolute",
+            points,
+            notes=(note,),
+        ),
+        Test(
+            "acceptance after 200 tokens of the pair itself: alpha",
+            "the same, and 200 tokens drawn at the measured alpha",
+            "absolute",
+            after,
+            notes=("errors are means over simulated sessions; intervals those before the tokens",),
+        ),
+    )
+
+
+def rows_test(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> tuple[list[Test], list[str]]:
+    """Rows in the columns of a published collection: one test a metric, one of alpha for all.
+
+    Returns the tests and why rows were not predicted.
+    """
+    predicted = predict_rows(rows, np.random.default_rng([seed, 41]))
+    by_metric: dict[str, list[Point]] = {}
+    alpha: list[Point] = []
+    skipped = []
+    for p in predicted:
+        if p.predicted is None or p.observed is None or p.low is None or p.high is None:
+            skipped.append(f"{p.id}: {p.note or 'no value to compare with'}")
+            continue
+        rivals = dict(p.rivals)
+        by_metric.setdefault(p.metric, []).append(
+            Point(p.id, p.observed, p.predicted, p.low, p.high, rivals)
+        )
+        a = p.alpha
+        if "observed" in a:
+            others = dict(p.alpha_rivals)
+            alpha.append(Point(p.id, a["observed"], a["predicted"], a["low"], a["high"], others))
+    given = "sizes, task and temperature of the row; the library"
+    tests = [Test("acceptance rows: alpha", given, "absolute", tuple(alpha))]
+    tests += [
+        Test(f"acceptance rows: {metric}", given, "absolute", tuple(points))
+        for metric, points in by_metric.items()
+    ]
+    return [t for t in tests if t.points], skipped
