@@ -33,10 +33,10 @@ def pass_law(record: Record, model: str, *, mode: str = "eager") -> TablePass:
     """
     times: dict[tuple[int, int], dict[int, float]] = {}
     for p in record.points:
-        if p["operation"] == "pass" and p["model"] == model and p["mode"] == mode:
-            if "times_s" in p:
-                place = (p["batch"], p["context"])
-                times.setdefault(place, {})[p["tokens"]] = float(np.median(p["times_s"]))
+        own = p["operation"] == "pass" and p["model"] == model and p["mode"] == mode
+        if own and "times_s" in p:
+            place = (p["batch"], p["context"])
+            times.setdefault(place, {})[p["tokens"]] = float(np.median(p["times_s"]))
     if not times:
         known = sorted({str(p["model"]) for p in record.points if p["operation"] == "pass"})
         raise ValueError(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from ..calibrate.library.own import campaign_names, load_campaign
 from .measured import bloom_grid, main_table
+from .own_ladder import latency_by_depth, latency_by_size, size_study
+from .own_ladder import latency_by_gamma as ladder_by_gamma
 from .scales import ScaleStudy, bloom_scale, scale_study
 from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
 from .study import GridStudy, Progress, grid_study
 from .transfer import TableRow
 from .transfer import main_table as table_rows
+from .validation.campaign import ladder_of, predict_ladder
 
 
 def draw_all(
@@ -41,6 +46,7 @@ def draw_all(
         lambda: bloom_grid(study, out),
         lambda: bloom_scale(result, out),
         lambda: main_table(rows, out),
+        *(partial(own_ladder, name, out, seed=seed) for name in campaign_names()),
     )
     written: list[Path] = []
     for i, step in enumerate(steps):
@@ -48,3 +54,14 @@ def draw_all(
         if progress:
             progress("figures", i + 1, len(steps))
     return written
+
+
+def own_ladder(name: str, out: Path, *, seed: int = 0) -> list[Path]:
+    """The figures of a bundled campaign: the grid, draft scale, and depth at equal size."""
+    ladder = ladder_of(load_campaign(name))
+    predicted = predict_ladder(ladder, seed=seed)
+    return [
+        *ladder_by_gamma(predicted, out, name=name),
+        *latency_by_size(size_study(ladder, predicted, seed=seed), out, name=name),
+        *latency_by_depth(ladder, predicted, out, name=name),
+    ]

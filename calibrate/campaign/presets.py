@@ -113,9 +113,12 @@ _CPU = Campaign(
     device="cpu",
     dtype="float32",
     machine=CPU,
-    costs=(Costs(_ALL_TOKENS, tuple((b, c) for b in (1, 4) for c in (64, 192, 512))),),
-    acceptance=Acceptance(),
-    sweep=Sweep(),
+    costs=(
+        Costs(_ALL_TOKENS, ((1, 64), (1, 112), (1, 192)), repeats=21),
+        Costs((*range(1, 11), 12, 16, 24, 33), ((1, 512), (4, 112))),
+    ),
+    acceptance=Acceptance(requests=16, batch=16),
+    sweep=Sweep(prompts=5, assisted_blocks=2),
 )
 _GPU = Campaign(
     name="gpu",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from ..library.own import FAMILY
 from ..models import Device, ModelShape, device
 from ..records import Record, read_record
 from .costs_points import CostPoint, bundled_points
@@ -24,6 +25,8 @@ def library_points(folder: str | Path | None = None) -> tuple[CostPoint, ...]:
     place = _place(folder)
     points: list[CostPoint] = []
     for path in sorted((*place.glob("*.json"), *place.glob("*.json.gz"))):
+        if path.name.endswith(FAMILY):
+            continue
         record = read_record(path)
         if record.kind == "costs":
             points += record_points(record, path.name.split(".")[0])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...calibrate.library.own import OwnCampaign
 from ...calibrate.measured import MeasuredCost, measured_cost, requests_s, rounds_of
 from ...calibrate.records import Record
 from .result import LEVEL, Floats, Point, Test, interval
@@ -49,6 +50,20 @@ class Ladder:
         """The drafts of the sweep, the largest first."""
         seen = {str(p["draft"]) for p in self.sweep.points if p["method"] == "sps"}
         return tuple(sorted(seen, key=lambda m: -self.parameters[m]))
+
+
+def ladder_of(campaign: OwnCampaign) -> Ladder:
+    """The ladder of a campaign's records."""
+    models = campaign.models
+    return Ladder(
+        campaign.costs,
+        campaign.acceptance,
+        campaign.sweep,
+        {n: int(m["parameters"]) for n, m in models.items()},
+        {n: int(m["layers"]) for n, m in models.items()},
+        {n: str(m["role"]) for n, m in models.items()},
+        {n: float(m["held_out"]["loss_nats"]) for n, m in models.items()},
+    )
 
 
 @dataclass(frozen=True)

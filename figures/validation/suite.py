@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
+from .campaign import campaign_test, ladder_of, predict_ladder
 from .chips import chips_test
 from .result import Test
 from .rows import Measured, library_rows, read_rows
 from .serving import serving_test
+from .sizes import leave_one_draft_out
 from .stated import stated_test, usable
 from .sweeps import Progress, gamma_sweeps, leave_one_gamma_out
 from .tasks import task_test
@@ -54,6 +57,8 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     tests.append(stated_test(rows, seed=seed))
     tests.append(serving_test(rows))
     tests += families_test(seed=seed)
+    for name in campaign_names():
+        tests += campaign_tests(load_campaign(name), seed=seed)
     return Report(tuple(t for t in tests if t.points), _objections(rows))
 
 
@@ -86,6 +91,16 @@ def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = 
     found.append(stated_test(rows, seed=seed))
     used = {r for s in (*sweeps, *pairs) for r in s.rows} | {r for r in rows if usable(r)}
     return Report(tuple(t for t in found if t.points), (*_objections(rows), *_unused(rows, used)))
+
+
+def campaign_tests(campaign: OwnCampaign, *, seed: int = 0) -> list[Test]:
+    """The tests of one ladder: its sweep from its costs and rounds, and one draft left out."""
+    ladder = ladder_of(campaign)
+    predicted = predict_ladder(ladder, seed=seed)
+    return [
+        campaign_test(ladder, predicted, seed=seed),
+        *leave_one_draft_out(ladder, predicted, seed=seed),
+    ]
 
 
 def _is_acceptance(path: str | Path) -> bool:
