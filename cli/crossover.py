@@ -76,8 +76,8 @@ def crossover(
     if 1 <= largest < batch_max:
         notes.append(f"memory ends at batch {largest}, at context {context:g}")
     fits = largest >= 1
-    answer = {
-        **{name: _entry(c, level) for name, c in found.items()},
+    answer: dict[str, Any] = {
+        **{str(name): _entry(c, level) for name, c in found.items()},
         "fits": fits,
         "largest_batch": largest,
         "target": model_entry(own),

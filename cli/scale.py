@@ -86,8 +86,8 @@ def _answer(found: ScaleAnswer, level: float) -> dict[str, Any]:
         notes.append("the best size is at the end of those tried: the turning point lies beyond")
     if pays and best.depth in (found.depths[0], found.depths[-1]):
         notes.append(
-            f"the best depth, {best.depth:g} of the usual layers, is at the end of those tried; few "
-            "published pairs tell depth from size"
+            f"the best depth, {best.depth:g} of the usual layers, is at the end of those tried; "
+            "few published pairs tell depth from size"
         )
     interval = found.size_interval
     return {

@@ -46,7 +46,8 @@ def recorded_costs(
     """The cost law of a pair with what a record of kind "costs" says of the machine.
 
     The stack's law is fitted again with the record as a source of its own; a model whose passes the
-    record holds is scaled to them, at the batch and context nearest to those asked for. on: the
+    record holds is scaled to them, at the batch and context nearest to those asked for; where the
+    record timed no drawing of tokens, a step is the pass alone. on: the
     device, by default the one that the record names. Raises ValueError for another kind of record.
     """
     machine = measured_device(record, on)
@@ -66,7 +67,7 @@ def recorded_costs(
         if own:
             passes = getattr(law, role)
             scaled = _scaled(passes, _nearest(own, load), machine, rng, kv_dtype=load.kv_dtype)
-            law = replace(law, **{role: scaled})
+            law = replace(law, target=scaled) if role == "target" else replace(law, draft=scaled)
             seen.append(asked.called)
     return RecordedCost(law, tuple(seen), stack)
 
@@ -95,6 +96,7 @@ def _scaled(
 ) -> PredictedPass:
     """The law with its own deviation put where it meets the medians of the points on average."""
     logs: list[Floats] = []
+    bare = all(p.forward for p in points)  # nothing but the pass was timed: a step is the pass
     for p in points:
         work = work_of(
             law.model, machine, dtype=p.dtype, kv_dtype=kv_dtype, stack=law.stack, forward=p.forward
@@ -106,4 +108,5 @@ def _scaled(
         )  # fmt: skip
         logs.append(np.log(p.value) - np.log(usual[:, 0]))
     noise = rng.normal(0.0, _REPEATS, law.factor.shape)
-    return replace(law, factor=np.exp(np.mean(logs, axis=0) + noise))
+    work = replace(law.work, around=np.zeros(1)) if bare else law.work
+    return replace(law, work=work, factor=np.exp(np.mean(logs, axis=0) + noise))

@@ -34,7 +34,8 @@ def hypothetical(target: ModelShape, parameters: float, *, depth: float = 1.0) -
     check("parameters", parameters)
     share = min(parameters / target.parameters(), 1.0)
     layers = max(1, round(depth * target.layers * share**LAYERS_EXPONENT))
-    low, high = 1, 1 + target.hidden // _STEP
+    # A dense draft of a mixture of experts may be wider than the target.
+    low, high = 1, 1 + (8 if target.is_moe else 1) * target.hidden // _STEP
     while low < high:  # the widest that is not too large
         middle = (low + high + 1) // 2
         wide = _shaped(target, layers, middle * _STEP, tied=target.tied or share < 0.1)
@@ -127,7 +128,8 @@ def best_scale(
         )
     order = [1.0, *(d for d in depths if d != 1.0)]
     shares = np.geomspace(largest, smallest, sizes)
-    shapes, kept = [], []
+    shapes: list[ModelShape] = []
+    kept: list[float] = []
     for depth in order:
         for share in shares:
             shape = hypothetical(target.shape, share * target.parameters, depth=depth)
@@ -186,7 +188,7 @@ def _chances(choices: Sequence[Choice], fits: Sequence[bool], depth: NDArray[np.
     """Share of the draws in which each is the best of its depth that fits."""
     found = np.zeros(len(choices))
     for value in np.unique(depth):
-        mine = [i for i in np.flatnonzero(depth == value) if fits[i]]
+        mine = [int(i) for i in np.flatnonzero(depth == value) if fits[int(i)]]
         if mine:
             wins = np.argmax(np.stack([choices[i].draws for i in mine]), axis=0)
             found[mine] = np.bincount(wins, minlength=len(mine)) / wins.size

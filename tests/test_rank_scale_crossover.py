@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from howspec.calibrate.models import device, model, models
+from howspec.calibrate.prior.pair import Load, Use, expect, named
+from howspec.calibrate.prior.pair_crossover import batches_up_to, crossings
+from howspec.calibrate.prior.pair_rank import rank
+from howspec.calibrate.prior.pair_scale import LAYERS_EXPONENT, best_scale, hypothetical
+from howspec.calibrate.prior.pair_tables import damped, tokens_table
+from howspec.cli.main import run
+from howspec.figures.turning_curve import turning_curve
+from howspec.figures.validation.paper_rows import paper_rows_test, predicted_ranking
+from howspec.sim.prediction import speedup_table
+from howspec.theory import DepthAcceptance
+
+QWEN = ("--target", "Qwen2.5-32B", "--device", "2x A100 80GB")
+LADDER = ("--drafts", "Qwen2.5-0.5B,Qwen2.5-1.5B", "--drafts", "Qwen2.5-7B")
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        run(list(arguments))
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    status, out, err = call(capsys, *arguments, "--json")
+    assert (status, err) == (0, "")
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+# --- rank --------------------------------------------------------------------------------------
+
+
+def test_a_ranking_is_in_order_and_its_probabilities_add_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = answer(capsys, "rank", *QWEN, *LADDER, "--task", "code", "--batch", "1,64")
+    assert [b["batch"] for b in found["by_batch"]] == [1.0, 64.0]
+    for ranking in found["by_batch"]:
+        order = ranking["order"]
+        assert len(order) == 3
+        means = [d["speedup"]["estimate"] for d in order]
+        assert means == sorted(means, reverse=True)
+        total = sum(d["probability_best"] for d in order) + ranking["probability_none_pays"]
+        assert total == pytest.approx(1.0)
+    assert found["best"] == found["order"][0]["draft"]
+    alphas = {d["draft"]: d["alpha"]["estimate"] for d in found["order"]}
+    assert alphas["Qwen2.5-0.5B"] < alphas["Qwen2.5-1.5B"] < alphas["Qwen2.5-7B"]
+    status, out, _ = call(capsys, "rank", *QWEN, *LADDER)
+    assert status == 0
+    assert out.startswith("best: ")
+
+
+def test_a_draft_without_room_comes_last_and_is_never_the_best(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = answer(
+        capsys,
+        "rank",
+        "--target",
+        "Qwen2.5-32B",
+        "--device",
+        "A100 80GB",
+        *LADDER,
+        "--task",
+        "math",
+    )
+    last = found["order"][-1]
+    assert (last["draft"], last["fits"], last["gamma"]) == ("Qwen2.5-7B", False, 0)
+    assert last["probability_best"] == 0.0
+    assert any("does NOT fit at batch 1: Qwen2.5-7B" in n for n in found["notes"])
+
+
+def test_a_ranking_of_one_draft_is_its_prediction_draw_by_draw() -> None:
+    target, draft = named("Qwen2.5-32B"), named("Qwen2.5-1.5B")
+    expected = expect(
+        target, [draft], load=Load(device("4x H100"), batch=8), use=Use("code"),
+        rng=np.random.default_rng(3), draws=300,
+    )  # fmt: skip
+    found = rank(expected, batches=(8.0,), context=500.0, gamma_max=8)[0].drafts[0]
+    law = damped(expected.acceptance.of(0).law, 8)
+    table = speedup_table(law, expected.costs[0], 8, batch=8, context=500)
+    best = int(table.mean(axis=0).argmax())
+    assert found.choice.gamma == best
+    assert found.choice.draws == pytest.approx(table[:, best])
+
+
+def test_common_draws_make_the_order_surer_than_independent_ones() -> None:
+    target = named("Qwen2.5-32B")
+    drafts = [named("Qwen2.5-0.5B"), named("Qwen2.5-7B")]
+    expected = expect(
+        target, drafts, load=Load(device("4x H100")), use=Use(), rng=np.random.default_rng(0),
+        draws=2000,
+    )  # fmt: skip
+    ranked = rank(expected)[0].drafts
+    one, two = (np.log(d.choice.draws) for d in ranked)
+    mixed = np.random.default_rng(1).permutation(two)
+    assert (one - two).std() < 0.9 * (one - mixed).std()
+
+
+# --- scale -------------------------------------------------------------------------------------
+
+
+def test_hypothetical_drafts_have_the_size_asked_for_and_fewer_layers() -> None:
+    for name in ("Llama-3.1-70B", "Qwen2.5-7B", "Pythia-2.8B", "DeepSeek-V3", "Mixtral-8x7B"):
+        target = model(name).shape
+        layers = []
+        for share in (0.5, 0.1, 0.01):
+            shape = hypothetical(target, share * target.parameters())
+            assert shape.parameters() == pytest.approx(share * target.parameters(), rel=0.12)
+            assert shape.parameters() <= share * target.parameters()
+            assert not shape.is_moe
+            layers.append(shape.layers)
+        assert layers == sorted(layers, reverse=True)
+    target = model("Llama-3.1-70B").shape
+    deep, usual = (hypothetical(target, 1e9, depth=d) for d in (1.5, 1.0))
+    assert deep.layers == pytest.approx(1.5 * usual.layers, abs=1)
+    assert deep.hidden < usual.hidden
+
+
+def test_layers_grow_with_size_as_in_the_families_of_the_table() -> None:
+    dense = [m.shape for m in models().values() if not m.shape.is_moe]
+    x = np.log([s.parameters() for s in dense])
+    y = np.log([s.layers for s in dense])
+    families = np.array([s.family for s in dense])
+    for family in set(families):
+        mine = families == family
+        x[mine], y[mine] = x[mine] - x[mine].mean(), y[mine] - y[mine].mean()
+    assert float((x * y).sum() / (x * x).sum()) == pytest.approx(LAYERS_EXPONENT, abs=0.02)
+
+
+def test_the_best_size_is_the_top_of_the_curve_and_inside_its_interval() -> None:
+    found = best_scale(
+        named("Llama-3.1-70B"), load=Load(device("4x H100")), use=Use("chat"),
+        rng=np.random.default_rng(0), sizes=9, draws=400,
+    )  # fmt: skip
+    top = max(found.curve, key=lambda p: p.choice.speedup)
+    assert found.best.choice.speedup >= top.choice.speedup
+    assert found.size_interval is not None
+    assert found.size_interval[0] <= top.parameters <= found.size_interval[1]
+    ratios = [float(np.median(p.cost_ratio)) for p in found.curve]
+    alphas = [float(np.median(p.alpha)) for p in found.curve]
+    assert ratios == sorted(ratios, reverse=True)
+    assert alphas == sorted(alphas, reverse=True)
+    assert sum(p.probability_best for p in found.curve) == pytest.approx(1.0)
+    assert {p.depth for p in found.grid} == {0.25, 0.5, 1.0, 1.5}
+
+
+def test_scale_prints_its_curve_and_draws_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "curve.png"
+    arguments = ("scale", "--target", "Qwen2.5-7B", "--device", "A100", "--sizes", "5")
+    status, out, _ = call(capsys, *arguments, "--figure", str(path))
+    assert status == 0
+    assert path.stat().st_size > 1000
+    assert "best draft: " in out
+    found = answer(capsys, *arguments)
+    assert len(found["curve"]) == 5
+    assert found["best"]["speedup"]["estimate"] > 0.9
+    with pytest.raises(ValueError, match=r"must end in \.pdf, \.png, \.svg"):
+        turning_curve([(0.1, 2, 1.5, 1.0, 2.0, 0.5)] * 2, tmp_path / "curve.txt")
+
+
+# --- crossover ---------------------------------------------------------------------------------
+
+
+def test_batches_rise_from_one_to_the_largest() -> None:
+    assert batches_up_to(0) == (1.0,)
+    found = batches_up_to(100)
+    assert (found[0], found[-1]) == (1.0, 100.0)
+    assert (np.diff(found) > 0.0).all()
+
+
+def test_speculation_stops_where_the_speedup_meets_one_and_the_load_is_that_of_plain_decoding() -> (
+    None
+):
+    target, draft = named("Llama-3.1-8B"), named("Llama-3.2-1B")
+    load = Load(device("H100"), context=200)
+    expected = expect(
+        target, [draft], load=load, use=Use(), rng=np.random.default_rng(0), draws=200
+    )
+    law = expected.costs[0]
+    alphas = np.full(200, 0.7)
+    tokens = tokens_table(damped(DepthAcceptance(alphas, 1.0), 6), 6)
+    found = crossings(
+        tokens, law, batches=batches_up_to(2048), contexts=(0.0, 1000.0), batch=4, context=200
+    )
+    batch = found["batch"]
+    assert batch.pays
+    assert batch.at is not None
+    before = max(b for b in batch.values if b <= batch.at)
+    after = min(b for b in batch.values if b > batch.at)
+    position = batch.values.index(before)
+    assert batch.gamma[position] > 0
+    assert batch.gamma[batch.values.index(after)] == 0
+    assert batch.low is not None
+    assert batch.low <= batch.at
+    plain = [float(np.median(b / law.plain_step(batch=b, context=200))) for b in (before, after)]
+    assert found["load"].at is not None
+    assert plain[0] <= found["load"].at <= plain[1]
+
+
+def test_crossover_says_where_it_ends_or_that_it_does_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pair = ("crossover", "--target", "Llama-3.1-8B", "--draft", "Llama-3.2-1B", "--device", "H100")
+    found = answer(capsys, *pair, "--batch-max", "32")
+    assert found["batch"]["looked_up_to"] == 32.0
+    assert found["batch"]["values"][0] == 1.0
+    for name in ("batch", "context", "load"):
+        assert {"pays", "stops_at", "low", "high", "gamma", "speedup"} <= found[name].keys()
+    hopeless = ("crossover", "--target", "Llama-3.2-1B", "--draft", "Llama-3.1-8B")
+    status, out, _ = call(capsys, *hopeless, "--device", "H100", "--batch-max", "8")
+    assert status == 0
+    assert out.startswith("batch: NO, it pays at none")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("rank", *QWEN, "--drafts", ","), "--drafts must name one draft or more"),
+        (("rank", *QWEN, "--drafts", "Qwen2.5-0.6B"), "nearest: Qwen2.5-0.5B"),
+        (("rank", *QWEN, *LADDER, "--batch", "1,x"), "--batch must be numbers with commas"),
+        (("rank", *QWEN, *LADDER, "--batch", "0"), "--batch must be in [1, inf), got 0"),
+        (("rank", *QWEN, *LADDER, "--gamma-max", "0"), "--gamma-max must be in [1, 256], got 0"),
+        (("rank", *QWEN, *LADDER, "--level", "2"), "--level must be in (0, 1), got 2"),
+        (("scale", *QWEN, "--sizes", "2"), "--sizes must be in [3, 60], got 2"),
+        (("scale", *QWEN, "--sizes", "3", "--figure", "x.doc"), "a figure must end in"),
+        (("crossover", *QWEN, "--draft", "Qwen2.5-7B", "--batch-max", "1"), "--batch-max must be"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    status, out, err = call(capsys, *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+# --- the paper's table -------------------------------------------------------------------------
+
+
+def test_the_papers_table_is_predicted_from_names_alone() -> None:
+    found = paper_rows_test()
+    assert len(found.points) == 10
+    assert found.points[0].label == "Pythia-2.8B, SpS"
+    assert found.points[0].observed == 1.984
+    assert found.coverage >= 0.7  # 8 of 10 when written
+    assert all(p.low < p.predicted < p.high for p in found.points)
+    assert len(found.notes) == 11
+    with pytest.raises(ValueError, match="method must be one of SpS, AsG, got 'beam'"):
+        predicted_ranking("GPT2-XL", ["GPT2"], method="beam")
