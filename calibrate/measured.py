@@ -34,7 +34,7 @@ def pass_law(record: Record, model: str, *, mode: str = "eager") -> TablePass:
     times: dict[tuple[int, int], dict[int, float]] = {}
     for p in record.points:
         own = p["operation"] == "pass" and p["model"] == model and p["mode"] == mode
-        if own and "times_s" in p:
+        if own and p.get("times_s"):
             place = (p["batch"], p["context"])
             times.setdefault(place, {})[p["tokens"]] = float(np.median(p["times_s"]))
     if not times:
@@ -64,10 +64,10 @@ def operation_s(
         p["tokens"]: float(np.median(p["times_s"]))
         for p in record.points
         if p["operation"] == operation
-        and p["model"] == model
-        and p["batch"] == batch
-        and p["temperature"] == wanted
-        and "times_s" in p
+        and p.get("model") == model
+        and p.get("batch") == batch
+        and p.get("temperature") == wanted
+        and p.get("times_s")
     }
 
 
@@ -183,6 +183,11 @@ def rounds_of(
     if not found:
         raise ValueError(
             f"the acceptance record must hold rounds of {draft} at temperature {temperature:g}"
+        )
+    if len({str(p["drafted"]) for p in found}) > 1 or not isinstance(found[0]["drafted"], int):
+        raise ValueError(
+            f"drafted must be one number in all rounds of {draft}, got {found[0]['drafted']}, "
+            f"... {found[-1]['drafted']}"
         )
     return Rounds(
         int(found[0]["drafted"]),

@@ -16,6 +16,7 @@ import numpy as np
 from ...calibrate.library.own import OwnCampaign
 from ...calibrate.measured import MeasuredCost, measured_cost, requests_s, rounds_of
 from ...calibrate.records import Record
+from ...theory import tokens_per_round
 from .result import LEVEL, Floats, Point, Test, interval
 from .rivals import PLAIN, iid_alpha
 
@@ -153,12 +154,13 @@ def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int
     for i, p in enumerate(predicted):
         rng = np.random.default_rng([seed, 47, i])
         for gamma in p.gammas:
-            noise = rng.normal(0.0, np.hypot(TIMING, p.error[gamma] / p.measured[gamma]), DRAWS)
+            own = np.nan_to_num(p.error[gamma] / p.measured[gamma])  # none from a single prompt
+            noise = rng.normal(0.0, np.hypot(TIMING, own), DRAWS)
             sample = p.sample[:, gamma] * np.exp(noise)
             alpha = iid_alpha(1.0 + float(p.survival[1:].sum()), p.survival.size - 1)
             step = p.cost.round_time(0, context=_middle(ladder))[0]
             ratio = float(p.cost.draft.step_time(np.ones(1), context=_middle(ladder))[0] / step)
-            ideal = (1 + gamma * ratio) * (1 - alpha) / (1 - alpha ** (gamma + 1))
+            ideal = (1 + gamma * ratio) / tokens_per_round(alpha, gamma)
             points.append(
                 Point(
                     f"{p.draft}, gamma {gamma}",

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...calibrate.library.load import load_table
 from ...calibrate.library.schema import Row, number, text
+from ...theory import tokens_per_round
 from .result import Point, Test
 from .rivals import NEAREST, PLAIN, iid_alpha, interpolated
 
@@ -53,7 +54,7 @@ def _across(label: str, own: list[Row], theirs: list[Row]) -> list[Point]:
         predicted = tau[gammas[i]] * plain / line[i]
         per_token = line[-1] / plain - 1.0
         alpha = iid_alpha(tau[gammas[0]], int(gammas[0]))
-        ideal = (1 - alpha ** (gammas[i] + 1)) / (1 - alpha)
+        ideal = tokens_per_round(alpha, gammas[i])
         rivals: dict[str, float | None] = {
             PLAIN: float(ideal / (1.0 + gammas[i] * per_token / gammas[-1])),
             NEAREST: interpolated(

@@ -18,6 +18,7 @@ from ...calibrate.prior.acceptance_scale import loss
 from ...theory import speedup, tokens_per_round
 
 Floats = NDArray[np.float64]
+LEAST_PARAMS = 1e3  # what is smaller is no model of language, and its perplexity overflows
 PLAIN, SDSL, NEAREST = "plain formula", "SDSL", "interpolation"
 
 
@@ -66,8 +67,8 @@ def plain_from_numbers(alpha: float, tau: float, gamma: int, cost_ratio: float) 
 
 
 def sdsl_alpha(draft_params: float, target_params: float) -> float | None:
-    """Acceptance by SDSL from two sizes [parameter], None where one is not stated."""
-    if not (draft_params > 0 and target_params > 0):
+    """Acceptance by SDSL from two sizes [parameter], None where one is not stated or no model's."""
+    if not (draft_params >= LEAST_PARAMS and target_params >= LEAST_PARAMS):
         return None
     draft, target = math.exp(loss(draft_params)), math.exp(loss(target_params))
     value = SDSL_NUMBERS[0] + SDSL_NUMBERS[1] * draft + SDSL_NUMBERS[2] * target

@@ -15,6 +15,7 @@ from ...calibrate.library.load import load_table
 from ...calibrate.library.read import read_table
 from ...calibrate.library.schema import Column, Row, Schema, number, text
 
+GAMMA_MAX = 1000  # fits keep the law at every position up to gamma
 _TEXTS = ("engine", "hardware", "precision", "method", "task", "temperature", "batch")
 
 
@@ -136,13 +137,15 @@ def _objection(row: Measured) -> str:
     """What cannot be true in a row, "" where all of it can."""
     limits = (
         ("speedup", row.speedup, 0.0, 1e6),
+        ("gamma", row.gamma or 1, 1.0, GAMMA_MAX),
         ("tau_mean_tokens_per_round", row.tau, 1.0, row.gamma + 1.0 if row.gamma else 1e6),
         ("alpha", row.alpha, 0.0, 1.0),
         ("cost_ratio_c", row.cost_ratio, 0.0, 1e6),
+        ("batch", row.batch_size, 1.0, 1e6),
     )
     for name, value, low, high in limits:
-        if math.isfinite(value) and not low - 1e-9 <= value <= high * (1 + 1e-6):
-            return f"{name} must be in [{low:g}, {high:g}], got {value:g}"
+        if math.isfinite(value) and not low <= value <= high:
+            return f"{name} must be in [{low:g}, {high:g}], got {value:.9g}"
     return "speedup must be above 0, got 0" if row.speedup == 0 else ""
 
 

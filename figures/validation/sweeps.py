@@ -181,9 +181,14 @@ def leave_one_gamma_out(
 
 
 def _same(a: GammaSweep, b: GammaSweep) -> bool:
+    """Whether a measurement may be in both; precision, which is often not stated, does not tell."""
+
     def cells(sweep: GammaSweep) -> set[tuple[object, ...]]:
-        return {(r.target, r.draft, r.task, r.engine, r.hardware, r.precision, r.batch, r.gamma)
-                for r in sweep.rows}  # fmt: skip
+        return {
+            (*(x.casefold() for x in (r.target, r.draft, r.task, r.engine, r.hardware)),
+             r.batch if np.isnan(r.batch_size) else r.batch_size, r.gamma)
+            for r in sweep.rows
+        }  # fmt: skip
 
     return bool(cells(a) & cells(b))
 
