@@ -80,12 +80,15 @@ def measure_acceptance_stage(campaign: Campaign, work: Work) -> None:
 
 
 def measure_sweep_stage(campaign: Campaign, work: Work) -> None:
-    """End-to-end latency; the smallest drafts go on to more draft tokens behind the rest."""
+    """End-to-end latency; the smallest drafts go on to more draft tokens than the rest."""
     wanted = campaign.sweep
     ladder = load_ladder(work.family, campaign)
     prompts = ladder.prompts(count=wanted.prompts, tokens=wanted.prompt_tokens)
+    deep = wanted.small_gamma_max > wanted.gamma_max
+    small = ladder.smallest(wanted.small_drafts) if deep else []
     plan = SweepPlan(
         gammas=tuple(range(1, wanted.gamma_max + 1)),
+        gammas_by_draft={n: tuple(range(1, wanted.small_gamma_max + 1)) for n in small},
         assisted_gammas=wanted.assisted_gammas,
         new_tokens=wanted.new_tokens,
         temperature=wanted.temperature,
@@ -95,17 +98,11 @@ def measure_sweep_stage(campaign: Campaign, work: Work) -> None:
         seed=campaign.seed,
         graphs=campaign.graphs,
     )
-    more = tuple(range(wanted.gamma_max + 1, wanted.small_gamma_max + 1))
-    small = ladder.smallest(wanted.small_drafts) if more else []
     settings = _settings(campaign, plan.settings(), list(prompts), wanted.prompt_tokens)
     settings |= {"prompts_of_a_domain": wanted.prompts}
-    settings |= {"small_drafts": small, "small_gammas": list(more) if small else []}
     origin = work.provenance(campaign, ladder.identities)
     with work.journal("sweep", "sweep", settings, provenance=origin) as journal:
-        _sweep(ladder, work, journal, prompts, plan, None)
-        if small:
-            beyond = replace(plan, gammas=more, assisted_blocks=0)
-            _sweep(ladder, work, journal, prompts, beyond, small)
+        _sweep(ladder, work, journal, prompts, plan)
         journal.finish()
 
 
@@ -115,11 +112,10 @@ def _sweep(
     journal: Journal,
     prompts: Mapping[str, list[list[int]]],
     plan: SweepPlan,
-    drafts: list[str] | None,
 ) -> None:
     complete = measure_sweep(
         ladder.target.model,
-        ladder.plain(drafts),
+        ladder.plain(),
         journal,
         prompts=prompts,
         plan=plan,
