@@ -62,22 +62,30 @@ def crossover(
     expected = expect(own, [small], load=load, use=use, rng=rng, draws=options.DRAWS)
     law = expected.costs[0]
     tokens = tokens_table(damped(expected.acceptance.of(0).law, gamma_max), gamma_max)
+    longest = float(min(own.shape.context, small.shape.context))
+    contexts = [c for c in _contexts(int(longest)) if _holds(law, batch, c)] or [0.0]
     largest = batch_max if law.memory is None else min(batch_max, law.memory.largest)
     found = crossings(
         tokens,
         law,
         batches=batches_up_to(largest),
-        contexts=_contexts(min(own.shape.context, small.shape.context)),
+        contexts=contexts,
         batch=batch,
         context=context,
         level=level,
     )
     notes = [*law.notes, *expected.acceptance.of(0).notes]
+    if contexts[-1] < min(own.shape.context, small.shape.context):
+        notes.append(f"memory ends before context {longest:g} at batch {batch:g}")
     if 1 <= largest < batch_max:
         notes.append(f"memory ends at batch {largest}, at context {context:g}")
     fits = largest >= 1
+    entries = {str(name): _entry(c, level) for name, c in found.items()}
+    if not fits:
+        for entry in entries.values():
+            entry |= {"pays": False, "stops_at": None, "low": None, "high": None}
     answer: dict[str, Any] = {
-        **{str(name): _entry(c, level) for name, c in found.items()},
+        **entries,
         "fits": fits,
         "largest_batch": largest,
         "target": model_entry(own),
@@ -99,6 +107,15 @@ def _contexts(longest: int) -> tuple[float, ...]:
     while steps[-1] * 2.0 < top:
         steps.append(steps[-1] * 2.0)
     return (*steps, float(top))
+
+
+def _holds(law: Any, batch: float, context: float) -> bool:
+    """Whether both models and the caches of the batch fit at a context."""
+    need = law.memory
+    if need is None:
+        return True
+    caches = sum(p.model.cache_bytes(context) for p in (law.target, law.draft))
+    return bool(need.weights + batch * caches <= need.usable)
 
 
 def _entry(crossing: Crossing, level: float) -> dict[str, Any]:
@@ -139,6 +156,9 @@ def _line(name: str, entry: dict[str, Any], where: str) -> str:
 def _print(answer: dict[str, Any], batch: float, context: float) -> None:
     if not answer["fits"]:
         print("NO: target and draft do not fit in memory")
+        for note in answer["notes"]:
+            print(f"note: {note}")
+        return
     print(_line("batch", answer["batch"], f"context {context:g}"))
     print(_line("context", answer["context"], f"batch {batch:g}"))
     print(_line("load", answer["load"], f"context {context:g}"))

@@ -186,6 +186,8 @@ def check_pair(asked: PairOptions) -> None:
         _need("costs", {**pair, "--device": asked.device}, "--cost-ratio or --costs")
     if not 0.0 < asked.level < 1.0:
         raise ValueError(f"level must be in (0, 1), got {asked.level}")
+    if asked.gamma_max is not None and not 1 <= asked.gamma_max <= 256:
+        raise ValueError(f"gamma_max must be in [1, 256], got {asked.gamma_max}")
 
 
 def _need(what: str, options: dict[str, Any], instead: str) -> None:

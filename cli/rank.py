@@ -102,15 +102,20 @@ def _ranking(ranking: Ranking, level: float) -> dict[str, Any]:
 def _entry(ranked: RankedDraft, level: float) -> dict[str, Any]:
     choice = ranked.choice
     memory = ranked.cost.memory
-    return {
+    speedup = {
+        "estimate": choice.speedup, "low": choice.low, "high": choice.high, "level": level
+    }  # fmt: skip
+    more: dict[str, Any] = {}
+    if not ranked.fits:
+        more["if_it_fitted"] = {"gamma": choice.gamma, "speedup": speedup}
+        speedup = {"estimate": 1.0, "low": 1.0, "high": 1.0, "level": level}
+    return more | {
         "draft": ranked.draft.called,
         "model": model_entry(ranked.draft),
         "gamma": choice.gamma if ranked.fits else 0,
-        "speedup": {
-            "estimate": choice.speedup, "low": choice.low, "high": choice.high, "level": level
-        },
+        "speedup": speedup,
         "probability_best": ranked.probability_best,
-        "probability_gain": choice.probability_gain,
+        "probability_gain": choice.probability_gain if ranked.fits else 0.0,
         "alpha": summary(ranked.alpha, level),
         "cost_ratio": summary(ranked.cost_ratio, level),
         "fits": ranked.fits,
@@ -141,8 +146,8 @@ def _print(ranking: Ranking, *, title: str) -> None:
         [
             d.draft.called,
             f"{d.choice.gamma}" if d.fits else "no room",
-            f"{d.choice.speedup:.3f}",
-            f"{d.choice.low:.3f}-{d.choice.high:.3f}",
+            f"{d.choice.speedup:.3f}" if d.fits else "-",
+            f"{d.choice.low:.3f}-{d.choice.high:.3f}" if d.fits else "-",
             options.percent(d.probability_best),
             f"{summary(d.alpha, 0.9)['estimate']:.3f}",
             f"{summary(d.cost_ratio, 0.9)['estimate']:.3f}",

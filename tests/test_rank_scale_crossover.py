@@ -76,6 +76,8 @@ def test_a_draft_without_room_comes_last_and_is_never_the_best(
     last = found["order"][-1]
     assert (last["draft"], last["fits"], last["gamma"]) == ("Qwen2.5-7B", False, 0)
     assert last["probability_best"] == 0.0
+    assert last["speedup"]["estimate"] == 1.0
+    assert last["if_it_fitted"]["speedup"]["estimate"] > 1.0
     assert any("does NOT fit at batch 1: Qwen2.5-7B" in n for n in found["notes"])
 
 
@@ -222,6 +224,12 @@ def test_crossover_says_where_it_ends_or_that_it_does_not(
     status, out, _ = call(capsys, *hopeless, "--device", "H100", "--batch-max", "8")
     assert status == 0
     assert out.startswith("batch: NO, it pays at none")
+    large = ("crossover", "--target", "Llama-3.1-70B", "--draft", "Llama-3.2-1B")
+    found = answer(capsys, *large, "--device", "H100")
+    assert (found["fits"], found["batch"]["pays"]) == (False, False)
+    tight = answer(capsys, *pair, "--batch", "64", "--batch-max", "64")
+    assert tight["context"]["looked_up_to"] < 65536
+    assert any("memory ends before context" in n for n in tight["notes"])
 
 
 @pytest.mark.parametrize(
