@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibrate.grid import Priors
 from ...calibrate.latency import LatencyPoints, fit_latency
 from ...calibrate.rounds import fit_round_cost
 from ...calibrate.tokens import fit_tokens
@@ -32,6 +33,10 @@ from .rows import Measured
 Progress = Callable[[str, int, int], None]
 DRAWS = 600
 PRIOR_WEIGHT = 2.0  # sisters that the prior of their scatter counts for
+# A single other gamma cannot tell what a round costs from what a token does, nor how acceptance
+# falls: engines on one device spend little on a round, and the line through one point is unsure by
+# this much for every doubling of the verified tokens.
+ALONE, UNSURE = Priors(overhead=0.1), 0.12
 
 
 @dataclass(frozen=True)
@@ -107,26 +112,30 @@ def _predict_own(sweep: GammaSweep, index: int, at: int, rng: np.random.Generato
     kept = np.arange(len(sweep.rows)) != at
     gammas, wanted = sweep.gammas[kept], int(sweep.gammas[at])
     tau, speedups = sweep.tau, sweep.speedups[kept]
+    priors = ALONE if gammas.size == 1 else Priors()
     if tau is not None:
-        tokens = fit_tokens(gammas, tau[kept], rng, draws=DRAWS)
-        cost = fit_round_cost(gammas, tau[kept] / speedups, rng, draws=DRAWS)
+        tokens = fit_tokens(gammas, tau[kept], rng, draws=DRAWS, priors=priors)
+        cost = fit_round_cost(gammas, tau[kept] / speedups, rng, draws=DRAWS, priors=priors)
         log_tau = np.log(tokens_by_gamma(tokens.law(), wanted)[:, wanted])
         log_gain = log_tau - np.log(cost.law().round_time(wanted)[:, wanted])
         scatter = np.hypot(tokens.scatter, cost.scatter)
         tau_noise = log_tau + tokens.scatter * rng.standard_normal(DRAWS)
         tokens_known = (float(log_tau.mean()), float(tau_noise.var()))
     else:
-        fit = fit_latency([LatencyPoints("draft", gammas, 1.0 / speedups)], rng, draws=DRAWS)
+        fit = fit_latency(
+            [LatencyPoints("draft", gammas, 1.0 / speedups)], rng, draws=DRAWS, priors=priors
+        )
         acceptance, cost_law = fit.laws("draft")
         tokens_all = tokens_by_gamma(acceptance, wanted)[:, wanted]
         log_gain = np.log(tokens_all / cost_law.round_time(wanted)[:, wanted])
         scatter, tokens_known = fit.scatter, None
     noisy = log_gain + scatter * rng.standard_normal(DRAWS)
+    far = np.log2((wanted + 1.0) / (gammas[0] + 1.0)) if gammas.size == 1 else 0.0
     return _LeftOut(
         index,
         at,
         float(log_gain.mean()),
-        float(noisy.var()),
+        float(noisy.var() + (UNSURE * far) ** 2),
         tokens_known[0] if tokens_known else None,
         tokens_known[1] if tokens_known else 0.0,
     )
