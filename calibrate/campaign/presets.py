@@ -118,7 +118,7 @@ _CPU = Campaign(
         Costs((*range(1, 11), 12, 16, 24, 33), ((1, 512), (4, 112))),
     ),
     acceptance=Acceptance(requests=16, batch=16),
-    sweep=Sweep(prompts=5, assisted_blocks=2),
+    sweep=Sweep(prompts=4, assisted_blocks=1),
 )
 _GPU = Campaign(
     name="gpu",

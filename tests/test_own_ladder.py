@@ -1,0 +1,180 @@
+"""The bundled ladder: what it measured is predicted from its parts, and its figures hold that."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from howspec.calibrate.library.own import (
+    OwnCampaign,
+    campaign_names,
+    load_campaign,
+    read_campaign,
+)
+from howspec.calibrate.measured import measured_cost, pass_law, rounds_of
+from howspec.calibrate.records import write_record
+from howspec.figures.draw import own_ladder
+from howspec.figures.own_ladder import size_study
+from howspec.figures.validation.campaign import (
+    Ladder,
+    Predicted,
+    campaign_test,
+    ladder_of,
+    predict_ladder,
+    relative_latency,
+)
+from howspec.figures.validation.sizes import fit_sizes, leave_one_draft_out
+
+
+@pytest.fixture(scope="module")
+def campaign() -> OwnCampaign:
+    return load_campaign("cpu")
+
+
+@pytest.fixture(scope="module")
+def ladder(campaign: OwnCampaign) -> Ladder:
+    return ladder_of(campaign)
+
+
+@pytest.fixture(scope="module")
+def predicted(ladder: Ladder) -> tuple[Predicted, ...]:
+    return predict_ladder(ladder)
+
+
+def test_a_campaign_is_bundled_and_an_unknown_one_is_named() -> None:
+    assert "cpu" in campaign_names()
+    with pytest.raises(ValueError, match=r"campaign must be one of .*cpu.*, got 'tpu'"):
+        load_campaign("tpu")
+
+
+def test_held_out_loss_falls_with_size_along_the_ladder(campaign: OwnCampaign) -> None:
+    chain = [m for m in campaign.models.values() if m["role"] in ("target", "ladder")]
+    chain.sort(key=lambda m: -m["parameters"])
+    losses = [m["held_out"]["loss_nats"] for m in chain]
+    assert losses == sorted(losses)
+    assert chain[0]["role"] == "target"
+    assert chain[0]["parameters"] / chain[-1]["parameters"] > 500
+
+
+def test_a_folder_without_a_record_is_one_line(campaign: OwnCampaign, tmp_path: Path) -> None:
+    write_record(campaign.costs, tmp_path / "costs.json.gz")
+    with pytest.raises(ValueError, match=r"holds no record acceptance\.json"):
+        read_campaign(tmp_path)
+
+
+def test_every_draft_and_gamma_of_the_sweep_is_predicted(
+    ladder: Ladder, predicted: tuple[Predicted, ...]
+) -> None:
+    test = campaign_test(ladder, predicted)
+    drafts = len(ladder.roles) - 1
+    assert len(predicted) == drafts
+    assert len(test.points) == 7 * drafts
+    assert len(test.regret) == drafts
+
+
+def test_predictions_do_not_look_at_the_times_of_the_sweep(
+    ladder: Ladder, predicted: tuple[Predicted, ...]
+) -> None:
+    slow = tuple({**p, "decode_s": 3.0 * p["decode_s"]} if p["method"] == "sps" else p
+                 for p in ladder.sweep.points)  # fmt: skip
+    other = predict_ladder(replace(ladder, sweep=replace(ladder.sweep, points=slow)))
+    for a, b in zip(predicted, other, strict=True):
+        np.testing.assert_array_equal(a.sample, b.sample)
+        np.testing.assert_allclose(b.measured[1:8], 3.0 * a.measured[1:8])
+
+
+def test_latency_is_predicted_within_a_few_percent(
+    ladder: Ladder, predicted: tuple[Predicted, ...]
+) -> None:
+    test = campaign_test(ladder, predicted)
+    assert float(np.abs(test.errors()).mean()) < 0.06
+    assert np.quantile(test.regret, 0.9) < 0.03
+
+
+def test_the_ratio_over_plain_is_that_of_the_means_by_prompt(ladder: Ladder) -> None:
+    draft = ladder.drafts[0]
+    plain: dict[int, list[float]] = {}
+    own: dict[int, float] = {}
+    for p in ladder.sweep.points:
+        if p["method"] == "plain" and p["batch"] == 1:
+            plain.setdefault(p["prompt"], []).append(p["decode_s"])
+        if p["method"] == "sps" and (p["draft"], p["gamma"], p["batch"]) == (draft, 2, 1):
+            own[p["prompt"]] = p["decode_s"]
+    expected = np.mean(list(own.values())) / np.mean([np.median(plain[k]) for k in own])
+    ratio, error = relative_latency(ladder.sweep)[draft][2]
+    assert ratio == pytest.approx(expected, rel=1e-12)
+    assert 0.0 < error < 0.2 * ratio
+
+
+def test_a_round_is_the_sum_of_its_parts(ladder: Ladder) -> None:
+    draft = ladder.drafts[-1]
+    survival = rounds_of(ladder.acceptance, draft, temperature=1.0).survival()
+    cost = measured_cost(ladder.costs, ladder.target, draft, whole=survival)
+    target, small = pass_law(ladder.costs, ladder.target), pass_law(ladder.costs, draft)
+    at = {"batch": 1.0, "context": 112.0}
+    first, second = small.step_time(np.array([1.0, 2.0]), **at)
+    verify = target.step_time(np.array([5.0]), **at)[0]
+    rule = cost.rule_s[4]
+    whole = float(survival[4]) * (second - first)
+    expected = verify + 4 * (first + cost.draw_s) + rule + whole
+    assert cost.round_time(4, context=112.0)[4] == pytest.approx(expected, rel=1e-12)
+
+
+def test_left_out_drafts_are_not_in_their_own_law(
+    ladder: Ladder, predicted: tuple[Predicted, ...]
+) -> None:
+    alpha, gain = leave_one_draft_out(ladder, predicted)
+    index = 3
+    changed = replace(predicted[index], survival=predicted[index].survival ** 2)
+    others = (*predicted[:index], changed, *predicted[index + 1 :])
+    again, _ = leave_one_draft_out(ladder, others)
+    assert again.points[index].predicted == alpha.points[index].predicted
+    assert again.points[index].observed != alpha.points[index].observed
+    assert again.points[index + 1].predicted != alpha.points[index + 1].predicted
+    assert len(gain.points) == len(predicted)
+
+
+def test_the_law_of_size_meets_the_drafts_it_was_fitted_to(
+    ladder: Ladder, predicted: tuple[Predicted, ...]
+) -> None:
+    rng = np.random.default_rng(1)
+    law = fit_sizes(ladder, predicted, rng)
+    size = np.array([float(ladder.parameters[p.draft]) for p in predicted])
+    layers = np.array([float(ladder.layers[p.draft]) for p in predicted])
+    found = np.median(law.survival(size, layers, rng, own=False), axis=0)
+    seen = np.array([p.survival for p in predicted])
+    assert np.abs(found[:, 1] - seen[:, 1]).mean() < 0.03
+    passes = np.median(law.pass_s(size, layers, rng, own=False), axis=0)
+    timed = np.array([p.cost.draft.step_time(np.ones(1), context=112.0)[0] for p in predicted])
+    assert np.abs(passes / timed - 1.0).mean() < 0.1
+
+
+def test_the_turning_point_is_where_the_law_is_lowest(
+    ladder: Ladder, predicted: tuple[Predicted, ...]
+) -> None:
+    study = size_study(ladder, predicted)
+    turn = study.turning_point
+    assert turn.low <= turn.estimate <= turn.high
+    assert study.center[np.flatnonzero(study.grid == turn.estimate)[0]] == study.center.min()
+    assert (study.low <= study.center).all()
+    assert (study.center <= study.high).all()
+
+
+def test_figures_are_drawn_with_the_numbers_behind_them(tmp_path: Path) -> None:
+    written = own_ladder("cpu", tmp_path)
+    assert {p.name for p in written} == {
+        f"cpu_{what}.{suffix}"
+        for what in ("grid", "scale", "depth")
+        for suffix in ("pdf", "png", "csv")
+    }
+    with (tmp_path / "cpu_grid.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(0.1 < float(r["measured"]) < 10 for r in rows)
+    assert sum(r["gamma"] == "0" for r in rows) == len({r["draft"] for r in rows})
+    with (tmp_path / "cpu_depth.csv").open(encoding="utf-8", newline="") as file:
+        depths = [int(r["layers"]) for r in csv.DictReader(file)]
+    assert depths == sorted(depths)
+    assert len(set(depths)) == 3
