@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...calibrate.library.own import OwnCampaign
 from ...calibrate.measured import MeasuredCost, measured_cost, requests_s, rounds_of
@@ -89,9 +90,9 @@ class Predicted:
         return np.asarray(self.sample.mean(axis=0))
 
     @property
-    def gammas(self) -> Floats:
+    def gammas(self) -> NDArray[np.int64]:
         """The gammas above 0 that were measured."""
-        return np.flatnonzero(np.isfinite(self.measured[1:])) + 1
+        return np.asarray(np.flatnonzero(np.isfinite(self.measured[1:])) + 1)
 
 
 def predict_ladder(ladder: Ladder, *, seed: int = 0) -> tuple[Predicted, ...]:

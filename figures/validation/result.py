@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ class Point:
     predicted: float
     low: float
     high: float
-    rivals: dict[str, float | None] = field(default_factory=dict)
+    rivals: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def inside(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
 from .campaign import campaign_test, ladder_of, predict_ladder
 from .chips import chips_test
+from .paper_rows import paper_rows_test
 from .result import Test
 from .rows import Measured, library_rows, read_rows
 from .serving import serving_test
@@ -54,6 +55,7 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     tests.append(stated_test(rows, seed=seed))
     tests.append(serving_test(rows))
     tests += families_test(seed=seed)
+    tests.append(paper_rows_test(seed=seed))
     for name in campaign_names():
         tests += campaign_tests(load_campaign(name), seed=seed)
     return Report(tuple(t for t in tests if t.points), _objections(rows))

@@ -63,9 +63,15 @@ class GammaSweep:
 
     @property
     def family(self) -> tuple[object, ...]:
-        """What sister sweeps share: pair, engine, machine, form of the draft, gammas."""
+        """What sister sweeps share: pair, engine, machine, gammas; names in any spelling."""
         r = self.rows[0]
-        return (r.target, r.draft, r.engine, r.hardware, r.method, tuple(self.gammas))
+        names = (r.target, r.draft, r.engine, r.hardware)
+        return (*(squeezed(n) for n in names), tuple(self.gammas))
+
+
+def squeezed(name: str) -> str:
+    """A name without capitals, spaces and punctuation, which sources write as they like."""
+    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 def gamma_sweeps(rows: Iterable[Measured], *, least: int = 2) -> tuple[GammaSweep, ...]:
@@ -190,14 +196,13 @@ def leave_one_gamma_out(
 
 
 def _same(a: GammaSweep, b: GammaSweep) -> bool:
-    """Whether a measurement may be in both; precision, which is often not stated, does not tell."""
+    """Whether two sweeps share a measurement, as far as two sources can be compared."""
 
     def cells(sweep: GammaSweep) -> set[tuple[object, ...]]:
         return {
-            (*(x.casefold() for x in (r.target, r.draft, r.task, r.engine, r.hardware)),
-             r.batch if np.isnan(r.batch_size) else r.batch_size, r.gamma)
+            (*(squeezed(n) for n in (r.target, r.draft, r.task, r.batch)), r.gamma)
             for r in sweep.rows
-        }  # fmt: skip
+        }
 
     return bool(cells(a) & cells(b))
 
@@ -242,13 +247,8 @@ def _point(
     shift, spread, freedom = shared_shift(misfit, variance)
     half = float(t.ppf(0.95, freedom)) * spread
     center = log_mean - shift
-    label = sweep.rows[at].label
-    return Point(
-        label,
-        float(seen),
-        float(np.exp(center)),
-        *(float(np.exp(center + d)) for d in (-half, half)),
-    )
+    low, middle, high = (float(np.exp(center + d)) for d in (-half, 0.0, half))
+    return Point(sweep.rows[at].label, float(seen), middle, low, high)
 
 
 def _with_rivals(point: Point, sweep: GammaSweep, at: int) -> Point:
