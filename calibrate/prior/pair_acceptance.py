@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...theory import AcceptanceLaw, DepthAcceptance
 from ...theory.domain import Floats, check
-from ..engines.recorded import from_record, load_evidence
 from ..models.names import squeeze
-from ..records import Record
 from .acceptance_cells import DESIGN_EFFECT
 from .acceptance_forecast import AcceptanceForecast, update
 from .pair_tables import damped
+
+if TYPE_CHECKING:
+    from ..records import Record
 
 KINDS = ("measured", "imported", "predicted")
 
@@ -85,6 +87,8 @@ def from_file(
     draws: int = 2000,
 ) -> KnownAcceptance:
     """Imported statistics, an engine's log or server metrics; errors as `load_evidence`."""
+    from ..engines.recorded import load_evidence  # the importers are many and only needed here
+
     found = load_evidence(source, rng, gamma=gamma, positions=positions, draws=draws)
     rates = np.asarray(found.sample.rates)
     return KnownAcceptance(
@@ -101,6 +105,8 @@ def from_rounds(
     draws: int = 2000,
 ) -> KnownAcceptance:
     """A record of kind "acceptance"; draft: any of its names, where the record holds several."""
+    from ..engines.recorded import from_record
+
     names = sorted({str(p["draft"]) for p in record.points if p.get("type") == "rounds"})
     near = [n for n in names if draft is not None and squeeze(n) == squeeze(draft)]
     chosen = near[0] if near and len(names) > 1 else None
