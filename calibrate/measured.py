@@ -42,7 +42,8 @@ def pass_law(record: Record, model: str, *, mode: str = "eager") -> TablePass:
         raise ValueError(
             f"model must have {mode} passes in the record, known: {', '.join(known)}; got {model}"
         )
-    tokens = sorted(max((set(t) for t in times.values()), key=len))
+    widest = max(times.values(), key=len)
+    tokens = sorted(widest)
     whole = [place for place, t in times.items() if set(tokens) <= set(t)]
     batches = sorted({b for b, _ in whole})
     contexts = sorted({c for _, c in whole if all((b, c) in whole for b in batches)})
