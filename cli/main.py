@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import typer
@@ -30,14 +31,25 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (predict, rank, scale, crossover):
-    app.command()(verb)
-app.command("import")(import_statistics)
-for verb in (explain, schedule, synthetic, hook):
-    app.command()(verb)
+VERBS: dict[str, Callable[..., None]] = {
+    "predict": predict,
+    "rank": rank,
+    "scale": scale,
+    "crossover": crossover,
+    "import": import_statistics,
+    "explain": explain,
+    "schedule": schedule,
+    "synthetic": synthetic,
+    "hook": hook,
+    "simulate": simulate,
+    "validate": validate,
+    "paper": paper,
+    "figures": figures,
+    "formulas": formulas,
+}
+for name, verb in VERBS.items():
+    app.command(name)(verb)
 app.add_typer(calibrate, name="calibrate")
-for verb in (simulate, validate, paper, figures, formulas):
-    app.command()(verb)
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -181,8 +181,9 @@ def leave_one_gamma_out(
     own: list[_LeftOut] = []
     work = [(i, s) for i, s in enumerate(pool) if s.family in needed]
     for done, (i, s) in enumerate(work):
-        rng = np.random.default_rng([seed, 17, i])
-        own += [_predict_own(s, i, at, rng) for at in range(len(s.rows))]
+        # A generator for each: what another fit has drawn must not reach this prediction.
+        for at in range(len(s.rows)):
+            own.append(_predict_own(s, i, at, np.random.default_rng([seed, 17, i, at])))
         if progress:
             progress(name, done + 1, len(work))
     gain, tokens, regrets = _score_all(pool, own, len(sweeps))
@@ -226,10 +227,7 @@ def _score_all(
         chosen[o.sweep][o.at] = point.predicted
         if o.log_tau is not None and not sweep.rows[0].tau_is_derived:
             assert sweep.tau is not None
-            seen = [(q, pool[q.sweep].tau) for q in others if q.log_tau is not None]
-            misses = np.array(
-                [q.log_tau - np.log(t[q.at]) for q, t in seen if t is not None and q.log_tau]
-            )
+            misses = np.array([m for m in (_tau_misfit(q, pool) for q in others) if m is not None])
             tokens.append(_point(sweep, o.at, o.log_tau, o.tau_variance, misses, sweep.tau[o.at]))
     regrets = []
     for index, predictions in chosen.items():
@@ -237,6 +235,14 @@ def _score_all(
         best = max(predictions, key=lambda at: predictions[at])
         regrets.append(float(1.0 - speedups[best] / speedups.max()))
     return gain, tokens, regrets
+
+
+def _tau_misfit(own: _LeftOut, pool: Sequence[GammaSweep]) -> float | None:
+    """Predicted less measured ln tau of a left-out gamma, None where tau is not stated."""
+    tau = pool[own.sweep].tau
+    if tau is None or own.log_tau is None:
+        return None
+    return own.log_tau - float(np.log(tau[own.at]))
 
 
 def _point(
