@@ -132,7 +132,7 @@ def relative_latency(sweep: Record, *, batch: int = 1) -> dict[str, dict[int, tu
     plain: dict[Any, list[float]] = defaultdict(list)
     times: dict[tuple[str, int], dict[Any, list[float]]] = defaultdict(lambda: defaultdict(list))
     for p in sweep.points:
-        if p["batch"] != batch or "decode_s" not in p:
+        if p["batch"] != batch or p.get("decode_s") is None:
             continue
         if p["method"] == "plain":
             plain[p["prompt"]].append(float(p["decode_s"]))
@@ -142,6 +142,8 @@ def relative_latency(sweep: Record, *, batch: int = 1) -> dict[str, dict[int, tu
     for (draft, gamma), by_prompt in times.items():
         own = np.array([np.mean(t) for prompt, t in by_prompt.items() if prompt in plain])
         base = np.array([np.median(plain[prompt]) for prompt in by_prompt if prompt in plain])
+        if not own.size:
+            continue
         ratio = float(own.mean() / base.mean())
         spread = own / base.mean() - ratio * base / base.mean()
         error = float(spread.std(ddof=1) / np.sqrt(own.size)) if own.size > 1 else float("nan")

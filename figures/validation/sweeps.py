@@ -201,9 +201,10 @@ def _same(a: GammaSweep, b: GammaSweep) -> bool:
 
     def cells(sweep: GammaSweep) -> set[tuple[object, ...]]:
         return {
-            (*(squeezed(n) for n in (r.target, r.draft, r.task, r.batch)), r.gamma)
+            (*(squeezed(n) for n in (r.target, r.draft, r.task)),
+             squeezed(r.batch) if np.isnan(r.batch_size) else r.batch_size, r.gamma)
             for r in sweep.rows
-        }
+        }  # fmt: skip
 
     return bool(cells(a) & cells(b))
 

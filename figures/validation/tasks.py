@@ -66,15 +66,13 @@ def _predict(
         fit = fit_tokens(gammas[:1], own.tau[:1], rng, draws=DRAWS)
         log_tau = np.log(tokens_by_gamma(fit.law(), int(gammas.max()))[:, gammas])
     noise = rng.standard_t(max(n - 1, 1), (DRAWS, gammas.size)) * spread
-    sample = np.exp(log_tau - center + noise)
+    sample = log_tau - center + noise  # in ln: the tails of few tasks leave the floats
     others_mean = np.exp(np.mean([np.log(o.speedups) for o in others], axis=0))
-    return [
-        Point(
-            own.rows[k].label,
-            float(own.speedups[k]),
-            float(np.exp(np.mean(log_tau[:, k]) - center[k])),
-            *interval(sample[:, k]),
-            {NEAREST: float(others_mean[k])},
-        )
-        for k in range(gammas.size)
-    ]
+    found = []
+    for k in range(gammas.size):
+        low, high = np.exp(interval(sample[:, k]))
+        middle = float(np.exp(np.mean(log_tau[:, k]) - center[k]))
+        rivals: dict[str, float | None] = {NEAREST: float(others_mean[k])}
+        seen = float(own.speedups[k])
+        found.append(Point(own.rows[k].label, seen, middle, float(low), float(high), rivals))
+    return found

@@ -1,0 +1,871 @@
+"""Tests of truth are themselves tested: rows as they come, points that are never looked at, bounds.
+
+The bounds on what is bundled are there to notice a change for the worse, not to promise more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from howspec.calibrate.library.load import load_table
+from howspec.calibrate.library.schema import text
+from howspec.calibrate.records import Record
+from howspec.cli.main import run
+from howspec.figures.validation import campaign, chips, rivals, serving, stated, suite, sweeps
+from howspec.figures.validation.result import Point, Test, interval
+from howspec.figures.validation.rows import Measured, library_rows, read_rows
+from howspec.figures.validation.sweeps import GammaSweep, gamma_sweeps, leave_one_gamma_out
+from howspec.figures.validation.tasks import task_test
+from howspec.theory import DepthAcceptance, speedup, tokens_by_gamma, tokens_per_round
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import t as student
+
+HEADER = (
+    "target,draft,engine,hardware,task,batch,gamma,alpha,tau_mean_tokens_per_round,cost_ratio_c,"
+    "speedup,precision,notes"
+)
+NAN = float("nan")
+
+
+def a_row(gamma: int = 3, **changes: Any) -> Measured:
+    given: dict[str, Any] = {
+        "id": "r", "target": "T", "draft": "d", "engine": "e", "hardware": "h", "precision": "",
+        "method": "chain", "task": "chat", "temperature": "0", "batch": "1", "gamma": gamma,
+        "alpha": NAN, "tau": NAN, "cost_ratio": NAN, "speedup": 2.0, "base_rate": NAN,
+    }  # fmt: skip
+    return Measured(**(given | changes))
+
+
+def a_file(folder: Path, *lines: str, header: str = HEADER, mark: str = "") -> Path:
+    path = folder / "rows.csv"
+    path.write_text(mark + "\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def cells(**given: object) -> str:
+    """One line of a file in the order of the header."""
+    usual = {"target": "T", "draft": "d", "engine": "e", "hardware": "h", "task": "chat",
+             "batch": 1, "gamma": 3, "speedup": 2.0}  # fmt: skip
+    known = usual | given
+    return ",".join(str(known.get(name, "")) for name in HEADER.split(","))
+
+
+def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        run(list(arguments))
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out, captured.err
+
+
+# --- rows --------------------------------------------------------------------------------------
+
+
+def test_numbers_are_read_and_ranges_are_not_stated(tmp_path: Path) -> None:
+    path = a_file(
+        tmp_path,
+        cells(gamma=4, alpha=0.7, tau_mean_tokens_per_round=2.5, cost_ratio_c=0.1),
+        cells(gamma="tree 4x2", alpha="0.6-0.8", batch="1-8", speedup="2.0-2.5"),
+        cells(gamma=3.5, alpha="n/a"),
+        cells(gamma=0),
+        mark="\ufeff",
+    )
+    first, second, third, fourth = read_rows(path)
+    assert (first.gamma, first.alpha, first.tau, first.cost_ratio, first.speedup) == (
+        4, 0.7, 2.5, 0.1, 2.0,
+    )  # fmt: skip
+    assert (first.target, first.batch_size, first.id) == ("T", 1.0, "row 1")
+    assert (second.gamma, second.batch) == (0, "1-8")
+    assert np.isnan([second.alpha, second.speedup, second.batch_size, third.alpha]).all()
+    assert third.gamma == fourth.gamma == 0
+    assert not any(r.objection for r in (first, second, third, fourth))
+
+
+def test_only_target_and_speedup_must_be_there(tmp_path: Path) -> None:
+    (row,) = read_rows(a_file(tmp_path, "1.5,L,3", header="speedup,target,something else"))
+    assert (row.target, row.speedup, row.gamma, row.draft) == ("L", 1.5, 0, "")
+    assert np.isnan([row.tau, row.alpha, row.cost_ratio, row.base_rate]).all()
+
+
+def test_notes_say_what_alpha_and_tau_are(tmp_path: Path) -> None:
+    overlap, derived, plain = read_rows(a_file(
+        tmp_path, cells(notes="alpha = E[sum min(p; q)] = min(p"), cells(notes="Tau derived here"),
+        cells(notes="measured"),
+    ))  # fmt: skip
+    assert (overlap.alpha_is_overlap, overlap.tau_is_derived) == (True, False)
+    assert (derived.alpha_is_overlap, derived.tau_is_derived) == (False, True)
+    assert (plain.alpha_is_overlap, plain.tau_is_derived) == (False, False)
+
+
+@pytest.mark.parametrize("missing", ["speedup", "target"])
+def test_a_missing_column_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, missing: str
+) -> None:
+    path = a_file(tmp_path, "a,2", header="target,draft" if missing == "speedup" else "x,speedup")
+    status, out, err = _call(capsys, "validate", "--rows", str(path))
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert f"column {missing}: is missing" in err
+
+
+IMPOSSIBLE = [
+    {"speedup": -1}, {"speedup": 0}, {"alpha": 75}, {"alpha": -0.1}, {"cost_ratio_c": -0.2},
+    {"tau_mean_tokens_per_round": 0.9}, {"tau_mean_tokens_per_round": 4.000001},
+    {"gamma": 5000}, {"batch": 0}, {"batch": -3}, {"speedup": "1e9"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values", IMPOSSIBLE)
+def test_a_row_that_cannot_be_stays_with_its_objection_and_is_not_used(
+    tmp_path: Path, values: dict[str, object]
+) -> None:
+    complete = {"tau_mean_tokens_per_round": 2.0, "cost_ratio_c": 0.1, "alpha": 0.5}
+    path = a_file(tmp_path, cells(**(complete | values)))
+    (row,) = read_rows(path)
+    (name,) = values
+    assert row.objection.startswith(name)
+    assert not stated.usable(row)
+    assert gamma_sweeps([row], least=1) == ()
+    report = suite.file_report(path)
+    assert report.tests == ()
+    assert len(report.skipped) == 1
+    assert report.skipped[0].startswith(f"1 rows of T: {name} must be")
+
+
+def test_values_at_the_ends_of_their_ranges_are_possible(tmp_path: Path) -> None:
+    ends = [cells(alpha=a, tau_mean_tokens_per_round=t, cost_ratio_c=0) for a, t in
+            ((0, 1), (1, 4))]  # fmt: skip
+    assert [r.objection for r in read_rows(a_file(tmp_path, *ends))] == ["", ""]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text(alphabet="0123456789.-+einfax% ", max_size=8), min_size=6, max_size=6))
+def test_whatever_a_cell_holds_is_a_row_that_is_possible_or_not_used(
+    tmp_path_factory: pytest.TempPathFactory, values: list[str]
+) -> None:
+    names = ("gamma", "alpha", "tau_mean_tokens_per_round", "cost_ratio_c", "speedup", "batch")
+    path = a_file(tmp_path_factory.mktemp("junk"), cells(**dict(zip(names, values, strict=True))))
+    if any(v.strip() == "nan" for v in values):
+        with pytest.raises(ValueError, match=r"got 'nan'$"):
+            read_rows(path)
+        return
+    (row,) = suite.suspected(read_rows(path))
+    if stated.usable(row):
+        assert row.gamma >= 1
+        assert row.speedup > 0
+        assert 1 <= stated.tokens_of(row) <= row.gamma + 1
+
+
+def test_the_bundled_rows_are_many_and_possible() -> None:
+    rows = library_rows()
+    assert len(rows) > 250
+    assert sum(r.gamma > 0 for r in rows) > 200
+    assert {"SGLang", "T5X (encoder-decoder)"} & {r.engine for r in rows}
+    good = [r for r in rows if not r.objection]
+    assert all(1 <= r.tau <= r.gamma + 1 for r in good if np.isfinite(r.tau) and r.gamma)
+    assert all(r.speedup > 0 for r in good if np.isfinite(r.speedup))
+    assert len({r.id for r in rows}) == len(rows)
+
+
+# --- grouping ----------------------------------------------------------------------------------
+
+
+def test_a_sweep_is_one_target_draft_task_engine_machine_and_batch() -> None:
+    base = [a_row(g) for g in (5, 1, 3)]
+    for name in ("target", "draft", "task", "engine", "hardware", "batch"):
+        other = [replace(r, **{name: "2"}) for r in base]
+        found = gamma_sweeps([*base, *other])
+        assert [list(s.gammas) for s in found] == [[1, 3, 5], [1, 3, 5]]
+    mixed = [replace(r, precision=str(i)) for i, r in enumerate(base)]
+    assert [list(s.gammas) for s in gamma_sweeps(mixed)] == [[1, 3, 5]]
+
+
+@pytest.mark.parametrize("name", ["precision", "temperature", "method"])
+def test_where_a_gamma_repeats_sweeps_are_split_further(name: str) -> None:
+    rows = [a_row(g, **{name: v}) for g in (1, 3) for v in ("a", "b")]
+    found = gamma_sweeps(rows)
+    assert [list(s.gammas) for s in found] == [[1, 3], [1, 3]]
+    assert [len({getattr(r, name) for r in s.rows}) for s in found] == [1, 1]
+    assert gamma_sweeps([*rows, a_row(3, **{name: "a"})]) == (found[1],)
+
+
+def test_rows_without_gamma_speed_or_with_an_objection_are_in_no_sweep() -> None:
+    rows = [a_row(1), a_row(3), a_row(0), a_row(5, speedup=NAN), a_row(7, objection="no")]
+    (sweep,) = gamma_sweeps(rows)
+    assert list(sweep.gammas) == [1, 3]
+    assert gamma_sweeps(rows, least=3) == ()
+    assert sweep.tau is None
+    stated_all = GammaSweep(tuple(replace(r, tau=1.5) for r in sweep.rows))
+    assert stated_all.tau == pytest.approx([1.5, 1.5])
+
+
+def test_a_machine_whose_speed_ups_exceed_its_tokens_is_suspected() -> None:
+    slow = [a_row(g, tau=2.0, speedup=s) for g, s in ((1, 2.2), (3, 2.3), (5, 1.5), (7, 1.4))]
+    fine = [replace(r, hardware="other", speedup=1.4) for r in slow]
+    untouched = a_row(9, target="U")
+    marked = suite.suspected([*slow, *fine, untouched])
+    assert all("plain baseline looks too slow" in r.objection for r in marked[:4])
+    assert [r.objection for r in marked[4:]] == [""] * 5
+    assert not any(r.objection for r in suite.suspected([slow[0], *slow[2:]]))  # one may be noise
+
+
+def test_rows_that_cannot_be_do_not_make_a_machine_suspected() -> None:
+    wrong = [a_row(g, tau=0.5, speedup=2.0, objection="tau") for g in (1, 3, 5)]
+    sound = a_row(7, tau=3.0, speedup=2.0)
+    assert suite.suspected([*wrong, sound])[3].objection == ""
+    zero = a_row(2, tau=2.0, speedup=0.0, objection="speedup must be above 0, got 0")
+    assert suite.suspected([zero])[0].objection == zero.objection
+
+
+# --- sweeps ------------------------------------------------------------------------------------
+
+GAMMAS = (1, 2, 3, 5, 7)
+
+
+def a_sweep(
+    task: str = "chat",
+    *,
+    alpha: float = 0.8,
+    slope: float = 0.06,
+    rng: np.random.Generator | None = None,
+    noise: float = 0.0,
+    step_at: int = 0,
+    step: float = 1.0,
+    gammas: Sequence[int] = GAMMAS,
+    tau: bool = True,
+    **more: Any,
+) -> GammaSweep:
+    """Rows of a known law: overhead 0.1, decay 0.98; ``step`` times the round at ``step_at``."""
+    law = DepthAcceptance(np.array(alpha), np.array(0.98))
+    tokens = np.asarray(tokens_by_gamma(law, max(gammas)))[list(gammas)]
+    rounds = 1.1 + slope * np.array(gammas)
+    rounds[[g == step_at for g in gammas]] *= step
+    errors = np.zeros((2, len(gammas))) if rng is None else noise * rng.standard_normal(
+        (2, len(gammas)))  # fmt: skip
+    tokens = np.clip(tokens * np.exp(errors[0]), 1.0, np.array(gammas) + 1.0)
+    gains = tokens / rounds * np.exp(errors[1])
+    return GammaSweep(tuple(
+        a_row(g, task=task, speedup=float(s), tau=float(t) if tau else NAN, **more)
+        for g, s, t in zip(gammas, gains, tokens, strict=True)
+    ))  # fmt: skip
+
+
+def changed(sweep: GammaSweep, at: int, **values: float) -> GammaSweep:
+    rows = list(sweep.rows)
+    rows[at] = replace(rows[at], **values)  # type: ignore[arg-type]
+    return GammaSweep(tuple(rows))
+
+
+@pytest.mark.parametrize("tau", [True, False])
+def test_a_sweep_of_a_known_law_is_predicted_within_little(tau: bool) -> None:
+    gain, tokens = leave_one_gamma_out([a_sweep(tau=tau)], name="x")
+    assert len(gain.points) == len(GAMMAS)
+    assert len(tokens.points) == (len(GAMMAS) if tau else 0)
+    assert np.abs(gain.errors()).max() < 0.05
+    assert np.abs(gain.errors())[1:-1].max() < 0.02
+    assert gain.coverage == 1.0
+    assert gain.name == "x: speed-up, one gamma left out"
+    if tau:
+        assert np.abs(tokens.errors()).max() < 0.03
+
+
+@pytest.mark.parametrize("tau", [True, False])
+def test_the_measurement_left_out_never_touches_its_own_prediction(tau: bool) -> None:
+    family = [a_sweep(t, alpha=a, tau=tau, gammas=(1, 3, 5)) for t, a in (("a", 0.7), ("b", 0.8))]
+    before = leave_one_gamma_out(family, name="x")
+    other = changed(family[0], 1, speedup=3.1, **({"tau": 3.9} if tau else {}))
+    after = leave_one_gamma_out([other, family[1]], name="x")
+    for first, second in zip(before, after, strict=True):
+        for i, (p, q) in enumerate(zip(first.points, second.points, strict=True)):
+            same = (p.predicted, p.low, p.high) == (q.predicted, q.low, q.high)
+            # Its own prediction stays; those of its sweep and of its sister move.
+            assert same == (i == 1)
+        if first.points:
+            assert first.points[1].observed != second.points[1].observed
+
+
+def test_a_step_that_sisters_share_is_seen_by_them() -> None:
+    tasks = [(f"t{i}", a) for i, a in enumerate((0.6, 0.68, 0.75, 0.8))]
+    family = [a_sweep(t, alpha=a, step_at=3, step=1.08, gammas=(1, 2, 3, 5)) for t, a in tasks]
+    alone, _ = leave_one_gamma_out(family[:1], name="x")
+    together, _ = leave_one_gamma_out(family[:1], sisters=family[1:], name="x")
+    assert abs(together.errors()[2]) < 0.5 * abs(alone.errors()[2])
+    assert alone.errors()[2] > 0.03
+    assert len(together.points) == 4  # sisters lend, they are not tested
+    far = [replace_all(s, hardware="another") for s in family[1:]]
+    unmoved, _ = leave_one_gamma_out(family[:1], sisters=far, name="x")
+    assert unmoved.points == alone.points
+
+
+def replace_all(sweep: GammaSweep, **values: Any) -> GammaSweep:
+    return GammaSweep(tuple(replace(r, **values) for r in sweep.rows))
+
+
+@pytest.mark.parametrize(
+    "twin", [{}, {"precision": "bf16"}, {"task": "CHAT"}, {"batch": "1.0"}, {"temperature": "1"}]
+)
+def test_a_sister_that_is_the_same_row_is_not_lent(twin: dict[str, str]) -> None:
+    own = a_sweep(gammas=(1, 3, 5), step_at=3, step=1.1)
+    same = replace_all(own, **twin)
+    alone, _ = leave_one_gamma_out([own], name="x")
+    beside, _ = leave_one_gamma_out([own], sisters=[same], name="x")
+    assert beside.points == alone.points
+    true_sister = replace_all(own, task="another")
+    lent, _ = leave_one_gamma_out([own], sisters=[true_sister], name="x")
+    assert lent.points != alone.points
+
+
+def test_tokens_that_were_derived_are_not_scored() -> None:
+    gain, tokens = leave_one_gamma_out(
+        [replace_all(a_sweep(gammas=(1, 3, 5)), tau_is_derived=True)], name="x"
+    )
+    assert (len(gain.points), len(tokens.points)) == (3, 0)
+
+
+def test_progress_counts_the_sweeps_that_are_fitted() -> None:
+    seen: list[tuple[str, int, int]] = []
+    family = [a_sweep(t, gammas=(1, 5)) for t in "ab"]
+    other = replace_all(family[0], target="elsewhere")
+    leave_one_gamma_out(family, sisters=[other], name="x", progress=lambda *call: seen.append(call))
+    assert seen == [("x", 1, 2), ("x", 2, 2)]
+
+
+# --- what sisters show -------------------------------------------------------------------------
+
+
+def test_without_sisters_nothing_moves() -> None:
+    assert sweeps.shared_shift(np.array([]), 0.04) == (0.0, pytest.approx(0.2), 30.0)
+
+
+def test_the_shift_is_the_shrunken_mean() -> None:
+    misfits, variance = np.array([0.02, 0.05, 0.03]), 4e-4
+    shift, spread, freedom = sweeps.shared_shift(misfits, variance)
+    around = 0.01333333**2 + 0.01666667**2 + 0.00333333**2
+    one = (2 * 2e-4 + around) / 4
+    assert freedom == 4
+    weight = 3 + one / 2e-4
+    assert shift == pytest.approx(3 * np.mean(misfits) / weight, rel=1e-6)
+    assert spread == pytest.approx(np.sqrt(one * (1 + 1 / weight)), rel=1e-6)
+
+
+def test_many_sisters_that_agree_move_a_prediction_all_the_way() -> None:
+    shift, spread, _ = sweeps.shared_shift(np.full(2000, 0.07), 1e-3)
+    assert shift == pytest.approx(0.07, rel=1e-3)
+    assert spread < 0.05 * np.sqrt(1e-3)
+
+
+def test_sisters_that_disagree_move_little_and_widen() -> None:
+    agree, narrow, _ = sweeps.shared_shift(np.array([0.05, 0.05]), 1e-4)
+    torn, wide, _ = sweeps.shared_shift(np.array([-0.4, 0.5]), 1e-4)
+    assert abs(torn) < 0.1 * agree
+    assert wide > 0.3 > 10 * narrow
+
+
+@settings(max_examples=100)
+@given(st.lists(st.floats(-0.5, 0.5), min_size=1, max_size=9), st.floats(1e-6, 0.1))
+def test_a_shift_lies_between_nothing_and_the_mean(misfits: list[float], variance: float) -> None:
+    values = np.array(misfits)
+    shift, spread, _ = sweeps.shared_shift(values, variance)
+    assert abs(shift) <= abs(values.mean()) * (1 + 1e-12)
+    assert shift * values.mean() >= 0
+    assert spread > 0
+    mirrored, same, _ = sweeps.shared_shift(-values, variance)
+    assert (mirrored, same) == (pytest.approx(-shift), pytest.approx(spread))
+
+
+@pytest.mark.parametrize("sisters", [1, 2, 4, 8])
+def test_intervals_hold_nine_in_ten_of_families(sisters: int) -> None:
+    """Families as the prior has them: half the variance common, the scatter of one drawn anew."""
+    rng, families, variance, inside = np.random.default_rng(sisters), 4000, 1e-3, 0
+    freedom = sweeps.PRIOR_WEIGHT + sisters - 1
+    half = float(student.ppf(0.95, freedom))
+    for _ in range(families):
+        common = rng.normal(0.0, np.sqrt(0.5 * variance))
+        one = sweeps.PRIOR_WEIGHT * 0.5 * variance / rng.chisquare(sweeps.PRIOR_WEIGHT)
+        own = rng.normal(0.0, np.sqrt(one), sisters + 1)
+        shift, spread, known = sweeps.shared_shift(common + own[1:], variance)
+        assert known == freedom
+        inside += abs(common + own[0] - shift) <= half * spread
+    assert 0.85 <= inside / families <= 0.97
+
+
+def test_intervals_of_noisy_families_hold_their_measurements() -> None:
+    rng = np.random.default_rng(29)
+    inside = []
+    for k in range(8):
+        family = [
+            a_sweep(f"t{i}", alpha=rng.uniform(0.5, 0.9), slope=0.08, rng=rng, noise=0.015,
+                    gammas=(1, 3, 5, 7), target=f"T{k}", step_at=5, step=rng.uniform(0.95, 1.1))
+            for i in range(3)
+        ]  # fmt: skip
+        gain, _ = leave_one_gamma_out(family, name="x")
+        inside += [p.inside for p in gain.points]
+    assert 0.85 <= np.mean(inside) <= 0.97
+
+
+# --- tasks -------------------------------------------------------------------------------------
+
+
+def tasks(*alphas: float) -> list[GammaSweep]:
+    return [a_sweep(f"t{i}", alpha=a, gammas=(1, 3, 5)) for i, a in enumerate(alphas)]
+
+
+def test_with_its_tokens_known_a_task_at_equal_costs_is_met_exactly() -> None:
+    test = task_test(tasks(0.6, 0.7, 0.85), name="x", everywhere=True)
+    assert len(test.points) == 9
+    assert np.abs(test.errors()).max() < 1e-12
+    assert max(test.regret) == 0.0
+
+
+def test_from_one_gamma_a_task_is_met_within_little() -> None:
+    test = task_test(tasks(0.6, 0.7, 0.85), name="x", everywhere=False)
+    assert np.abs(test.errors()).max() < 0.12
+    assert np.abs(test.errors())[::3].max() < 0.02  # at the gamma that was seen
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_the_speed_of_the_task_is_never_looked_at(everywhere: bool) -> None:
+    family = tasks(0.6, 0.7, 0.85)
+    before = task_test(family, name="x", everywhere=everywhere)
+    fast = [changed(family[0], 2, speedup=9.0), *family[1:]]
+    after = task_test(fast, name="x", everywhere=everywhere)
+    predicted = [[(p.predicted, p.low, p.high) for p in t.points] for t in (before, after)]
+    assert predicted[0][:3] == predicted[1][:3]
+    assert predicted[0][3:] != predicted[1][3:]
+    gains = np.array([r.speedup for r in fast[0].rows])
+    chosen = int(np.argmax([p[0] for p in predicted[1][:3]]))
+    assert after.regret[0] == pytest.approx(1 - gains[chosen] / 9.0)
+
+
+def test_two_tasks_are_too_few_and_batches_stay_apart() -> None:
+    assert task_test(tasks(0.6, 0.7), name="x", everywhere=True).points == ()
+    mixed = [*tasks(0.6, 0.7), replace_all(tasks(0.8)[0], batch="8")]
+    assert task_test(mixed, name="x", everywhere=True).points == ()
+
+
+# --- stated ------------------------------------------------------------------------------------
+
+
+def test_tokens_of_a_row_follow_from_what_it_states() -> None:
+    assert stated.tokens_of(a_row(4, tau=2.5, alpha=0.9)) == 2.5
+    assert stated.tokens_of(a_row(4, alpha=0.5)) == 3.0
+    overlap = stated.tokens_of(a_row(4, alpha=0.5, alpha_is_overlap=True))
+    assert overlap == pytest.approx((1 - 0.5**5) / 0.5)
+
+
+def test_a_stated_row_is_tokens_over_the_round() -> None:
+    row = a_row(4, tau=3.0, cost_ratio=0.1, speedup=1.9)
+    (point,) = stated.stated_test([row, a_row(4), a_row(0, tau=2.0, cost_ratio=0.1)]).points
+    middle = 3.0 / (0.4 + 1.0 + stated.OVERHEAD * 0.67448975)
+    # Error of the median of |N| in 2000 draws, as a share of the round.
+    assert point.predicted == pytest.approx(middle, rel=4 * 0.8 * 0.05 / np.sqrt(2000) / 1.4)
+    assert point.low < point.predicted < point.high
+    assert point.rivals[rivals.PLAIN] == pytest.approx(3.0 / 1.4)
+    assert point.rivals[rivals.SDSL] is None
+    loose = stated.stated_test([a_row(4, alpha=0.7, alpha_is_overlap=True, cost_ratio=0.1)])
+    wide = loose.points[0]
+    assert wide.high / wide.low > 1.2 * point.high / point.low
+
+
+def test_verification_grows_where_model_and_machine_are_known() -> None:
+    assert stated.verify_growth("no such model", "H100", 1.0, 4) is None
+    assert stated.verify_growth("Llama-3.1-8B-Instruct", "no such machine", 1.0, 4) is None
+    one, many = (stated.verify_growth("Llama-3.1-8B-Instruct", "H100", b, 4) for b in (1.0, 256.0))
+    assert one is not None
+    assert many is not None
+    assert 1.0 <= np.median(one) < np.median(many) < 5.0
+    unknown = stated.verify_growth("Llama-3.1-8B-Instruct", "H100", NAN, 4)
+    assert unknown == pytest.approx(one)
+
+
+# --- chips and serving -------------------------------------------------------------------------
+
+
+def test_the_speed_of_a_chip_between_its_ends_is_never_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = chips.chips_test()
+    table = load_table("redrafter_chips")
+    ends: dict[tuple[str, str], list[float]] = {}
+    for r in table.rows:
+        if text(r, "drafting") == "chain":
+            ends.setdefault((text(r, "chip"), text(r, "precision")), []).append(
+                float(str(r["gamma_tokens"]))
+            )
+    rows = []
+    for r in table.rows:
+        own = ends.get((text(r, "chip"), text(r, "precision")), [])
+        chain = text(r, "drafting") == "chain"
+        inner = chain and min(own) < float(str(r["gamma_tokens"])) < max(own)
+        rows.append({**r, "speedup": 9.0, "round_s": 5.0} if inner else r)
+    monkeypatch.setattr(chips, "load_table", lambda name: replace(table, rows=tuple(rows)))
+    after = chips.chips_test()
+    assert len(before.points) >= 6
+    assert [(p.predicted, p.low, p.high) for p in after.points] == [
+        (p.predicted, p.low, p.high) for p in before.points
+    ]
+    assert {p.observed for p in after.points} == {9.0}
+
+
+def served(**more: Any) -> Measured:
+    given = {"target": serving.TARGET, "hardware": "H100", "task": "GSM8K", "batch": "16",
+             "tau": 2.5, "speedup": 1.5, "method": "draft head"}  # fmt: skip
+    return a_row(3, **(given | more))
+
+
+def test_a_served_batch_is_the_published_law_step_by_step() -> None:
+    (point,) = serving.serving_test([served()]).points
+    cached = 16 * 190.0
+    verify = 5.88590713e-3 + 2.10103129e-5 * 64 + 3.92645679e-8 * cached
+    head = 2.13526175e-3 + 8.41429603e-7 * 64 + 2.37768493e-9 * cached
+    plain = 5.88590713e-3 + 2.10103129e-5 * 16 + 3.92645679e-8 * cached + 1.20683946e-3
+    assert point.predicted == pytest.approx(2.5 * plain / (verify + head + 1.20683946e-3))
+    assert point.low < point.predicted < point.high
+
+
+def test_rows_of_others_and_look_up_in_batches_are_not_served() -> None:
+    others = [served(target="U"), served(hardware="A100"), served(task="other"), served(tau=NAN),
+              served(batch="1-8"), served(method="n-gram"), replace(served(), gamma=0)]  # fmt: skip
+    assert serving.serving_test(others).points == ()
+    (alone,) = serving.serving_test([served(method="n-gram", batch="1")]).points
+    (head,) = serving.serving_test([served(batch="1")]).points
+    assert alone.predicted > head.predicted  # look-up costs next to nothing
+
+
+# --- rivals ------------------------------------------------------------------------------------
+
+
+@given(st.floats(0.001, 0.999), st.integers(1, 24))
+def test_alpha_of_tokens_inverts_tokens_of_alpha(alpha: float, gamma: int) -> None:
+    tau = float(tokens_per_round(alpha, gamma))
+    found = rivals.iid_alpha(tau, gamma)
+    assert float(tokens_per_round(found, gamma)) == pytest.approx(tau, rel=1e-12)
+    assert found == pytest.approx(alpha, rel=1e-9, abs=1e-9)
+
+
+def test_alpha_of_tokens_ends_at_none_and_all() -> None:
+    assert rivals.iid_alpha(1.0, 4) == pytest.approx(0.0, abs=1e-12)
+    assert rivals.iid_alpha(5.0, 4) == pytest.approx(1.0, abs=1e-12)
+
+
+@settings(max_examples=25)
+@given(st.floats(0.1, 0.95), st.floats(0.0, 0.5), st.integers(1, 12))
+def test_the_plain_formula_is_exact_on_its_own_sweep(alpha: float, c: float, wanted: int) -> None:
+    gammas = np.array([1, 2, 4, 8])
+    tau = np.asarray(tokens_per_round(alpha, gammas))
+    gains = np.asarray(speedup(alpha, gammas, c))
+    found = rivals.plain_from_sweep(gammas, gains, tau, wanted)
+    assert found == pytest.approx(float(speedup(alpha, wanted, c)), rel=1e-7)
+
+
+def test_without_tokens_the_plain_formula_is_met_up_to_its_grid() -> None:
+    gammas = np.array([1, 2, 4, 8])
+    gains = np.asarray(speedup(0.8, gammas, 0.1))
+    found = rivals.plain_from_sweep(gammas, gains, None, 6)
+    assert found == pytest.approx(float(speedup(0.8, 6, 0.1)), rel=0.01)
+
+
+def test_the_other_rivals_say_what_they_say_by_hand() -> None:
+    gammas, gains = np.array([1, 3, 7]), np.array([1.2, 1.6, 1.4])
+    assert [rivals.interpolated(gammas, gains, g) for g in (2, 5, 9)] == pytest.approx(
+        [1.4, 1.5, 1.4]
+    )
+    assert rivals.plain_from_numbers(0.5, NAN, 2, 0.1) == pytest.approx(1.75 / 1.2)
+    assert rivals.plain_from_numbers(0.5, 2.0, 2, 0.1) == pytest.approx(2.0 / 1.2)
+    for sizes in ((NAN, 7e9), (7e9, NAN), (0.0, 7e9), (1e-21, 7e9), (-1.0, 7e9)):
+        assert rivals.sdsl_alpha(*sizes) is None
+        assert rivals.sdsl_speedup(*sizes, 4, 0.1) is None
+    alpha = rivals.sdsl_alpha(0.5e9, 7e9)
+    assert alpha is not None
+    assert 0.3 < alpha < 1.0
+    assert rivals.sdsl_speedup(0.5e9, 7e9, 4, 0.1) == pytest.approx(float(speedup(alpha, 4, 0.1)))
+
+
+# --- results -----------------------------------------------------------------------------------
+
+
+def test_the_numbers_of_a_test_are_those_by_hand() -> None:
+    points = (
+        Point("a", 2.0, 2.2, 1.9, 2.4, {"r": 2.0, "s": None}),
+        Point("b", 1.0, 0.9, 0.95, 1.1, {"r": 1.5}),
+        Point("c", 4.0, 4.0, 4.5, 5.0),
+    )
+    test = Test("n", "g", "relative", points, (0.0, 0.02, 0.04), ("note",))
+    summary = test.summary()
+    assert test.errors() == pytest.approx([0.1, -0.1, 0.0])
+    assert summary["points"] == 3
+    assert summary["median_abs_error"] == pytest.approx(0.1)
+    assert summary["mean_abs_error"] == pytest.approx(0.2 / 3)
+    assert summary["p95_abs_error"] == pytest.approx(0.1)
+    assert summary["worst_abs_error"] == pytest.approx(0.1)
+    assert summary["coverage_90"] == pytest.approx(2 / 3)
+    assert summary["rivals"] == {"r": pytest.approx(0.25), "s": None}
+    assert summary["regret_mean"] == pytest.approx(0.02)
+    assert summary["regret_p95"] == pytest.approx(0.038)
+    assert summary["regret_within_1_percent"] == pytest.approx(1 / 3)
+    assert summary["notes"] == ["note"]
+    absolute = replace(test, error="absolute").summary()
+    assert absolute["worst_abs_error"] == pytest.approx(0.2)
+
+
+def test_a_test_without_points_has_no_numbers() -> None:
+    summary = Test("n", "g", "relative", ()).summary()
+    assert summary["points"] == 0
+    for key in ("median_abs_error", "p95_abs_error", "coverage_90", "regret_mean"):
+        assert summary[key] is None
+    assert summary["rivals"] == {}
+
+
+def test_an_interval_holds_its_level_of_the_sample() -> None:
+    assert interval(np.arange(101.0)) == pytest.approx((5.0, 95.0))
+    assert interval(np.arange(101.0), 0.5) == pytest.approx((25.0, 75.0))
+
+
+# --- files -------------------------------------------------------------------------------------
+
+ACCEPTANCE = "id,target,target_params_b,draft,draft_params_b,task,temperature,gamma,metric,value,n"
+ACCEPTED = (
+    "A,Big-7B,7,Big-0.5B,0.5,code,0,4,alpha_conditional,0.75,2000",
+    "B,Big-7B,7,Big-0.5B,0.5,chat,0,4,alpha_conditional,0.65,2000",
+    "C,Big-7B,7,Big-0.5B,0.5,chat,0,tree,alpha_conditional,0.65,2000",
+    "D,Big-7B,7,Big-0.5B,0.5,chat,0,4,alpha_conditional,unknown,2000",
+    "E,Big-7B,7,Big-0.5B,0.5,chat,0,4,no such metric,0.65,2000",
+)
+
+
+@pytest.mark.parametrize("header", [ACCEPTANCE, ACCEPTANCE.upper()])
+def test_rows_of_acceptance_are_predicted_and_the_others_are_named(
+    tmp_path: Path, header: str
+) -> None:
+    report = suite.file_report(a_file(tmp_path, *ACCEPTED, header=header, mark="\ufeff"))
+    alpha, metric = report.tests
+    assert (alpha.name, metric.name) == (
+        "acceptance rows: alpha", "acceptance rows: alpha_conditional",
+    )  # fmt: skip
+    assert {p.label for p in metric.points} >= {"A", "B"}
+    assert not {"D", "E"} & {p.label for p in metric.points}
+    observed = {p.label: p.observed for p in alpha.points}
+    assert (observed["A"], observed["B"]) == (0.75, 0.65)
+    for p in (*alpha.points, *metric.points):
+        assert 0.0 <= p.low < p.predicted < p.high <= 1.0
+        assert p.rivals
+    assert {line.split(":")[0] for line in report.skipped} >= {"D", "E"}
+
+
+def test_a_file_of_two_gammas_without_tokens_is_not_used_and_says_so(tmp_path: Path) -> None:
+    path = a_file(tmp_path, cells(gamma=2, speedup=1.5), cells(gamma=4, speedup=1.7))
+    report = suite.file_report(path)
+    assert report.tests == ()
+    assert report.skipped == ("2 rows: too few gammas, without acceptance and cost ratio",)
+
+
+def test_every_row_is_tested_or_named(tmp_path: Path) -> None:
+    path = a_file(
+        tmp_path,
+        cells(gamma=2, speedup=1.5, tau_mean_tokens_per_round=2.0),
+        cells(gamma=4, speedup=1.7, tau_mean_tokens_per_round=2.6),
+        cells(gamma=4, speedup="", task="x"), cells(gamma="tree", task="x"),
+        cells(task="x"), cells(task="x", alpha=3, gamma=7),
+    )  # fmt: skip
+    report = suite.file_report(path)
+    assert [(t.name, len(t.points)) for t in report.tests] == [
+        ("pairs of gammas: speed-up, one gamma left out", 2),
+        ("pairs of gammas: tokens per round, one gamma left out", 2),
+    ]
+    assert sorted(report.skipped) == [
+        "1 rows of T: alpha must be in [0, 1], got 3", "1 rows: no speed-up stated",
+        "1 rows: the draft is no chain of a stated length",
+        "1 rows: too few gammas, without acceptance and cost ratio",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"a,b\n1,2\n", b"\xff\xfe\x00", b"metric;value\n1;2\n", b"target,speedup\n"]
+)
+def test_a_file_of_neither_form_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"rows\.csv") as error:
+        suite.file_report(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, err = _call(capsys, "validate", "--rows", str(tmp_path / "none.csv"))
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "cannot be read" in err
+
+
+def _swept(tmp_path: Path) -> Path:
+    lines = [
+        cells(gamma=r.gamma, speedup=r.speedup, tau_mean_tokens_per_round=r.tau, cost_ratio_c=0.05)
+        for r in a_sweep(gammas=(1, 3, 5)).rows
+    ]
+    return a_file(tmp_path, *lines)
+
+
+def test_the_json_of_a_file_has_the_tests_with_their_numbers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = _swept(tmp_path)
+    status, out, err = _call(capsys, "validate", "--rows", str(path), "--json", "--points")
+    assert status == 0, err
+    answer = json.loads(out)
+    assert answer["rows"] == str(path)
+    assert answer["skipped"] == []
+    assert [t["name"] for t in answer["tests"]] == [
+        "sweeps: speed-up, one gamma left out", "sweeps: tokens per round, one gamma left out",
+        stated.NAME,
+    ]  # fmt: skip
+    wanted = {"name", "points", "median_abs_error", "p95_abs_error", "coverage_90", "rivals"}
+    for test in answer["tests"]:
+        assert wanted <= set(test)
+        assert test["points"] == len(test["rows"]) == 3
+        errors = [abs(r["predicted"] / r["observed"] - 1) for r in test["rows"]]
+        assert test["median_abs_error"] == pytest.approx(np.median(errors))
+        assert test["coverage_90"] == pytest.approx(np.mean([r["inside"] for r in test["rows"]]))
+
+
+def test_the_table_of_a_file_names_every_test(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, out, _ = _call(capsys, "validate", "--rows", str(_swept(tmp_path)), "--points")
+    assert status == 0
+    assert "sweeps: speed-up, one gamma left out" in out
+    assert out.count("measured ") >= 9
+    empty = a_file(tmp_path, cells(speedup=""))
+    status, out, _ = _call(capsys, "validate", "--rows", str(empty))
+    assert status == 0
+    assert out.splitlines() == [
+        "nothing to test: no row states enough", "not used: 1 rows: no speed-up stated",
+    ]  # fmt: skip
+
+
+# --- an own ladder ------------------------------------------------------------------------------
+
+
+def decoded(method: str, prompt: int, repeat: int, s: float | None, **more: Any) -> dict[str, Any]:
+    point = {"method": method, "draft": None, "gamma": 0, "batch": 1, "prompt": prompt}
+    return {**point, "repeat": repeat, "decode_s": s, **more}
+
+
+def a_sweep_record(*points: dict[str, Any]) -> Record:
+    sent = {"new_tokens": 21, "temperature": 1.0, "prompts": {"tokens": 32}}
+    return Record("sweep", sent, {}, points)
+
+
+def test_latency_over_plain_is_a_ratio_of_means_over_the_same_prompts() -> None:
+    drafted = {"draft": "d", "gamma": 2}
+    found = campaign.relative_latency(a_sweep_record(
+        decoded("plain", 0, 0, 1.0), decoded("plain", 0, 1, 1.2), decoded("plain", 1, 0, 2.0),
+        decoded("sps", 0, 0, 0.55, **drafted), decoded("sps", 0, 1, 0.65, **drafted),
+        decoded("sps", 1, 0, 1.0, **drafted), decoded("sps", 2, 0, 77.0, **drafted),
+        decoded("sps", 1, 1, None, **drafted), decoded("sps", 5, 0, 9.0, draft="d", gamma=5),
+        decoded("sps", 1, 2, 9.0, draft="d", gamma=3, batch=4),
+    ))  # fmt: skip
+    assert set(found) == {"d"}
+    assert set(found["d"]) == {2}  # gamma 5 has no plain decoding of its prompt
+    ratio, error = found["d"][2]
+    assert ratio == pytest.approx(1.6 / 3.1)
+    apart = np.array([0.6 - ratio * 1.1, 1.0 - ratio * 2.0]) / 1.55
+    assert error == pytest.approx(apart.std(ddof=1) / np.sqrt(2))
+
+
+def a_ladder(*accepted: list[int], latencies: Sequence[float] = (0.8, 0.7, 0.75)) -> Any:
+    passes = [
+        {"operation": "pass", "model": m, "tokens": n, "batch": 1, "context": c, "mode": "eager",
+         "times_s": [s * (1 + 0.02 * n)]}
+        for m, s in (("big", 0.01), ("small", 0.001)) for n in (1, 2, 3, 4, 5) for c in (1, 512)
+    ]  # fmt: skip
+    draw = {"operation": "draw", "model": "big", "tokens": 1, "batch": 1, "mode": "temperature 1",
+            "temperature": 1.0, "times_s": [1e-5]}  # fmt: skip
+    played = [{"type": "rounds", "draft": "small", "domain": "code", "temperature": 1.0,
+               "request": i, "drafted": 3, "accepted": a}
+              for i, a in enumerate(accepted)]  # fmt: skip
+    swept = [decoded("plain", 0, 0, 1.0)]
+    swept += [decoded("sps", 0, 0, s, draft="small", gamma=g) for g, s in enumerate(latencies, 1)]
+    return campaign.Ladder(
+        Record("costs", {}, {}, (*passes, draw)), Record("acceptance", {}, {}, tuple(played)),
+        a_sweep_record(*swept), {"big": 1000, "small": 100}, {"big": 4, "small": 1},
+        {"big": "target", "small": "ladder"}, {},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("accepted", [[[3, 3], [3]], [[0, 0], [0]], [[3, 1, 0], [2, 3]]])
+def test_a_ladder_is_predicted_from_costs_and_rounds_alone(accepted: list[list[int]]) -> None:
+    ladder = a_ladder(*accepted)
+    predicted = campaign.predict_ladder(ladder)
+    test = campaign.campaign_test(ladder, predicted)
+    other = a_ladder(*accepted, latencies=(3.0, 2.0, 1.0))
+    again = campaign.campaign_test(other, campaign.predict_ladder(other))
+    assert [p.predicted for p in test.points] == [p.predicted for p in again.points]
+    assert [p.observed for p in test.points] == [0.8, 0.7, 0.75]
+    for p in test.points:  # a single prompt states no error, and the interval is one all the same
+        assert 0 < p.low < p.high < np.inf
+        assert np.isfinite(float(p.rivals[rivals.PLAIN] or NAN))
+    chosen = min(range(3), key=lambda k: test.points[k].predicted)
+    if test.points[chosen].predicted < 1.0:
+        assert test.regret[0] == pytest.approx((0.8, 0.7, 0.75)[chosen] / 0.7 - 1)
+    else:
+        assert test.regret[0] == pytest.approx(1 / 0.7 - 1)
+
+
+# --- what is bundled ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bundled() -> dict[str, Test]:
+    """The whole report, once; its names are unique."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweeps, "DRAWS", 300)
+        report = suite.library_report()
+    assert any("plain baseline looks too slow" in line for line in report.skipped)
+    assert all(t.points for t in report.tests)
+    names = [t.name for t in report.tests if not t.name.startswith("own ladder")]
+    assert len(set(names)) == len(names)
+    return {t.name: t for t in report.tests}
+
+
+def test_a_gamma_of_a_serving_engine_is_predicted_within_a_percent(
+    bundled: dict[str, Test],
+) -> None:
+    summary = bundled["serving engines: speed-up, one gamma left out"].summary()
+    assert summary["points"] >= 140
+    assert summary["median_abs_error"] <= 0.01
+    assert summary["p95_abs_error"] <= 0.05
+    assert summary["coverage_90"] >= 0.85
+    assert summary["median_abs_error"] < 0.5 * summary["rivals"][rivals.PLAIN]
+    assert summary["median_abs_error"] < 0.5 * summary["rivals"][rivals.NEAREST]
+
+
+def test_a_chip_is_predicted_from_the_other_within_three_percent(bundled: dict[str, Test]) -> None:
+    test = bundled["one chip from the other: speed-up"]
+    assert len(test.points) >= 6
+    assert np.abs(test.errors()).max() <= 0.03
+    assert test.coverage >= 0.85
+
+
+def test_gamma_set_for_a_task_left_out_loses_less_than_a_percent(bundled: dict[str, Test]) -> None:
+    known = bundled["one task left out: speed-up"]
+    assert len(known.regret) >= 40
+    assert np.mean(np.array(known.regret) <= 0.01) >= 0.95
+    blind = bundled["one task left out: speed-up, tokens at one gamma"]
+    assert np.mean(blind.regret) <= 0.02
+
+
+def test_acceptance_of_unmeasured_pairs_beats_every_rival(bundled: dict[str, Test]) -> None:
+    summary = bundled["acceptance of unmeasured pairs: alpha, family left out"].summary()
+    assert summary["points"] >= 120
+    assert summary["median_abs_error"] <= 0.1
+    assert 0.85 <= summary["coverage_90"] <= 0.98
+    assert summary["median_abs_error"] < min(summary["rivals"].values())
+    after = bundled["acceptance after 200 tokens of the pair itself: alpha"].summary()
+    assert after["median_abs_error"] <= 0.03
