@@ -20,12 +20,18 @@ _UNKNOWN_CPU = "Generic 2-core cloud CPU"
 def library_points(folder: str | Path | None = None) -> tuple[CostPoint, ...]:
     """The passes of every cost record in a folder, by default the bundled library's.
 
+    Records of a campaign on a family that was trained here (its family record beside them) are left
+    out.
+
     One record is one source. Raises ValueError for a record that cannot be read or used.
     """
     place = _place(folder)
     points: list[CostPoint] = []
     for path in sorted((*place.glob("*.json"), *place.glob("*.json.gz"))):
-        if path.name.endswith(FAMILY):
+        # A ladder of ours fits into the caches of its processor: its passes say nothing of models
+        # that are read from memory, and only widen what is known of those.
+        own = place / f"{path.name.split('-')[0]}{FAMILY}"
+        if path.name.endswith(FAMILY) or own.is_file():
             continue
         record = read_record(path)
         if record.kind == "costs":
