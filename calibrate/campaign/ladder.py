@@ -51,7 +51,8 @@ def load_ladder(folder: Path, campaign: Campaign) -> Ladder:
     """Load the models of a trained family. Raises ValueError where a vocabulary differs."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # a campaign has its own  # type: ignore[no-untyped-call]
+    # A campaign has its own progress bars.
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     models = read_family(folder)["models"]
     loaded = [
         load_model(folder / m["name"], device=campaign.device, dtype=campaign.dtype)
