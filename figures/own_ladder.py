@@ -128,7 +128,7 @@ def latency_by_size(result: SizeStudy, out: Path, *, name: str) -> list[Path]:
     ax.set_ylim(bottom=base - 0.13)
     ax.set_xlabel("draft parameters / target parameters")
     ax.set_ylabel("latency at the best $\\gamma$ / plain latency")
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper center")
     rows = [("law", float(s), float(c), float(a), float(b)) for s, c, a, b in zip(
         result.grid, result.center, result.low, result.high, strict=True)]  # fmt: skip
     rows += [
