@@ -17,7 +17,8 @@ def count(value: Any, what: str) -> int | None:
     if value is None:
         return None
     good = not isinstance(value, bool) and isinstance(value, int | float)
-    if good and math.isfinite(value) and value == int(value) and 0 <= value <= LARGEST:
+    # The range first: NaN, infinities and whole numbers beyond every float are outside of it.
+    if good and 0 <= value <= LARGEST and value == int(value):
         return int(value)
     raise ValueError(f"{what} must be a whole number in [0, 2^63), got {_shown(value)}")
 

@@ -29,8 +29,10 @@ def _names(header: str) -> list[str]:
 def read_csv(lines: Iterable[str]) -> EngineCounts:
     """Read a table; raises ValueError naming the line."""
     numbered = iter(lines)
-    header = next(numbered)
-    mark = next(c for c in ",;\t" if c in header)
+    header = next(numbered, "")
+    mark = next((c for c in ",;\t" if c in header), None)
+    if mark is None:
+        raise ValueError("line 1: a header of columns apart by commas is needed")
     names = _names(header)
     if len(set(names)) != len(names):
         raise ValueError("line 1: a column is given twice")
