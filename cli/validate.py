@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import typer
@@ -69,7 +70,8 @@ def _print(tests: list[dict[str, Any]], points: bool) -> None:
             print(f"  note: {note}")
         if points:
             for p in t["rows"]:
-                inside = "" if p["inside"] else "  outside"
+                stated = math.isfinite(p["low"] + p["high"])
+                inside = "" if p["inside"] or not stated else "  outside"
                 print(
                     f"    {p['label']}: measured {p['observed']:.3f}, predicted "
                     f"{p['predicted']:.3f} ({p['low']:.3f} to {p['high']:.3f}){inside}"
@@ -83,7 +85,7 @@ def _cells(t: dict[str, Any]) -> tuple[str, ...]:
         t["name"],
         str(t["points"]),
         *(_percent(t[k], t) for k in keys),
-        f"{100 * t['coverage_90']:.0f} %",
+        "" if t["coverage_90"] is None else f"{100 * t['coverage_90']:.0f} %",
         "" if regret is None else f"{100 * regret:.1f} %",
     )
 

@@ -18,8 +18,8 @@ LEVEL = 0.9
 class Point:
     """One prediction of something that was measured and not shown to the fit.
 
-    low, high: the 90 % interval of a measurement; rivals: what other laws predict from the same
-    input, None where a law does not apply.
+    low, high: the 90 % interval of a measurement, NaN where none is stated; rivals: what other
+    laws predict from the same input, None where a law does not apply.
     """
 
     label: str
@@ -65,9 +65,10 @@ class Test:
         return np.array(out)
 
     @property
-    def coverage(self) -> float:
-        """Share of the points inside their 90 % interval."""
-        return float(np.mean([p.inside for p in self.points]))
+    def coverage(self) -> float | None:
+        """Share of the points inside their 90 % interval, None where points state none."""
+        inside = [p.inside for p in self.points if math.isfinite(p.low + p.high)]
+        return float(np.mean(inside)) if inside else None
 
     def summary(self) -> dict[str, Any]:
         """The numbers of the test, None where there are no points (or none of a rival)."""
@@ -82,7 +83,7 @@ class Test:
             "mean_abs_error": _of(error, np.mean),
             "p95_abs_error": _of(error, lambda e: np.quantile(e, 0.95)),
             "worst_abs_error": _of(error, np.max),
-            "coverage_90": self.coverage if self.points else None,
+            "coverage_90": self.coverage,
             "rivals": {name: _of(np.abs(self.errors(name)), np.median) for name in rivals},
             "regret_mean": _of(np.array(self.regret), np.mean),
             "regret_p95": _of(np.array(self.regret), lambda r: np.quantile(r, 0.95)),
