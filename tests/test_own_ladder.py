@@ -180,3 +180,14 @@ def test_figures_are_drawn_with_the_numbers_behind_them(tmp_path: Path) -> None:
         depths = [int(r["layers"]) for r in csv.DictReader(file)]
     assert depths == sorted(depths)
     assert len(set(depths)) == 3
+
+
+def test_features_are_the_powers_of_ln_scale_and_depth_beyond_the_usual(
+    ladder: Ladder, predicted: tuple[Predicted, ...]
+) -> None:
+    law = fit_sizes(ladder, predicted, np.random.default_rng(2))
+    size = np.array([law.target_parameters * np.exp(-4.0)])
+    usual = law.usual_layers(size)
+    np.testing.assert_allclose(law.features(size, usual), [[1.0, -4.0, 16.0, 0.0]], atol=1e-12)
+    deep = law.features(size, usual * np.exp(0.5))
+    np.testing.assert_allclose(deep, [[1.0, -4.0, 16.0, 0.5]], atol=1e-12)
