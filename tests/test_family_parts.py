@@ -107,7 +107,11 @@ def test_records_become_documents(tmp_path: Path, record: dict[str, object], doc
         ("x.txt", b"\xff\xfe\x00", "x.txt cannot be read as text"),
         ("x.txt.xz", b"not xz at all", "x.txt.xz cannot be read as text"),
         ("x.txt.xz", lzma.compress(b"words " * 999)[:-20], "x.txt.xz cannot be read as text"),
-        ("x.txt.gz", gzip.compress(b"words " * 999, mtime=0)[:-20], "x.txt.gz cannot be read as text"),
+        (
+            "x.txt.gz",
+            gzip.compress(b"words " * 999, mtime=0)[:-20],
+            "x.txt.gz cannot be read as text",
+        ),
         ("x.txt", b"  \n \n", "domain x holds no text"),
     ],
 )
