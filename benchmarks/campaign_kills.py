@@ -2,32 +2,78 @@
 
     python benchmarks/campaign_kills.py --kills 20 --seed 1
 
-Trains the tiny family once (or takes --family); then the tiny campaign runs in its own process,
-is killed (SIGKILL) at a random moment of its measuring, started again, and so on; at last it may
-finish. One that ends before its kill is compared, cleared and begun again. Prints where every kill
-fell, and for every record the number of points and of runs, whether their keys are those of the
-undisturbed campaign, and whether any is there twice; exit status 1 where not. The processes are
-forked, so that torch is imported once.
+Trains the tiny family once (or takes --family). The campaign first runs undisturbed, and the time
+of each of its stages is taken. Then it runs again and again in a process of its own and is killed
+(SIGKILL): the moment is drawn evenly over a stage drawn from those that it has not finished, or
+over the loading of models. At last it may finish; one that ends before its kill is compared,
+cleared and begun anew. Which stages there are and what they measure is read from what the campaign
+wrote.
+
+Prints where every kill fell, and for every record the number of points and of runs, whether its
+points are those of the undisturbed campaign (all but the times), whether any is there twice,
+whether its copy is the same, and how many kills each stage had; exit status 1 where not all is
+well. The processes are forked, so that torch is imported once.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import json
 import os
 import random
 import shutil
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import howspec.calibrate.campaign.measuring  # noqa: F401 - imported once, before the forks
 import torch
 from howspec.calibrate.campaign import call_campaign
 from howspec.calibrate.family import tiny_family
 from howspec.calibrate.records import Record, read_record
+
+LOADING = "loading"  # before the first record is in progress, and between two of them
+POLL_S = 0.002
+PART = ".part.jsonl"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the campaign works and where the copies of its records go."""
+
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def records(self) -> Path:
+        return self.out / "records"
+
+    @property
+    def copies(self) -> Path:
+        return self.folder / "copies"
+
+    def begun(self) -> dict[str, int]:
+        """Bytes of every record in progress, by stage."""
+        return {p.name.removesuffix(PART): _size(p) for p in self.records.glob(f"*{PART}")}
+
+    def finished(self) -> set[str]:
+        """The stages whose record is there."""
+        return {p.stem for p in self.records.glob("*.json")}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # finished in between
+        return 0
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -43,88 +89,144 @@ def forked(work: Callable[[], object]) -> int:
         os._exit(status)
 
 
-def ended(process: int, within_s: float) -> bool:
-    """Wait for the process; whether it ended in time, with status 0 or not at all."""
-    limit = time.monotonic() + within_s
-    while True:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
-            if status:
-                raise SystemExit(
-                    f"the campaign ended with status {os.waitstatus_to_exitcode(status)}"
-                )
-            return True
-        if time.monotonic() >= limit:
-            return False
-        time.sleep(0.002)
-
-
-def started(folder: Path, family: Path) -> int:
+def started(place: Place, family: Path) -> int:
     """The campaign in a process of its own."""
-    return forked(lambda: call_campaign("tiny", folder, family=family))
+    return forked(lambda: call_campaign("tiny", place.out, family=family, copies=place.copies))
 
 
-def undisturbed(folder: Path, family: Path) -> float:
-    """Run the campaign to its end; the seconds that it took."""
-    began = time.monotonic()
-    ended(started(folder, family), math.inf)
-    return time.monotonic() - began
+def ended(process: int) -> bool:
+    """Whether the process has ended. Stops the benchmark where it failed."""
+    found, status = os.waitpid(process, os.WNOHANG)
+    if found and status:
+        raise SystemExit(f"the campaign ended with status {os.waitstatus_to_exitcode(status)}")
+    return bool(found)
+
+
+def ended_when(process: int, moment: Callable[[], bool]) -> bool:
+    """Wait for the end of the process or for the moment; whether it was the end."""
+    while not ended(process):
+        if moment():
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def stage_times(place: Place, family: Path) -> dict[str, float]:
+    """Run the campaign to its end; seconds that each record was in progress, and that none was."""
+    times: dict[str, float] = {LOADING: 0.0}
+    last_s = time.monotonic()
+
+    def timed() -> bool:
+        nonlocal last_s
+        now_s = time.monotonic()
+        for stage in place.begun() or [LOADING]:
+            times[stage] = times.get(stage, 0.0) + now_s - last_s
+        last_s = now_s
+        return False
+
+    ended_when(started(place, family), timed)
+    return times
+
+
+def killed(place: Place, family: Path, rng: random.Random, times: dict[str, float]) -> str | None:
+    """Start the campaign and kill it; the stage in which it was, or None where it ended first."""
+    before = place.begun()
+    aim = rng.choice(sorted(set(times) - place.finished()))
+    wait_s = rng.uniform(0.0, times[aim])
+    process = started(place, family)
+    if aim != LOADING and ended_when(
+        # A journal is longer as soon as it is gone on with; one of a later stage will do too.
+        process,
+        lambda: place.begun().get(aim, 0) > before.get(aim, 0) or aim in place.finished(),
+    ):
+        return None
+    end_s = time.monotonic() + wait_s
+    if ended_when(process, lambda: time.monotonic() >= end_s):
+        return None
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
+    now = place.begun()
+    changed = [stage for stage, size in now.items() if size > before.get(stage, 0)]
+    return changed[0] if changed else LOADING
 
 
 def disturbed(
-    folder: Path, whole: Path, family: Path, *, rng: random.Random, kills: int, measuring_s: float
-) -> bool:
+    place: Place, whole: Place, family: Path, *, rng: random.Random, kills: int,
+    times: dict[str, float],
+) -> bool:  # fmt: skip
     """Kill the campaign that many times, then let it finish; whether all that ended agree."""
-    good, done = True, 0
-    while done < kills:
-        process = started(folder, family)
-        # Resumed, it has less to do: kills soon after the start spread over the stages.
-        if not ended(process, rng.uniform(0.0, 3.0 * measuring_s / kills)):
-            os.kill(process, signal.SIGKILL)
-            os.waitpid(process, 0)
-            done += 1
-            print(f"kill {done}: {_place(folder)}", flush=True)
+    good, where = True, Counter[str]()
+    while where.total() < kills:
+        stage = killed(place, family, rng, times)
+        if stage is not None:
+            where[stage] += 1
+            print(f"kill {where.total()}: {stage}, {_state(place)}", flush=True)
             continue
         print("it ended before its kill:")
-        good &= compare(whole / "records", folder / "records")
-        shutil.rmtree(folder)
-    undisturbed(folder, family)
-    return compare(whole / "records", folder / "records") and good
+        good &= compare(whole, place)
+        shutil.rmtree(place.folder)
+    ended_when(started(place, family), lambda: False)
+    good &= compare(whole, place)
+    print("kills: " + ", ".join(f"{count} in {stage}" for stage, count in where.items()))
+    spared = [stage for stage in times if stage != LOADING and not where[stage]]
+    if spared:
+        print(f"no kill fell into {', '.join(spared)}: give more --kills or another --seed")
+    return good and not spared
 
 
-def _place(folder: Path) -> str:
-    records = folder / "records"
-    begun = sorted(p.name for p in records.glob("*.part.jsonl")) if records.exists() else []
-    finished = len(list(records.glob("*.json"))) if records.exists() else 0
-    if not begun:
-        return f"{finished} finished, none begun"
-    points = (records / begun[0]).read_bytes().count(b"\n") - 2
-    return f"{finished} finished, {begun[0]} with about {max(points, 0)} lines"
+def _state(place: Place) -> str:
+    begun = ", ".join(f"{size:,} bytes of {stage}" for stage, size in sorted(place.begun().items()))
+    return f"{len(place.finished())} finished, " + (begun or "none begun")
 
 
 def keys(record: Record) -> list[tuple[object, ...]]:
+    """What identifies each point."""
     return [tuple(point.get(name) for name in record.key) for point in record.points]
 
 
-def compare(whole: Path, killed: Path) -> bool:
+def untimed(record: Record) -> set[str]:
+    """Every point without what differs from one run to the next: its times."""
+    return {
+        json.dumps({k: v for k, v in p.items() if not k.endswith("_s")}, sort_keys=True)
+        for p in record.points
+    }
+
+
+def compare(whole: Place, other: Place) -> bool:
     """Print a line for every record; whether all agree."""
+    if other.finished() != whole.finished() or other.begun():
+        print(f"records are missing or not finished: {_state(other)}")
+        return False
     good = True
-    for path in sorted(whole.glob("*.json")):
-        if path.name == "family.json":
-            continue
-        expected, found = keys(read_record(path)), keys(read_record(killed / path.name))
-        runs = len(read_record(killed / path.name).provenance["runs"])
-        same, once = set(expected) == set(found), len(set(found)) == len(found)
-        good &= same and once
-        print(
-            f"{path.name}: {len(found)} points in {runs} runs, "
-            f"{'the same set' if same else 'ANOTHER SET'} as undisturbed, "
-            f"{'none' if once else 'SOME'} twice"
-        )
-    return good
+    half = [p.name for p in (*other.records.iterdir(), *other.copies.iterdir()) if _hidden(p)]
+    if half:
+        print(f"half-written files are left: {', '.join(half)}")
+    for stage in sorted(whole.finished() - {"family"}):
+        expected = read_record(whole.records / f"{stage}.json")
+        found = read_record(other.records / f"{stage}.json")
+        marks = {
+            "its keys": set(keys(expected)) == set(keys(found)),
+            "each once": len(set(keys(found))) == len(found.points),
+            "the same but for times": untimed(expected) == untimed(found),
+            "copied": _bytes(other.records, stage) == _bytes(other.copies, stage),
+        }
+        good &= all(marks.values())
+        told = ", ".join(name if right else f"NOT {name}" for name, right in marks.items())
+        runs: list[Any] = found.provenance["runs"]
+        print(f"{stage}.json: {len(found.points)} points in {len(runs)} runs: {told}")
+    return good and not half
+
+
+def _hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _bytes(folder: Path, stage: str) -> bytes:
+    return (folder / f"{stage}.json").read_bytes()
 
 
 def main() -> int:
+    """Run the benchmark; its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
@@ -132,15 +234,17 @@ def main() -> int:
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as base:
-        whole, killed = Path(base) / "whole", Path(base) / "killed"
+        whole, other = Place(Path(base) / "whole"), Place(Path(base) / "killed")
         family = given.family or Path(base) / "family"
         if given.family is None:
-            ended(forked(lambda: tiny_family(family)), math.inf)
-        measuring_s = undisturbed(whole, family)
-        print(f"undisturbed: {measuring_s:.1f} s of measuring", flush=True)
+            ended_when(forked(lambda: tiny_family(family)), lambda: False)
+        times = stage_times(whole, family)
+        told = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in times.items())
+        print(f"undisturbed: {told}", flush=True)
         rng = random.Random(given.seed)
-        good = disturbed(killed, whole, family, rng=rng, kills=given.kills, measuring_s=measuring_s)
-        return 0 if good else 1
+        good = disturbed(other, whole, family, rng=rng, kills=given.kills, times=times)
+    print("all is well" if good else "SOMETHING IS WRONG")
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
