@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from howspec.calibrate.measure import decoder as module  # noqa: E402
+from howspec.calibrate.measure import rounds as module  # noqa: E402
 from howspec.calibrate.measure.decoder import decode_plain, decode_speculative  # noqa: E402
 from howspec.calibrate.measure.rejection import Verdict, token_law, verify  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
@@ -297,7 +297,8 @@ def test_the_time_is_told_apart_by_the_clock_that_is_handed_in() -> None:
     rounds = len(got.accepted[0])
     assert got.prefill_s == 1.0
     assert got.parts_s == {
-        "draft_s": 2.0 * rounds,
+        "first_draft_s": 1.0 * rounds,
+        "draft_s": 1.0 * rounds,
         "draw_s": 2.0 * rounds,
         "verify_s": rounds,
         "rule_s": rounds,

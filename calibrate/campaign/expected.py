@@ -6,6 +6,7 @@ from typing import Any
 
 from ..family.shapes import Preset, preset_named
 from .estimate import (
+    CAPTURE,
     Estimate,
     Machine,
     Size,
@@ -92,9 +93,35 @@ def cost_points(models: int, grids: tuple[Costs, ...]) -> int:
 
 
 def family_costs_estimate(campaign: Campaign) -> Estimate:
-    """Timing the models of the family."""
+    """Timing the models of the family, alone and in rounds."""
     sizes = family_sizes(preset_named(campaign.family))
-    return costs_of(campaign.machine, sizes, campaign.costs)
+    return costs_of(campaign.machine, sizes, campaign.costs) + rounds_estimate(campaign)
+
+
+def rounds_estimate(campaign: Campaign) -> Estimate:
+    """Timing rounds: an untimed one and one or two timed ones a turn, plain steps in between."""
+    from ..measure.round_costs import STEP_TURNS, STEPS
+
+    machine, wanted = campaign.machine, campaign.rounds
+    target, *drafts = family_sizes(preset_named(campaign.family))
+    total = Estimate(0.0, 0.0, 0)
+    for draft in drafts:
+        for batch, context in wanted.shapes:
+            for mode in wanted.modes:
+                how: dict[str, Any] = {"batch": batch, "context": context}
+                how["graphs"] = mode == "graph"
+                step_s = pass_s(machine, target, **how)
+                turn_s = STEP_TURNS * (STEPS + 1) * step_s
+                for gamma in wanted.gammas:
+                    verify_s = pass_s(machine, target, tokens=gamma + 1, **how)
+                    turn_s += 3 * (verify_s + gamma * pass_s(machine, draft, **how))
+                captures_s = CAPTURE * len(wanted.gammas) * machine.launch_s * target.layers
+                time_s = (wanted.repeats + 2) * turn_s + captures_s * how["graphs"]
+                memory = sum(
+                    model_bytes(machine, m, batch=batch, context=context) for m in (target, draft)
+                )
+                total += Estimate(time_s, memory, len(wanted.gammas) + 1)
+    return total
 
 
 def architectures_estimate(campaign: Campaign) -> Estimate:

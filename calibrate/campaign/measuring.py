@@ -10,6 +10,7 @@ from typing import Any
 from ..measure.acceptance import AcceptancePlan, measure_acceptance
 from ..measure.costs import measure_costs
 from ..measure.pairs import LoadedModel, load_model
+from ..measure.round_costs import RoundPlan, measure_rounds
 from ..measure.sweep import SweepPlan, measure_sweep
 from ..records import Journal
 from .architectures import architecture_config, equal_config, write_config
@@ -21,12 +22,14 @@ from .work import StageOver, Work
 
 
 def measure_family_costs(campaign: Campaign, work: Work) -> None:
-    """Times of the passes of every model of the family, all held together."""
+    """Times of the passes of every model of the family, all held together, and of rounds."""
     ladder = load_ladder(work.family, campaign)
-    settings = {"campaign": campaign.name, "grids": _grids(campaign.costs)}
+    settings: dict[str, Any] = {"campaign": campaign.name, "grids": _grids(campaign.costs)}
+    settings["rounds"] = asdict(campaign.rounds)
     origin = work.provenance(campaign, ladder.identities)
     with work.journal("costs", "costs", settings, provenance=origin) as journal:
         _time_grids(work, journal, ladder.models, campaign.costs, len(ladder.models))
+        _time_rounds(campaign, work, ladder, journal)
         journal.finish()
 
 
@@ -189,6 +192,28 @@ def _time_grids(
         )
         if not complete:
             raise StageOver
+
+
+def _time_rounds(campaign: Campaign, work: Work, ladder: Ladder, journal: Journal) -> None:
+    """Time the rounds of every draft; raises StageOver when the time is up before the end."""
+    wanted = campaign.rounds
+    plan = RoundPlan(
+        gammas=wanted.gammas,
+        shapes=wanted.shapes,
+        modes=wanted.modes,
+        repeats=wanted.repeats,
+        temperature=campaign.sweep.temperature,
+    )
+    complete = measure_rounds(
+        ladder.target,
+        ladder.drafts,
+        journal,
+        plan=plan,
+        seconds_left=work.seconds_left,
+        progress=work.report,
+    )
+    if not complete:
+        raise StageOver
 
 
 def _grids(grids: tuple[Costs, ...]) -> list[dict[str, Any]]:

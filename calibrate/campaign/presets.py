@@ -30,6 +30,20 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """Whole rounds of every draft to time, beside plain steps of the target.
+
+    gammas: draft tokens of a round; shapes: (batch, context [token]); modes: eager, graph; repeats:
+    times of each round, plain steps among them.
+    """
+
+    gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    shapes: tuple[Shape, ...] = ((1, 64), (1, 112), (1, 160))
+    modes: tuple[str, ...] = ("eager",)
+    repeats: int = 12
+
+
+@dataclass(frozen=True)
 class Acceptance:
     """Requests of every domain and temperature: rounds of gamma draft tokens, and overlaps."""
 
@@ -79,6 +93,7 @@ class Campaign:
     dtype: str
     machine: Machine
     costs: tuple[Costs, ...]
+    rounds: Rounds
     acceptance: Acceptance
     sweep: Sweep
     architectures: tuple[str, ...] = ()
@@ -117,8 +132,9 @@ _CPU = Campaign(
         Costs(_ALL_TOKENS, ((1, 64), (1, 112), (1, 192)), repeats=21),
         Costs((*range(1, 11), 12, 16, 24, 33), ((1, 512), (4, 112))),
     ),
+    rounds=Rounds(repeats=16),
     acceptance=Acceptance(requests=16, batch=16),
-    sweep=Sweep(prompts=4, assisted_blocks=1),
+    sweep=Sweep(assisted_blocks=1),
 )
 _GPU = Campaign(
     name="gpu",
@@ -129,6 +145,9 @@ _GPU = Campaign(
     costs=(
         Costs(_ALL_TOKENS, ((1, 64), (1, 128), (1, 512), (4, 128), (16, 128)), ("graph",)),
         Costs(_SOME_TOKENS, ((1, 128), (16, 128)), ("eager",), repeats=9),
+    ),
+    rounds=Rounds(
+        (*range(1, 9), 10, 12), ((1, 64), (1, 128), (1, 192), (4, 128), (16, 128)), ("graph",), 5
     ),
     acceptance=Acceptance(requests=40, new_tokens=128, gamma=12, batch=40),
     sweep=Sweep(
@@ -166,6 +185,7 @@ _TINY = Campaign(
     dtype="float32",
     machine=CPU,
     costs=(Costs((1, 2, 5), ((1, 16), (2, 16)), repeats=3, warmup=1),),
+    rounds=Rounds((1, 2, 3), ((1, 16), (2, 16)), repeats=2),
     acceptance=Acceptance(
         (0.0, 1.0), requests=2, prompt_tokens=16, new_tokens=12, gamma=3, batch=2
     ),
@@ -201,6 +221,7 @@ def dry(campaign: Campaign) -> Campaign:
         dtype="float32",
         machine=CPU,
         costs=few,
+        rounds=Rounds((1, 3), ((1, 16), (2, 16)), repeats=2),
         acceptance=_TINY.acceptance,
         sweep=replace(
             _TINY.sweep,

@@ -7,7 +7,7 @@ import hashlib
 
 import torch
 
-from .decoder import NotFiniteError
+from .rounds import NotFiniteError
 
 # What torch says when transformers draws from logits that are not finite.
 _NOT_A_LAW = "probability tensor contains"

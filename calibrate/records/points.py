@@ -116,6 +116,8 @@ KINDS: dict[str, Kind] = {
         "operation",
         {
             "pass": (*_PASS, *_TIMED),
+            "round": (*_PASS, *_TIMED),
+            "step": (*_PASS, *_TIMED),
             "draw": _TIMED,
             "verify": _TIMED,
             "copy_bandwidth": _TIMED,
