@@ -82,8 +82,11 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lines_across_blocks_are_whole_and_each_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("howspec.calibrate.engines.reader.BLOCK_BYTES", 7)
     lines = [b"a MARK %d" % i if i % 3 else b"other %d MARQ" % i for i in range(50)]
-    found = list(marked_lines(io.BytesIO(b"\r\n".join(lines)), (b"MARK", b"a M")))
-    assert found == [line for line in lines if b"MARK" in line]
+    found = list(marked_lines(io.BytesIO(b"\r\n".join(lines)), (b"MARK", b"a M", b" 7")))
+    assert [line for _, line, _ in found] == [n for n in lines if b"MARK" in n or b" 7" in n]
+    for number, line, held in found:
+        assert set(held) == {m for m in (b"MARK", b"a M", b" 7") if m in line}
+        assert line == lines[number - 1]
 
 
 def test_a_long_log_is_read_in_little_memory(tmp_path: Path) -> None:

@@ -66,6 +66,9 @@ class EngineCounts:
     rounds, drafted, accepted: totals. gamma: drafted tokens of a full round.
     survival: share of rounds in which draft token k was accepted, k = 1..; never rising.
     per_position_accepted: the counts behind it. acceptance_length: tokens per round, bonus counted.
+    rounds_range: where rounds are None, the fewest and most that the printed digits allow.
+    survival_half_width: half a unit of the last digit of printed shares; None where counts give
+    them. length_error: standard error of the length, from its scatter between intervals.
     drafted_rate: accepted / drafted. histogram: rounds that accepted 0, 1, 2.. draft tokens.
     tried: how often draft token k was put to the test (all before it accepted).
     by_batch, groups: the same by batch size, and by any other label of the source.
@@ -86,6 +89,9 @@ class EngineCounts:
     survival: tuple[float, ...] | None = None
     per_position_accepted: tuple[int, ...] | None = None
     acceptance_length: float | None = None
+    rounds_range: tuple[int, int] | None = None
+    survival_half_width: float | None = None
+    length_error: float | None = None
     drafted_rate: float | None = None
     histogram: tuple[int, ...] | None = None
     tried: tuple[int, ...] | None = None
@@ -99,8 +105,14 @@ class EngineCounts:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values, None where not determined."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        """The fields as plain JSON values, None where not determined.
+
+        "alpha" is the interval of `alpha_interval` at 95 %, None where it is not determined.
+        """
+        from .alpha import interval_or_none  # it needs this module
+
+        found = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {**found, "alpha": interval_or_none(self)}
 
     @property
     def fixed_gamma(self) -> bool:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from .counts import EngineCounts
 from .tables import is_golden, is_table
 
 DOCUMENT_BYTES = 256 << 20
-_NOT_JSON = json.JSONDecodeError
+_OBJECT_LINE = re.compile(r"^(?:data:\s*)?\{\s*\"", re.MULTILINE)
+_NESTED = (dict, list)
+_OFFERED = (dict, list, str)
+_Take = Callable[[dict[str, Any], str], bool]
+_DECODER = json.JSONDecoder(parse_constant=lambda _: math.nan)
 
 
 class ObjectReader(Protocol):
-    """Takes the JSON objects that are its format's, and gives the counts in the end."""
+    """Takes the JSON objects that are its format's, and gives the counts in the end.
+
+    engine: the engine's name; keys: one of them stands in every object of the format.
+    """
 
     engine: str
+    keys: frozenset[str]
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take an object that stands under ``key``; False where it is not this format's."""
@@ -28,80 +38,119 @@ class ObjectReader(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class NoJson:
+    """A line that is no JSON: its text, and the reason."""
+
+    text: str
+    reason: str
+
+
 def kind_of(head: bytes) -> str:
-    """json, csv, yaml or lines, from the first bytes of a source."""
+    """json, csv, yaml, objects (some lines are JSON) or lines, from the first bytes of a source."""
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if text.startswith(("{", "[{", "[\n", "[\r", "[ ", "[[", "[]", '["')):
         return "json"
-    if text.startswith("data:"):
-        return "events"
     if is_table(text.split("\n", 1)[0]):
         return "csv"
     if is_golden(text):
         return "yaml"
-    return "lines"
+    return "objects" if _OBJECT_LINE.search(text) else "lines"
 
 
-def walk(value: Any, readers: Iterable[ObjectReader], key: str = "") -> int:
-    """Offer every object within ``value`` to the readers; returns how many were taken."""
-    readers, taken, stack = list(readers), 0, [(key, value)]
-    while stack:
-        name, part = stack.pop()
-        if isinstance(part, dict):
-            if any(r.take(part, name) for r in readers):
-                taken += 1
-                continue
-            stack += [(str(k), v) for k, v in reversed(part.items()) if isinstance(v, dict | list)]
-        elif isinstance(part, list):
-            stack += [(name, _inner(v)) for v in reversed(part) if isinstance(v, dict | list | str)]
-    return taken
+class Walk:
+    """Offers every object within a value to the readers that know one of its keys."""
+
+    def __init__(self, readers: Iterable[ObjectReader]) -> None:
+        self._readers = list(readers)
+        self._keys = frozenset[str]().union(*(r.keys for r in self._readers))
+        self._takes: dict[frozenset[str], list[_Take]] = {}
+
+    def __call__(self, value: Any) -> None:
+        """Walk through one value, outer objects before inner ones; what is taken is not entered."""
+        stack = [("", value)]
+        while stack:
+            name, part = stack.pop()
+            if isinstance(part, dict):
+                held = self._keys.intersection(part)
+                if held and self._taken(held, part, name):
+                    continue
+                stack += [(k, v) for k, v in reversed(part.items()) if isinstance(v, _NESTED)]
+            elif isinstance(part, list):
+                stack += [(name, _inner(v)) for v in reversed(part) if isinstance(v, _OFFERED)]
+
+    def _taken(self, held: frozenset[str], part: dict[str, Any], name: str) -> bool:
+        takes = self._takes.get(held)
+        if takes is None:
+            takes = [r.take for r in self._readers if not held.isdisjoint(r.keys)]
+            self._takes[held] = takes
+        for take in takes:  # noqa: SIM110 - every round of a log comes here: no generator
+            if take(part, name):
+                return True
+        return False
 
 
 def _inner(value: Any) -> Any:
     """An object that stands in a list as a string of JSON, as some servers return them."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            return parse(value)
-        except ValueError:
-            return None
+    if isinstance(value, str):
+        found = parse(value) if value.lstrip().startswith("{") else None
+        return None if isinstance(found, NoJson) else found
     return value
 
 
 def parse(text: str) -> Any:
-    """One JSON value; NaN and infinities become null. Raises ValueError."""
+    """One JSON value, NaN and infinities as NaN; :class:`NoJson` where it is none."""
     try:
-        return json.loads(text, parse_constant=lambda _: math.nan)
+        return _DECODER.decode(text)
     except RecursionError:
-        raise ValueError("JSON must not be nested that deep") from None
+        return NoJson(text, "JSON must not be nested that deep")
+    except json.JSONDecodeError as error:
+        return NoJson(text, f"{error.msg} at column {error.colno}")
+    except ValueError as error:
+        return NoJson(text, str(error))
 
 
-def values_of(stream: BinaryIO, label: str) -> Iterator[tuple[int, Any]]:
+def object_lines(
+    stream: BinaryIO, markers: Sequence[bytes], start: int = 1
+) -> Iterator[tuple[int, Any]]:
+    """(line, value) of the lines with one of the markers: JSON, server-sent events, or text."""
+    wanted, number = re.compile(b"|".join(map(re.escape, markers))).search, start
+    while line := stream.readline(DOCUMENT_BYTES):
+        if wanted(line):
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            body = text.removeprefix("data:").lstrip()
+            yield number, parse(body) if body.startswith(("{", "[")) else NoJson(text, "")
+        number += 1
+
+
+def values_of(stream: BinaryIO, label: str, markers: Sequence[bytes]) -> Iterator[tuple[int, Any]]:
     """(line, value) of JSON, of values one after another, or of one value a line.
 
-    A document must fit into 256 MiB; one value a line is read line by line. A line that is no JSON
-    gives (line, ValueError), so that the caller can say what was left out.
+    A document must fit into 256 MiB. Of one value a line only the lines with one of the markers are
+    read, and what is no JSON comes as :class:`NoJson`. Raises ValueError for a damaged document.
     """
-    first = stream.readline(DOCUMENT_BYTES)
+    number, first = 1, stream.readline(DOCUMENT_BYTES)
     while first and not first.strip():
-        first = stream.readline(DOCUMENT_BYTES)
-    try:
-        value = parse(first.decode("utf-8", "replace"))
-    except ValueError:
+        number, first = number + 1, stream.readline(DOCUMENT_BYTES)
+    text = first.decode("utf-8", "replace")
+    value = parse(text)
+    if isinstance(value, NoJson) and _goes_on(text):
         yield from _document(first, stream, label)
         return
-    yield 1, value
-    yield from _lines(stream, 2)
+    yield number, value
+    yield from object_lines(stream, markers, number + 1)
 
 
-def _lines(stream: BinaryIO, start: int) -> Iterator[tuple[int, Any]]:
-    number = start
-    while line := stream.readline(DOCUMENT_BYTES):
-        if line.strip():
-            try:
-                yield number, parse(line.decode("utf-8", "replace"))
-            except ValueError as error:
-                yield number, error
-        number += 1
+def _goes_on(text: str) -> bool:
+    """Whether a line that is no whole JSON could be the start of some, not a line of a log."""
+    try:
+        _DECODER.raw_decode(text.lstrip("\ufeff \t\r\n"))
+    except RecursionError:
+        return False
+    except ValueError as error:
+        at = error.pos if isinstance(error, json.JSONDecodeError) else 0
+        return at >= len(text.strip()) - 1 or "string" in str(error)
+    return True
 
 
 def _document(first: bytes, stream: BinaryIO, label: str) -> Iterator[tuple[int, Any]]:
@@ -109,21 +158,17 @@ def _document(first: bytes, stream: BinaryIO, label: str) -> Iterator[tuple[int,
     if len(data) > DOCUMENT_BYTES:
         raise ValueError(f"{label}: one JSON document must be at most 256 MiB, got more")
     text = data.decode("utf-8", "replace").lstrip("\ufeff")
-    decoder = json.JSONDecoder(parse_constant=lambda _: math.nan)
     at, found = 0, []
     try:
         while (at := _skip(text, at)) < len(text):
-            value, at = decoder.raw_decode(text, at)
+            value, at = _DECODER.raw_decode(text, at)
             found.append(value)
     except RecursionError:
         raise ValueError(f"{label}: JSON must not be nested that deep") from None
     except ValueError as error:
-        by_line = list(_loose(text))
-        if not any(isinstance(v, dict | list) for _, v in by_line):
-            line = text.count("\n", 0, error.pos if isinstance(error, _NOT_JSON) else at) + 1
-            reason = error.msg if isinstance(error, _NOT_JSON) else str(error)
-            raise ValueError(f"{label}, line {line}: is no whole JSON: {reason}") from None
-        yield from by_line
+        line = text.count("\n", 0, getattr(error, "pos", at)) + 1
+        yield line, NoJson("", getattr(error, "msg", str(error)))
+        yield from _loose(text)
         return
     for value in found:
         yield 1, value
@@ -136,14 +181,9 @@ def _skip(text: str, at: int) -> int:
 
 
 def _loose(text: str) -> Iterator[tuple[int, Any]]:
-    """Values of the lines that are whole objects, where the text as a whole is damaged."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        piece = line.strip().rstrip(",")
-        if not piece:
-            continue
-        try:
+    """Lines that are whole objects, and lines of text, where the text as a whole is damaged."""
+    for number, raw in enumerate(text.splitlines(), start=1):
+        piece = raw.strip().rstrip(",")
+        if piece:
             value = parse(piece)
-        except ValueError as error:
-            yield number, error
-            continue
-        yield number, value if isinstance(value, dict) else ValueError("is no object of a line")
+            yield number, value if isinstance(value, dict | NoJson) else NoJson(raw, "no object")

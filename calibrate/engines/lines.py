@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from .counts import EngineCounts
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_RANK = re.compile(r"(?:\b|_)(DP|PP|TP|rank)[ _=]?(\d{1,5})(?!\d)")
+_SERVICE = re.compile(r"(?:\[pod/([^\]\s]+)\]|([\w./-]+)\s*\|)\s")
 _PROCESS = re.compile(r"\b(?:pid=|pid |rank |TP|DP|PP)(\d+)\b")
+Source = tuple[str, str]
 
 
 class LineReader(Protocol):
@@ -40,9 +44,9 @@ class Damage:
     lines: int = 0
     reason: str = ""
 
-    def add(self, reason: str) -> None:
-        """Count a line."""
-        self.lines += 1
+    def add(self, reason: str, lines: int = 1) -> None:
+        """Count a line, or several alike."""
+        self.lines += lines
         self.reason = self.reason or reason
 
     def refuse_if_alone(self, whole: int) -> None:
@@ -63,6 +67,48 @@ def without_colours(line: str) -> str:
     return _ANSI.sub("", line) if "\x1b" in line else line
 
 
+def service_of(prefix: str) -> str:
+    """The service that docker compose or kubectl put before a line, "" where there is none."""
+    if prefix.startswith("[pod/") or " | " in prefix[:80] or "| " in prefix[:80]:
+        found = _SERVICE.match(prefix)
+        return (found.group(1) or found.group(2)) if found else ""
+    return ""
+
+
 def process_of(line: str) -> str:
-    """The process or rank that a log prefix names, "" where it names none."""
-    return "/".join(m.group(0) for m in _PROCESS.finditer(line[:200]))
+    """The service, process and ranks that a log prefix names, "" where it names none."""
+    found = [service_of(line), *(m.group(0) for m in _PROCESS.finditer(line[:200]))]
+    return "/".join(part for part in found if part)
+
+
+def source_of(prefix: str) -> Source:
+    """(service, ranks) of the prefix of a line, such as ("vllm-1", "DP0 TP1")."""
+    if "P" not in prefix and "rank" not in prefix:
+        return service_of(prefix), ""
+    ranks = " ".join(kind + number for kind, number in _RANK.findall(prefix[-160:]))
+    return service_of(prefix), ranks
+
+
+def first_ranks(sources: Iterable[Source], notes: list[str]) -> list[Source]:
+    """Of several sources those whose lines count; ``notes`` say what is left out or added up.
+
+    Ranks of tensor and pipeline parallelism work on one batch and repeat each other, those of data
+    parallelism have batches of their own: of each DP rank the lowest PP and TP rank counts.
+    """
+    best: dict[Source, tuple[tuple[int, int], Source]] = {}
+    sources = list(sources)
+    for service, ranks in sources:
+        found: dict[str, str] = dict(_RANK.findall(ranks))
+        order = (int(found.get("PP", "0")), int(found.get("TP", found.get("rank", "0"))))
+        group = (service, found.get("DP", "DP") if found else "")
+        if group not in best or order < best[group][0]:
+            best[group] = (order, (service, ranks))
+    chosen = [source for _, source in best.values()]
+    if len(chosen) < len(sources):
+        left = ", ".join(sorted({" ".join(s).strip() for s in set(sources) - set(chosen)}))
+        notes.append(f"ranks that share a batch repeat its lines: those of {left} are left out")
+    services = sorted({service for service, _ in chosen})
+    if len(services) > 1:
+        shown = ", ".join(s or "no service" for s in services)
+        notes.append(f"lines of several services are taken together: {shown}")
+    return chosen

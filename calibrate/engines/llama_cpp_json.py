@@ -9,18 +9,26 @@ from __future__ import annotations
 from typing import Any
 
 from .counts import EngineCounts, engine_counts
+from .latest import Latest
 from .requests import count
+
+_STREAM = "\n"  # the native stream of chunks without an id
 
 
 class Timings:
     """Adds up requests; chunks of one stream replace each other, their counts run on."""
 
     engine = "llama.cpp"
+    keys = frozenset({"timings", "draft_n", "draft_n_accepted"})
 
     def __init__(self) -> None:
-        self.latest: dict[str, tuple[int, int]] = {}
-        self.streamed = 0
-        self.plain = 0
+        self.drafted = self.accepted = self.requests = self.without = 0
+        self.latest: Latest[tuple[int, int]] = Latest(self._add, _grows)
+
+    def _add(self, counts: tuple[int, int]) -> None:
+        self.requests += 1
+        self.drafted += counts[0]
+        self.accepted += counts[1]
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take a response that holds timings, or the timings themselves."""
@@ -30,7 +38,8 @@ class Timings:
                 return False
             timings = entry
         if "draft_n" not in timings and "draft_n_accepted" not in timings:
-            return "predicted_n" in timings and self._without()
+            self.without += "predicted_n" in timings
+            return "predicted_n" in timings
         drafted = count(timings.get("draft_n"), "draft_n")
         accepted = count(timings.get("draft_n_accepted"), "draft_n_accepted")
         if drafted is None or accepted is None:
@@ -39,36 +48,36 @@ class Timings:
             raise ValueError(
                 f"draft_n_accepted must be in [0, draft_n = {drafted}], got {accepted}"
             )
-        name = entry.get("id")
-        if entry.get("stop") is False:
-            name = "\nstream"
-        elif entry.get("stop") is True and "\nstream" in self.latest:
-            del self.latest["\nstream"]
-        if not isinstance(name, str):
-            name, self.plain = f"\n{self.plain}", self.plain + 1
-        self.streamed += name in self.latest
-        self.latest[name] = (drafted, accepted)
-        return True
-
-    def _without(self) -> bool:
+        stop = entry.get("stop")
+        name = _STREAM if isinstance(stop, bool) else entry.get("id")
+        self.latest.put(name, (drafted, accepted), last=stop is True)
         return True
 
     def result(self) -> EngineCounts | None:
         """The sums."""
-        if not self.latest:
+        self.latest.close()
+        if not self.requests:
             return None
         notes = [
             "draft_n and draft_n_accepted without a count of rounds determine neither rounds nor "
             "acceptance length nor survival; the server's log or /metrics has them"
         ]
-        if self.streamed:
-            notes.append(f"{self.streamed} chunks were followed by later counts of their request")
+        if self.latest.replaced:
+            notes.append(
+                f"{self.latest.replaced} chunks were followed by later counts of their request"
+            )
+        if self.without:
+            notes.append(f"{self.without} responses drafted nothing or without speculation")
         return engine_counts(
             "llama.cpp",
             "llama.cpp-timings",
             definition="llama.cpp timings: draft_n generated, draft_n_accepted accepted tokens",
-            drafted=sum(d for d, _ in self.latest.values()),
-            accepted=sum(a for _, a in self.latest.values()),
-            requests=len(self.latest),
+            drafted=self.drafted,
+            accepted=self.accepted,
+            requests=self.requests,
             notes=notes,
         )
+
+
+def _grows(before: tuple[int, int], now: tuple[int, int]) -> bool:
+    return now[0] >= before[0] and now[1] >= before[1]

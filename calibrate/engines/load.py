@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from dataclasses import replace
 
-from .bench import SpecBench, SpecdecBench, VllmBench, VllmConsole
 from .counts import ENGINES, EngineCounts
-from .detect import ObjectReader, kind_of, parse, values_of, walk
-from .lines import LineReader
-from .llama_cpp_json import Timings
-from .llama_cpp_log import LlamaLog, SimpleLog
-from .prometheus import PrometheusText, Scrape
-from .reader import marked_lines, opened
-from .rounds_json import RoundsJson
-from .sglang_json import BenchRows, MetaInfo, ServerInfo
-from .sglang_log import DecodeLog
-from .tables import read_csv, read_golden
-from .tensorrt_llm import IterationStatistics, RequestMetrics
-from .transformers_hook import HookRounds
-from .vllm_log import V1Log
-from .vllm_v0_log import V0Log
+from .formats import Readers
+from .hints import hint
+from .intake import read
+from .prometheus import PrometheusText
+from .prometheus_counts import Scrape
 
 NAMES = (*ENGINES, "auto")
-_HEAD_BYTES = 1 << 16
-_TEXT_KEYS = ("log", "message", "msg", "MESSAGE", "line", "text", "textPayload")
-
-
-@dataclass
-class _Readers:
-    """New readers of every format, in the order in which they are preferred."""
-
-    lines: list[LineReader]
-    objects: list[ObjectReader]
-    series: list[PrometheusText]
-
-    def results(self) -> list[EngineCounts]:
-        """The counts of the readers that found any."""
-        every: tuple[ObjectReader | LineReader, ...] = (*self.objects, *self.series, *self.lines)
-        found = [r.result() for r in every]
-        return [r for r in found if r is not None]
-
-
-def _readers() -> _Readers:
-    series = [PrometheusText(e) for e in ("vllm", "llama.cpp", "tensorrt-llm", "sglang")]
-    return _Readers(
-        lines=[V1Log(), V0Log(), VllmConsole(), LlamaLog(), SimpleLog(), DecodeLog()],
-        objects=[
-            RoundsJson("aiperf"),
-            RoundsJson("vllm"),
-            VllmBench(),
-            MetaInfo(),
-            ServerInfo(),
-            BenchRows(),
-            IterationStatistics(),
-            RequestMetrics(),
-            HookRounds(),
-            SpecdecBench(),
-            SpecBench(),
-            Timings(),
-        ],
-        series=series,
-    )
 
 
 def import_counts(
@@ -80,114 +29,22 @@ def import_counts(
         raise ValueError(f"engine must be one of {', '.join(NAMES)}, got {engine!r}")
     if source == "-" and before == "-":
         raise ValueError("only one of the two scrapes can be standard input, got both")
-    readers = _readers()
+    readers = Readers()
     try:
-        notes, found = _read(source, readers)
+        taken = read(source, readers)
         _restrict(source, readers.series, before, model)
-        results = found or readers.results()
+        results = taken.found or readers.results()
+        if taken.damage and not results:
+            raise ValueError(f"is no whole JSON; {taken.damage}")
     except ValueError as error:
         message = str(error)
         raise ValueError(
             message if message.startswith(source) else f"{source}: {message}"
         ) from None
+    if not results and (why := hint(taken.head)):
+        raise ValueError(f"{source}: no speculative statistics were found; {why}")
     result = _chosen(results, source, engine)
-    return replace(result, notes=(*result.notes, *notes)) if notes else result
-
-
-def _read(source: str, readers: _Readers) -> tuple[list[str], list[EngineCounts]]:
-    """Feed the readers; returns notes and the result of a format that is read as a whole."""
-    with opened(source) as stream:
-        assert isinstance(stream, io.BufferedReader)
-        head = stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]
-        if not head.strip():
-            raise ValueError("is empty")
-        kind = kind_of(head)
-        if kind == "csv":
-            return [], [read_csv(_text(stream))]
-        if kind == "yaml":
-            return [], [read_golden(_text(stream))]
-        if kind == "json":
-            return _read_values(values_of(stream, source), readers), []
-        if kind == "events":
-            return _read_values(_events(stream), readers), []
-        _read_lines(stream, readers)
-    return [], []
-
-
-def _text(stream: BinaryIO) -> Iterable[str]:
-    return io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")
-
-
-def _events(stream: BinaryIO) -> Iterable[tuple[int, Any]]:
-    """The values of server-sent events."""
-    for number, line in enumerate(_text(stream), start=1):
-        body = line.strip().removeprefix("data:").strip()
-        if line.startswith("data:") and body and body != "[DONE]":
-            try:
-                yield number, parse(body)
-            except ValueError as error:
-                yield number, error
-
-
-def _read_values(values: Iterable[tuple[int, Any]], readers: _Readers) -> list[str]:
-    damaged, first = 0, ""
-    for line, value in values:
-        if isinstance(value, ValueError):
-            damaged += 1
-            first = first or f"line {line}: {value}"
-            continue
-        try:
-            if isinstance(value, dict) and _log_text(value, readers):
-                continue
-            _samples(value, readers.series)
-            walk(value, readers.objects)
-        except ValueError as error:
-            raise ValueError(f"line {line}: {error}" if line > 1 else str(error)) from None
-    if not damaged:
-        return []
-    noun = "line is" if damaged == 1 else "lines are"
-    return [f"{damaged} {noun} no JSON and left out; the first: {first}"]
-
-
-def _log_text(value: dict[str, Any], readers: _Readers) -> bool:
-    """Hand on a log line that a container runtime wrapped in JSON."""
-    text = next((value[k] for k in _TEXT_KEYS if isinstance(value.get(k), str)), None)
-    if text is None:
-        return False
-    raw, taken = text.encode("utf-8", "replace"), False
-    for reader in (*readers.lines, *readers.series):
-        if any(m in raw for m in reader.markers):
-            taken = True
-            for line in text.splitlines():
-                reader.feed(line)
-    return taken
-
-
-def _samples(value: Any, series: Sequence[PrometheusText]) -> None:
-    """Hand on samples of Prometheus' own query interface."""
-    data = value.get("data") if isinstance(value, dict) else None
-    found = data.get("result") if isinstance(data, dict) else None
-    for sample in found if isinstance(found, list) else ():
-        metric, pair = sample.get("metric"), sample.get("value")
-        if isinstance(metric, dict) and isinstance(pair, list) and len(pair) == 2:
-            labels = ",".join(
-                f'{k}="{v}"' for k, v in metric.items() if k != "__name__" and '"' not in str(v)
-            )
-            for reader in series:
-                reader.feed(f"{metric.get('__name__', '')}{{{labels}}} {pair[1]}")
-
-
-def _read_lines(stream: BinaryIO, readers: _Readers) -> None:
-    every: list[LineReader] = [*readers.lines, *readers.series]
-    markers = tuple(dict.fromkeys(m for r in every for m in r.markers))
-    wanted = [(r, r.markers) for r in every]
-    for raw in marked_lines(stream, markers):
-        line = raw.decode("utf-8", "replace")
-        for reader, own in wanted:
-            for marker in own:
-                if marker in raw:
-                    reader.feed(line)
-                    break
+    return replace(result, notes=(*result.notes, *taken.notes)) if taken.notes else result
 
 
 def _restrict(
@@ -202,8 +59,8 @@ def _restrict(
         reader.model = model
     if before is None:
         return
-    earlier = _readers()
-    _read(before, earlier)
+    earlier = Readers()
+    read(before, earlier)
     scrapes: dict[str, Scrape] = {s.engine: s.scrape for s in earlier.series}
     for reader in filled:
         if not scrapes[reader.engine].counters:

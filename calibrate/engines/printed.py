@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][-+]?\d{1,3})?|[-+]?(?:nan|NaN|NAN|inf|Inf|INF)"
 WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
@@ -32,6 +33,7 @@ class Printed:
         return Printed(self.text, self.value * factor, self.low * factor, self.high * factor)
 
 
+@lru_cache(maxsize=1 << 14)
 def printed(text: str) -> Printed:
     """Read a number with a decimal point or a decimal comma.
 
@@ -55,6 +57,8 @@ def printed(text: str) -> Printed:
 
 def whole(text: str, what: str) -> int:
     """Read a whole number of tokens or rounds; ``what`` names it in the message."""
+    if len(text) < 19 and text.isdigit() and text.isascii():
+        return int(text)
     if not re.fullmatch(WHOLE, text.strip(), re.ASCII):
         raise ValueError(f"{what} must be a whole number, got {text.strip()!r}")
     number = int(text.replace(",", ""))

@@ -112,12 +112,15 @@ class _Recoded(io.RawIOBase):
         return size
 
 
-def marked_lines(stream: BinaryIO, markers: Sequence[bytes]) -> Iterator[bytes]:
-    """The lines that hold one of the markers, in order, without their line ends.
+def marked_lines(
+    stream: BinaryIO, markers: Sequence[bytes]
+) -> Iterator[tuple[int, bytes, tuple[bytes, ...]]]:
+    """(number, line, markers in it) of the lines that hold one of the markers, in order.
 
-    A line longer than 16 MiB is cut there. Memory stays at a few blocks.
+    Lines count from 1 and come without their ends; one longer than 16 MiB is cut there. Memory
+    stays at a few blocks.
     """
-    rest = b""
+    rest, number = b"", 1
     while block := stream.read(BLOCK_BYTES):
         block = rest + block
         end = block.rfind(b"\n") + 1
@@ -126,22 +129,37 @@ def marked_lines(stream: BinaryIO, markers: Sequence[bytes]) -> Iterator[bytes]:
             continue
         end = end or len(block)
         rest = block[end:]
-        yield from _cut(block[:end] if rest else block, markers)
-    yield from _cut(rest, markers)
+        block = block[:end] if rest else block
+        yield from _cut(block, markers, number)
+        number += block.count(b"\n")
+    yield from _cut(rest, markers, number)
 
 
-def _cut(block: bytes, markers: Sequence[bytes]) -> Iterator[bytes]:
-    following = {m: found for m in markers if (found := block.find(m)) >= 0}
-    while following:
-        at = min(following.values())
-        start = block.rfind(b"\n", 0, at) + 1
-        end = block.find(b"\n", at)
-        end = len(block) if end < 0 else end
-        yield block[start:end].rstrip(b"\r")
-        for marker, place in list(following.items()):
-            if place < end:
-                place = block.find(marker, end)
-                if place < 0:
-                    del following[marker]
-                else:
-                    following[marker] = place
+def _cut(
+    block: bytes, markers: Sequence[bytes], number: int
+) -> Iterator[tuple[int, bytes, tuple[bytes, ...]]]:
+    places, last = {m: at for m in markers if (at := block.find(m)) >= 0}, 0
+    while places:
+        first = min(places, key=places.__getitem__)
+        at, alone = places[first], (first,)
+        others = min((p for m, p in places.items() if m != first), default=len(block))
+        # Where every line holds one marker, nothing else is looked at until another one comes.
+        while at >= 0:
+            start, end = _line_around(block, at)
+            if end > others:
+                break
+            number, last = number + block.count(b"\n", last, start), start
+            yield number, block[start:end].rstrip(b"\r"), alone
+            at = block.find(first, end)
+        places[first] = at
+        if at >= 0 and others >= start:
+            held = tuple(m for m, place in places.items() if place < end)
+            number, last = number + block.count(b"\n", last, start), start
+            yield number, block[start:end].rstrip(b"\r"), held
+            places |= {m: block.find(m, end) for m in held}
+        places = {m: place for m, place in places.items() if place >= 0}
+
+
+def _line_around(block: bytes, at: int) -> tuple[int, int]:
+    end = block.find(b"\n", at)
+    return block.rfind(b"\n", 0, at) + 1, len(block) if end < 0 else end

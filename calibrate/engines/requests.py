@@ -14,8 +14,8 @@ MOST_POSITIONS = 4096
 
 def count(value: Any, what: str) -> int | None:
     """A whole number >= 0, None where it is absent. Raises ValueError naming it."""
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value <= LARGEST):
+        return value
     good = not isinstance(value, bool) and isinstance(value, int | float)
     # The range first: NaN, infinities and whole numbers beyond every float are outside of it.
     if good and 0 <= value <= LARGEST and value == int(value):

@@ -22,6 +22,7 @@ from .requests import (
 )
 
 _KEYS = ("num_spec_steps", "acceptance_histogram", "num_accepted_draft_tokens")
+_POOLED = "pooled_spec_decode_acceptance_histogram"
 _TOTALS = ("total_draft_tokens", "total_accepted_draft_tokens", "total_spec_decode_steps")
 _DEFINITION = (
     "per request: rounds = num_spec_steps, accepted = leading draft tokens kept; "
@@ -31,6 +32,8 @@ _DEFINITION = (
 
 class RoundsJson:
     """Adds up the requests; ``engine`` is vllm or aiperf, told apart by the key around them."""
+
+    keys = frozenset({*_KEYS, _POOLED})
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -50,7 +53,7 @@ class RoundsJson:
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take an object found under ``key``; False where it is another format's."""
         own = "spec_decode_acceptance" if self.engine == "aiperf" else "speculative_decoding"
-        if self.engine == "aiperf" and "pooled_spec_decode_acceptance_histogram" in entry:
+        if self.engine == "aiperf" and _POOLED in entry:
             self._pooled(entry)
             return True
         if not any(k in entry for k in _KEYS):
@@ -61,9 +64,7 @@ class RoundsJson:
         return False
 
     def _pooled(self, entry: dict[str, Any]) -> None:
-        found = counts_list(
-            entry["pooled_spec_decode_acceptance_histogram"], "pooled acceptance histogram"
-        )
+        found = counts_list(entry[_POOLED], "pooled acceptance histogram")
         if found is None:
             return
         self.pooled = found

@@ -10,38 +10,73 @@ requests times the decode steps of the interval, so requests are the weights of 
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from .counts import EngineCounts, Group, engine_counts
-from .lines import Damage, without_colours
-from .printed import NUMBER, Printed, printed, whole
+from .lines import Damage, Source, first_ranks, service_of, without_colours
+from .printed import NUMBER, printed, whole
+from .sglang_gamma import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
 
-_LINE = re.compile(
-    rf"#running-req:\s*(\d+).*?accept(?:ed)? len(?:gth)?:\s*({NUMBER})"
-    rf"(?:.*?accept(?:ance)? rate:\s*({NUMBER})(%?))?"
-    rf"(?:.*?gen throughput \(token/s\):\s*({NUMBER}))?"
+_RUNNING = re.compile(r"#running-req:\s*(\d+)")
+_LENGTH = re.compile(
+    rf"accept(?:ed)? len(?:gth)?:\s*({NUMBER})"
+    rf"(?:,\s*accept(?:ance)? rate:\s*({NUMBER})(%?))?"
 )
-_STEPS = re.compile(r"speculative[_-]num[_-]steps\"?[=: ]+(\d{1,4})\b")
-_SLOTS = re.compile(r"speculative[_-]num[_-]draft[_-]tokens\"?[=: ]+(\d{1,5})\b")
-_BRANCHES = re.compile(r"speculative[_-]eagle[_-]topk\"?[=: ]+(\d{1,4})\b")
+_RATE = re.compile(rf"accept(?:ance)? rate:\s*({NUMBER})(%?)")
+_SPEED = re.compile(rf"gen throughput \(token/s\):\s*({NUMBER})")
+_SETTINGS = {
+    name: re.compile(rf"{key.replace('_', '[_-]')}\"?[=: ]+(\d{{1,5}})\b")
+    for name, key in SETTINGS.items()
+}
 _VERSION = re.compile(r"\bsglang(?:==|[ -]?version[:= ]+|\s+v)(\d+\.\d+[\w.+-]*)", re.IGNORECASE)
-DEFINITION = (
-    "SGLang: acceptance length = (accepted + rounds) / rounds, bonus counted; accept rate = "
-    "accepted / drafted since PR #23530, (accepted + rounds) / (rounds x num_draft_tokens) before"
-)
+_MOST_TALLIED = 50_000
+_MOST_PAIRS = 100_000
+_Key = tuple[Source, str, str, str]
 
 
 @dataclass
 class _Batch:
     lines: int = 0
     length: float = 0.0
+    squares: float = 0.0
     throughput: float = 0.0
     timed: int = 0
 
 
+@dataclass
+class _Sums:
+    """Running sums of one scheduler, and the pairs of length and rate that it printed."""
+
+    by_batch: dict[int, _Batch] = field(default_factory=dict)
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+    lines: int = 0
+    low: float = math.inf
+    high: float = 0.0
+
+    def add(self, batch: int, length: str, rate: str, times: int) -> None:
+        """Add one set of digits that was printed ``times`` times. Raises ValueError."""
+        value = float(length.replace(",", "."))
+        if not 0.995 <= value < 1e6:
+            raise ValueError(f"accept len must be >= 1, got {length}")
+        if len(self.pairs) < _MOST_PAIRS:
+            self.pairs.add((length, rate))
+        entry = self.by_batch.setdefault(batch, _Batch())
+        entry.lines += times
+        entry.length += times * value
+        entry.squares += times * value * value
+        self.lines += times
+        self.low, self.high = min(self.low, value), max(self.high, value)
+
+
 class DecodeLog:
-    """Means over the decode lines, by running requests."""
+    """Means over the decode lines, by running requests.
+
+    Any line of such a log can be a decode line, so they are tallied by their digits, which are
+    worked out once. Ranks that share a batch print the same lines; only the first of them counts.
+    """
 
     engine = "sglang"
     needed: tuple[bytes, ...] = (b"accept len", b"accepted len")
@@ -49,149 +84,138 @@ class DecodeLog:
 
     def __init__(self) -> None:
         self.damage = Damage("Decode batch")
-        self.by_batch: dict[int, _Batch] = {}
-        self.seen: dict[tuple[str, str], int] = {}
-        self.settings: dict[str, int] = {}
+        self.tally: dict[_Key, int] = {}
+        self.speeds: dict[tuple[Source, str], list[float]] = {}
+        self.sources: dict[Source, _Sums] = {}
+        self.settings = Settings()
         self.version: str | None = None
-        self.lines = 0
 
     def feed(self, line: str) -> None:
         """Take one line."""
-        if "accept" in line and ("accept len" in line or "accepted len" in line):
-            found = _LINE.search(without_colours(line))
-            if found is None:
-                self.damage.add(f"needs #running-req and accept len, got {line.strip()[-120:]!r}")
-                return
-            try:
-                self._decode(found)
-            except ValueError as error:
-                self.damage.add(str(error))
+        line = without_colours(line)
+        at = line.find("accept len")
+        at = line.find("accepted len") if at < 0 else at
+        if at < 0:
+            self._setting(line)
             return
-        for name, pattern in (("steps", _STEPS), ("slots", _SLOTS), ("branches", _BRANCHES)):
+        start = line.rfind("#running-req", 0, at)
+        running, found = _RUNNING.match(line, max(start, 0)), _LENGTH.match(line, at)
+        if running is None or found is None:
+            self.damage.add(f"needs #running-req and accept len, got {line.strip()[-120:]!r}")
+            return
+        length, rate, percent = found.groups()
+        if rate is None and (later := _RATE.search(line, at)):
+            rate, percent = later.groups()
+        source, batch = _source(line, start), running.group(1)
+        key = (source, batch, length, rate + percent if rate else "")
+        self.tally[key] = self.tally.get(key, 0) + 1
+        at = line.find("gen throughput", at)
+        if at >= 0 and (speed := _SPEED.match(line, at)):
+            sums = self.speeds.setdefault((source, batch), [0.0, 0])
+            sums[0] += float(speed.group(1).replace(",", "."))
+            sums[1] += 1
+        if len(self.tally) > _MOST_TALLIED:
+            self._fold()
+
+    def _setting(self, line: str) -> None:
+        for name, pattern in _SETTINGS.items():
             if setting := pattern.search(line):
-                self.settings[name] = int(setting.group(1))
+                self.settings.add(name, int(setting.group(1)))
         if release := _VERSION.search(line):
             self.version = release.group(1)
 
-    def _decode(self, found: re.Match[str]) -> None:
-        running, length, rate, percent, speed = found.groups()
-        batch, value = whole(running, "#running-req"), float(length.replace(",", "."))
-        if not 0.995 <= value < 1e6:
-            raise ValueError(f"accept len must be >= 1, got {length}")
-        key = (length, f"{rate}{percent}" if rate else "")
-        if len(self.seen) < 100_000 or key in self.seen:
-            self.seen[key] = self.seen.get(key, 0) + 1
-        entry = self.by_batch.setdefault(batch, _Batch())
-        entry.lines += 1
-        entry.length += value
-        self.lines += 1
-        if speed is not None:
-            entry.throughput += float(speed.replace(",", "."))
-            entry.timed += 1
+    def _fold(self) -> None:
+        """Work out what was tallied and add it to the sums of its rank."""
+        for (source, running, length, rate), times in self.tally.items():
+            try:
+                batch = whole(running, "#running-req")
+                self.sources.setdefault(source, _Sums()).add(batch, length, rate, times)
+            except ValueError as error:
+                self.damage.add(str(error), times)
+                continue
+            total, lines = self.speeds.pop((source, running), (0.0, 0))
+            entry = self.sources[source].by_batch[batch]
+            entry.throughput, entry.timed = entry.throughput + total, entry.timed + int(lines)
+        self.tally.clear()
 
     def result(self) -> EngineCounts | None:
         """The mean length, and the means by batch."""
-        self.damage.refuse_if_alone(self.lines)
-        if not self.lines:
-            return None
-        notes = [
-            *self.damage.notes(),
-            "the log prints neither rounds nor drafted nor accepted tokens: null",
-            "shares by position are not printed",
-        ]
-        weight = sum(max(b, 1) * e.lines for b, e in self.by_batch.items())
-        length = sum(max(b, 1) * e.length for b, e in self.by_batch.items()) / weight
-        if self.lines > 1:
-            values = [float(k[0].replace(",", ".")) for k in self.seen]
-            notes.append(
-                f"acceptance length is the mean of {self.lines} intervals weighted with their "
-                f"running requests, which stand for their rounds; lines range from "
-                f"{min(values):g} to {max(values):g}"
-            )
-        rates = [(printed(a), printed_rate(b)) for a, b in self.seen if b]
-        gamma = gamma_of(self.settings, rates, notes)
-        return engine_counts(
-            "sglang",
-            "sglang-decode-log",
-            definition=DEFINITION,
-            version=self.version,
-            gamma=gamma,
-            acceptance_length=max(length, 1.0),
-            by_batch=tuple(
-                Group(
-                    label=f"{batch} running requests",
-                    batch=batch,
-                    gamma=gamma,
-                    acceptance_length=entry.length / entry.lines,
-                    tokens_per_s=entry.throughput / entry.timed if entry.timed else None,
-                    intervals=entry.lines,
-                )
-                for batch, entry in sorted(self.by_batch.items())
-            ),
-            intervals=self.lines,
-            notes=notes,
-        )
+        self._fold()
+        self.damage.refuse_if_alone(sum(r.lines for r in self.sources.values()))
+        notes = self.damage.notes()
+        chosen = first_ranks([name for name, s in self.sources.items() if s.lines], notes)
+        return _mean(self, [self.sources[name] for name in chosen], notes) if chosen else None
 
 
-def printed_rate(text: str) -> Printed:
-    """An accept rate, as a fraction also where it is printed in per cent."""
-    if text.endswith("%"):
-        return printed(text[:-1]).scaled(0.01)
-    return printed(text)
+def _source(line: str, end: int) -> Source:
+    """What "[2025-10-02 23:42:16 DP0 TP0] Decode batch" says behind the time, and the service."""
+    at = line.rfind("] ", max(end - 40, 0), end)
+    ranks = line[max(at - 24, 0) : at].rpartition(":")[2].partition(" ")[2] if at > 0 else ""
+    return service_of(line), ranks
 
 
-def gamma_of(
-    settings: dict[str, int], rates: list[tuple[Printed, Printed]], notes: list[str]
-) -> int | None:
-    """Drafted tokens of a round from the server's settings, else from lengths and rates.
+def _by_batch(ranks: Iterable[_Sums]) -> dict[int, _Batch]:
+    found: dict[int, _Batch] = {}
+    for rank in ranks:
+        for batch, part in rank.by_batch.items():
+            total = found.setdefault(batch, _Batch())
+            total.lines += part.lines
+            total.length += part.length
+            total.squares += part.squares
+            total.throughput += part.throughput
+            total.timed += part.timed
+    return dict(sorted(found.items()))
 
-    A chain (topk 1) drafts num_steps tokens in num_steps + 1 slots; a tree has no single gamma.
-    """
-    branches = settings.get("branches")
-    if branches is not None and branches > 1:
+
+def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
+    notes += [
+        "the log prints neither rounds nor drafted nor accepted tokens: null",
+        "shares by position are not printed",
+    ]
+    by_batch, lines = _by_batch(ranks), sum(r.lines for r in ranks)
+    weight = sum(max(b, 1) * e.lines for b, e in by_batch.items())
+    length = sum(max(b, 1) * e.length for b, e in by_batch.items()) / weight
+    error = None
+    if lines > 1:
+        error = _error(by_batch, length, weight)
         notes.append(
-            f"the draft is a tree (topk {branches}): a round drafts no chain of gamma tokens, null"
+            f"acceptance length is the mean of {lines} intervals weighted with their running "
+            f"requests, which stand for their rounds; lines range from "
+            f"{min(r.low for r in ranks):g} to {max(r.high for r in ranks):g}"
         )
-        return None
-    steps, slots = settings.get("steps"), settings.get("slots")
-    if steps and (slots is None or slots == steps + 1 or branches == 1):
-        notes.append(f"gamma {steps} is speculative_num_steps as the server prints it")
-        return steps
-    if slots and slots > 1 and branches == 1:
-        notes.append(f"gamma {slots - 1} is speculative_num_draft_tokens - 1 of the server")
-        return slots - 1
-    if not rates:
-        notes.append("the source does not state how many tokens a round drafts: gamma null")
-        return None
-    return _gamma_from_rates(rates, notes)
-
-
-def _gamma_from_rates(rates: list[tuple[Printed, Printed]], notes: list[str]) -> int | None:
-    new = {g for g in range(1, 257) if all(_prints(a, r, 1.0, g) for a, r in rates)}
-    old = {g for g in range(1, 257) if all(_prints(a, r, 0.0, g + 1) for a, r in rates)}
-    if len(new) == 1 and not old:
-        gamma = new.pop()
-        notes.append(
-            f"gamma {gamma} is the only whole number for which the printed rates are "
-            f"(length - 1) / gamma; no number fits the definition before PR #23530"
-        )
-        return gamma
-    if len(old) == 1 and not new:
-        gamma = old.pop()
-        notes.append(
-            f"gamma {gamma} is the only whole number for which the printed rates are "
-            f"length / (gamma + 1), the definition before PR #23530"
-        )
-        return gamma
-    fits = ", ".join(map(str, sorted(new))) or "none"
-    fits_old = ", ".join(map(str, sorted(old))) or "none"
-    notes.append(
-        f"gamma is not determined by length and rate: (length - 1) / rate gives {fits}, the "
-        f"definition before PR #23530 gives {fits_old}"
+    pairs = set[tuple[str, str]]().union(*(r.pairs for r in ranks))
+    rates = [(printed(a), printed_rate(b)) for a, b in sorted(pairs) if b]
+    gamma = gamma_of(log.settings, rates, notes)
+    return engine_counts(
+        "sglang",
+        "sglang-decode-log",
+        definition=DEFINITION,
+        version=log.version,
+        gamma=gamma,
+        acceptance_length=max(length, 1.0),
+        length_error=error,
+        by_batch=tuple(_group(batch, part, gamma) for batch, part in by_batch.items()),
+        intervals=lines,
+        notes=notes,
     )
-    return None
 
 
-def _prints(length: Printed, rate: Printed, minus: float, slots: int) -> bool:
-    low, high = (length.low - minus) / slots, (length.high - minus) / slots
-    return low <= rate.high + 1e-12 and high >= rate.low - 1e-12
+def _error(by_batch: dict[int, _Batch], length: float, weight: int) -> float:
+    """Standard error of the weighted mean, from the scatter of the lines around it."""
+    lines = sum(e.lines for e in by_batch.values())
+    scatter = sum(
+        max(b, 1) ** 2 * max(e.squares - 2.0 * length * e.length + e.lines * length**2, 0.0)
+        for b, e in by_batch.items()
+    )
+    return math.sqrt(scatter * lines / (lines - 1)) / weight
+
+
+def _group(batch: int, part: _Batch, gamma: int | None) -> Group:
+    return Group(
+        label=f"{batch} running requests",
+        batch=batch,
+        gamma=gamma,
+        acceptance_length=part.length / part.lines,
+        tokens_per_s=part.throughput / part.timed if part.timed else None,
+        intervals=part.lines,
+    )

@@ -1,6 +1,6 @@
-"""TensorRT-LLM's JSON: iteration statistics of /metrics and /perf_metrics of requests.
+"""TensorRT-LLM's iteration statistics, as /metrics returns them.
 
-Iteration statistics (NVIDIA/TensorRT-LLM, executor/types.h): numRequestsWithDraftTokens requests
+NVIDIA/TensorRT-LLM, executor/types.h: numRequestsWithDraftTokens requests
 verified a draft in this iteration, each one round; acceptanceLength = (numAcceptedTokens +
 numRequestsWithDraftTokens) / numRequestsWithDraftTokens, bonus counted. With attention data
 parallelism every rank reports the same iteration: such duplicates are left out.
@@ -8,7 +8,7 @@ parallelism every rank reports the same iteration: such duplicates are left out.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from typing import Any
 
 from .counts import Check, EngineCounts, Group, engine_counts
@@ -19,6 +19,8 @@ _DEFINITION = (
     "(accepted + rounds) / rounds, bonus counted"
 )
 _NAMES = ("specDecodingStats", "spec_decoding_stats", "specDecStats")
+_RANKS = ("attentionDpRank", "attention_dp_rank", "dpRank", "rank")
+_REMEMBERED = 250_000
 _SNAKE = {
     "numDraftTokens": "num_draft_tokens",
     "numAcceptedTokens": "num_accepted_tokens",
@@ -35,14 +37,39 @@ class _Batch:
         self.seconds = 0.0
 
 
+class _Seen:
+    """Iterations that were reported already; at least the latest 250,000 are remembered."""
+
+    def __init__(self) -> None:
+        self._now: set[int] = set()
+        self._before: set[int] = set()
+        self._last: dict[Any, int] = {}
+        self._starts = 0
+
+    def again(self, number: Any, rank: Any, values: Iterable[Any]) -> bool:
+        """Whether another rank, or an overlapping answer, reported the same iteration."""
+        if isinstance(number, int) and rank is not None:
+            # A rank whose iterations begin again belongs to a server that was started again.
+            self._starts += number < self._last.get(str(rank), number)
+            self._last[str(rank)] = number
+        identity = hash((self._starts, str(number), *map(str, values)))
+        if identity in self._now or identity in self._before:
+            return True
+        self._now.add(identity)
+        if len(self._now) >= _REMEMBERED:
+            self._before, self._now = self._now, set()
+        return False
+
+
 class IterationStatistics:
     """Adds up the iterations, by the number of requests that drafted."""
 
     engine = "tensorrt-llm"
+    keys = frozenset({*_NAMES, "numDraftTokens"})
 
     def __init__(self) -> None:
         self.by_batch: dict[int, _Batch] = {}
-        self.seen: set[str] = set()
+        self.seen = _Seen()
         self.duplicates = self.idle = self.iterations = 0
         self.per_request: set[float] = set()
         self.draft_s = 0.0
@@ -57,12 +84,10 @@ class IterationStatistics:
             stats = entry
         values = {name: stats.get(name, stats.get(_SNAKE[name])) for name in _SNAKE}
         if "iter" in entry:
-            identity = json.dumps([entry["iter"], *values.values()], default=str)
-            if identity in self.seen:
+            rank = next((entry[n] for n in _RANKS if n in entry), None)
+            if self.seen.again(entry["iter"], rank, values.values()):
                 self.duplicates += 1
                 return True
-            if len(self.seen) < 2_000_000:
-                self.seen.add(identity)
         self._add(values, number(entry.get("iterLatencyMS"), "iterLatencyMS"))
         return True
 
@@ -88,20 +113,21 @@ class IterationStatistics:
         entry.rounds += rounds
         entry.drafted += drafted
         entry.accepted += accepted
-        self.per_request.add(drafted / rounds)
+        if len(self.per_request) < 2:
+            self.per_request.add(drafted / rounds)
         if latency_ms is not None and latency_ms > 0:
             entry.seconds += latency_ms / 1e3
             entry.timed += 1
+        self._details(values, (accepted + rounds) / rounds)
+
+    def _details(self, values: dict[str, Any], length: float) -> None:
         self.draft_s += (number(values["iterLatencyMS"], "iterLatencyMS") or 0.0) / 1e3
-        length = number(values["acceptanceLength"], "acceptanceLength")
-        found = check_number("acceptance length", length, (accepted + rounds) / rounds)
         if len(self.checks) < 20:
+            stated = number(values["acceptanceLength"], "acceptanceLength")
+            found = check_number("acceptance length", stated, length)
             self.checks += [c for c in found if not c.agrees or self.iterations == 1]
 
-    def result(self) -> EngineCounts | None:
-        """The sums over iterations."""
-        if not self.iterations:
-            return None
+    def _notes(self) -> list[str]:
         notes = []
         if self.duplicates:
             notes.append(
@@ -110,39 +136,36 @@ class IterationStatistics:
             )
         if self.idle:
             notes.append(f"{self.idle} iterations had no request with draft tokens")
-        drafted = sum(b.drafted for b in self.by_batch.values())
-        if not drafted:
+        if not any(b.drafted for b in self.by_batch.values()):
             notes.append("nothing was drafted; the PyTorch flow reported zeros before PR #17082")
-        gamma = None
-        if len(self.per_request) == 1 and next(iter(self.per_request)).is_integer():
-            gamma = int(next(iter(self.per_request))) or None
-            notes.append(
-                f"gamma {gamma} is drafted tokens per request, the same in every iteration"
-            )
-        else:
+        return notes
+
+    def _gamma(self, notes: list[str]) -> int | None:
+        each = next(iter(self.per_request), 0.0)
+        if len(self.per_request) != 1 or not each or not each.is_integer():
             notes.append("the draft length is not stated and not the same throughout: gamma null")
+            return None
+        notes.append(
+            f"gamma {int(each)} is drafted tokens per request, the same in every iteration"
+        )
+        return int(each)
+
+    def result(self) -> EngineCounts | None:
+        """The sums over iterations."""
+        if not self.iterations:
+            return None
+        notes = self._notes()
+        gamma = self._gamma(notes)
         notes.append("accepted tokens by position are not reported: survival null")
         return engine_counts(
             "tensorrt-llm",
             "tensorrt-llm-iterations",
             definition=_DEFINITION,
             rounds=sum(b.rounds for b in self.by_batch.values()),
-            drafted=drafted,
+            drafted=sum(b.drafted for b in self.by_batch.values()),
             accepted=sum(b.accepted for b in self.by_batch.values()),
             gamma=gamma,
-            by_batch=tuple(
-                Group(
-                    label=f"{batch} requests with draft tokens",
-                    batch=batch,
-                    rounds=b.rounds,
-                    drafted=b.drafted,
-                    accepted=b.accepted,
-                    acceptance_length=1.0 + b.accepted / b.rounds,
-                    step_s=b.seconds / b.timed if b.timed else None,
-                    intervals=b.iterations,
-                )
-                for batch, b in sorted(self.by_batch.items())
-            ),
+            by_batch=tuple(_group(n, b) for n, b in sorted(self.by_batch.items())),
             intervals=self.iterations,
             durations_s={"draft_s": self.draft_s} if self.draft_s else {},
             consistency=tuple(self.checks),
@@ -150,48 +173,14 @@ class IterationStatistics:
         )
 
 
-class RequestMetrics:
-    """/perf_metrics: accepted and drafted tokens of each request."""
-
-    engine = "tensorrt-llm"
-
-    def __init__(self) -> None:
-        self.requests = self.drafted = self.accepted = 0
-        self.checks: list[Check] = []
-
-    def take(self, entry: dict[str, Any], key: str) -> bool:
-        """Take the speculative part of a request's metrics."""
-        if not {"total_accepted_draft_tokens", "total_draft_tokens"} <= entry.keys():
-            return False
-        if isinstance(entry["total_draft_tokens"], dict):
-            return False
-        drafted = count(entry["total_draft_tokens"], "total_draft_tokens") or 0
-        accepted = count(entry["total_accepted_draft_tokens"], "total_accepted_draft_tokens") or 0
-        if accepted > drafted:
-            raise ValueError(f"accepted must be in [0, {drafted}], got {accepted}")
-        self.requests += 1
-        self.drafted += drafted
-        self.accepted += accepted
-        rate = number(entry.get("acceptance_rate"), "acceptance_rate")
-        if drafted and len(self.checks) < 20:
-            found = check_number("drafted rate", rate, accepted / drafted)
-            self.checks += [c for c in found if not c.agrees or self.requests == 1]
-        return True
-
-    def result(self) -> EngineCounts | None:
-        """The sums over requests."""
-        if not self.requests:
-            return None
-        return engine_counts(
-            "tensorrt-llm",
-            "tensorrt-llm-perf-metrics",
-            definition="TensorRT-LLM perf_metrics: accepted / drafted tokens of a request",
-            drafted=self.drafted,
-            accepted=self.accepted,
-            requests=self.requests,
-            consistency=tuple(self.checks),
-            notes=[
-                "requests state no rounds: rounds, acceptance length and survival null",
-                "the PyTorch flow reported zeros before PR #17082",
-            ],
-        )
+def _group(batch: int, part: _Batch) -> Group:
+    return Group(
+        label=f"{batch} requests with draft tokens",
+        batch=batch,
+        rounds=part.rounds,
+        drafted=part.drafted,
+        accepted=part.accepted,
+        acceptance_length=1.0 + part.accepted / part.rounds,
+        step_s=part.seconds / part.timed if part.timed else None,
+        intervals=part.iterations,
+    )

@@ -16,6 +16,7 @@ class HookRounds:
     """Adds up the rounds, by draft length and accepted tokens."""
 
     engine = "transformers"
+    keys = frozenset({"transformers", "drafted"})
 
     def __init__(self) -> None:
         self.rounds: dict[tuple[int, int], int] = {}

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 
 from .counts import EngineCounts, engine_counts
-from .intervals import Interval, Total, interval_checks
-from .lines import Damage, without_colours
+from .intervals import Interval
+from .lines import Damage, Source, first_ranks, source_of, without_colours
 from .printed import NUMBER, WHOLE, number_list, printed, whole
+from .totals import Digits, Intervals
 
 _ACCEPTED = re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b")
 _DRAFTED = re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b")
@@ -24,7 +25,10 @@ _GAMMA = re.compile(r"num[_-]spec(?:ulative)?[_-]tokens\\?[\"']?\s*[=: ]\s*(\d{1
 
 
 class V1Log:
-    """Sums the lines "SpecDecoding metrics: ..." of the V1 engine."""
+    """Sums the lines "SpecDecoding metrics: ..." of the V1 engine.
+
+    Ranks that share a batch print the same lines; only those of the first count.
+    """
 
     engine = "vllm"
     needed: tuple[bytes, ...] = (b"SpecDecoding metrics",)
@@ -33,55 +37,69 @@ class V1Log:
     def __init__(self) -> None:
         self.damage = Damage("SpecDecoding metrics")
         self.version: str | None = None
-        self.stated_gamma: int | None = None
-        self.parts: dict[Interval, int] = {}
+        self.stated: set[int] = set()
+        self.sources: dict[Source, Intervals] = {}
 
     def feed(self, line: str) -> None:
         """Take one line."""
         line = without_colours(line)
         if "SpecDecoding metrics" in line:
-            for piece in line.split("SpecDecoding metrics")[1:]:
-                self._metrics(piece)
+            before, *pieces = line.split("SpecDecoding metrics")
+            for piece in pieces:
+                self._metrics(piece, source_of(before))
             return
         if found := _VERSION.search(line):
             self.version = found.group(1)
         if found := _GAMMA.search(line):
-            self.stated_gamma = int(found.group(1)) or None
+            self.stated |= {int(found.group(1))} - {0}
 
-    def _metrics(self, piece: str) -> None:
+    def _metrics(self, piece: str, source: Source) -> None:
         accepted, drafted = _ACCEPTED.search(piece), _DRAFTED.search(piece)
         if not (accepted and drafted):
             self.damage.add(f"needs Accepted: and Drafted: tokens, got {piece.strip()[:120]!r}")
             return
-        try:
-            part = _interval(piece, accepted.group(1), drafted.group(1))
-        except ValueError as error:
-            self.damage.add(str(error))
-            return
-        self.parts[part] = self.parts.get(part, 0) + 1
+        length, rates, rate = _LENGTH.search(piece), _RATES.search(piece), _RATE.search(piece)
+        lines = self.sources.get(source)
+        if lines is None:
+            lines = self.sources[source] = Intervals(_interval, self.damage)
+        lines.add(
+            (
+                accepted.group(1),
+                drafted.group(1),
+                length.group(1) if length else None,
+                rates.group(1) if rates else "",
+                *(rate.groups() if rate else (None, None)),
+            )
+        )
 
     def result(self) -> EngineCounts | None:
         """The sum over the lines."""
-        self.damage.refuse_if_alone(len(self.parts))
-        if not self.parts:
+        for lines in self.sources.values():
+            lines.settle()
+        self.damage.refuse_if_alone(sum(s.lines for s in self.sources.values()))
+        notes = self.damage.notes()
+        read = [source for source, lines in self.sources.items() if lines.lines]
+        chosen = [self.sources[source] for source in first_ranks(read, notes)]
+        if not chosen:
             return None
-        return _sum_intervals(self)
+        for other in chosen[1:]:
+            chosen[0].join(other)
+        return _sum(chosen[0], self.stated, self.version, notes)
 
 
-def _interval(piece: str, accepted: str, drafted: str) -> Interval:
-    length, rates, rate = _LENGTH.search(piece), _RATES.search(piece), _RATE.search(piece)
-    shown = rates.group(1) if rates else ""
+def _interval(digits: Digits) -> Interval:
+    """The interval of (accepted, drafted, length, list of shares, rate, its per cent sign)."""
+    accepted, drafted, length, shown, rate, percent = digits
     share = None
     if rate is not None:
-        share = printed(rate.group(1))
         # The V1 engine prints per cent; a line of its first weeks could be a fraction.
-        share = share.scaled(0.01) if rate.group(2) else share
+        share = printed(rate).scaled(0.01) if percent else printed(rate)
     found = Interval(
-        accepted=whole(accepted, "Accepted"),
-        drafted=whole(drafted, "Drafted"),
-        length=printed(length.group(1)) if length else None,
-        rates=tuple(number_list(shown)),
-        whole_list=not re.search(r"…|\.\.\.", shown),
+        accepted=whole(accepted or "", "Accepted"),
+        drafted=whole(drafted or "", "Drafted"),
+        length=printed(length) if length else None,
+        rates=tuple(number_list(shown or "")),
+        whole_list=not re.search(r"…|\.\.\.", shown or ""),
         rate=share,
     )
     found.check("Drafted")
@@ -94,39 +112,39 @@ _V1_DEFINITION = (
 )
 
 
-def _sum_intervals(log: V1Log) -> EngineCounts:
-    """Add up the intervals; each distinct line is worked out once."""
-    parts, notes = log.parts, log.damage.notes()
-    depths = {len(p.rates) for p in parts if p.rates and p.whole_list}
-    gamma = next(iter(depths)) if len(depths) == 1 else None
-    if len(depths) > 1:
-        shown = ", ".join(map(str, sorted(depths)))
-        notes.append(f"the number of draft positions changes between lines ({shown}): gamma null")
-    elif gamma is None and log.stated_gamma is not None:
-        gamma = log.stated_gamma
-        notes.append(f"gamma {gamma} is num_speculative_tokens as the log states it")
-    total = Total()
-    for part, times in parts.items():
-        total.add(part, times, gamma or part.depth)
+def _sum(parts: Intervals, stated: set[int], version: str | None, notes: list[str]) -> EngineCounts:
+    """Add up the intervals; stated: the draft lengths that settings in the log give."""
+    only = next(iter(stated)) if len(stated) == 1 else None
+    gamma = _gamma(parts.depths, stated, notes)
+    total = parts.total(only)
     notes += total.notes(gamma)
-    lines = sum(parts.values())
-    if lines > 1:
-        notes.append(f"{lines} lines of one interval each are added up")
-    rounds = total.rounds if total.open == 0 else None
-    positions = total.positions if rounds is not None else None
+    if parts.lines > 1:
+        notes.append(f"{parts.lines} lines of one interval each are added up")
     return engine_counts(
         "vllm",
         "vllm-v1-log",
         definition=_V1_DEFINITION,
-        version=log.version,
-        rounds=rounds,
-        drafted=total.drafted,
-        accepted=total.accepted,
+        version=version,
         gamma=gamma,
-        survival=None if positions else total.survival(),
-        per_position_accepted=positions,
         acceptance_length=total.length(),
-        intervals=lines,
-        consistency=interval_checks(parts),
+        intervals=parts.lines,
+        consistency=parts.checks(),
         notes=notes,
+        **total.known(),
     )
+
+
+def _gamma(depths: set[int], stated: set[int], notes: list[str]) -> int | None:
+    if len(depths) == 1:
+        return next(iter(depths))
+    if depths:
+        shown = ", ".join(map(str, sorted(depths)))
+        notes.append(f"the number of draft positions changes between lines ({shown}): gamma null")
+        return None
+    if len(stated) == 1:
+        gamma = next(iter(stated))
+        notes.append(f"gamma {gamma} is num_speculative_tokens as the log states it")
+        return gamma
+    shown = ", ".join(map(str, sorted(stated))) or "not stated"
+    notes.append(f"the number of draft positions is {shown}: gamma null")
+    return None

@@ -1,0 +1,72 @@
+"""Every format that is read, in the order in which a source with several of them prefers them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .counts import EngineCounts
+from .detect import ObjectReader
+from .lines import LineReader
+from .llama_cpp_json import Timings
+from .llama_cpp_log import LlamaLog
+from .llama_cpp_simple import SimpleLog
+from .prometheus import PrometheusText
+from .rounds_json import RoundsJson
+from .sglang_bench import BenchRows
+from .sglang_log import DecodeLog
+from .sglang_meta import MetaInfo
+from .sglang_server import ServerInfo
+from .spec_bench import SpecBench
+from .specdec_bench import SpecdecBench
+from .tensorrt_llm import IterationStatistics
+from .tensorrt_llm_requests import RequestMetrics
+from .transformers_hook import HookRounds
+from .vllm_bench import VllmBench
+from .vllm_bench_console import VllmConsole
+from .vllm_log import V1Log
+from .vllm_v0_log import V0Log
+
+
+def _line_readers() -> list[LineReader]:
+    return [V1Log(), V0Log(), VllmConsole(), LlamaLog(), SimpleLog(), DecodeLog()]
+
+
+def _object_readers() -> list[ObjectReader]:
+    return [
+        RoundsJson("aiperf"),
+        RoundsJson("vllm"),
+        VllmBench(),
+        MetaInfo(),
+        ServerInfo(),
+        BenchRows(),
+        IterationStatistics(),
+        RequestMetrics(),
+        HookRounds(),
+        SpecdecBench(),
+        SpecBench(),
+        Timings(),
+    ]
+
+
+def _series_readers() -> list[PrometheusText]:
+    return [PrometheusText(e) for e in ("vllm", "llama.cpp", "tensorrt-llm", "sglang")]
+
+
+@dataclass
+class Readers:
+    """New readers of every format."""
+
+    lines: list[LineReader] = field(default_factory=_line_readers)
+    objects: list[ObjectReader] = field(default_factory=_object_readers)
+    series: list[PrometheusText] = field(default_factory=_series_readers)
+
+    @property
+    def of_lines(self) -> list[LineReader]:
+        """The readers that take lines of text."""
+        return [*self.lines, *self.series]
+
+    def results(self) -> list[EngineCounts]:
+        """The counts of the readers that found any. Raises ValueError for what cannot be."""
+        every: tuple[ObjectReader | LineReader, ...] = (*self.objects, *self.series, *self.lines)
+        found = [r.result() for r in every]
+        return [r for r in found if r is not None]

@@ -1,0 +1,203 @@
+"""From Prometheus series of one engine to its counts: sums over labels, gauges, groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .counts import EngineCounts, Group, engine_counts
+from .prometheus_gauges import Labels, gauge_gamma, gauge_length
+from .sglang_gamma import DEFINITION as SGLANG_DEFINITION
+
+DEFINITIONS = {
+    "vllm": (
+        "vLLM counters: drafts, drafted and accepted leading tokens, accepted by position; "
+        "acceptance length = 1 + accepted / drafts (bonus counted)"
+    ),
+    "llama.cpp": (
+        "llama.cpp counters (names of vLLM): drafts, drafted and accepted tokens, accepted by "
+        "position; acceptance length = 1 + accepted / drafts (bonus counted)"
+    ),
+    "tensorrt-llm": (
+        "TensorRT-LLM counters: drafted and accepted tokens; acceptance length = (accepted + "
+        "requests with drafts) / requests with drafts, a gauge of the last iteration"
+    ),
+    "sglang": SGLANG_DEFINITION + "; gauges of the last interval",
+}
+_Key = tuple[str, Labels]
+
+
+@dataclass
+class Scrape:
+    """Series of one engine: counters and gauges by name and labels.
+
+    gammas: draft lengths of configuration series; repeated, fallen: series that stand more than
+    once, and counters among them that fell, which are added up.
+    """
+
+    counters: dict[_Key, int] = field(default_factory=dict)
+    gauges: dict[_Key, float] = field(default_factory=dict)
+    gammas: set[int] = field(default_factory=set)
+    repeated: int = 0
+    fallen: dict[_Key, int] = field(default_factory=dict)
+
+    def keep_counter(self, key: _Key, value: int) -> None:
+        """Take a counter; one that fell belongs to a server that was started again."""
+        before = self.counters.get(key)
+        if before is not None:
+            self.repeated += 1
+            ended = self.fallen.get(key, 0)
+            if value < before - ended:
+                ended = self.fallen[key] = before
+            value += ended
+        self.counters[key] = value
+
+    def keep_gauge(self, key: _Key, value: float) -> None:
+        """Take a gauge; of several values the last."""
+        self.repeated += key in self.gauges
+        self.gauges[key] = value
+
+    def notes(self) -> list[str]:
+        """What to know of series that stand more than once."""
+        said = []
+        if self.repeated:
+            said.append(
+                f"{self.repeated} series stand more than once: the last value is taken; an "
+                f"earlier scrape belongs in --before"
+            )
+        if self.fallen:
+            said.append(
+                f"{len(self.fallen)} counters fell within the source: the server was started "
+                f"again, and what it counted before is added"
+            )
+        return said
+
+    def models(self) -> set[str]:
+        """The models that the labels name."""
+        found = set()
+        for _, labels in (*self.counters, *self.gauges):
+            found |= {v for k, v in labels if k in ("model_name", "model") and v}
+        return found
+
+    def of_model(self, model: str) -> Scrape:
+        """Only the series of a model. Raises ValueError where it has none."""
+        if model not in self.models():
+            named = ", ".join(sorted(self.models())) or "none"
+            raise ValueError(f"--model must be one of the labels ({named}), got {model!r}")
+
+        def keep(key: _Key) -> bool:
+            return any(k in ("model_name", "model") and v == model for k, v in key[1])
+
+        return Scrape(
+            {k: v for k, v in self.counters.items() if keep(k)},
+            {k: v for k, v in self.gauges.items() if keep(k)},
+            self.gammas,
+            self.repeated,
+            {k: v for k, v in self.fallen.items() if keep(k)},
+        )
+
+
+def counts_of(
+    engine: str, scrape: Scrape, counters: Mapping[_Key, int], notes: list[str]
+) -> EngineCounts:
+    """The counts of one engine: ``counters`` added up over labels, gauges where they agree.
+
+    Raises ValueError for positions with gaps and counts that cannot be.
+    """
+    totals: dict[str, int] = {}
+    for (kind, _), n in counters.items():
+        if kind != "position":
+            totals[kind] = totals.get(kind, 0) + n
+    ladder = _ladder(counters)
+    rounds, accepted = totals.get("rounds"), totals.get("accepted")
+    gamma = _gamma(scrape, ladder, rounds, notes)
+    if rounds is None and "emitted" not in totals and counters:
+        notes.append("the counters do not hold the rounds: rounds and survival null")
+    if ladder and accepted is not None and sum(ladder) != accepted:
+        notes.append(
+            f"accepted by position adds up to {sum(ladder)}, accepted is {accepted}: a restart, a "
+            f"scrape in between, or series that are missing"
+        )
+    early = "emitted" in totals and rounds is None
+    if early:
+        notes.append(
+            "counters of the V0 engine: accepted counts tokens behind a rejected one too, and "
+            "emitted / rounds needs gamma, which they do not hold"
+        )
+    return engine_counts(
+        engine,
+        f"{engine}-prometheus",
+        definition=DEFINITIONS[engine],
+        rounds=rounds,
+        drafted=totals.get("drafted"),
+        accepted=accepted,
+        gamma=gamma,
+        per_position_accepted=ladder,
+        acceptance_length=gauge_length(scrape.gauges, notes) if rounds is None else None,
+        accepted_is_prefix=not early,
+        groups=_groups(scrape, counters),
+        notes=notes,
+    )
+
+
+def _ladder(counters: Mapping[_Key, int]) -> list[int] | None:
+    """Accepted tokens by position, None without such series."""
+    positions: dict[int, int] = {}
+    for (kind, labels), n in counters.items():
+        if kind == "position":
+            place = dict(labels).get("position", "")
+            if not place.isdecimal() or int(place) > 4096:
+                raise ValueError(f"position must be a whole number in [0, 4096], got {place!r}")
+            positions[int(place)] = positions.get(int(place), 0) + n
+    if not positions:
+        return None
+    ladder = [positions.get(k, 0) for k in range(max(positions) + 1)]
+    if len(positions) != len(ladder):
+        raise ValueError("positions must be without gaps from 0 on, as the engine writes them")
+    return ladder
+
+
+def _gamma(
+    scrape: Scrape, ladder: list[int] | None, rounds: int | None, notes: list[str]
+) -> int | None:
+    if len(scrape.gammas) == 1:
+        gamma = next(iter(scrape.gammas))
+        notes.append(f"gamma {gamma} is stated in the configuration series")
+        return gamma or None
+    if ladder:
+        notes.append(f"gamma is the {len(ladder)} positions that have a counter")
+        return len(ladder)
+    found = gauge_gamma(scrape.gauges, notes) if rounds is None else None
+    if found is None:
+        notes.append("the series do not state how many tokens a round drafts: gamma null")
+    return found
+
+
+def _groups(scrape: Scrape, counters: Mapping[_Key, int]) -> tuple[Group, ...]:
+    """One group a label set, where there are several."""
+    sets: dict[Labels, dict[str, float]] = {}
+    for (kind, labels), value in (*counters.items(), *scrape.gauges.items()):
+        if kind in ("rounds", "drafted", "accepted", "length"):
+            sets.setdefault(labels, {})[kind] = value
+    if len(sets) < 2:
+        return ()
+    return tuple(_group(labels, values) for labels, values in sets.items())
+
+
+def _group(labels: Labels, values: dict[str, float]) -> Group:
+    rounds, drafted = _whole(values.get("rounds")), _whole(values.get("drafted"))
+    accepted, length = _whole(values.get("accepted")), values.get("length")
+    if rounds and accepted is not None:
+        length = 1.0 + accepted / rounds
+    return Group(
+        label=", ".join(f"{k}={v}" for k, v in labels),
+        rounds=rounds,
+        drafted=drafted,
+        accepted=accepted,
+        acceptance_length=length if length and math.isfinite(length) else None,
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,179 @@
+"""SGLang's meta_info of requests.
+
+spec_verify_ct rounds, accepted and drafted tokens under the names that PR #24081 and earlier
+changes of sgl-project/sglang gave them, a histogram of rounds by accepted tokens.
+spec_accept_length = completion_tokens / spec_verify_ct, bonus counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .counts import Check, EngineCounts, engine_counts
+from .latest import Latest
+from .requests import add_lists, added, check_number, count, counts_list, number
+
+_ACCEPTED = (
+    "spec_num_correct_drafts",
+    "spec_accepted_drafts",
+    "spec_accepted_tokens",
+    "spec_accept_token_num",
+)
+_DRAFTED = ("spec_num_proposed_drafts", "spec_proposed_drafts", "spec_draft_token_num")
+_HISTOGRAM = (
+    "spec_correct_drafts_histogram",
+    "spec_accept_histogram",
+    "spec_accepted_drafts_histogram",
+    "spec_acceptance_histogram",
+)
+_DEFINITION = (
+    "SGLang meta_info: spec_verify_ct rounds, accepted draft tokens without the bonus; acceptance "
+    "length = 1 + accepted / rounds"
+)
+
+
+def _first(entry: dict[str, Any], names: tuple[str, ...]) -> Any:
+    return next((entry[n] for n in names if entry.get(n) is not None), None)
+
+
+class MetaInfo:
+    """Adds up the requests; chunks of one request replace each other."""
+
+    engine = "sglang"
+    keys = frozenset({"spec_verify_ct", *_ACCEPTED})
+
+    def __init__(self) -> None:
+        self.total = _Requests()
+        self.latest: Latest[dict[str, Any]] = Latest(self.total.add, _goes_on)
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take an object that counts verifications."""
+        if "spec_verify_ct" not in entry and _first(entry, _ACCEPTED) is None:
+            return False
+        kept = {k: v for k, v in entry.items() if k.startswith("spec_") or k == "completion_tokens"}
+        self.latest.put(entry.get("id"), kept, last=entry.get("finish_reason") is not None)
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sum over requests."""
+        self.latest.close()
+        if self.latest.replaced:
+            self.total.notes.append(
+                f"{self.latest.replaced} chunks were followed by later counts of their request"
+            )
+        return self.total.counts() if self.total.number else None
+
+
+def _goes_on(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether counts that run on during a request can have grown from the one to the other."""
+    first, then = (e.get("spec_verify_ct") for e in (before, now))
+    return not (isinstance(first, int) and isinstance(then, int)) or then >= first
+
+
+def _counts_bonus(accepted: int | None, rounds: int | None, length: float | None) -> bool:
+    """Whether a build counts the bonus token of each round as accepted: its length says so."""
+    if accepted is None or not rounds or length is None or accepted < rounds:
+        return False
+    return abs(accepted / rounds - length) < abs(accepted / rounds + 1.0 - length)
+
+
+class _Requests:
+    def __init__(self) -> None:
+        self.number = self.tokens = self.speculated = 0
+        self.rounds: int | None = None
+        self.drafted: int | None = None
+        self.accepted: int | None = None
+        self.histogram: list[int] | None = []
+        self.per_round: set[float] = set()
+        self.with_bonus = 0
+        self.checks: list[Check] = []
+        self.notes: list[str] = []
+
+    def add(self, entry: dict[str, Any]) -> None:
+        rounds = count(entry.get("spec_verify_ct"), "spec_verify_ct")
+        drafted = count(_first(entry, _DRAFTED), "proposed drafts")
+        histogram = counts_list(_first(entry, _HISTOGRAM), "histogram of accepted drafts")
+        tokens = count(entry.get("completion_tokens"), "completion_tokens")
+        length = number(entry.get("spec_accept_length"), "spec_accept_length")
+        accepted = self._accepted(entry, rounds, histogram, length)
+        if accepted is not None and drafted is not None and accepted > drafted:
+            raise ValueError(f"accepted drafts must be in [0, {drafted}], got {accepted}")
+        first = self.number == 0
+        self.number += 1
+        self.rounds = added(self.rounds, rounds, first)
+        self.accepted = added(self.accepted, accepted, first)
+        self.drafted = added(self.drafted, drafted, first)
+        self.tokens += tokens or 0
+        self.speculated += bool(tokens and rounds)
+        if rounds and drafted is not None and len(self.per_round) < 2:
+            self.per_round.add(drafted / rounds)
+        if histogram is None or (rounds is not None and sum(histogram) != rounds):
+            self.histogram = None
+        elif self.histogram is not None:
+            add_lists(self.histogram, histogram)
+        if rounds and tokens and len(self.checks) < 20:
+            found = check_number("completion tokens per round", length, tokens / rounds)
+            self.checks += [c for c in found if first or not c.agrees]
+
+    def _accepted(
+        self,
+        entry: dict[str, Any],
+        rounds: int | None,
+        histogram: list[int] | None,
+        length: float | None,
+    ) -> int | None:
+        """Accepted drafts without the bonus token, from the histogram where it is whole."""
+        accepted = count(_first(entry, _ACCEPTED), "accepted drafts")
+        if histogram and rounds and sum(histogram) == rounds:
+            total = sum(k * n for k, n in enumerate(histogram))
+            if accepted is not None and accepted != total:
+                raise ValueError(
+                    f"accepted drafts must be {total} as the histogram says, got {accepted}"
+                )
+            return total
+        if _counts_bonus(accepted, rounds, length):
+            self.with_bonus += 1
+            return (accepted or 0) - (rounds or 0)
+        return accepted
+
+    def _gamma(self, notes: list[str]) -> int | None:
+        each = next(iter(self.per_round), 0.5)
+        if len(self.per_round) != 1 or not each or not each.is_integer():
+            notes.append("the requests do not state how many tokens a round drafts: gamma null")
+            return None
+        notes.append(
+            f"gamma {int(each)} is proposed / verified, the same whole number in every request; "
+            f"for a tree (topk above 1) it is the tokens of the tree"
+        )
+        return int(each)
+
+    def counts(self) -> EngineCounts:
+        notes = self.notes
+        gamma = self._gamma(notes)
+        if self.with_bonus:
+            notes.append(
+                f"{self.with_bonus} requests count the bonus token as accepted: it is taken off"
+            )
+        length = None
+        if self.accepted is None and self.rounds and self.speculated == self.number:
+            length = self.tokens / self.rounds
+            notes.append(
+                "accepted tokens are missing: the length is completion_tokens / spec_verify_ct, "
+                "which counts the first token of each request too"
+            )
+        if not self.histogram:
+            notes.append("no histogram of rounds: survival null")
+        return engine_counts(
+            "sglang",
+            "sglang-meta-info",
+            definition=_DEFINITION,
+            rounds=self.rounds,
+            drafted=self.drafted,
+            accepted=self.accepted,
+            gamma=gamma,
+            histogram=self.histogram or None,
+            acceptance_length=length,
+            requests=self.number,
+            consistency=tuple(self.checks),
+            notes=notes,
+        )
