@@ -33,6 +33,10 @@ def costs(
     ] = "1-9,12,16,24,33",
     batch: Annotated[str, typer.Option(help="Sequences of a pass, with commas.")] = "1",
     context: Annotated[str, typer.Option(help="Tokens before the pass, with commas.")] = "128",
+    gamma: Annotated[
+        str,
+        typer.Option(help="Draft tokens of the rounds that are timed as a whole; 0 for none."),
+    ] = "1-8",
     mode: Annotated[
         str, typer.Option(help="eager, graph (CUDA only), both, or auto: both on CUDA.")
     ] = "auto",
@@ -52,16 +56,18 @@ def costs(
 ) -> None:
     """Time passes of 1 to 33 new tokens: c = draft / target, and the verify curve V(n) / V(1).
 
-    The times, with warm-ups, are in the record; printed are medians and quartiles.
+    With a draft, whole rounds are timed too, because a pass between passes of another model can be
+    slower than one that follows itself. The times, with warm-ups, are in the record; printed are
+    medians and quartiles.
 
     Example:
 
     howspec calibrate costs --target GPT2 --draft DistilGPT2 --random-weights --tokens 1-4
-    --context 64 --repeats 5 --out costs.json
+    --context 64 --gamma 1-3 --repeats 5 --out costs.json
     """
     from pathlib import Path
 
-    from ..calibrate.measure.cost_summary import cost_rows
+    from ..calibrate.measure.cost_summary import cost_rows, round_rows
     from ..calibrate.measure.pairs import choose_device, choose_dtype, load_model
 
     file = Path(out)
@@ -75,6 +81,7 @@ def costs(
         "modes": _modes(mode, place.type),
         "repeats": repeats,
         "warmup": warmup,
+        "gammas": _numbers(gamma, "--gamma") if draft and gamma.strip() != "0" else [],
     }
     number = str(choose_dtype(dtype, device=place)).removeprefix("torch.")
     models: dict[str, LoadedModel] = {}
@@ -92,12 +99,16 @@ def costs(
         models[loaded.name] = loaded
     points, complete = _measured(models, file, settings, place=str(place), seconds=seconds)
     first = next(iter(models))
-    rows = cost_rows(points, target=first)
+    rows, rounds = cost_rows(points, target=first), round_rows(points)
     if as_json:
         names = {"target": first, "drafts": list(models)[1:]}
-        print_json({"record": str(file), "complete": complete, **names, "passes": rows})
+        found = {"passes": rows, "rounds": rounds}
+        print_json({"record": str(file), "complete": complete, **names, **found})
         return
     _print(rows, target=first)
+    if rounds:
+        print()
+        _print_rounds(rounds)
     print(f"{file}: {len(points)} points" if complete else "not complete: run the command again")
 
 
@@ -111,8 +122,10 @@ def _measured(
 ) -> tuple[list[dict[str, Any]], bool]:
     """(all points there are, whether none is missing); the record is written when none is."""
     import time
+    from itertools import product
 
     from ..calibrate.measure.costs import measure_costs
+    from ..calibrate.measure.round_costs import RoundPlan, measure_rounds
     from ..calibrate.records import Journal, collect_provenance
     from .progress import progress_bar
 
@@ -120,19 +133,30 @@ def _measured(
     number = next(iter(identities.values()))["dtype"]
     origin = collect_provenance(place, number, models=identities)
     ends = time.monotonic() + seconds if seconds is not None else float("inf")
+    passes = {k: v for k, v in settings.items() if k != "gammas"}
+    plan = None
+    if settings["gammas"]:
+        plan = RoundPlan(
+            gammas=tuple(settings["gammas"]),
+            shapes=tuple(product(settings["batches"], settings["contexts"])),
+            modes=tuple(settings["modes"]),
+            repeats=settings["repeats"],
+        )
     with (
         Journal.open(
             file.parent, file.stem, kind="costs", settings=settings, provenance=origin
         ) as journal,
         progress_bar() as report,
     ):
-        complete = measure_costs(
-            models,
-            journal,
-            **settings,
-            seconds_left=lambda: ends - time.monotonic(),
-            progress=report,
-        )
+        given: dict[str, Any] = {
+            "seconds_left": lambda: ends - time.monotonic(),
+            "progress": report,
+        }
+        complete = measure_costs(models, journal, **passes, **given)
+        if complete and plan is not None:
+            target, *drafts = models.values()
+            named = {draft.name: draft for draft in drafts}
+            complete = measure_rounds(target, named, journal, plan=plan, **given)
         if complete:
             journal.finish()
         return list(journal.points), complete
@@ -178,6 +202,19 @@ def _print(rows: list[dict[str, Any]], *, target: str) -> None:
         table.append(
             [*place, f"{1e3 * row['median_s']:.3g}", spread, ratio, _ratio(row["verify_ratio"])]
         )
+    print_table(columns, table)
+
+
+def _print_rounds(rows: list[dict[str, Any]]) -> None:
+    columns = ("rounds of", "batch", "context", "mode", "gamma", "ms", "quartiles", "plain steps")
+    table = []
+    for row in rows:
+        place = [row["draft"], *(str(row[k]) for k in ("batch", "context", "mode", "gamma"))]
+        if "error" in row:
+            table.append([*place, row["error"], "", ""])
+            continue
+        spread = f"{1e3 * row['low_s']:.3g} to {1e3 * row['high_s']:.3g}"
+        table.append([*place, f"{1e3 * row['median_s']:.3g}", spread, _ratio(row["plain_steps"])])
     print_table(columns, table)
 
 

@@ -47,8 +47,8 @@ def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 
     grid = np.geomspace(scales.min(), scales.max(), POINTS)
     layers = law.usual_layers(grid * target)
     survival = law.survival(grid * target, layers, rng, own=False)
-    passes = law.pass_s(grid * target, layers, rng, own=False)
-    relative = latency_over_plain(ladder, chain[0], survival, passes)[..., 1:].min(axis=-1)
+    rounds = law.drafting.at(grid * target, layers, rng, own=False)
+    relative = latency_over_plain(ladder, survival, rounds)[..., 1:].min(axis=-1)
     best = relative.argmin(axis=1)
     tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
     low, high = np.quantile(relative, tails, axis=0)
@@ -157,16 +157,16 @@ def latency_by_depth(
     chosen = sorted((*deep, near), key=lambda p: ladder.layers[p.draft])
     layers = [ladder.layers[p.draft] for p in chosen]
     made, axes = figure(PAGE, 2.1, 1, 3)
-    context = _middle(ladder)
-    plain = [float(p.cost.round_time(0, context=context)[0]) for p in chosen]
-    cost = [float(p.cost.draft.step_time(np.ones(1), context=context)[0]) / t
-            for p, t in zip(chosen, plain, strict=True)]  # fmt: skip
+    cost = [float(p.passes[1]) for p in chosen]
     accepted = [float(p.survival[1:].sum() / p.survival[:-1].sum()) for p in chosen]
     fastest = [int(np.nanargmin(p.measured[1:])) + 1 for p in chosen]
     latency = [float(p.measured[k]) for p, k in zip(chosen, fastest, strict=True)]
     error = [float(p.error[k]) for p, k in zip(chosen, fastest, strict=True)]
     law = [float(p.center[p.gammas].min()) for p in chosen]
-    series = ((cost, "draft pass / plain step, $c$"), (accepted, "accepted / decided, $\\alpha$"))
+    series = (
+        (cost, "draft pass in a round / plain step, $c$"),
+        (accepted, "accepted / decided, $\\alpha$"),
+    )
     for i, (values, label) in enumerate(series):
         axes[i].plot(layers, values, MARKERS[i] + "-", color=COLOURS[i])
         axes[i].set_ylabel(label)
@@ -188,9 +188,3 @@ def latency_by_depth(
                 "standard_error", "predicted"]  # fmt: skip
     stem = f"{name}_depth"
     return [*save(made, out, stem), write_csv(out, stem, headings, rows)]
-
-
-def _middle(ladder: Ladder) -> float:
-    from .validation.sizes import middle_context
-
-    return middle_context(ladder)

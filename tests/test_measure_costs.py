@@ -23,7 +23,7 @@ from howspec.calibrate.measure.cost_plans import (  # noqa: E402
     gpu_cost_plan,
     size_of,
 )
-from howspec.calibrate.measure.cost_summary import cost_rows  # noqa: E402
+from howspec.calibrate.measure.cost_summary import cost_rows, round_rows  # noqa: E402
 from howspec.calibrate.measure.costs import count_points, measure_costs  # noqa: E402
 from howspec.calibrate.measure.families import config_from_family, family_models  # noqa: E402
 from howspec.calibrate.measure.memory import out_of_memory, pass_bytes, shortage  # noqa: E402
@@ -394,6 +394,7 @@ def test_the_command_writes_a_record_and_prints_ratios(
     big, tiny = folders
     out = tmp_path / "records" / "costs.json"
     arguments: dict[str, Any] = {"tokens": "1-2,4", "context": "8", "repeats": 2, "device": "cpu"}
+    arguments["gamma"] = "1,3"
     costs(target=str(big), draft=[str(tiny)], out=str(out), **arguments)
     printed = capsys.readouterr().out
     assert "V(n)/V(1)" in printed
@@ -408,6 +409,9 @@ def test_the_command_writes_a_record_and_prints_ratios(
     ]
     own = [r["cost_ratio"] for r in shown["passes"] if r["model"] == "big"]
     assert own == [1.0] * 3
+    assert "plain steps" in printed
+    assert [(r["draft"], r["gamma"]) for r in shown["rounds"]] == [("tiny", 1), ("tiny", 3)]
+    assert all(r["plain_steps"] > 0 for r in shown["rounds"])
     with pytest.raises(ValueError, match="another measurement"):
         costs(target=str(big), draft=[str(tiny)], out=str(out), **(arguments | {"repeats": 3}))
 
@@ -434,12 +438,33 @@ def test_the_command_stops_when_its_time_is_up_and_goes_on(
         ({"mode": "fast"}, "--mode must be one of eager, graph, both, auto"),
         ({"draft": ["FOLDER"]}, "two models are named big"),
         ({"tokens": "0"}, "tokens must be at least 1"),
+        ({"draft": ["TINY"], "gamma": "0-2"}, "gammas must be at least 1"),
+        ({"draft": ["TINY"], "context": "0"}, "contexts must be at least 1"),
+        ({"draft": ["TINY"], "gamma": "many"}, "--gamma must be whole numbers and ranges"),
     ],
 )
 def test_the_command_names_what_is_wrong(
     folders: tuple[Path, Path], tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     given: dict[str, Any] = {"out": str(tmp_path / "costs.json"), "device": "cpu", "context": "8"}
-    given |= {k: [str(folders[0])] if v == ["FOLDER"] else v for k, v in change.items()}
+    names = {"FOLDER": folders[0], "TINY": folders[1]}
+    given |= {
+        k: [str(names[v[0]])] if k == "draft" and v[0] in names else v for k, v in change.items()
+    }
     with pytest.raises(ValueError, match=message):
         costs(target=str(folders[0]), **given)
+
+
+def test_rounds_are_told_in_plain_steps_of_the_same_place() -> None:
+    place = {"model": "d", "target": "t", "batch": 1, "mode": "eager"}
+    step = {**place, "operation": "step", "tokens": 1, "context": 8, "times_s": [2.0, 2.0, 9.0]}
+    one = {**place, "operation": "round", "tokens": 1, "context": 8, "times_s": [3.0, 5.0, 4.0]}
+    far = {**one, "context": 16}
+    lost = {k: v for k, v in one.items() if k != "times_s"} | {"tokens": 2, "error": "no room"}
+    alone = {"operation": "pass", "model": "d", "tokens": 1}
+    rows = round_rows([alone, step, one, far, lost])
+    assert [(r["gamma"], r["context"]) for r in rows] == [(1, 8), (1, 16), (2, 8)]
+    assert rows[0]["plain_steps"] == 2.0
+    assert (rows[0]["low_s"], rows[0]["median_s"], rows[0]["high_s"]) == (3.5, 4.0, 4.5)
+    assert rows[1]["plain_steps"] is None
+    assert rows[2]["error"] == "no room"

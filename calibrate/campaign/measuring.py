@@ -10,7 +10,7 @@ from typing import Any
 from ..measure.acceptance import AcceptancePlan, measure_acceptance
 from ..measure.costs import measure_costs
 from ..measure.pairs import LoadedModel, load_model
-from ..measure.round_costs import RoundPlan, measure_rounds
+from ..measure.round_costs import ROUND, STEP, RoundPlan, measure_rounds
 from ..measure.sweep import SweepPlan, measure_sweep
 from ..records import Journal
 from .architectures import architecture_config, equal_config, write_config
@@ -28,8 +28,10 @@ def measure_family_costs(campaign: Campaign, work: Work) -> None:
     settings["rounds"] = asdict(campaign.rounds)
     origin = work.provenance(campaign, ladder.identities)
     with work.journal("costs", "costs", settings, provenance=origin) as journal:
-        _time_grids(work, journal, ladder.models, campaign.costs, len(ladder.models))
-        _time_rounds(campaign, work, ladder, journal)
+        plan = _round_plan(campaign)
+        more = plan.count(len(ladder.drafts))
+        _time_grids(work, journal, ladder.models, campaign.costs, more=more)
+        _time_rounds(work, ladder, journal, plan)
         journal.finish()
 
 
@@ -144,7 +146,7 @@ def _random_costs(
         for model, values in configs.items():
             path = write_config(folder, model, values)
             held = _Held(path, model, campaign)
-            _time_grids(work, journal, {model: held.load}, grids, len(configs))
+            _time_grids(work, journal, {model: held.load}, grids, count=len(configs))
         journal.finish()
 
 
@@ -174,10 +176,15 @@ def _time_grids(
     journal: Journal,
     models: Mapping[str, LoadedModel | Callable[[], LoadedModel]],
     grids: tuple[Costs, ...],
-    count: int,
+    *,
+    count: int = 0,
+    more: int = 0,
 ) -> None:
-    """Time the models over all grids; raises StageOver when the time is up before the end."""
-    total = cost_points(count, grids)
+    """Time the models over all grids; raises StageOver when the time is up before the end.
+
+    count: models of the record, default those given; more: points that follow, for the progress.
+    """
+    total = cost_points(count or len(models), grids) + more
     for grid in grids:
         complete = measure_costs(
             models,
@@ -194,23 +201,28 @@ def _time_grids(
             raise StageOver
 
 
-def _time_rounds(campaign: Campaign, work: Work, ladder: Ladder, journal: Journal) -> None:
-    """Time the rounds of every draft; raises StageOver when the time is up before the end."""
+def _round_plan(campaign: Campaign) -> RoundPlan:
     wanted = campaign.rounds
-    plan = RoundPlan(
+    return RoundPlan(
         gammas=wanted.gammas,
         shapes=wanted.shapes,
         modes=wanted.modes,
         repeats=wanted.repeats,
         temperature=campaign.sweep.temperature,
     )
+
+
+def _time_rounds(work: Work, ladder: Ladder, journal: Journal, plan: RoundPlan) -> None:
+    """Time the rounds of every draft; raises StageOver when the time is up before the end."""
+    passes = sum(p["operation"] not in (ROUND, STEP) for p in journal.points)
+    total = passes + plan.count(len(ladder.drafts))
     complete = measure_rounds(
         ladder.target,
         ladder.drafts,
         journal,
         plan=plan,
         seconds_left=work.seconds_left,
-        progress=work.report,
+        progress=lambda what, done, part: work.report("costs", passes + done, total),
     )
     if not complete:
         raise StageOver

@@ -7,8 +7,9 @@ alone for their shape in tokens, batch and context, and the parts of rounds for 
 rounds are those of `rounds`, run from random tokens and a cache of random numbers: what is accepted
 decides how many rounds a text takes, and hardly what one of them takes.
 
-Every draft has plain steps of the target of its own, among its rounds: a shared machine drifts, and
-their ratio does not.
+Every draft has plain steps of the target of its own among its rounds, and all drafts take turns: a
+shared machine drifts, and changes for seconds at a time between states in which passes of few and
+of many tokens suffer differently.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import math
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,7 @@ from .state import MachineState
 from .stopwatch import Stopwatch
 
 ROUND, STEP = "round", "step"
+KEY = ("operation", "model", "tokens", "batch", "context", "mode")
 STEPS = 4  # consecutive plain steps of one timing, behind an untimed one
 STEP_TURNS = 3  # timings of plain steps in a turn through all gammas
 # What a round's time is made of, in the order in which it is spent.
@@ -54,7 +56,7 @@ class RoundPlan:
         for name, values, least in (
             ("gammas", self.gammas, 1),
             ("batches", [b for b, _ in self.shapes], 1),
-            ("contexts", [c for _, c in self.shapes], 2),
+            ("contexts", [c for _, c in self.shapes], 1),
             ("repeats", [self.repeats], 1),
         ):
             if not values or min(values) < least:
@@ -83,74 +85,91 @@ def measure_rounds(
     A point of operation ``round`` has the draft as its model, gamma as its tokens, the time of
     every round in times_s and, in the same order, its `PARTS` and ``behind``, the tokens that the
     draft's first pass read; one of ``step`` has the mean of `STEPS` plain steps in each of its
-    times_s. Stops between two drafts where seconds_left() does not cover another.
+    times_s. At one batch, context and mode all drafts and gammas take turns, `plan.repeats` times,
+    and their points are appended together; stops between two such blocks where seconds_left() does
+    not cover another.
     """
     state = MachineState(target.device)
     slowest_s, number = 0.0, 0
     for shape in plan.shapes:
         for mode in plan.modes:
-            for draft in drafts.values():
-                number += len(plan.gammas) + 1
-                progress("rounds", number, plan.count(len(drafts)))
-                pair = _Pair(target, draft, plan, shape, mode, clock)
-                if not pair.missing(journal):
-                    continue
+            block = _Block(target, drafts, plan, shape, mode, clock)
+            missing = block.missing(journal)
+            number += len(drafts) * (len(plan.gammas) + 1)
+            if missing:
                 before = seconds_left()
                 if before <= slowest_s:
                     return False
-                for point in pair.points():
-                    measured = "times_s" in point
-                    journal.append(point | (state.read() if measured else {}))
+                for point in block.points(missing):
+                    if tuple(point[k] for k in KEY) not in journal.done:
+                        measured = "times_s" in point
+                        journal.append(point | (state.read() if measured else {}))
                 spent = before - seconds_left()
                 slowest_s = max(slowest_s, spent if math.isfinite(spent) else 0.0)
+            progress("rounds", number, plan.count(len(drafts)))
     return True
 
 
-class _Pair:
-    """The rounds of one draft at one batch, context and mode, timed in turns."""
+class _Block:
+    """The rounds of all drafts at one batch, context and mode, timed in turns."""
 
     def __init__(
         self,
         target: LoadedModel,
-        draft: LoadedModel,
+        drafts: Mapping[str, LoadedModel],
         plan: RoundPlan,
         shape: tuple[int, int],
         mode: str,
         clock: Callable[[], float],
     ) -> None:
-        self.target, self.draft, self.plan, self.mode = target, draft, plan, mode
+        self.target, self.drafts, self.plan, self.mode = target, drafts, plan, mode
         self.batch, self.context = shape
         self.clock = clock
-        self.order = random.Random(f"{draft.name} {shape} {mode}")
-        self.vocabulary = min(target.logits, draft.logits)
+        self.order = random.Random(f"{shape} {mode}")
 
-    def missing(self, journal: PointJournal) -> bool:
-        """Whether a point is not in the journal; all of them are timed together."""
+    def missing(self, journal: PointJournal) -> list[str]:
+        """Drafts of which a point is not in the journal; all of theirs are timed together."""
         place = (self.batch, self.context, self.mode)
-        wanted = {(ROUND, self.draft.name, g, *place) for g in self.plan.gammas}
-        return not wanted | {(STEP, self.draft.name, 1, *place)} <= journal.done
+        found = []
+        for name in self.drafts:
+            wanted = {(ROUND, name, g, *place) for g in self.plan.gammas}
+            if not wanted | {(STEP, name, 1, *place)} <= journal.done:
+                found.append(name)
+        return found
 
-    def points(self) -> list[Point]:
+    def points(self, names: Sequence[str]) -> list[Point]:
         """Times, or the reason why there are none, of the plain steps and of every gamma."""
-        reason = self._obstacle()
-        times: dict[int, dict[str, list[float]]] = {}
-        if reason is None:
-            try:
-                times = self._times()
-            except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                reason = "out of memory"
-        let_go()
-        return [
-            self._point(gamma) | ({"error": reason} if reason is not None else times[gamma])
+        pairs: dict[str, _Pair] = {}
+        reasons = {name: self._obstacle(self.drafts[name]) for name in names}
+        runner: Runner | None = None
+        for name in names:
+            if reasons[name] is None:
+                try:
+                    runner = runner or self._runner(self.target)
+                    pairs[name] = self._pair(runner, name)
+                except (RuntimeError, MemoryError) as error:
+                    reasons[name] = _reason(error)
+        for _ in range(self.plan.repeats):
+            for name in self.order.sample(list(pairs), len(pairs)):
+                try:
+                    pairs[name].turn()
+                except (RuntimeError, MemoryError) as error:
+                    reasons[name] = _reason(error)
+                    del pairs[name]
+        found = [
+            self._point(name, gamma)
+            | ({"error": reasons[name]} if name not in pairs else pairs[name].found[gamma])
+            for name in names
             for gamma in (0, *self.plan.gammas)
         ]
+        pairs.clear()
+        let_go()
+        return found
 
-    def _point(self, gamma: int) -> Point:
+    def _point(self, name: str, gamma: int) -> Point:
         return {
             "operation": ROUND if gamma else STEP,
-            "model": self.draft.name,
+            "model": name,
             "target": self.target.name,
             "tokens": gamma or 1,
             "batch": self.batch,
@@ -159,81 +178,104 @@ class _Pair:
             "temperature": self.plan.temperature,
         }
 
-    def _obstacle(self) -> str | None:
+    def _obstacle(self, draft: LoadedModel) -> str | None:
         needed = sum(
             pass_bytes(
                 m.model,
                 batch=self.batch,
                 context=self.context,
-                tokens=max(self.plan.gammas) + STEPS,
+                tokens=self._room() - self.context,
                 graphs=self.mode == "graph",
             )
-            for m in (self.target, self.draft)
+            for m in (self.target, draft)
         )
         return shortage(needed, free_bytes(self.target.device))
 
-    @torch.inference_mode()
-    def _times(self) -> dict[int, dict[str, list[float]]]:
-        room = self.context + max(*self.plan.gammas, STEPS + 1) + 2
-        graphs = self.mode == "graph"
-        target, draft = (
-            Runner(m.model, batch=self.batch, capacity=room, graphs=graphs)
-            for m in (self.target, self.draft)
-        )
-        for runner in (target, draft):
-            runner.occupy(self.context)
-        rounds = {g: self._rounds(target, draft, g) for g in self.plan.gammas}
-        found: dict[int, dict[str, list[float]]] = {
-            g: defaultdict(list) for g in (0, *self.plan.gammas)
-        }
-        turns = [*self.plan.gammas, *[0] * STEP_TURNS]
-        for gamma in (0, *self.plan.gammas):
-            self._warm(target, rounds.get(gamma))
-        for _ in range(self.plan.repeats):
-            self.order.shuffle(turns)
-            for gamma in turns:
-                if gamma:
-                    self._turn(rounds[gamma], found[gamma])
-                else:
-                    found[0]["times_s"].append(round(self._steps(target), 9))
-        return found
+    def _room(self) -> int:
+        return self.context + max(*self.plan.gammas, STEPS + 1) + 2
 
-    def _rounds(self, target: Runner, draft: Runner, gamma: int) -> SpeculativeRounds:
-        made = SpeculativeRounds(target, draft, gamma, self.plan.temperature, gamma,
-                                 self.vocabulary)  # fmt: skip
-        made.hold_laws(self.vocabulary)
+    def _runner(self, model: LoadedModel) -> Runner:
+        graphs = self.mode == "graph"
+        made = Runner(model.model, batch=self.batch, capacity=self._room(), graphs=graphs)
+        made.occupy(self.context)
         return made
 
-    def _warm(self, target: Runner, rounds: SpeculativeRounds | None) -> None:
-        if rounds is None:
-            self._steps(target)
-            return
-        for behind in self._behind():
-            rounds.place(self.context, self._pending(), behind=behind)
-            rounds.round()
+    def _pair(self, target: Runner, name: str) -> _Pair:
+        draft = self.drafts[name]
+        vocabulary = min(self.target.logits, draft.logits)
+        return _Pair(
+            target, self._runner(draft), vocabulary, self.context, self.plan, self.order, self.clock
+        )
 
-    def _turn(self, rounds: SpeculativeRounds, found: dict[str, list[float]]) -> None:
+
+class _Pair:
+    """A target and one draft; found: times and parts by gamma, 0 for plain steps."""
+
+    def __init__(
+        self,
+        target: Runner,
+        draft: Runner,
+        vocabulary: int,
+        context: int,
+        plan: RoundPlan,
+        order: random.Random,
+        clock: Callable[[], float],
+    ) -> None:
+        self.target, self.vocabulary, self.context = target, vocabulary, context
+        self.plan, self.order, self.clock = plan, order, clock
+        self.rounds = {}
+        for gamma in plan.gammas:
+            made = SpeculativeRounds(target, draft, gamma, plan.temperature, gamma, vocabulary)
+            made.hold_laws(vocabulary)
+            self.rounds[gamma] = made
+        self.found: dict[int, dict[str, list[float]]] = {
+            g: defaultdict(list) for g in (0, *plan.gammas)
+        }
+        with torch.inference_mode():
+            self._steps()
+            for gamma in plan.gammas:
+                for behind in self._starts():
+                    self._placed(gamma, behind).round()
+
+    @torch.inference_mode()
+    def turn(self) -> None:
+        """Every gamma once, in a new order, and plain steps in between."""
+        settings = [*self.plan.gammas, *[0] * STEP_TURNS]
+        self.order.shuffle(settings)
+        for gamma in settings:
+            if gamma:
+                self._rounds(gamma)
+            else:
+                self.found[0]["times_s"] += rounded([self._steps()])
+
+    def _rounds(self, gamma: int) -> None:
         """An untimed round, which leaves the caches as rounds do, and one for each start."""
-        starts = self._behind()
+        starts, found = self._starts(), self.found[gamma]
         for number, behind in enumerate((starts[0], *starts)):
-            rounds.place(self.context, self._pending(), behind=behind)
+            placed = self._placed(gamma, behind)
             watch = Stopwatch(self.target.device, self.clock)
-            rounds.round(watch)
+            placed.round(watch)
             watch.mark("other_s")
             if number:
                 parts = watch.seconds()
                 found["behind"].append(behind)
-                found["times_s"].append(round(sum(parts.values()), 9))
+                found["times_s"] += rounded([sum(parts.values())])
                 for part in PARTS:
                     if part in parts:
                         found[part] += rounded([parts[part]])
 
-    def _steps(self, target: Runner) -> float:
-        """Mean time of plain steps, the first untimed [s]."""
-        pending = self._pending()[:, 1]
-        target.rollback(torch.full((self.batch,), self.context, device=target.device),
-                        most=self.context)  # fmt: skip
-        u = uniforms_of(self.batch, STEPS + 1, self.plan.temperature, self._generator())
+    def _placed(self, gamma: int, behind: int) -> SpeculativeRounds:
+        rounds = self.rounds[gamma]
+        rounds.place(self.context, self._pending(), behind=behind)
+        return rounds
+
+    def _steps(self) -> float:
+        """Mean time of plain steps, one before them untimed [s]."""
+        target, pending = self.target, self._pending()[:, 1]
+        back = torch.full((target.batch,), self.context, device=target.device)
+        target.rollback(back, most=self.context)
+        generator = torch.Generator(target.device).manual_seed(0)
+        u = uniforms_of(target.batch, STEPS + 1, self.plan.temperature, generator)
         for step in range(STEPS + 1):
             if step == 1:
                 watch = Stopwatch(target.device, self.clock)
@@ -242,15 +284,19 @@ class _Pair:
         watch.mark(STEP)
         return watch.seconds()[STEP] / STEPS
 
-    def _behind(self) -> tuple[int, ...]:
+    def _starts(self) -> tuple[int, ...]:
         """Tokens that the draft's first pass reads: one or two, in a batch always two."""
-        return (1, 2) if self.batch == 1 else (2,)
+        return (1, 2) if self.target.batch == 1 else (2,)
 
     def _pending(self) -> torch.Tensor:
-        tokens = [
-            [self.order.randrange(self.vocabulary) for _ in range(2)] for _ in range(self.batch)
-        ]
+        rows = range(self.target.batch)
+        tokens = [[self.order.randrange(self.vocabulary) for _ in range(2)] for _ in rows]
         return torch.tensor(tokens, device=self.target.device)
 
-    def _generator(self) -> torch.Generator:
-        return torch.Generator(self.target.device).manual_seed(0)
+
+def _reason(error: BaseException) -> str:
+    """Why a point has no times; raises what is not a lack of memory."""
+    if not out_of_memory(error):
+        raise error
+    let_go()
+    return "out of memory"

@@ -12,7 +12,7 @@ from ..models import Device, ModelShape, device, find_model, shape_of
 from ..records import Record
 from .costs_points import CostPoint
 
-_MODES = {"eager": "eager", "graph": "graphs", "graphs": "graphs", "cuda_graph": "graphs"}
+MODES = {"eager": "eager", "graph": "graphs", "graphs": "graphs", "cuda_graph": "graphs"}
 _LEAST_ERROR = 0.02  # of a median of times on a machine that does other things too
 _LONG_COPY = 2**26  # bytes; shorter copies stay in a cache
 
@@ -45,7 +45,7 @@ def points_from_record(
         name = str(point["model"])
         if name not in known:
             own = identities.get(name) if isinstance(identities, Mapping) else None
-            known[name] = _shape(name, own)
+            known[name] = recorded_shape(name, own)
         points.append(_point(point, known[name], machine, group, record, drawing))
     if not points:
         raise ValueError("record must hold at least one pass with times, got none")
@@ -79,7 +79,11 @@ def _drawing(record: Record) -> dict[tuple[Any, Any], float]:
     return found
 
 
-def _shape(name: str, identity: Any) -> ModelShape:
+def recorded_shape(name: str, identity: Any) -> ModelShape:
+    """The shape of a model by its identity in a record, else by its name in the table.
+
+    Raises ValueError where neither knows it.
+    """
     config = identity.get("config") if isinstance(identity, Mapping) else None
     if isinstance(config, Mapping):
         return shape_of(config, name=name)
@@ -98,8 +102,8 @@ def _point(
     drawing: Mapping[tuple[Any, Any], float],
 ) -> CostPoint:
     mode = str(point.get("mode", "")).casefold().replace("-", "_")
-    if mode not in _MODES:
-        raise ValueError(f"mode must be one of {', '.join(_MODES)}, got {point.get('mode')!r}")
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {point.get('mode')!r}")
     times = np.asarray(point["times_s"], dtype=np.float64)
     value = float(np.median(times))
     drawn = drawing.get((point["model"], point["batch"]))
@@ -107,7 +111,7 @@ def _point(
     dtype = str(record.provenance.get("dtype") or record.settings.get("dtype") or shape.weights)
     return CostPoint(
         group=group,
-        stack=_MODES[mode],
+        stack=MODES[mode],
         device=machine,
         target=shape,
         dtype=dtype.removeprefix("torch."),

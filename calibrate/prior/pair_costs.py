@@ -1,20 +1,22 @@
-"""Costs of a pair on a machine that a cost record was made on."""
+"""Costs of a pair on a machine that a cost record was made on: its own rounds, or a scaled law."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ...theory.domain import Floats
+from ..measured import SampledCost, measured_cost, sampled, timed_rounds
 from ..models import Device, ModelShape
 from ..records import Record
 from .costs import PredictedCost, PredictedPass, predict_costs
 from .costs_draws import draw_times
 from .costs_model import work_of
 from .costs_points import CostPoint
-from .costs_records import measured_device, points_from_record
+from .costs_records import MODES, measured_device, points_from_record, recorded_shape
 from .costs_stored import refit
 from .pair import Load, NamedModel
 
@@ -70,6 +72,73 @@ def recorded_costs(
             law = replace(law, target=scaled) if role == "target" else replace(law, draft=scaled)
             seen.append(asked.called)
     return RecordedCost(law, tuple(seen), stack)
+
+
+@dataclass(frozen=True)
+class TimedCost:
+    """law: of a pair whose own rounds a record holds, parameters of shape (draws,); stack: of the
+    record; gamma_max: the most draft tokens that its passes cover; notes: what to know.
+    """
+
+    law: SampledCost
+    stack: str
+    gamma_max: int
+    notes: tuple[str, ...]
+
+
+def timed_costs(
+    record: Record,
+    target: NamedModel,
+    draft: NamedModel,
+    *,
+    load: Load,
+    rng: np.random.Generator,
+    temperature: float = 1.0,
+    draws: int = 2000,
+) -> TimedCost | None:
+    """The cost law of a pair whose rounds a record of kind "costs" timed, else None.
+
+    Nothing of it is predicted: passes, draws, the rule and whole rounds are those of the record, at
+    the batch asked for. None where the record lacks one of the models or the batch.
+    """
+    names = [_name_in(record, model.shape) for model in (target, draft)]
+    modes = {
+        MODES[str(p["mode"])]: str(p["mode"])
+        for p in record.points
+        if p["operation"] == "round" and str(p["mode"]) in MODES
+    }
+    if None in names or not modes or load.batch != int(load.batch):
+        return None
+    stack = load.stack if load.stack in modes else min(modes)
+    how: dict[str, Any] = {"mode": modes[stack], "batch": int(load.batch)}
+    own, other = str(names[0]), str(names[1])
+    if timed_rounds(record, own, other, **how) is None:
+        return None
+    law = measured_cost(record, own, other, whole=np.zeros(1), temperature=temperature, **how)
+    found = sampled(law, rng, draws=draws)
+    notes: tuple[str, ...] = ()
+    if found.within(load.context) != load.context:
+        low, high = found.contexts
+        notes = (
+            f"timed at contexts {low:g} to {high:g} tokens: {load.context:g} is taken as "
+            f"{found.within(load.context):g}",
+        )
+    widest = float(np.max(np.asarray(law.target.tokens)))
+    return TimedCost(found, stack, int(widest) - 1, notes)
+
+
+def _name_in(record: Record, shape: ModelShape) -> str | None:
+    """What the record calls a model of that shape, or None."""
+    identities = record.provenance.get("models")
+    for name in dict.fromkeys(str(p["model"]) for p in record.points if p["operation"] == "pass"):
+        identity = identities.get(name) if isinstance(identities, Mapping) else None
+        try:
+            known = recorded_shape(name, identity)
+        except ValueError:
+            continue
+        if _same(known, shape):
+            return name
+    return None
 
 
 def _same(one: ModelShape, other: ModelShape) -> bool:

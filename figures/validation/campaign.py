@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibrate.library.own import OwnCampaign
-from ...calibrate.measured import MeasuredCost, measured_cost, requests_s, rounds_of
+from ...calibrate.measured import (
+    MeasuredCost,
+    measured_cost,
+    requests_s,
+    rounds_of,
+    sampled,
+)
 from ...calibrate.records import Record
 from ...theory import tokens_per_round
 from .result import LEVEL, Floats, Point, Test, interval
@@ -23,8 +29,6 @@ from .rivals import PLAIN, iid_alpha
 
 DRAWS = 400
 WINDOW = 0.01
-# Spread of ln(latency) from one timing to the next of a pass, beside that of acceptance.
-TIMING = 0.03
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,16 @@ class Predicted:
     """One draft: predicted and measured decoding at gamma = 0..k, over plain decoding.
 
     sample: shape (draws, k + 1); measured, error: relative latency and its standard error, NaN
-    where it was not measured; seconds: predicted plain-independent latency [s].
+    where it was not measured; rounds, passes: mean time of a round over a request, and of the
+    draft's passes in it [plain step].
     """
 
     draft: str
     sample: Floats
     measured: Floats
     error: Floats
-    seconds: Floats
+    rounds: Floats
+    passes: Floats
     cost: MeasuredCost
     survival: Floats
 
@@ -97,30 +103,55 @@ class Predicted:
 
 def predict_ladder(ladder: Ladder, *, seed: int = 0) -> tuple[Predicted, ...]:
     """Every draft of the sweep, from costs and acceptance; nothing is fitted to the sweep."""
-    settings = ladder.sweep.settings
-    tokens, temperature = int(settings["new_tokens"]) - 1, float(settings["temperature"])
-    context = float(settings["prompts"]["tokens"]) + 0.5 * tokens
+    tokens, temperature = request_tokens(ladder), float(ladder.sweep.settings["temperature"])
+    contexts = request_contexts(ladder)
     measured = relative_latency(ladder.sweep)
     out = []
     for i, draft in enumerate(ladder.drafts):
         rng = np.random.default_rng([seed, 43, i])
-        rounds = rounds_of(ladder.acceptance, draft, temperature=temperature)
-        survival = rounds.survival()
+        accepted = rounds_of(ladder.acceptance, draft, temperature=temperature)
+        survival = accepted.survival()
         cost = measured_cost(
             ladder.costs, ladder.target, draft, whole=survival, temperature=temperature
         )
-        sample = requests_s(rounds.sample(rng, draws=DRAWS), cost, tokens=tokens, context=context)
-        seconds = requests_s(survival, cost, tokens=tokens, context=context)
+        sample = requests_s(
+            accepted.sample(rng, draws=DRAWS), cost, tokens=tokens, contexts=contexts
+        )
         top = sample.shape[-1]
+        factors = sampled(cost, rng, draws=DRAWS).factors(top - 1)
         seen = np.full((2, top), np.nan)
         for gamma, value in measured[draft].items():
             if gamma < top:
                 seen[:, gamma] = value
         seen[:, 0] = (1.0, 0.0)
+        rounds, passes = (
+            np.mean([law(top - 1, context=c) for c in contexts], axis=0)
+            for law in (cost.round_time, cost.draft_time)
+        )
         out.append(
-            Predicted(draft, sample / sample[:, :1], seen[0], seen[1], seconds, cost, survival)
+            Predicted(
+                draft,
+                sample / sample[:, :1] * factors / factors[:, :1],
+                seen[0],
+                seen[1],
+                rounds / rounds[0],
+                passes / rounds[0],
+                cost,
+                survival,
+            )
         )
     return tuple(out)
+
+
+def request_tokens(ladder: Ladder) -> int:
+    """Tokens that a request of the sweep decodes behind the first, which its prefill draws."""
+    return int(ladder.sweep.settings["new_tokens"]) - 1
+
+
+def request_contexts(ladder: Ladder, *, stretches: int = 4) -> tuple[float, ...]:
+    """Tokens in the cache in the middle of equal stretches of a request of the sweep."""
+    prompt, tokens = float(ladder.sweep.settings["prompts"]["tokens"]), request_tokens(ladder)
+    return tuple(prompt + tokens * (i + 0.5) / stretches for i in range(stretches))
 
 
 def relative_latency(sweep: Record, *, batch: int = 1) -> dict[str, dict[int, tuple[float, float]]]:
@@ -154,15 +185,20 @@ def relative_latency(sweep: Record, *, batch: int = 1) -> dict[str, dict[int, tu
 def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> Test:
     """Latency of every (draft, gamma) of the sweep, and the regret of the gamma chosen."""
     points, regrets, hits = [], [], []
+    contexts = request_contexts(ladder)
+    middle = sum(contexts) / len(contexts)
     for i, p in enumerate(predicted):
         rng = np.random.default_rng([seed, 47, i])
         for gamma in p.gammas:
             own = np.nan_to_num(p.error[gamma] / p.measured[gamma])  # none from a single prompt
-            noise = rng.normal(0.0, np.hypot(TIMING, own), DRAWS)
+            noise = rng.normal(0.0, own, DRAWS)
             sample = p.sample[:, gamma] * np.exp(noise)
             alpha = iid_alpha(1.0 + float(p.survival[1:].sum()), p.survival.size - 1)
-            step = p.cost.round_time(0, context=_middle(ladder))[0]
-            ratio = float(p.cost.draft.step_time(np.ones(1), context=_middle(ladder))[0] / step)
+            alone = [
+                law.step_time(np.ones(1), context=middle)[0]
+                for law in (p.cost.draft, p.cost.target)
+            ]
+            ratio = float(alone[0] / alone[1])
             ideal = (1 + gamma * ratio) / tokens_per_round(alpha, gamma)
             points.append(
                 Point(
@@ -188,11 +224,6 @@ def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int
         tuple(regrets),
         (note, best_draft(predicted)),
     )
-
-
-def _middle(ladder: Ladder) -> float:
-    settings = ladder.sweep.settings
-    return float(settings["prompts"]["tokens"]) + 0.5 * float(settings["new_tokens"])
 
 
 def best_draft(predicted: tuple[Predicted, ...]) -> str:

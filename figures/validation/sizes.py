@@ -1,11 +1,12 @@
 r"""A ladder as a law in size and depth, so that a draft that was left out can be predicted.
 
     logit alpha_k  = b_k + b_1k x + b_2k x^2 + b_3k d        hazard of the k-th draft token
-    ln t           = ln(u_0 + u_1 l + u_2 N)                 seconds of a pass over one token
+    ln D_k         = ln(u_0k + u_1k l + u_2k N)              the draft's passes in a round of k
 
 x = ln(draft / target parameters), d = ln(layers / layers usual at that size), l layers, N
-parameters. Regressions are Bayesian, with weak normal priors on curvature and depth and the scatter
-of a draft around its line estimated from the residuals; a prediction carries that scatter.
+parameters, D in plain steps. All else in a round is the target's: the same for every draft but for
+the scatter seen. Regressions are Bayesian, with weak normal priors on curvature and depth and the
+scatter of a draft around its line estimated from the residuals; a prediction carries that scatter.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .campaign import Ladder, Predicted
+from ...calibrate.measured import BETWEEN_RUNS
+from ...theory.requests.distribution import round_moments
+from .campaign import Ladder, Predicted, request_tokens
 from .result import Floats, Point, Test, interval
 
 DRAWS = 1000
@@ -52,11 +55,35 @@ def regress(features: Floats, values: Floats, rng: np.random.Generator) -> Regre
 
 
 @dataclass(frozen=True)
+class Drafting:
+    """Posterior sample of the time of a round in plain steps, gamma = 1..k.
+
+    lines: (draws, k, 3), of the draft's passes over (1, layers, millions of parameters); rest:
+    (draws, k), of all else; scatter: (draws,), relative, of a draft around its line.
+    """
+
+    lines: Floats
+    rest: Floats
+    scatter: Floats
+
+    def at(
+        self, parameters: Floats, layers: Floats, rng: np.random.Generator, *, own: bool = True
+    ) -> Floats:
+        """Rounds of drafts at gamma = 0..k, entry 0 a plain step, (draws, drafts, k + 1)."""
+        size = np.asarray(parameters, dtype=float)
+        design = np.stack([np.ones_like(size), np.asarray(layers, dtype=float), size / 1e6], -1)
+        passes = np.einsum("dkc,pc->dpk", self.lines, design)
+        noise = self.scatter[:, None, None] * rng.standard_normal((*passes.shape[:2], 1))
+        rounds = passes * np.exp(own * noise) + self.rest[:, None, :]
+        return np.concatenate([np.ones((*passes.shape[:2], 1)), rounds], axis=-1)
+
+
+@dataclass(frozen=True)
 class SizeLaw:
-    """Hazards and pass times across a ladder, fitted to some of its drafts."""
+    """Hazards and times of rounds across a ladder, fitted to some of its drafts."""
 
     hazards: tuple[Regression, ...]
-    pass_time: Regression
+    drafting: Drafting
     usual: tuple[Floats, Floats]
     target_parameters: float
 
@@ -80,84 +107,72 @@ class SizeLaw:
         ones = np.ones((*rates.shape[:-1], 1))
         return np.concatenate([ones, np.cumprod(rates, axis=-1)], axis=-1)
 
-    def pass_s(
-        self, parameters: Floats, layers: Floats, rng: np.random.Generator, *, own: bool = True
-    ) -> Floats:
-        """Seconds of a pass over one token, (draws, drafts)."""
-        at = np.stack(
-            [np.ones_like(parameters, dtype=float), layers, np.asarray(parameters) / 1e6,
-             np.zeros_like(parameters, dtype=float)], axis=-1)  # fmt: skip
-        line = np.einsum("dk,...k->d...", self.pass_time.coefficients, at)
-        noise = self.pass_time.scatter[:, None] * rng.standard_normal(line.shape)
-        return np.asarray(np.maximum(line, 1e-6) * np.exp(own * noise))
-
 
 def fit_sizes(ladder: Ladder, predicted: Sequence[Predicted], rng: np.random.Generator) -> SizeLaw:
-    """Fit the law to measured drafts: their survival and their pass times."""
+    """Fit the law to measured drafts: their survival and the times of their rounds."""
     target = float(ladder.parameters[ladder.target])
     size = np.array([ladder.parameters[p.draft] for p in predicted], dtype=float)
     layers = np.array([ladder.layers[p.draft] for p in predicted], dtype=float)
     usual = [i for i, p in enumerate(predicted) if ladder.roles[p.draft] == "ladder"]
     order = sorted(usual, key=lambda i: size[i])
     lines = (np.log(size[order] / target), np.log(layers[order]))
-    law = SizeLaw((), Regression(np.zeros((1, 4)), np.zeros(1)), lines, target)
-    features = law.features(size, layers)
+    drafting = fit_drafting(predicted, size, layers, rng)
+    features = SizeLaw((), drafting, lines, target).features(size, layers)
     survival = np.array([p.survival for p in predicted])
     rates = np.clip(survival[:, 1:] / survival[:, :-1], 1e-3, 1.0 - 1e-3)
     logits = np.log(rates / (1.0 - rates))
     hazards = tuple(regress(features, logits[:, k], rng) for k in range(logits.shape[1]))
-    return SizeLaw(hazards, _pass_line(ladder, predicted, size, layers, rng), lines, target)
+    return SizeLaw(hazards, drafting, lines, target)
 
 
-def _pass_line(
-    ladder: Ladder,
-    predicted: Sequence[Predicted],
-    size: Floats,
-    layers: Floats,
-    rng: np.random.Generator,
-) -> Regression:
-    """Non-negative line of the pass time in layers and parameters, relative errors."""
+def fit_drafting(
+    predicted: Sequence[Predicted], size: Floats, layers: Floats, rng: np.random.Generator
+) -> Drafting:
+    """Lines of the draft's passes, none of their terms below 0, relative errors; what is left.
+
+    A Bayesian bootstrap over the drafts gives the draws.
+    """
+    passes = np.array([p.passes[1:] for p in predicted])
+    rest = np.array([p.rounds[1:] for p in predicted]) - passes
+    design = np.stack([np.ones_like(size), layers, size / 1e6], axis=-1)
+    best = _lines(design, passes, np.ones_like(size))
+    residual = (design @ best.T / passes - 1.0).mean(axis=1)
+    freedom = max(size.size - 1, 1)
+    scatter = np.sqrt(
+        (float((residual**2).sum()) + 2 * BETWEEN_RUNS**2) / rng.chisquare(freedom, DRAWS)
+    )
+    lines, others = [], []
+    for _ in range(DRAWS):
+        weight = rng.exponential(1.0, size.size)
+        lines.append(_lines(design, passes, np.sqrt(weight)))
+        others.append(weight @ rest / weight.sum())
+    own = rest.std(axis=0, ddof=1) * rng.standard_normal((DRAWS, 1)) if len(rest) > 1 else 0.0
+    return Drafting(np.array(lines), np.array(others) + own, scatter)
+
+
+def _lines(design: Floats, passes: Floats, weight: Floats) -> Floats:
+    """One line for each gamma, (k, 3)."""
     from scipy.optimize import nnls
 
-    context = middle_context(ladder)
-    times = np.array([float(p.cost.draft.step_time(np.ones(1), context=context)[0])
-                      for p in predicted])  # fmt: skip
-    design = np.stack([np.ones_like(size), layers, size / 1e6], axis=-1)
-    weighted = design / times[:, None]
-    best, _ = nnls(weighted, np.ones_like(times))
-    residual = weighted @ best - 1.0
-    scatter = float(np.sqrt(((residual**2).sum() + 2 * 0.03**2) / max(times.size - 1, 1)))
-    sample = []
-    for _ in range(DRAWS):
-        weight = np.sqrt(rng.exponential(1.0, times.size))
-        sample.append(nnls(weighted * weight[:, None], weight)[0])
-    padded = np.concatenate([np.array(sample), np.zeros((DRAWS, 1))], axis=1)
-    return Regression(padded, np.full(DRAWS, scatter))
+    rows = [nnls(design * (weight / t)[:, None], weight)[0] for t in passes.T]
+    return np.array(rows)
 
 
-def middle_context(ladder: Ladder) -> float:
-    """Tokens in the cache in the middle of a request of the sweep."""
-    settings = ladder.sweep.settings
-    return float(settings["prompts"]["tokens"]) + 0.5 * float(settings["new_tokens"])
+def latency_over_plain(ladder: Ladder, survival: Floats, rounds: Floats) -> Floats:
+    """Time of a request of the sweep over plain decoding, gamma on the last axis.
 
-
-def latency_over_plain(
-    ladder: Ladder, template: Predicted, survival: Floats, pass_s: Floats
-) -> Floats:
-    """Time per token of drafts over a plain step, gamma on the last axis, (draws, drafts, k + 1).
-
-    The target's passes, draws and rule are those measured; ``template``: any draft of the ladder.
+    survival, rounds: shape (draws, drafts, k + 1), as is the result. The mean number of rounds is
+    L / mu + E[N (N - 1)] / (2 mu^2), the last round not shortened (renewal theory).
     """
-    context = middle_context(ladder)
-    top = survival.shape[-1] - 1
-    measured = template.cost.round_time(top, context=context)
-    first, second = template.cost.draft.step_time(np.array([1.0, 2.0]), context=context)
-    whole = np.append(template.cost.whole, np.full(top, template.cost.whole[-1]))[: top + 1]
-    gammas = np.arange(top + 1.0)
-    fixed = measured - gammas * first - np.where(gammas > 0, whole * (second - first), 0.0)
-    rounds = fixed + gammas * pass_s[..., None]
-    tokens = np.cumsum(survival, axis=-1)
-    return np.asarray(rounds / tokens / measured[0])
+    tokens = request_tokens(ladder)
+    out = [np.ones(survival.shape[:-1])]
+    for gamma in range(1, survival.shape[-1]):
+        cut = survival[..., : gamma + 1]
+        pmf = np.concatenate([-np.diff(cut), cut[..., -1:]], axis=-1)
+        mu, second, _ = round_moments(pmf)
+        count = tokens / mu + second / (2.0 * mu**2)
+        out.append(count * rounds[..., gamma] / tokens)
+    return np.stack(out, axis=-1)
 
 
 def leave_one_draft_out(
@@ -175,7 +190,7 @@ def leave_one_draft_out(
         pooled = _pooled(survival[:, 0])
         alphas.append(Point(own.draft, float(_pooled(own.survival)), float(np.median(pooled)),
                             *interval(pooled)))  # fmt: skip
-        relative = latency_over_plain(ladder, rest[0], survival, law.pass_s(size, layers, rng))
+        relative = latency_over_plain(ladder, survival, law.drafting.at(size, layers, rng))
         speed = 1.0 / relative[:, 0]
         seen = np.concatenate([[0], own.gammas])
         best = int(seen[np.nanargmin(own.measured[seen])]) or int(own.gammas[0])
