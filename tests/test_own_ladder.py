@@ -26,7 +26,7 @@ from howspec.figures.validation.campaign import (
     predict_ladder,
     relative_latency,
 )
-from howspec.figures.validation.sizes import fit_sizes, leave_one_draft_out
+from howspec.figures.validation.sizes import PRIOR, fit_sizes, leave_one_draft_out, regress
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,8 @@ def test_predictions_are_nearer_than_the_plain_formula_and_find_the_best_draft(
 ) -> None:
     test = campaign_test(ladder, predicted)
     own, plain = (float(np.abs(test.errors(name)).mean()) for name in (None, "plain formula"))
-    assert own < 0.08
-    assert own < 0.4 * plain
+    assert own < 0.05
+    assert own < 0.25 * plain
     assert "best draft predicted draft-430k-depth1" in test.notes[1]
 
 
@@ -111,7 +111,7 @@ def test_the_ratio_over_plain_is_that_of_the_means_by_prompt(ladder: Ladder) -> 
     assert 0.0 < error < 0.2 * ratio
 
 
-def test_a_round_is_the_sum_of_its_parts(ladder: Ladder) -> None:
+def test_passes_alone_are_summed_and_rounds_that_were_timed_take_longer(ladder: Ladder) -> None:
     draft = ladder.drafts[-1]
     survival = rounds_of(ladder.acceptance, draft, temperature=1.0).survival()
     cost = measured_cost(ladder.costs, ladder.target, draft, whole=survival)
@@ -122,7 +122,30 @@ def test_a_round_is_the_sum_of_its_parts(ladder: Ladder) -> None:
     rule = cost.rule_s[4]
     whole = float(survival[4]) * (second - first)
     expected = verify + 4 * (first + cost.draw_s) + rule + whole
-    assert cost.round_time(4, context=112.0)[4] == pytest.approx(expected, rel=1e-12)
+    alone = replace(cost, rounds=None)
+    assert alone.round_time(4, context=112.0)[4] == pytest.approx(expected, rel=1e-12)
+    timed = (cost.round_time(4, context=112.0), alone.round_time(4, context=112.0))
+    passes = (cost.draft_time(4, context=112.0), alone.draft_time(4, context=112.0))
+    # The first draft pass of a round finds its weights where the target left them.
+    assert passes[0][1] > 1.2 * passes[1][1]
+    assert (timed[0] / timed[0][0])[1] > (timed[1] / timed[1][0])[1]
+
+
+def test_the_law_of_size_is_fitted_without_bias_of_its_spread() -> None:
+    """Left out of a ladder drawn from the law, a draft falls into its interval as often as said."""
+    rng = np.random.default_rng(23)
+    x, d = np.linspace(-6.4, -2.2, 10), rng.normal(0.0, 0.4, 10)
+    features = np.stack([np.ones(10), x, x * x, d, d * d], axis=-1)
+    for scatter in (0.05, 0.2):
+        inside = 0
+        for _ in range(40):
+            values = features @ rng.normal(0.0, PRIOR) + rng.normal(0.0, scatter, 10)
+            for i in range(10):
+                rest = np.arange(10) != i
+                line = regress(features[rest], values[rest], rng)
+                low, high = np.quantile(line.at(features[[i]], rng)[:, 0], (0.05, 0.95))
+                inside += low <= values[i] <= high
+        assert 0.83 <= inside / 400 <= 0.97
 
 
 def test_left_out_drafts_are_not_in_their_own_law(
@@ -149,9 +172,10 @@ def test_the_law_of_size_meets_the_drafts_it_was_fitted_to(
     found = np.median(law.survival(size, layers, rng, own=False), axis=0)
     seen = np.array([p.survival for p in predicted])
     assert np.abs(found[:, 1] - seen[:, 1]).mean() < 0.03
-    passes = np.median(law.pass_s(size, layers, rng, own=False), axis=0)
-    timed = np.array([p.cost.draft.step_time(np.ones(1), context=112.0)[0] for p in predicted])
-    assert np.abs(passes / timed - 1.0).mean() < 0.1
+    rounds = np.median(law.drafting.at(size, layers, rng, own=False), axis=0)
+    timed = np.array([p.rounds for p in predicted])
+    assert (rounds[:, 0] == 1.0).all()
+    assert np.abs(rounds / timed - 1.0).mean() < 0.05
 
 
 def test_the_turning_point_is_where_the_law_is_lowest(
@@ -188,6 +212,7 @@ def test_features_are_the_powers_of_ln_scale_and_depth_beyond_the_usual(
     law = fit_sizes(ladder, predicted, np.random.default_rng(2))
     size = np.array([law.target_parameters * np.exp(-4.0)])
     usual = law.usual_layers(size)
-    np.testing.assert_allclose(law.features(size, usual), [[1.0, -4.0, 16.0, 0.0]], atol=1e-12)
+    middle = law.features(size, usual)
+    np.testing.assert_allclose(middle, [[1.0, -4.0, 16.0, 0.0, 0.0]], atol=1e-12)
     deep = law.features(size, usual * np.exp(0.5))
-    np.testing.assert_allclose(deep, [[1.0, -4.0, 16.0, 0.5]], atol=1e-12)
+    np.testing.assert_allclose(deep, [[1.0, -4.0, 16.0, 0.5, 0.25]], atol=1e-12)

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import trim_mean
 
 from ..records import Record
 
@@ -176,6 +175,8 @@ def _behind(point: Point) -> NDArray[np.int64]:
 
 
 def _mean(times: Any) -> float:
+    from scipy.stats import trim_mean  # slow to import, and most readers of records need it not
+
     return float(trim_mean(np.asarray(times, dtype=float), TRIMMED))
 
 

@@ -12,8 +12,9 @@ from .costs import MeasuredCost
 Floats = NDArray[np.float64]
 
 # Spread of ln(round / plain step) of one pair from one run of the timing to the next, beside what
-# the spread of the times within a run says: two runs of the bundled ladder, ten drafts each.
-BETWEEN_RUNS = 0.02
+# the spread of the times within a run says: three runs within an hour on two cores of a shared
+# machine, ten drafts of the bundled ladder, 1 to 8 draft tokens (0.01 at 1, 0.04 from 4 on).
+BETWEEN_RUNS = 0.03
 
 
 @dataclass(frozen=True)

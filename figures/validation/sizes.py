@@ -1,12 +1,14 @@
 r"""A ladder as a law in size and depth, so that a draft that was left out can be predicted.
 
-    logit alpha_k  = b_k + b_1k x + b_2k x^2 + b_3k d        hazard of the k-th draft token
-    ln D_k         = ln(u_0k + u_1k l + u_2k N)              the draft's passes in a round of k
+    logit alpha_k  = b_k + b_1k x + b_2k x^2 + b_3k d + b_4k d^2    hazard of the k-th draft token
+    ln D_k         = ln(u_0k + u_1k l + u_2k N)                     the draft's passes in a round
 
 x = ln(draft / target parameters), d = ln(layers / layers usual at that size), l layers, N
-parameters, D in plain steps. All else in a round is the target's: the same for every draft but for
-the scatter seen. Regressions are Bayesian, with weak normal priors on curvature and depth and the
-scatter of a draft around its line estimated from the residuals; a prediction carries that scatter.
+parameters, D in plain steps; d^2, because loss has a flat minimum in the shape of a model of given
+size (arXiv:2001.08361, figure 5). All else in a round is the target's: the same for every draft but
+for the scatter seen. Regressions are Bayesian, with weak normal priors on all but level and slope,
+and the scatter of a draft around its line as likely as its residuals make it; a prediction carries
+that scatter.
 """
 
 from __future__ import annotations
@@ -22,20 +24,21 @@ from .campaign import Ladder, Predicted, request_tokens
 from .result import Floats, Point, Test, interval
 
 DRAWS = 1000
-# Prior spread of the coefficients (level, slope, curvature, depth) in logits.
-PRIOR = np.array([3.0, 1.0, 0.1, 0.3])
-FREEDOM, SCATTER = 3.0, 0.1  # weight and size of the prior of a draft's own scatter
+# Prior spread of the coefficients (level, slope, curvature, depth, its square) in logits.
+PRIOR = np.array([3.0, 1.0, 0.1, 0.2, 0.1])
+SCATTER = 0.1  # median of the prior of a draft's own scatter [logit]
+SCATTERS = np.geomspace(0.005, 2.0, 61)
 
 
 @dataclass(frozen=True)
 class Regression:
-    """Posterior sample of a line: coefficients (draws, 4), scatter (draws,)."""
+    """Posterior sample of a line: coefficients (draws, 5), scatter (draws,)."""
 
     coefficients: Floats
     scatter: Floats
 
     def at(self, features: Floats, rng: np.random.Generator, *, own: bool = True) -> Floats:
-        """Draws of the value at features (..., 4), with a draft's own scatter; (draws, ...)."""
+        """Draws of the value at features (..., 5), with a draft's own scatter; (draws, ...)."""
         mean = np.einsum("dk,...k->d...", self.coefficients, features)
         noise = rng.standard_normal(mean.shape[:1] + (1,) * (mean.ndim - 1))
         spread = self.scatter.reshape(-1, *([1] * (mean.ndim - 1)))
@@ -43,15 +46,30 @@ class Regression:
 
 
 def regress(features: Floats, values: Floats, rng: np.random.Generator) -> Regression:
-    """Bayesian least squares with the priors of this module; features (drafts, 4)."""
-    precision = features.T @ features + np.diag((SCATTER / PRIOR) ** 2)
-    mean = np.linalg.solve(precision, features.T @ values)
-    misfit = float(((values - features @ mean) ** 2).sum())
-    freedom = FREEDOM + max(values.size - 2, 0)
-    variance = (FREEDOM * SCATTER**2 + misfit) / rng.chisquare(freedom, DRAWS)
-    root = np.linalg.cholesky(np.linalg.inv(precision))
-    steps = rng.standard_normal((DRAWS, features.shape[1])) @ root.T
-    return Regression(mean + steps * np.sqrt(variance)[:, None], np.sqrt(variance))
+    """Bayesian regression with the priors of this module; features (drafts, 5).
+
+    The scatter is drawn from its marginal posterior on a grid, the coefficients given the scatter.
+    """
+    prior = features @ np.diag(PRIOR**2) @ features.T
+    logs = np.array([_log_marginal(prior + s**2 * np.eye(values.size), values) for s in SCATTERS])
+    # Half-Cauchy; the grid is even in ln(scatter).
+    logs += np.log(SCATTERS) - np.log1p((SCATTERS / SCATTER) ** 2)
+    weight = np.exp(logs - logs.max())
+    chosen = rng.choice(SCATTERS.size, DRAWS, p=weight / weight.sum())
+    coefficients = np.empty((DRAWS, features.shape[1]))
+    for i in np.unique(chosen):
+        precision = features.T @ features / SCATTERS[i] ** 2 + np.diag(PRIOR**-2.0)
+        spread = np.linalg.inv(precision)
+        mean = spread @ features.T @ values / SCATTERS[i] ** 2
+        here = chosen == i
+        coefficients[here] = rng.multivariate_normal(mean, spread, int(here.sum()))
+    return Regression(coefficients, SCATTERS[chosen])
+
+
+def _log_marginal(covariance: Floats, values: Floats) -> float:
+    """ln density of values of mean 0, up to a constant."""
+    _, size = np.linalg.slogdet(covariance)
+    return float(-0.5 * (size + values @ np.linalg.solve(covariance, values)))
 
 
 @dataclass(frozen=True)
@@ -88,10 +106,10 @@ class SizeLaw:
     target_parameters: float
 
     def features(self, parameters: Floats, layers: Floats) -> Floats:
-        """(1, x, x^2, d) of drafts, (..., 4)."""
+        """(1, x, x^2, d, d^2) of drafts, (..., 5)."""
         x = np.log(np.asarray(parameters, dtype=float) / self.target_parameters)
         d = np.log(layers) - np.interp(x, *self.usual)
-        return np.stack([np.ones_like(x), x, x * x, d], axis=-1)
+        return np.stack([np.ones_like(x), x, x * x, d, d * d], axis=-1)
 
     def usual_layers(self, parameters: Floats) -> Floats:
         """Layers of the ladder at a size, between its drafts on straight lines in ln size."""
