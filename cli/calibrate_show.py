@@ -19,6 +19,14 @@ SHOWN_TOKENS = 5
 
 def show(
     file: Annotated[str, typer.Argument(help="A record: .json or .json.gz.")],
+    limits: Annotated[
+        bool,
+        typer.Option(
+            "--limits",
+            help="Of costs: passes of one token beside the least time that memory and computing "
+            "allow, and what takes their time: launches, memory or computing.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
@@ -34,9 +42,14 @@ def show(
     from ..calibrate.records import read_record, summarise
 
     if Path(file).name == "family.json":
+        if limits:
+            raise ValueError(f"--limits needs a record of costs, got {file}")
         _show_family(Path(file), as_json)
         return
     record = read_record(file)
+    if limits:
+        _show_limits(record, file, as_json)
+        return
     found = summarise(record)
     if as_json:
         head = {"kind": record.kind, "points": len(record.points), "settings": record.settings}
@@ -71,6 +84,21 @@ def _show_family(path: Path, as_json: bool) -> None:
         for m in family["models"]
     ]
     print_table(columns, rows)
+
+
+def _show_limits(record: Record, file: str, as_json: bool) -> None:
+    from ..calibrate.library.own import family_beside
+    from ..figures.roofline_table import SHORT, limits_table, short_rows
+
+    table = limits_table(record, family_beside(file))
+    if as_json:
+        passes = [table.cells(row) for row in table.rows()]
+        laws = {mode: law for mode, law in table.laws.items() if law is not None}
+        print_json({"machine": table.limits.machine, "laws": laws, "passes": passes})
+        return
+    for line in table.lines:
+        print(line)
+    print_table(SHORT, short_rows(table), "Passes over one new token")
 
 
 def _print_origin(record: Record) -> None:

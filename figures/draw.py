@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..calibrate.library.own import campaign_names, load_campaign
+from ..calibrate.library.own import bundled_costs, campaign_names, load_campaign
 from .measured import bloom_grid, main_table
+from .own_costs import own_costs
 from .own_ladder import latency_by_depth, latency_by_size, size_study
 from .own_ladder import latency_by_gamma as ladder_by_gamma
 from .scales import ScaleStudy, bloom_scale, scale_study
@@ -47,6 +48,7 @@ def draw_all(
         lambda: bloom_scale(result, out),
         lambda: main_table(rows, out),
         *(partial(own_ladder, name, out, seed=seed) for name in campaign_names()),
+        *(partial(own_costs, costs, out, study=study, seed=seed) for costs in bundled_costs()),
     )
     written: list[Path] = []
     for i, step in enumerate(steps):

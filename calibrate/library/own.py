@@ -1,8 +1,14 @@
-"""Our own campaigns: records of a ladder of trained models, bundled as they were measured."""
+"""Our own campaigns: records of ladders and architectures, bundled as they were measured.
+
+The files of a campaign NAME are NAME-family.json, and as .json or .json.gz NAME-costs,
+NAME-acceptance and NAME-sweep; a campaign may also have NAME-costs-architectures and
+NAME-costs-equal. A cost record counts on its own, whether or not the rest of its campaign is there.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -13,6 +19,9 @@ if TYPE_CHECKING:
 
 _KINDS = ("costs", "acceptance", "sweep")
 FAMILY = "-family.json"
+# Records of costs, those of the ladder first: of named architectures and of equal sizes.
+COSTS = ("costs", "costs-architectures", "costs-equal")
+_SUFFIXES = (".json", ".json.gz")
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,8 @@ class OwnCampaign:
     """One ladder on one machine.
 
     costs, acceptance, sweep: records; family: sizes, training and held-out losses of its models,
-    as the training wrote them.
+    as the training wrote them; costs_architectures, costs_equal: passes of named architectures, and
+    of models of equal size and different depth, None where they were not measured.
     """
 
     name: str
@@ -28,6 +38,8 @@ class OwnCampaign:
     acceptance: Record
     sweep: Record
     family: dict[str, Any]
+    costs_architectures: Record | None = None
+    costs_equal: Record | None = None
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -35,10 +47,34 @@ class OwnCampaign:
         return {m["name"]: m for m in self.family["models"]}
 
 
+@dataclass(frozen=True)
+class OwnCosts:
+    """One cost record of a campaign.
+
+    what: ``costs``, ``costs-architectures`` or ``costs-equal``; family: of the ladder, None for
+    the records of other models and where it is not there.
+    """
+
+    campaign: str
+    what: str
+    record: Record
+    family: dict[str, Any] | None = None
+
+    @property
+    def stem(self) -> str:
+        """A name for files, such as ``cpu_costs`` or ``gpu_costs_equal``."""
+        return f"{self.campaign}_{self.what}".replace("-", "_")
+
+
 def campaign_names() -> tuple[str, ...]:
-    """Names of the bundled campaigns."""
-    found = (p.name for p in resources.files(__package__).iterdir())
-    return tuple(sorted(n.removesuffix(FAMILY) for n in found if n.endswith(FAMILY)))
+    """Names of the bundled campaigns that have a family and all records of a ladder."""
+    found = {p.name for p in resources.files(__package__).iterdir()}
+    names = sorted(n.removesuffix(FAMILY) for n in found if n.endswith(FAMILY))
+    return tuple(
+        n
+        for n in names
+        if all(any(f"{n}-{kind}{s}" in found for s in _SUFFIXES) for kind in _KINDS)
+    )
 
 
 def load_campaign(name: str) -> OwnCampaign:
@@ -59,14 +95,85 @@ def read_campaign(folder: str | Path, *, prefix: str = "", name: str = "") -> Ow
     place = Path(folder)
     found = {}
     for kind in _KINDS:
-        paths = [place / f"{prefix}{kind}{suffix}" for suffix in (".json", ".json.gz")]
-        path = next((p for p in paths if p.is_file()), None)
+        path = _file(place, f"{prefix}{kind}")
         if path is None:
             raise ValueError(f"{place}: holds no record {prefix}{kind}.json or .json.gz")
         found[kind] = read_record(path)
-    family = place / f"{prefix}family.json"
+    more = [_file(place, f"{prefix}{what}") for what in COSTS[1:]]
+    architectures, equal = (read_record(path) if path is not None else None for path in more)
+    return OwnCampaign(
+        name or place.name,
+        **found,
+        family=_family(place / f"{prefix}family.json"),
+        costs_architectures=architectures,
+        costs_equal=equal,
+    )
+
+
+def bundled_costs() -> tuple[OwnCosts, ...]:
+    """All bundled cost records, campaign by campaign."""
+    with resources.as_file(resources.files(__package__)) as place:
+        return tuple(_costs_in(place, _campaigns_with_costs(p.name for p in place.iterdir())))
+
+
+def read_costs(folder: str | Path, *, campaign: str) -> tuple[OwnCosts, ...]:
+    """The cost records of a campaign in a folder, CAMPAIGN-costs.json and so on, () for none."""
+    return tuple(_costs_in(Path(folder), (campaign,)))
+
+
+def family_beside(path: str | Path) -> dict[str, Any] | None:
+    """The family of the ladder that a cost record timed, from the file that belongs to it.
+
+    Looked for beside the record (family.json, or NAME-family.json of NAME-costs.json), and in the
+    folder ``family`` of the campaign that wrote it. None where there is none.
+    """
+    record = Path(path)
+    stem = record.name.removesuffix(".gz").removesuffix(".json")
+    if not stem.endswith("costs"):
+        return None
+    beside = record.with_name(f"{stem.removesuffix('costs')}family.json")
+    for found in (beside, record.parent.parent / "family" / "family.json"):
+        if found.is_file():
+            return _family(found)
+    return None
+
+
+def _campaigns_with_costs(names: Iterable[str]) -> tuple[str, ...]:
+    """The campaigns that some of the files are cost records of."""
+    found = set()
+    for name in names:
+        stem = name.removesuffix(".gz")
+        for what in COSTS:
+            if stem.endswith(f"-{what}.json"):
+                found.add(stem.removesuffix(f"-{what}.json"))
+    return tuple(sorted(found))
+
+
+def _costs_in(place: Path, campaigns: Iterable[str]) -> Iterator[OwnCosts]:
+    from ..records import read_record
+
+    for campaign in campaigns:
+        family = place / f"{campaign}{FAMILY}"
+        for what in COSTS:
+            path = _file(place, f"{campaign}-{what}")
+            if path is None:
+                continue
+            own = _family(family) if what == "costs" and family.is_file() else None
+            yield OwnCosts(campaign, what, read_record(path), own)
+
+
+def _file(place: Path, stem: str) -> Path | None:
+    paths = (place / f"{stem}{suffix}" for suffix in _SUFFIXES)
+    return next((p for p in paths if p.is_file()), None)
+
+
+def _family(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(family.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{family}: cannot be read: {error}") from None
-    return OwnCampaign(name or place.name, **found, family=content)
+        raise ValueError(f"{path}: cannot be read: {error}") from None
+    if isinstance(content, dict):
+        models = content.get("models")
+        if isinstance(models, list) and all(isinstance(m, dict) and "name" in m for m in models):
+            return content
+    raise ValueError(f"{path}: must hold an object with a list of named models")
