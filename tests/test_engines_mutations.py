@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 _SLOW = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
+_MUTATIONS = 100
 
 
 def consistent(found: EngineCounts) -> None:
@@ -27,9 +28,12 @@ def consistent(found: EngineCounts) -> None:
         assert all(b <= a + 1e-9 for a, b in pairwise(ladder))
     assert found.acceptance_length is None or found.acceptance_length >= 1.0 - 1e-9
     if found.accepted_is_prefix and found.rounds and found.accepted is not None:
-        assert found.acceptance_length == pytest.approx(1 + found.accepted / found.rounds)
+        expected = 1 + found.accepted / found.rounds
+        assert abs((found.acceptance_length or 0.0) - expected) <= 1e-6 * expected
     if not found.drafted and not found.accepted and found.acceptance_length is None:
         assert found.notes or found.groups or found.by_batch
+    alpha = found.to_json()["alpha"]
+    assert alpha is None or 0.0 <= alpha["low"] <= alpha["estimate"] <= alpha["high"] <= 1.0
 
 
 def answer(path: Path) -> tuple[EngineCounts | None, str]:
@@ -53,22 +57,22 @@ def test_line_ends_encodings_and_wrappers_change_nothing(
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@settings(max_examples=150, suppress_health_check=_SLOW)
-@given(seed=st.integers(0, 2**32))
-def test_damage_gives_a_clear_error_or_a_consistent_answer(
-    name: str, seed: int, tmp_path: Path
-) -> None:
-    path = tmp_path / "damaged"
-    path.write_bytes(damage(SAMPLES[name][0].encode(), random.Random(seed)))
-    found, reason = answer(path)
-    if found is None:
-        assert reason.strip()
-        assert "\n" not in reason
-    else:
-        consistent(found)
+def test_damage_gives_a_clear_error_or_a_consistent_answer(name: str, tmp_path: Path) -> None:
+    """The same 100 mutations in every run; benchmarks/import_mutations.py makes 10,000."""
+    path, text, read = tmp_path / "damaged", SAMPLES[name][0].encode(), 0
+    for seed in range(_MUTATIONS):
+        path.write_bytes(damage(text, random.Random(f"{name} {seed}")))
+        found, reason = answer(path)
+        if found is None:
+            assert reason.strip(), seed
+            assert "\n" not in reason, seed
+        else:
+            consistent(found)
+            read += 1
+    assert 0 < read < _MUTATIONS
 
 
-@settings(max_examples=200, suppress_health_check=_SLOW)
+@settings(max_examples=100, suppress_health_check=_SLOW)
 @given(noise=st.binary(max_size=300))
 def test_noise_is_refused(noise: bytes, tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(noise)

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
-from ...theory.acceptance import alpha_from_length
 from .counts import EngineCounts
+from .requests import MOST_POSITIONS
 from .stated import check_level
 
 
@@ -110,7 +110,7 @@ def _rejections(counts: EngineCounts) -> tuple[float, float] | None:
 def _by_sum(counts: EngineCounts, tail: float) -> _Found:
     """From the accepted tokens of so many rounds of one gamma."""
     rounds, gamma, accepted = counts.rounds, counts.gamma, counts.accepted
-    if not rounds or not gamma or not counts.fixed_gamma:
+    if not rounds or not gamma or not counts.fixed_gamma or gamma > MOST_POSITIONS:
         return None
     if not counts.accepted_is_prefix:
         accepted = None
@@ -124,7 +124,7 @@ def _by_sum(counts: EngineCounts, tail: float) -> _Found:
         mean, variance = _round(alpha, gamma)
         return side * (accepted - rounds * mean) - 0.5 - z * math.sqrt(rounds * variance)
 
-    estimate = float(alpha_from_length(1.0 + accepted / rounds, gamma))
+    estimate = _alpha_of(accepted / rounds, gamma)
     low = _root(lambda a: -outside(a, 1.0), 0.0, estimate)
     high = _root(lambda a: outside(a, -1.0), estimate, 1.0)
     return estimate, low, high, "accepted tokens of all rounds"
@@ -136,6 +136,13 @@ def _round(alpha: float, gamma: int) -> tuple[float, float]:
     mean = float(survival.sum())
     square = float(((2.0 * np.arange(1.0, gamma + 1.0) - 1.0) * survival).sum())
     return mean, max(square - mean * mean, 0.0)
+
+
+def _alpha_of(accepted: float, gamma: int) -> float:
+    """The alpha of so many accepted tokens a round, in [0, gamma]."""
+    if accepted >= gamma:
+        return 1.0
+    return _root(lambda a: _round(a, gamma)[0] - accepted, 0.0, 1.0) if accepted > 0.0 else 0.0
 
 
 def _root(rising: Callable[[float], float], low: float, high: float) -> float:
@@ -151,9 +158,11 @@ def _by_scatter(counts: EngineCounts, tail: float) -> _Found:
     length, gamma = counts.acceptance_length, counts.gamma
     if length is None or gamma is None or counts.length_error is None:
         return None
-    if not counts.intervals or counts.intervals < 2 or length > gamma + 1.0:
+    if not counts.intervals or counts.intervals < 2:
+        return None
+    if length > gamma + 1.0 or gamma > MOST_POSITIONS:
         return None
     reach = counts.length_error * float(stdtrit(counts.intervals - 1, 1.0 - tail))
     ends = np.clip([length, length - reach, length + reach], 1.0, gamma + 1.0)
-    estimate, low, high = (float(alpha_from_length(e, gamma)) for e in ends)
+    estimate, low, high = (_alpha_of(float(e) - 1.0, gamma) for e in ends)
     return estimate, low, high, f"scatter of the length between {counts.intervals} intervals"

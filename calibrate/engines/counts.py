@@ -223,6 +223,11 @@ def engine_counts(
         length = 1.0 + accepted / rounds
     if rounds == 0:
         said.append("no speculative round was counted, so there is no share to give")
+    elif rounds and gamma and drafted is not None and drafted != most:
+        said.append(
+            f"rounds drafted {drafted / rounds:.4g} tokens on average, not gamma = {gamma}: some "
+            f"drafted less"
+        )
     if length is not None and not (math.isfinite(length) and length >= 1.0 - 1e-9):
         raise ValueError(f"acceptance length with the bonus token must be >= 1, got {length:g}")
     return EngineCounts(

@@ -7,10 +7,12 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, BinaryIO, Protocol
 
 from .counts import EngineCounts
-from .tables import is_golden, is_table
+from .golden import is_golden
+from .tables import is_table
 
 DOCUMENT_BYTES = 256 << 20
 _OBJECT_LINE = re.compile(r"^(?:data:\s*)?\{\s*\"", re.MULTILINE)
@@ -110,11 +112,16 @@ def parse(text: str) -> Any:
         return NoJson(text, str(error))
 
 
+@cache
+def _any_of(markers: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(map(re.escape, markers)))
+
+
 def object_lines(
     stream: BinaryIO, markers: Sequence[bytes], start: int = 1
 ) -> Iterator[tuple[int, Any]]:
     """(line, value) of the lines with one of the markers: JSON, server-sent events, or text."""
-    wanted, number = re.compile(b"|".join(map(re.escape, markers))).search, start
+    wanted, number = _any_of(tuple(markers)).search, start
     while line := stream.readline(DOCUMENT_BYTES):
         if wanted(line):
             text = line.decode("utf-8", "replace").rstrip("\r\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 _SIGNS = (
+    (b'"speculative_decoding"', "speculative_decoding is null: speculation was off, or the "
+                                "server does not report it per request"),
     (b"Decode batch", "SGLang's decode lines hold no accept length: speculation was off"),
     (b"Avg generation throughput", "vLLM's log has no line of SpecDecoding metrics: speculation "
                                    "was off, or nothing was drafted"),

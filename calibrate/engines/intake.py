@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, BinaryIO
 
 from .counts import EngineCounts
 from .detect import NoJson, Walk, kind_of, object_lines, values_of
 from .formats import Readers
+from .golden import read_golden
 from .prometheus import PrometheusText
 from .reader import marked_lines, opened
-from .tables import read_csv, read_golden
+from .tables import read_csv
 
 _HEAD_BYTES = 1 << 16
 _TEXT_KEYS = ("log", "message", "msg", "MESSAGE", "line", "text", "textPayload")
@@ -63,9 +65,14 @@ def _text(stream: BinaryIO) -> Iterable[str]:
 
 
 def _json_markers(readers: Readers) -> tuple[bytes, ...]:
-    """Words one of which stands in every line of JSON that is of interest, none within another."""
+    """Words one of which stands in every line of JSON that is of interest."""
     words = {m for r in readers.of_lines for m in r.markers}
-    words |= {k.encode() for r in readers.objects for k in r.keys}
+    return _shortest(frozenset(words | {k.encode() for r in readers.objects for k in r.keys}))
+
+
+@cache
+def _shortest(words: frozenset[bytes]) -> tuple[bytes, ...]:
+    """The words that hold none of the others."""
     return tuple(sorted(w for w in words if not any(o != w and o in w for o in words)))
 
 
@@ -75,7 +82,7 @@ def _read_values(values: Iterable[tuple[int, Any]], readers: Readers, taken: Int
     for line, value in values:
         if isinstance(value, NoJson):
             if not _feed_text(value.text, readers) and value.reason:
-                damaged += 1
+                damaged += bool(value.text)
                 taken.damage = taken.damage or f"line {line}: {value.reason}"
             continue
         try:

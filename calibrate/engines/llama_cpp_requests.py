@@ -51,15 +51,8 @@ class Requests:
     def result(self, stated: int | None, version: str | None, notes: list[str]) -> EngineCounts:
         """The sum; stated: the longest draft that the log's settings state."""
         total = self.parts.total(stated)
-        depths = self.parts.depths
-        gamma = stated or (next(iter(depths)) if len(depths) == 1 else None)
-        if gamma is None:
-            notes.append("the log does not state how many tokens a round drafts: gamma null")
-        elif stated is None:
-            notes.append(f"gamma is the {gamma} positions that the lines list")
-        else:
-            notes.append(f"gamma {gamma} is the largest draft that the log's settings state")
-        notes += total.notes(None)
+        gamma = listed_gamma(self.parts.depths, stated, notes)
+        notes += total.notes()
         if self.parts.without_length:
             notes.append(
                 "accepted and generated without a length do not determine rounds, acceptance "
@@ -78,6 +71,25 @@ class Requests:
             notes=notes,
             **total.known(),
         )
+
+
+def listed_gamma(depths: set[int], stated: int | None, notes: list[str]) -> int | None:
+    """Drafted tokens of a full round: the positions that lines list, else what settings state.
+
+    depths: numbers of positions that are listed; ``notes`` get the reason.
+    """
+    if len(depths) == 1:
+        gamma = next(iter(depths))
+        notes.append(f"gamma is the {gamma} positions that the lines list")
+        if stated is not None and stated != gamma:
+            notes.append(f"the settings allow drafts of {stated}, which no line lists")
+        return gamma
+    if stated is not None and stated >= max(depths, default=0):
+        notes.append(f"gamma {stated} is the largest draft that the log's settings state")
+        return stated
+    shown = f" (lines list {', '.join(map(str, sorted(depths)))} positions)" if depths else ""
+    notes.append(f"the log does not state how many tokens a round drafts{shown}: gamma null")
+    return None
 
 
 def _interval(digits: Digits) -> Interval:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from .counts import Check, EngineCounts, Group, compare, engine_counts
 from .intervals import Interval
 from .lines import Source, service_of
-from .llama_cpp_requests import Requests
+from .llama_cpp_requests import Requests, listed_gamma
 from .printed import NUMBER, Printed, number_list, printed, whole
 from .totals import Total
 
@@ -45,6 +45,7 @@ class Statistics:
     rates: tuple[Printed, ...]
     draft_s: float | None
     accept_s: float | None
+    counted_drafts: bool = False
 
     def interval(self) -> Interval:
         """The line as an interval whose rounds are known."""
@@ -92,6 +93,8 @@ class StatisticsLines:
             total.add(part.interval(), 1, None, known=part.rounds)
         if self.lines > len(parts):
             notes.append(f"counts run since the start: the last of {self.lines} lines is taken")
+        if any(p.counted_drafts for p in parts):
+            notes.append("rounds are the drafts that were generated: the line has no accept calls")
         if self.ended:
             notes.append(f"the counts fell {len(self.ended)} times: restarts are added up")
         return engine_counts(
@@ -131,19 +134,13 @@ def _read(line: str) -> Statistics:
     )
     part.interval().check("gen tokens")
     # Without the calls, a draft that was generated is one that was verified.
-    return part if part.rounds is not None else replace(part, rounds=part.drafts)
+    if part.rounds is not None:
+        return part
+    return replace(part, rounds=part.drafts, counted_drafts=True)
 
 
 def _gamma(parts: list[Statistics], stated: int | None, notes: list[str]) -> int | None:
-    if stated is not None:
-        notes.append(f"gamma {stated} is the largest draft that the log's settings state")
-        return stated
-    depths = {len(p.rates) for p in parts if p.rates}
-    if len(depths) == 1:
-        notes.append(f"gamma is the {next(iter(depths))} positions that the line lists")
-        return depths.pop()
-    notes.append("how many tokens a round drafts is not stated: gamma null")
-    return None
+    return listed_gamma({len(p.rates) for p in parts if p.rates}, stated, notes)
 
 
 def _durations(parts: list[Statistics]) -> dict[str, float]:

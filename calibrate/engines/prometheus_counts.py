@@ -111,7 +111,7 @@ def counts_of(
             totals[kind] = totals.get(kind, 0) + n
     ladder = _ladder(counters)
     rounds, accepted = totals.get("rounds"), totals.get("accepted")
-    gamma = _gamma(scrape, ladder, rounds, notes)
+    gamma = _gamma(scrape, ladder, rounds, notes, _depths(counters))
     if rounds is None and "emitted" not in totals and counters:
         notes.append("the counters do not hold the rounds: rounds and survival null")
     if ladder and accepted is not None and sum(ladder) != accepted:
@@ -158,13 +158,31 @@ def _ladder(counters: Mapping[_Key, int]) -> list[int] | None:
     return ladder
 
 
+def _depths(counters: Mapping[_Key, int]) -> set[int]:
+    """Numbers of positions that the label sets count."""
+    found: dict[Labels, int] = {}
+    for kind, labels in counters:
+        if kind == "position":
+            rest = tuple(p for p in labels if p[0] != "position")
+            found[rest] = found.get(rest, 0) + 1
+    return set(found.values())
+
+
 def _gamma(
-    scrape: Scrape, ladder: list[int] | None, rounds: int | None, notes: list[str]
+    scrape: Scrape,
+    ladder: list[int] | None,
+    rounds: int | None,
+    notes: list[str],
+    depths: set[int],
 ) -> int | None:
     if len(scrape.gammas) == 1:
         gamma = next(iter(scrape.gammas))
         notes.append(f"gamma {gamma} is stated in the configuration series")
         return gamma or None
+    if ladder and len(depths) > 1:
+        shown = ", ".join(map(str, sorted(depths)))
+        notes.append(f"label sets have different numbers of positions ({shown}): gamma null")
+        return None
     if ladder:
         notes.append(f"gamma is the {len(ladder)} positions that have a counter")
         return len(ladder)

@@ -159,6 +159,7 @@ def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]
     loss = np.log(best / speed)
     beyond = np.maximum(loss + np.log1p(-tolerance), 0.0)
     price = _BEYOND * np.where(beyond > 1e-12, beyond, 0.0) + _LOSS * loss
+    price[speed < speed[:, :1]] = np.inf  # fewer changes are no reason to be slower than plain
     size = speed.shape[1]
     change = _CHANGE * (1.0 - np.eye(size))  # [from, to]
     if falling:

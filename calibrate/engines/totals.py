@@ -129,14 +129,14 @@ class Total:
             "survival_half_width": self.half_width if survival else None,
         }
 
-    def notes(self, gamma: int | None) -> list[str]:
+    def notes(self) -> list[str]:
         """How the rounds follow, or why they do not."""
         said = []
         if self.full:
             said.append(
-                f"rounds = drafted / gamma where the line prints {gamma} positions or the log "
-                f"states gamma, drafted divides by it and the printed digits agree "
-                f"({self.full} lines): every round drafted its full length"
+                f"rounds = drafted / gamma, with gamma the positions of the line or as the log "
+                f"states it, where that is whole and the printed digits agree ({self.full} lines): "
+                f"every round drafted its full length"
             )
         if self.by_digits:
             said.append(

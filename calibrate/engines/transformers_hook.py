@@ -67,7 +67,9 @@ class HookRounds:
         deepest = max(d for d, _ in self.rounds)
         sizes = {d for d, _ in self.rounds}
         gamma = deepest if len(sizes) == 1 and deepest else None
-        if gamma is None:
+        if gamma is not None:
+            notes.append(f"gamma is the {gamma} tokens that every round drafted")
+        else:
             notes.append(
                 "rounds draft different numbers of tokens (transformers adapts): gamma null"
             )

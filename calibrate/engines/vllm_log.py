@@ -117,7 +117,7 @@ def _sum(parts: Intervals, stated: set[int], version: str | None, notes: list[st
     only = next(iter(stated)) if len(stated) == 1 else None
     gamma = _gamma(parts.depths, stated, notes)
     total = parts.total(only)
-    notes += total.notes(gamma)
+    notes += total.notes()
     if parts.lines > 1:
         notes.append(f"{parts.lines} lines of one interval each are added up")
     return engine_counts(

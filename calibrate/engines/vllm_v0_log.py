@@ -82,8 +82,8 @@ class V0Log:
             return self._early_v1()
         if not self.last:
             return None
-        parts = [*self.ended, *self.last.values()]
         notes = self.damage.notes()
+        parts = [*self.ended, *self._processes(notes)]
         if self.lines > len(parts):
             notes.append(f"the counts run since the start: the last of {self.lines} lines is taken")
         if self.ended:
@@ -91,6 +91,17 @@ class V0Log:
         if self.intervals:
             notes.append(f"{len(self.intervals)} lines without a number of speculative tokens")
         return _cumulative(parts, notes)
+
+    def _processes(self, notes: list[str]) -> list[_Line]:
+        """The last line of each process; the same counts in all of them are one engine's."""
+        last = list(self.last.values())
+        if len(last) < 2:
+            return last
+        if len(set(last)) == 1:
+            notes.append(f"{len(last)} processes print the same counts: those of one are taken")
+            return last[:1]
+        notes.append(f"{len(last)} processes are added up")
+        return last
 
     def _early_v1(self) -> EngineCounts:
         accepted = sum(p.accepted for p in self.intervals)
