@@ -10,7 +10,8 @@ import math
 import re
 from collections.abc import Iterable
 
-from .counts import EngineCounts, Group, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts, Group
 
 _ENTRY = re.compile(r"^(\s*)(?:-\s+)?[\"']?([^\"':#{}][^\"':{}]*?)[\"']?\s*:\s*(.*?)\s*(?:#.*)?$")
 _PAIR = re.compile(r"[\"']?(\d{1,4})[\"']?\s*:\s*[\"']?(\d+(?:\.\d+)?)[\"']?\s*(?:,|$)")

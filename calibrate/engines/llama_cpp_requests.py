@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
-from .counts import EngineCounts, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts
 from .intervals import Interval
 from .lines import Damage
 from .printed import NUMBER, number_list, printed, whole
-from .totals import Digits, Intervals
+from .tally import Digits, Intervals
 
 _REQUEST = re.compile(
     rf"draft acceptance(?: rate)?\s*=\s*({NUMBER})"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .counts import EngineCounts, compare, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts, compare
 from .lines import without_colours
 from .printed import NUMBER, Printed, printed, whole
 

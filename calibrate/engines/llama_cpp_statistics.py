@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from .counts import Check, EngineCounts, Group, compare, engine_counts
+from .completed import engine_counts
+from .counts import Check, EngineCounts, Group, compare
 from .intervals import Interval
 from .lines import Source, service_of
 from .llama_cpp_requests import Requests, listed_gamma

@@ -10,7 +10,7 @@ from .formats import Readers
 from .hints import hint
 from .intake import read
 from .prometheus import PrometheusText
-from .prometheus_counts import Scrape
+from .prometheus_scrape import Scrape
 
 NAMES = (*ENGINES, "auto")
 
@@ -38,9 +38,8 @@ def import_counts(
             raise ValueError(f"is no whole JSON; {taken.damage}")
     except ValueError as error:
         message = str(error)
-        raise ValueError(
-            message if message.startswith(source) else f"{source}: {message}"
-        ) from None
+        named = message.startswith(tuple(s for s in (source, before) if s))
+        raise ValueError(message if named else f"{source}: {message}") from None
     if not results and (why := hint(taken.head)):
         raise ValueError(f"{source}: no speculative statistics were found; {why}")
     result = _chosen(results, source, engine)
@@ -60,7 +59,13 @@ def _restrict(
     if before is None:
         return
     earlier = Readers()
-    read(before, earlier)
+    try:
+        read(before, earlier)
+    except ValueError as error:
+        message = str(error)
+        raise ValueError(
+            message if message.startswith(before) else f"{before}: {message}"
+        ) from None
     scrapes: dict[str, Scrape] = {s.engine: s.scrape for s in earlier.series}
     for reader in filled:
         if not scrapes[reader.engine].counters:

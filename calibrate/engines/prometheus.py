@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from .counts import EngineCounts
 from .lines import Damage
 from .printed import printed
-from .prometheus_counts import Scrape, counts_of
+from .prometheus_counts import counts_of
 from .prometheus_gauges import Labels
+from .prometheus_scrape import Scrape
 
 _SAMPLE = re.compile(
     r"^\s*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?\s+(\S+)(?:\s+\S+)?(?:\s+#.*)?\s*$"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from .counts import EngineCounts, Group, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts, Group
 from .prometheus_gauges import Labels, gauge_gamma, gauge_length
+from .prometheus_scrape import Key, Scrape
 from .sglang_gamma import DEFINITION as SGLANG_DEFINITION
 
 DEFINITIONS = {
@@ -25,81 +26,10 @@ DEFINITIONS = {
     ),
     "sglang": SGLANG_DEFINITION + "; gauges of the last interval",
 }
-_Key = tuple[str, Labels]
-
-
-@dataclass
-class Scrape:
-    """Series of one engine: counters and gauges by name and labels.
-
-    gammas: draft lengths of configuration series; repeated, fallen: series that stand more than
-    once, and counters among them that fell, which are added up.
-    """
-
-    counters: dict[_Key, int] = field(default_factory=dict)
-    gauges: dict[_Key, float] = field(default_factory=dict)
-    gammas: set[int] = field(default_factory=set)
-    repeated: int = 0
-    fallen: dict[_Key, int] = field(default_factory=dict)
-
-    def keep_counter(self, key: _Key, value: int) -> None:
-        """Take a counter; one that fell belongs to a server that was started again."""
-        before = self.counters.get(key)
-        if before is not None:
-            self.repeated += 1
-            ended = self.fallen.get(key, 0)
-            if value < before - ended:
-                ended = self.fallen[key] = before
-            value += ended
-        self.counters[key] = value
-
-    def keep_gauge(self, key: _Key, value: float) -> None:
-        """Take a gauge; of several values the last."""
-        self.repeated += key in self.gauges
-        self.gauges[key] = value
-
-    def notes(self) -> list[str]:
-        """What to know of series that stand more than once."""
-        said = []
-        if self.repeated:
-            said.append(
-                f"{self.repeated} series stand more than once: the last value is taken; an "
-                f"earlier scrape belongs in --before"
-            )
-        if self.fallen:
-            said.append(
-                f"{len(self.fallen)} counters fell within the source: the server was started "
-                f"again, and what it counted before is added"
-            )
-        return said
-
-    def models(self) -> set[str]:
-        """The models that the labels name."""
-        found = set()
-        for _, labels in (*self.counters, *self.gauges):
-            found |= {v for k, v in labels if k in ("model_name", "model") and v}
-        return found
-
-    def of_model(self, model: str) -> Scrape:
-        """Only the series of a model. Raises ValueError where it has none."""
-        if model not in self.models():
-            named = ", ".join(sorted(self.models())) or "none"
-            raise ValueError(f"--model must be one of the labels ({named}), got {model!r}")
-
-        def keep(key: _Key) -> bool:
-            return any(k in ("model_name", "model") and v == model for k, v in key[1])
-
-        return Scrape(
-            {k: v for k, v in self.counters.items() if keep(k)},
-            {k: v for k, v in self.gauges.items() if keep(k)},
-            self.gammas,
-            self.repeated,
-            {k: v for k, v in self.fallen.items() if keep(k)},
-        )
 
 
 def counts_of(
-    engine: str, scrape: Scrape, counters: Mapping[_Key, int], notes: list[str]
+    engine: str, scrape: Scrape, counters: Mapping[Key, int], notes: list[str]
 ) -> EngineCounts:
     """The counts of one engine: ``counters`` added up over labels, gauges where they agree.
 
@@ -141,7 +71,7 @@ def counts_of(
     )
 
 
-def _ladder(counters: Mapping[_Key, int]) -> list[int] | None:
+def _ladder(counters: Mapping[Key, int]) -> list[int] | None:
     """Accepted tokens by position, None without such series."""
     positions: dict[int, int] = {}
     for (kind, labels), n in counters.items():
@@ -158,7 +88,7 @@ def _ladder(counters: Mapping[_Key, int]) -> list[int] | None:
     return ladder
 
 
-def _depths(counters: Mapping[_Key, int]) -> set[int]:
+def _depths(counters: Mapping[Key, int]) -> set[int]:
     """Numbers of positions that the label sets count."""
     found: dict[Labels, int] = {}
     for kind, labels in counters:
@@ -192,7 +122,7 @@ def _gamma(
     return found
 
 
-def _groups(scrape: Scrape, counters: Mapping[_Key, int]) -> tuple[Group, ...]:
+def _groups(scrape: Scrape, counters: Mapping[Key, int]) -> tuple[Group, ...]:
     """One group a label set, where there are several."""
     sets: dict[Labels, dict[str, float]] = {}
     for (kind, labels), value in (*counters.items(), *scrape.gauges.items()):

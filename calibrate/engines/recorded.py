@@ -61,13 +61,17 @@ def from_record(
     rng: np.random.Generator,
     *,
     draft: str | None = None,
+    temperature: float | None = None,
+    domain: str | None = None,
     positions: int = 32,
     draws: int = 2000,
 ) -> Evidence:
     """Acceptance from the rounds of a record of kind "acceptance", by resampling its requests.
 
-    draft: its name, needed where the record holds several. Requests of all domains and temperatures
-    of that draft count alike, and a note says so. Raises ValueError without rounds.
+    draft: its name, needed where the record holds several; temperature: that of the rounds, or the
+    nearest that the record has, which a note says; domain: one of the record's, any other counts as
+    none. Without them requests of all temperatures and domains of that draft count alike, and a
+    note says so. Raises ValueError without rounds.
     """
     if record.kind != "acceptance":
         raise ValueError(f"the record must be of kind acceptance, got {record.kind}")
@@ -78,7 +82,7 @@ def from_record(
     if draft not in names:
         known = ", ".join(names) if names else "none with rounds"
         raise ValueError(f"draft must be one of those of the record ({known}), got {draft!r}")
-    chosen = [p for p in rounds if p["draft"] == draft]
+    chosen, notes = _chosen([p for p in rounds if p["draft"] == draft], temperature, domain)
     tried, kept, most = _by_request(chosen)
     total = from_counts(
         tried.sum(axis=0), kept.sum(axis=0), rng, positions=positions, draws=draws,
@@ -91,7 +95,6 @@ def from_record(
         # Positions that a resample never reaches keep the draw from all requests.
         share = np.divide(weights @ kept, seen, out=sample[:, :most].copy(), where=seen > 0.0)
         sample[:, :most] = share
-    notes = []
     for key, plural in (("domain", "domains"), ("temperature", "temperatures")):
         values = sorted({str(p[key]) for p in chosen})
         if len(values) > 1:
@@ -99,6 +102,21 @@ def from_record(
     if len(chosen) == 1:
         notes.append("a single request: its interval says nothing about others")
     return Evidence(total.middle, PositionalAcceptance(sample), most, total.given, tuple(notes))
+
+
+def _chosen(
+    points: list[dict[str, Any]], temperature: float | None, domain: str | None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The points of a temperature and a domain where they are known, and what to say of it."""
+    notes = []
+    if temperature is not None:
+        known = sorted({float(p["temperature"]) for p in points})
+        nearest = min(known, key=lambda t: abs(t - temperature))
+        points = [p for p in points if float(p["temperature"]) == nearest]
+        if nearest != temperature:
+            notes.append(f"no rounds at temperature {temperature:g}: those at {nearest:g} are taken")
+    same = [p for p in points if domain is not None and p["domain"] == domain.casefold()]
+    return same or points, notes
 
 
 def _by_request(points: list[dict[str, Any]]) -> tuple[Floats, Floats, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .counts import EngineCounts, Group, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts, Group
 from .requests import count, number
 
 _NEEDED = frozenset({"acc_length", "batch_size", "steps"})

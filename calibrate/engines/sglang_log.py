@@ -15,7 +15,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .counts import EngineCounts, Group, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts, Group
 from .lines import Damage, Source, first_ranks, service_of, without_colours
 from .printed import NUMBER, printed, whole
 from .sglang_gamma import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate

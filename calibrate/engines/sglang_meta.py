@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .counts import Check, EngineCounts, engine_counts
+from .completed import engine_counts
+from .counts import Check, EngineCounts
 from .latest import Latest
 from .requests import add_lists, added, check_number, count, counts_list, number
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from .counts import EngineCounts, Group, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts, Group
 from .requests import count, number
 from .sglang_gamma import DEFINITION, SETTINGS, Settings, gamma_of
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from .counts import EngineCounts, Group, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts, Group
 from .printed import Printed, counts_behind, printed
 
 _TRACE = re.compile(r"a(\d{1,4})")

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .counts import Check, EngineCounts, Group, engine_counts
+from .completed import engine_counts
+from .counts import Check, EngineCounts, Group
 from .requests import check_number, count, number
 
 _DEFINITION = (

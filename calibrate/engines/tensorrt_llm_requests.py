@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .counts import Check, EngineCounts, engine_counts
+from .completed import engine_counts
+from .counts import Check, EngineCounts
 from .requests import check_number, count, number
 
 

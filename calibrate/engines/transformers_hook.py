@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .counts import EngineCounts, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts
 from .requests import count
 
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from .counts import Check, EngineCounts, compare, engine_counts
+from .completed import engine_counts
+from .counts import Check, EngineCounts, compare
 from .lines import without_colours
 from .printed import NUMBER, WHOLE, Printed, printed, whole
 from .vllm_bench import DEFINITION

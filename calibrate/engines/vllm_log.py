@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
-from .counts import EngineCounts, engine_counts
+from .completed import engine_counts
+from .counts import EngineCounts
 from .intervals import Interval
 from .lines import Damage, Source, first_ranks, source_of, without_colours
 from .printed import NUMBER, WHOLE, number_list, printed, whole
-from .totals import Digits, Intervals
+from .tally import Digits, Intervals
 
 _ACCEPTED = re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b")
 _DRAFTED = re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b")

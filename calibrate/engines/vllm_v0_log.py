@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .counts import Check, EngineCounts, compare, engine_counts
+from .completed import engine_counts
+from .counts import Check, EngineCounts, compare
 from .lines import Damage, process_of, without_colours
 from .printed import NUMBER, WHOLE, Printed, printed, whole
 

@@ -1,0 +1,133 @@
+"""Logs as they are found in the field are read right, and what they leave open is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from engine_logs import LOGS, OFF
+from howspec.calibrate.engines import EngineCounts, import_counts
+from howspec.calibrate.engines.latest import Latest
+from howspec.calibrate.engines.tally import Intervals
+from howspec.calibrate.engines.vllm_log import V1Log
+
+
+def read(folder: Path, text: str) -> EngineCounts:
+    (folder / "source").write_text(text, encoding="utf-8", newline="")
+    return import_counts(str(folder / "source"))
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_log_as_it_is_found_gives_its_counts_and_says_what_it_did(
+    name: str, tmp_path: Path
+) -> None:
+    text, expected, said = LOGS[name]
+    found = read(tmp_path, text)
+    assert name.startswith(found.engine)
+    for field, value in expected.items():
+        got = getattr(found, field)
+        assert got == (pytest.approx(value) if isinstance(value, float) else value), field
+    assert any(said in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_a_source_without_speculation_is_refused_by_its_name(name: str, tmp_path: Path) -> None:
+    text, said = OFF[name]
+    with pytest.raises(ValueError, match="no speculative statistics") as caught:
+        read(tmp_path, text)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_the_json_of_a_log_has_every_key_and_null_for_what_is_open(
+    name: str, tmp_path: Path
+) -> None:
+    answer = json.loads(json.dumps(read(tmp_path, LOGS[name][0]).to_json(), allow_nan=False))
+    for key in ("engine", "rounds", "drafted", "accepted", "survival", "acceptance_length",
+                "gamma", "notes"):  # fmt: skip
+        assert key in answer
+    assert answer["survival"] is None or isinstance(answer["survival"], list)
+    if answer["rounds"] is None and answer["rounds_range"] is not None:
+        low, high = answer["rounds_range"]
+        assert 0 <= low <= high
+
+
+def test_the_first_scrape_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    text = LOGS["vllm, two models of different gamma"][0]
+    (tmp_path / "now").write_text(text)
+    (tmp_path / "before").write_text("")
+    with pytest.raises(ValueError, match="before: is empty"):
+        import_counts(str(tmp_path / "now"), before=str(tmp_path / "before"))
+
+
+def test_many_different_lines_are_summed_early_and_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(
+        f"SpecDecoding metrics: Mean acceptance length: {1 + 2 * n / (n + 5):.2f}, Accepted: "
+        f"{2 * n} tokens, Drafted: {3 * (n + 5)} tokens, Per-position acceptance rate: "
+        f"{n / (n + 5):.3f}, {n / (n + 5):.3f}, 0.000, Avg Draft acceptance rate: "
+        f"{100 * 2 * n / (3 * (n + 5)):.1f}%\n"
+        for n in range(1, 60)
+    )
+    whole = read(tmp_path, lines)
+    monkeypatch.setattr("howspec.calibrate.engines.tally._MOST_DISTINCT", 7)
+    assert read(tmp_path, lines) == whole
+    assert whole.rounds == sum(n + 5 for n in range(1, 60))
+
+
+def test_sglang_lines_are_folded_early_and_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(
+        f"Decode batch, #running-req: {n % 5}, accept len: {1 + n / 40:.2f}, accept rate: "
+        f"{n / 120:.2f}, gen throughput (token/s): {n}.5, #queue-req: 0\n"
+        for n in range(90)
+    )
+    whole = read(tmp_path, lines)
+    monkeypatch.setattr("howspec.calibrate.engines.sglang_log._MOST_TALLIED", 7)
+    folded = read(tmp_path, lines)
+    assert folded.acceptance_length == pytest.approx(whole.acceptance_length, rel=1e-12)
+    assert folded.length_error == pytest.approx(whole.length_error, rel=1e-9)
+    for ours, theirs in zip(folded.by_batch, whole.by_batch, strict=True):
+        assert ours.intervals == theirs.intervals
+        assert ours.tokens_per_s == pytest.approx(theirs.tokens_per_s)
+    mean = sum(
+        max(n % 5, 1) * float(f"{1 + n / 40:.2f}") for n in range(90)
+    ) / sum(max(n % 5, 1) for n in range(90))  # fmt: skip
+    assert whole.acceptance_length == pytest.approx(mean)
+
+
+def test_requests_are_handed_on_when_others_came_after_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("howspec.calibrate.engines.latest._OPEN", 3)
+    done: list[int] = []
+    latest: Latest[int] = Latest(done.append, lambda a, b: b >= a)
+    for name, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4), ("d", 5)):
+        latest.put(name, value)
+    assert done == [2]
+    latest.put("c", 1)
+    assert done == [2, 4]
+    latest.close()
+    assert done == [2, 4, 3, 5, 1]
+    assert latest.replaced == 1
+
+
+def test_joined_logs_have_the_sums_of_both() -> None:
+    logs = []
+    for rank in ("DP0", "DP1"):
+        log = V1Log()
+        log.feed(f"(Core_{rank}) " + LOGS["vllm, JSON line first"][0].splitlines()[2])
+        logs.append(log)
+    ours, theirs = (next(iter(log.sources.values())) for log in logs)
+    assert isinstance(ours, Intervals)
+    ours.settle()
+    ours.total(None)
+    theirs.total(None)
+    ours.join(theirs)
+    total = ours.total(None)
+    assert (total.rounds, total.drafted, total.accepted) == (558, 1674, 1352)
+    assert total.positions is not None
+    assert sum(total.positions) == 1352
