@@ -36,7 +36,7 @@ TABLES = Path(__file__).resolve().parent.parent / "calibrate" / "models"
 # the source does not state, totals rounded to two digits.
 NOT_THE_TOTAL = {
     "Llama-4-Scout", "GLM-4.5-Air", "GLM-4.5", "Chinchilla-70B", "Chinchilla-Draft-4B",
-    "LaMDA-2B", "LaMDA-8B", "LaMDA-137B",
+    "LaMDA-2B", "LaMDA-8B", "LaMDA-137B", "Ministral-3-3B", "Ministral-3-8B",
 }  # fmt: skip
 
 
@@ -103,6 +103,15 @@ def test_active_parameters_agree_with_the_published_ones_up_to_an_embedding(name
         ("Qwen3-0.6B + SFT on 2k GSM8K traces", "Qwen3-0.6B", "bf16"),
         ("gpt2", "GPT2", "fp32"),
         ("openai/gpt-oss-20b", "GPT-OSS-20B", "mxfp4"),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", "Mixtral-8x7B", "bf16"),
+        ("mistralai/Mistral-Large-Instruct-2411", "Mistral-Large-123B", "bf16"),
+        ("mistralai/Mistral-Small-3.2-24B-Instruct-2506", "Mistral-Small-3.1-24B", "bf16"),
+        ("moonshotai/Kimi-K2-Instruct-0905", "Kimi-K2", "fp8"),
+        ("RedHatAI/Llama-3.3-70B-Instruct-quantized.w8a8", "Llama-3.3-70B", "w8a8"),
+        ("RedHatAI/Qwen3-32B-FP8-dynamic", "Qwen3-32B", "fp8"),
+        ("llama3.1:8b-instruct-q4_K_M", "Llama-3.1-8B", "q4_k_m"),
+        ("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B", "Qwen3-8B", "bf16"),
+        ("allenai/Olmo-3.1-32B-Think", "OLMo-3-32B", "bf16"),
     ],
 )
 def test_names_are_found_as_people_write_them(written: str, name: str, dtype: str) -> None:

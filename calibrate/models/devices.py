@@ -82,7 +82,11 @@ class Device:
             if kind in self.rates:
                 return kind
         has = ", ".join(self.rates)
-        raise ValueError(f"dtype must be one that {self.name} computes in ({has}), got {dtype!r}")
+        instead = {"fp8": "int8", "nvfp4": "int4"}.get(form.name)
+        hint = "" if instead is None else f"; weights alone, multiplied in 16 bits, are {instead}"
+        raise ValueError(
+            f"dtype must be one that {self.name} computes in ({has}), got {dtype!r}{hint}"
+        )
 
     def rate(self, dtype: str) -> float:
         """Peak operations per second of one device in the arithmetic of a format [op/s]."""

@@ -67,6 +67,8 @@ ALIASES = {
     "4bit": "int4", "4-bit": "int4", "awq": "int4", "gptq": "int4", "bnb-4bit": "int4",
     "gptq-int4": "int4", "gptq-int8": "int8", "fp4": "nvfp4", "q8": "q8_0", "q4": "q4_0",
     "ud-q4_k_xl": "q4_k_m", "q4_k_xl": "q4_k_m", "w8a8-int8": "w8a8", "mlx-4-bit": "mlx-4bit",
+    "quantized.w8a8": "w8a8", "quantized.w8a16": "int8", "quantized.w4a16": "int4",
+    "fp8-dynamic": "fp8",
 }  # fmt: skip
 
 

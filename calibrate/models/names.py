@@ -11,10 +11,12 @@ from .formats import ALIASES, FORMATS
 _TUNING = (
     "instruct", "chat", "it", "hf", "base", "pt", "deduped", "instruct-2507", "thinking-2507",
     "2507", "thinking", "preview", "qat", "distill", "gguf", "mlx", "tuned", "sft", "dpo", "text",
-    "unsloth", "vl-text", "v1.0", "moe",
+    "unsloth", "vl-text", "v1.0", "moe", "think", "reasoning",
 )  # fmt: skip
+# The same words before a date or a version: Mixtral-8x7B-Instruct-v0.1, Kimi-K2-Instruct-0905.
+_INSIDE = re.compile(r"-(instruct|chat|it|base|thinking|think|reasoning)(?=-)")
 _QUANTISED = tuple(sorted({*FORMATS, *ALIASES} - {"half", "float"}, key=len, reverse=True))
-_SPACES = re.compile(r"[\s_\-–]+")
+_SPACES = re.compile(r"[\s_\-–:]+")
 _PARENTHESIS = re.compile(r"\(([^()]*)\)\s*$")
 # What follows says how the weights were trained on, which leaves the shape as it was.
 _TRAINED_ON = re.compile(r"\s+(\+|fine-?tuned\b|finetuned\b|lora\b).*$", re.IGNORECASE)
@@ -60,7 +62,8 @@ def candidates(name: str) -> tuple[tuple[str, str], ...]:
         if not seen:
             shorter = next((key[: -len(t) - 1] for t in _TUNING if key.endswith("-" + t)), "")
         if not shorter:
-            return tuple(found)
+            inside = [(_INSIDE.sub("", key), form) for key, form in found]
+            return (*found, *(c for c in inside if c not in found))
         key, form = shorter, form or seen
         found.append((key, form))
 
