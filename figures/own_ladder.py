@@ -20,7 +20,8 @@ POINTS = 90
 class SizeStudy:
     """Latency at the best gamma against draft parameters, at the ladder's usual depth.
 
-    scales: draft over target parameters of the measured drafts; measured, error: of each; grid,
+    scales: draft over target parameters of the measured drafts; measured, error: of each at the
+    gamma that is predicted to be its best; grid,
     center, low, high: the law; turning_point: best scale; at_edge: share of the sample whose best
     scale is an end of the ladder.
     """
@@ -54,11 +55,12 @@ def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 
     low, high = np.quantile(relative, tails, axis=0)
     short, long = (float(q) for q in np.quantile(grid[best], tails))
     center = np.median(relative, axis=0)
-    lowest = [int(np.nanargmin(p.measured)) or 1 for p in chain]
+    # Where the prediction is lowest: the least of several noisy measurements would be too low.
+    lowest = [int(p.gammas[p.center[p.gammas].argmin()]) for p in chain]
     return SizeStudy(
         tuple(p.draft for p in chain),
         scales,
-        np.array([np.nanmin(p.measured[1:]) for p in chain]),
+        np.array([p.measured[k] for p, k in zip(chain, lowest, strict=True)]),
         np.array([p.error[k] for p, k in zip(chain, lowest, strict=True)]),
         grid,
         center,
@@ -159,7 +161,7 @@ def latency_by_depth(
     made, axes = figure(PAGE, 2.1, 1, 3)
     cost = [float(p.passes[1]) for p in chosen]
     accepted = [float(p.survival[1:].sum() / p.survival[:-1].sum()) for p in chosen]
-    fastest = [int(np.nanargmin(p.measured[1:])) + 1 for p in chosen]
+    fastest = [int(p.gammas[p.center[p.gammas].argmin()]) for p in chosen]
     latency = [float(p.measured[k]) for p, k in zip(chosen, fastest, strict=True)]
     error = [float(p.error[k]) for p, k in zip(chosen, fastest, strict=True)]
     law = [float(p.center[p.gammas].min()) for p in chosen]

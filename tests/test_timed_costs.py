@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from howspec.calibrate.engines.recorded import from_record
 from howspec.calibrate.measured import BETWEEN_RUNS, measured_cost, sampled
 from howspec.calibrate.models import device
 from howspec.calibrate.models.config import shape_of
 from howspec.calibrate.prior.pair import Load, NamedModel
 from howspec.calibrate.prior.pair_costs import TimedCost, timed_costs
-from howspec.calibrate.records import Record
+from howspec.calibrate.records import Record, write_record
+from howspec.cli.main import run
 from howspec.sim.prediction import predict
 from howspec.theory import CostLaw
 from howspec.theory.acceptance import PositionalAcceptance
@@ -184,3 +188,69 @@ def test_passes_alone_have_no_error_to_draw_from() -> None:
     law = measured_cost(the_record(), "large", "small", whole=np.zeros(1))
     with pytest.raises(ValueError, match="must have timed rounds, got passes alone"):
         sampled(replace(law, rounds=None), np.random.default_rng(0), draws=10)
+
+
+def test_predict_takes_the_rounds_of_a_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = []
+    for role, name in (("--target", "large"), ("--draft", "small")):
+        (tmp_path / name).mkdir()
+        config = CONFIG | {"num_hidden_layers": LAYERS[name], "torch_dtype": "float32"}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        pair += [role, str(tmp_path / name)]
+    path = write_record(the_record(), tmp_path / "costs.json")
+    found = {}
+    for context in ("64", "5000"):
+        arguments = [*pair, "--device", "cpu", "--context", context, "--costs", str(path)]
+        with pytest.raises(SystemExit) as stop:
+            run(["predict", *arguments, "--alpha", "0.8", "--json"])
+        out, err = capsys.readouterr()
+        assert (stop.value.code or 0, err) == (0, "")
+        found[context] = json.loads(out)
+    answer = found["64"]
+    cost = answer["parts"]["cost"]
+    assert (cost["kind"], cost["stack"]) == ("measured", "eager")
+    assert "rounds of this pair" in cost["source"]
+    assert cost["cost_ratio"]["estimate"] == pytest.approx(FIRST_S / STEP_S, rel=5e-3)
+    assert len(answer["speedup_by_gamma"]) == 8
+    tokens = np.cumsum(0.8 ** np.arange(8))
+    rounds = [STEP_S] + [FIRST_S + DRAFT_S * (g - 1) + STEP_S + VERIFY_S * g for g in range(1, 8)]
+    expected = tokens * STEP_S / np.array(rounds)
+    assert answer["speedup_by_gamma"] == pytest.approx(expected.tolist(), rel=1e-2)
+    assert any("5000 is taken as 256" in note for note in found["5000"]["notes"])
+
+
+def test_a_model_is_known_by_name_and_size_where_the_record_keeps_no_shape() -> None:
+    bare = {m: {"name": f"named {m}", "layers": n, "parameters": model(m).shape.parameters()}
+            for m, n in LAYERS.items()}  # fmt: skip
+    record = the_record()
+    about = record.provenance | {"models": bare}
+    assert timed(Record("costs", {}, about, record.points)) is not None
+    other = bare | {"small": bare["small"] | {"parameters": 2 * bare["small"]["parameters"]}}
+    about = record.provenance | {"models": other}
+    assert timed(Record("costs", {}, about, record.points)) is None
+
+
+def test_recorded_rounds_are_those_of_the_temperature_and_domain_asked_for() -> None:
+    found = [
+        {"type": "rounds", "draft": "d", "domain": domain, "temperature": t, "request": 0,
+         "drafted": 2, "accepted": [accepted] * 40}
+        for domain, t, accepted in (("code", 0.0, 2), ("code", 1.0, 1), ("chat", 1.0, 0))
+    ]  # fmt: skip
+    record = Record("acceptance", {}, {}, tuple(found))
+
+    def first(**asked: Any) -> tuple[float, tuple[str, ...]]:
+        evidence = from_record(record, np.random.default_rng(0), **asked)
+        return float(np.asarray(evidence.middle.rates)[0]), evidence.notes
+
+    assert first(temperature=0.0)[0] == 1.0
+    assert first(temperature=1.0)[0] == 0.5
+    assert first(temperature=1.0, domain="Code")[0] == 1.0
+    assert first(temperature=1.0, domain="chat")[0] == 0.0
+    assert first(temperature=1.0, domain="poetry")[0] == 0.5
+    near, notes = first(temperature=0.8)
+    assert near == 0.5
+    assert "no rounds at temperature 0.8: those at 1 taken" in notes
+    assert any("several temperatures" in note for note in first()[1])
+    assert not any("several" in note for note in first(temperature=0.0)[1])

@@ -114,7 +114,7 @@ def _chosen(
         nearest = min(known, key=lambda t: abs(t - temperature))
         points = [p for p in points if float(p["temperature"]) == nearest]
         if nearest != temperature:
-            notes.append(f"no rounds at temperature {temperature:g}: those at {nearest:g} are taken")
+            notes.append(f"no rounds at temperature {temperature:g}: those at {nearest:g} taken")
     same = [p for p in points if domain is not None and p["domain"] == domain.casefold()]
     return same or points, notes
 

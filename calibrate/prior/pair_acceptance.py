@@ -101,16 +101,24 @@ def from_rounds(
     rng: np.random.Generator,
     *,
     draft: str | None = None,
+    temperature: float | None = None,
+    domain: str | None = None,
     positions: int = 32,
     draws: int = 2000,
 ) -> KnownAcceptance:
-    """A record of kind "acceptance"; draft: any of its names, where the record holds several."""
+    """A record of kind "acceptance"; draft: any of its names, where the record holds several.
+
+    temperature, domain: of its rounds, None for all of them.
+    """
     from ..engines.recorded import from_record
 
     names = sorted({str(p["draft"]) for p in record.points if p.get("type") == "rounds"})
     near = [n for n in names if draft is not None and squeeze(n) == squeeze(draft)]
     chosen = near[0] if near and len(names) > 1 else None
-    found = from_record(record, rng, draft=chosen, positions=positions, draws=draws)
+    found = from_record(
+        record, rng, draft=chosen, temperature=temperature, domain=domain,
+        positions=positions, draws=draws,
+    )  # fmt: skip
     rates = np.asarray(found.sample.rates)
     return KnownAcceptance(
         found.sample, "measured", found.given, _pooled(rates, found.gamma), found.gamma, found.notes

@@ -21,6 +21,7 @@ from .costs_stored import refit
 from .pair import Load, NamedModel
 
 _GROUP = "own record"
+_SAME_SIZE = 0.005  # of parameters: counts differ by norms and padding
 _REPEATS = 0.02  # of a median, from one run of a program to the next
 
 
@@ -101,7 +102,7 @@ def timed_costs(
     Nothing of it is predicted: passes, draws, the rule and whole rounds are those of the record, at
     the batch asked for. None where the record lacks one of the models or the batch.
     """
-    names = [_name_in(record, model.shape) for model in (target, draft)]
+    names = [_name_in(record, model) for model in (target, draft)]
     modes = {
         MODES[str(p["mode"])]: str(p["mode"])
         for p in record.points
@@ -127,18 +128,30 @@ def timed_costs(
     return TimedCost(found, stack, int(widest) - 1, notes)
 
 
-def _name_in(record: Record, shape: ModelShape) -> str | None:
-    """What the record calls a model of that shape, or None."""
+def _name_in(record: Record, asked: NamedModel) -> str | None:
+    """What the record calls the model, or None."""
     identities = record.provenance.get("models")
     for name in dict.fromkeys(str(p["model"]) for p in record.points if p["operation"] == "pass"):
         identity = identities.get(name) if isinstance(identities, Mapping) else None
         try:
-            known = recorded_shape(name, identity)
+            found = _same(recorded_shape(name, identity), asked.shape)
         except ValueError:
-            continue
-        if _same(known, shape):
+            found = isinstance(identity, Mapping) and _alike(identity, asked)
+        if found:
             return name
     return None
+
+
+def _alike(identity: Mapping[str, Any], asked: NamedModel) -> bool:
+    """Whether a model whose shape a record does not keep has the name and size of the one asked."""
+    shape = asked.shape
+    known = (identity.get("name"), identity.get("layers"))
+    parameters = identity.get("parameters")
+    return (
+        known == (shape.name, shape.layers)
+        and isinstance(parameters, int)
+        and abs(parameters / float(shape.parameters()) - 1.0) < _SAME_SIZE
+    )
 
 
 def _same(one: ModelShape, other: ModelShape) -> bool:
