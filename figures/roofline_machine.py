@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..calibrate.models import device
+from ..calibrate.models import device, number_format
 from ..calibrate.records import Record
 from .roofline import TimedModel
 
@@ -104,14 +104,18 @@ def timed_points(record: Record, operation: str) -> Iterator[dict[str, Any]]:
 
 
 def _from_table(name: str, dtype: str) -> tuple[float | None, float | None]:
-    """(peak rate, bytes of cache) of a GPU of the table; None for what is not known."""
+    """(peak rate, bytes of cache) of a GPU of the table; None for what is not known.
+
+    A device without units for a number format computes it at a rate that the table does not say.
+    """
     try:
         found = device(name)
     except ValueError:
         return None, None
     if found.kind != "gpu":
         return None, None
-    return found.rate(dtype), _CACHES.get(found.name.partition(" ")[0])
+    native = number_format(dtype).arithmetic in found.rates
+    return found.rate(dtype) if native else None, _CACHES.get(found.name.partition(" ")[0])
 
 
 def _highest_rate(record: Record, models: Mapping[str, TimedModel]) -> float | None:

@@ -224,6 +224,9 @@ def test_bandwidth_and_launch_are_of_the_record(record: Record) -> None:
     assert machine.bandwidth.high == pytest.approx(MACHINE.bandwidth / SPREAD[1])
     assert machine.launch_s.median == pytest.approx(3e-6)
     assert machine.peak == 989.4e12
+    old = cost_limits(replace(record, provenance={**record.provenance, "device": "Tesla T4"}))
+    assert old.machine.peak is None  # it has no units for bfloat16
+    assert old.machine.cache == 4e6
     unknown = cost_limits(replace(record, provenance={**record.provenance, "device": "EPYC 9654"}))
     assert unknown.machine.peak is None  # that of all cores, not of those in use
     assert unknown.machine.rate == unknown.machine.reached
