@@ -8,6 +8,7 @@ from .calibrate_acceptance import acceptance
 from .calibrate_campaign import campaign
 from .calibrate_costs import costs
 from .calibrate_family import family
+from .calibrate_pool import pool
 from .calibrate_show import show
 from .calibrate_sweep import sweep
 
@@ -17,7 +18,7 @@ calibrate = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
 )
-for verb in (costs, acceptance, sweep, family, campaign, show):
+for verb in (costs, acceptance, sweep, family, campaign, pool, show):
     calibrate.command()(verb)
 
 

@@ -3,6 +3,7 @@
 from .journal import Journal
 from .merge import difference, merge
 from .points import KINDS, Entry, Kind, Point
+from .pool import pool
 from .provenance import collect_provenance
 from .record import SCHEMA, VERSION, Record, read_record, write_record
 from .summary import Summary, summarise
@@ -20,6 +21,7 @@ __all__ = [
     "collect_provenance",
     "difference",
     "merge",
+    "pool",
     "read_record",
     "summarise",
     "write_record",

@@ -235,7 +235,9 @@ def best_draft(predicted: tuple[Predicted, ...]) -> str:
     fastest = min(predicted, key=lambda p: float(np.nanmin(p.measured)))
     lowest = float(np.nanmin(fastest.measured))
     regret = float(chosen.measured[at]) / lowest - 1.0
+    alone = float(np.nanmin(chosen.measured)) / lowest - 1.0
     return (
         f"best draft predicted {chosen.draft} at gamma {at}, measured {fastest.draft} at gamma "
-        f"{int(np.nanargmin(fastest.measured))}: regret {100 * regret:.1f} %"
+        f"{int(np.nanargmin(fastest.measured))}: regret {100 * alone:.1f} % of the draft, "
+        f"{100 * regret:.1f} % with its gamma (error {100 * float(chosen.error[at]):.1f} %)"
     )
