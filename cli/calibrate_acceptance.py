@@ -6,6 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .calibrate_pair import (
+    Device,
+    Draft,
+    Dtype,
+    Family,
+    Field,
+    Json,
+    NewTokens,
+    Prompts,
+    PromptTokens,
+    Requests,
+    StageSeconds,
+    Target,
+    TrustRemoteCode,
+    measured_pair,
+)
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,42 +32,26 @@ FEWEST_SHOWN = 30  # trials below which the rate of a position is not shown
 
 def acceptance(
     out: Annotated[str, typer.Option(help="Folder of the record acceptance.json.")],
-    family: Annotated[
-        str | None, typer.Option(help="Folder of a trained family: its target, drafts and text.")
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Target: a folder, a hub name, or a name such as Pythia-2.8B."),
-    ] = None,
-    draft: Annotated[
-        list[str] | None, typer.Option(help="Draft, the same way; may be given several times.")
-    ] = None,
-    prompts: Annotated[
-        str | None, typer.Option(help="Prompts: .jsonl or .txt, .gz or .xz; default built in.")
-    ] = None,
-    field: Annotated[str, typer.Option(help="Field of the prompt in JSONL.")] = "prompt",
-    requests: Annotated[
-        int | None, typer.Option(help="Prompts of each domain; default all, of a family 4.")
-    ] = None,
-    prompt_tokens: Annotated[int, typer.Option(help="Tokens that prompts are cut to.")] = 64,
-    new_tokens: Annotated[int, typer.Option(help="Tokens of every request.")] = 96,
+    family: Family = None,
+    target: Target = None,
+    draft: Draft = None,
+    prompts: Prompts = None,
+    field: Field = "prompt",
+    requests: Requests = None,
+    prompt_tokens: PromptTokens = 64,
+    new_tokens: NewTokens = 96,
     gamma: Annotated[int, typer.Option(help="Draft tokens of a round.")] = 8,
     temperature: Annotated[
         list[float] | None, typer.Option(help="May be given several times; default 0, 0.7 and 1.")
     ] = None,
     batch: Annotated[int, typer.Option(help="Requests decoded together.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     graphs: Annotated[bool, typer.Option(help="CUDA graphs for the passes.")] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option(help="Run code that comes with a model.")
-    ] = False,
-    stage_seconds: Annotated[
-        float | None,
-        typer.Option(help="Stop after about so many seconds; the same command goes on."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+    stage_seconds: StageSeconds = None,
+    as_json: Json = False,
 ) -> None:
     """Measure acceptance: real speculative rounds, and overlap along the target's own text.
 
@@ -62,14 +62,7 @@ def acceptance(
 
     howspec calibrate acceptance --family family --requests 2 --new-tokens 24 --out measured
     """
-    import math
-    import time
-    from pathlib import Path
-
     from ..calibrate.measure.acceptance import AcceptancePlan, measure_acceptance
-    from ..calibrate.measure.inputs import load_inputs
-    from ..calibrate.records import Journal, collect_provenance
-    from .progress import progress_bar
 
     plan = AcceptancePlan(
         temperatures=tuple(temperature or (0.0, 0.7, 1.0)),
@@ -79,39 +72,21 @@ def acceptance(
         seed=seed,
         graphs=graphs,
     )
-    given = load_inputs(
+    found = measured_pair(
+        "acceptance", measure_acceptance, plan, out=out, seed=seed, stage_seconds=stage_seconds,
         target=target, drafts=draft or (), family=family, prompts=prompts, field=field,
-        count=requests, prompt_tokens=prompt_tokens, device=device, dtype=dtype,
+        count=requests, prompt_tokens=prompt_tokens, draft_tokens=gamma, device=device, dtype=dtype,
         trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    provenance = collect_provenance(
-        str(given.target.device), given.target.identity["dtype"], models=given.identities, seed=seed
-    )
-    end = math.inf if stage_seconds is None else time.monotonic() + stage_seconds
-    settings = {**plan.settings(), **given.settings(), "prompt_tokens": prompt_tokens}
-    with (
-        Journal.open(
-            Path(out), "acceptance", kind="acceptance", settings=settings, provenance=provenance
-        ) as journal,
-        progress_bar() as report,
-    ):
-        complete = measure_acceptance(
-            given.target.model, given.models, journal, prompts=given.prompts, plan=plan,
-            vocabulary=given.vocabulary, seconds_left=lambda: end - time.monotonic(),
-            progress=report,
-        )  # fmt: skip
-        if complete:
-            journal.finish()
-        path = journal.path if complete else journal.part
-        rows = acceptance_rows(journal.record()) if journal.points else []
-    answer = {"complete": complete, "record": str(path), "notes": given.notes, "acceptance": rows}
+    rows = acceptance_rows(found.record) if found.record else []
     if as_json:
-        print_json(answer)
+        answer = {"complete": found.complete, "record": str(found.path), "notes": found.notes}
+        print_json({**answer, "acceptance": rows})
         return
     _print(rows)
-    for note in given.notes:
+    for note in found.notes:
         print(f"note: {note}")
-    print(f"{path}" if complete else f"{path}: not complete; run the same command again to go on")
+    print(found.ending)
 
 
 def acceptance_rows(record: Record) -> list[dict[str, Any]]:

@@ -109,6 +109,9 @@ def _print_plan(planned: list[dict[str, Any]]) -> None:
     total_s = sum(p["expected_time_s"] for p in planned)
     left_s = sum(p["expected_time_s"] for p in planned if p["state"] != "done")
     print_table(("stage", "state", "points", "expected", "memory", "what"), rows)
+    for p in planned:
+        if p["note"]:
+            print(f"note: {p['note']}")
     print(f"expected in all: {_time(total_s)}, of it to do {_time(left_s)}")
 
 

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .calibrate_pair import (
+    Device,
+    Draft,
+    Dtype,
+    Family,
+    Field,
+    Json,
+    NewTokens,
+    Prompts,
+    PromptTokens,
+    Requests,
+    StageSeconds,
+    Target,
+    TrustRemoteCode,
+    measured_pair,
+)
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -14,25 +31,14 @@ if TYPE_CHECKING:
 
 def sweep(
     out: Annotated[str, typer.Option(help="Folder of the record sweep.json.")],
-    family: Annotated[
-        str | None, typer.Option(help="Folder of a trained family: its target, drafts and text.")
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(help="Target: a folder, a hub name, or a name such as Pythia-2.8B."),
-    ] = None,
-    draft: Annotated[
-        list[str] | None, typer.Option(help="Draft, the same way; may be given several times.")
-    ] = None,
-    prompts: Annotated[
-        str | None, typer.Option(help="Prompts: .jsonl or .txt, .gz or .xz; default built in.")
-    ] = None,
-    field: Annotated[str, typer.Option(help="Field of the prompt in JSONL.")] = "prompt",
-    requests: Annotated[
-        int | None, typer.Option(help="Prompts of each domain; default all, of a family 4.")
-    ] = None,
-    prompt_tokens: Annotated[int, typer.Option(help="Tokens that prompts are cut to.")] = 64,
-    new_tokens: Annotated[int, typer.Option(help="Tokens of every request.")] = 96,
+    family: Family = None,
+    target: Target = None,
+    draft: Draft = None,
+    prompts: Prompts = None,
+    field: Field = "prompt",
+    requests: Requests = None,
+    prompt_tokens: PromptTokens = 64,
+    new_tokens: NewTokens = 96,
     gamma_max: Annotated[int, typer.Option(help="SpS and AsG run with 1 to so many.")] = 7,
     temperature: Annotated[float, typer.Option(help="0 for the likeliest token.")] = 1.0,
     batch: Annotated[
@@ -45,17 +51,12 @@ def sweep(
         int, typer.Option(help="Turns of plain decoding for each prompt.")
     ] = 4,
     seed: Annotated[int, typer.Option(help="Seed of all draws and of the order.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     graphs: Annotated[bool, typer.Option(help="CUDA graphs for plain decoding and SpS.")] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option(help="Run code that comes with a model.")
-    ] = False,
-    stage_seconds: Annotated[
-        float | None,
-        typer.Option(help="Stop after about so many seconds; the same command goes on."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    trust_remote_code: TrustRemoteCode = False,
+    stage_seconds: StageSeconds = None,
+    as_json: Json = False,
 ) -> None:
     """Measure the latency of plain decoding, SpS and AsG over drafts and numbers of draft tokens.
 
@@ -66,15 +67,8 @@ def sweep(
 
     howspec calibrate sweep --family family --requests 1 --gamma-max 3 --out measured
     """
-    import math
-    import time
-    from pathlib import Path
-
-    from ..calibrate.measure.inputs import load_inputs
     from ..calibrate.measure.sweep import SweepPlan, measure_sweep
     from ..calibrate.measure.sweep_table import sweep_table
-    from ..calibrate.records import Journal, collect_provenance
-    from .progress import progress_bar
 
     if gamma_max < 1:
         raise ValueError(f"--gamma-max must be a whole number >= 1, got {gamma_max}")
@@ -90,47 +84,25 @@ def sweep(
         seed=seed,
         graphs=graphs,
     )
-    given = load_inputs(
+    found = measured_pair(
+        "sweep", measure_sweep, plan, out=out, seed=seed, stage_seconds=stage_seconds,
         target=target, drafts=draft or (), family=family, prompts=prompts, field=field,
-        count=requests, prompt_tokens=prompt_tokens, device=device, dtype=dtype,
-        trust_remote_code=trust_remote_code,
+        count=requests, prompt_tokens=prompt_tokens, draft_tokens=gamma_max, device=device,
+        dtype=dtype, trust_remote_code=trust_remote_code,
     )  # fmt: skip
-    provenance = collect_provenance(
-        str(given.target.device), given.target.identity["dtype"], models=given.identities, seed=seed
-    )
-    end = math.inf if stage_seconds is None else time.monotonic() + stage_seconds
-    settings = {**plan.settings(), **given.settings(), "prompt_tokens": prompt_tokens}
-    with (
-        Journal.open(
-            Path(out), "sweep", kind="sweep", settings=settings, provenance=provenance
-        ) as journal,
-        progress_bar() as report,
-    ):
-        complete = measure_sweep(
-            given.target.model, given.models, journal, prompts=given.prompts, plan=plan,
-            vocabulary=given.vocabulary, seconds_left=lambda: end - time.monotonic(),
-            progress=report,
-        )  # fmt: skip
-        if complete:
-            journal.finish()
-        path = journal.path if complete else journal.part
-        points = list(journal.points)
-        rows = sweep_table(journal.record()) if points else []
-    failed = _failed(points)
-    answer = {
-        "complete": complete, "record": str(path), "notes": given.notes, "failed": failed,
-        "sweep": rows,
-    }  # fmt: skip
+    rows = sweep_table(found.record) if found.record else []
+    failed = _failed(found.record.points) if found.record else []
     if as_json:
-        print_json(answer)
+        answer = {"complete": found.complete, "record": str(found.path), "notes": found.notes}
+        print_json({**answer, "failed": failed, "sweep": rows})
         return
     print_sweep(rows)
-    for note in (*given.notes, *failed):
+    for note in (*found.notes, *failed):
         print(f"note: {note}")
-    print(f"{path}" if complete else f"{path}: not complete; run the same command again to go on")
+    print(found.ending)
 
 
-def _failed(points: list[dict[str, Any]]) -> list[str]:
+def _failed(points: Sequence[dict[str, Any]]) -> list[str]:
     """One line for each setting that could not be measured."""
     lines = (
         f"{p.get('draft') or 'the target'}, {p['method']}, gamma {p['gamma']}, batch {p['batch']}: "

@@ -128,6 +128,7 @@ def test_a_plan_says_what_is_done_and_what_is_to_come(tmp_path: Path) -> None:
         "stage": "two",
         "what": "measure two",
         "state": "begun",
+        "note": "",
         "expected_time_s": 30.0,
         "expected_memory_bytes": 1e6,
         "points": 3,

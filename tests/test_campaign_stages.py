@@ -18,6 +18,7 @@ from howspec.calibrate.campaign import (
     Work,
     campaign_named,
     dry,
+    plan,
     plan_campaign,
     run_campaign,
 )
@@ -28,12 +29,12 @@ from howspec.calibrate.campaign.architectures import (
     write_config,
 )
 from howspec.calibrate.campaign.equal import equal_shape
-from howspec.calibrate.campaign.family_stage import family_state
+from howspec.calibrate.campaign.family_stage import family_state, same_text
 from howspec.calibrate.campaign.ladder import load_ladder
 from howspec.calibrate.campaign.stages import stages_of
 from howspec.calibrate.family import corpus, shapes
 from howspec.calibrate.measure.pairs import load_model
-from howspec.calibrate.records import Journal, Record, read_record
+from howspec.calibrate.records import Journal, Record, read_record, write_record
 from safetensors.torch import load_file, save_file
 
 MINI = shapes.Preset(
@@ -233,6 +234,144 @@ def test_the_family_of_another_campaign_is_refused_unless_it_is_named(
     with pytest.raises(ValueError, match="holds the family 'mini', the campaign cpu needs 'cpu'"):
         family_state(other, Work(tmp_path))
     assert family_state(other, Work(tmp_path, given_family=whole / "family")) == "done"
+
+
+def finished(folder: Path, whole: Path) -> Work:
+    """A folder with the records of the mini campaign, whose family stays where it is."""
+    shutil.copytree(whole / "records", folder / "records")
+    return Work(folder, given_family=whole / "family")
+
+
+def changed(
+    path: Path, *, settings: Mapping[str, Any] = {}, provenance: Mapping[str, Any] = {}
+) -> None:
+    """A record as another run would have left it."""
+    record = read_record(path)
+    write_record(
+        replace(
+            record,
+            settings={**record.settings, **settings},
+            provenance={**record.provenance, **provenance},
+        ),
+        path,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["costs", "costs-architectures", "costs-equal", "acceptance", "sweep"]
+)
+def test_the_settings_asked_for_are_those_that_were_measured(whole: Path, name: str) -> None:
+    fewer = replace(mini().costs[0], repeats=1)
+    changes = {
+        "costs": {"costs": (fewer,)},
+        "costs-architectures": {"architecture_costs": (fewer,)},
+        "costs-equal": {"equal_costs": (fewer,)},
+        "acceptance": {"acceptance": replace(mini().acceptance, requests=9)},
+        "sweep": {"sweep": replace(mini().sweep, prompts=9)},
+    }[name]
+    state, other = (
+        next(stage.state for stage in stages_of(campaign) if stage.name == name)
+        for campaign in (mini(), replace(mini(), **changes))
+    )
+    assert state(Work(whole)) == "done"
+    with pytest.raises(ValueError, match=rf"{name}\.json: is another measurement .* settings\."):
+        other(Work(whole))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "provenance", "said"),
+    [
+        ("acceptance", {"gamma": 4}, {}, r"settings\.gamma is 3 here and 4 there"),
+        ("acceptance", {"requests": 9}, {}, r"settings\.requests is 2 here and 9 there"),
+        ("sweep", {"prompts": {}}, {}, r"settings\.prompts\.source is"),
+        ("costs", {}, {"dtype": "bfloat16"}, r'provenance\.dtype is "float32" here'),
+        ("costs", {}, {"seed": 3}, r"provenance\.seed is 0 here and 3 there"),
+        ("costs", {}, {"models": {}}, r"provenance\.models\.target is"),
+        ("costs-equal", {"random_weights": False}, {}, r"settings\.random_weights is true here"),
+        ("costs-equal", {}, {"models": {}}, r"provenance\.models\.equal-"),
+    ],
+)
+def test_a_record_made_otherwise_is_refused_before_anything_is_measured(
+    whole: Path,
+    tmp_path: Path,
+    name: str,
+    settings: dict[str, Any],
+    provenance: dict[str, Any],
+    said: str,
+) -> None:
+    work = finished(tmp_path, whole)
+    (tmp_path / "records" / "sweep.json").replace(tmp_path / "kept.json")
+    if name == "sweep":
+        (tmp_path / "kept.json").replace(tmp_path / "records" / "sweep.json")
+    changed(tmp_path / "records" / f"{name}.json", settings=settings, provenance=provenance)
+    before = {p.name: p.read_bytes() for p in work.records.iterdir()}
+    with pytest.raises(ValueError, match=said) as caught:
+        run_campaign(stages_of(mini()), work)
+    assert f"{name}.json" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert {p.name: p.read_bytes() for p in work.records.iterdir()} == before
+    states = {p["stage"]: (p["state"], p["note"]) for p in plan(stages_of(mini()), work)}
+    assert states[name][0] == "refused"
+    assert states[name][1] == str(caught.value)
+    assert sum(state == "refused" for state, _ in states.values()) == 1
+
+
+def test_a_finished_record_of_another_machine_counts_and_is_said_in_one_line(
+    whole: Path, tmp_path: Path
+) -> None:
+    work = finished(tmp_path, whole)
+    lines: list[str] = []
+    work.say = lines.append
+    assert run_campaign(stages_of(mini()), work).complete
+    assert lines == []
+    changed(tmp_path / "records" / "costs.json", provenance={"device": "a faster one"})
+    assert run_campaign(stages_of(mini()), work).complete
+    (line,) = lines
+    assert line.startswith("costs.json counts as done and was measured elsewhere: device is")
+    assert '"a faster one" there' in line
+    notes = [p["note"] for p in plan(stages_of(mini()), work)]
+    assert [note for note in notes if note] == [line]
+
+
+def test_a_record_that_was_cut_off_is_refused_by_name(whole: Path, tmp_path: Path) -> None:
+    work = finished(tmp_path, whole)
+    path = tmp_path / "records" / "acceptance.json"
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(ValueError, match=r"acceptance\.json: is not JSON or is cut off"):
+        run_campaign(stages_of(mini()), work)
+
+
+def test_a_campaign_whose_models_were_removed_is_still_complete(
+    whole: Path, tmp_path: Path
+) -> None:
+    work = finished(tmp_path, whole)
+    (tmp_path / "family").mkdir()
+    shutil.copy(whole / "family" / "family.json", tmp_path / "family")
+    assert run_campaign(stages_of(mini()), replace(work, given_family=None)).complete
+
+
+def test_copies_of_another_campaign_are_refused_and_not_kept(whole: Path, tmp_path: Path) -> None:
+    work = Work(tmp_path / "out", given_family=whole / "family", copies=whole / "records")
+    with pytest.raises(ValueError, match=r'settings\.campaign is "tiny-dry" here and "gpu-dry"'):
+        run_campaign(stages_of(mini("tiny")), work)
+    assert list(work.records.iterdir()) == []
+
+
+def test_a_family_of_other_settings_or_text_is_refused(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "family").mkdir()
+    path = tmp_path / "family" / "family.json"
+    family = json.loads((whole / "family" / "family.json").read_text())
+    path.write_text(json.dumps({**family, "settings": {**family["settings"], "seed": 5}}))
+    with pytest.raises(ValueError, match="of other settings: seed is 0 here and 5 there"):
+        family_state(mini(), Work(tmp_path))
+    path.write_text(json.dumps({**family, "models": family["models"][:-1]}))
+    with pytest.raises(ValueError, match="of other settings: models is"):
+        family_state(mini(), Work(tmp_path))
+    text = tmp_path / "text"
+    text.mkdir()
+    (text / "code.txt").write_text("another text")
+    with pytest.raises(ValueError, match=r"trained on other text than .*: code is"):
+        same_text(whole / "family", text)
 
 
 @pytest.mark.parametrize("name", sorted(CAMPAIGNS))

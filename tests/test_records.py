@@ -141,7 +141,7 @@ def test_a_record_with_one_wrong_byte_is_refused_or_another_record(
         ({"points": [cost(times_s=[])]}, "needs times_s or an error"),
         ({"points": [cost(error="out of memory")]}, "needs times_s or an error, not both"),
         ({"points": [cost(latency=0.1)]}, "latency is a latency and its name must end with _s"),
-        ({"points": [cost(operation="guess")]}, "operation must be one of pass, draw"),
+        ({"points": [cost(operation="guess")]}, "operation must be one of pass, round"),
         ({"points": [cost(note={"a": {"b": {"c": 1}}})]}, "note must be text"),
         ({"settings": []}, "settings must be an object"),
         ({"provenance": "here"}, "provenance must be an object"),
@@ -297,6 +297,11 @@ def test_differences_are_found_in_depth_and_a_tuple_is_a_list() -> None:
     assert difference({"a": {"b": None}}, {"a": {}}) == ""
     assert difference({"a": {"b": None}, "c": 1}, {"a": {}, "c": 2}) == "c is 1 here and 2 there"
     assert difference({}, {"b": 1}) == "b is null here and 1 there"
+    grids: list[dict[str, Any]] = [{"tokens": [1] * 90, "repeats": 3}, {"repeats": 5}]
+    other = [grids[0], {"repeats": 7}]
+    assert difference({"a": grids}, {"a": other}) == "a[1].repeats is 5 here and 7 there"
+    assert difference({"a": [{"b": None}], "c": 1}, {"a": [{}], "c": 1}) == ""
+    assert "(2 entries) here" in difference({"a": grids}, {"a": grids[:1]})
 
 
 def test_provenance_says_what_ran_and_neither_host_nor_path(tmp_path: Path) -> None:

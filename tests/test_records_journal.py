@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from howspec.calibrate.records import Journal, read_record
+from howspec.calibrate.records.origin import origin_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,6 +163,49 @@ def test_another_measurement_under_the_same_name_is_refused_and_the_key_named(
     with pytest.raises(ValueError, match=message):
         begun(tmp_path, **changes)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_what_was_begun_without_a_point_is_begun_anew_with_other_settings(tmp_path: Path) -> None:
+    begun(tmp_path).close()
+    begun(tmp_path, origin={"utc": "later"}).close()
+    assert origin_of(tmp_path, "costs") is None
+    with begun(tmp_path, settings={"repeats": [9]}, origin={"device": "faster"}) as journal:
+        journal.append(cost(1))
+        path = journal.finish()
+    record = read_record(path)
+    assert record.settings == {"repeats": [9]}
+    assert [run["utc"] for run in record.provenance["runs"]] == ["today"]
+
+
+def test_what_a_measurement_is_can_be_told_before_and_after_its_end(tmp_path: Path) -> None:
+    assert origin_of(tmp_path, "costs") is None
+    with begun(tmp_path) as journal:
+        journal.append(cost(1))
+        found = origin_of(tmp_path, "costs")
+        assert found is not None
+        assert (found.path, found.finished) == (journal.part, False)
+        assert found.provenance == ORIGIN
+        assert found.differs("costs", {"repeats": (2, 3)}) == ""
+        assert found.differs("sweep", {}) == 'kind is "sweep" here and "costs" there'
+        assert "settings.repeats" in found.differs("costs", {"repeats": (2, 4)})
+        path = journal.finish()
+    done = origin_of(tmp_path, "costs")
+    assert done is not None
+    assert (done.path, done.finished, done.settings) == (path, True, found.settings)
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(ValueError, match=r"costs\.json: is not JSON or is cut off"):
+        origin_of(tmp_path, "costs")
+
+
+def test_a_journal_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    part = tmp_path / "costs.part.jsonl"
+    with begun(tmp_path) as journal:
+        journal.append(cost(1))
+    part.write_text(part.read_text().replace('"version": 1', '"version": 7', 1))
+    with pytest.raises(ValueError, match=r"part\.jsonl, line 1: version must be 1"):
+        origin_of(tmp_path, "costs")
+    part.write_text('{"half')
+    assert origin_of(tmp_path, "costs") is None
 
 
 def test_a_journal_of_an_unknown_version_is_refused(tmp_path: Path) -> None:

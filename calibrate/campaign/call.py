@@ -52,23 +52,38 @@ def call_campaign(
     """
     # Nothing is looked up in a network, whatever a model's folder says of its origin.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    from ..measure.inputs import quieten
     from .stages import stages_of
 
     campaign = campaign_of(name, dry_run=dry_run)
     stages = stages_of(campaign)
     choose(stages, only)
     folder = folder_of(Path(out), dry_run)
-    if text is not None and not Path(text).is_dir():
-        raise ValueError(f"--text must be a folder of texts, got {text}")
+    given = None if dry_run else family
+    _check_folders(folder, text, given)
     if dry_run and folder.exists():
         with held(folder):
             shutil.rmtree(folder)
-    given = None if dry_run else family
-    if given is not None and not (given / "family.json").exists():
-        raise ValueError(f"--family must be the folder of a trained family, got {family}")
+    if text is not None and given is not None:
+        say("--text is not read: it is for training a family, and --family names one")
     work = Work(folder, text, given, copies=copies, report=report, say=say)
+    quieten()
     with interruptible():
         return run_campaign(stages, work, only=only, most=most, stage_s=stage_s, call_s=call_s)
+
+
+def _check_folders(folder: Path, text: Path | None, family: Path | None) -> None:
+    """Refuse a text that is none, or not that of the family that is there, and a missing family."""
+    if family is not None and not (family / "family.json").exists():
+        raise ValueError(f"--family must be the folder of a trained family, got {family}")
+    if text is None:
+        return
+    if not text.is_dir():
+        raise ValueError(f"--text must be a folder of texts, got {text}")
+    if family is None and (folder / "family" / "family.json").exists():
+        from .family_stage import same_text
+
+        same_text(folder / "family", text)
 
 
 def plan_campaign(

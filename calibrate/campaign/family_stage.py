@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from ..family import FamilyRun, preset_named, read_family, train_family
+from ..family.batches import fingerprint
+from ..family.corpus import folder_domains
+from ..records import difference
 from .presets import Campaign
 from .work import StageOver, Work
 
@@ -38,16 +42,47 @@ def run_family(campaign: Campaign, work: Work) -> None:
 
 
 def family_state(campaign: Campaign, work: Work) -> str:
-    """Whether the family is there: "done" for one of another preset too, where it was named."""
+    """Whether the family is "done", "begun" or "to do".
+
+    A family that was named counts as it is, of another preset too. One in the campaign's own folder
+    must be of the campaign's preset, with the settings and models that this has now. Raises
+    ValueError saying what differs.
+    """
     folder = work.family
     if not folder.exists():
         return "to do"
     if not (folder / "family.json").exists():
         return "begun"
-    settings = read_family(folder)["settings"]
-    if not work.own_family and settings.get("preset") != campaign.family:
+    family = read_family(folder)
+    if work.own_family:
+        return "done"
+    preset = preset_named(campaign.family)
+    wanted = {**preset.training_settings(), "models": [s.name for s in preset.shapes]}
+    held = {**family["settings"], "models": [m["name"] for m in family["models"]]}
+    if held.get("preset") != campaign.family:
         raise ValueError(
-            f"{folder} holds the family {settings.get('preset')!r}, the campaign {campaign.name} "
+            f"{folder} holds the family {held.get('preset')!r}, the campaign {campaign.name} "
             f"needs {campaign.family!r}: choose another --out, or name the folder with --family"
         )
+    differs = difference(wanted, held)
+    if differs:
+        raise ValueError(
+            f"{folder} holds a family {campaign.family!r} of other settings: {differs}: choose "
+            "another --out, or name the folder with --family"
+        )
     return "done"
+
+
+def same_text(folder: Path, text: Path) -> None:
+    """Raise ValueError where a trained family has read other text than that of a folder.
+
+    Compared by the domains of the folder: the standard library's code differs between machines.
+    """
+    kept = read_family(folder).get("text_sha256_16", {})
+    given = {domain.name: fingerprint(domain) for domain in folder_domains(text)}
+    differs = difference(given, {name: kept.get(name) for name in given})
+    if differs:
+        raise ValueError(
+            f"the family in {folder} was trained on other text than {text}: {differs}; give the "
+            "same text, none, or another --out"
+        )

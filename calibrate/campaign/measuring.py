@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..measure.acceptance import AcceptancePlan, measure_acceptance
+from ..measure.acceptance import measure_acceptance
 from ..measure.costs import measure_costs
 from ..measure.pairs import LoadedModel, load_model
 from ..measure.round_costs import ROUND, STEP, RoundPlan, measure_rounds
 from ..measure.sweep import SweepPlan, measure_sweep
 from ..records import Journal
-from .architectures import architecture_config, equal_config, write_config
-from .equal import equal_shape
-from .expected import cost_points, vocabulary_of
+from .architectures import write_config
+from .asked import (
+    acceptance_plan,
+    acceptance_settings,
+    architecture_configs,
+    costs_settings,
+    equal_configs,
+    random_settings,
+    sweep_plan,
+    sweep_settings,
+)
+from .expected import cost_points
 from .ladder import Ladder, load_ladder
 from .presets import Campaign, Costs
 from .work import StageOver, Work
@@ -24,8 +33,7 @@ from .work import StageOver, Work
 def measure_family_costs(campaign: Campaign, work: Work) -> None:
     """Times of the passes of every model of the family, all held together, and of rounds."""
     ladder = load_ladder(work.family, campaign)
-    settings: dict[str, Any] = {"campaign": campaign.name, "grids": _grids(campaign.costs)}
-    settings["rounds"] = asdict(campaign.rounds)
+    settings = costs_settings(campaign)
     origin = work.provenance(campaign, ladder.identities)
     with work.journal("costs", "costs", settings, provenance=origin) as journal:
         plan = _round_plan(campaign)
@@ -37,20 +45,13 @@ def measure_family_costs(campaign: Campaign, work: Work) -> None:
 
 def measure_architecture_costs(campaign: Campaign, work: Work) -> None:
     """Times of the passes of named architectures with random weights."""
-    configs = {
-        name: architecture_config(name, scaled=campaign.scaled) for name in campaign.architectures
-    }
+    configs = architecture_configs(campaign)
     _random_costs(campaign, work, "costs-architectures", configs, campaign.architecture_costs)
 
 
 def measure_equal_costs(campaign: Campaign, work: Work) -> None:
     """Times of the passes of models of equal size and different depth, random weights."""
-    shapes = [
-        equal_shape(parameters, layers, vocabulary=vocabulary_of(campaign))
-        for parameters, layers in campaign.equal
-    ]
-    configs = {shape.name: equal_config(shape) for shape in shapes}
-    _random_costs(campaign, work, "costs-equal", configs, campaign.equal_costs)
+    _random_costs(campaign, work, "costs-equal", equal_configs(campaign), campaign.equal_costs)
 
 
 def measure_acceptance_stage(campaign: Campaign, work: Work) -> None:
@@ -58,16 +59,7 @@ def measure_acceptance_stage(campaign: Campaign, work: Work) -> None:
     wanted = campaign.acceptance
     ladder = load_ladder(work.family, campaign)
     prompts = ladder.prompts(count=wanted.requests, tokens=wanted.prompt_tokens)
-    plan = AcceptancePlan(
-        temperatures=wanted.temperatures,
-        gamma=wanted.gamma,
-        new_tokens=wanted.new_tokens,
-        batch=wanted.batch,
-        seed=campaign.seed,
-        graphs=campaign.graphs,
-    )
-    settings = _settings(campaign, plan.settings(), list(prompts), wanted.prompt_tokens)
-    settings["requests"] = wanted.requests
+    plan, settings = acceptance_plan(campaign), acceptance_settings(campaign, list(prompts))
     origin = work.provenance(campaign, ladder.identities)
     with work.journal("acceptance", "acceptance", settings, provenance=origin) as journal:
         complete = measure_acceptance(
@@ -89,22 +81,8 @@ def measure_sweep_stage(campaign: Campaign, work: Work) -> None:
     wanted = campaign.sweep
     ladder = load_ladder(work.family, campaign)
     prompts = ladder.prompts(count=wanted.prompts, tokens=wanted.prompt_tokens)
-    deep = wanted.small_gamma_max > wanted.gamma_max
-    small = ladder.smallest(wanted.small_drafts) if deep else []
-    plan = SweepPlan(
-        gammas=tuple(range(1, wanted.gamma_max + 1)),
-        gammas_by_draft={n: tuple(range(1, wanted.small_gamma_max + 1)) for n in small},
-        assisted_gammas=wanted.assisted_gammas,
-        new_tokens=wanted.new_tokens,
-        temperature=wanted.temperature,
-        batches=wanted.batches,
-        assisted_blocks=wanted.assisted_blocks,
-        plain_repeats=wanted.plain_repeats,
-        seed=campaign.seed,
-        graphs=campaign.graphs,
-    )
-    settings = _settings(campaign, plan.settings(), list(prompts), wanted.prompt_tokens)
-    settings |= {"prompts_of_a_domain": wanted.prompts}
+    plan = sweep_plan(campaign, ladder.smallest(len(ladder.drafts)))
+    settings = sweep_settings(campaign, plan, list(prompts))
     origin = work.provenance(campaign, ladder.identities)
     with work.journal("sweep", "sweep", settings, provenance=origin) as journal:
         _sweep(ladder, work, journal, prompts, plan)
@@ -140,7 +118,7 @@ def _random_costs(
 ) -> None:
     """Model by model, each made when its turn comes and let go behind its last grid."""
     folder = work.out / "configurations"
-    settings = {"campaign": campaign.name, "grids": _grids(grids), "random_weights": True}
+    settings = random_settings(campaign, grids)
     origin = work.provenance(campaign, configs)
     with work.journal(name, "costs", settings, provenance=origin) as journal:
         for model, values in configs.items():
@@ -226,14 +204,3 @@ def _time_rounds(work: Work, ladder: Ladder, journal: Journal, plan: RoundPlan) 
     )
     if not complete:
         raise StageOver
-
-
-def _grids(grids: tuple[Costs, ...]) -> list[dict[str, Any]]:
-    return [asdict(grid) for grid in grids]
-
-
-def _settings(
-    campaign: Campaign, plan: dict[str, Any], domains: list[str], prompt_tokens: int
-) -> dict[str, Any]:
-    prompts = {"source": "held-out text of the family", "domains": domains}
-    return {"campaign": campaign.name, **plan, "prompts": {**prompts, "tokens": prompt_tokens}}

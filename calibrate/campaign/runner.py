@@ -26,7 +26,8 @@ class Stage:
     """One part of a campaign.
 
     run: does the work, going on from what is on disk, until it is complete or raises StageOver;
-    state: "done", "begun" or "to do", from what is on disk; estimate: expected time and memory.
+    state: "done", "begun" or "to do", from what is on disk, ValueError for what is not of this
+    campaign; estimate: expected time and memory; remark: a line to say of it when it is done.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stage:
     run: Callable[[Work], None]
     state: Callable[[Work], str]
     estimate: Callable[[], Estimate]
+    remark: Callable[[Work], str] = lambda work: ""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ def run_campaign(
 
     only: the one stage to run; most: how many times a stage is run or gone on with in this call;
     stage_s: after that long a stage stops cleanly; call_s: the same for the call. Raises
-    ValueError for an unknown stage, a limit out of range, or when another run holds the folder.
-    Interrupted, everything measured is on disk, and the same call goes on from there.
+    ValueError for an unknown stage, a limit out of range, when another run holds the folder, and
+    before anything is measured when the folder holds what is not of this campaign. Interrupted,
+    everything measured is on disk, and the same call goes on from there.
     """
     chosen = choose(stages, only)
     for name, value in (("stage seconds", stage_s), ("call seconds", call_s)):
@@ -70,12 +73,24 @@ def run_campaign(
         raise ValueError(f"stages must be a whole number >= 1, got {most}")
     end_s = work.clock() + call_s
     with held(work.out):
-        work.take_copies()
+        _check(stages, work, taken=work.take_copies())
         try:
             _run(chosen, work, most, stage_s, end_s)
         finally:
             work.give_copies()
     return _account(stages, work)
+
+
+def _check(stages: Sequence[Stage], work: Work, *, taken: Sequence[Path]) -> None:
+    """Refuse what is not of this campaign, dropping what was just copied; remark on the rest."""
+    try:
+        done = [stage for stage in stages if stage.state(work) == "done"]
+    except ValueError:
+        for path in taken:
+            path.unlink()
+        raise
+    for line in filter(None, (stage.remark(work) for stage in done)):
+        work.say(line)
 
 
 def _run(
@@ -128,19 +143,35 @@ def _account(stages: Sequence[Stage], work: Work) -> CampaignRun:
 
 
 def plan(stages: Sequence[Stage], work: Work) -> list[dict[str, Any]]:
-    """Every stage with its state, expected time and memory, for printing."""
-    return [
-        {
-            "stage": stage.name,
-            "what": stage.what,
-            "state": stage.state(work),
-            "expected_time_s": estimate.time_s,
-            "expected_memory_bytes": estimate.memory_bytes,
-            "points": estimate.points,
-        }
-        for stage in stages
-        for estimate in (stage.estimate(),)
-    ]
+    """Every stage with its state, expected time and memory, for printing.
+
+    A stage whose result is not of this campaign has the state "refused", and its note says why.
+    """
+    found = []
+    for stage in stages:
+        estimate = stage.estimate()
+        state, note = _state(stage, work)
+        found.append(
+            {
+                "stage": stage.name,
+                "what": stage.what,
+                "state": state,
+                "note": note,
+                "expected_time_s": estimate.time_s,
+                "expected_memory_bytes": estimate.memory_bytes,
+                "points": estimate.points,
+            }
+        )
+    return found
+
+
+def _state(stage: Stage, work: Work) -> tuple[str, str]:
+    """The state of a stage and a note on it."""
+    try:
+        state = stage.state(work)
+    except ValueError as error:
+        return "refused", str(error)
+    return state, stage.remark(work) if state == "done" else ""
 
 
 @contextlib.contextmanager

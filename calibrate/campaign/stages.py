@@ -24,6 +24,16 @@ from .measuring import (
 )
 from .presets import Campaign
 from .runner import Stage
+from .standing import (
+    AskedFor,
+    acceptance_asked,
+    architecture_costs_asked,
+    elsewhere,
+    equal_costs_asked,
+    family_costs_asked,
+    record_state,
+    sweep_asked,
+)
 from .work import Work
 
 
@@ -44,6 +54,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
             "costs",
             "time the passes of every model of the family",
             measure_family_costs,
+            family_costs_asked,
             family_costs_estimate,
         ),
     ]
@@ -54,6 +65,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
                 "costs-architectures",
                 f"time {len(campaign.architectures)} architectures with random weights",
                 measure_architecture_costs,
+                architecture_costs_asked,
                 architectures_estimate,
             )
         )
@@ -64,6 +76,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
                 "costs-equal",
                 f"time {len(campaign.equal)} models, depth against width at equal size",
                 measure_equal_costs,
+                equal_costs_asked,
                 equal_estimate,
             )
         )
@@ -73,6 +86,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
             "acceptance",
             f"rounds and overlaps of every draft at temperatures {_listed(wanted.temperatures)}",
             measure_acceptance_stage,
+            acceptance_asked,
             acceptance_estimate,
         )
     )
@@ -83,6 +97,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
             f"latency of every draft, 0 to {top} draft tokens, batch "
             f"{_listed(campaign.sweep.batches)}",
             measure_sweep_stage,
+            sweep_asked,
             sweep_estimate,
         )
     )
@@ -94,14 +109,18 @@ def _recorded(
     name: str,
     what: str,
     run: Callable[[Campaign, Work], None],
+    asked_for: AskedFor,
     estimate: Callable[[Campaign], Estimate],
 ) -> Stage:
     """A stage whose result is the record of its name."""
-
-    def state(work: Work) -> str:
-        return "done" if work.done(name) else "begun" if work.begun(name) else "to do"
-
-    return Stage(name, what, partial(run, campaign), state, partial(estimate, campaign))
+    return Stage(
+        name,
+        what,
+        partial(run, campaign),
+        partial(record_state, campaign, name, asked_for),
+        partial(estimate, campaign),
+        partial(elsewhere, campaign, name),
+    )
 
 
 def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:

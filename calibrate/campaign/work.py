@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..records import Journal, collect_provenance
+from ..records.provenance import split
 from .presets import Campaign
 
 Report = Callable[[str, int, int], None]
@@ -45,6 +46,7 @@ class Work:
 
     @property
     def records(self) -> Path:
+        """The folder of the records."""
         return self.out / "records"
 
     @property
@@ -94,16 +96,26 @@ class Work:
             campaign.device, campaign.dtype, models=models, seed=campaign.seed
         )
 
-    def take_copies(self) -> None:
-        """Take from ``copies`` what is missing here, for a campaign that changed machines."""
+    def machine(self, campaign: Campaign) -> dict[str, Any]:
+        """The machine and software in use, as the provenance of a record has them."""
+        return split(collect_provenance(campaign.device))[0]
+
+    def take_copies(self) -> list[Path]:
+        """Take from ``copies`` what is missing here, for a campaign that changed machines.
+
+        Returns the files made here.
+        """
         if self.copies is None:
-            return
+            return []
         self.copies.mkdir(parents=True, exist_ok=True)
         self.records.mkdir(parents=True, exist_ok=True)
+        taken = []
         for path in _files(self.copies):
             name = path.name.split(".")[0]
             if not self.done(name) and not (self.records / path.name).exists():
                 _copy(path, self.records / path.name)
+                taken.append(self.records / path.name)
+        return taken
 
     def give_copies(self) -> None:
         """Bring ``copies`` up to date: finished records and the journals of begun ones."""

@@ -22,9 +22,11 @@ class Log:
         self.begun = time.monotonic()
 
     def say(self, line: str) -> None:
+        """Print a line with the seconds since the start."""
         print(f"{time.monotonic() - self.begun:7.0f} s  {line}", flush=True)
 
     def progress(self, done: int, total: int, text: str) -> None:
+        """Take in the tokens done of the tokens in all, and print a line now and then."""
         model, now = text.split()[0], time.monotonic()
         if model != self.model:
             self.model, self.tokens, self.at = model, done, now
@@ -38,12 +40,13 @@ class Log:
 
 
 def main() -> int:
+    """Run the training; the exit status: 0, 2 for bad input, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m howspec.calibrate.family")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="cpu")
-    parser.add_argument("--text", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--order", nargs="*")
-    parser.add_argument("--stage-seconds", type=float, default=math.inf)
+    parser.add_argument("--text", type=Path, help="folder of texts, beside the standard library")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the family")
+    parser.add_argument("--order", nargs="*", help="models to train first; else largest first")
+    parser.add_argument("--stage-seconds", type=float, default=math.inf, help="stop after so long")
     given = parser.parse_args()
     log = Log()
     try:
@@ -56,8 +59,14 @@ def main() -> int:
             progress=log.progress,
             say=log.say,
         )
+    except KeyboardInterrupt:
+        print(
+            "howspec: interrupted: the same command goes on from its last checkpoint",
+            file=sys.stderr,
+        )
+        return 130
     except (ValueError, OSError) as error:
-        print(f"howspec: {error}", file=sys.stderr)
+        print("howspec: " + " ".join(str(error).split()), file=sys.stderr)
         return 2
     for line in run.disorder:
         log.say(line)

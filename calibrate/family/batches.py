@@ -122,7 +122,7 @@ def prepare_corpus(
     }
     record = folder / "corpus" / "corpus.json"
     if record.exists():
-        kept: dict[str, Any] = read_json(record)
+        kept = read_json(record, "settings", "domains")
         same_settings(kept["settings"], wanted, "this family")
         return kept
     parts = {d.name: d.split() for d in domains}

@@ -19,7 +19,7 @@ from .batches import Batches, prepare_corpus, stream
 from .corpus import read_domains
 from .files import held_folder, read_json, same_settings, write_json
 from .held_out import held_out_losses, held_out_streams, mean_held_out
-from .record import SCHEMA, VERSION, disorder
+from .record import MODEL, SCHEMA, VERSION, disorder
 from .shapes import Preset, Shape, preset_named
 from .tokenizer import save_tokenizer, tokenizer_hash
 from .training import Report, Training, train_model
@@ -66,14 +66,14 @@ def train_family(
         preset = preset_named(preset)
     if not stage_s > 0.0:
         raise ValueError(f"stage seconds must be above 0, got {stage_s}")
-    shapes = _ordered(preset, order)
+    shapes, place = _ordered(preset, order), _device(device)
     deadline_s = clock() + stage_s
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with held_folder(out):
         corpus = _corpus(out, preset, text, code, say)
         names = tuple(corpus["domains"])
         batches = _batches(out, preset, names, say)
-        work = _Work(out, preset, batches, names, _device(device), progress, say, clock)
+        work = _Work(out, preset, batches, names, place, progress, say, clock)
         for shape in shapes:
             if work.holds(shape):
                 continue
@@ -180,7 +180,8 @@ class _Work:
         folder = self.out / shape.name
         if not folder.exists():
             return False
-        kept = read_json(folder / "training.json")
+        remedy = f"delete the folder {shape.name} to train that model anew"
+        kept = read_json(folder / "training.json", "settings", *MODEL, remedy=remedy)
         same_settings(kept["settings"], self.settings(shape), shape.name)
         return True
 

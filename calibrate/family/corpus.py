@@ -147,7 +147,7 @@ def _read(path: Path) -> str:
             raw = lzma.decompress(raw)
         elif path.suffix == ".gz":
             raw = gzip.decompress(raw)
-        return raw.decode("utf-8")
+        return raw.decode("utf-8-sig")
     except (lzma.LZMAError, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} cannot be read as text: {error}") from None
 
@@ -161,7 +161,8 @@ def _documents(path: Path) -> Iterator[str]:
 
 
 def _records(text: str, source: str) -> Iterator[str]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines: other separators of lines may stand within a text of JSON.
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -25,15 +25,24 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a JSON object, whole or not at all. Raises ValueError for NaN or infinity."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     replace_file(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *needed: str, remedy: str = "delete it to go on") -> dict[str, Any]:
+    """A JSON object of a family, with the entries that are needed.
+
+    Raises ValueError naming the file, and what to do, where it is missing or damaged.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ValueError(f"{path.name} of the family is damaged: delete it to go on") from None
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, FileNotFoundError):
+        value = None
+    if not isinstance(value, dict) or not all(name in value for name in needed):
+        place = f"{path.parent.name}/{path.name}"
+        raise ValueError(f"{place} of the family is damaged or not there: {remedy}")
+    return value
 
 
 def same_settings(kept: dict[str, Any], wanted: dict[str, Any], what: str) -> None:

@@ -20,6 +20,7 @@ from ..records.points import point_key
 from .decoder import decode_plain, decode_speculative
 from .failures import point_failure, seed_of
 from .overlap import Text, TextLaws
+from .rejection import check_temperature
 from .runner import Runner
 from .walk import Comparison, compare_rounds
 
@@ -32,7 +33,8 @@ class AcceptancePlan:
     """What to measure; `asdict` of it belongs into the settings of the record.
 
     gamma: draft tokens of a round; new_tokens: of every request and text; batch: requests decoded
-    together at most; graphs: CUDA graphs for the passes.
+    together at most; graphs: CUDA graphs for the passes. Raises ValueError for a number out of
+    range, and for no temperature or the same one twice.
     """
 
     temperatures: tuple[float, ...] = (0.0, 0.7, 1.0)
@@ -41,6 +43,16 @@ class AcceptancePlan:
     batch: int = 16
     seed: int = 0
     graphs: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("gamma", "new_tokens", "batch"):
+            value = getattr(self, name)
+            if value < 1:
+                raise ValueError(f"{name} must be a whole number >= 1, got {value}")
+        if not self.temperatures or len(set(self.temperatures)) < len(self.temperatures):
+            raise ValueError(f"temperatures must be different numbers, got {self.temperatures}")
+        for temperature in self.temperatures:
+            check_temperature(temperature)
 
     def settings(self) -> dict[str, Any]:
         """As a record stores it."""

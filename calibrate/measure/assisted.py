@@ -5,7 +5,9 @@ confidence threshold are taken from the generation config of the ASSISTANT, and 
 (given to `generate` they are ignored). Left alone they are 20 tokens, constant, cut short where
 the draft's confidence falls below 0.4. With the schedule "heuristic" the number that a request ends
 with is written back and starts the next one. Here all three are set for the request, the threshold
-to 0, which turns it off, and everything is put back after it.
+to 0, which turns it off. The rest of both generation configs is transformers' default: what comes
+with a model (beams, a repetition penalty, the 20 likeliest tokens, an end token) would change the
+law of the text. The configs of the models are put back after every request.
 
 The last rounds draft less: never more than is missing up to the last token but one.
 """
@@ -14,13 +16,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import GenerationConfig
 
 from .assisted_counts import AssistedRound, count_rounds
+from .failures import NotMeasurableError
 from .rejection import check_temperature
 
 SCHEDULES = ("constant", "heuristic")
@@ -56,15 +60,17 @@ def generate_assisted(
         raise ValueError(f"gamma must be a whole number >= 1 to speculate, got {gamma}")
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
-    with ExitStack() as stack:
-        assistant = {
-            "num_assistant_tokens": gamma,
-            "num_assistant_tokens_schedule": schedule,
-            "assistant_confidence_threshold": 0.0,
-            "eos_token_id": None,
-        }
-        stack.enter_context(_settings(draft.generation_config, assistant))
-        counts = stack.enter_context(count_rounds(target))
+    rows, others = (m.config.get_text_config().vocab_size for m in (target, draft))
+    if rows != others:
+        raise NotMeasurableError(
+            f"transformers assists with equally many logits only: target {rows}, draft {others}"
+        )
+    assistant = {
+        "num_assistant_tokens": gamma,
+        "num_assistant_tokens_schedule": schedule,
+        "assistant_confidence_threshold": 0.0,
+    }
+    with _generation(draft, **assistant), count_rounds(target) as counts:
         tokens, total_s = _generate(
             target, prompt, new_tokens, temperature, seed, clock, assistant_model=draft
         )
@@ -106,10 +112,7 @@ def _generate(
     if temperature > 0.0:
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
     cuda = [device] if device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices=cuda),
-        _settings(target.generation_config, {"eos_token_id": None}),
-    ):
+    with torch.random.fork_rng(devices=cuda), _generation(target):
         torch.manual_seed(seed)
         if cuda:
             torch.cuda.synchronize(device)
@@ -129,13 +132,11 @@ def _generate(
 
 
 @contextmanager
-def _settings(config: Any, values: dict[str, Any]) -> Iterator[None]:
-    """The config with these values, put back afterwards."""
-    before = {name: getattr(config, name, None) for name in values}
-    for name, value in values.items():
-        setattr(config, name, value)
+def _generation(model: Any, **values: Any) -> Iterator[None]:
+    """The model with a generation config of these values alone, its own put back afterwards."""
+    make: Any = GenerationConfig
+    before, model.generation_config = model.generation_config, make(**values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            setattr(config, name, value)
+        model.generation_config = before

@@ -14,12 +14,17 @@ _NOT_A_LAW = "probability tensor contains"
 _ALLOCATION = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
+class NotMeasurableError(ValueError):
+    """What a point asks for cannot be had of these models; the reason belongs into its record."""
+
+
 def point_failure(error: BaseException) -> str | None:
-    """Words for an error that belongs to a point: out of memory, or logits that are no numbers.
+    """Words for an error that belongs to a point: out of memory, logits that are no numbers, a
+    method that does not take these models.
 
     None for any other error, which ends the measurement. Memory is freed for the next point.
     """
-    if isinstance(error, NotFiniteError):
+    if isinstance(error, NotFiniteError | NotMeasurableError):
         return str(error)
     if isinstance(error, RuntimeError) and _NOT_A_LAW in str(error):
         return "a model gave logits that are not finite numbers"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +35,28 @@ class Inputs:
         """The drafts as transformers models."""
         return {name: draft.model for name, draft in self.drafts.items()}
 
+    def require_positions(self, *, new_tokens: int, draft_tokens: int) -> None:
+        """Raise ValueError where requests so long leave the positions that a model was made for.
+
+        A model with rotary positions runs beyond them as well, and what it says there is noise.
+        """
+        longest = max(len(row) for rows in self.prompts.values() for row in rows)
+        needed = longest + new_tokens + draft_tokens
+        for model in (self.target, *self.drafts.values()):
+            limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0
+            if 0 < limit < needed:
+                raise ValueError(
+                    f"prompts of up to {longest} tokens, {new_tokens} new ones and {draft_tokens} "
+                    f"draft tokens need {needed} positions, {model.name} has {limit}: ask for fewer"
+                )
+
     def settings(self) -> dict[str, Any]:
         """What a record says of the prompts and models."""
         return {
             "target": self.target.name,
             "drafts": list(self.drafts),
             "prompts": self.source,
+            "prompts_sha256_16": _hash(self.prompts),
             "requests_by_domain": {d: len(rows) for d, rows in self.prompts.items()},
             "vocabulary": self.vocabulary,
         }
@@ -74,7 +92,7 @@ def load_inputs(
     options: dict[str, Any] = {
         "device": device, "dtype": dtype, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
-    _quieten()
+    quieten()
     first = load_model(target, **options)
     loaded: dict[str, LoadedModel] = {}
     common, notes = first.logits, []
@@ -91,13 +109,19 @@ def load_inputs(
     return Inputs(first, loaded, rows, source, None if same else common, tuple(notes))
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Let transformers report errors only: its advice is not for those who measure."""
     from transformers.utils import logging as transformers_logging
 
     logging: Any = transformers_logging
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+
+
+def _hash(prompts: Prompts) -> str:
+    """The first 16 digits of a hash of the token ids, which tells files of one name apart."""
+    content = json.dumps(list(prompts.items()))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _of_family(folder: Path, wanted: Sequence[str]) -> tuple[str, list[str]]:
@@ -128,7 +152,10 @@ def _prompts(
         )
     if family is not None:
         rows = family_prompts(
-            family, target.tokenizer, count=4 if count is None else count, tokens=tokens or 64
+            family,
+            target.tokenizer,
+            count=4 if count is None else count,
+            tokens=64 if tokens is None else tokens,
         )
         return rows, "held-out text of the family"
     texts = built_in_texts()

@@ -61,9 +61,15 @@ def choose_device(device: str = "auto") -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError:
-        raise ValueError(f"device must be auto, cpu or cuda, given {device!r}") from None
+        chosen = torch.device("meta")
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f"device must be auto, cpu or cuda, given {device!r}")
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} was asked for and there is no CUDA device here")
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {device!r} was asked for and there are {torch.cuda.device_count()} here"
+        )
     return chosen
 
 
@@ -111,7 +117,6 @@ def load_model(
         "layers": int(config.get_text_config().num_hidden_layers),
         "dtype": str(number).removeprefix("torch."),
         "random_weights": random_weights,
-        "config": plain_config(config),
     }
     if random_weights:
         identity |= {"seed": seed, "config_sha256_16": _config_hash(config)}
@@ -126,15 +131,6 @@ def load_model(
         else _tokenizer(source, path, trust=trust_remote_code)
     )
     return LoadedModel(name, model, config, tokenizer, identity)
-
-
-def plain_config(config: Any) -> dict[str, Any]:
-    """What of a configuration is text, a truth value or a number: the shape of the model.
-
-    A record keeps it, so that a model's own file is not needed to know what was timed.
-    """
-    values = config.get_text_config().to_dict()
-    return {k: v for k, v in sorted(values.items()) if isinstance(v, str | bool | int | float)}
 
 
 def load_pair(
@@ -192,16 +188,7 @@ def _config_hash(config: Any) -> str:
 def _source(given: str, path: Path, *, random_weights: bool) -> str:
     """What transformers is asked for: a folder or a name of the hub. Raises ValueError."""
     if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise ValueError(f"{given}: the folder has no config.json, so it is no model")
-        if not random_weights and not any(path.glob("*.safetensors")):
-            pickled = any(path.glob("*.bin")) or any(path.glob("*.pt"))
-            raise ValueError(
-                f"{given}: the weights are pickled (.bin), which are not loaded: convert them to "
-                "safetensors"
-                if pickled
-                else f"{given}: the folder has no weights (*.safetensors)"
-            )
+        _require_files(given, path, weights=not random_weights)
         return str(path)
     if path.is_file():
         if random_weights and path.suffix == ".json":
@@ -216,6 +203,26 @@ def _source(given: str, path: Path, *, random_weights: bool) -> str:
     if given.startswith((".", "/", "~")) or given.count("/") > 1 or given.endswith(".json"):
         raise ValueError(f"{given}: no such folder")
     return given
+
+
+def _require_files(given: str, path: Path, *, weights: bool) -> None:
+    """Raise ValueError where a folder is no model, or has no weights of a kind that is loaded."""
+    held = {suffix: any(path.glob(f"*{suffix}")) for suffix in (".safetensors", ".gguf")}
+    if not held[".safetensors"] and held[".gguf"]:
+        raise ValueError(
+            f"{given}: the weights are GGUF, which is not loaded: give the folder of safetensors "
+            "that they were made from"
+        )
+    if not (path / "config.json").is_file():
+        raise ValueError(f"{given}: the folder has no config.json, so it is no model")
+    if not weights or held[".safetensors"]:
+        return
+    if any(path.glob("*.bin")) or any(path.glob("*.pt")):
+        raise ValueError(
+            f"{given}: the weights are pickled (.bin), which are not loaded: convert them to "
+            "safetensors"
+        )
+    raise ValueError(f"{given}: the folder has no weights (*.safetensors)")
 
 
 def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> Any:
@@ -236,15 +243,26 @@ def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> An
 def _trained_model(
     source: str, path: Path, *, device: torch.device, dtype: Any, trust: bool
 ) -> Any:
+    """The model with the weights of its files: what they lack transformers would draw at random."""
     from transformers import AutoModelForCausalLM
 
-    model = _asked(
+    model, found = _asked(
         lambda: AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=trust
+            source,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=trust,
+            output_loading_info=True,
         ),
         source,
         path,
     )
+    missing = sorted(found["missing_keys"])
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ValueError(
+            f"{source}: its files lack weights that its config.json asks for: {missing[0]}{more}"
+        )
     return model.to(device)
 
 
@@ -273,7 +291,7 @@ def _tokenizer(source: str, path: Path, *, trust: bool) -> Any | None:
         return None
     try:
         return AutoTokenizer.from_pretrained(source, trust_remote_code=trust)
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # the readers of tokenizers raise nothing narrower
         if not path.is_dir():
             return None
         raise ValueError(f"{path}: its tokenizer cannot be read: {_first_line(error)}") from None
@@ -283,11 +301,13 @@ def _asked(load: Callable[[], Any], source: str, path: Path) -> Any:
     """Do it, and say in one line why it cannot be done."""
     try:
         return load()
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except Exception as error:  # the readers of weights raise nothing narrower
         text = str(error)
-        if isinstance(error, torch.cuda.OutOfMemoryError):
+        if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
             raise
-        if "trust_remote_code" in text or "custom code" in text:
+        if "ignore_mismatched_sizes" in text:
+            reason = "its weights have other shapes than its config.json says"
+        elif "trust_remote_code" in text or "custom code" in text:
             reason = "it comes with code of its own, which does not run unless asked for"
         elif path.is_dir():
             reason = f"cannot be loaded: {_first_line(error)}"

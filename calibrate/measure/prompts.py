@@ -23,7 +23,7 @@ _BUILT_IN = "prompts.jsonl"
 def built_in_texts() -> dict[str, list[str]]:
     """The built-in prompts by domain."""
     content = resources.files(__package__).joinpath(_BUILT_IN).read_text(encoding="utf-8")
-    return _by_domain(_records(content, _BUILT_IN), "prompt", "")
+    return _by_domain(_records(content, _BUILT_IN), "prompt", "", source=_BUILT_IN)
 
 
 def file_texts(path: str | Path, *, field: str = "prompt") -> dict[str, list[str]]:
@@ -39,7 +39,7 @@ def file_texts(path: str | Path, *, field: str = "prompt") -> dict[str, list[str
         stem = path.with_suffix("")
         suffix = stem.suffix
     if suffix == ".jsonl":
-        return _by_domain(_records(content, str(path)), field, stem.stem)
+        return _by_domain(_records(content, str(path)), field, stem.stem, source=str(path))
     if suffix == ".txt":
         paragraphs = [p.strip() for p in content.split("\n\n") if p.strip()]
         if not paragraphs:
@@ -58,7 +58,8 @@ def encode_prompts(
     """Token ids of the first ``count`` prompts of each domain, cut to ``tokens`` tokens each.
 
     The tokenizer adds what it adds by itself, such as a first token. Raises ValueError for a prompt
-    without a single token, and for a domain with fewer than ``count`` prompts.
+    without a single token or with characters that are none, and for a domain with fewer than
+    ``count`` prompts.
     """
     for name, value in (("count", count), ("tokens", tokens)):
         if value is not None and value < 1:
@@ -67,11 +68,13 @@ def encode_prompts(
     for domain, given in texts.items():
         if count is not None and len(given) < count:
             raise ValueError(f"domain {domain} has {len(given)} prompts, {count} were asked for")
-        rows = [list(tokenizer(t)["input_ids"])[:tokens] for t in given[:count]]
-        for number, row in enumerate(rows, start=1):
-            if not row:
+        encoded[domain] = rows = []
+        for number, text in enumerate(given[:count], start=1):
+            if any("\ud800" <= c <= "\udfff" for c in text):
+                raise ValueError(f"prompt {number} of domain {domain} holds half a character")
+            rows.append(list(tokenizer(text)["input_ids"])[:tokens])
+            if not rows[-1]:
                 raise ValueError(f"prompt {number} of domain {domain} is empty: no token in it")
-        encoded[domain] = rows
     return encoded
 
 
@@ -85,32 +88,28 @@ def family_prompts(
 ) -> Prompts:
     """Prompts from the held-out text of a family, by domain (default: all that it has)."""
     from ..family.held_out import held_out_prompts
-    from ..family.record import read_family
+    from ..family.record import family_domains, read_family
 
     folder = Path(folder)
-    names = list(domains) if domains is not None else _domains(read_family(folder))
+    names = list(domains) if domains is not None else family_domains(read_family(folder))
     return {
         name: held_out_prompts(folder, name, tokenizer, count=count, tokens=tokens)
         for name in names
     }
 
 
-def _domains(family: dict[str, Any]) -> list[str]:
-    corpus = family["corpus"]
-    return [d["name"] if isinstance(d, dict) else str(d) for d in corpus]
-
-
 def _read(path: Path) -> str:
     openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
     try:
-        with openers.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
+        with openers.get(path.suffix, open)(path, "rt", encoding="utf-8-sig") as file:
             return str(file.read())
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise ValueError(f"{path}: cannot be read as text: {error}") from None
 
 
 def _records(content: str, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, line in enumerate(content.splitlines(), start=1):
+    # Not splitlines: other separators of lines may stand within a text of JSON.
+    for number, line in enumerate(content.split("\n"), start=1):
         if not line.strip():
             continue
         place = f"{source}, line {number}"
@@ -124,7 +123,7 @@ def _records(content: str, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _by_domain(
-    records: Iterator[tuple[str, dict[str, Any]]], field: str, name: str
+    records: Iterator[tuple[str, dict[str, Any]]], field: str, name: str, *, source: str
 ) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for place, value in records:
@@ -138,7 +137,15 @@ def _by_domain(
             raise ValueError(f"{place}: {field} must be text, got {type(text).__name__}")
         if not text.strip():
             raise ValueError(f"{place}: {field} is empty: a prompt must hold at least 1 token")
-        found.setdefault(str(value.get("domain", name)), []).append(text)
+        found.setdefault(_domain(value, name, place), []).append(text)
     if not found:
-        raise ValueError(f"{name or 'the file'}: holds no prompt")
+        raise ValueError(f"{source}: holds no prompt")
     return found
+
+
+def _domain(value: dict[str, Any], name: str, place: str) -> str:
+    """The domain of a prompt: what is named, or the name of the file."""
+    given = value.get("domain")
+    if given is not None and not isinstance(given, str | int):
+        raise ValueError(f"{place}: domain must be text, got {type(given).__name__}")
+    return name if given is None else str(given)

@@ -28,6 +28,7 @@ from ..records.points import point_key
 from .assisted import AssistedGeneration, generate_assisted, generate_plain
 from .decoder import Generation, decode_plain, decode_speculative
 from .failures import point_failure, seed_of
+from .rejection import check_temperature
 from .runner import Runner
 
 Progress = Callable[[str, int, int], None]
@@ -68,8 +69,11 @@ class SweepPlan:
         for name, values in (lists | dict(self.gammas_by_draft)).items():
             if any(v < 1 for v in values) or len(set(values)) < len(values):
                 raise ValueError(f"{name} must be different whole numbers >= 1, got {values}")
-        if self.plain_repeats < 1:
-            raise ValueError(f"plain_repeats must be at least 1, got {self.plain_repeats}")
+        least = {"plain_repeats": 1, "new_tokens": 1, "assisted_blocks": 0, "heuristic_gamma": 0}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        check_temperature(self.temperature)
 
     def settings(self) -> dict[str, Any]:
         """As a record stores it."""

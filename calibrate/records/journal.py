@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from .merge import difference, same_origin
+from .origin import RUN
 from .points import Point, check_point, in_words, kind_of, point_key
 from .provenance import split
 from .record import (
@@ -68,7 +69,7 @@ class Journal:
         key: the entries that identify a point, default those of the kind. Raises ValueError when
         another run is writing it, when what is there was measured with other settings or on
         another machine or model (naming the key), or when it is damaged; OSError when the folder
-        cannot be written.
+        cannot be written. What was begun without measuring a point holds nothing and is begun anew.
         """
         key = tuple(key) or kind_of(kind).key
         folder = Path(folder)
@@ -177,6 +178,8 @@ class Journal:
             half.unlink()  # a record that a killed run was writing
         fixed, run = split(provenance)
         lines, self._end = _whole_lines(self.part)
+        if not any(map(_holds_point, lines[1:])):
+            lines, self._end = [], 0
         os.ftruncate(self._handle, self._end)
         os.lseek(self._handle, self._end, os.SEEK_SET)
         if lines:
@@ -254,6 +257,11 @@ class Journal:
             os.lseek(self._handle, self._end, os.SEEK_SET)
         except OSError:
             self.close()
+
+
+def _holds_point(line: str) -> bool:
+    """Whether a line is anything but the mark of a run; one that is damaged is for `_load`."""
+    return not line.encode().startswith(RUN)
 
 
 def _write_all(handle: int, data: bytes) -> None:

@@ -19,12 +19,16 @@ def difference(mine: Mapping[str, Any], other: Mapping[str, Any], place: str = "
         here, there = _plain(mine.get(name)), _plain(other.get(name))
         if here == there:
             continue
-        if isinstance(here, dict) and isinstance(there, dict):
-            inner = difference(here, there, f"{place}{name}.")
-            if inner:
-                return inner
-            continue
-        return f"{place}{name} is {_short(here)} here and {_short(there)} there"
+        if _objects(here) and _objects(there) and len(here) == len(there):
+            here, there = ({f"[{i}]": v for i, v in enumerate(x)} for x in (here, there))
+            found = difference(here, there, f"{place}{name}")
+        elif isinstance(here, dict) and isinstance(there, dict):
+            found = difference(here, there, f"{place}{name}.")
+        else:
+            found = f"{place}{name} is {_short(here)} here and {_short(there)} there"
+        # Objects may differ by an entry that is null in one and absent in the other.
+        if found:
+            return found
     return ""
 
 
@@ -57,10 +61,15 @@ def merge(records: Sequence[Record]) -> Record:
     return Record(first.kind, first.settings, {**fixed, "runs": runs}, points, first.key)
 
 
+def _objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, dict) for v in value)
+
+
 def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value)) if value is not None else None
 
 
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
+    entries = f" ({len(value)} entries)" if isinstance(value, list | dict) else ""
+    return text if len(text) <= 80 else text[:77] + "..." + entries
