@@ -184,7 +184,7 @@ def relative_latency(sweep: Record, *, batch: int = 1) -> dict[str, dict[int, tu
 
 def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> Test:
     """Latency of every (draft, gamma) of the sweep, and the regret of the gamma chosen."""
-    points, regrets, hits = [], [], []
+    points, regrets, hits, ties = [], [], [], []
     contexts = request_contexts(ladder)
     middle = sum(contexts) / len(contexts)
     for i, p in enumerate(predicted):
@@ -214,8 +214,14 @@ def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int
         lowest = float(np.nanmin(p.measured))
         regrets.append(float(p.measured[best] / lowest - 1.0))
         window = seen[p.center[seen] <= p.center[best] * (1.0 + WINDOW)]
-        hits.append(int(np.nanargmin(p.measured)) in window)
-    note = f"measured best gamma in the predicted 1 % window: {sum(hits)} of {len(hits)} drafts"
+        fastest = int(np.nanargmin(p.measured))
+        hits.append(fastest in window)
+        between = float(np.hypot(np.nan_to_num(p.error[best]), np.nan_to_num(p.error[fastest])))
+        ties.append(float(p.measured[best]) - lowest <= 2.0 * between)
+    note = (
+        f"measured best gamma in the predicted 1 % window: {sum(hits)} of {len(hits)} drafts; "
+        f"the predicted one within two standard errors of it: {sum(ties)}"
+    )
     return Test(
         "own ladder: latency over plain decoding",
         "costs and acceptance; nothing of the sweep",
