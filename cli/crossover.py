@@ -11,6 +11,11 @@ from .output import print_json, print_table
 from .predict_pair import model_entry, one_thread
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..calibrate.prior.costs import PredictedCost
+    from ..calibrate.prior.pair import Load, NamedModel, Use
     from ..calibrate.prior.pair_crossover import Crossing
 
 UNITS = {"batch": "sequences", "context": "tokens", "load": "tokens/s"}
@@ -45,23 +50,25 @@ def crossover(
     howspec crossover --target Llama-3.1-8B --draft Llama-3.2-1B --device H100 --task chat
     """
     one_thread()
-    import numpy as np
-
     from ..calibrate.models import device as device_of
-    from ..calibrate.prior.pair import Load, Use, expect, named
+    from ..calibrate.prior.heads import head_dtype, named_draft
+    from ..calibrate.prior.pair import Load, Use, named
     from ..calibrate.prior.pair_crossover import batches_up_to, crossings
-    from ..calibrate.prior.pair_tables import damped, tokens_table
 
-    options.check_numbers(gamma_max=gamma_max, level=level, batches=(batch,))
+    options.check_numbers(
+        gamma_max=gamma_max, level=level, seed=seed, batches=(batch,), context=context
+    )
     if not 2 <= batch_max <= 10**6:
         raise ValueError(f"--batch-max must be in [2, 1e6], got {batch_max}")
-    own, small = named(target, online=online), named(draft, online=online)
-    load = Load(device_of(device), dtype=dtype, stack=stack, batch=batch, context=context)
+    own = named(target, online=online)
+    small, head = named_draft(draft, own, online=online)
+    machine = device_of(device)
+    load = Load(
+        machine, dtype=dtype, stack=stack, batch=batch, context=context,
+        draft_dtype=head_dtype(own, head, machine, dtype) if head else "",
+    )  # fmt: skip
     use = Use(task, temperature)
-    rng = np.random.default_rng(seed)
-    expected = expect(own, [small], load=load, use=use, rng=rng, draws=options.DRAWS)
-    law = expected.costs[0]
-    tokens = tokens_table(damped(expected.acceptance.of(0).law, gamma_max), gamma_max)
+    law, tokens, about = _laws(own, small, head, load, use, seed, gamma_max)
     longest = float(min(own.shape.context, small.shape.context))
     contexts = [c for c in _contexts(int(longest)) if _holds(law, batch, c)] or [0.0]
     largest = batch_max if law.memory is None else min(batch_max, law.memory.largest)
@@ -74,7 +81,7 @@ def crossover(
         context=context,
         level=level,
     )
-    notes = [*law.notes, *expected.acceptance.of(0).notes]
+    notes = [*law.notes, *about]
     if contexts[-1] < min(own.shape.context, small.shape.context):
         notes.append(f"memory ends before context {longest:g} at batch {batch:g}")
     if 1 <= largest < batch_max:
@@ -98,6 +105,37 @@ def crossover(
         print_json(answer)
     else:
         _print(answer, batch, context)
+
+
+def _laws(
+    own: NamedModel,
+    small: NamedModel,
+    head: str | None,
+    load: Load,
+    use: Use,
+    seed: int,
+    gamma_max: int,
+) -> tuple[PredictedCost, NDArray[np.float64], tuple[str, ...]]:
+    """(costs, tokens per round of shape (draws, gammas), notes on the acceptance)."""
+    import numpy as np
+
+    from ..calibrate.prior.pair_tables import damped, tokens_table
+    from ..theory import tokens_by_gamma
+
+    if head is None:
+        expected = options.expectation(own, [small], load=load, use=use, seed=seed)
+        forecast = expected.acceptance.of(0)
+        law = damped(forecast.law, gamma_max)
+        return expected.costs[0], tokens_table(law, gamma_max), forecast.notes
+    from ..calibrate.prior.heads import expected_head, head_costs
+
+    for_costs, for_acceptance = np.random.default_rng(seed).spawn(2)
+    cost = head_costs(own, small, load=load, rng=for_costs, draws=options.DRAWS)
+    known = expected_head(
+        head, own.called, for_acceptance, task=use.task, temperature=use.temperature,
+        positions=gamma_max, draws=options.DRAWS,
+    )  # fmt: skip
+    return cost, tokens_by_gamma(known.law, gamma_max), known.notes
 
 
 def _contexts(longest: int) -> tuple[float, ...]:

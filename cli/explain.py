@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .checks import check_level, check_seed
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -111,6 +112,10 @@ def explain(
         raise ValueError(f"--temperature must be in [0, inf), got {temperature:g}")
     if prompt_tokens is not None and prompt_tokens < 0:
         raise ValueError(f"--prompt-tokens must be in [0, inf), got {prompt_tokens}")
+    if gamma is not None and not 1 <= gamma <= 256:
+        raise ValueError(f"--gamma must be an integer in [1, 256], got {gamma}")
+    check_seed(seed)
+    check_level(level)
     rng = np.random.default_rng(seed)
     rate = None if alpha is None else _rate(stated(alpha, "alpha"))
     evidence = _evidence(rng, statistics, acceptance_length, rate, decay, gamma, draft)
@@ -188,6 +193,10 @@ def _measured(
     from ..calibrate.engines.stated import Stated, stated
 
     given: dict[str, Stated] = {k: stated(v, k) for k, v in texts.items() if v is not None}
+    for name in ("baseline_tokens_per_s", "speculative_tokens_per_s"):
+        speed = given[name].value if name in given else 1.0
+        if 0.0 < speed < 1e-6 or speed > 1e9:
+            raise ValueError(f"{name} must be in [1e-6, 1e9], got {speed:g}")
     for name, text in times.items():
         if text is not None:
             given[f"{name}_s"] = stated(text, f"{name}_ms").scaled(1e-3)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .checks import check_folder, check_seed
 from .output import print_json
 
 
@@ -23,6 +24,8 @@ def figures(
     """
     from ..figures.draw import draw_all
 
+    check_seed(seed)
+    check_folder(out)
     written = draw_all(out, seed=seed)
     if as_json:
         print_json({"files": [str(p) for p in written]})

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .checks import utf8
+
 if TYPE_CHECKING:
     from types import ModuleType
 
@@ -39,9 +41,12 @@ def cost_law(path: str) -> tuple[CostLaw, bool]:
     and every other law seconds.
     """
     try:
-        given = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        with utf8(path):
+            given = json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: is nested too deeply to be a law") from None
     if not isinstance(given, dict) or "law" not in given:
         raise ValueError(f'{path}: expected an object with "law" and its parameters')
     default = "step" if given["law"] == "affine" and "step" not in given else "s"

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .checks import check_gamma_max, check_level, check_load, check_seed
+
+if TYPE_CHECKING:
+    from ..calibrate.prior.pair import Expected, Load, NamedModel, Use
 
 Target = Annotated[str, typer.Option(help="Target model: a name, a config.json or its folder.")]
 Draft = Annotated[str, typer.Option(help="Draft model: a name, a config.json or its folder.")]
@@ -27,20 +32,36 @@ Online = Annotated[bool, typer.Option("--online", help="Look up unknown models o
 DRAWS = 2000
 
 
-def check_numbers(*, gamma_max: int, level: float, batches: tuple[float, ...]) -> None:
+def check_numbers(
+    *, gamma_max: int, level: float, seed: int, batches: tuple[float, ...], context: float
+) -> None:
     """Raise ValueError for numbers outside their ranges."""
-    if not 1 <= gamma_max <= 256:
-        raise ValueError(f"--gamma-max must be in [1, 256], got {gamma_max}")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"--level must be in (0, 1), got {level:g}")
+    check_gamma_max(gamma_max, 256)
+    check_level(level)
+    check_seed(seed)
     for batch in batches:
-        if not 1.0 <= batch < float("inf"):
-            raise ValueError(f"--batch must be in [1, inf), got {batch:g}")
+        check_load(batch, context)
 
 
 def percent(value: float) -> str:
     """A probability in whole percent."""
     return f"{100 * value:.0f} %"
+
+
+def expectation(
+    target: NamedModel, drafts: list[NamedModel], *, load: Load, use: Use, seed: int
+) -> Expected:
+    """Laws of a target and its drafts, of one draft the very draws that predict answers with."""
+    import numpy as np
+
+    from ..calibrate.prior.pair import Expected, expected_acceptance, expected_costs
+
+    for_costs, for_acceptance = np.random.default_rng(seed).spawn(2)
+    laws = expected_costs(target, drafts, load=load, rng=for_costs, draws=DRAWS)
+    forecast = expected_acceptance(
+        target, drafts, use=use, dtype=laws[0].dtype, rng=for_acceptance, draws=DRAWS
+    )
+    return Expected(target, tuple(drafts), forecast, laws)
 
 
 def memory_notes(notes: tuple[str, ...] | list[str], lines: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .checks import check_folder, check_seed
 from .output import print_json, print_table
 from .progress import progress_bar
 
@@ -34,6 +35,8 @@ def paper(
     from ..figures.study import grid_study
     from ..figures.transfer import main_table
 
+    check_seed(seed)
+    check_folder(out)
     with progress_bar() as progress:
         study = grid_study(seed, progress)
         rows = main_table(study, seed)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .checks import GAMMA_LIMIT, check_gamma_max, check_level, check_load, check_seed
 from .output import print_json, print_table
 from .predict_pair import PairOptions, part_lines, predict_pair
 
@@ -80,8 +81,13 @@ def predict(
         str | None,
         typer.Option(help="Engine log, metrics, or JSON of `howspec import --json`."),
     ] = None,
+    acceptance_length: Annotated[
+        str | None,
+        typer.Option(help="Tokens per round with the bonus token, measured at --gamma."),
+    ] = None,
     gamma: Annotated[
-        int | None, typer.Option(help="Draft tokens of the rounds of --statistics, if left open.")
+        int | None,
+        typer.Option(help="Draft tokens of the measured rounds, compared with the best gamma."),
     ] = None,
     costs: Annotated[
         str | None,
@@ -107,14 +113,21 @@ def predict(
 
     howspec predict --target Llama-3.1-70B --draft Llama-3.2-1B --device "4x H100" --task chat
 
+    howspec predict --acceptance-length 2.4 --gamma 5 --cost-ratio 0.1
+
     howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
     """
+    check_seed(seed)
+    check_level(level)
+    check_load(batch, context)
+    if gamma_max is not None:
+        check_gamma_max(gamma_max, GAMMA_LIMIT if sweep is None else 256)
     numbers = {"alpha": alpha, "cost-ratio": cost_ratio}
     given = [name for name, value in numbers.items() if value is not None]
     pair = PairOptions(
         target, draft, device, batch, context, dtype, draft_dtype, stack, task, temperature, tuned,
         online, alpha, alpha_tokens, decay, acceptance, statistics, gamma, costs, cost_ratio,
-        verify_slope, overhead, gamma_max, level, seed,
+        verify_slope, overhead, gamma_max, level, seed, acceptance_length,
     )  # fmt: skip
     if sweep is None and pair.asks_for_pair:
         answer = predict_pair(pair)
@@ -316,8 +329,24 @@ def _headline(answer: dict[str, Any]) -> str:
     flat = f"flat: {window[0]}-{window[-1]} within 1 %" if len(window) > 1 else "a clear optimum"
     chance = ""
     if "parts" in answer:
-        chance = f" (best with probability {100 * answer['probability_best'][gamma]:.0f} %)"
+        best = answer["probability_best"][gamma]
+        chance = f" (best with probability {100 * best:.0f} %)"
+        if len(window) == 1 and best < 0.5:
+            flat = "an uncertain optimum"
+        if speedup.low < 1.0:
+            sure += f", above 1 with probability {100 * answer['probability_gain']:.0f} %"
     return f"{with_draft}gamma {gamma}{chance}, speed-up {speedup.estimate:.3f} ({sure}; {flat})"
+
+
+def _compared(now: dict[str, Any], best: int) -> str:
+    """A line on the gamma that was measured."""
+    line = (
+        f"at gamma {now['gamma']}, as measured: speed-up {now['estimate']:.3f} "
+        f"({100 * now['level']:g} % {now['low']:.3f}-{now['high']:.3f})"
+    )
+    if now["gamma"] == best:
+        return f"{line}, the best"
+    return f"{line}, {100 * now['loss']:.1f} % below gamma {best}"
 
 
 def _print(answer: dict[str, Any]) -> None:
@@ -354,6 +383,8 @@ def _print(answer: dict[str, Any]) -> None:
                 for d in answer["drafts"]
             ],
         )  # fmt: skip
+    if "at_gamma" in answer:
+        print(_compared(answer["at_gamma"], answer["gamma"]))
     threshold = answer["break_even_alpha"]
     if threshold is not None:
         print(f"break-even: speculation pays where alpha is above {threshold:.3f}")

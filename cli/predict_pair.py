@@ -7,18 +7,21 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .checks import check_gamma_max, utf8
+
 if TYPE_CHECKING:
     import numpy as np
 
     from ..calibrate.prior.pair import Load, NamedModel, Use
     from ..calibrate.prior.pair_acceptance import KnownAcceptance
-    from ..theory import CostLaw
+    from ..sim.prediction import Prediction
+    from ..theory import AcceptanceLaw, CostLaw
 
 GAMMA_MAX, GAMMA_MAX_STATED = 16, 32
 _DRAWS = 2000
 _OF_PAIRS = (
     "device", "batch", "context", "dtype", "draft_dtype", "stack", "task", "temperature", "tuned",
-    "online", "alpha_tokens", "acceptance", "statistics", "gamma", "costs",
+    "online", "alpha_tokens", "acceptance", "statistics", "acceptance_length", "gamma", "costs",
 )  # fmt: skip
 
 
@@ -51,6 +54,7 @@ class PairOptions:
     gamma_max: int | None = None
     level: float = 0.9
     seed: int = 0
+    acceptance_length: str | None = None
 
     @property
     def asks_for_pair(self) -> bool:
@@ -84,19 +88,21 @@ def predict_pair(asked: PairOptions) -> dict[str, Any]:
 
     check_pair(asked)
     rng = np.random.default_rng(asked.seed)
-    models = _models(asked)
-    load, use = loads(asked), uses(asked)
+    models, head = _models(asked)
+    load, use = loads(asked, models, head), uses(asked)
     top = asked.gamma_max if asked.gamma_max is not None else _usual_top(asked)
     # Both laws are drawn from generators of their own: what is given of one leaves the other alone.
     for_costs, for_acceptance = rng.spawn(2)
-    law, cost_part, notes, limit = _costs(asked, models, load, for_costs)
+    law, cost_part, notes, limit = _costs(asked, models, head, load, for_costs)
     top = min(top, limit) if asked.gamma_max is None else top
     dtype = cost_part.get("dtype") or asked.dtype
-    known = _acceptance(asked, models, use, dtype, top, for_acceptance)
+    known = _acceptance(asked, models, head, use, dtype, top, for_acceptance)
     if asked.gamma_max is None and known.gamma is not None:
         from ..calibrate.engines.evidence import reach
 
         top = min(max(reach(known.gamma), 8), limit, top)
+    if asked.costs is not None:
+        law = _accepted_whole(law, known.law, top)
     prediction = predict_laws(
         known.law, law, gamma_max=top, level=asked.level, batch=asked.batch, context=asked.context
     )
@@ -113,7 +119,9 @@ def predict_pair(asked: PairOptions) -> dict[str, Any]:
         "alpha": summary(known.alpha, asked.level),
     }
     answer["parts"] = {"acceptance": acceptance_part, "cost": cost_part}
-    answer["pair"] = _pair(asked, models)
+    answer["pair"] = _pair(asked, models, head)
+    if asked.gamma is not None and asked.gamma <= top:
+        answer["at_gamma"] = _at(prediction, asked.gamma, asked.level)
     memory = cost_part.get("memory")
     if memory is not None and not memory["fits"]:
         _refuse(answer, memory["line"])
@@ -121,17 +129,36 @@ def predict_pair(asked: PairOptions) -> dict[str, Any]:
     return answer
 
 
-def loads(asked: PairOptions) -> Load | None:
+def _at(prediction: Prediction, gamma: int, level: float) -> dict[str, Any]:
+    """What the measured gamma gives, and what it loses to the best one."""
+    estimate = float(prediction.speedup_by_gamma[gamma])
+    return {
+        "gamma": gamma, "estimate": estimate, "low": float(prediction.low_by_gamma[gamma]),
+        "high": float(prediction.high_by_gamma[gamma]), "level": level,
+        "loss": 1.0 - estimate / prediction.speedup.estimate,
+    }  # fmt: skip
+
+
+def loads(
+    asked: PairOptions,
+    models: tuple[NamedModel, NamedModel] | None = None,
+    head: str | None = None,
+) -> Load | None:
     """Device and load, None where no device is named."""
     from ..calibrate.models import device
+    from ..calibrate.prior.heads import head_dtype
     from ..calibrate.prior.pair import Load
 
     if asked.device is None:
         return None
+    machine = device(asked.device)
+    draft_dtype = asked.draft_dtype
+    if head is not None and models is not None and not draft_dtype:
+        draft_dtype = head_dtype(models[0], head, machine, asked.dtype)
     return Load(
-        device(asked.device),
+        machine,
         dtype=asked.dtype,
-        draft_dtype=asked.draft_dtype,
+        draft_dtype=draft_dtype,
         stack=asked.stack or "serving",
         batch=asked.batch,
         context=asked.context,
@@ -157,7 +184,8 @@ def summary(sample: Any, level: float) -> dict[str, float]:
 def check_pair(asked: PairOptions) -> None:
     """Say what is missing, and what contradicts, before anything is read."""
     acceptance = {
-        "--alpha": asked.alpha, "--acceptance": asked.acceptance, "--statistics": asked.statistics
+        "--alpha": asked.alpha, "--acceptance": asked.acceptance,
+        "--statistics": asked.statistics, "--acceptance-length": asked.acceptance_length,
     }  # fmt: skip
     costs = {"--cost-ratio": asked.cost_ratio, "--costs": asked.costs}
     for what, options in (("acceptance", acceptance), ("cost", costs)):
@@ -166,8 +194,10 @@ def check_pair(asked: PairOptions) -> None:
             raise ValueError(f"{what} comes from one of {', '.join(options)}; got {len(named)}")
     if asked.alpha_tokens is not None and asked.alpha is None:
         raise ValueError("--alpha-tokens goes with --alpha, got none")
-    if asked.gamma is not None and asked.statistics is None:
-        raise ValueError("--gamma goes with --statistics, got none")
+    if asked.gamma is not None and asked.statistics is None and asked.acceptance_length is None:
+        raise ValueError("--gamma goes with --statistics or --acceptance-length, got none")
+    if asked.acceptance_length is not None and asked.gamma is None:
+        raise ValueError("--acceptance-length needs --gamma, the draft tokens it was measured at")
     if asked.decay != 1.0 and (asked.alpha is None or asked.alpha_tokens is not None):
         raise ValueError("--decay goes with an --alpha without --alpha-tokens")
     if asked.cost_ratio is None and (asked.verify_slope or asked.overhead):
@@ -181,13 +211,11 @@ def check_pair(asked: PairOptions) -> None:
         )
     known = all(v is None for v in acceptance.values())
     if known or asked.alpha_tokens is not None:
-        _need("acceptance", pair, "--alpha, --acceptance or --statistics")
+        _need("acceptance", pair, ", ".join(acceptance))
     if all(v is None for v in costs.values()):
         _need("costs", {**pair, "--device": asked.device}, "--cost-ratio or --costs")
-    if not 0.0 < asked.level < 1.0:
-        raise ValueError(f"level must be in (0, 1), got {asked.level}")
-    if asked.gamma_max is not None and not 1 <= asked.gamma_max <= 256:
-        raise ValueError(f"gamma_max must be in [1, 256], got {asked.gamma_max}")
+    if asked.gamma_max is not None:
+        check_gamma_max(asked.gamma_max, 256)
 
 
 def _need(what: str, options: dict[str, Any], instead: str) -> None:
@@ -199,12 +227,18 @@ def _need(what: str, options: dict[str, Any], instead: str) -> None:
         )
 
 
-def _models(asked: PairOptions) -> tuple[NamedModel, NamedModel] | None:
+def _models(
+    asked: PairOptions,
+) -> tuple[tuple[NamedModel, NamedModel] | None, str | None]:
+    """(target and draft, the kind of head that the draft is), None where not named."""
+    from ..calibrate.prior.heads import named_draft
     from ..calibrate.prior.pair import named
 
     if asked.target is None or asked.draft is None:
-        return None
-    return named(asked.target, online=asked.online), named(asked.draft, online=asked.online)
+        return None, None
+    target = named(asked.target, online=asked.online)
+    draft, head = named_draft(asked.draft, target, online=asked.online)
+    return (target, draft), head
 
 
 def _usual_top(asked: PairOptions) -> int:
@@ -216,6 +250,7 @@ def _usual_top(asked: PairOptions) -> int:
 def _acceptance(
     asked: PairOptions,
     models: tuple[NamedModel, NamedModel] | None,
+    head: str | None,
     use: Use,
     dtype: str,
     top: int,
@@ -230,14 +265,28 @@ def _acceptance(
         return known.from_file(
             asked.statistics, rng, gamma=asked.gamma, positions=top, draws=_DRAWS
         )
+    if asked.acceptance_length is not None:
+        return _of_length(asked.acceptance_length, asked.gamma or 1, top, rng)
     if asked.acceptance is not None:
         from ..calibrate.records import read_record
 
         record = read_record(asked.acceptance)
         draft = None if models is None else models[1].called
-        return known.from_rounds(record, rng, draft=draft, positions=top, draws=_DRAWS)
+        return known.from_rounds(
+            record, rng, draft=draft, temperature=asked.temperature, domain=asked.task,
+            positions=top, draws=_DRAWS,
+        )  # fmt: skip
     assert models is not None
     target, draft_model = models
+    if head is not None:
+        from ..calibrate.prior.heads import expected_head
+
+        if asked.alpha is not None:
+            raise ValueError(f"--alpha-tokens goes with draft models, got the {head} head of one")
+        return expected_head(
+            head, target.called, rng, task=use.task, temperature=use.temperature,
+            positions=top, draws=_DRAWS,
+        )  # fmt: skip
     forecast = expected_acceptance(
         target, [draft_model], use=use, dtype=dtype, rng=rng, draws=_DRAWS
     ).of(0)
@@ -249,18 +298,34 @@ def _acceptance(
     return known.predicted(forecast, positions=top)
 
 
+def _of_length(length: str, gamma: int, top: int, rng: np.random.Generator) -> KnownAcceptance:
+    from ..calibrate.engines.evidence import from_length
+    from ..calibrate.prior.pair_acceptance import KnownAcceptance
+    from ..theory import tokens_by_gamma
+
+    found = from_length(length, gamma, rng, positions=top, draws=_DRAWS)
+    tokens = tokens_by_gamma(found.sample, gamma)
+    pooled = (tokens[:, gamma] - 1.0) / tokens[:, gamma - 1]  # accepted over decided
+    return KnownAcceptance(found.sample, "measured", found.given, pooled, found.gamma, found.notes)
+
+
 def _costs(
     asked: PairOptions,
     models: tuple[NamedModel, NamedModel] | None,
+    head: str | None,
     load: Load | None,
     rng: np.random.Generator,
 ) -> tuple[CostLaw, dict[str, Any], tuple[str, ...], int]:
     """(law, what the answer says of it, notes, largest gamma that it covers)."""
+    from ..calibrate.prior.heads import head_costs
     from ..calibrate.prior.pair import expected_costs
 
     expected = None
     if models is not None and load is not None:
-        expected = expected_costs(models[0], [models[1]], load=load, rng=rng, draws=_DRAWS)[0]
+        if head is not None:
+            expected = head_costs(*models, load=load, rng=rng, draws=_DRAWS)
+        else:
+            expected = expected_costs(models[0], [models[1]], load=load, rng=rng, draws=_DRAWS)[0]
     if asked.cost_ratio is None and asked.costs is None:
         assert expected is not None
         source = f"shapes and {expected.device}, stack {expected.stack}"
@@ -293,7 +358,8 @@ def _given_costs(
     if asked.costs.endswith(".csv"):
         from ..calibrate.engines.pass_table import read_pass_table, table_limits
 
-        table = read_pass_table(asked.costs)
+        with utf8(asked.costs):
+            table = read_pass_table(asked.costs)
         part = _cost_part(table, "measured", f"table of passes {asked.costs}", asked)
         return table, part, (), table_limits(table)[0]
     if _is_law(asked.costs):
@@ -314,7 +380,7 @@ def _from_record(
 
     from ..calibrate.prior.costs_records import measured_device
     from ..calibrate.prior.pair import Load
-    from ..calibrate.prior.pair_costs import recorded_costs
+    from ..calibrate.prior.pair_costs import recorded_costs, timed_costs
     from ..calibrate.records import read_record
 
     assert asked.costs is not None
@@ -325,6 +391,14 @@ def _from_record(
     used = load or Load(
         machine, asked.dtype, asked.draft_dtype, batch=asked.batch, context=asked.context
     )
+    timed = timed_costs(
+        record, *models, load=used, rng=rng, temperature=asked.temperature or 0.0, draws=_DRAWS
+    )
+    if timed is not None:
+        source = f"rounds of this pair in {asked.costs}, stack {timed.stack}"
+        part = _cost_part(timed.law, "measured", source, asked)
+        part |= {"stack": timed.stack, "device": machine.label}
+        return timed.law, part, timed.notes, timed.gamma_max
     found = recorded_costs(
         record, *models, load=replace(used, device=machine), rng=rng, draws=_DRAWS, on=machine
     )
@@ -339,6 +413,18 @@ def _from_record(
     return found.law, _cost_part(found.law, kind, source, asked), tuple(notes), 10**6
 
 
+def _accepted_whole(law: CostLaw, acceptance: AcceptanceLaw, top: int) -> CostLaw:
+    """A law of timed rounds told how often they are accepted whole; any other as it is."""
+    import numpy as np
+
+    from ..calibrate.measured import SampledCost
+
+    if not isinstance(law, SampledCost):
+        return law
+    survival = np.asarray(acceptance.survival(top), dtype=float).reshape(-1, top + 1)
+    return law.after(survival.mean(axis=0))
+
+
 def _is_law(path: str) -> bool:
     """Whether a file is a JSON object with "law", as `howspec simulate --costs` takes it."""
     import json
@@ -348,7 +434,7 @@ def _is_law(path: str) -> bool:
         head = file.read(1 << 16)
     try:
         value = json.loads(head)
-    except (ValueError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and "law" in value
 
@@ -357,16 +443,18 @@ def _cost_part(law: CostLaw, kind: str, source: str, asked: PairOptions) -> dict
     """What the answer says of a cost law: its ratio at the operating point, and where from."""
     import numpy as np
 
+    from ..calibrate.measured import SampledCost
     from ..calibrate.prior.costs import PredictedCost
 
     part: dict[str, Any] = {"kind": kind, "source": source}
-    if isinstance(law, PredictedCost):
-        at = {"batch": asked.batch, "context": asked.context}
+    at = {"batch": asked.batch, "context": asked.context}
+    if isinstance(law, PredictedCost | SampledCost):
         part["cost_ratio"] = summary(law.cost_ratio(**at), asked.level)
         part["plain_step_s"] = summary(law.plain_step(**at), asked.level)
+    if isinstance(law, PredictedCost):
         part |= {"stack": law.stack, "device": law.device, "dtype": law.dtype}
         part |= {"draft_dtype": law.draft_dtype, "memory": _memory(law)}
-    elif hasattr(law, "cost_ratio"):
+    elif not isinstance(law, SampledCost) and hasattr(law, "cost_ratio"):
         part["cost_ratio"] = summary(np.asarray(law.cost_ratio, dtype=float), asked.level)
     return part
 
@@ -410,7 +498,9 @@ def model_entry(model: NamedModel) -> dict[str, Any]:
     }
 
 
-def _pair(asked: PairOptions, models: tuple[NamedModel, NamedModel] | None) -> dict[str, Any]:
+def _pair(
+    asked: PairOptions, models: tuple[NamedModel, NamedModel] | None, head: str | None
+) -> dict[str, Any]:
     from ..calibrate.prior.pair import same_vocabulary
 
     pair: dict[str, Any] = {
@@ -419,7 +509,8 @@ def _pair(asked: PairOptions, models: tuple[NamedModel, NamedModel] | None) -> d
     }  # fmt: skip
     if models is not None:
         pair["target"], pair["draft"] = model_entry(models[0]), model_entry(models[1])
-        pair["same_vocabulary"] = same_vocabulary(*models)
+        pair["same_vocabulary"] = head is not None or same_vocabulary(*models)
+        pair["head"] = head
     return pair
 
 

@@ -11,6 +11,7 @@ from .output import print_json, print_table
 from .predict_pair import model_entry, one_thread, summary
 
 if TYPE_CHECKING:
+    from ..calibrate.prior.pair import NamedModel
     from ..calibrate.prior.pair_rank import RankedDraft, Ranking
 
 PARTS = {"acceptance": "predicted", "cost": "predicted"}
@@ -44,23 +45,22 @@ def rank(
     howspec rank --target Qwen2.5-32B --drafts Qwen2.5-0.5B,Qwen2.5-1.5B,Qwen2.5-7B --device A100
     """
     one_thread()
-    import numpy as np
-
     from ..calibrate.models import device as device_of
-    from ..calibrate.prior.pair import Load, Use, expect, named
+    from ..calibrate.prior.pair import Load, Use, named
     from ..calibrate.prior.pair_rank import rank as rank_drafts
 
     batches = _batches(batch)
-    options.check_numbers(gamma_max=gamma_max, level=level, batches=batches)
+    options.check_numbers(
+        gamma_max=gamma_max, level=level, seed=seed, batches=batches, context=context
+    )
     names = list(dict.fromkeys(n.strip() for text in drafts for n in text.split(",") if n.strip()))
     if not names:
         raise ValueError("--drafts must name one draft or more, got none")
     own = named(target, online=online)
-    models = [named(n, online=online) for n in names]
+    models = [_model(n, own, online) for n in names]
     load = Load(device_of(device), dtype=dtype, stack=stack, batch=batches[0], context=context)
     use = Use(task, temperature)
-    rng = np.random.default_rng(seed)
-    expected = expect(own, models, load=load, use=use, rng=rng, draws=options.DRAWS)
+    expected = options.expectation(own, models, load=load, use=use, seed=seed)
     rankings = rank_drafts(
         expected, batches=batches, context=context, gamma_max=gamma_max, level=level
     )
@@ -80,6 +80,17 @@ def rank(
         _print(ranking, title=f"batch {ranking.batch:g}, {law.device}, stack {law.stack}")
     for note in answer["notes"]:
         print(f"note: {note}")
+
+
+def _model(name: str, target: NamedModel, online: bool) -> NamedModel:
+    from ..calibrate.prior.heads import named_draft
+
+    found, head = named_draft(name, target, online=online)
+    if head is not None:
+        raise ValueError(
+            f"--drafts must be models; predict and crossover take an {head} head, got {name!r}"
+        )
+    return found
 
 
 def _batches(text: str) -> tuple[float, ...]:
@@ -131,8 +142,24 @@ def _notes(rankings: tuple[Ranking, ...], more: list[str], expected: Any) -> lis
             lines.append(f"does NOT fit at batch {ranking.batch:g}: {', '.join(tight)}")
         elif ranking.drafts[0].choice.gamma == 0:
             lines.append(f"NO: at batch {ranking.batch:g} none of the drafts pays")
+        lines += _near(ranking)
     kept = [n for n in more if not n.startswith("does NOT fit")]
     return list(dict.fromkeys((*lines, *kept, *expected.acceptance.notes)))
+
+
+def _near(ranking: Ranking) -> list[str]:
+    """A note on drafts as fast as the best one."""
+    best = ranking.drafts[0]
+    if not best.fits or best.choice.gamma == 0:
+        return []
+    near = [
+        d.draft.called
+        for d in ranking.drafts[1:]
+        if d.fits and d.choice.gamma and d.choice.speedup >= 0.99 * best.choice.speedup
+    ]
+    if not near:
+        return []
+    return [f"flat at batch {ranking.batch:g}: {', '.join(near)} within 1 % of {best.draft.called}"]
 
 
 def _print(ranking: Ranking, *, title: str) -> None:
@@ -147,7 +174,7 @@ def _print(ranking: Ranking, *, title: str) -> None:
             d.draft.called,
             f"{d.choice.gamma}" if d.fits else "no room",
             f"{d.choice.speedup:.3f}" if d.fits else "-",
-            f"{d.choice.low:.3f}-{d.choice.high:.3f}" if d.fits else "-",
+            f"{d.choice.low:.3f}-{d.choice.high:.3f}" if d.fits and d.choice.gamma else "-",
             options.percent(d.probability_best),
             f"{summary(d.alpha, 0.9)['estimate']:.3f}",
             f"{summary(d.cost_ratio, 0.9)['estimate']:.3f}",

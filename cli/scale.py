@@ -50,7 +50,9 @@ def scale(
     from ..calibrate.prior.pair import Load, Use, named
     from ..calibrate.prior.pair_scale import best_scale
 
-    options.check_numbers(gamma_max=gamma_max, level=level, batches=(batch,))
+    options.check_numbers(
+        gamma_max=gamma_max, level=level, seed=seed, batches=(batch,), context=context
+    )
     if not 3 <= sizes <= 60:
         raise ValueError(f"--sizes must be in [3, 60], got {sizes}")
     own = named(target, online=online)

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import pair_options as options
+from .checks import check_gamma_max, check_level, check_seed, utf8
 from .output import print_json, print_table
+from .schedule_pair import PairOfSchedule, pair_laws
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +41,22 @@ def schedule(
             help="Measured acceptance: JSON of `howspec import --json`, a log, or a record."
         ),
     ] = None,
-    draft: Annotated[
-        str | None, typer.Option(help="Draft within a record that holds several.")
+    target: Annotated[
+        str | None, typer.Option(help="Target of a named pair, whose costs are then predicted.")
     ] = None,
+    draft: Annotated[
+        str | None,
+        typer.Option(help="Draft of the pair, or within a record that holds several."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Device of the pair, such as H100 or '2x A100 80GB'.")
+    ] = None,
+    dtype: options.Dtype = "",
+    stack: Annotated[
+        str | None, typer.Option(help="Software of the pair: serving (default), or an engine.")
+    ] = None,
+    task: options.Task = None,
+    temperature: options.Temperature = None,
     cost: Annotated[
         Path | None, typer.Option(help="Cost law, a JSON file as in `howspec simulate --cost`.")
     ] = None,
@@ -96,17 +112,21 @@ def schedule(
     """Make a schedule: the best gamma by batch size, with few changes, 0 where nothing pays.
 
     Acceptance comes from --statistics, --acceptance-length with --gamma, or --alpha; costs from a
-    --cost law, a table of measured --passes, or --cost-ratio. Batch sizes next to each other share
-    a gamma where that costs less than the tolerance.
+    --cost law, a table of measured --passes, or --cost-ratio. For a pair named by --target, --draft
+    and --device costs are predicted, and acceptance where it is not given. Batch sizes next to each
+    other share a gamma where that costs less than the tolerance.
 
-    Example:
+    Examples:
 
     howspec schedule --alpha 0.73 --cost-ratio 0.08 --verify-slope 0.02 --engine vllm
+
+    howspec schedule --target Llama-3.1-8B --draft EAGLE3 --device L40S --task chat --context 1000
     """
     import numpy as np
 
     from ..calibrate.engines.evidence import reach
     from ..calibrate.engines.schedule import make_schedule
+    from ..calibrate.prior.pair_acceptance import KnownAcceptance
 
     if engine not in ENGINES:
         raise ValueError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
@@ -117,39 +137,73 @@ def schedule(
     ):
         if used and engine not in owners:
             raise ValueError(f"{name} goes with --engine {' or '.join(owners)}, got {engine}")
-    law, most_gamma, most_batch = _cost(
-        cost, passes, cost_ratio, verify_slope, overhead, overhead_ms
-    )
-    rng = np.random.default_rng(seed)
-    widest = max(most_gamma, gamma_max or 0)
-    evidence = _evidence(rng, alpha, decay, acceptance_length, gamma, statistics, widest, draft)
+    check_seed(seed)
+    check_level(level)
+    if gamma_max is not None:
+        check_gamma_max(gamma_max, 256)
+    contexts = _contexts(context)
+    stated = (alpha, acceptance_length, statistics)
+    pair = PairOfSchedule(target, draft, device, dtype, stack, task, temperature)
+    sources = (cost, passes, cost_ratio, verify_slope, overhead, overhead_ms)
+    known: KnownAcceptance | Evidence | None = None
+    about: tuple[str, ...] = ()
+    law: CostLaw
+    if pair.asked:
+        _alone(*sources)
+        law, known, about = pair_laws(
+            pair, context=max(contexts), gamma_max=gamma_max or 16, seed=seed,
+            acceptance=all(v is None for v in stated),
+        )  # fmt: skip
+        most_gamma, most_batch = 16, 256 if law.memory is None else min(256, law.memory.largest)
+    else:
+        law, most_gamma, most_batch = _cost(*sources)
+    kind = "predicted"
+    if known is None:
+        rng, widest = np.random.default_rng(seed), max(most_gamma, gamma_max or 0)
+        known = _evidence(
+            rng, alpha, decay, acceptance_length, gamma, statistics, widest,
+            None if pair.asked else draft,
+        )  # fmt: skip
+        kind = "measured" if statistics is None else "imported"
     if gamma_max is None:
-        gamma_max = most_gamma if evidence.gamma is None else min(most_gamma, reach(evidence.gamma))
+        gamma_max = most_gamma if known.gamma is None else min(most_gamma, reach(known.gamma))
     made = make_schedule(
-        evidence.sample,
+        known.law if isinstance(known, KnownAcceptance) else known.sample,
         law,
         batch_max=most_batch if batch_max is None else batch_max,
-        contexts=_contexts(context),
+        contexts=contexts,
         gamma_max=gamma_max,
         tolerance=tolerance,
         level=level,
         falling=engine == "tensorrt-llm",
     )
-    options = {"method": method, "model": model}
-    emission = _emit(made, engine, options, batch=batch, adapt=adapt, older=older)
-    notes = [*made.notes, *evidence.notes]
-    known = evidence.gamma
-    if known is not None and max(r.gamma for r in made.ranges) > known:
-        notes.append(f"acceptance beyond position {known} was not measured, only continued")
-    answer = _answer(made, emission, notes, evidence.given)
+    words = {"method": method, "model": model}
+    emission = _emit(made, engine, words, batch=batch, adapt=adapt, older=older)
+    notes = [*made.notes, *about, *known.notes]
+    if known.gamma is not None and max(r.gamma for r in made.ranges) > known.gamma:
+        notes.append(f"acceptance beyond position {known.gamma} was not measured, only continued")
+    answer = _answer(made, emission, notes, known.given)
+    answer["parts"] = {"acceptance": kind, "cost": "predicted" if pair.asked else "measured"}
     if as_json:
         print_json(answer)
     elif emission is None:
+        print(f"acceptance: {kind} ({known.given}); costs: {answer['parts']['cost']}")
         _print(made, notes)
     else:
         print(emission.text())
         for note in (*emission.notes, *notes):
             typer.echo(f"note: {note}", err=True)
+
+
+def _alone(*sources: Path | float | None) -> None:
+    """Raise ValueError where costs are given beside a named pair."""
+    names = ("--cost", "--passes", "--cost-ratio", "--verify-slope", "--overhead", "--overhead-ms")
+    given = [name for name, value in zip(names, sources, strict=True) if value]
+    if given:
+        raise ValueError(
+            f"costs come from a named pair or from {given[0]}, got both: without --target and "
+            "--device, --draft chooses within a record"
+        )
 
 
 def _cost(
@@ -179,7 +233,8 @@ def _cost(
     if passes is not None:
         from ..calibrate.engines.pass_table import read_pass_table, table_limits
 
-        table = read_pass_table(passes, overhead_s=1e-3 * overhead_ms)
+        with utf8(passes):
+            table = read_pass_table(passes, overhead_s=1e-3 * overhead_ms)
         gamma, batch = table_limits(table)
         return table, gamma, batch
     assert cost_ratio is not None

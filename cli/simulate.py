@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .checks import check_seed, utf8
 from .output import print_json, print_table
 
 
@@ -96,8 +97,7 @@ def simulate(
     from .simulation import simulate_point
 
     began = perf_counter()
-    if seed < 0:
-        raise ValueError(f"seed must be an integer in [0, inf), got {seed}")
+    check_seed(seed)
     setting: dict[str, Any] = {
         "alpha": alpha, "law": law, "trace": trace, "drafter": drafter, "gamma": gamma,
         "policy": policy, "cost_ratio": cost_ratio, "costs": costs, "tokens": tokens,
@@ -138,15 +138,16 @@ def _grid(
     twice = sorted(set(axes) & set(setting) - {"rounds"})
     if twice:
         raise ValueError(f"--grid and --{twice[0].replace('_', '-')} both give {twice[0]}")
-    results = sweep(
-        simulate_point,
-        [setting | point for point in points],
-        seed=seed,
-        backend=backend,
-        address=address,
-        workers=workers,
-        resume=resume,
-    )
+    with utf8(resume or "--grid"):
+        results = sweep(
+            simulate_point,
+            [setting | point for point in points],
+            seed=seed,
+            backend=backend,
+            address=address,
+            workers=workers,
+            resume=resume,
+        )
     return {
         "axes": axes,
         "points": [{"setting": p, **r} for p, r in zip(points, results, strict=True)],

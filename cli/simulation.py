@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .checks import utf8
 from .laws import acceptance_law, cost_law
 from .laws import policy as named_policy
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 PERCENTILES = (50, 90, 95, 99)
 _TOKENS = 256  # of a request, where latencies are asked for without a length
+_MOST_TOKENS = 400_000_000  # kept in memory, two bytes each
+_RANGES = {
+    "gamma": (0, 10**4), "tokens": (1, 10**7), "requests": (1, 10**7), "batch": (1, 10**6),
+    "rounds": (64, 10**12),
+}  # fmt: skip
 _BUDGET = 2_000_000  # tokens simulated where the number of requests is not given
 
 
@@ -45,7 +51,7 @@ def simulate_point(
     acceptance, recorded = _source(alpha, law, trace, drafter, tokens, requests, arrival_rate)
     rule = _rule(gamma, policy)
     cost, seconds = _costs(cost_ratio, costs)
-    _at_least_one(tokens=tokens, requests=requests, batch=batch)
+    _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=rounds)
     if arrival_rate is not None:
         assert acceptance is not None
         if not seconds:
@@ -73,10 +79,18 @@ def _one_of(**given: Any) -> None:
         raise ValueError(f"give one of {names}, got {' and '.join(present) or 'none'}")
 
 
-def _at_least_one(**given: int | None) -> None:
-    for name, value in given.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be an integer in [1, inf), got {value}")
+def _within(**given: int | None) -> None:
+    """Raise ValueError for counts outside what can be simulated."""
+    for name, (low, high) in _RANGES.items():
+        value = given[name]
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{name} must be an integer in [{low}, {high:g}], got {value}")
+    requests, tokens = given["requests"], given["tokens"]
+    if (requests or 1) * (tokens or _TOKENS) > _MOST_TOKENS:
+        raise ValueError(
+            f"requests times tokens must be in [1, {_MOST_TOKENS:g}], "
+            f"got {requests or 1} times {tokens or _TOKENS}"
+        )
 
 
 def _source(
@@ -104,7 +118,8 @@ def _source(
             raise ValueError(f"a trace has its own requests, so --{name} cannot be given with it")
     from ..sim.traces import load_trace
 
-    return None, load_trace(trace, drafter or "eagle")
+    with utf8(trace):
+        return None, load_trace(trace, drafter or "eagle")
 
 
 def _rule(gamma: int | None, policy: str | None) -> Policy:

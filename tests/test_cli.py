@@ -108,7 +108,7 @@ def test_one_draft_of_a_sweep_from_a_file_and_extrapolation_is_noted(
         (["--alpha", "0.5", "--cost-ratio", "-0.1"], "cost_ratio must be in [0, inf), got -0.1"),
         (
             ["--alpha", "0.5", "--cost-ratio", "0.1", "--gamma-max", "0"],
-            "gamma_max must be an integer in [1, inf), got 0",
+            "--gamma-max must be an integer in [1, 10000], got 0",
         ),
         (["--alpha", "0.5"], "missing --cost-ratio"),
         (["--alpha", "0.5", "--cost-ratio", "0.1", "--target", "T"], "got no --sweep"),

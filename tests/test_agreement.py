@@ -1,0 +1,357 @@
+"""Verbs that are asked the same answer the same, and what they say of bad input."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from howspec.cli.main import VERBS, run
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+RATES = st.floats(0.02, 0.98).map(lambda x: round(x, 4))
+COSTS = st.floats(0.0, 0.9).map(lambda x: round(x, 4))
+SLOPES = st.floats(0.0, 0.2).map(lambda x: round(x, 4))
+OVERHEADS = st.floats(0.0, 1.5).map(lambda x: round(x, 4))
+MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PAIR = (
+    "--target", "Llama-3.1-8B", "--draft", "Llama-3.2-1B", "--device", "H100", "--task", "chat"
+)  # fmt: skip
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        run([str(a) for a in arguments])
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    status, out, err = call(capsys, *arguments, "--json")
+    assert (status, err) == (0, "")
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def predicted(
+    capsys: pytest.CaptureFixture[str], alpha: float, cost: float, slope: float, overhead: float
+) -> dict[str, Any]:
+    return answer(
+        capsys, "predict", "--alpha", alpha, "--cost-ratio", cost, "--verify-slope", slope,
+        "--overhead", overhead, "--gamma-max", 16,
+    )  # fmt: skip
+
+
+@MANY
+@given(RATES, COSTS, SLOPES, OVERHEADS)
+def test_an_answer_holds_together(
+    capsys: pytest.CaptureFixture[str], alpha: float, cost: float, slope: float, overhead: float
+) -> None:
+    found = predicted(capsys, alpha, cost, slope, overhead)
+    table, speedup = found["speedup_by_gamma"], found["speedup"]
+    assert table[0] == 1.0
+    assert table[found["gamma"]] == max(table) == speedup["estimate"]
+    assert speedup["low"] <= speedup["estimate"] <= speedup["high"]
+    assert sum(found["probability_best"]) == pytest.approx(1.0)
+    assert found["gamma"] in found["gamma_window"]
+    threshold = found["break_even_alpha"]
+    pays = threshold is not None and alpha > threshold
+    assert pays == (found["gamma"] > 0) or abs(alpha - threshold) < 1e-6
+
+
+@MANY
+@given(RATES, COSTS, SLOPES, OVERHEADS, st.floats(0.001, 0.02))
+def test_speedups_rise_with_alpha_and_fall_with_cost(
+    capsys: pytest.CaptureFixture[str],
+    alpha: float,
+    cost: float,
+    slope: float,
+    overhead: float,
+    step: float,
+) -> None:
+    middle = predicted(capsys, alpha, cost, slope, overhead)["speedup_by_gamma"]
+    better = predicted(capsys, alpha + step, cost, slope, overhead)["speedup_by_gamma"]
+    dearer = predicted(capsys, alpha, cost + step, slope, overhead)["speedup_by_gamma"]
+    assert all(b > m for b, m in zip(better[1:], middle[1:], strict=True))
+    assert all(d < m for d, m in zip(dearer[1:], middle[1:], strict=True))
+
+
+@MANY
+@given(RATES, COSTS, SLOPES, OVERHEADS)
+def test_a_schedule_of_costs_without_a_batch_is_the_prediction(
+    capsys: pytest.CaptureFixture[str], alpha: float, cost: float, slope: float, overhead: float
+) -> None:
+    found = predicted(capsys, alpha, cost, slope, overhead)
+    made = answer(
+        capsys, "schedule", "--alpha", f"{alpha:.4f}+-0", "--cost-ratio", cost, "--verify-slope",
+        slope, "--overhead", overhead, "--batch-max", 2,
+    )  # fmt: skip
+    (only,) = made["schedule"]
+    assert only["speedup"]["estimate"] == pytest.approx(found["speedup"]["estimate"], rel=0.0101)
+    assert found["speedup_by_gamma"][only["gamma"]] == pytest.approx(
+        only["speedup"]["estimate"], rel=1e-3
+    )
+    if found["gamma"] == 0:
+        assert only["gamma"] == 0
+
+
+@settings(MANY, max_examples=12)
+@given(RATES, COSTS, st.integers(0, 12), st.integers(0, 2**31))
+def test_a_simulation_confirms_the_prediction(
+    capsys: pytest.CaptureFixture[str], alpha: float, cost: float, gamma: int, seed: int
+) -> None:
+    wanted = predicted(capsys, alpha, cost, 0.0, 0.0)["speedup_by_gamma"][gamma]
+    found = answer(
+        capsys, "simulate", "--alpha", alpha, "--gamma", gamma, "--cost-ratio", cost,
+        "--rounds", 64_000, "--seed", seed,
+    )["speedup"]  # fmt: skip
+    assert abs(found["mean"] - wanted) <= 5.0 * found["se"] + 1e-12
+
+
+@pytest.mark.parametrize("batch", [1, 32])
+def test_a_named_pair_is_one_prediction_to_predict_rank_and_crossover(
+    capsys: pytest.CaptureFixture[str], batch: int
+) -> None:
+    load = ("--batch", batch, "--context", 1000)
+    found = answer(capsys, "predict", *PAIR, *load)
+    ranked = answer(
+        capsys, "rank", *PAIR[:2], "--drafts", "Llama-3.2-1B", *PAIR[4:], *load
+    )["order"][0]  # fmt: skip
+    for key in ("low", "estimate", "high"):
+        assert ranked["speedup"][key] == pytest.approx(found["speedup"][key], rel=1e-9)
+    assert ranked["gamma"] == found["gamma"]
+    assert ranked["probability_gain"] == pytest.approx(found["probability_gain"])
+    crossed = answer(capsys, "crossover", *PAIR, *load)["context"]
+    at = answer(capsys, "predict", *PAIR, "--batch", batch, "--context", crossed["values"][0])
+    assert crossed["speedup"][0] == pytest.approx(at["speedup"]["estimate"], rel=1e-9)
+    assert crossed["gamma"][0] == at["gamma"]
+
+
+def test_printed_and_json_agree_to_the_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("predict", *PAIR)
+    found, (_, text, _) = answer(capsys, *arguments), call(capsys, *arguments)
+    speedup = found["speedup"]
+    assert f"gamma {found['gamma']} " in text
+    assert f"speed-up {speedup['estimate']:.3f}" in text
+    assert f"{speedup['low']:.3f}-{speedup['high']:.3f}" in text
+    assert f"{found['break_even_alpha']:.3f}" in text
+    for gamma, value in list(enumerate(found["speedup_by_gamma"]))[:8]:
+        assert f" {gamma}" in text
+        assert f"{value:.3f}" in text
+
+
+@pytest.mark.parametrize("verb", sorted({*VERBS}))
+def test_every_verb_has_json_and_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    status, out, _ = call(capsys, verb, "--help")
+    assert status == 0
+    assert "--json" in out
+    assert f"howspec {verb}" in " ".join(out.split("Options:")[0].split())
+
+
+DEEP = "[" * 100_000
+BINARY = bytes(range(256)) * 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("predict --alpha 0.8 --cost-ratio 0.1 --seed -1", "--seed must be an integer in [0, inf)"),
+        ("predict --alpha 0.8 --cost-ratio 0.1 --batch 0", "--batch must be in [1, inf), got 0"),
+        ("predict --alpha 0.8 --cost-ratio 0.1 --batch nan", "--batch must be in [1, inf)"),
+        ("predict --alpha 0.8 --cost-ratio 0.1 --context -1", "--context must be in [0, inf)"),
+        ("predict --alpha 0.8 --cost-ratio 0.1 --gamma-max 1000000000", "[1, 10000], got 10000000"),
+        ("predict --sweep paper_bloom_grid --gamma-max 1000000", "--gamma-max must be an integer"),
+        ("predict --alpha 0.8 --cost-ratio 0.1 --level nan", "--level must be in (0, 1), got nan"),
+        ("predict --target Llama-3.1-8B --draft Llama-3.2-1B --costs FOLDER/deep.json", "deep"),
+        ("predict --alpha 0.8 --costs FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
+        ("schedule --alpha 0.8 --cost FOLDER/deep.json", "nested too deeply"),
+        ("schedule --alpha 0.8 --cost FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
+        ("schedule --alpha 0.8 --passes FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
+        ("schedule --alpha 0.8 --cost-ratio 0.1 --seed -1", "--seed"),
+        ("simulate --alpha 0.8 --gamma 5 --costs FOLDER/deep.json", "nested too deeply"),
+        ("simulate --trace FOLDER/bytes.csv --gamma 5 --cost-ratio 0.1", "must be UTF-8 text"),
+        ("simulate --alpha 0.8 --gamma 1000000000 --cost-ratio 0.1", "gamma must be an integer"),
+        ("simulate --alpha 0.8 --gamma 5 --cost-ratio 0.1 --rounds 1000000000000000", "rounds"),
+        (
+            "simulate --alpha 0.8 --gamma 5 --cost-ratio 0.1 --tokens 1000 --requests 5000000",
+            "requests times tokens",
+        ),
+        ("rank --target Qwen3-32B --drafts Qwen3-0.6B --device H100 --seed -1", "--seed"),
+        ("explain --baseline-tokens-per-s 50 --speculative-tokens-per-s 41 --gamma 1000000000 "
+         "--alpha 0.5", "--gamma must be an integer in [1, 256]"),
+        ("explain --baseline-tokens-per-s 1e308 --speculative-tokens-per-s 1e-308 --gamma 3 "
+         "--alpha 0.5", "must be in [1e-6, 1e9]"),
+        ("paper --out FOLDER/deep.json", "--out must be a folder"),
+        ("paper --out FOLDER/deep.json/inside", "--out must be a folder"),
+        ("figures --out FOLDER/out --seed -1", "--seed"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: str, words: str
+) -> None:
+    (tmp_path / "deep.json").write_text(DEEP)
+    (tmp_path / "bytes.csv").write_bytes(BINARY)
+    status, out, err = call(capsys, *arguments.replace("FOLDER", str(tmp_path)).split())
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+def test_a_schedule_never_speculates_where_plain_decoding_is_faster(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    # Verification costs ever more with the batch: near the crossover a change could be saved.
+    path = tmp_path / "passes.csv"
+    rows = ["pass,batch,tokens,time_ms"]
+    for batch in range(1, 41):
+        rows += [f"target,{batch},{t},{10 + 0.12 * batch * (t - 1):.3f}" for t in (1, 2, 3, 4, 5)]
+        rows += [f"draft,{batch},1,5.5"]
+    path.write_text("\n".join(rows) + "\n")
+    seen = set()
+    for alpha in (0.6, 0.62, 0.64, 0.66, 0.68):
+        made = answer(capsys, "schedule", "--alpha", f"{alpha}+-0", "--passes", path,
+                      "--tolerance", "0.02")  # fmt: skip
+        for part in made["schedule"]:
+            best = made["best_speedup_by_batch"][part["first_batch"] - 1 : part["last_batch"]]
+            if part["gamma"]:
+                assert part["speedup"]["estimate"] >= 1.0
+                assert min(best) > 1.0
+            seen.add(part["gamma"] > 0)
+    assert seen == {True, False}
+
+
+def test_a_gain_that_is_not_sure_is_said_with_its_probability(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = (
+        "predict", "--target", "Qwen3-30B-A3B", "--draft", "Qwen3-0.6B", "--device", "H100",
+        "--task", "code",
+    )  # fmt: skip
+    found, (_, text, _) = answer(capsys, *arguments), call(capsys, *arguments)
+    assert found["speedup"]["low"] < 1.0
+    assert f"above 1 with probability {100 * found['probability_gain']:.0f} %" in text
+    assert "a clear optimum" not in text
+
+
+def test_drafts_as_fast_as_the_best_are_named_and_plain_decoding_has_no_interval(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = (
+        "rank", "--target", "Qwen3-32B", "--drafts", "Qwen3-0.6B,Qwen3-1.7B", "--device",
+        "2x A100", "--task", "chat", "--dtype", "int8", "--batch", "1,32",
+    )  # fmt: skip
+    found, (_, text, _) = answer(capsys, *arguments), call(capsys, *arguments)
+    first, second = (d["speedup"]["estimate"] for d in found["order"])
+    near = [n for n in found["notes"] if n.startswith("flat at batch 1: ")]
+    assert (second >= 0.99 * first) == bool(near)
+    assert found["by_batch"][1]["best"] is None
+    assert "1.000-1.000" not in text
+
+
+def test_a_number_format_that_a_device_lacks_comes_with_the_one_that_works(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status, out, err = call(capsys, "predict", *PAIR[:4], "--device", "A100", "--dtype", "fp8")
+    assert (status, out) == (2, "")
+    assert "weights alone, multiplied in 16 bits, are int8" in err
+
+
+@pytest.mark.parametrize("gamma", [3, 5])
+def test_an_acceptance_length_answers_whether_its_gamma_is_right(
+    capsys: pytest.CaptureFixture[str], gamma: int
+) -> None:
+    alpha = 0.6
+    length = sum(alpha**k for k in range(gamma + 1))
+    found = answer(
+        capsys, "predict", "--acceptance-length", f"{length:.6f}", "--gamma", gamma,
+        "--cost-ratio", 0.1,
+    )  # fmt: skip
+    exact = answer(capsys, "predict", "--alpha", alpha, "--cost-ratio", 0.1)
+    assert found["gamma"] == exact["gamma"] == 3
+    assert found["parts"]["acceptance"]["kind"] == "measured"
+    now = found["at_gamma"]
+    assert now["gamma"] == gamma
+    assert now["estimate"] == pytest.approx(exact["speedup_by_gamma"][gamma], rel=1e-4)
+    assert now["loss"] == pytest.approx(1.0 - now["estimate"] / found["speedup"]["estimate"])
+    text = call(capsys, "predict", "--acceptance-length", f"{length:.6f}", "--gamma", gamma,
+                "--cost-ratio", 0.1)[1]  # fmt: skip
+    assert (f"below gamma {found['gamma']}" in text) == (gamma != 3)
+
+
+def test_a_schedule_of_a_named_pair_is_the_prediction_at_each_batch(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for draft in ("Llama-3.2-1B", "EAGLE3"):
+        pair = ("--target", "Llama-3.1-8B", "--draft", draft, "--device", "H100", "--task", "chat")
+        made = answer(
+            capsys, "schedule", *pair, "--context", 1000, "--batch-max", 33, "--gamma-max", 8
+        )
+        assert made["parts"] == {"acceptance": "predicted", "cost": "predicted"}
+        for batch in (1, 33):
+            found = answer(
+                capsys, "predict", *pair, "--context", 1000, "--batch", batch, "--gamma-max", 8
+            )
+            assert made["best_gamma_by_batch"][batch - 1] == found["gamma"]
+            assert made["best_speedup_by_batch"][batch - 1] == pytest.approx(
+                found["speedup"]["estimate"], rel=1e-6
+            )
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--target", "Llama-3.1-8B"), "missing --draft and --device"),
+        ((*PAIR, "--cost-ratio", "0.1"), "costs come from a named pair or from --cost-ratio"),
+        ((*PAIR[:4], "--device", "T4"), "does NOT fit"),
+        (("--task", "chat", "--alpha", "0.5"), "missing --target and --draft and --device"),
+    ],
+)
+def test_a_schedule_says_what_a_pair_lacks(
+    capsys: pytest.CaptureFixture[str], more: tuple[str, ...], words: str
+) -> None:
+    status, out, err = call(capsys, "schedule", *more)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert words in err
+
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = ("predict", "rank", "scale", "crossover", "explain", "schedule", "synthetic", "hook",
+         "simulate", "formulas")  # fmt: skip
+IN_HELP = [
+    line.strip()
+    for verb in QUICK
+    for line in (VERBS[verb].__doc__ or "").splitlines()
+    if line.strip().startswith("howspec ")
+]
+# Lines without a prompt: those with one are compared with what they print elsewhere.
+IN_README = [
+    line.split("#")[0].strip()
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith(("howspec ", "$ howspec ")) and "calibrate" not in line
+]
+
+
+@pytest.mark.parametrize("example", [*IN_HELP, *IN_README])
+def test_every_example_runs_as_printed(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    example: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = call(capsys, "import", "vllm", "--example")[1]
+    (tmp_path / "server.log").write_text(log, encoding="utf-8")
+    arguments = shlex.split(example.removeprefix("$ "))[1:]
+    if "--grid" in arguments:
+        arguments += ["--rounds", "6400", "--backend", "sequential"]
+    status, out, err = call(capsys, *arguments)
+    assert status == 0
+    assert out
+    assert all(line.startswith("note: ") for line in err.splitlines())
+
+
+def test_every_quick_verb_has_an_example_in_its_help() -> None:
+    named = {example.split()[1] for example in IN_HELP}
+    assert named == set(QUICK)
