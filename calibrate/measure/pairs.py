@@ -117,6 +117,7 @@ def load_model(
         "layers": int(config.get_text_config().num_hidden_layers),
         "dtype": str(number).removeprefix("torch."),
         "random_weights": random_weights,
+        "config": plain_config(config),
     }
     if random_weights:
         identity |= {"seed": seed, "config_sha256_16": _config_hash(config)}
@@ -131,6 +132,15 @@ def load_model(
         else _tokenizer(source, path, trust=trust_remote_code)
     )
     return LoadedModel(name, model, config, tokenizer, identity)
+
+
+def plain_config(config: Any) -> dict[str, Any]:
+    """What of a configuration is text, a truth value or a number: the shape of the model.
+
+    A record keeps it, so that a model's own file is not needed to know what was timed.
+    """
+    values = config.get_text_config().to_dict()
+    return {k: v for k, v in sorted(values.items()) if isinstance(v, str | bool | int | float)}
 
 
 def load_pair(
