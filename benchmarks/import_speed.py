@@ -1,79 +1,124 @@
-"""Time and memory of importing a log of 1 GB: vLLM (few lines of interest) and SGLang (every line).
+"""Time and memory of importing large sources of each format, scaled to 1 GB.
 
-python benchmarks/import_speed.py [megabytes]
+python benchmarks/import_speed.py [megabytes] [formats..]
+
+Every line of a source is one of interest but for "vllm log" and "docker json", where one in twenty
+is. Times are of one core, without starting Python.
 """
 
 from __future__ import annotations
 
-import resource
+import json
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from howspec.calibrate.engines import write as written
+
 _OTHER = (
-    '(APIServer pid=1) INFO:     127.0.0.1:{port} - "POST /v1/chat/completions HTTP/1.1" 200 OK\n'
     "(APIServer pid=1) INFO 05-18 11:19:54 [loggers.py:118] Engine 000: Avg prompt throughput: "
-    "{port}.1 tokens/s, Avg generation throughput: 10.0 tokens/s, Running: 8 reqs, Waiting: 0\n"
-)
-_VLLM = (
-    "(APIServer pid=1) INFO 05-18 11:19:54 [metrics.py:101] SpecDecoding metrics: Mean acceptance "
-    "length: 3.42, Accepted throughput: 67.60 tokens/s, Drafted throughput: 83.70 tokens/s, "
-    "Accepted: {a} tokens, Drafted: {d} tokens, Per-position acceptance rate: 0.921, 0.828, "
-    "0.674, Avg Draft acceptance rate: 80.8%\n"
+    "40.1 tokens/s, Avg generation throughput: 10.0 tokens/s, Running: 8 reqs, Waiting: 0\n"
 )
 _SGLANG = (
-    "[2025-10-02 23:42:16 TP0] Decode batch, #running-req: {n}, #token: {port}, token usage: "
+    "[2025-10-02 23:42:16 TP0] Decode batch, #running-req: {n}, #token: {n}, token usage: "
     "0.01, accept len: {length:.2f}, accept rate: {rate:.2f}, cuda graph: True, gen throughput "
     "(token/s): 39.33, #queue-req: 0\n"
 )
-_CHILD = (
-    "import resource, sys, time\n"
-    "from howspec.calibrate.engines import import_counts\n"
-    "start = time.perf_counter()\n"
-    "found = import_counts(sys.argv[1])\n"
-    "wall = time.perf_counter() - start\n"
-    "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-    "print(f'{found.engine}: {found.intervals} lines, {wall:.1f} s, peak {peak:.0f} MB')\n"
+_STATISTICS = (
+    "statistics draft: #calls(b,g,a) = 1 {n} {n}, #gen drafts = {n}, #acc drafts = {n}, "
+    "#gen tokens = {g}, #acc tokens = {a}, #mean acc len = 3.00\n"
 )
+_V0 = (
+    "INFO 12-16 16:46:04 metrics.py:482] Speculative metrics: Draft acceptance rate: 0.500, System "
+    "efficiency: 0.510, Number of speculative tokens: 4, Number of accepted tokens: {a}, Number of "
+    "draft tokens: {d}, Number of emitted tokens: {e}.\n"
+)
+_CHILD = (
+    "import os, resource, sys, time\n"
+    "from howspec.calibrate.engines import import_counts\n"
+    "start = time.process_time()\n"
+    "found = import_counts(sys.argv[1])\n"
+    "used = (time.process_time() - start) / os.path.getsize(sys.argv[1]) * 1e9\n"
+    "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+    "print(f'{found.format}: {used:.0f} s of CPU per GB, peak {peak:.0f} MB')\n"
+)
+Line = Callable[[int], str]
 
 
-def write(path: Path, engine: str, size: int) -> None:
-    """Write a log of ``size`` bytes."""
-    if engine == "vllm":
-        block = "".join(
-            "".join(_OTHER.format(port=40000 + i) for i in range(20 * j, 20 * j + 20))
-            + _VLLM.format(a=676, d=837)
-            for j in range(200)
-        )
-    else:
-        rows = ((i % 32 + 1, 1.5 + i % 250 / 100) for i in range(5000))
-        block = "".join(
-            _SGLANG.format(n=n, port=7000 + n, length=x, rate=(x - 1) / 3) for n, x in rows
-        )
-    data = block.encode()
-    with path.open("wb") as stream:
-        for _ in range(max(1, size // len(data))):
-            stream.write(data)
+def _drawn(rng: np.random.Generator, rounds: int) -> written.Whole:
+    return written.draw_rounds(rng, alpha=0.7, gamma=4, rounds=rounds)
+
+
+def _repeated(write: Callable[[written.Whole, int], str], distinct: int) -> Line:
+    rng = np.random.default_rng(0)
+    pool = [write(_drawn(rng, int(rng.integers(20, 400))), 4) for _ in range(distinct)]
+    return lambda i: pool[i % distinct]
+
+
+def _sglang(i: int) -> str:
+    length = 1.5 + i % 250 / 100
+    return _SGLANG.format(n=i % 32 + 1, length=length, rate=(length - 1) / 3)
+
+
+def _iteration(i: int) -> str:
+    stats = {"numDraftTokens": 24, "numAcceptedTokens": i % 25, "numRequestsWithDraftTokens": 8,
+             "acceptanceLength": (i % 25 + 8) / 8, "iterLatencyMS": 3.0}  # fmt: skip
+    return json.dumps({"iter": i, "iterLatencyMS": 20.0, "specDecodingStats": stats}) + "\n"
+
+
+def _request(i: int) -> str:
+    meta = {"id": f"{i:032x}", "spec_verify_ct": 25, "spec_accepted_drafts": 39,
+            "spec_proposed_drafts": 75, "completion_tokens": 64}  # fmt: skip
+    return json.dumps({"text": "word " * 200, "meta_info": meta}) + "\n"
+
+
+def sources() -> dict[str, Line]:
+    """A writer of the i-th line, or few lines, of each source."""
+    vllm = _repeated(written.vllm_log, 5000)
+    return {
+        "vllm log": lambda i: _OTHER * 20 + vllm(i),
+        "vllm log, dense": vllm,
+        "vllm v0 log": lambda i: _V0.format(a=2 * i, d=4 * i, e=int(2.5 * i)),
+        "docker json": lambda i: json.dumps({"log": vllm(i) if i % 20 == 0 else _OTHER}) + "\n",
+        "vllm requests": _repeated(written.vllm_request, 500),
+        "sglang log": _sglang,
+        "sglang responses": _request,
+        "llama.cpp requests": _repeated(written.llama_cpp_request, 5000),
+        "llama.cpp statistics": lambda i: _STATISTICS.format(n=i + 1, g=3 * i + 3, a=2 * i + 2),
+        "tensorrt-llm iterations": _iteration,
+        "transformers hook": lambda i: json.dumps(
+            {"request": i // 80, "round": i % 80, "drafted": 4, "accepted": i % 5}
+        ) + "\n",
+        "aiperf records": _repeated(written.aiperf_record, 500),
+        "prometheus": lambda i: (
+            f'vllm:spec_decode_num_drafts_total{{engine="{i % 64}",model_name="m"}} {i}.0\n'
+        ),
+        "round trace": lambda i: "commits,category,a0,a1,a2\n" if i == 0 else f"{i % 4},c,1,1,0\n",
+    }  # fmt: skip
+
+
+def write(path: Path, line: Line, size: int) -> None:
+    """Write a source of at least ``size`` bytes."""
+    done = i = 0
+    with path.open("w") as stream:
+        while done < size:
+            done += stream.write(line(i))
+            i += 1
 
 
 def main() -> None:
-    """Write, import in a process of its own, print wall time and peak memory."""
-    size = int(sys.argv[1]) * 10**6 if len(sys.argv) > 1 else 10**9
+    """Write, import in a process of its own, print its time and peak memory."""
+    size = int(sys.argv[1]) * 10**6 if len(sys.argv) > 1 else 100 * 10**6
+    chosen = sources()
     with tempfile.TemporaryDirectory() as folder:
-        for engine in ("vllm", "sglang"):
+        for name in sys.argv[2:] or list(chosen):
             path = Path(folder) / "log"
-            write(path, engine, size)
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            start = time.perf_counter()
+            write(path, chosen[name], size)
+            print(name, end=": ", flush=True)
             subprocess.run([sys.executable, "-c", _CHILD, str(path)], check=True)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            print(
-                f"  {path.stat().st_size / 1e9:.2f} GB, process {time.perf_counter() - start:.1f} "
-                f"s wall, {cpu:.1f} s of one core"
-            )
 
 
 if __name__ == "__main__":

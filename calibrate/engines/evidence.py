@@ -117,6 +117,10 @@ def from_length(
 def from_lengths(
     number: Stated, lengths: Floats, gamma: int, rng: np.random.Generator, positions: int
 ) -> Evidence:
+    """Acceptance from draws of the acceptance length at gamma, shape (draws,), in [1, gamma + 1].
+
+    number: the length in the middle; see `from_length` for how rates change with depth.
+    """
     wide = max(gamma, check_gamma(positions, name="gamma_max"))
     spread = np.exp(Priors().log_decay * rng.standard_normal(lengths.size))
     alpha, decay = _meeting(lengths, spread, gamma)

@@ -75,6 +75,7 @@ class Solved:
 
 
 def given_values(measured: Measured) -> dict[str, Stated | None]:
+    """What was measured by name, None where it was not; without the batch."""
     return {f.name: getattr(measured, f.name) for f in fields(measured) if f.name != "batch"}
 
 
@@ -156,6 +157,7 @@ def _per_token(
 
 
 def check_solved(middle: Solved) -> None:
+    """Raise ValueError where the speed-up or the parts of a round cannot be."""
     if not (np.isfinite(middle.speedup[0]) and middle.steps[0] > 0.0):
         raise ValueError(f"the speed-up must be in (0, inf), got {middle.speedup[0]:g}")
     least = 1.0 + sum(min(float(v[0]), 0.0) for v in middle.parts.values())

@@ -44,17 +44,8 @@ def counts_of(
     gamma = _gamma(scrape, ladder, rounds, notes, _depths(counters))
     if rounds is None and "emitted" not in totals and counters:
         notes.append("the counters do not hold the rounds: rounds and survival null")
-    if ladder and accepted is not None and sum(ladder) != accepted:
-        notes.append(
-            f"accepted by position adds up to {sum(ladder)}, accepted is {accepted}: a restart, a "
-            f"scrape in between, or series that are missing"
-        )
     early = "emitted" in totals and rounds is None
-    if early:
-        notes.append(
-            "counters of the V0 engine: accepted counts tokens behind a rejected one too, and "
-            "emitted / rounds needs gamma, which they do not hold"
-        )
+    notes += _doubts(ladder, accepted, early)
     return engine_counts(
         engine,
         f"{engine}-prometheus",
@@ -69,6 +60,21 @@ def counts_of(
         groups=_groups(scrape, counters),
         notes=notes,
     )
+
+
+def _doubts(ladder: list[int] | None, accepted: int | None, early: bool) -> list[str]:
+    said = []
+    if ladder and accepted is not None and sum(ladder) != accepted:
+        said.append(
+            f"accepted by position adds up to {sum(ladder)}, accepted is {accepted}: a restart, a "
+            f"scrape in between, or series that are missing"
+        )
+    if early:
+        said.append(
+            "counters of the V0 engine: accepted counts tokens behind a rejected one too, and "
+            "emitted / rounds needs gamma, which they do not hold"
+        )
+    return said
 
 
 def _ladder(counters: Mapping[Key, int]) -> list[int] | None:

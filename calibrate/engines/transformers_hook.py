@@ -55,16 +55,20 @@ class HookRounds:
             notes.append("only the totals are there: survival and gamma null")
             return _counts(notes, requests=count(self.summary.get("requests"), "requests"),
                            **known, **stated)  # fmt: skip
-        total = sum(self.rounds.values())
-        drafted = sum(d * n for (d, _), n in self.rounds.items())
-        accepted = sum(a * n for (_, a), n in self.rounds.items())
-        counted = {"rounds": total, "drafted": drafted, "accepted": accepted}
+        counted = {
+            "rounds": sum(self.rounds.values()),
+            "drafted": sum(d * n for (d, _), n in self.rounds.items()),
+            "accepted": sum(a * n for (_, a), n in self.rounds.items()),
+        }
         for name, n in counted.items():
             if stated[name] is not None and stated[name] != n:
                 notes.append(
                     f"the summary states {stated[name]} {name}, the rounds add up to {n}: lines "
                     f"are missing or were added"
                 )
+        return self._from_rounds(notes, **known, **counted)
+
+    def _from_rounds(self, notes: list[str], **known: Any) -> EngineCounts:
         deepest = max(d for d, _ in self.rounds)
         sizes = {d for d, _ in self.rounds}
         gamma = deepest if len(sizes) == 1 and deepest else None
@@ -80,16 +84,14 @@ class HookRounds:
             histogram[kept] += n
             for k in range(min(kept + 1, size)):
                 tried[k] += n
-        positions = [sum(histogram[k:]) for k in range(1, deepest + 1)]
         return _counts(
             notes,
             gamma=gamma,
             histogram=histogram,
-            per_position_accepted=positions,
+            per_position_accepted=[sum(histogram[k:]) for k in range(1, deepest + 1)],
             tried=tuple(tried) or None,
             requests=len(self.names) or None,
             **known,
-            **counted,
         )
 
 
