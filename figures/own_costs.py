@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..calibrate.library.own import OwnCosts
-from .paper_costs import has_paper_pairs, paper_cost_rows, paper_cost_table
+from .paper_costs import PaperCostRow, has_paper_pairs, paper_cost_rows, paper_cost_table
 from .roofline_figures import passes_and_floor, ratio_by_depth, ratio_by_size
 from .roofline_table import limits_table
 from .roofline_verify import verify_figure
@@ -29,8 +29,13 @@ def own_costs(
         *ratio_by_depth(table, out, name=costs.stem, family=costs.family),
         *verify_figure(table, out, name=costs.stem),
     ]
-    if study is None or not has_paper_pairs(costs.record):
-        return written
-    laws = transfer_laws(study, np.random.default_rng([seed, 101]))
-    rows = paper_cost_rows(costs.record, laws, seed=seed)
+    rows = paper_rows(costs, study, seed=seed) if study is not None else ()
     return [*written, *paper_cost_table(rows, out, name=costs.stem)]
+
+
+def paper_rows(costs: OwnCosts, study: GridStudy, *, seed: int = 0) -> tuple[PaperCostRow, ...]:
+    """The paper's main table at the costs of a record; () where it has none of its pairs."""
+    if not has_paper_pairs(costs.record):
+        return ()
+    laws = transfer_laws(study, np.random.default_rng([seed, 101]))
+    return paper_cost_rows(costs.record, laws, seed=seed)

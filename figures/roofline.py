@@ -141,12 +141,18 @@ def _timed(name: str, identity: Any, family: Mapping[str, Any] | None, dtype: st
 def _shape(
     name: str, identity: Mapping[str, Any], family: Mapping[str, Any] | None
 ) -> ModelShape | None:
-    """From the record's configuration, else the family of the ladder, else the table of models."""
+    """From the record's configuration, else the family of the ladder, else the table of models.
+
+    A configuration of a kind that is not known here leaves the model without a shape.
+    """
     config = identity.get("config")
+    if not isinstance(config, Mapping) and any(key in identity for key in _CONFIGURED):
+        config = identity
     if isinstance(config, Mapping):
-        return shape_of(config, name=name)
-    if any(key in identity for key in _CONFIGURED):
-        return shape_of(identity, name=name)
+        try:
+            return shape_of(config, name=name)
+        except ValueError:
+            return None
     trained = {m["name"]: m for m in family["models"]} if family is not None else {}
     if family is not None and name in trained:
         return shape_of(_llama(trained[name], family.get("settings", {})), name=name)

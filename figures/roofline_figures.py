@@ -97,7 +97,7 @@ def ratio_by_size(
         return []
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    width, height = (COLUMN, 2.8) if len(panels) == 1 else (PAGE, 1.9 * lines + 0.7)
+    width, height = (COLUMN, 3.1) if len(panels) == 1 else (PAGE, 1.9 * lines + 0.7)
     made, axes = figure(width, height, lines, columns, sharex=True, sharey=True, squeeze=False)
     for ax, (target, ratios_here) in zip(axes.flat, panels, strict=False):
         draw_ratios(ax, ratios_here, lambda m: float(m.parameters), line="")
@@ -115,7 +115,7 @@ def ratio_by_size(
     for ax in axes[:, 0]:
         ax.set_ylabel("draft pass / target pass, $c$")
     made.suptitle(f"batch {place[0]}, context {place[1]}", fontsize=8)
-    _one_legend(made, axes, below=len(panels) > 1)
+    _one_legend(made, axes, columns=2 if len(panels) == 1 else 3)
     stem = f"{name}_size"
     return [*save(made, out, stem), write_csv(out, stem, _RATIO_COLUMNS, rows)]
 
@@ -158,7 +158,7 @@ def ratio_by_depth(
     if not panels:
         return []
     one = len(panels) == 1
-    width, height = (COLUMN, 2.8) if one else (PAGE, 2.9)
+    width, height = (COLUMN, 3.0) if one else (PAGE, 2.9)
     made, axes = figure(width, height, 1, len(panels), sharey=True, squeeze=False)
     for ax, (group, ratios_here) in zip(axes.flat, panels, strict=True):
         draw_ratios(ax, ratios_here, lambda m: float(m.layers), line="-")
@@ -171,7 +171,7 @@ def ratio_by_depth(
         ax.set_xlabel("layers")
     made.suptitle(f"$c$ against {target.name}, batch {place[0]}, context {place[1]}", fontsize=8)
     axes[0, 0].set_ylabel("draft pass / target pass, $c$")
-    _one_legend(made, axes, below=not one)
+    _one_legend(made, axes, columns=2 if one else 3)
     stem = f"{name}_depth"
     return [*save(made, out, stem), write_csv(out, stem, _RATIO_COLUMNS, rows)]
 
@@ -191,13 +191,10 @@ def _ratio_rows(target: TimedModel, ratios: Sequence[Ratio]) -> list[tuple[Any, 
     ]  # fmt: skip
 
 
-def _one_legend(made: Any, axes: Any, *, below: bool) -> None:
-    """A legend of all that the panels show, below them or in the only one."""
+def _one_legend(made: Any, axes: Any, *, columns: int) -> None:
+    """A legend of all that the panels show, below them."""
     found: dict[str, Any] = {}
     for ax in axes.flat:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    if below:
-        made.legend(found.values(), found.keys(), loc="outside lower center", ncols=3)
-    else:
-        axes[0, 0].legend(found.values(), found.keys(), loc="best", handlelength=1.6)
+    made.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)

@@ -91,7 +91,7 @@ def verify_figure(table: LimitsTable, out: Path, *, name: str) -> list[Path]:
             some = [c for c in curves if c.mode == mode and c.place == place]
             for k, model in enumerate(chosen):
                 for curve in (c for c in some if c.model.name == model):
-                    _draw(ax, curve, COLOURS[k], MARKERS[k])
+                    _draw(ax, curve, k)
             # The roofline alone may leave the panel: it is the measured curve that counts.
             shown = [q for c in some for q in c.ratios if c.model.name in chosen]
             if shown:
@@ -109,11 +109,14 @@ _COLUMNS = ("model", "parameters", "mode", "batch", "context", "tokens", "ratio"
             "roofline", "fixed_and_work")  # fmt: skip
 
 
-def _draw(ax: Any, curve: VerifyCurve, colour: str, marker: str) -> None:
+def _draw(ax: Any, curve: VerifyCurve, k: int) -> None:
+    """The k-th curve of a panel, a little beside the others, so that its quartiles are seen."""
+    colour = COLOURS[k]
     median = np.array([q.median for q in curve.ratios])
     low = median - np.array([q.low for q in curve.ratios])
     high = np.array([q.high for q in curve.ratios]) - median
-    ax.errorbar(curve.tokens, median, yerr=[low, high], fmt=marker, color=colour, ms=2.5, lw=0.6)
+    beside = np.array(curve.tokens) + 0.2 * (k - 0.5 * (_MODELS - 1))
+    ax.errorbar(beside, median, yerr=[low, high], fmt=MARKERS[k], color=colour, ms=2.5, lw=0.6)
     if curve.fixed is not None and curve.roofline is not None:
         ax.plot(curve.tokens, curve.fixed, "-", color=colour, lw=1.0)
         ax.plot(curve.tokens, curve.roofline, ":", color=colour, lw=1.0)

@@ -173,6 +173,19 @@ def test_a_model_that_nobody_knows_has_times_and_no_floor() -> None:
     assert cells["eager_s"] > 0
 
 
+def test_a_configuration_of_an_unknown_kind_leaves_times_without_a_floor() -> None:
+    known = MACHINE.record({"m": llama(4, 256, 768)})
+    own = {"parameters": 10**6, "layers": 4, "dtype": "float16"}
+    for kind, found in (("llama", True), ("of-next-year", False)):
+        config = {**llama(4, 256, 768), "model_type": kind}
+        parameters = 5_507_328 if found else 10**6
+        identity = {**own, "parameters": parameters, "config": config}
+        models = {"models": {"m": identity}}
+        timed = timed_models(replace(known, provenance={**known.provenance, **models}))["m"]
+        assert (timed.shape is not None) == found
+        assert (timed.layers, timed.dtype) == (4, "fp16")
+
+
 def test_a_name_of_the_table_with_other_parameters_is_another_model() -> None:
     known = MACHINE.record(named("GPT2"))
     own = {"parameters": 10**6, "layers": 3, "model_type": "gpt2"}
