@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from engine_logs import LOGS, OFF
 from howspec.calibrate.engines import EngineCounts, import_counts
@@ -93,10 +94,12 @@ def test_sglang_lines_are_folded_early_and_give_the_same(
     for ours, theirs in zip(folded.by_batch, whole.by_batch, strict=True):
         assert ours.intervals == theirs.intervals
         assert ours.tokens_per_s == pytest.approx(theirs.tokens_per_s)
-    mean = sum(
-        max(n % 5, 1) * float(f"{1 + n / 40:.2f}") for n in range(90)
-    ) / sum(max(n % 5, 1) for n in range(90))  # fmt: skip
+    lengths = np.array([float(f"{1 + n / 40:.2f}") for n in range(90)])
+    weights = np.array([max(n % 5, 1) for n in range(90)])
+    mean = np.average(lengths, weights=weights)
+    scatter = (weights**2 * (lengths - mean) ** 2).sum() * 90 / 89
     assert whole.acceptance_length == pytest.approx(mean)
+    assert whole.length_error == pytest.approx(np.sqrt(scatter) / weights.sum(), rel=1e-9)
 
 
 def test_requests_are_handed_on_when_others_came_after_them(
