@@ -462,6 +462,32 @@ def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path, content: str, s
         read_family(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"models": {}}, "models is missing or damaged"),
+        ({"settings": None}, "settings is missing or damaged"),
+        ({"models": [3]}, "model 1: must be an object, got int"),
+        ({"models": []}, "a family has one target, got 0"),
+        ({"name": "../other"}, "model 2: its name must be that of a folder"),
+        ({"parameters": "many"}, "model 2: parameters is missing or damaged"),
+        ({"role": "target"}, "a family has one target, got 2"),
+        ({"held_out": {}}, "model 2: held_out must have loss_nats and standard_error_nats"),
+    ],
+)
+def test_a_record_that_is_no_family_is_refused_by_its_entry(
+    micro: Path, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    record = json.loads((micro / "family.json").read_text())
+    if set(change) & set(record):
+        record |= change
+    else:
+        record["models"][1] |= change
+    (tmp_path / "family.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=said):
+        read_family(tmp_path)
+
+
 def test_a_folder_without_a_family_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no family was trained there"):
         read_family(tmp_path)

@@ -347,7 +347,7 @@ def test_prompts_are_read_from_files(tmp_path: Path) -> None:
         ('{"prompt": 3}', "line 1: prompt must be text, got int"),
         ("[1]", "line 1: must be an object, got list"),
         ("{", "line 1: is not JSON"),
-        ("", "holds no prompt"),
+        ("", r"p\.jsonl: holds no prompt"),
     ],
 )
 def test_a_bad_file_of_prompts_is_named(tmp_path: Path, content: str, message: str) -> None:
@@ -362,6 +362,41 @@ def test_a_prompt_without_a_token_is_refused() -> None:
         encode_prompts({"x": ["a", ""]}, _words)
     with pytest.raises(ValueError, match="domain x has 1 prompts, 2 were asked for"):
         encode_prompts({"x": ["a"]}, _words, count=2)
+
+
+def test_prompts_may_hold_marks_of_other_systems(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + json.dumps({"prompt": "one \u2028 two", "domain": None}, ensure_ascii=False).encode()
+        + b"\r\n"
+        + json.dumps({"prompt": "three", "domain": 7}).encode()
+    )
+    assert file_texts(path) == {"p": ["one \u2028 two"], "7": ["three"]}
+    path.write_text('{"prompt": "a", "domain": ["x"]}')
+    with pytest.raises(ValueError, match="line 1: domain must be text, got list"):
+        file_texts(path)
+    with pytest.raises(ValueError, match="prompt 1 of domain x holds half a character"):
+        encode_prompts({"x": ["a \ud800 b"]}, _words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"gamma": 0}, "gamma must be a whole number >= 1, got 0"),
+        ({"new_tokens": 0}, "new_tokens must be a whole number >= 1, got 0"),
+        ({"batch": -1}, "batch must be a whole number >= 1, got -1"),
+        ({"temperatures": ()}, "temperatures must be different numbers"),
+        ({"temperatures": (1.0, 1.0)}, "temperatures must be different numbers"),
+        ({"temperatures": (1e-9,)}, "temperature must be 0 or in"),
+        ({"temperatures": (float("nan"),)}, "temperature must be 0 or in"),
+    ],
+)
+def test_a_plan_out_of_range_is_refused_before_a_record_is_begun(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        AcceptancePlan(**changes)
 
 
 def test_a_point_is_that_of_its_own_prompt(tmp_path: Path) -> None:

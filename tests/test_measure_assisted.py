@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.measure.assisted import generate_assisted, generate_plain  # noqa: E402
 from howspec.calibrate.measure.assisted_counts import count_rounds  # noqa: E402
+from howspec.calibrate.measure.failures import NotMeasurableError, point_failure  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -163,3 +164,36 @@ def test_a_model_that_cannot_be_counted_is_refused() -> None:
         count_rounds(torch.nn.Linear(1, 1)),
     ):
         pass
+
+
+def test_what_comes_with_a_model_does_not_change_the_law_of_its_text() -> None:
+    """A folder's generation config may ask for beams, penalties, an end: none of it is ours."""
+    own = {
+        "do_sample": True, "num_beams": 2, "repetition_penalty": 1.8, "top_k": 2, "top_p": 0.3,
+        "eos_token_id": 5, "no_repeat_ngram_size": 2,
+    }  # fmt: skip
+    given = {"new_tokens": 30, "temperature": 1.0, "seed": 3}
+
+    def both() -> tuple[Any, ...]:
+        assisted = generate_assisted(TARGET, DRAFT, [1, 2], gamma=3, **given)
+        return assisted.tokens, assisted.rounds, generate_plain(TARGET, [1, 2], **given).tokens
+
+    before = [model.generation_config for model in (TARGET, DRAFT)]
+    expected = both()
+    try:
+        for model in (TARGET, DRAFT):
+            model.generation_config = transformers.GenerationConfig(**own)
+        assert both() == expected
+        assert TARGET.generation_config.num_beams == 2
+    finally:
+        for model, config in zip((TARGET, DRAFT), before, strict=True):
+            model.generation_config = config
+
+
+def test_a_draft_with_more_logits_is_a_failure_of_its_point_alone() -> None:
+    class Longer:
+        config = transformers.LlamaConfig(vocab_size=128)
+
+    with pytest.raises(NotMeasurableError, match="target 120, draft 128") as caught:
+        generate_assisted(TARGET, Longer(), [1], gamma=1, temperature=0.0, **SETTINGS)
+    assert point_failure(caught.value) == str(caught.value)

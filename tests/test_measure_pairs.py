@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
+safetensors = pytest.importorskip("safetensors.torch")
 
 from howspec.calibrate.measure.families import (  # noqa: E402
     config_from_family,
@@ -24,6 +26,7 @@ from howspec.calibrate.measure.pairs import (  # noqa: E402
     folder_hash,
     load_model,
     load_pair,
+    plain_config,
 )
 from howspec.calibrate.measure.vocabulary import common_vocabulary  # noqa: E402
 
@@ -76,8 +79,10 @@ def test_a_folder_is_loaded_frozen_with_its_identity(folder: Path) -> None:
         "layers": 2,
         "dtype": "float32",
         "random_weights": False,
+        "config": plain_config(loaded.config),
         "sha256_16": folder_hash(folder),
     }
+    assert loaded.identity["config"]["hidden_size"] == 16
     assert str(folder.parent) not in json.dumps(loaded.identity)
     assert loaded.tokenizer.encode("a b") == [1, 2]
 
@@ -110,6 +115,78 @@ def test_what_is_no_model_is_named(folder: Path, tmp_path: Path) -> None:
         load_model(folder)
     with pytest.raises(ValueError, match="a file is no model"):
         load_model(folder / "config.json")
+
+
+@pytest.mark.parametrize("kept", [0, 9, 2000])
+def test_weights_that_were_cut_off_are_refused_in_one_line(folder: Path, kept: int) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(ValueError, match=r"target: cannot be loaded: .*header") as caught:
+        load_model(folder, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_missing_are_refused_instead_of_drawn_at_random(folder: Path) -> None:
+    file, config = folder / "model.safetensors", folder / "config.json"
+    weights = safetensors.load_file(file)
+    gone = "model.layers.1.mlp.up_proj.weight"
+    safetensors.save_file({n: w for n, w in weights.items() if n != gone}, file)
+    with pytest.raises(ValueError, match=rf"its files lack weights .*: {re.escape(gone)}$"):
+        load_model(folder, device="cpu")
+    safetensors.save_file(weights, file)
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps({**values, "num_hidden_layers": 3}))
+    with pytest.raises(ValueError, match=r"model\.layers\.2\..* and 8 more"):
+        load_model(folder, device="cpu")
+    config.write_text(json.dumps({**values, "hidden_size": 32}))
+    with pytest.raises(ValueError, match="its weights have other shapes than"):
+        load_model(folder, device="cpu")
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_weights_in_parts_and_without_a_head_of_their_own_are_whole(
+    folder: Path, tmp_path: Path, tied: bool
+) -> None:
+    config = config_of()
+    config.tie_word_embeddings = tied
+    model = transformers.LlamaForCausalLM(config)
+    model.save_pretrained(tmp_path / "parts", max_shard_size="2KB")
+    assert len(list((tmp_path / "parts").glob("*.safetensors"))) > 1
+    loaded = load_model(tmp_path / "parts", device="cpu")
+    for ours, theirs in zip(model.parameters(), loaded.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    next((tmp_path / "parts").glob("*-00002-of-*")).unlink()
+    with pytest.raises(ValueError, match="parts: cannot be loaded: No such file"):
+        load_model(tmp_path / "parts", device="cpu")
+
+
+def test_the_body_of_a_model_saved_alone_is_loaded_where_its_head_is_tied(tmp_path: Path) -> None:
+    """As gpt2 stands on the hub: without the prefix of its body and without its head."""
+    config = transformers.GPT2Config(
+        n_embd=16, n_layer=1, n_head=2, vocab_size=40, n_positions=32, bos_token_id=0,
+        eos_token_id=0,
+    )  # fmt: skip
+    model = transformers.GPT2LMHeadModel(config)
+    model.transformer.save_pretrained(tmp_path)
+    loaded = load_model(tmp_path, device="cpu")
+    assert torch.equal(loaded.model.lm_head.weight, model.transformer.wte.weight)
+
+
+def test_a_folder_of_gguf_is_named_as_such(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "model.gguf").write_bytes(b"GGUF")
+    (folder / "model.safetensors").rename(folder / "model.gguf")
+    for place in (tmp_path / "alone", folder):
+        with pytest.raises(ValueError, match="the weights are GGUF, which is not loaded"):
+            load_model(place)
+
+
+def test_a_tokenizer_that_cannot_be_read_is_one_line(folder: Path) -> None:
+    for content in ('{"version": ', "{}", '{"model": {"type": "none"}}'):
+        (folder / "tokenizer.json").write_text(content)
+        with pytest.raises(ValueError, match="its tokenizer cannot be read: ") as caught:
+            load_model(folder, device="cpu")
+        assert "\n" not in str(caught.value)
 
 
 def test_a_name_that_the_hub_cannot_give_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +280,8 @@ def test_device_and_dtype_are_chosen_or_refused() -> None:
     assert choose_dtype("auto", device=torch.device("cuda")) == torch.bfloat16
     with pytest.raises(ValueError, match="device must be auto, cpu or cuda, given 'abacus'"):
         choose_device("abacus")
+    with pytest.raises(ValueError, match="device must be auto, cpu or cuda, given 'mps'"):
+        choose_device("mps")
     with pytest.raises(ValueError, match="dtype must be auto or one of float32"):
         choose_dtype("int3", device=torch.device("cpu"))
     if not torch.cuda.is_available():

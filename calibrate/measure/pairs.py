@@ -137,9 +137,10 @@ def load_model(
 def plain_config(config: Any) -> dict[str, Any]:
     """What of a configuration is text, a truth value or a number: the shape of the model.
 
-    A record keeps it, so that a model's own file is not needed to know what was timed.
+    A record keeps it, so that a model's own file is not needed to know what was timed. Where the
+    model was loaded from is left out.
     """
-    values = config.get_text_config().to_dict()
+    values = {k: v for k, v in config.get_text_config().to_dict().items() if not k.startswith("_")}
     return {k: v for k, v in sorted(values.items()) if isinstance(v, str | bool | int | float)}
 
 
