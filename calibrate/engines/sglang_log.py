@@ -21,6 +21,7 @@ from .lines import Damage, Source, first_ranks, service_of, without_colours
 from .printed import NUMBER, printed, whole
 from .sglang_gamma import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
 
+_HEAD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ([^\]]*))?\] Decode batch")
 _RUNNING = re.compile(r"#running-req:\s*(\d+)")
 _LENGTH = re.compile(
     rf"accept(?:ed)? len(?:gth)?:\s*({NUMBER})"
@@ -93,14 +94,17 @@ class DecodeLog:
 
     def feed(self, line: str) -> None:
         """Take one line."""
-        line = without_colours(line)
+        if "\x1b" in line:
+            line = without_colours(line)
         at = line.find("accept len")
-        at = line.find("accepted len") if at < 0 else at
+        if at < 0:
+            at = line.find("accepted len")
         if at < 0:
             self._setting(line)
             return
         start = line.rfind("#running-req", 0, at)
-        running, found = _RUNNING.match(line, max(start, 0)), _LENGTH.match(line, at)
+        running = _RUNNING.match(line, start) if start >= 0 else None
+        found = _LENGTH.match(line, at)
         if running is None or found is None:
             self.damage.add(f"needs #running-req and accept len, got {line.strip()[-120:]!r}")
             return
@@ -150,6 +154,8 @@ class DecodeLog:
 
 def _source(line: str, end: int) -> Source:
     """What "[2025-10-02 23:42:16 DP0 TP0] Decode batch" says behind the time, and the service."""
+    if head := _HEAD.match(line):
+        return "", head.group(1) or ""
     at = line.rfind("] ", max(end - 40, 0), end)
     ranks = line[max(at - 24, 0) : at].rpartition(":")[2].partition(" ")[2] if at > 0 else ""
     return service_of(line), ranks
