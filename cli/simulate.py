@@ -130,6 +130,8 @@ def _grid(
     resume: str | None,
 ) -> dict[str, Any]:
     """Simulate every combination of the grid's values, the other options being those given."""
+    import warnings
+
     from ..sim.sweep import grid, sweep
     from .simulation import simulate_point
 
@@ -138,7 +140,8 @@ def _grid(
     twice = sorted(set(axes) & set(setting) - {"rounds"})
     if twice:
         raise ValueError(f"--grid and --{twice[0].replace('_', '-')} both give {twice[0]}")
-    with utf8(resume or "--grid"):
+    with utf8(resume or "--grid"), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         results = sweep(
             simulate_point,
             [setting | point for point in points],
@@ -148,6 +151,8 @@ def _grid(
             workers=workers,
             resume=resume,
         )
+    for warning in caught:  # such as a last line that a killed run left unfinished
+        typer.echo(f"note: {warning.message}", err=True)
     return {
         "axes": axes,
         "points": [{"setting": p, **r} for p, r in zip(points, results, strict=True)],

@@ -355,3 +355,20 @@ def test_every_example_runs_as_printed(
 def test_every_quick_verb_has_an_example_in_its_help() -> None:
     named = {example.split()[1] for example in IN_HELP}
     assert named == set(QUICK)
+
+
+def test_a_cut_file_of_points_is_a_note_and_goes_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "points.jsonl"
+    grid = ("simulate", "--cost-ratio", "0.1", "--grid", "alpha=0.5,0.6 gamma=1", "--rounds",
+            "6400", "--backend", "sequential", "--resume", path)  # fmt: skip
+    status, _, err = call(capsys, *grid)
+    assert (status, err) == (0, "")
+    path.write_bytes(path.read_bytes()[:-20])
+    status, out, err = call(capsys, *grid)
+    assert status == 0
+    assert err.startswith("note: ")
+    assert "dropped a last line" in err
+    assert err.count("\n") == 1
+    assert out
