@@ -9,6 +9,7 @@ import typer
 
 from .checks import check_folder, check_seed
 from .output import print_json, print_table
+from .paper_costs import print_timed_rows
 from .progress import progress_bar
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ def paper(
 
     howspec paper --out out
     """
+    from ..calibrate.library.own import bundled_costs
     from ..figures.checks import leviathan_rows, specbundle_test
     from ..figures.draw import draw_all
+    from ..figures.own_costs import paper_rows
     from ..figures.scales import scale_study
     from ..figures.study import grid_study
     from ..figures.transfer import main_table
@@ -44,13 +47,17 @@ def paper(
         serving = specbundle_test(seed, progress=progress)
         ideal = leviathan_rows()
         files = draw_all(out, seed=seed, study=study, rows=rows, scale=scale, progress=progress)
+    timed = {c.stem: paper_rows(c, study, seed=seed) for c in bundled_costs()}
     tests = [*study.held_out, *serving]
     if as_json:
-        print_json(_object(study, scale, rows, tests, ideal, files))
+        found = _object(study, scale, rows, tests, ideal, files)
+        print_json({**found, "main_table_at_timed_costs": timed})
         return
     _print_grid(study)
     _print_scale(study, scale)
     _print_table(rows)
+    for record, at_costs in timed.items():
+        print_timed_rows(at_costs, record=record)
     _print_tests(study, tests)
     _print_ideal(ideal)
     print(f"{len(files)} files in {out}")

@@ -23,6 +23,7 @@ from howspec.calibrate.measured import measured_cost
 from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate_show import show
+from howspec.cli.paper_costs import print_timed_rows
 from howspec.figures import style
 from howspec.figures.own_costs import own_costs
 from howspec.figures.paper_costs import (
@@ -202,6 +203,19 @@ def test_the_needed_alpha_gives_the_speedup_that_was_asked_for(architectures: Re
         assert tokens * times[0] / times[5] == pytest.approx(wanted, rel=1e-9)
     assert needed_alpha(cost, 1e-3, gamma=5, context=128) == 0.0
     assert needed_alpha(cost, 6.1, gamma=5, context=128) is None
+
+
+def test_the_papers_rows_are_printed_where_there_are_some(
+    architectures: Record, laws: TransferLaws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_timed_rows((), record="cpu_costs")
+    assert capsys.readouterr().out == ""
+    rows = paper_cost_rows(architectures, laws)
+    print_timed_rows(rows, record="gpu_costs_architectures")
+    out = capsys.readouterr().out
+    assert "at the costs of gpu_costs_architectures" in out
+    assert out.count("Pythia-2.8B SpS: Pythia-70M K=5") == 2  # eager and graph
+    assert f"{sum(r.inside for r in rows)} of {len(rows)} published speed-ups inside" in out
 
 
 def test_the_papers_table_is_written_with_its_picture(
