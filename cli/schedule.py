@@ -191,7 +191,8 @@ def schedule(
         _print(made, notes)
     else:
         print(emission.text())
-        for note in (*emission.notes, *notes):
+        parts = f"acceptance {kind} ({known.given}), costs {answer['parts']['cost']}"
+        for note in (parts, *emission.notes, *notes):
             typer.echo(f"note: {note}", err=True)
 
 

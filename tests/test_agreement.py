@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -329,7 +330,7 @@ IN_HELP = [
 IN_README = [
     line.split("#")[0].strip()
     for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith(("howspec ", "$ howspec ")) and "calibrate" not in line
+    if line.startswith(("howspec ", "$ howspec ")) and not re.search("calibrate|TARGET", line)
 ]
 
 
