@@ -13,7 +13,7 @@ from .output import print_json, print_table
 def validate(
     rows: Annotated[
         str | None,
-        typer.Option(help="CSV of held-out rows; default: everything that is bundled."),
+        typer.Option(help="File of held-out rows; default: everything that is bundled."),
     ] = None,
     points: Annotated[bool, typer.Option("--points", help="List every point.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the posterior draws.")] = 0,
@@ -21,10 +21,12 @@ def validate(
 ) -> None:
     """Test the predictions: what was given, what was predicted, how far off, how sure.
 
-    A file has the columns target, draft, engine, hardware, task, batch, gamma, alpha,
-    tau_mean_tokens_per_round, cost_ratio_c, speedup (sweeps over gamma are predicted with one gamma
-    left out), or metric and value with the sizes of the models (acceptance is predicted).
-    Errors of speed-ups are relative, those of acceptance absolute.
+    A file (separated text with a header, or JSON) has the columns target, draft, engine, hardware,
+    task, batch, gamma, alpha, tau_mean_tokens_per_round, cost_ratio_c, speedup, under these or
+    usual other names: sweeps over gamma are predicted with one gamma left out, rows that state
+    acceptance, gamma and cost ratio from these. Or it has metric and value with the models and
+    their sizes: acceptance is predicted. Errors of speed-ups are relative, those of acceptance
+    absolute.
 
     Example:
 
@@ -60,12 +62,12 @@ def _print(tests: list[dict[str, Any]], points: bool) -> None:
         print(f"{t['name']}")
         print(f"  given: {t['given']}")
         rivals = ", ".join(
-            f"{name} {_percent(value, t)}"
+            f"{name} {_percent(value, t)} (here {_percent(t['median_beside_rival'][name], t)})"
             for name, value in t["rivals"].items()
             if value is not None
         )
         if rivals:
-            print(f"  median of rivals: {rivals}")
+            print(f"  median of rivals, and ours on the same points: {rivals}")
         for note in t["notes"]:
             print(f"  note: {note}")
         if points:

@@ -307,6 +307,41 @@ def test_what_alpha_does_not_determine_is_not_predicted(change: dict[str, str], 
     assert (row.predicted, row.low, row.high, row.rivals) == (None, None, None, {})
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"draft": "EAGLE-3 head"}, "a head on the target"),
+        ({"draft": "lmsys/EAGLE3-Gemma-9-27B"}, "a head on the target"),
+        ({"method": "Medusa"}, "a head on the target"),
+        ({"draft": "built-in MTP"}, "a head on the target"),
+        ({"draft": "n-gram"}, "look-up"),
+        ({"draft": "", "method": "prompt lookup"}, "look-up"),
+        ({"draft": "Bigram"}, "look-up"),
+    ],
+)
+def test_heads_and_look_up_are_not_predicted_by_the_law_of_draft_models(
+    change: dict[str, str], what: str
+) -> None:
+    (row,) = predict_rows([ROW | change], rng())
+    assert (row.predicted, row.low, row.high, row.rivals) == (None, None, None, {})
+    assert row.note == f"drafts by {what}, the law is of draft models: not predicted"
+
+
+def test_the_columns_of_the_table_and_of_a_collection_say_the_same() -> None:
+    ours = {
+        "target_params_b": None, "draft_params_b": None, "gamma": None, "n": None,
+        "target_params": "27000000000", "draft_params": "1e9", "gamma_tokens": "5",
+        "sample": "1000 drafted", "metric": "Accepted / drafted", "value": "50 %",
+    }  # fmt: skip
+    (known,) = predict_rows([ROW], rng(3))
+    (same,) = predict_rows([ROW | ours], rng(3))
+    assert (same.predicted, same.low, same.high) == (known.predicted, known.low, known.high)
+    assert (same.observed, same.metric) == (0.5, "accepted_over_drafted")
+    (read,) = predict_rows([ROW | {"target_params_b": "", "draft_params_b": "-"}], rng(3))
+    assert read.note == ""
+    assert read.predicted == pytest.approx(known.predicted, abs=0.005)
+
+
 def test_what_is_missing_widens_the_interval_and_is_said() -> None:
     def width(**change: str) -> tuple[float, str]:
         (row,) = predict_rows([ROW | change], rng())
@@ -314,14 +349,16 @@ def test_what_is_missing_widens_the_interval_and_is_said() -> None:
 
     known = width()
     for change, note in (
-        ({"target_params_b": "", "draft_params_b": ""}, "sizes not stated"),
+        (
+            {"target_params_b": "", "draft_params_b": "", "target": "Gemma", "draft": "small"},
+            "sizes not stated",
+        ),
         ({"task": "knitting patterns"}, "any task is meant"),
     ):
         wider = width(**change)
         assert wider[0] > known[0]
         assert note in wider[1]
     assert known[1] == ""
-    assert "not of heads" in width(draft="EAGLE-3 head")[1]
     assert predict_rows([], rng()) == []
     assert predict_rows([{}], rng())[0].predicted is None
 

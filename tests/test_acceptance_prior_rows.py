@@ -20,7 +20,6 @@ from howspec.calibrate.prior.acceptance_cells import (
 from howspec.calibrate.prior.acceptance_library import (
     library_cells,
     library_rows,
-    published_rows,
     row_from_published,
     rows_from_record,
 )
@@ -43,6 +42,7 @@ from howspec.calibrate.prior.acceptance_scale import (
     usual_layers,
     with_perplexities,
 )
+from howspec.calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
 from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
 from howspec.calibrate.records import Record
 from howspec.theory import DepthAcceptance
@@ -231,6 +231,33 @@ def test_usual_layers_are_those_of_released_models() -> None:
         assert usual_layers(size) == pytest.approx(layers, rel=0.12)
 
 
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("Big-7B-Instruct", 7), ("org/tiny_68m", 0.068), ("Pair 0.5b v2", 0.5), ("MoE-8x7B", 56),
+        ("Sparse-30B-A3B", 30), ("draft", None), ("", None), ("Foo large", None), ("v1.5", None),
+        ("a 4bit model", None), ("Qwen2.5-7B-Instruct", 7.6),
+    ],
+)  # fmt: skip
+def test_a_name_says_its_size_or_nothing(name: str, billions: float | None) -> None:
+    found = parameters_of(name)
+    assert found == (None if billions is None else pytest.approx(billions * 1e9, rel=0.01))
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (("Llama-3.2-1B", "draft-model chain"), "model"), (("", ""), "model"),
+        (("RedHat/speculator.eagle3",), "head"), (("Medusa-1",), "head"), (("x", "MTP"), "head"),
+        (("ReDrafter RNN",), "head"), (("DFlash",), "head"), (("prompt lookup",), "look-up"),
+        (("ngram",), "look-up"), (("2-gram suffix",), "look-up"), (("Forest-1B",), "model"),
+        (("Hassan-7B",), "model"), (("Overhead-1B",), "model"),
+    ],
+)  # fmt: skip
+def test_heads_and_look_up_are_told_from_draft_models(texts: tuple[str, ...], kind: str) -> None:
+    assert drafting_kind(*texts) == kind
+
+
 # --- cells -------------------------------------------------------------------------------------
 
 
@@ -290,7 +317,8 @@ def shared_rows() -> list[dict[str, str]]:
     for parent in Path(__file__).resolve().parents:
         path = parent / "shared" / "published" / "acceptance.csv"
         if path.is_file():
-            return published_rows(path)
+            with path.open(encoding="utf-8", newline="") as file:
+                return [{k: v.strip() for k, v in r.items()} for r in csv.DictReader(file)]
     pytest.skip("the collection of published measurements is not here")
 
 
@@ -298,9 +326,11 @@ def test_the_bundled_table_agrees_with_the_collection() -> None:
     theirs, ours = shared_rows(), load_table("acceptance").rows
     assert [r["id"] for r in ours] == [r["id"] for r in theirs]
     for own, row in zip(ours, map(row_from_published, theirs), strict=True):
-        same = ("family", "target", "draft", "task", "metric", "value", "target_params")
-        same += ("draft_params", "draft_layers", "gamma_tokens", "sample", "temperature")
+        same = ("family", "target", "draft", "task", "metric", "value", "draft_layers")
+        same += ("gamma_tokens", "sample", "temperature")
         assert {k: own[k] for k in same} == {k: row[k] for k in same}
+        for size in ("target_params", "draft_params"):  # unstated ones are read from the names
+            assert own[size] in (row[size], None)
         assert source_of(str(own["source"])) == source_of(row["source"]) or own["id"] == "VLT-001"
         assert (own["drafting"] in ("tree", "adaptive")) == (row["drafting"] != "chain")
 
@@ -347,18 +377,6 @@ def test_any_row_is_a_cell_whose_unknowns_stay_unknown(row: dict[str, str]) -> N
     assert cell.target_parameters > 0
     assert cell.draft_parameters > 0
     assert cell.task in (*TASKS, None)
-
-
-def test_a_file_of_rows_is_read_or_one_clear_line(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([["id", "value"], ["a", " 0.5 "], ["b"]])
-    assert published_rows(path) == [{"id": "a", "value": "0.5"}, {"id": "b", "value": ""}]
-    path.write_text("id,value\n")
-    with pytest.raises(ValueError, match="has no rows"):
-        published_rows(path)
-    with pytest.raises(ValueError, match="cannot be read"):
-        published_rows(tmp_path / "none.csv")
 
 
 # --- records -----------------------------------------------------------------------------------

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +12,7 @@ import numpy as np
 from ...theory.acceptance import round_counts
 from ..library.load import load_table
 from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, family_of, merge, sampling_error
+from .acceptance_sizes import drafting_kind, parameters_of
 from .acceptance_tasks import canonical_task
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ _NO_ROW: dict[str, Any] = {
     "id": "", "family": "", "target": "", "target_params": None, "target_layers": None,
     "draft": "", "draft_params": None, "draft_layers": None, "precision": "", "quantised": "",
     "task": "", "temperature": None, "sampling": "", "gamma_tokens": None, "drafting": "chain",
-    "metric": "", "value": None, "sample": "", "source": "", "notes": "",
+    "metric": "", "value": None, "sample": "", "source": "", "notes": "", "hardware": "",
 }  # fmt: skip
 
 
@@ -56,49 +54,98 @@ def library_cells() -> tuple[Cell, ...]:
     return tuple(merge(c for c in cells if c.measured and not c.doubt))
 
 
-def published_rows(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a comma-separated file with a header, as texts. ValueError where there are none."""
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-        rows = [dict(row) for row in csv.DictReader(io.StringIO(text, newline=""), strict=True)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from None
-    if not rows:
-        raise ValueError(f"{path}: the file has no rows")
-    return [{k: (v or "").strip() for k, v in row.items() if isinstance(k, str)} for row in rows]
+# The columns of a published row, each with the other names under which a table may carry it.
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "target": ("target_model", "model"),
+    "draft": ("draft_model", "drafter", "assistant"),
+    "task": ("dataset", "workload", "benchmark", "domain"),
+    "gamma": ("gamma_tokens", "k", "num_speculative_tokens", "draft_tokens"),
+    "n": ("sample", "samples"),
+    "quantised": ("quantized",),
+    "value": ("acceptance",),
+    "metric": ("alpha_kind",),
+    "source": ("citation", "url"),
+    "target_params_b": ("target_params", "target_parameters"),
+    "draft_params_b": ("draft_params", "draft_parameters"),
+    "temperature": ("temp",),
+}
+# Metrics as tables also call them, in small letters and underlines. An acceptance rate alone is
+# none of them: it has too many meanings.
+_METRICS = {
+    "accepted_drafted": "accepted_over_drafted",
+    "alpha": "alpha_conditional",
+    "conditional": "alpha_conditional",
+    "tau": "tau_with_bonus",
+    "tokens_per_round": "tau_with_bonus",
+    "mean_tokens_per_round": "tau_with_bonus",
+    "tau_mean_tokens_per_round": "tau_with_bonus",
+    "acceptance_length": "tau_with_bonus",
+    "mean_acceptance_length": "tau_with_bonus",
+    "overlap_alpha": "overlap",
+    "sum_min_p_q": "overlap",
+    "top_1_agreement": "argmax_agreement",
+    "first_position_acceptance": "first_position",
+}
+_UNSTATED = {"", "-", "–", "—", "?", "n/a", "na", "nan", "none", "null"}
+
+
+def metric_name(text: str) -> str:
+    """A metric by any of its names, as `acceptance_metrics` calls it; other texts stay."""
+    plain = re.sub(r"[^0-9a-z]+", "_", text.strip().casefold()).strip("_")
+    return _METRICS.get(plain, plain)
 
 
 def row_from_published(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row in the columns of a collection (`target_params_b`, `gamma`, `n`, ...) as one of ours.
 
-    Absent, empty and unreadable cells are unknown; nothing raises but a row that is no mapping.
+    Absent, empty and unreadable cells are unknown, sizes are then taken from the names; a size
+    below 100,000 is in billions. Nothing raises but a row that is no mapping.
     """
-    cells = {key: str(row.get(key) or "").strip() for key in row}
-    temperature, gamma = cells.get("temperature", ""), cells.get("gamma", "")
-    billions = (_number(cells.get(f"{who}_params_b", "")) for who in ("target", "draft"))
-    target, draft = (b * 1e9 if b and b > 0.0 else None for b in billions)
+    cells = {str(key).strip().casefold(): _stated(value) for key, value in row.items()}
+    for name, others in _COLUMNS.items():
+        cells[name] = next((cells[n] for n in (name, *others) if cells.get(n)), "")
+    temperature, gamma = cells["temperature"], cells["gamma"]
+    kind = drafting_kind(cells["draft"], cells.get("method", ""))
     whole = re.fullmatch(r"\d+(\.0+)?", gamma)
-    drafting = "adaptive" if "adaptive" in gamma else "tree" if "tree" in gamma else "chain"
+    shape = f"{gamma} {cells.get('drafting', '')}".casefold()
+    drafting = next((s for s in ("adaptive", "tree") if s in shape), "chain")
     layers = _number(cells.get("draft_layers", ""))
-    same = ("id", "family", "target", "draft", "task", "metric", "source", "notes", "quantised")
+    same = ("id", "family", "target", "draft", "task", "source", "notes", "quantised", "hardware")
     leading = re.match(r"(\d+(?:\.\d+)?)(?:\s*\((.*)\))?$", temperature)
+    metric = metric_name(cells["metric"])
     return _NO_ROW | {
         **{key: cells.get(key, "") for key in same},
-        "target_params": target,
-        "draft_params": draft,
+        "metric": metric,
+        "target_params": _size(cells, "target"),
+        "draft_params": None if kind != "model" else _size(cells, "draft"),
         "draft_layers": int(layers) if layers and layers >= 1.0 else None,
         "temperature": float(leading[1]) if leading else None,
-        "sampling": (leading[2] or "") if leading else temperature,
+        "sampling": (leading[2] or "") if leading else temperature or cells.get("sampling", ""),
         "gamma_tokens": int(float(gamma)) if whole and float(gamma) >= 1.0 else None,
-        "drafting": drafting,
-        "value": _number(cells.get("value", "")),
-        "sample": cells.get("n", ""),
+        "drafting": drafting if kind == "model" else kind,
+        "value": _number(cells["value"]),
+        "sample": cells["n"],
     }
 
 
+def _stated(value: Any) -> str:
+    text = "" if value is None else str(value).strip()
+    return "" if text.casefold() in _UNSTATED else text
+
+
+def _size(cells: Mapping[str, str], who: str) -> float | None:
+    """Parameters as stated, in all or in billions, else as the name says."""
+    stated = _number(cells[f"{who}_params_b"])
+    if stated is not None and stated > 0.0:
+        return stated if stated >= 1e5 else stated * 1e9
+    return parameters_of(cells[f"{who}_params_b"]) or parameters_of(cells[who])
+
+
 def _number(text: str) -> float | None:
+    """The number of a cell; a percentage is its hundredth part."""
+    percent = text.endswith("%")
     try:
-        value = float(text)
+        value = float(text.removesuffix("%")) / (100.0 if percent else 1.0)
     except ValueError:
         return None
     return value if np.isfinite(value) else None

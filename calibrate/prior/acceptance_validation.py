@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from .acceptance_rivals import rivals
 
 Floats = NDArray[np.float64]
 _DRAWS = 4000
+_NO_MODEL = {"head": "a head on the target", "look-up": "look-up"}
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,11 @@ def _row_prediction(
     empty = RowPrediction(
         row["id"], metric, cell.task, row["value"], None, None, None, {}, {}, {}, ""
     )
+    if drafting in _NO_MODEL:
+        return replace(
+            empty,
+            note=f"drafts by {_NO_MODEL[drafting]}, the law is of draft models: not predicted",
+        )
     if not convertible(metric, drafting):
         shape = {"tree": "of a tree", "adaptive": "of a varying number of draft tokens"}
         reason = shape[drafting] if convertible(metric) else "is not known"
@@ -230,8 +235,6 @@ def _row_prediction(
     rates = zip(("low", "predicted", "high"), np.quantile(measured, [0.05, 0.5, 0.95]), strict=True)
     known = np.isfinite(cell.alpha)
     notes = ["sizes not stated: a usual pair is taken"] if cell.doubt else []
-    if re.search(r"eagle|medusa|hydra|\bmtp\b|\bheads?\b|n-?gram|lookup", cell.draft):
-        notes.append("the law is of separate draft models, not of heads or look-up")
     notes += [] if cell.task else ["the task is none that is known: any task is meant"]
     return replace(
         empty,

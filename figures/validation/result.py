@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -70,6 +70,11 @@ class Test:
         inside = [p.inside for p in self.points if math.isfinite(p.low + p.high)]
         return float(np.mean(inside)) if inside else None
 
+    def _beside(self, rival: str) -> float | None:
+        """Median error of the prediction over the points at which the rival says something."""
+        there = tuple(p for p in self.points if p.rivals.get(rival) is not None)
+        return _of(np.abs(replace(self, points=there).errors()), np.median)
+
     def summary(self) -> dict[str, Any]:
         """The numbers of the test, None where there are no points (or none of a rival)."""
         error = np.abs(self.errors())
@@ -85,6 +90,7 @@ class Test:
             "worst_abs_error": _of(error, np.max),
             "coverage_90": self.coverage,
             "rivals": {name: _of(np.abs(self.errors(name)), np.median) for name in rivals},
+            "median_beside_rival": {name: self._beside(name) for name in rivals},
             "regret_mean": _of(np.array(self.regret), np.mean),
             "regret_p95": _of(np.array(self.regret), lambda r: np.quantile(r, 0.95)),
             "regret_within_1_percent": _of(np.array(self.regret) <= 0.01, np.mean),

@@ -7,130 +7,208 @@ hardware, task, batch, gamma, acceptance, tokens per round, cost ratio, speed-up
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...calibrate.library.load import load_table
-from ...calibrate.library.read import read_table
-from ...calibrate.library.schema import Column, Row, Schema, number, text
+from ...calibrate.prior.acceptance_library import metric_name
+from ...calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
+from .baselines import against_plain, once
+from .cells import Cells, number, read_cells
+from .measured import PLAIN_DECODING, Measured
 
+TOKENS = ("tau_with_bonus",)  # metrics that are no rates
 GAMMA_MAX = 1000  # fits keep the law at every position up to gamma
-_TEXTS = ("engine", "hardware", "precision", "method", "task", "temperature", "batch")
-
-
-def _free(name: str, meaning: str, *, required: bool = False) -> Column:
-    return Column(name, meaning, nullable=True, required=required)
-
-
-ROWS = Schema(
-    "rows",
-    "Measured speed-ups of target and draft, with what was known of their acceptance and cost",
-    (
-        Column("target", "name of the target model"),
-        _free("draft", "name of the draft model"),
-        _free("id", "identifier of the row"),
-        _free("source", "where the row comes from"),
-        *(_free(name, f"{name} of the measurement") for name in _TEXTS),
-        _free("gamma", "tokens drafted in a round; text that is no whole number is a tree"),
-        _free("alpha", "stated acceptance, E[sum min(p, q)] or accepted over drafted"),
-        _free("tau_mean_tokens_per_round", "tokens per round, the bonus token included"),
-        _free("cost_ratio_c", "time of a draft step over time of a plain step"),
-        _free("speedup", "speed with drafting over speed of plain decoding", required=True),
-        _free("target_params_b", "parameters of the target [10^9]"),
-        _free("draft_params_b", "parameters of the draft [10^9]"),
-        _free("tokens_per_s_base", "speed of plain decoding [token/s]"),
-        _free("tokens_per_s_spec", "speed with drafting [token/s]"),
-        _free("notes", "what to know of the row"),
-    ),
-    key=(),
-    closed=False,
+# Columns, each with the other names under which a file may carry it, as `plain_name` spells them.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "target": ("target_model", "model", "base_model", "verifier"),
+    "draft": ("draft_model", "drafter", "speculator", "assistant", "assistant_model"),
+    "id": (),
+    "source": ("citation", "url"),
+    "engine": ("framework", "backend", "stack", "server"),
+    "hardware": ("gpu", "device", "chip", "accelerator"),
+    "precision": ("dtype", "quantisation", "quantization"),
+    "method": ("drafting", "algorithm"),
+    "task": ("dataset", "workload", "benchmark", "domain"),
+    "temperature": ("temp", "sampling"),
+    "batch": ("batch_size", "batch_sequences", "concurrency", "max_batch_size"),
+    "gamma": ("gamma_tokens", "k", "num_speculative_tokens", "speculative_tokens", "draft_tokens",
+              "num_draft_tokens", "drafted_tokens", "lookahead"),
+    "alpha": ("stated_alpha", "overlap_alpha", "acceptance", "acceptance_rate"),
+    "alpha_kind": ("alpha_metric", "metric"),
+    "tau_mean_tokens_per_round": ("tau", "tokens_per_round", "mean_tokens_per_round",
+                                  "acceptance_length", "mean_acceptance_length"),
+    "tokens_derived": ("tau_derived",),
+    "cost_ratio_c": ("cost_ratio", "c"),
+    "speedup": ("speed_up", "speedup_x"),
+    "target_params_b": ("target_params", "target_parameters"),
+    "draft_params_b": ("draft_params", "draft_parameters"),
+    "tokens_per_s_base": ("plain_tokens_per_s", "base_tokens_per_s", "baseline_tokens_per_s"),
+    "tokens_per_s_spec": ("spec_tokens_per_s", "tokens_per_s"),
+    "suspect": (),
+    "notes": ("note", "comment", "comments"),
+}  # fmt: skip
+_TEXTS = ("engine", "hardware", "precision", "method", "task", "temperature", "batch", "source")
+_PLAIN = re.compile(
+    r"plain( decoding)?|vanilla|autoregressive|ar|baseline|base|off|none|no[ -]spec\w*( decoding)?",
+    re.IGNORECASE,
+)
+_GAMMA = re.compile(
+    r"(?:k|n|gamma|γ)?\s*=?\s*(\d+)(?:\.0+)?(?:\s*(?:draft(?:ed)?\s*)?tokens?)?", re.IGNORECASE
+)
+# What a source may call its acceptance, in words of a column or of notes; the first that fits.
+_KINDS = (
+    ("overlap", r"min\(p|overlap|total variation|\btv\b"),
+    ("first_position", r"first[ _]position|position[- _]0|position[- _]1\b|first token"),
+    ("accepted_over_drafted", r"accepted\s*(?:/|_?\s?over_?\s?)\s*drafted|draft rate"),
+    ("alpha_conditional", r"conditional|accepted\s*/\s*(?:decided|tried)"),
 )
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measurement; NaN is "not stated", gamma 0 where the draft is no chain.
+class FileRows:
+    """Rows of a file, and what was made of it: lines dropped, numbers read as percentages."""
 
-    alpha: as stated; alpha_is_overlap: whether it is E[sum min(p, q)] rather than accepted over
-    drafted; tau_is_derived: whether tau was computed from alpha; objection: why not to use it.
-    """
-
-    id: str
-    target: str
-    draft: str
-    engine: str
-    hardware: str
-    precision: str
-    method: str
-    task: str
-    temperature: str
-    batch: str
-    gamma: int
-    alpha: float
-    tau: float
-    cost_ratio: float
-    speedup: float
-    base_rate: float
-    target_params: float = math.nan
-    draft_params: float = math.nan
-    alpha_is_overlap: bool = False
-    tau_is_derived: bool = False
-    objection: str = ""
-
-    @property
-    def label(self) -> str:
-        """Target, draft, task and batch, for tables and messages."""
-        parts = (f"{self.target} + {self.draft}", self.task, self.hardware)
-        batch = f"batch {self.batch}" if self.batch else ""
-        return ", ".join(p for p in (*parts, batch, f"gamma {self.gamma}") if p)
-
-    @property
-    def batch_size(self) -> float:
-        """The batch as a number, NaN where it is not one."""
-        return _number(self.batch)
-
-
-def _number(cell: str) -> float:
-    """A cell that may hold text: its number where it is one, NaN otherwise."""
-    try:
-        value = float(cell)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
-
-
-def _measured(row: Row, index: int) -> Measured:
-    gamma = _number(text(row, "gamma"))
-    whole = math.isfinite(gamma) and gamma >= 1 and gamma == int(gamma)
-    notes = text(row, "notes").casefold()
-    names = {name: text(row, name) for name in _TEXTS}
-    found = Measured(
-        id=text(row, "id") or f"row {index + 1}",
-        target=text(row, "target"),
-        draft=text(row, "draft"),
-        gamma=int(gamma) if whole else 0,
-        alpha=_number(text(row, "alpha")),
-        tau=_number(text(row, "tau_mean_tokens_per_round")),
-        cost_ratio=_number(text(row, "cost_ratio_c")),
-        speedup=_number(text(row, "speedup")),
-        base_rate=_number(text(row, "tokens_per_s_base")),
-        target_params=1e9 * _number(text(row, "target_params_b")),
-        draft_params=1e9 * _number(text(row, "draft_params_b")),
-        alpha_is_overlap="min(p" in notes,
-        tau_is_derived="tau derived" in notes or "tau = 1" in notes,
-        **names,
-    )
-    return replace(found, objection=_objection(found))
+    rows: tuple[Measured, ...]
+    remarks: tuple[str, ...]
 
 
 def read_rows(path: str | Path) -> tuple[Measured, ...]:
-    """The rows of a file in the form of `ROWS`; other columns are ignored.
+    """The rows of a file with the columns of `COLUMNS`; others are ignored.
 
     A row with a value that cannot be stays, with its objection, and is not used. Raises ValueError
-    naming file, line and column for a file that is no such table and for an empty one.
+    naming the file and column for a file that is no such table and for an empty one.
     """
-    return tuple(_measured(row, i) for i, row in enumerate(read_table(path, ROWS).rows))
+    return rows_of(read_cells(path)).rows
+
+
+def rows_of(cells: Cells) -> FileRows:
+    """The rows of a file that is read: measured against its own plain decoding where it has some.
+
+    Speed-ups may be left to the speeds, those of rows without drafts (gamma 0) included.
+    """
+    _require(cells)
+    named = [_columns(row) for row in cells.rows]
+    percent = percentages(_value(row, "alpha") for row in named)
+    rows = [_measured(row, i, percent) for i, row in enumerate(named)]
+    remarks = [*cells.dropped]
+    if percent:
+        remarks.append("alpha was read as per cent: every value is above 1")
+    return FileRows(tuple(once(against_plain(rows))), tuple(remarks))
+
+
+def percentages(values: Iterable[float]) -> bool:
+    """Whether rates can only be percentages: all stated are above 1, some of them above 10."""
+    known = [v for v in values if math.isfinite(v) and v != 0.0]
+    return bool(known) and min(known) > 1.0 and 10.0 < max(known) <= 100.0
+
+
+def _require(cells: Cells) -> None:
+    names = set(cells.names)
+    speeds = {"tokens_per_s_base", "tokens_per_s_spec"}
+    have = {name for name, others in COLUMNS.items() if names & {name, *others}}
+    for name, there in (("target", "target" in have), ("speedup", "speedup" in have)):
+        if there or (name == "speedup" and speeds & have):
+            continue
+        given = ", ".join(cells.names)
+        given = given if len(given) <= 200 else given[:197] + "..."
+        others = ", ".join(COLUMNS[name])
+        raise ValueError(f"{cells.label}: column {name}: is missing (or {others}), got {given}")
+
+
+def _columns(row: Mapping[str, str]) -> dict[str, str]:
+    """The stated cells of a row by the names of `COLUMNS`."""
+    found = {}
+    for name, others in COLUMNS.items():
+        value = next((row[n] for n in (name, *others) if n in row), "")
+        if value:
+            found[name] = value
+    if "overlap_alpha" in row and "alpha_kind" not in found:
+        found["alpha_kind"] = "overlap"
+    if "value" in row and "metric" in row:  # rows of acceptance, of which some state a speed-up
+        metric = metric_name(row["metric"])
+        found["tau_mean_tokens_per_round" if metric in TOKENS else "alpha"] = row["value"]
+        found["alpha_kind"] = metric
+    return found
+
+
+def _value(row: Mapping[str, str], name: str) -> float:
+    return number(row.get(name, ""))
+
+
+def _parameters(row: Mapping[str, str], who: str) -> float:
+    """Parameters as stated, in billions or in all, else as the name says; NaN for a head's."""
+    cell = row.get(f"{who}_params_b", "")
+    stated = _value(row, f"{who}_params_b")
+    if math.isfinite(stated):
+        return stated if stated >= 1e5 else 1e9 * stated
+    name = cell or row.get(who, "")
+    if who == "draft" and drafting_kind(name, row.get("method", "")) != "model":
+        return math.nan
+    return parameters_of(name) or math.nan
+
+
+def _gamma(row: Mapping[str, str]) -> tuple[int, bool]:
+    """(gamma, whether the row is plain decoding); 0 for a draft that is no chain."""
+    cell = row.get("gamma", "")
+    match = _GAMMA.fullmatch(cell)
+    gamma = int(match[1]) if match else 0
+    plain = match is not None and gamma == 0
+    if not cell:
+        plain = any(_PLAIN.fullmatch(row.get(n, "")) for n in ("method", "draft"))
+    return gamma, plain
+
+
+def alpha_kind(*texts: str) -> str:
+    """What is meant by acceptance: a metric's name, "" where no text says."""
+    said = " | ".join(texts).casefold()
+    return next((kind for kind, pattern in _KINDS if re.search(pattern, said)), "")
+
+
+def _measured(row: Mapping[str, str], index: int, percent: bool) -> Measured:
+    gamma, plain = _gamma(row)
+    notes = row.get("notes", "").casefold()
+    names = {name: row.get(name, "") for name in _TEXTS}
+    base, spec = _value(row, "tokens_per_s_base"), _value(row, "tokens_per_s_spec")
+    speedup = _value(row, "speedup")
+    if math.isnan(speedup) and base > 0.0 and spec > 0.0:
+        speedup = spec / base
+    if plain:
+        names["method"] = PLAIN_DECODING
+        base = base if math.isfinite(base) else spec
+    derived = row.get("tokens_derived", "").casefold() in ("yes", "true", "1")
+    kind = row.get("alpha_kind", "")
+    found = Measured(
+        id=row.get("id", "") or f"row {index + 1}",
+        target=row.get("target", ""),
+        draft=row.get("draft", ""),
+        gamma=gamma,
+        alpha=_value(row, "alpha") / (100.0 if percent else 1.0),
+        tau=_value(row, "tau_mean_tokens_per_round"),
+        cost_ratio=_value(row, "cost_ratio_c"),
+        speedup=speedup,
+        base_rate=base,
+        spec_rate=spec,
+        target_params=_parameters(row, "target"),
+        draft_params=_parameters(row, "draft"),
+        alpha_kind=alpha_kind(kind) or alpha_kind(notes),
+        speedup_step=_last_digit(row.get("speedup", "")),
+        tau_is_derived=derived or "tau derived" in notes or "tau = 1" in notes,
+        **names,
+    )
+    if plain:
+        found = replace(found, gamma=0)
+    suspect = row.get("suspect", "")
+    return replace(found, objection=_objection(found) or suspect)
+
+
+def _last_digit(cell: str) -> float:
+    """One unit of the last printed digit; a whole number is taken to be good to a tenth."""
+    if math.isnan(number(cell)):
+        return 0.0
+    decimals = re.search(r"\.(\d+)", cell)
+    return 10.0 ** -len(decimals[1]) if decimals else 0.1
 
 
 def _objection(row: Measured) -> str:
@@ -147,67 +225,3 @@ def _objection(row: Measured) -> str:
         if math.isfinite(value) and not low <= value <= high:
             return f"{name} must be in [{low:g}, {high:g}], got {value:.9g}"
     return "speedup must be above 0, got 0" if row.speedup == 0 else ""
-
-
-def library_rows() -> tuple[Measured, ...]:
-    """The bundled measurements in the same form: serving sweeps, chips, stated costs."""
-    return (*_specbundle(), *_redrafter(), *_leviathan(), *_serving())
-
-
-def _of_table(row: Row, **changes: object) -> Measured:
-    batch = number(row, "batch_sequences")
-    values: dict[str, object] = {
-        "id": text(row, "id"),
-        "target": text(row, "target"),
-        "draft": text(row, "draft"),
-        "engine": text(row, "engine"),
-        "hardware": text(row, "hardware") or text(row, "chip"),
-        "precision": text(row, "precision"),
-        "method": text(row, "drafting"),
-        "task": text(row, "task"),
-        "temperature": f"{number(row, 'temperature'):g}",
-        "batch": f"{batch:g}" if math.isfinite(batch) else "",
-        "gamma": 0 if text(row, "drafting") != "chain" else int(number(row, "gamma_tokens")),
-        "alpha": math.nan,
-        "tau": number(row, "tokens_per_round"),
-        "cost_ratio": number(row, "cost_ratio"),
-        "speedup": number(row, "speedup"),
-        "base_rate": number(row, "plain_tokens_per_s"),
-        "target_params": number(row, "target_params"),
-        "draft_params": number(row, "draft_params"),
-        "objection": text(row, "suspect"),
-    }
-    return Measured(**(values | changes))  # type: ignore[arg-type]
-
-
-def _chains(name: str) -> Iterable[Row]:
-    return (r for r in load_table(name).rows if text(r, "drafting") == "chain")
-
-
-def _specbundle() -> tuple[Measured, ...]:
-    return tuple(_of_table(r) for r in _chains("specbundle"))
-
-
-def _redrafter() -> tuple[Measured, ...]:
-    return tuple(_of_table(r) for r in _chains("redrafter_chips"))
-
-
-def _leviathan() -> tuple[Measured, ...]:
-    return tuple(
-        _of_table(r, alpha=number(r, "overlap_alpha"), alpha_is_overlap=True)
-        for r in _chains("leviathan_speedups")
-    )
-
-
-def _serving() -> tuple[Measured, ...]:
-    return tuple(
-        _of_table(
-            r,
-            method=text(r, "method"),
-            gamma=0 if math.isnan(number(r, "gamma_tokens")) else int(number(r, "gamma_tokens")),
-            temperature=text(r, "temperature") or text(r, "sampling"),
-            alpha=number(r, "stated_alpha"),
-            tau_is_derived=text(r, "tokens_derived") == "yes",
-        )
-        for r in load_table("serving_speedups").rows
-    )

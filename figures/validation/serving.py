@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .measured import Measured
 from .result import Point, Test
 from .rivals import PLAIN
-from .rows import Measured
 
 TARGET = "Llama-3.1-8B-Instruct"
 # Mean cached tokens of a request over its generation, walked from the same traces.

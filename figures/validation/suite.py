@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -10,15 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
+from .baselines import closest
+from .bundled import library_rows
 from .campaign import campaign_test, ladder_of, predict_ladder
+from .cells import Cells, read_cells
 from .chips import chips_test
+from .grouping import GammaSweep, gamma_sweeps
+from .measured import PLAIN_DECODING, Measured
 from .paper_rows import paper_rows_test
 from .result import Test
-from .rows import Measured, library_rows, read_rows
+from .rows import rows_of
 from .serving import serving_test
 from .sizes import leave_one_draft_out
-from .stated import stated_test, usable
-from .sweeps import GammaSweep, Progress, gamma_sweeps, leave_one_gamma_out
+from .stated import stated_tests, usable
+from .sweeps import Progress, leave_one_gamma_out
 from .tasks import task_test
 from .unmeasured import families_test, rows_test
 
@@ -38,27 +42,35 @@ class Report:
 def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report:
     """Every test of truth over what is bundled."""
     rows = suspected(library_rows())
-    serving = [r for r in rows if r.engine == "SGLang" and r.method == "chain"]
-    others = [r for r in rows if r not in set(serving) and "MLX" not in r.engine]
-    chips = [r for r in rows if "MLX" in r.engine]
     tests: list[Test] = []
-    for name, some in (("serving engines", serving), ("threads and papers", others)):
+    for name, some in _kinds(rows).items():
         tests += leave_one_gamma_out(
             gamma_sweeps(some, least=3), name=name, seed=seed, progress=progress
         )
-    tests += leave_one_gamma_out(
-        gamma_sweeps(chips, least=3), name="chips", seed=seed, progress=progress
-    )
-    sweeps = gamma_sweeps(serving, least=3)
-    tests += _tasks(sweeps, seed)
+    tests += _tasks(gamma_sweeps(_kinds(rows)["serving engines"], least=3), seed)
     tests.append(chips_test())
-    tests.append(stated_test(rows, seed=seed))
+    tests += stated_tests(rows)
     tests.append(serving_test(rows))
     tests += families_test(seed=seed)
     tests.append(paper_rows_test(seed=seed))
     for name in campaign_names():
         tests += campaign_tests(load_campaign(name), seed=seed)
     return Report(tuple(t for t in tests if t.points), _objections(rows))
+
+
+def _kinds(rows: Sequence[Measured]) -> dict[str, list[Measured]]:
+    """The bundled rows by where their sweeps were run."""
+    kinds: dict[str, list[Measured]] = {
+        "serving engines": [], "threads and papers": [], "chips": [], "a laptop": [],
+    }  # fmt: skip
+    for r in rows:
+        if r.engine == "SGLang" and r.method == "chain":
+            kinds["serving engines"].append(r)
+        elif "mlx_lm" in r.engine:
+            kinds["a laptop"].append(r)
+        else:
+            kinds["chips" if "MLX" in r.engine else "threads and papers"].append(r)
+    return kinds
 
 
 def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = None) -> Report:
@@ -68,13 +80,12 @@ def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = 
     cost ratio from these; rows of acceptance (columns ``metric`` and ``value``) from the prior.
     Raises ValueError for a file that is neither.
     """
-    if _is_acceptance(path):
-        from ...calibrate.prior.acceptance_library import published_rows
-
-        named = [{k.strip().casefold(): v for k, v in r.items()} for r in published_rows(path)]
-        tests, skipped = rows_test(named, seed=seed)
-        return Report(tuple(tests), tuple(skipped))
-    rows = suspected(read_rows(path))
+    cells = read_cells(path)
+    if _is_acceptance(cells):
+        tests, skipped = rows_test(cells.rows, seed=seed)
+        return Report((*tests, *_stated(cells)), (*cells.dropped, *skipped))
+    read = rows_of(cells)
+    rows = suspected(read.rows)
     sweeps = gamma_sweeps(rows, least=3)
     twos = [s for s in gamma_sweeps(rows, least=2) if len(s.rows) == 2]
     pairs = [s for s in twos if s.tau is not None]  # one speed-up alone determines no law
@@ -86,9 +97,10 @@ def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = 
                 some, sisters=sisters, name=name, seed=seed, progress=progress
             )
     found += _tasks(sweeps, seed)
-    found.append(stated_test(rows, seed=seed))
+    found += stated_tests(rows)
     used = {r for s in (*sweeps, *pairs) for r in s.rows} | {r for r in rows if usable(r)}
-    return Report(tuple(t for t in found if t.points), (*_objections(rows), *_unused(rows, used)))
+    unused = (*read.remarks, *_objections(rows), *_unused(rows, used))
+    return Report(tuple(t for t in found if t.points), unused)
 
 
 def campaign_tests(campaign: OwnCampaign, *, seed: int = 0) -> list[Test]:
@@ -110,15 +122,15 @@ def _tasks(sweeps: Sequence[GammaSweep], seed: int) -> list[Test]:
     ]
 
 
-def _is_acceptance(path: str | Path) -> bool:
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "is no comma-separated UTF-8 text"
-        raise ValueError(f"{path}: cannot be read: {reason}") from None
-    names = {cell.strip().casefold() for cell in header}
-    return {"metric", "value"} <= names
+def _is_acceptance(cells: Cells) -> bool:
+    return {"metric", "value"} <= set(cells.names)
+
+
+def _stated(cells: Cells) -> list[Test]:
+    """The rows of acceptance that state a speed-up, gamma and cost ratio as well."""
+    if not {"speedup", "target"} <= set(cells.names):
+        return []
+    return [t for t in stated_tests(closest(rows_of(cells).rows)) if t.points]
 
 
 def suspected(rows: Sequence[Measured]) -> tuple[Measured, ...]:
@@ -150,14 +162,16 @@ def _objections(rows: Sequence[Measured]) -> tuple[str, ...]:
 
 
 def _unused(rows: Sequence[Measured], used: set[Measured]) -> tuple[str, ...]:
-    reasons: Counter[str] = Counter()
-    for r in rows:
-        if r in used or r.objection:
-            continue
-        if not math.isfinite(r.speedup):
-            reasons["no speed-up stated"] += 1
-        elif not r.gamma:
-            reasons["the draft is no chain of a stated length"] += 1
-        else:
-            reasons["too few gammas, without acceptance and cost ratio"] += 1
-    return tuple(f"{n} rows: {what}" for what, n in reasons.items())
+    counted = Counter(_why(r) for r in rows if r not in used and not r.objection)
+    return tuple(f"{n} rows: {what}" for what, n in counted.items())
+
+
+def _why(row: Measured) -> str:
+    """Why a row without objection takes part in no test."""
+    if row.method == PLAIN_DECODING:
+        return "plain decoding, which others are measured against"
+    if not math.isfinite(row.speedup):
+        return "no speed-up stated"
+    if not row.gamma:
+        return "the draft is no chain of a stated length"
+    return "too few gammas, without acceptance and cost ratio"

@@ -13,9 +13,10 @@ import numpy as np
 
 from ...calibrate.tokens import fit_tokens
 from ...theory import tokens_by_gamma
+from .grouping import GammaSweep
 from .result import Point, Test, interval
 from .rivals import NEAREST
-from .sweeps import DRAWS, GammaSweep
+from .sweeps import DRAWS
 
 LEAST_SISTERS = 2
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.prior.acceptance_validation import (
     leave_one_family_out,
     predict_rows,
     summary,
 )
+from .cells import number
 from .result import Point, Test
+from .rows import TOKENS, percentages
 
 
 def families_test(*, seed: int = 0) -> tuple[Test, Test]:
@@ -62,15 +65,24 @@ def families_test(*, seed: int = 0) -> tuple[Test, Test]:
 def rows_test(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> tuple[list[Test], list[str]]:
     """Rows in the columns of a published collection: one test a metric, one of alpha for all.
 
-    Returns the tests and why rows were not predicted.
+    Returns the tests and why rows were not predicted. A row that says again what another says is
+    not counted twice.
     """
-    predicted = predict_rows(rows, np.random.default_rng([seed, 41]))
+    listed, skipped = _percentages_read(list(rows))
+    named = [row | {"id": row.get("id") or f"row {i + 1}"} for i, row in enumerate(listed)]
+    first: dict[str, dict[str, Any]] = {}
+    for row in named:
+        first.setdefault(repr(sorted((k, v) for k, v in row.items() if k != "id")), row)
+    if len(first) < len(listed):
+        skipped.append(f"{len(listed) - len(first)} rows: the row repeats another")
+    predicted = predict_rows(first.values(), np.random.default_rng([seed, 41]))
     by_metric: dict[str, list[Point]] = {}
     alpha: list[Point] = []
-    skipped = []
+    reasons: dict[str, list[str]] = {}
     for p in predicted:
         if p.predicted is None or p.observed is None or p.low is None or p.high is None:
-            skipped.append(f"{p.id}: {p.note or 'no value to compare with'}")
+            reason = p.note if p.predicted is None else "no value to compare with"
+            reasons.setdefault(reason, []).append(p.id)
             continue
         rivals = dict(p.rivals)
         by_metric.setdefault(p.metric, []).append(
@@ -86,4 +98,22 @@ def rows_test(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> tuple[list
         Test(f"acceptance rows: {metric}", given, "absolute", tuple(points))
         for metric, points in by_metric.items()
     ]
+    skipped += [f"{_listed(ids)}: {reason}" for reason, ids in reasons.items()]
     return [t for t in tests if t.points], skipped
+
+
+def _percentages_read(rows: list[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows, rates that can only be percentages made rates of, and what was done."""
+    rates = [metric_name(str(r.get("metric") or "")) not in TOKENS for r in rows]
+    values = [number(str(r.get("value") or "")) for r in rows]
+    if not percentages(v for v, rate in zip(values, rates, strict=True) if rate):
+        return [dict(r) for r in rows], []
+    read = [
+        dict(r) | ({"value": f"{v / 100.0:.12g}"} if rate and math.isfinite(v) else {})
+        for r, v, rate in zip(rows, values, rates, strict=True)
+    ]
+    return read, ["values of rates were read as per cent: every one is above 1"]
+
+
+def _listed(ids: list[str]) -> str:
+    return f"{len(ids)} rows ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})"

@@ -1,0 +1,166 @@
+"""Files of rows as people write them, read to texts under one spelling of every column.
+
+Comma-, semicolon-, tab- or bar-separated text with a header, or JSON: a list of objects, or one
+object a line. A byte-order mark, blank lines, columns in any order and columns that nobody asked
+for are harmless. What a cell can say beside a plain number is in `number`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+NOT_STATED = frozenset(
+    {
+        "", "-", "--", "---", "–", "—", "?", ".", "n/a", "#n/a", "na", "n.a.", "nan", "none",
+        "null", "nil", "unknown", "unstated", "not stated", "not reported", "not given", "tbd",
+    }
+)  # fmt: skip
+MARKS = (",", ";", "\t", "|")
+_NUMBER = re.compile(
+    r"[~≈]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(%|x|×)?", re.ASCII | re.IGNORECASE
+)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"([~≈]?\s*[+-]?\d+),(\d+\s*[%x×]?)", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The rows of a file.
+
+    label: of the file, for messages; names: of its columns, as `plain_name` spells them; rows: the
+    stated cells of each by name; dropped: why lines were not taken.
+    """
+
+    label: str
+    names: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+    dropped: tuple[str, ...] = ()
+
+
+def plain_name(header: str) -> str:
+    """A column's name in small letters and underlines: ``Speed-up`` is ``speed_up``."""
+    return re.sub(r"[^0-9a-z]+", "_", header.strip().casefold()).strip("_")
+
+
+def stated(cell: str) -> str:
+    """The cell without blanks around it, "" where it says that nothing is stated."""
+    text = cell.strip()
+    return "" if text.casefold() in NOT_STATED else text
+
+
+def number(cell: str) -> float:
+    """The number of a cell, NaN where it is none or a range.
+
+    Thousands may be set apart by commas, ``~`` may stand before and ``x`` after; a percentage is
+    its hundredth part.
+    """
+    text = cell.strip()
+    text = text.replace(",", "") if _THOUSANDS.fullmatch(text) else text
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return math.nan
+    value = float(match[1]) / (100.0 if match[2] == "%" else 1.0)
+    return value if math.isfinite(value) else math.nan
+
+
+def read_cells(path: str | Path) -> Cells:
+    """The rows of a file. Raises ValueError, one line that names it, where there are none."""
+    label = str(path)
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{label}: cannot be read: {reason}") from None
+    return parse_cells(data, label)
+
+
+def parse_cells(data: bytes, label: str) -> Cells:
+    """The rows in the bytes of a file; ``label`` stands for the file in messages."""
+    text = _decode(data, label)
+    begin = text.lstrip()[:1]
+    if not begin:
+        raise ValueError(f"{label}: the file is empty, a header line is needed")
+    cells = _objects(text, label) if begin in "[{" else _separated(text, label)
+    if not cells.rows:
+        reason = f": {cells.dropped[0]}" if cells.dropped else ""
+        raise ValueError(f"{label}: the file has a header and no rows{reason}")
+    return cells
+
+
+def _decode(data: bytes, label: str) -> str:
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")  # spreadsheets' "Unicode text"
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{label}: must be UTF-8 text: {error.reason}") from None
+    if "\0" in text:
+        raise ValueError(f"{label}: must be text, got a null character")
+    return text
+
+
+def _objects(text: str, label: str) -> Cells:
+    """Rows of a JSON list of objects, or of one object a line."""
+    try:
+        if text.lstrip().startswith("["):
+            found = json.loads(text)
+        else:
+            found = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{label}: is no JSON list, nor one object a line: {error}") from None
+    if not all(isinstance(one, dict) for one in found):
+        raise ValueError(f"{label}: every row must be a JSON object")
+    rows = [{plain_name(name): _said(value) for name, value in one.items()} for one in found]
+    names = dict.fromkeys(name for row in rows for name in row)
+    kept = [row for row in (_filled(row.items()) for row in rows) if row]
+    return Cells(label, tuple(names), tuple(kept))
+
+
+def _said(value: object) -> str:
+    """A JSON value as the text of a cell; lists and objects state nothing that could be used."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _separated(text: str, label: str) -> Cells:
+    mark = _mark(text)
+    try:
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+        records = [(lines.line_num, cells) for cells in lines if any(c.strip() for c in cells)]
+    except csv.Error as error:
+        raise ValueError(f"{label}, line {lines.line_num}: is no row of cells: {error}") from None
+    names = [plain_name(cell) for cell in records[0][1]]
+    twice = [name for name, n in Counter(names).items() if n > 1 and name]
+    if twice:
+        raise ValueError(f"{label}: column {twice[0]}: is given twice")
+    rows, dropped = [], []
+    for line, cells in records[1:]:
+        if any(cell.strip() for cell in cells[len(names) :]):
+            dropped.append(f"line {line} has {len(cells)} cells, the header {len(names)}")
+            continue
+        if mark != ",":
+            cells = [_DECIMAL_COMMA.sub(r"\1.\2", c) if _is_decimal(c) else c for c in cells]
+        rows.append(_filled(zip(names, cells, strict=False)))
+    return Cells(label, tuple(names), tuple(r for r in rows if r), tuple(dropped))
+
+
+def _is_decimal(cell: str) -> bool:
+    return _DECIMAL_COMMA.fullmatch(cell.strip()) is not None
+
+
+def _mark(text: str) -> str:
+    """What separates the cells of the header: of the usual marks the one that cuts it most."""
+    header = next(line for line in text.splitlines() if line.strip())
+    return max(MARKS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+
+
+def _filled(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name: stated(cell) for name, cell in pairs if name and stated(cell)}

@@ -1,0 +1,117 @@
+r"""How much of an ideal speed-up is realised, learned from other studies.
+
+    y = ln (measured S / ideal S) = m + b_study + d_pair + e
+
+Where a source says what was accepted and what a draft step costs, the speed-up follows but for what
+it does not say: work between the passes, what it calls acceptance, how it timed plain decoding.
+That is common to a study (b) and, less, to its pair of models (d). All four are normal; the spreads
+are summed over a grid with log-normal priors, given the rows of the other studies.
+Assumes: studies are exchangeable. Wrong when: the study is a stack that no other resembles.
+Source: derived here: a normal hierarchy with its spreads summed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from .mixtures import median_and_interval
+from .result import Floats
+
+# Median of each spread and the spread of its logarithm, before any row is seen.
+MEAN_SPREAD = 0.3  # of m around 0
+_STUDY, _PAIR, _ROW, _WIDTH = 0.2, 0.1, 0.1, 0.7
+_STEPS = np.exp(_WIDTH * np.linspace(-2.0, 2.0, 5))
+GRID = np.array(list(product(_STUDY * _STEPS, _PAIR * _STEPS, _ROW * _STEPS)))  # (125, 3)
+_LOG_PRIOR = -0.5 * ((np.log(GRID / [_STUDY, _PAIR, _ROW]) / _WIDTH) ** 2).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Realised:
+    """One row: its study, its pair of models, y, and the variance of y that is known of the row."""
+
+    study: str
+    pair: str
+    misfit: float
+    variance: float = 0.0
+
+
+def covariance(one: Sequence[Realised], other: Sequence[Realised], spreads: Floats) -> Floats:
+    """Of y between two lists of rows under spreads of shape (grid, 3), without the rows' own part.
+
+    Shape (grid, one, other).
+    """
+    studies = np.array([[a.study == b.study for b in other] for a in one], dtype=float)
+    pairs = np.array([[a.pair == b.pair for b in other] for a in one], dtype=float) * studies
+    squares = spreads**2
+    shape = (1, len(one), len(other))
+    return np.asarray(
+        MEAN_SPREAD**2
+        + squares[:, :1, None] * studies.reshape(shape)
+        + squares[:, 1:2, None] * pairs.reshape(shape)
+    )
+
+
+class Learned:
+    """The hierarchy given rows: of the studies that teach the spreads, and of sisters, if any."""
+
+    def __init__(self, teachers: Sequence[Realised], sisters: Sequence[Realised] = ()) -> None:
+        log_weight = _LOG_PRIOR + _evidence_of_studies(tuple(teachers))
+        log_weight = log_weight + _log_evidence(tuple(sisters))
+        kept = log_weight > log_weight.max() - 8.0
+        self.spreads = GRID[kept]
+        self.weight = np.exp(log_weight[kept] - log_weight.max())
+        self.weight /= self.weight.sum()
+        self.known = (*teachers, *sisters)
+        if self.known:
+            self._condition()
+
+    def _condition(self) -> None:
+        whole = _with_own(self.known, self.spreads)
+        self.inverse = np.linalg.inv(whole)
+        self.values = np.array([r.misfit for r in self.known])
+
+    def forecast(self, row: Realised, level: float) -> tuple[float, float, float]:
+        """(median, low, high) of y of a row that is not among those that are known."""
+        variance = MEAN_SPREAD**2 + (self.spreads**2).sum(axis=1) + row.variance
+        center = np.zeros_like(variance)
+        if self.known:
+            across = covariance([row], self.known, self.spreads)[:, 0, :]
+            gain = np.einsum("gk,gkl->gl", across, self.inverse)
+            center = gain @ self.values
+            variance = variance - (gain * across).sum(axis=1)
+        return median_and_interval(self.weight, center, spread=np.sqrt(variance), level=level)
+
+
+def _with_own(rows: Sequence[Realised], spreads: Floats) -> Floats:
+    own = spreads[:, 2:3] ** 2 + np.array([r.variance for r in rows])
+    return np.asarray(covariance(rows, rows, spreads) + own[:, :, None] * np.eye(len(rows)))
+
+
+@cache
+def _evidence_of_studies(rows: tuple[Realised, ...]) -> Floats:
+    """ln evidence of every spread of the grid, shape (125,), each pair of a study one row's worth.
+
+    The spreads of the next study are a new draw, however many rows a known one has.
+    """
+    total = np.zeros(len(GRID))
+    for study in dict.fromkeys(r.study for r in rows):
+        own = tuple(r for r in rows if r.study == study)
+        total += len({r.pair for r in own}) / len(own) * _log_evidence(own)
+    return total
+
+
+@cache
+def _log_evidence(rows: tuple[Realised, ...]) -> Floats:
+    """ln density of the rows' y under every spread of the grid, shape (125,)."""
+    if not rows:
+        return np.zeros(len(GRID))
+    y = np.array([r.misfit for r in rows])
+    root = np.linalg.cholesky(_with_own(rows, GRID))
+    white = np.linalg.solve(root, np.broadcast_to(y, (len(GRID), y.size))[..., None])[..., 0]
+    half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(-0.5 * (white**2).sum(axis=1) - half_log_det)

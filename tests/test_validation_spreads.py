@@ -1,0 +1,322 @@
+"""Intervals hold what they promise where the truth is known: spreads, realisation, rounding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from howspec.figures.validation import realisation, rivals, spreads, stated, sweeps
+from howspec.figures.validation.bundled import library_rows
+from howspec.figures.validation.grouping import GammaSweep
+from howspec.figures.validation.measured import Measured
+from howspec.figures.validation.realisation import Learned, Realised
+from howspec.figures.validation.spread_fit import bundled_sweeps, groups_of, pairs_of
+from howspec.figures.validation.spread_table import MISFITS, prior_of
+from howspec.figures.validation.spreads import forecast, grouped, learned, log_likelihood
+from howspec.figures.validation.sweeps import leave_one_gamma_out
+from howspec.theory import DepthAcceptance, tokens_by_gamma, tokens_per_round
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
+
+NAN = float("nan")
+
+
+def a_row(gamma: int = 3, **changes: Any) -> Measured:
+    given: dict[str, Any] = {
+        "id": "r", "target": "T", "draft": "d", "engine": "e", "hardware": "h", "precision": "",
+        "method": "chain", "task": "chat", "temperature": "0", "batch": "1", "gamma": gamma,
+        "alpha": NAN, "tau": NAN, "cost_ratio": NAN, "speedup": 2.0, "base_rate": NAN,
+    }  # fmt: skip
+    return Measured(**(given | changes))
+
+
+# --- spreads -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(-3.0, 3.0), min_size=1, max_size=6))
+def test_the_likelihood_of_a_group_is_that_of_its_normal_law(misfits: list[float]) -> None:
+    values = np.array(misfits)
+    group = grouped("", "", "", values)
+    found = log_likelihood(group.count, group.mean, group.around)
+    for i, j in ((20, 30), (40, 10)):
+        s, t = spreads.SPREADS[i], spreads.SPREADS[j]
+        law = multivariate_normal(
+            np.zeros(values.size), s**2 * np.eye(values.size) + t**2 * np.ones((values.size,) * 2)
+        )
+        constant = 0.5 * values.size * np.log(2.0 * np.pi)
+        assert found[i, j] == pytest.approx(law.logpdf(values) + constant, rel=1e-6, abs=1e-6)
+
+
+def test_without_sisters_a_forecast_is_centred_and_as_wide_as_its_prior() -> None:
+    sharp = np.full((48, 48), -1e3)
+    sharp[30, 20] = 0.0
+    found = forecast(sharp, np.array([]), 0.9)
+    wide = float(np.hypot(spreads.SPREADS[30], spreads.SPREADS[20]))
+    assert found.middle == pytest.approx(0.0, abs=1e-3 * wide)
+    assert (found.low, found.high) == (
+        pytest.approx(-1.6449 * wide, rel=1e-3), pytest.approx(1.6449 * wide, rel=1e-3),
+    )  # fmt: skip
+
+
+def test_sisters_that_agree_move_a_forecast_and_those_that_disagree_widen_it() -> None:
+    prior = prior_of("speed-up", 2)
+    alone = forecast(prior, np.array([]), 0.9)
+    agree = forecast(prior, np.full(8, 0.8), 0.9)
+    torn = forecast(prior, np.array([-3.0, 3.2, -2.8, 3.4, -3.1, 3.1]), 0.9)
+    assert 0.75 < agree.middle < 0.81
+    assert agree.high - agree.low < 0.3 * (alone.high - alone.low)
+    assert abs(torn.middle) < 0.2
+    assert torn.high - torn.low > 2.0 * (alone.high - alone.low)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.floats(-3.0, 3.0), min_size=1, max_size=9))
+def test_a_forecast_mirrors_with_its_sisters(misfits: list[float]) -> None:
+    values, prior = np.array(misfits), prior_of("speed-up", 2)
+    one, other = forecast(prior, values, 0.9), forecast(prior, -values, 0.9)
+    assert one.middle == pytest.approx(-other.middle, abs=0.01)
+    assert one.low == pytest.approx(-other.high, abs=0.02)
+    assert one.low < one.middle < one.high
+
+
+def drawn_family(
+    rng: np.random.Generator, center: tuple[float, float], *, sweeps: int, width: float = 0.5
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    own, shared = np.array(center) * np.exp(width * rng.standard_normal(2))
+    return np.asarray(shared * rng.standard_normal() + own * rng.standard_normal(sweeps))
+
+
+@pytest.mark.parametrize("sisters", [0, 1, 6])
+@pytest.mark.parametrize("center", [(0.3, 0.2), (0.8, 0.8), (0.15, 1.2)])
+def test_nine_in_ten_of_a_new_study_are_inside_when_studies_are_alike(
+    sisters: int, center: tuple[float, float]
+) -> None:
+    rng = np.random.default_rng([7, sisters, int(100 * center[0])])
+    studies = [
+        grouped(f"study {i}", "", f"family {j}", drawn_family(rng, center, sweeps=3))
+        for i in range(8) for j in range(3)
+    ]  # fmt: skip
+    prior, inside = learned(studies), []
+    for _ in range(150):
+        u = drawn_family(rng, center, sweeps=sisters + 1)
+        found = forecast(prior, u[1:], 0.9)
+        inside.append(found.low <= u[0] <= found.high)
+    assert 0.82 <= np.mean(inside) <= 0.98
+
+
+def test_a_study_counts_alike_however_many_sweeps_it_has() -> None:
+    rng = np.random.default_rng(3)
+    narrow = [grouped("a", "", str(i), 0.1 * rng.standard_normal(3)) for i in range(4)]
+    wide = [grouped("b", "", str(i), 1.5 * rng.standard_normal(3)) for i in range(4)]
+    once = forecast(learned([*narrow, *wide]), np.array([]), 0.9)
+    often = forecast(learned([*(narrow * 20), *wide]), np.array([]), 0.9)
+    assert often.high == pytest.approx(once.high, rel=0.1)
+
+
+def test_the_misfits_of_a_study_do_not_teach_its_own_prior() -> None:
+    whole, without = prior_of("speed-up", 2), prior_of("speed-up", 2, "sgl-project/specforge")
+    assert not np.allclose(whole, without)
+    assert np.allclose(whole, prior_of("speed-up", 2, "a study that is not bundled"))
+    assert not np.allclose(whole, prior_of("speed-up", 2, engine="sglang"))
+    assert set(MISFITS) == {
+        f"{quantity}, {others}" for quantity in ("speed-up", "tokens")
+        for others in ("one", "several")
+    }  # fmt: skip
+
+
+def test_the_table_of_misfits_is_what_the_bundled_sweeps_give() -> None:
+    own = [s for s in bundled_sweeps() if s.study == "ggml-org/llama.cpp"]
+    found = groups_of(own)["speed-up"]
+    table = MISFITS["speed-up, several"][("ggml-org/llama.cpp", "llama.cpp")]
+    # The draws of another place in the pool differ.
+    assert [g.mean for g in found] == pytest.approx([row[2] for row in table], abs=0.15)
+    pairs = groups_of([p for s in own for p in pairs_of(s)])["speed-up"]
+    stored = MISFITS["speed-up, one"][("ggml-org/llama.cpp", "llama.cpp")]
+    assert [g.mean for g in pairs] == pytest.approx([row[2] for row in stored], abs=0.15)
+
+
+# --- sweeps of a known law, as they are published ------------------------------------------------
+
+
+def published(rng: np.random.Generator, k: int, *, digits: int, tau: bool) -> GammaSweep:
+    """A sweep of a law drawn at random, with noise, printed with so many digits."""
+    gammas = np.array([1, 2, 3, 5, 7])[: int(rng.integers(3, 6))]
+    alpha, decay = rng.uniform(0.45, 0.9), float(np.exp(rng.normal(0.0, 0.04)))
+    law = DepthAcceptance(np.array(alpha), np.array(decay))
+    tokens = np.asarray(tokens_by_gamma(law, int(gammas.max())))[gammas]
+    rounds = 1.0 + abs(rng.normal(0.0, 0.2)) + rng.uniform(0.02, 0.2) * gammas
+    noise = rng.choice([0.004, 0.012, 0.025])
+    gains = tokens / rounds * np.exp(noise * rng.standard_normal(gammas.size))
+    tokens = np.clip(tokens * np.exp(0.004 * rng.standard_normal(gammas.size)), 1.0, gammas + 1.0)
+    return GammaSweep(tuple(
+        a_row(int(g), target=f"T{k}", speedup=round(float(s), digits), source=f"study {k}",
+              tau=round(float(t), 3) if tau else NAN, speedup_step=10.0**-digits)
+        for g, s, t in zip(gammas, gains, tokens, strict=True)
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("tau", [True, False])
+@pytest.mark.parametrize("digits", [1, 2])
+def test_printed_digits_of_a_known_law_are_inside(
+    monkeypatch: pytest.MonkeyPatch, digits: int, tau: bool
+) -> None:
+    monkeypatch.setattr(sweeps, "DRAWS", 200)
+    rng = np.random.default_rng([5, digits, tau])
+    some = [published(rng, k, digits=digits, tau=tau) for k in range(14 if tau else 7)]
+    gain, _ = leave_one_gamma_out(some, name="x")
+    assert gain.coverage is not None
+    assert gain.coverage >= 0.85
+    widths = [np.log(p.high / p.low) for p in gain.points]
+    assert np.median(widths) < (0.5 if digits == 1 else 0.35)
+
+
+def test_coarse_digits_widen_an_interval() -> None:
+    rng = np.random.default_rng(2)
+    fine = published(rng, 0, digits=3, tau=True)
+    coarse = GammaSweep(tuple(
+        Measured(**{**vars(r), "speedup_step": 0.2}) for r in fine.rows
+    ))  # fmt: skip
+    one, other = (leave_one_gamma_out([s], name="x")[0].points for s in (fine, coarse))
+    widths = [sum(np.log(p.high / p.low) for p in points) for points in (one, other)]
+    assert widths[1] > 1.08 * widths[0]
+
+
+# --- realisation -------------------------------------------------------------------------------
+
+
+def studies_of(
+    rng: np.random.Generator, count: int, *, spread: float = 0.2, rows: int = 6, mean: float = -0.1
+) -> list[Realised]:
+    found = []
+    for i in range(count):
+        study = mean + spread * rng.standard_normal()
+        pairs = 0.1 * rng.standard_normal(2)
+        noise = 0.08 * np.exp(0.4 * rng.standard_normal())
+        found += [
+            Realised(f"s{i}", f"p{j % 2}", float(study + pairs[j % 2] + noise * e))
+            for j, e in enumerate(rng.standard_normal(rows))
+        ]
+    return found
+
+
+def test_rows_of_a_new_study_are_inside_nine_times_in_ten() -> None:
+    rng, inside = np.random.default_rng(11), []
+    for _ in range(60):
+        rows = studies_of(rng, 6)
+        teachers = [r for r in rows if r.study != "s5"]
+        alone = Learned(teachers)
+        for row in rows[-6::3]:
+            _, low, high = alone.forecast(row, 0.9)
+            inside.append(low <= row.misfit <= high)
+    assert 0.83 <= np.mean(inside) <= 0.98
+
+
+def test_rows_of_the_study_itself_narrow_the_forecast_and_still_hold() -> None:
+    rng, inside, widths = np.random.default_rng(12), [], []
+    for _ in range(60):
+        rows = studies_of(rng, 5)
+        teachers = [r for r in rows if r.study != "s4"]
+        *sisters, row = rows[-6:]
+        _, low, high = Learned(teachers, sisters).forecast(row, 0.9)
+        _, wide_low, wide_high = Learned(teachers).forecast(row, 0.9)
+        inside.append(low <= row.misfit <= high)
+        widths.append((high - low) / (wide_high - wide_low))
+    assert 0.8 <= np.mean(inside) <= 0.98
+    assert np.median(widths) < 0.75
+
+
+def test_without_teachers_nothing_is_assumed_of_the_mean() -> None:
+    row = Realised("new", "p", 0.0)
+    middle, low, high = Learned([]).forecast(row, 0.9)
+    assert middle == pytest.approx(0.0, abs=0.01)
+    assert low == pytest.approx(-high, abs=0.02)
+    assert high > 1.6 * realisation.MEAN_SPREAD
+    agreed = [Realised(f"s{i}", "p", -0.3) for i in range(6)]
+    assert Learned(agreed).forecast(row, 0.9)[0] == pytest.approx(-0.3, abs=0.06)
+    _, narrow, wide = Learned(agreed).forecast(Realised("new", "p", 0.0, 0.25), 0.9)
+    assert wide - narrow > 1.6
+
+
+# --- stated ------------------------------------------------------------------------------------
+
+
+def test_tokens_of_a_row_follow_from_what_it_states() -> None:
+    assert stated.tokens_of(a_row(4, tau=2.5, alpha=0.9)) == 2.5
+    for kind in ("overlap", "alpha_conditional"):
+        iid = stated.tokens_of(a_row(4, alpha=0.5, alpha_kind=kind))
+        assert iid == pytest.approx((1 - 0.5**5) / 0.5)
+    assert stated.tokens_of(a_row(4, alpha=0.5, alpha_kind="accepted_over_drafted")) == 3.0
+    first = stated.tokens_of(a_row(4, alpha=0.5, alpha_kind="first_position"))
+    assert float(tokens_per_round(0.5, 4)) < first < 2.2
+    paper, log = a_row(4, alpha=0.5), a_row(4, alpha=0.5, engine="vLLM 0.11")
+    assert (stated.tokens_of(paper), stated.tokens_of(log)) == (pytest.approx(1.9375), 3.0)
+
+
+def test_a_stated_row_is_ideal_times_what_others_realise() -> None:
+    row = a_row(4, tau=3.0, cost_ratio=0.1, speedup=1.9)
+    unseen, seen = stated.stated_tests([row, a_row(4), a_row(0, tau=2.0, cost_ratio=0.1)])
+    (point,) = unseen.points
+    assert seen.points == ()
+    assert 0.7 * 3.0 / 1.4 < point.predicted < 3.0 / 1.4
+    assert point.low < point.predicted < point.high
+    assert point.rivals[rivals.PLAIN] == pytest.approx(3.0 / 1.4)
+    assert point.rivals[rivals.SDSL] is None
+    (again,) = stated.stated_tests([a_row(4, tau=3.0, cost_ratio=0.1, speedup=9.9)])[0].points
+    assert (again.predicted, again.low, again.high) == (point.predicted, point.low, point.high)
+
+
+def test_other_rows_of_a_study_say_what_it_realises_but_never_the_row_itself() -> None:
+    def study(last: float) -> list[Measured]:
+        ideal = {g: float(tokens_per_round(0.8, g)) / (1.0 + 0.1 * g) for g in (2, 3, 4, 5)}
+        rows = [
+            a_row(g, alpha=0.8, cost_ratio=0.1, speedup=0.5 * s, source="mine")
+            for g, s in ideal.items()
+        ]
+        return [*rows[:-1], a_row(5, alpha=0.8, cost_ratio=0.1, speedup=last, source="mine")]
+
+    unseen, seen = stated.stated_tests(study(1.0))
+    ideal = float(tokens_per_round(0.8, 5)) / 1.5
+    assert unseen.points[3].predicted > 0.7 * ideal
+    assert seen.points[3].predicted == pytest.approx(0.5 * ideal, rel=0.12)
+    other = stated.stated_tests(study(3.0))[1].points[3]
+    assert (other.predicted, other.low) == (seen.points[3].predicted, seen.points[3].low)
+    twice = [*study(1.0), a_row(5, tau=3.0, cost_ratio=0.1, speedup=1.0, source="mine")]
+    same = stated.stated_tests(twice)[1].points[3]
+    assert same.predicted == pytest.approx(seen.points[3].predicted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stack"),
+    [
+        ({"engine": "vLLM 0.11"}, "serving"), ({"engine": "SGLang"}, "serving"),
+        ({"engine": "T5X (encoder-decoder)"}, "xla"), ({"hardware": "M4 (mlx_lm)"}, "mlx"),
+        ({"engine": "llama.cpp b1"}, "llama.cpp"), ({"engine": "HF transformers"}, "eager"),
+        ({"engine": "gpt-fast"}, "graphs"), ({}, "serving"),
+    ],
+)  # fmt: skip
+def test_the_engine_names_its_stack(changes: dict[str, str], stack: str) -> None:
+    assert stated.stack_of(a_row(**changes)) == stack
+
+
+def test_verification_grows_where_model_and_machine_are_known() -> None:
+    def growth(target: str, machine: str, batch: float) -> Any:
+        return stated.verify_and_around(target, machine, batch, 4, "serving")
+
+    assert growth("no such model", "H100", 1.0) is None
+    assert growth("Llama-3.1-8B-Instruct", "no such machine", 1.0) is None
+    one, many = (growth("Llama-3.1-8B-Instruct", "H100", b) for b in (1.0, 256.0))
+    assert 1.0 <= np.median(one) < np.median(many) < 5.0
+
+
+def test_with_their_study_left_out_stated_rows_beat_both_rivals() -> None:
+    unseen, seen = (t.summary() for t in stated.stated_tests(library_rows()))
+    assert unseen["points"] >= 75
+    assert unseen["median_abs_error"] < 0.9 * unseen["rivals"][rivals.PLAIN]
+    sdsl = unseen["rivals"][rivals.SDSL]
+    assert unseen["median_beside_rival"][rivals.SDSL] < sdsl
+    assert unseen["coverage_90"] >= 0.85
+    assert seen["median_abs_error"] < 0.12
+    assert 0.85 <= seen["coverage_90"] <= 0.98
