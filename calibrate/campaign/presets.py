@@ -114,8 +114,8 @@ ARCHITECTURES = (
     *(f"Pythia-{size}" for size in ("70M", "160M", "410M", "1B", "1.4B", "2.8B")),
     *(f"BLOOM-{size}" for size in ("560M", "1.1B", "1.7B", "3B", "7.1B")),
     *(f"Cerebras-GPT-{size}" for size in ("111M", "256M", "590M", "1.3B", "2.7B", "6.7B")),
-    *("GPT2", "GPT2-Medium", "GPT2-Large", "GPT2-XL"),
-    *("TinyLLaMA-1.1B", "LLaMA-13B"),
+    *("DistilGPT2", "GPT2", "GPT2-Medium", "GPT2-Large", "GPT2-XL"),
+    *("TinyLLaMA-1.1B", "LLaMA-7B", "LLaMA-13B"),
     *(f"Qwen3-{size}" for size in ("0.6B", "1.7B", "4B", "8B")),
 )
 _ALL_TOKENS = tuple(range(1, 34))

@@ -82,9 +82,12 @@ def _drawing(record: Record) -> dict[tuple[Any, Any], float]:
 def recorded_shape(name: str, identity: Any) -> ModelShape:
     """The shape of a model by its identity in a record, else by its name in the table.
 
-    Raises ValueError where neither knows it.
+    identity: with the configuration as ``config``, or a configuration itself, as records of random
+    weights keep it. Raises ValueError where neither knows it.
     """
     config = identity.get("config") if isinstance(identity, Mapping) else None
+    if isinstance(identity, Mapping) and config is None and "vocab_size" in identity:
+        config = identity
     if isinstance(config, Mapping):
         return shape_of(config, name=name)
     entry = find_model(name)
