@@ -239,7 +239,10 @@ def test_crossover_says_where_it_ends_or_that_it_does_not(
         (("rank", *QWEN, "--drafts", "Qwen2.5-0.6B"), "nearest: Qwen2.5-0.5B"),
         (("rank", *QWEN, *LADDER, "--batch", "1,x"), "--batch must be numbers with commas"),
         (("rank", *QWEN, *LADDER, "--batch", "0"), "--batch must be in [1, inf), got 0"),
-        (("rank", *QWEN, *LADDER, "--gamma-max", "0"), "--gamma-max must be an integer in [1, 256]"),
+        (
+            ("rank", *QWEN, *LADDER, "--gamma-max", "0"),
+            "--gamma-max must be an integer in [1, 256]",
+        ),
         (("rank", *QWEN, *LADDER, "--level", "2"), "--level must be in (0, 1), got 2"),
         (("scale", *QWEN, "--sizes", "2"), "--sizes must be in [3, 60], got 2"),
         (("scale", *QWEN, "--sizes", "3", "--figure", "x.doc"), "a figure must end in"),

@@ -240,6 +240,18 @@ def test_without_teachers_nothing_is_assumed_of_the_mean() -> None:
     assert wide - narrow > 1.6
 
 
+def test_rows_of_a_task_teach_its_other_pairs() -> None:
+    rows = [
+        Realised("s", pair, 0.3 if task == "a" else -0.3, 0.0, task)
+        for pair in ("p", "q", "r") for task in ("a", "b")
+    ]  # fmt: skip
+    learned = Learned([], rows)
+    high, low = (learned.forecast(Realised("s", "new", 0.0, 0.0, t), 0.9)[0] for t in "ab")
+    assert high > 0.2
+    assert low < -0.2
+    assert abs(learned.forecast(Realised("s", "new", 0.0, 0.0, "c"), 0.9)[0]) < 0.1
+
+
 # --- stated ------------------------------------------------------------------------------------
 
 
@@ -257,9 +269,9 @@ def test_tokens_of_a_row_follow_from_what_it_states() -> None:
 
 def test_a_stated_row_is_ideal_times_what_others_realise() -> None:
     row = a_row(4, tau=3.0, cost_ratio=0.1, speedup=1.9)
-    unseen, seen = stated.stated_tests([row, a_row(4), a_row(0, tau=2.0, cost_ratio=0.1)])
+    seen, unseen = stated.stated_tests([row, a_row(4), a_row(0, tau=2.0, cost_ratio=0.1)])
     (point,) = unseen.points
-    assert seen.points == ()
+    assert seen.points == unseen.points  # of a study that nothing else is known of
     assert 0.7 * 3.0 / 1.4 < point.predicted < 3.0 / 1.4
     assert point.low < point.predicted < point.high
     assert point.rivals[rivals.PLAIN] == pytest.approx(3.0 / 1.4)
@@ -277,14 +289,14 @@ def test_other_rows_of_a_study_say_what_it_realises_but_never_the_row_itself() -
         ]
         return [*rows[:-1], a_row(5, alpha=0.8, cost_ratio=0.1, speedup=last, source="mine")]
 
-    unseen, seen = stated.stated_tests(study(1.0))
+    seen, unseen = stated.stated_tests(study(1.0))
     ideal = float(tokens_per_round(0.8, 5)) / 1.5
     assert unseen.points[3].predicted > 0.7 * ideal
     assert seen.points[3].predicted == pytest.approx(0.5 * ideal, rel=0.12)
-    other = stated.stated_tests(study(3.0))[1].points[3]
+    other = stated.stated_tests(study(3.0))[0].points[3]
     assert (other.predicted, other.low) == (seen.points[3].predicted, seen.points[3].low)
     twice = [*study(1.0), a_row(5, tau=3.0, cost_ratio=0.1, speedup=1.0, source="mine")]
-    same = stated.stated_tests(twice)[1].points[3]
+    same = stated.stated_tests(twice)[0].points[3]
     assert same.predicted == pytest.approx(seen.points[3].predicted)
 
 
@@ -312,11 +324,11 @@ def test_verification_grows_where_model_and_machine_are_known() -> None:
 
 
 def test_with_their_study_left_out_stated_rows_beat_both_rivals() -> None:
-    unseen, seen = (t.summary() for t in stated.stated_tests(library_rows()))
+    seen, unseen = (t.summary() for t in stated.stated_tests(library_rows()))
     assert unseen["points"] >= 75
     assert unseen["median_abs_error"] < 0.9 * unseen["rivals"][rivals.PLAIN]
     sdsl = unseen["rivals"][rivals.SDSL]
     assert unseen["median_beside_rival"][rivals.SDSL] < sdsl
     assert unseen["coverage_90"] >= 0.85
-    assert seen["median_abs_error"] < 0.12
+    assert seen["median_abs_error"] < 0.1
     assert 0.85 <= seen["coverage_90"] <= 0.98

@@ -1,11 +1,12 @@
 r"""How much of an ideal speed-up is realised, learned from other studies.
 
-    y = ln (measured S / ideal S) = m + b_study + d_pair + e
+    y = ln (measured S / ideal S) = m + b_study + d_pair + f_task + e
 
 Where a source says what was accepted and what a draft step costs, the speed-up follows but for what
 it does not say: work between the passes, what it calls acceptance, how it timed plain decoding.
-That is common to a study (b) and, less, to its pair of models (d). All four are normal; the spreads
-are summed over a grid with log-normal priors, given the rows of the other studies.
+That is common to a study (b) and, less, to its pair of models (d) and to its task (f). All are
+normal; the spreads are summed over a grid with log-normal priors, given the rows of the other
+studies.
 Assumes: studies are exchangeable. Wrong when: the study is a stack that no other resembles.
 Source: derived here: a normal hierarchy with its spreads summed out.
 """
@@ -24,35 +25,39 @@ from .result import Floats
 
 # Median of each spread and the spread of its logarithm, before any row is seen.
 MEAN_SPREAD = 0.3  # of m around 0
-_STUDY, _PAIR, _ROW, _WIDTH = 0.2, 0.1, 0.1, 0.7
-_STEPS = np.exp(_WIDTH * np.linspace(-2.0, 2.0, 5))
-GRID = np.array(list(product(_STUDY * _STEPS, _PAIR * _STEPS, _ROW * _STEPS)))  # (125, 3)
-_LOG_PRIOR = -0.5 * ((np.log(GRID / [_STUDY, _PAIR, _ROW]) / _WIDTH) ** 2).sum(axis=1)
+_MEDIANS, _WIDTH = np.array([0.2, 0.1, 0.1, 0.1]), 0.7  # of a study, a pair, a task, a row
+_STEPS = np.exp(_WIDTH * np.array([-1.5, -0.5, 0.5, 1.5]))
+GRID = np.array(list(product(*np.outer(_MEDIANS, _STEPS))))  # (256, 4)
+_LOG_PRIOR = -0.5 * ((np.log(GRID / _MEDIANS) / _WIDTH) ** 2).sum(axis=1)
 
 
 @dataclass(frozen=True)
 class Realised:
-    """One row: its study, its pair of models, y, and the variance of y that is known of the row."""
+    """One row: its study, its pair of models, y, the variance of y that is known of the row, and
+    its task."""
 
     study: str
     pair: str
     misfit: float
     variance: float = 0.0
+    task: str = ""
 
 
 def covariance(one: Sequence[Realised], other: Sequence[Realised], spreads: Floats) -> Floats:
-    """Of y between two lists of rows under spreads of shape (grid, 3), without the rows' own part.
+    """Of y between two lists of rows under spreads of shape (grid, 4), without the rows' own part.
 
     Shape (grid, one, other).
     """
     studies = np.array([[a.study == b.study for b in other] for a in one], dtype=float)
     pairs = np.array([[a.pair == b.pair for b in other] for a in one], dtype=float) * studies
+    tasks = np.array([[a.task == b.task for b in other] for a in one], dtype=float) * studies
     squares = spreads**2
     shape = (1, len(one), len(other))
     return np.asarray(
         MEAN_SPREAD**2
         + squares[:, :1, None] * studies.reshape(shape)
         + squares[:, 1:2, None] * pairs.reshape(shape)
+        + squares[:, 2:3, None] * tasks.reshape(shape)
     )
 
 
@@ -88,13 +93,13 @@ class Learned:
 
 
 def _with_own(rows: Sequence[Realised], spreads: Floats) -> Floats:
-    own = spreads[:, 2:3] ** 2 + np.array([r.variance for r in rows])
+    own = spreads[:, 3:] ** 2 + np.array([r.variance for r in rows])
     return np.asarray(covariance(rows, rows, spreads) + own[:, :, None] * np.eye(len(rows)))
 
 
 @cache
 def _evidence_of_studies(rows: tuple[Realised, ...]) -> Floats:
-    """ln evidence of every spread of the grid, shape (125,), each pair of a study one row's worth.
+    """ln evidence of every spread of the grid, shape (256,), each pair of a study one row's worth.
 
     The spreads of the next study are a new draw, however many rows a known one has.
     """
@@ -107,7 +112,7 @@ def _evidence_of_studies(rows: tuple[Realised, ...]) -> Floats:
 
 @cache
 def _log_evidence(rows: tuple[Realised, ...]) -> Floats:
-    """ln density of the rows' y under every spread of the grid, shape (125,)."""
+    """ln density of the rows' y under every spread of the grid, shape (256,)."""
     if not rows:
         return np.zeros(len(GRID))
     y = np.array([r.misfit for r in rows])

@@ -55,47 +55,52 @@ def usable(row: Measured) -> bool:
 
 
 def stated_tests(rows: Iterable[Measured], *, name: str = NAME) -> tuple[Test, Test]:
-    """Predict every row that states what is needed: its study unseen, and its other rows seen."""
+    """Predict every row that states what is needed: from all that is known of others, and from
+    other studies alone.
+
+    Others of the row's study, of the file as of the library, count where they are another work.
+    """
     chosen = [(r, _realised(r)) for r in rows if usable(r)]
-    unseen: list[Point] = []
+    both = (*_library(), *chosen)  # a file may hold rows of the library
+    known = list({(r.study, _work(r), r.speedup): (r, own) for r, own in both}.values())
     seen: list[Point] = []
+    unseen: list[Point] = []
     for study in dict.fromkeys(r.study for r, _ in chosen):
-        teachers = [known for known in _library() if known.study != study]
-        own = [(r, known) for r, known in chosen if r.study == study]
+        teachers = [own for r, own in _library() if r.study != study]
+        sisters = [(r, own) for r, own in known if r.study == study]
         alone = Learned(teachers)
-        unseen += [_point(row, alone, known) for row, known in own]
-        seen += _with_sisters(own, teachers)
+        for row, own in chosen:
+            if row.study == study:
+                seen.append(_point(row, _with_sisters(row, own, sisters, teachers) or alone, own))
+                unseen.append(_point(row, alone, own))
     grown = sum(_passes(r) is not None for r, _ in chosen)
     note = (
         f"passes and the work around them were predicted for {grown} of {len(chosen)} rows, and "
         "taken as those of a plain step in the others"
     )
     given = "acceptance or tokens per round, gamma, c; what other studies realise"
-    more = f"{given}; the study's other rows"
+    more = f"{given}, and the study's other rows"
     return (
-        Test(name, given, "relative", tuple(unseen), notes=(note,)),
-        Test(f"{name}, rows of its study seen", more, "relative", tuple(seen)),
+        Test(name, more, "relative", tuple(seen), notes=(note,)),
+        Test(f"{name}, its study unseen", given, "relative", tuple(unseen)),
     )
 
 
 def _with_sisters(
-    own: Sequence[tuple[Measured, Realised]], teachers: Sequence[Realised]
-) -> list[Point]:
-    """The rows of a study, each with what its others realise; those of its pair come first."""
-    points = []
-    for row, known in own:
-        others = [other for r, other in own if _work(r) != _work(row)]
-        others = [o for o in others if o.pair == known.pair] + [
-            o for o in others if o.pair != known.pair
-        ]
-        if others:
-            points.append(_point(row, Learned(teachers, others[:SISTERS]), known))
-    return points
+    row: Measured,
+    own: Realised,
+    sisters: Sequence[tuple[Measured, Realised]],
+    teachers: Sequence[Realised],
+) -> Learned | None:
+    """What the others of its study realise, those of its pair first, None without any."""
+    others = [other for r, other in sisters if _work(r) != _work(row)]
+    others.sort(key=lambda other: other.pair != own.pair)
+    return Learned(teachers, others[:SISTERS]) if others else None
 
 
 @cache
-def _library() -> tuple[Realised, ...]:
-    return tuple(_realised(r) for r in library_rows() if usable(r))
+def _library() -> tuple[tuple[Measured, Realised], ...]:
+    return tuple((r, _realised(r)) for r in library_rows() if usable(r))
 
 
 def _work(row: Measured) -> tuple[object, ...]:
@@ -130,7 +135,7 @@ def _realised(row: Measured) -> Realised:
     rounding = (row.speedup_step / row.speedup) ** 2 / 12.0
     pair = "|".join(squeezed(n) for n in (row.target, row.draft))
     misfit = math.log(row.speedup) - log_ideal
-    return Realised(row.study, pair, misfit, variance + rounding)
+    return Realised(row.study, pair, misfit, variance + rounding, squeezed(row.task))
 
 
 def _ideal(row: Measured) -> tuple[float, float]:
