@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +26,17 @@ class Rounds:
     accepted: tuple[NDArray[np.int64], ...]
     domains: tuple[str, ...]
 
+    @cached_property
+    def reached(self) -> Floats:
+        """Rounds of every request that accepted at least k tokens, (requests, drafted + 1)."""
+        at = np.arange(self.drafted + 1)
+        return np.array([(a[:, None] >= at).sum(axis=0) for a in self.accepted], dtype=float)
+
     def survival(self, weights: Floats | None = None) -> Floats:
         """s_0..s_drafted, requests counted ``weights`` times (default once), (drafted + 1,)."""
         w = np.ones(len(self.accepted)) if weights is None else weights
-        at_least = np.array([[(a >= k).sum() for k in range(self.drafted + 1)]
-                             for a in self.accepted])  # fmt: skip
-        return np.asarray(w @ at_least / (w @ at_least[:, 0]))
+        total = w @ self.reached
+        return np.asarray(total / total[0])
 
     def law(self) -> PositionalAcceptance:
         """The survival as an acceptance law, hazards by position."""

@@ -67,18 +67,13 @@ class Learned:
     def __init__(self, teachers: Sequence[Realised], sisters: Sequence[Realised] = ()) -> None:
         log_weight = _LOG_PRIOR + _evidence_of_studies(tuple(teachers))
         log_weight = log_weight + _log_evidence(tuple(sisters))
-        kept = log_weight > log_weight.max() - 8.0
+        kept = log_weight > log_weight.max() - 6.0
         self.spreads = GRID[kept]
         self.weight = np.exp(log_weight[kept] - log_weight.max())
         self.weight /= self.weight.sum()
         self.known = (*teachers, *sisters)
-        if self.known:
-            self._condition()
-
-    def _condition(self) -> None:
-        whole = _with_own(self.known, self.spreads)
-        self.inverse = np.linalg.inv(whole)
         self.values = np.array([r.misfit for r in self.known])
+        self.whole = _with_own(self.known, self.spreads) if self.known else np.zeros((0, 0, 0))
 
     def forecast(self, row: Realised, level: float) -> tuple[float, float, float]:
         """(median, low, high) of y of a row that is not among those that are known."""
@@ -86,7 +81,7 @@ class Learned:
         center = np.zeros_like(variance)
         if self.known:
             across = covariance([row], self.known, self.spreads)[:, 0, :]
-            gain = np.einsum("gk,gkl->gl", across, self.inverse)
+            gain = np.linalg.solve(self.whole, across[..., None])[..., 0]
             center = gain @ self.values
             variance = variance - (gain * across).sum(axis=1)
         return median_and_interval(self.weight, center, spread=np.sqrt(variance), level=level)
