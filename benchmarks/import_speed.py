@@ -113,6 +113,9 @@ def main() -> None:
     """Write, import in a process of its own, print its time and peak memory."""
     size = int(sys.argv[1]) * 10**6 if len(sys.argv) > 1 else 100 * 10**6
     chosen = sources()
+    unknown = [name for name in sys.argv[2:] if name not in chosen]
+    if unknown:
+        sys.exit(f"formats must be of {', '.join(chosen)}; got {', '.join(unknown)}")
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[2:] or list(chosen):
             path = Path(folder) / "log"
