@@ -91,6 +91,7 @@ def _interleaved(given: Sequence[int]) -> tuple[NDArray[np.int8], NDArray[np.int
 
 
 def fingerprint(domain: Domain) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a domain's documents in their order."""
     digest = hashlib.sha256()
     for document in domain.documents:
         digest.update(document.encode("utf-8", "surrogatepass"))

@@ -132,6 +132,7 @@ PRESETS = {p.name: p for p in (CPU, GPU, TINY)}
 
 
 def preset_named(name: str) -> Preset:
+    """A preset by name. Raises ValueError listing the names."""
     if name not in PRESETS:
         raise ValueError(f"--preset must be one of {', '.join(PRESETS)}, got {name}")
     return PRESETS[name]

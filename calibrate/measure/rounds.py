@@ -221,6 +221,7 @@ class SpeculativeRounds:
 def uniforms_of(
     batch: int, count: int, temperature: float, generator: torch.Generator
 ) -> Tensor | None:
+    """Uniform draws in [0, 1), (batch, count), double precision; None at temperature 0."""
     if temperature == 0.0:
         return None
     return torch.rand(
@@ -244,6 +245,7 @@ def pick(
 
 
 def require_finite(sizes: list[Tensor], model: str) -> None:
+    """Raise NotFiniteError, naming the model, where a size that `pick` gave is no finite number."""
     if not bool(torch.stack([s.double() for s in sizes]).isfinite().all()):
         raise NotFiniteError(f"the {model} gave logits that are not finite numbers")
 
