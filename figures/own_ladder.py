@@ -166,7 +166,7 @@ def latency_by_depth(
     error = [float(p.error[k]) for p, k in zip(chosen, fastest, strict=True)]
     law = [float(p.center[p.gammas].min()) for p in chosen]
     series = (
-        (cost, "draft pass in a round / plain step, $c$"),
+        (cost, "draft pass / plain step, $c$"),
         (accepted, "accepted / decided, $\\alpha$"),
     )
     for i, (values, label) in enumerate(series):
