@@ -25,8 +25,16 @@ from howspec.figures.validation.campaign import (
     ladder_of,
     predict_ladder,
     relative_latency,
+    request_tokens,
 )
-from howspec.figures.validation.sizes import PRIOR, fit_sizes, leave_one_draft_out, regress
+from howspec.figures.validation.sizes import (
+    PRIOR,
+    fit_sizes,
+    latency_over_plain,
+    leave_one_draft_out,
+    regress,
+)
+from howspec.theory.requests import rounds_moments
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +154,20 @@ def test_the_law_of_size_is_fitted_without_bias_of_its_spread() -> None:
                 low, high = np.quantile(line.at(features[[i]], rng)[:, 0], (0.05, 0.95))
                 inside += low <= values[i] <= high
         assert 0.83 <= inside / 400 <= 0.97
+
+
+def test_latency_over_plain_counts_the_rounds_of_a_finite_request(ladder: Ladder) -> None:
+    survival = np.array([[[1.0, 0.8, 0.6, 0.5], [1.0, 0.3, 0.1, 0.0]]])
+    rounds = np.array([[[1.0, 1.3, 1.5, 1.8], [1.0, 1.2, 1.4, 1.6]]])
+    found = latency_over_plain(ladder, survival, rounds)
+    tokens = request_tokens(ladder)
+    for draft in (0, 1):
+        assert found[0, draft, 0] == 1.0
+        for gamma in (1, 2, 3):
+            cut = survival[0, draft, : gamma + 1]
+            exact, _ = rounds_moments(np.append(-np.diff(cut), cut[-1]), tokens)
+            expected = float(exact) * rounds[0, draft, gamma] / tokens
+            assert found[0, draft, gamma] == pytest.approx(expected, rel=1e-4)
 
 
 def test_left_out_drafts_are_not_in_their_own_law(

@@ -23,6 +23,7 @@ from howspec.calibrate.measure.round_costs import (  # noqa: E402
     RoundPlan,
     measure_rounds,
 )
+from howspec.calibrate.measure.rounds import SpeculativeRounds  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.measured import measured_cost, timed_rounds  # noqa: E402
 from howspec.calibrate.records import Record  # noqa: E402
@@ -131,6 +132,24 @@ def test_the_parts_of_a_round_are_those_of_its_passes_in_their_order(clock: Fake
             assert "draft_s" not in point
         assert point["verify_s"] == pytest.approx([1.0 + 0.25 * gamma + 0.25] * times.size)
         assert times == pytest.approx(sum(np.array(point[part]) for part in PARTS if part in point))
+
+
+@pytest.mark.parametrize("behind", [1, 2])
+def test_a_placed_round_leaves_the_draft_as_far_behind_as_it_says(behind: int) -> None:
+    target, draft = (Runner(model(n).model, batch=1, capacity=40) for n in PASS_S)
+    for runner in (target, draft):
+        runner.occupy(12)
+    rounds = SpeculativeRounds(target, draft, 3, 1.0, 0, 40)
+    rounds.hold_laws(40)
+    for _ in range(2):  # a round that ran changes nothing for the next one placed
+        rounds.place(12, torch.tensor([[5, 6]]), behind=behind)
+        assert target.lengths.tolist() == [12]
+        assert draft.lengths.tolist() == [13 - behind]
+        assert rounds.behind.tolist() == [[5, 6][2 - behind :]]
+        with torch.inference_mode():
+            rounds.round()
+        (accepted,) = rounds.accepted[-1]
+        assert target.lengths.tolist() == [12 + accepted + 1]
 
 
 def test_an_interrupted_measurement_goes_on_and_repeats_nothing(clock: FakeClock) -> None:
