@@ -248,15 +248,15 @@ def tests_of(house: Path, module: str) -> list[str]:
     The last is for modules that their package exports for them.
     """
     if module in TESTS:
-        return [f"tests/{name}.py" for name in TESTS[module]]
+        return [f"tests/theory/{name}.py" for name in TESTS[module]]
     dotted = re.compile(rf"howspec\.theory\.{re.escape(module)}\b")
     parent, _, leaf = module.rpartition(".")
     from_parent = re.compile(rf"from howspec\.theory\.?{re.escape(parent)} import [^\n]*\b{leaf}\b")
     found = []
-    for path in sorted((house / "tests").glob("test_*.py")):
+    for path in sorted((house / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if dotted.search(text) or from_parent.search(text):
-            found.append(f"tests/{path.name}")
+            found.append(str(path.relative_to(house)))
     if found:
         return found
     tree = ast.parse(source_of(house, module).read_text(encoding="utf-8"))
@@ -269,10 +269,10 @@ def tests_of(house: Path, module: str) -> list[str]:
         return []
     used = re.compile(rf"\b({'|'.join(public)})\(")
     imports = re.compile(rf"from howspec\.theory\.{re.escape(parent)}\b")
-    for path in sorted((house / "tests").glob("test_*.py")):
+    for path in sorted((house / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
         if imports.search(text) and used.search(text):
-            found.append(f"tests/{path.name}")
+            found.append(str(path.relative_to(house)))
     return found
 
 

@@ -317,7 +317,7 @@ def test_a_schedule_says_what_a_pair_lacks(
     assert words in err
 
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("predict", "rank", "scale", "crossover", "explain", "schedule", "synthetic", "hook",
          "simulate", "formulas")  # fmt: skip
 IN_HELP = [

@@ -29,7 +29,7 @@ from howspec.calibrate.prior.acceptance_validation import (
     summary,
 )
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PRIOR = AcceptancePrior.load()
 
 

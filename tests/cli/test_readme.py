@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from howspec.cli.main import run
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+README = Path(__file__).resolve().parents[2] / "README.md"
 SHOWN = re.findall(r"^\$ howspec (.+)\n(\w.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
 
 

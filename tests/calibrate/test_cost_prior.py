@@ -43,7 +43,7 @@ from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "prior"
+FOLDER = Path(__file__).resolve().parents[2] / "calibrate" / "prior"
 LLAMA, SMALL = model("Llama-3.1-8B").shape, model("Llama-3.2-1B").shape
 H100 = device("H100")
 MIDDLE = {name: costs_unknowns.COMMON[name][0] for name in PARAMETERS}

@@ -31,7 +31,7 @@ from howspec.theory.costs import experts_touched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-TABLES = Path(__file__).resolve().parent.parent / "calibrate" / "models"
+TABLES = Path(__file__).resolve().parents[2] / "calibrate" / "models"
 # Their notes say why the count is not the published total: parts outside the decoder, parts that
 # the source does not state, totals rounded to two digits.
 NOT_THE_TOTAL = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from howspec.theory.sheet import markdown
 
-SHEET = Path(__file__).resolve().parent.parent / "theory" / "README.md"
+SHEET = Path(__file__).resolve().parents[2] / "theory" / "README.md"
 
 
 def test_the_formula_sheet_is_current() -> None:

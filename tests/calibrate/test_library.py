@@ -33,7 +33,7 @@ from howspec.calibrate.library.schema import Row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-FOLDER = Path(__file__).resolve().parent.parent / "calibrate" / "library"
+FOLDER = Path(__file__).resolve().parents[2] / "calibrate" / "library"
 ROWS = {
     "paper_table": 10,
     "paper_bloom_grid": 40,
