@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check -q
 OUT ?= out
-SOURCES := $(shell find theory sim calibrate figures cli -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name '*.json.gz' -o -name '*.jsonl' -o -name py.typed)
+SOURCES := $(shell find theory sim calibrate figures api cli -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name '*.json.gz' -o -name '*.jsonl' -o -name py.typed)
 
 .PHONY: run test figures lint types bench mutations sheet clean
 
