@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..calibrate.prior.costs import PredictedCost
     from ..calibrate.prior.pair import Load, NamedModel, Use
-    from ..calibrate.prior.pair_crossover import Crossing
+    from ..sim.crossover import Crossing
 
 UNITS = {"batch": "sequences", "context": "tokens", "load": "tokens/s"}
 
@@ -53,7 +53,7 @@ def crossover(
     from ..calibrate.models import device as device_of
     from ..calibrate.prior.heads import head_dtype, named_draft
     from ..calibrate.prior.pair import Load, Use, named
-    from ..calibrate.prior.pair_crossover import batches_up_to, crossings
+    from ..sim.crossover import batches_up_to, crossings
 
     options.check_numbers(
         gamma_max=gamma_max, level=level, seed=seed, batches=(batch,), context=context
@@ -119,7 +119,8 @@ def _laws(
     """(costs, tokens per round of shape (draws, gammas), notes on the acceptance)."""
     import numpy as np
 
-    from ..calibrate.prior.pair_tables import damped, tokens_table
+    from ..calibrate.depth import damped
+    from ..sim.choice import tokens_table
     from ..theory import tokens_by_gamma
 
     if head is None:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..calibrate.engines.evidence import Evidence
-    from ..calibrate.engines.explain import Account
-    from ..calibrate.engines.measured import Measured
     from ..calibrate.engines.stated import Stated
+    from ..sim.account import Account
+    from ..sim.measured import Measured
 
 _DIGITS = "Its digits count as its accuracy; 98.2+-1.5 states a standard error."
 
@@ -99,10 +99,10 @@ def explain(
     """
     import numpy as np
 
-    from ..calibrate.engines.changes import best_setting, changes
-    from ..calibrate.engines.explain import explain as account_of
-    from ..calibrate.engines.reasons import reasons
     from ..calibrate.engines.stated import stated
+    from ..sim.account import explain as account_of
+    from ..sim.changes import best_setting, changes
+    from ..sim.reasons import reasons
 
     if figure is not None:
         from ..figures.waterfall import check_suffix
@@ -189,8 +189,8 @@ def _measured(
     batch: float,
     output_tokens: int | None,
 ) -> Measured:
-    from ..calibrate.engines.measured import Measured
     from ..calibrate.engines.stated import Stated, stated
+    from ..sim.measured import Measured
 
     given: dict[str, Stated] = {k: stated(v, k) for k, v in texts.items() if v is not None}
     for name in ("baseline_tokens_per_s", "speculative_tokens_per_s"):

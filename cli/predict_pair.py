@@ -475,7 +475,7 @@ def _memory(law: Any) -> dict[str, Any] | None:
 
 def _threshold(law: CostLaw, top: int, asked: PairOptions) -> float | None:
     """Constant conditional rate above which some gamma pays, at the median costs."""
-    from ..calibrate.prior.pair_tables import RoundTimes
+    from ..sim.choice import RoundTimes
     from ..sim.prediction import break_even
 
     times = RoundTimes.of(law, top, batch=asked.batch, context=asked.context)

@@ -12,7 +12,7 @@ from .predict_pair import model_entry, one_thread, summary
 
 if TYPE_CHECKING:
     from ..calibrate.prior.pair import NamedModel
-    from ..calibrate.prior.pair_rank import RankedDraft, Ranking
+    from ..sim.ranking import RankedDraft, Ranking
 
 PARTS = {"acceptance": "predicted", "cost": "predicted"}
 
@@ -47,7 +47,7 @@ def rank(
     one_thread()
     from ..calibrate.models import device as device_of
     from ..calibrate.prior.pair import Load, Use, named
-    from ..calibrate.prior.pair_rank import rank as rank_drafts
+    from ..sim.ranking import rank as rank_drafts
 
     batches = _batches(batch)
     options.check_numbers(

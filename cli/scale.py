@@ -12,7 +12,7 @@ from .output import print_json, print_table
 from .predict_pair import model_entry, one_thread, summary
 
 if TYPE_CHECKING:
-    from ..calibrate.prior.pair_scale import ScaleAnswer, ScalePoint
+    from ..sim.scale import ScaleAnswer, ScalePoint
 
 
 def scale(
@@ -48,7 +48,7 @@ def scale(
 
     from ..calibrate.models import device as device_of
     from ..calibrate.prior.pair import Load, Use, named
-    from ..calibrate.prior.pair_scale import best_scale
+    from ..sim.scale import best_scale
 
     options.check_numbers(
         gamma_max=gamma_max, level=level, seed=seed, batches=(batch,), context=context

@@ -15,9 +15,9 @@ from .schedule_pair import PairOfSchedule, pair_laws
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..calibrate.engines.emit import Emission
     from ..calibrate.engines.evidence import Evidence
-    from ..calibrate.engines.schedule import Schedule
+    from ..sim.emit.emission import Emission
+    from ..sim.schedule import Schedule
     from ..theory import CostLaw
 
 ENGINES = ("table", "vllm", "sglang", "tensorrt-llm", "llama.cpp")
@@ -125,8 +125,8 @@ def schedule(
     import numpy as np
 
     from ..calibrate.engines.evidence import reach
-    from ..calibrate.engines.schedule import make_schedule
     from ..calibrate.prior.pair_acceptance import KnownAcceptance
+    from ..sim.schedule import make_schedule
 
     if engine not in ENGINES:
         raise ValueError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
@@ -296,21 +296,21 @@ def _emit(
     older: bool,
 ) -> Emission | None:
     if engine == "vllm":
-        from ..calibrate.engines.emit_vllm import emit_vllm
+        from ..sim.emit.vllm import emit_vllm
 
         return emit_vllm(made, **options)
     if engine == "sglang":
-        from ..calibrate.engines.emit_sglang import emit_sglang
+        from ..sim.emit.sglang import emit_sglang
 
         return emit_sglang(
             made, adapt=adapt, method=options["method"] or "EAGLE", model=options["model"]
         )
     if engine == "tensorrt-llm":
-        from ..calibrate.engines.emit_tensorrt_llm import emit_tensorrt_llm
+        from ..sim.emit.tensorrt_llm import emit_tensorrt_llm
 
         return emit_tensorrt_llm(made, keys="smallest" if older else "largest", **options)
     if engine == "llama.cpp":
-        from ..calibrate.engines.emit_llama_cpp import emit_llama_cpp
+        from ..sim.emit.llama_cpp import emit_llama_cpp
 
         return emit_llama_cpp(
             made, batch=batch, names="older" if older else "current", model=options["model"]

@@ -43,7 +43,7 @@ def synthetic(
 
     howspec synthetic --engine vllm --gamma 4 --acceptance-length 3.24
     """
-    from ..calibrate.engines.synthetic import (
+    from ..sim.emit.synthetic import (
         independent_rates_of,
         minimum_variance_rates,
         rates_of_alpha,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..sim.prediction import Interval
+from ..theory.interval import Interval
 from .style import COLOURS, COLUMN, MARKERS, PAGE, figure, save, styled, write_csv
 from .validation.campaign import Ladder, Predicted
 from .validation.result import LEVEL, Floats

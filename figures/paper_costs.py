@@ -18,8 +18,9 @@ from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import Row, number, text
 from ..calibrate.measured import MeasuredCost, measured_cost
 from ..calibrate.records import Record
-from ..sim.prediction import Interval, speedup_table
+from ..sim.prediction import speedup_table
 from ..theory import DepthAcceptance
+from ..theory.interval import Interval
 from .roofline_record import MODES
 from .study import LEVEL
 from .style import COLOURS, PAGE, figure, save, styled, write_csv, write_latex

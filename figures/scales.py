@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..calibrate.ladder import fit_ladder
 from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import number, text
-from ..sim.prediction import Interval, speedup_table
+from ..sim.prediction import speedup_table
+from ..theory.interval import Interval
 from .study import LEVEL, GridStudy
 from .style import COLOURS, COLUMN, figure, save, styled, write_csv
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import Row, number, text
 from ..calibrate.scaling import CostShapeFit, RejectionFit, fit_cost_shape, fit_rejection
-from ..sim.prediction import Interval, speedup_table
+from ..sim.prediction import speedup_table
 from ..theory import AffineCost, DepthAcceptance
+from ..theory.interval import Interval
 from .study import LEVEL, GridStudy
 
 Floats = NDArray[np.float64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..calibrate.engines.explain import Account, Term
+from ..sim.account import Account, Term
 from .style import COLOURS, PAGE, figure, styled
 
 _SUFFIXES = (".png", ".pdf", ".svg")

@@ -19,18 +19,9 @@ from ..theory import (
     optimal_gamma,
     tokens_by_gamma,
 )
+from ..theory.interval import Interval
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with the interval that holds it with probability ``level``."""
-
-    estimate: float
-    low: float
-    high: float
-    level: float
 
 
 @dataclass(frozen=True)

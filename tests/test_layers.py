@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "theory": set(),
-    "sim": {"theory"},
     "calibrate": {"theory"},
+    "sim": {"theory", "calibrate"},
     "figures": {"theory", "sim", "calibrate"},
     "api": {"theory", "sim", "calibrate", "figures"},
     "cli": {"theory", "sim", "calibrate", "figures", "api"},

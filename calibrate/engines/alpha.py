@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
+from ...theory.interval import check_level
 from .counts import EngineCounts
 from .requests import MOST_POSITIONS
-from .stated import check_level
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance, tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
+from ..depth import trend
 from ..grid import Priors
 from ..tokens import fit_counts, fit_tokens
 from .stated import Stated, stated
 
 Floats = NDArray[np.float64]
 LARGEST_GAMMA = 256
-# Share of a rise that is left from one position beyond the measured ones to the next.
-_DAMPING = 0.7
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,8 @@ def _continued(alpha: Floats, decay: Floats, gamma: int, wide: int) -> Floats:
     """Rates of the depth law at positions 1..gamma; beyond them a fall goes on, a rise dies out."""
     inside = conditional_rate(alpha[:, None], decay[:, None], np.arange(1.0, gamma + 1.0))
     steps = np.arange(1.0, wide - gamma + 1.0)
-    rise = _DAMPING * (1.0 - _DAMPING**steps) / (1.0 - _DAMPING)
-    trend = decay[:, None] ** np.where(decay[:, None] > 1.0, rise, steps)
-    return np.concatenate([inside, np.minimum(inside[:, -1:] * trend, 1.0)], axis=1)
+    beyond = np.minimum(inside[:, -1:] * trend(decay[:, None], steps), 1.0)
+    return np.concatenate([inside, beyond], axis=1)
 
 
 def _meeting(lengths: Floats, decay: Floats, gamma: int) -> tuple[Floats, Floats]:

@@ -70,36 +70,3 @@ def stated(text: str | float | Stated, name: str) -> Stated:
     exponent = Decimal(digits).as_tuple().exponent
     assert isinstance(exponent, int)
     return Stated(value, 0.5 * 10.0**exponent * factor)
-
-
-def above_zero(text: str | float | Stated, name: str) -> Stated:
-    """`stated` for a quantity that must be in (0, inf)."""
-    number = stated(text, name)
-    if not number.value > 0.0:
-        raise ValueError(f"{name} must be in (0, inf), got {number.value:g}")
-    return number
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with the interval that holds it with probability ``level``."""
-
-    estimate: float
-    low: float
-    high: float
-    level: float
-
-
-def interval(sample: Floats, level: float, *, estimate: float | None = None) -> Interval:
-    """Interval of a sample, shape (draws,), around its mean or the given estimate."""
-    low, high = np.quantile(sample, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
-    middle = float(sample.mean()) if estimate is None else estimate
-    # Rounding of the draws must not leave the estimate outside by an ulp.
-    return Interval(middle, min(float(low), middle), max(float(high), middle), level)
-
-
-def check_level(level: float) -> float:
-    """Return the probability of an interval, or raise ValueError outside (0, 1)."""
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level must be in (0, 1), got {level}")
-    return level

@@ -26,6 +26,7 @@ import numpy as np
 
 from ...theory import DepthAcceptance
 from ...theory.domain import Floats
+from ..depth import damped
 from ..library.load import load_table
 from ..library.schema import Row, text
 from ..models import Device, number_format
@@ -36,7 +37,6 @@ from .acceptance_tasks import canonical_task, known_task
 from .costs import PredictedCost
 from .pair import Load, NamedModel, expected_costs, named
 from .pair_acceptance import KnownAcceptance
-from .pair_tables import damped
 
 _RATES = np.linspace(0.005, 0.995, 397)
 _DECAYS = np.linspace(0.7, 1.15, 91)

@@ -14,10 +14,10 @@ import numpy as np
 
 from ...theory import AcceptanceLaw, DepthAcceptance
 from ...theory.domain import Floats, check
+from ..depth import damped
 from ..models.names import squeeze
 from .acceptance_cells import DESIGN_EFFECT
 from .acceptance_forecast import AcceptanceForecast, update
-from .pair_tables import damped
 
 if TYPE_CHECKING:
     from ..records import Record

@@ -12,7 +12,7 @@ from ...calibrate.library.load import load_table
 from ...calibrate.library.schema import number, text
 from ...calibrate.models import device
 from ...calibrate.prior.pair import Load, Use, expect, named
-from ...calibrate.prior.pair_rank import Ranking, rank
+from ...sim.ranking import Ranking, rank
 from .result import LEVEL, Point, Test
 
 DEVICE, STACK, DTYPE = "A100 80GB", "eager", "fp16"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from howspec.calibrate.depth import damped
 from howspec.calibrate.models import device
 from howspec.calibrate.prior.pair import (
     Load,
@@ -21,9 +22,9 @@ from howspec.calibrate.prior.pair import (
 )
 from howspec.calibrate.prior.pair_acceptance import updated
 from howspec.calibrate.prior.pair_costs import recorded_costs
-from howspec.calibrate.prior.pair_tables import RoundTimes, choose, damped, tokens_table
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.main import run
+from howspec.sim.choice import RoundTimes, choose, tokens_table
 from howspec.sim.prediction import break_even
 from howspec.theory import AffineCost, DepthAcceptance
 

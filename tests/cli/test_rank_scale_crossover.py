@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from howspec.calibrate.depth import damped
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.prior.pair import Load, Use, expect, named
-from howspec.calibrate.prior.pair_crossover import batches_up_to, crossings
-from howspec.calibrate.prior.pair_rank import rank
-from howspec.calibrate.prior.pair_scale import LAYERS_EXPONENT, best_scale, hypothetical
-from howspec.calibrate.prior.pair_tables import damped, tokens_table
 from howspec.cli.main import run
 from howspec.figures.turning_curve import turning_curve
 from howspec.figures.validation.paper_rows import paper_rows_test, predicted_ranking
+from howspec.sim.choice import tokens_table
+from howspec.sim.crossover import batches_up_to, crossings
 from howspec.sim.prediction import speedup_table
+from howspec.sim.ranking import rank
+from howspec.sim.scale import LAYERS_EXPONENT, best_scale, hypothetical
 from howspec.theory import DepthAcceptance
 
 QWEN = ("--target", "Qwen2.5-32B", "--device", "2x A100 80GB")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from .stated import Stated
+from ..calibrate.engines.stated import Stated
 
 Floats = NDArray[np.float64]
 PARTS = ("draft", "verification growth", "overhead")

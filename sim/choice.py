@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...theory import CostLaw, DepthAcceptance
-from ...theory.acceptance import PositionalAcceptance
-from ...theory.domain import Floats
-
-_SEEN = 5
-_DAMPING = 0.7  # share of a rise that is left from one further position to the next
+from ..theory import CostLaw
+from ..theory.acceptance import PositionalAcceptance
+from ..theory.domain import Floats
 
 
 @dataclass(frozen=True)
@@ -38,22 +35,6 @@ class RoundTimes:
         if not 0 <= gamma < self.times.size:
             raise ValueError(f"gamma must be in [0, {self.times.size - 1}], got {gamma}")
         return self.times[: gamma + 1]
-
-
-def damped(law: DepthAcceptance, positions: int) -> PositionalAcceptance:
-    """The law at positions 1..positions, its rise dying out beyond the depth it was seen at.
-
-    Rises of published pairs come from rounds of some five draft tokens; one that went on would
-    promise long drafts that nobody has seen. A fall goes on. positions: >= 1.
-    """
-    alpha, decay = np.broadcast_arrays(np.asarray(law.alpha, float), np.asarray(law.decay, float))
-    at = np.arange(float(positions))
-    beyond = np.maximum(at - (_SEEN - 1), 0.0)
-    dying = _DAMPING * (1.0 - _DAMPING**beyond) / (1.0 - _DAMPING)
-    rising = np.minimum(at, _SEEN - 1.0) + dying
-    log_decay = np.log(decay)[..., None]
-    trend = np.exp(log_decay * np.where(log_decay > 0.0, rising, at))
-    return PositionalAcceptance(np.minimum(alpha[..., None] * trend, 1.0))
 
 
 def tokens_table(law: PositionalAcceptance, gamma_max: int) -> Floats:

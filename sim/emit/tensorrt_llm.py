@@ -15,8 +15,8 @@ import json
 from itertools import pairwise
 from typing import Any, Literal
 
-from .emit import Emission, whole
-from .schedule import Schedule
+from ..schedule import Schedule
+from .emission import Emission, whole
 
 Keys = Literal["largest", "smallest"]
 

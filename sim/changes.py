@@ -14,12 +14,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...theory import tokens_by_gamma
-from ...theory.acceptance import PositionalAcceptance
-from .evidence import Evidence, reach
-from .explain import Account
+from ..calibrate.engines.evidence import Evidence, reach
+from ..theory import tokens_by_gamma
+from ..theory.acceptance import PositionalAcceptance
+from ..theory.interval import Interval, interval
+from .account import Account
 from .measured import PARTS
-from .stated import Interval, interval
 
 Floats = NDArray[np.float64]
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.engines.emit import decimal
-from howspec.calibrate.engines.synthetic import (
+from howspec.cli.synthetic import ENGINES
+from howspec.cli.synthetic import synthetic as command
+from howspec.sim.emit.emission import decimal
+from howspec.sim.emit.synthetic import (
     SYNTHETIC,
     independent_rates_of,
     minimum_variance_rates,
@@ -20,8 +22,6 @@ from howspec.calibrate.engines.synthetic import (
     validate_rates,
     validate_vllm_synthetic,
 )
-from howspec.cli.synthetic import ENGINES
-from howspec.cli.synthetic import synthetic as command
 from howspec.theory import tokens_per_round
 from hypothesis import given
 from hypothesis import strategies as st

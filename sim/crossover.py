@@ -19,9 +19,9 @@ from typing import Literal
 
 import numpy as np
 
-from ...theory.domain import Floats
-from .costs import PredictedCost
-from .pair_tables import choose
+from ..calibrate.prior.costs import PredictedCost
+from ..theory.domain import Floats
+from .choice import choose
 
 Quantity = Literal["batch", "context", "load"]
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .emit import Emission, whole
-from .schedule import Schedule
+from ..schedule import Schedule
+from .emission import Emission, whole
 
 FILE = "adaptive.json"
 # SGLang's own defaults, written out so that a change of theirs does not change the schedule.

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...theory.domain import Floats, check
-from ..models import ModelShape
-from .acceptance_scale import usual_layers
-from .costs import PredictedCost, PredictedPass
-from .pair import Load, NamedModel, Use, expected_acceptance, expected_costs
-from .pair_tables import Choice, choose, damped, tokens_table
+from ..calibrate.depth import damped
+from ..calibrate.models import ModelShape
+from ..calibrate.prior.acceptance_scale import usual_layers
+from ..calibrate.prior.costs import PredictedCost, PredictedPass
+from ..calibrate.prior.pair import Load, NamedModel, Use, expected_acceptance, expected_costs
+from ..theory.domain import Floats, check
+from .choice import Choice, choose, tokens_table
 
 LAYERS_EXPONENT = 0.29  # slope of ln layers in ln parameters within families, dense models
 DEPTHS = (0.25, 0.5, 1.0, 1.5)

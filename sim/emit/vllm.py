@@ -13,8 +13,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from .emit import Emission, one_line, whole
-from .schedule import Schedule
+from ..schedule import Schedule
+from .emission import Emission, one_line, whole
 
 _TOP, _TABLE = "num_speculative_tokens", "num_speculative_tokens_per_batch_size"
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...theory.domain import Floats
-from .costs import PredictedCost
-from .pair import Expected, NamedModel
-from .pair_tables import Choice, choose, damped, probabilities_best, tokens_table
+from ..calibrate.depth import damped
+from ..calibrate.prior.costs import PredictedCost
+from ..calibrate.prior.pair import Expected, NamedModel
+from ..theory.domain import Floats
+from .choice import Choice, choose, probabilities_best, tokens_table
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from howspec.calibrate.engines.changes import best_setting, changes
 from howspec.calibrate.engines.evidence import (
     from_alpha,
     from_counts,
     from_length,
 )
-from howspec.calibrate.engines.explain import Account, explain
 from howspec.calibrate.engines.imported import from_statistics, read_statistics
-from howspec.calibrate.engines.measured import Measured
-from howspec.calibrate.engines.reasons import reasons
 from howspec.calibrate.engines.recorded import from_record, load_evidence
-from howspec.calibrate.engines.shares import shapley
 from howspec.calibrate.engines.stated import Stated, stated
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.explain import explain as command
 from howspec.figures.waterfall import waterfall
+from howspec.sim.account import Account, explain
+from howspec.sim.changes import best_setting, changes
+from howspec.sim.measured import Measured
+from howspec.sim.reasons import reasons
+from howspec.sim.shares import shapley
 from howspec.theory import DepthAcceptance, speedup
 from hypothesis import given
 from hypothesis import strategies as st

@@ -17,8 +17,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ...theory import AcceptanceLaw, CostLaw, tokens_by_gamma
-from .stated import Interval, check_level, interval
+from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
+from ..theory.interval import Interval, check_level, interval
 
 Floats = NDArray[np.float64]
 LARGEST_BATCH = 4096

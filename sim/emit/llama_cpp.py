@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from .emit import Emission, decimal, whole
-from .schedule import Schedule
+from ..schedule import Schedule
+from .emission import Emission, decimal, whole
 
 Names = Literal["current", "older"]
 _FLAGS = {

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.engines.emit_llama_cpp import emit_llama_cpp, validate_llama_cpp
-from howspec.calibrate.engines.emit_sglang import (
+from howspec.calibrate.engines.pass_table import read_pass_table, table_limits
+from howspec.cli.schedule import schedule as command
+from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp
+from howspec.sim.emit.sglang import (
     emit_sglang,
     validate_sglang,
     validate_sglang_steps,
 )
-from howspec.calibrate.engines.emit_tensorrt_llm import emit_tensorrt_llm, validate_tensorrt_llm
-from howspec.calibrate.engines.emit_vllm import emit_vllm, validate_vllm
-from howspec.calibrate.engines.pass_table import read_pass_table, table_limits
-from howspec.calibrate.engines.schedule import Schedule, make_schedule
-from howspec.cli.schedule import schedule as command
+from howspec.sim.emit.tensorrt_llm import emit_tensorrt_llm, validate_tensorrt_llm
+from howspec.sim.emit.vllm import emit_vllm, validate_vllm
 from howspec.sim.prediction import predict, speedup_table
+from howspec.sim.schedule import Schedule, make_schedule
 from howspec.theory import AffineCost, CostLaw, DepthAcceptance
 from howspec.theory.costs import (
     LinearPass,
@@ -77,7 +77,7 @@ def test_every_batch_size_keeps_the_speed_up_that_was_promised(
 @pytest.mark.parametrize("falling", [False, True])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_table_has_the_fewest_changes_and_then_the_most_speed(seed: int, falling: bool) -> None:
-    from howspec.calibrate.engines.schedule import _smooth
+    from howspec.sim.schedule import _smooth
 
     speed = 1.0 + np.random.default_rng(seed).random((6, 4)) * 0.03
     speed[:, 0] = 1.012  # what is slower than plain decoding is never chosen

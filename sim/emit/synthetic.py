@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from ...calibrate.engines.evidence import check_gamma
 from ...theory import DepthAcceptance
 from ...theory.acceptance import alpha_from_length
-from .emit import Emission, decimal, one_line
-from .evidence import check_gamma
+from .emission import Emission, decimal, one_line
 
 WARNING = "for benchmarks only: accepted tokens are not checked, so the text means nothing"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...theory.acceptance import alpha_from_length
-from .explain import Account
+from ..calibrate.engines.stated import Stated
+from ..theory.acceptance import alpha_from_length
+from .account import Account
 from .measured import Measured
-from .stated import Stated
 
 
 def reasons(

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .evidence import Evidence, check_gamma
+from ..calibrate.engines.evidence import Evidence, check_gamma
+from ..theory.interval import Interval, check_level, interval
 from .measured import PARTS, Measured, Solved, check_solved, given_values, solve
 from .shares import shapley
-from .stated import Interval, check_level, interval
 
 Floats = NDArray[np.float64]
 
