@@ -1,7 +1,9 @@
-"""What a model's architecture allows: how many positions, and which masks its layers want."""
+"""What a model allows: its positions, the masks of its layers, the arguments of its forward."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,30 @@ def context_limit(model: Any) -> int:
         and module.num_embeddings != config.vocab_size
     ]
     return min([UNLIMITED, *(min(table, named) for table in tables)])
+
+
+def cache_keyword(model: Any) -> str:
+    """The name under which the forward takes a cache: `cache`, or the older `past_key_values`.
+
+    transformers renamed it in 5.24, with a notice for the old name up to 5.40. The signature tells,
+    whatever the release: code that comes with a model may keep the older name. A forward that hands
+    any option on is given the name of transformers' own Llama. Raises ValueError for any other.
+    """
+    from transformers import LlamaForCausalLM
+
+    own = inspect.signature(model.forward).parameters
+    if name := _first(own):
+        return name
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values()):
+        return _first(inspect.signature(LlamaForCausalLM.forward).parameters) or "cache"
+    raise ValueError(
+        f"{type(model).__name__}.forward must take keys and values as `cache` or "
+        f"`past_key_values` to be measured, it takes {', '.join(own)}"
+    )
+
+
+def _first(parameters: Mapping[str, object]) -> str | None:
+    return next((name for name in ("cache", "past_key_values") if name in parameters), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from .agreement import require_agreement
 from .alibi import teach_rows
 from .attention import grouped, query_groups
 from .graphs import PassGraphs
-from .limits import context_limit, masks_of
+from .limits import cache_keyword, context_limit, masks_of
 from .rowcache import RowCache
 
 BUCKET = 64  # an eager pass reads the cache up to the next multiple of this
@@ -77,6 +77,7 @@ class Runner:
         self._floor = torch.full_like(self._zero, torch.finfo(self.dtype).min)
         self._scratch: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         self._plans: dict[tuple[int, int], _Plan] = {}
+        self._cache_keyword = cache_keyword(model)
         self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
         self._graphs = PassGraphs(self._pass, self.lengths) if graphs else None
 
@@ -213,7 +214,7 @@ class Runner:
         if self._takes_positions:
             options["position_ids"] = plan.positions
         self._cache.aim(plan.positions, bucket)
-        options |= {"attention_mask": plan.given, "past_key_values": self._cache}
+        options |= {"attention_mask": plan.given, self._cache_keyword: self._cache}
         if self._groups > 1:
             with grouped(self._config):
                 logits: Tensor = self.model(input_ids=tokens, use_cache=True, **options).logits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.measure.agreement import PROVEN, require_agreement  # noqa: E402
 from howspec.calibrate.measure.graphs import PassGraphs  # noqa: E402
-from howspec.calibrate.measure.limits import context_limit  # noqa: E402
+from howspec.calibrate.measure.limits import cache_keyword, context_limit  # noqa: E402
 from howspec.calibrate.measure.runner import BUCKET, Runner  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -265,6 +266,49 @@ def test_an_architecture_that_ignores_the_positions_is_refused() -> None:
     with pytest.raises(ValueError, match="gives other logits with a cache whose rows"):
         Runner(Deaf(), batch=1, capacity=8)
     require_agreement(small("mistral"), Runner)
+
+
+def _forward_with(name: str) -> Any:
+    """A Llama model whose forward knows the cache by this name alone, whatever the release."""
+    model = copy.deepcopy(small("llama"))
+    inner, known = model.forward, cache_keyword(model)
+
+    def cached(held: Any, **more: Any) -> Any:
+        assert held is not None, "the cache came under another name"
+        return inner(**more | {known: held})
+
+    def new(input_ids: Any, position_ids: Any, *, cache: Any = None, **more: Any) -> Any:
+        return cached(cache, input_ids=input_ids, position_ids=position_ids, **more)
+
+    def old(input_ids: Any, position_ids: Any, *, past_key_values: Any = None, **more: Any) -> Any:
+        return cached(past_key_values, input_ids=input_ids, position_ids=position_ids, **more)
+
+    def passed_on(position_ids: Any, **options: Any) -> Any:
+        return inner(position_ids=position_ids, **options)
+
+    def neither(input_ids: Any, attention_mask: Any = None) -> Any:
+        return inner(input_ids=input_ids)
+
+    forwards = {"cache": new, "past_key_values": old, "any option": passed_on, "none": neither}
+    model.forward = forwards[name]
+    return model
+
+
+@pytest.mark.parametrize("name", ["cache", "past_key_values", "any option"])
+def test_a_forward_is_given_its_cache_under_the_name_that_it_knows(name: str) -> None:
+    model = _forward_with(name)
+    own = cache_keyword(small("llama"))
+    assert cache_keyword(model) == (own if name == "any option" else name)
+    runner = Runner(model, batch=1, capacity=16)
+    runner.prefill([[5, 6, 7]])
+    logits = runner.extend(torch.tensor([[8, 9]]))
+    expected = plain(small("llama"), [5, 6, 7, 8, 9])[-2:]
+    assert torch.allclose(logits[0], expected, atol=1e-4, rtol=0)
+
+
+def test_a_forward_without_a_cache_is_refused_and_its_arguments_are_named() -> None:
+    with pytest.raises(ValueError, match="`past_key_values` to be measured, it takes input_ids, a"):
+        Runner(_forward_with("none"), batch=1, capacity=8)
 
 
 def test_layers_with_a_state_that_cannot_be_taken_back_are_refused() -> None:
