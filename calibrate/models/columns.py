@@ -109,6 +109,9 @@ DEVICES = Schema(
         _rate("fp4", "the same in 4-bit floats, dense"),
         Column("bandwidth", "peak memory bandwidth", "number", "GB/s", low=0, open_low=True),
         Column("memory", "memory of one device", "number", "GB", low=0, open_low=True),
+        _text(
+            "memories", "sizes that it is sold with [GB], separated by semicolons, where several"
+        ),
         Column(
             "link",
             "bandwidth to the other devices, both directions together, 0 without a link",

@@ -16,12 +16,33 @@ from .columns import DEVICES
 from .formats import Arithmetic, number_format
 
 _RATES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4")
-_COUNTED = re.compile(r"^\s*(\d{1,4})\s*[x×*]\s*(.+?)\s*$", re.IGNORECASE)
-_MAKERS = ("nvidia", "amd", "google", "intel", "apple", "aws", "amazon", "tesla", "geforce")
+_TIMES = r"\s*[x×*]\s*"
+_COUNTED = re.compile(rf"^\s*(\d{{1,4}})(?:{_TIMES}|\s+(?=[a-z]))(.+?)\s*$", re.IGNORECASE)
+_COUNTED_AFTER = re.compile(rf"^\s*(.+?){_TIMES}(\d{{1,4}})\s*$", re.IGNORECASE)
 _MEMORY = re.compile(r"\b(\d{1,4})\s*gi?b\b", re.IGNORECASE)
+_MARKS = re.compile(r"\((?:r|tm)\)|[®™]|@\s*[\d.]+\s*ghz|\b\d+-core\b", re.IGNORECASE)
 # What follows a name in parentheses, or how several devices share a pass.
-_ASIDE = re.compile(r"\([^()]*\)|\btp\d+(\+\w+)*", re.IGNORECASE)
-_NOISE = re.compile(r"[\s_\-–/()]+")
+_ASIDE = re.compile(
+    r"\([^()]*\)|\btp\d+(\+\w+)*|\+\s*1 draft gpu|(workstation|server|founders) edition",
+    re.IGNORECASE,
+)
+_NOISE = re.compile(r"[\s_\-–/(),]+")
+# Words that say nothing of the kind: makers, brands, what drivers and people write beside a name.
+_DROPPED = frozenset({
+    "nvidia", "amd", "google", "intel", "apple", "aws", "amazon", "huawei", "tesla", "geforce",
+    "gpu", "instinct", "radeon", "graphics", "generation", "processor", "accelerator", "oam", "vf",
+    "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7", "bf16", "fp16", "fp8", "fp4", "fa2", "fa3", "cuda",
+    "vulkan", "rocm", "metal", "mac", "macbook", "mini", "studio", "cards", "chips", "11th", "12th",
+    "13th", "14th", "gen", "with", "w",
+})  # fmt: skip
+_BRANDS = ("rtx", "rx", "arc")  # left out by people: a 4090, a 7900 XTX
+_FORMS = {"sxm": "sxm", "hgx": "sxm", "sxm5": "sxm", "pcie": "pcie", "nvl": "nvl"}
+# A line of CPUs that no row names in full: words of it, and the row that stands for it.
+_LINES = (
+    (re.compile(r"\bxeon\b"), "Generic Xeon"), (re.compile(r"\bepyc\b"), "Generic EPYC"),
+    (re.compile(r"\b(ryzen|threadripper)\b"), "Generic Ryzen"),
+    (re.compile(r"\b(core (ultra )?\d|i[3579] ?\d{4,5}|core i[3579])"), "Generic Core"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,8 +51,10 @@ class Device:
 
     rates: dense operations per second by arithmetic [op/s]; bandwidth: [byte/s]; memory: [byte];
     link: to the other devices, both directions together [byte/s]; count: devices that split every
-    matrix (tensor parallel), >= 1. measured_bandwidth, measured_launch: what a calibration of this
-    very machine found [byte/s], [s per layer]; None where nothing was measured.
+    matrix (tensor parallel), >= 1. memories: the sizes that it is sold with, where several [byte].
+    remarks: what the asked-for name left open, and which device is meant. measured_bandwidth,
+    measured_launch: what a calibration of this very machine found [byte/s], [s per layer]; None
+    where nothing was measured.
     """
 
     name: str
@@ -42,7 +65,9 @@ class Device:
     link: float
     source: str
     notes: str = ""
+    memories: tuple[float, ...] = ()
     count: int = 1
+    remarks: tuple[str, ...] = ()
     measured_bandwidth: float | None = None
     measured_launch: float | None = None
 
@@ -103,9 +128,14 @@ class Device:
         )
 
 
+def _words(name: str) -> list[str]:
+    """The words of a name that tell one device from another, in small letters."""
+    plain = _MARKS.sub(" ", name).casefold()
+    return [w for w in _NOISE.split(plain) if w and w not in _DROPPED]
+
+
 def _key(name: str) -> str:
-    words = [w for w in _NOISE.split(name.casefold()) if w and w not in _MAKERS]
-    return "".join(words)
+    return "".join(_words(name))
 
 
 def _device(row: Row) -> Device:
@@ -119,6 +149,7 @@ def _device(row: Row) -> Device:
         link=number(row, "link") * 1e9,
         source=text(row, "source"),
         notes=text(row, "notes"),
+        memories=tuple(float(m) * 1e9 for m in text(row, "memories").split(";") if m),
     )
 
 
@@ -146,23 +177,73 @@ def _keys() -> MappingProxyType[str, str]:
 
 
 def device(name: str) -> Device:
-    """The device of a name such as ``H100``, ``nvidia l4``, ``4x A100 80GB`` or ``M4 16 GB``.
+    """The device of a name such as ``H100``, ``4x A100 80GB``, ``H100 x4``, ``M4 16 GB``, ``4090``
+    or what a driver prints, e.g. ``NVIDIA RTX 6000 Ada Generation``.
 
     Case, maker, separators and remarks in parentheses do not matter; a memory in the name replaces
-    the table's. Raises ValueError naming the nearest devices for an unknown name, and for a count
-    outside [1, 9999].
+    the table's. What the name leaves open is said in ``remarks``. A CPU that no row names is the
+    usual one of its line. Raises ValueError naming the nearest devices for an unknown name, and for
+    a count outside [1, 9999].
     """
     counted = _COUNTED.match(name)
-    count, wanted = (int(counted[1]), counted[2]) if counted else (1, name)
-    bare = _ASIDE.sub(" ", wanted)
-    stated = _MEMORY.search(bare)
-    for key, size in ((_key(bare), None), (_key(_MEMORY.sub(" ", bare)), stated)):
-        if key in _keys():
-            found = replace(devices()[_keys()[key]], count=count)
-            return replace(found, memory=float(size[1]) * 1e9) if size else found
+    after = _COUNTED_AFTER.match(name)
+    trials = [(1, name)]
+    trials += [(int(counted[1]), counted[2])] if counted else []
+    trials += [(int(after[2]), after[1])] if after else []
+    for count, wanted in trials:
+        found = _named(wanted)
+        if found is not None:
+            return replace(found, count=count)
     near: list[str] = []
-    for other in nearest_first(_key(bare), _keys()):
+    for other in nearest_first(_key(_ASIDE.sub(" ", trials[-1][1])), _keys()):
         if _keys()[other] not in near:
             near.append(_keys()[other])
     listed = ", ".join(near[:5])
     raise ValueError(f"device must be a name of the table, nearest: {listed}; got {name!r}")
+
+
+def _named(wanted: str) -> Device | None:
+    """The device of a name without a count, with remarks on what it leaves open; None unknown."""
+    bare = _ASIDE.sub(" ", _MARKS.sub(" ", wanted))
+    inside = " ".join(re.findall(r"\(([^()]*)\)", wanted))
+    form = next((_FORMS[w] for w in _NOISE.split(inside.casefold()) if w in _FORMS), "")
+    stated = _MEMORY.search(bare)
+    short = _MEMORY.sub(" ", bare)
+    for spelled, size in ((bare, None), (short, stated)):
+        for key in _spellings(spelled, form):
+            if key in _keys():
+                found = devices()[_keys()[key]]
+                if size and float(size[1]) * 1e9 != found.memory:
+                    found = replace(found, memory=float(size[1]) * 1e9)
+                return replace(found, remarks=_left_open(found, wanted, key, bool(stated)))
+    line = next((row for words, row in _LINES if words.search(" ".join(_words(bare)))), None)
+    if line is None:
+        return None
+    remark = f"{wanted.strip()} is not in the table: {line} stands for it, {devices()[line].source}"
+    return replace(devices()[line], remarks=(remark,))
+
+
+def _spellings(name: str, form: str) -> list[str]:
+    """Keys to look for: with the form factor of a remark, as written, and with its brand."""
+    words = _words(name)
+    key = "".join(words)
+    first = [f"{key}{form}", "".join((words[0], form, *words[1:]))] if form and words else []
+    branded = [f"{b}{key}" for b in _BRANDS] if key[:4].isdigit() else []
+    return [k for k in (*first, key, *branded) if k]
+
+
+def _left_open(found: Device, wanted: str, key: str, memory_stated: bool) -> tuple[str, ...]:
+    """What a name leaves open: the kind, where other rows share its words, and the memory."""
+    name, words = wanted.strip(), set(_words(wanted))
+    meant = f"{found.name} with {found.memory / 1e9:g} GB is meant"
+    others = [
+        f"{d.name} ({d.memory / 1e9:g} GB)"
+        for d in devices().values()
+        if d.name != found.name and words <= set(_words(d.name)) and d.kind != "cpu"
+    ]
+    if others and key != _key(found.name):
+        return (f"{name} leaves the kind open: {meant}, not {', '.join(others)}",)
+    if found.memories and not memory_stated:
+        sizes = ", ".join(f"{m / 1e9:g}" for m in found.memories)
+        return (f"{name} leaves the memory open: {meant}, of {sizes} GB",)
+    return ()

@@ -184,7 +184,7 @@ def predict_pairs(
             draft_dtype=draft_form,
             sources=known.sources,
             memory=need,
-            notes=(*changed, *notes_on(target, draft, need, known, asked.context)),
+            notes=(*changed, *notes_on(target, draft, need, known, asked.context), *device.remarks),
         )
         laws.append(law)
     return tuple(laws)

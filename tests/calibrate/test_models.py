@@ -27,6 +27,7 @@ from howspec.calibrate.models.catalogue import _keys as model_keys
 from howspec.calibrate.models.columns import DEVICES, MODELS
 from howspec.calibrate.models.devices import _key as device_key
 from howspec.calibrate.models.names import squeeze
+from howspec.calibrate.prior.costs import predict_costs
 from howspec.theory.costs import experts_touched
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -306,6 +307,22 @@ SLOW_INTEGERS = {("B300", "int8"), ("GB300", "int8")}
         ("2× RTX 4090", "RTX 4090", 2), ("Apple M2 Max", "Apple M2 Max", 1),
         ("M1 ultra", "Apple M1 Ultra", 1), ("TPU v4", "TPU v4", 1), ("tesla t4", "T4", 1),
         ("cpu", "Generic 2-core cloud CPU", 1), ("16x TPU v4", "TPU v4", 16),
+        ("NVIDIA H100 80GB HBM3", "H100 SXM", 1), ("H100 x4", "H100 SXM", 4),
+        ("4xH100", "H100 SXM", 4), ("8x H100 SXM", "H100 SXM", 8), ("4090", "RTX 4090", 1),
+        ("NVIDIA GeForce RTX 4060 Laptop GPU", "RTX 4060 Laptop", 1),
+        ("NVIDIA RTX 6000 Ada Generation", "RTX 6000 Ada", 1), ("gfx906", "MI50", 1),
+        ("AMD Instinct MI300X", "MI300X", 1), ("AMD Instinct MI50/MI60", "MI50", 1),
+        ("NVIDIA A100-PCIE-40GB", "A100 40GB PCIe", 1), ("7900 XTX", "RX 7900 XTX", 1),
+        ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "RTX PRO 6000 Blackwell", 1),
+        ("H100 94GB (LRZ hgx-h100-94x4)", "H100 SXM 94GB", 1), ("H100 94GB", "H100 NVL", 1),
+        ("AMD Radeon RX 9070 XT", "RX 9070 XT", 1), ("NVIDIA GB10", "DGX Spark", 1),
+        ("Intel(R) Arc(TM) Pro B60 Graphics", "Arc Pro B60", 1), ("Ascend 910B", "Ascend 910B", 1),
+        ("NVIDIA GH200 480GB", "GH200", 1), ("TPU v7x", "TPU7x", 1), ("MI355X", "MI355X", 1),
+        ("Intel(R) Xeon(R) Platinum 8480+", "Xeon 8480+", 1), ("2 A100 80GB", "A100 80GB SXM", 2),
+        ("AMD EPYC 9654 96-Core Processor", "EPYC 9654", 1),
+        ("Intel(R) Xeon(R) CPU @ 2.20GHz", "Generic Xeon", 1), ("EPYC 7B13", "Generic EPYC", 1),
+        ("13th Gen Intel(R) Core(TM) i7-13700K", "Generic Core", 1),
+        ("AMD Ryzen 7 5800X 8-Core Processor", "Generic Ryzen", 1),
     ],
 )  # fmt: skip
 def test_devices_are_found_as_people_write_them(written: str, name: str, count: int) -> None:
@@ -331,7 +348,28 @@ def test_remarks_beside_a_device_are_left_aside_and_its_memory_is_taken(
     assert (found.label, found.memory) == (label, memory * 1e9)
 
 
-@pytest.mark.parametrize("written", ["H1000", "", "x", "0x H100", "4x", "4x NoSuch"])
+@pytest.mark.parametrize(
+    ("written", "remarks"),
+    [
+        ("H100 SXM", ()), ("RTX 4090", ()), ("Apple M4 Max 64GB", ()), ("A100-SXM4-80GB", ()),
+        ("2x A100 80GB", ("A100 80GB leaves the kind open: A100 80GB SXM with 80 GB is meant, not "
+                          "A100 80GB PCIe (80 GB)",)),
+        ("MI50", ("MI50 leaves the memory open: MI50 with 32 GB is meant, of 16, 32 GB",)),
+        ("Xeon Gold 6248", ("Xeon Gold 6248 is not in the table: Generic Xeon stands for it, "
+                            "Intel Xeon Gold 6430 specifications",)),
+    ],
+)  # fmt: skip
+def test_what_a_name_leaves_open_is_said(written: str, remarks: tuple[str, ...]) -> None:
+    assert device(written).remarks == remarks
+
+
+def test_what_a_name_leaves_open_is_a_note_of_the_costs() -> None:
+    target, draft = model("Llama-3.1-8B").shape, model("Llama-3.2-1B").shape
+    law = predict_costs(target, draft, device("H100"), rng=np.random.default_rng(1), draws=10)
+    assert law.notes[-1].startswith("H100 leaves the kind open: H100 SXM with 80 GB is meant")
+
+
+@pytest.mark.parametrize("written", ["H1000", "", "x", "0x H100", "4x", "4x NoSuch", "gpu", "RTX"])
 def test_an_unknown_device_is_one_line(written: str) -> None:
     with pytest.raises(
         ValueError, match=r"device must be a name of the table|devices must be"
