@@ -11,6 +11,7 @@ from .calibrate_family import family
 from .calibrate_pool import pool
 from .calibrate_show import show
 from .calibrate_sweep import sweep
+from .output import purpose
 
 calibrate = typer.Typer(
     name="calibrate",
@@ -19,7 +20,7 @@ calibrate = typer.Typer(
     rich_markup_mode=None,
 )
 for verb in (costs, acceptance, sweep, family, campaign, pool, show):
-    calibrate.command()(verb)
+    calibrate.command(short_help=purpose(verb))(verb)
 
 
 @calibrate.callback()

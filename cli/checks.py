@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,6 +43,15 @@ def check_folder(path: Path) -> None:
             return
         if place.exists():
             raise ValueError(f"--out must be a folder, got the file {place}")
+
+
+def spelled(given: str, known: Sequence[str]) -> str:
+    """The known name that was meant, whatever its case and separators; any other as given."""
+
+    def folded(name: str) -> str:
+        return "".join(c for c in name.casefold() if c not in "-_. ")
+
+    return next((name for name in known if folded(name) == folded(given)), given)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .checks import spelled
 from .output import print_json
 
 TRANSFORMERS = """\
@@ -31,9 +32,9 @@ def hook(
 
     howspec hook transformers
     """
-    if engine != "transformers":
+    if spelled(engine, ("transformers",)) != "transformers":
         raise ValueError(f"engine must be transformers, the others report counts; got {engine!r}")
     if as_json:
-        print_json({"engine": engine, "code": TRANSFORMERS})
+        print_json({"engine": "transformers", "code": TRANSFORMERS})
     else:
         print(TRANSFORMERS, end="")

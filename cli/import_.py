@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .checks import spelled
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -50,12 +51,18 @@ def import_statistics(
     howspec import auto server.log --json
     """
     from ..calibrate.engines import import_counts
+    from ..calibrate.engines.load import NAMES
     from ..calibrate.engines.write import sample
 
+    engine = spelled(engine, NAMES)
     if example:
         if source is not None or before is not None or model is not None:
             raise ValueError("--example prints a sample, so no source can be given with it")
-        print(sample(engine, seed=seed), end="")
+        text = sample(engine, seed=seed)
+        if as_json:
+            print_json({"engine": engine, "sample": text})
+        else:
+            print(text, end="")
         return
     if source is None:
         raise ValueError("import needs a file, - or a URL, got none")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,9 +16,11 @@ from .figures import figures
 from .formulas import formulas
 from .hook import hook
 from .import_ import import_statistics
+from .output import print_json, purpose
 from .paper import paper
 from .predict import predict
 from .rank import rank
+from .renamed import present
 from .scale import scale
 from .schedule import schedule
 from .simulate import simulate
@@ -27,7 +30,7 @@ from .validate import validate
 app = typer.Typer(
     name="howspec",
     help="How many tokens to draft, and how small a draft: predictions for speculative decoding.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -48,27 +51,65 @@ VERBS: dict[str, Callable[..., None]] = {
     "formulas": formulas,
 }
 for name, verb in VERBS.items():
-    app.command(name)(verb)
-app.add_typer(calibrate, name="calibrate")
+    app.command(name, short_help=purpose(verb))(verb)
+app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
+MEASURING = ("torch", "transformers", "safetensors", "tokenizers")  # in the extra `calibrate`
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ..version import version
+
+        print(f"howspec {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave with its exit status: 0, or 2 with one line on stderr."""
+    """Run the command line and leave with its exit status: 0, or 2 with one line on stderr.
+
+    With --json among the arguments, the error is an object on stdout as well.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        given = sys.argv[1:] if arguments is None else arguments
-        status = app(args=given or ["--help"], standalone_mode=False, prog_name="howspec")
+        status = app(args=present(given) or ["--help"], standalone_mode=False, prog_name="howspec")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", 130)
+        status = 130
     except (ValueError, OSError) as error:
-        _fail(str(error), 2)
+        _fail(str(error), 2, given)
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in MEASURING:
+            raise
+        _fail(f"this needs {name}: pip install 'howspec[calibrate]'", 2, given)
     except Exception as error:
         # Errors of usage come from click or from the copy of it that typer carries.
         if not hasattr(error, "format_message"):
             raise
-        _fail(error.format_message(), 2)
+        context = getattr(error, "ctx", None)
+        more = "" if context is None else f"; see {context.command_path} --help"
+        _fail(error.format_message().rstrip(".") + more, 2, given)
+    if status == 130:  # newer releases of typer catch the interrupt themselves
+        _fail("interrupted", 130, given)
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    print("howspec: " + " ".join(message.split()), file=sys.stderr)
+def _fail(message: str, status: int, given: list[str]) -> NoReturn:
+    line = " ".join(message.split())
+    if "--json" in given:
+        print_json({"error": line, "status": status})
+    print(f"howspec: {line}", file=sys.stderr)
     raise SystemExit(status)

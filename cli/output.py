@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
+
+
+def purpose(verb: Callable[..., None]) -> str:
+    """The first sentence of a verb's docstring, for the list of verbs, in full."""
+    return " ".join((verb.__doc__ or "").split("\n\n")[0].split())
 
 
 def plain(value: Any) -> Any:

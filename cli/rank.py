@@ -19,7 +19,7 @@ PARTS = {"acceptance": "predicted", "cost": "predicted"}
 
 def rank(
     target: options.Target,
-    drafts: Annotated[list[str], typer.Option(help="Draft models; several times, or with commas.")],
+    draft: Annotated[list[str], typer.Option(help="Draft models; several times, or with commas.")],
     device: options.DeviceName,
     batch: Annotated[
         str, typer.Option(help="Sequences decoded together; several with commas.")
@@ -42,7 +42,7 @@ def rank(
 
     Example:
 
-    howspec rank --target Qwen2.5-32B --drafts Qwen2.5-0.5B,Qwen2.5-1.5B,Qwen2.5-7B --device A100
+    howspec rank --target Qwen2.5-32B --draft Qwen2.5-0.5B,Qwen2.5-1.5B,Qwen2.5-7B --device A100
     """
     one_thread()
     from ..calibrate.models import device as device_of
@@ -53,9 +53,9 @@ def rank(
     options.check_numbers(
         gamma_max=gamma_max, level=level, seed=seed, batches=batches, context=context
     )
-    names = list(dict.fromkeys(n.strip() for text in drafts for n in text.split(",") if n.strip()))
+    names = list(dict.fromkeys(n.strip() for text in draft for n in text.split(",") if n.strip()))
     if not names:
-        raise ValueError("--drafts must name one draft or more, got none")
+        raise ValueError("--draft must name one draft or more, got none")
     own = named(target, online=online)
     models = [_model(n, own, online) for n in names]
     load = Load(device_of(device), dtype=dtype, stack=stack, batch=batches[0], context=context)
@@ -88,7 +88,7 @@ def _model(name: str, target: NamedModel, online: bool) -> NamedModel:
     found, head = named_draft(name, target, online=online)
     if head is not None:
         raise ValueError(
-            f"--drafts must be models; predict and crossover take an {head} head, got {name!r}"
+            f"--draft must be models; predict and crossover take an {head} head, got {name!r}"
         )
     return found
 

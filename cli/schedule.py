@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import pair_options as options
-from .checks import check_gamma_max, check_level, check_seed, utf8
+from .checks import check_gamma_max, check_level, check_seed, spelled, utf8
 from .output import print_json, print_table
 from .schedule_pair import PairOfSchedule, pair_laws
 
@@ -57,8 +57,8 @@ def schedule(
     ] = None,
     task: options.Task = None,
     temperature: options.Temperature = None,
-    cost: Annotated[
-        Path | None, typer.Option(help="Cost law, a JSON file as in `howspec simulate --cost`.")
+    costs: Annotated[
+        Path | None, typer.Option(help="Cost law, a JSON file as in `howspec simulate --costs`.")
     ] = None,
     passes: Annotated[
         Path | None,
@@ -112,9 +112,9 @@ def schedule(
     """Make a schedule: the best gamma by batch size, with few changes, 0 where nothing pays.
 
     Acceptance comes from --statistics, --acceptance-length with --gamma, or --alpha; costs from a
-    --cost law, a table of measured --passes, or --cost-ratio. For a pair named by --target, --draft
-    and --device costs are predicted, and acceptance where it is not given. Batch sizes next to each
-    other share a gamma where that costs less than the tolerance.
+    law in --costs, a table of measured --passes, or --cost-ratio. For a pair named by --target,
+    --draft and --device costs are predicted, and acceptance where it is not given. Batch sizes next
+    to each other share a gamma where that costs less than the tolerance.
 
     Examples:
 
@@ -128,6 +128,7 @@ def schedule(
     from ..calibrate.prior.pair_acceptance import KnownAcceptance
     from ..sim.schedule import make_schedule
 
+    engine = spelled(engine, ENGINES)
     if engine not in ENGINES:
         raise ValueError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     for name, used, owners in (
@@ -144,7 +145,7 @@ def schedule(
     contexts = _contexts(context)
     stated = (alpha, acceptance_length, statistics)
     pair = PairOfSchedule(target, draft, device, dtype, stack, task, temperature)
-    sources = (cost, passes, cost_ratio, verify_slope, overhead, overhead_ms)
+    sources = (costs, passes, cost_ratio, verify_slope, overhead, overhead_ms)
     known: KnownAcceptance | Evidence | None = None
     about: tuple[str, ...] = ()
     law: CostLaw
@@ -198,7 +199,7 @@ def schedule(
 
 def _alone(*sources: Path | float | None) -> None:
     """Raise ValueError where costs are given beside a named pair."""
-    names = ("--cost", "--passes", "--cost-ratio", "--verify-slope", "--overhead", "--overhead-ms")
+    names = ("--costs", "--passes", "--cost-ratio", "--verify-slope", "--overhead", "--overhead-ms")
     given = [name for name, value in zip(names, sources, strict=True) if value]
     if given:
         raise ValueError(
@@ -208,7 +209,7 @@ def _alone(*sources: Path | float | None) -> None:
 
 
 def _cost(
-    cost: Path | None,
+    costs: Path | None,
     passes: Path | None,
     cost_ratio: float | None,
     verify_slope: float,
@@ -219,18 +220,18 @@ def _cost(
     from ..theory import AffineCost
     from .laws import cost_law
 
-    given = {"--cost": cost, "--passes": passes, "--cost-ratio": cost_ratio}
+    given = {"--costs": costs, "--passes": passes, "--cost-ratio": cost_ratio}
     named = [name for name, value in given.items() if value is not None]
     if len(named) != 1:
         raise ValueError(
-            f"schedule needs one of --cost, --passes and --cost-ratio, got {len(named)}"
+            f"schedule needs one of --costs, --passes and --cost-ratio, got {len(named)}"
         )
     if cost_ratio is None and (verify_slope or overhead):
         raise ValueError(f"--verify-slope and --overhead go with --cost-ratio, got {named[0]}")
     if passes is None and overhead_ms:
         raise ValueError(f"--overhead-ms goes with --passes, got {named[0]}")
-    if cost is not None:
-        return cost_law(str(cost))[0], 16, 256
+    if costs is not None:
+        return cost_law(str(costs))[0], 16, 256
     if passes is not None:
         from ..calibrate.engines.pass_table import read_pass_table, table_limits
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .checks import spelled
 from .output import print_json
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "atom")
@@ -64,7 +65,7 @@ def synthetic(
     elif independent and acceptance_length is not None:
         share = independent_rates_of(acceptance_length, gamma)
     emission = synthetic_settings(
-        engine,
+        spelled(engine, ENGINES),
         gamma,
         acceptance_length=acceptance_length if share is None else None,
         rates=share,

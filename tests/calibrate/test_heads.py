@@ -192,6 +192,6 @@ def test_a_head_has_a_crossover_and_no_rank(capsys: pytest.CaptureFixture[str]) 
                    "--device", "L40S", "--task", "chat")  # fmt: skip
     assert found["batch"]["pays"]
     with pytest.raises(SystemExit) as stop:
-        run(["rank", "--target", "Llama-3.1-8B", "--drafts", "EAGLE3", "--device", "L40S"])
+        run(["rank", "--target", "Llama-3.1-8B", "--draft", "EAGLE3", "--device", "L40S"])
     assert stop.value.code == 2
-    assert "--drafts must be models" in capsys.readouterr().err
+    assert "--draft must be models" in capsys.readouterr().err

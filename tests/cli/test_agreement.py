@@ -119,7 +119,7 @@ def test_a_named_pair_is_one_prediction_to_predict_rank_and_crossover(
     load = ("--batch", batch, "--context", 1000)
     found = answer(capsys, "predict", *PAIR, *load)
     ranked = answer(
-        capsys, "rank", *PAIR[:2], "--drafts", "Llama-3.2-1B", *PAIR[4:], *load
+        capsys, "rank", *PAIR[:2], "--draft", "Llama-3.2-1B", *PAIR[4:], *load
     )["order"][0]  # fmt: skip
     for key in ("low", "estimate", "high"):
         assert ranked["speedup"][key] == pytest.approx(found["speedup"][key], rel=1e-9)
@@ -168,8 +168,8 @@ BINARY = bytes(range(256)) * 40
         ("predict --alpha 0.8 --cost-ratio 0.1 --level nan", "--level must be in (0, 1), got nan"),
         ("predict --target Llama-3.1-8B --draft Llama-3.2-1B --costs FOLDER/deep.json", "deep"),
         ("predict --alpha 0.8 --costs FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
-        ("schedule --alpha 0.8 --cost FOLDER/deep.json", "nested too deeply"),
-        ("schedule --alpha 0.8 --cost FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
+        ("schedule --alpha 0.8 --costs FOLDER/deep.json", "nested too deeply"),
+        ("schedule --alpha 0.8 --costs FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
         ("schedule --alpha 0.8 --passes FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
         ("schedule --alpha 0.8 --cost-ratio 0.1 --seed -1", "--seed"),
         ("simulate --alpha 0.8 --gamma 5 --costs FOLDER/deep.json", "nested too deeply"),
@@ -180,7 +180,7 @@ BINARY = bytes(range(256)) * 40
             "simulate --alpha 0.8 --gamma 5 --cost-ratio 0.1 --tokens 1000 --requests 5000000",
             "requests times tokens",
         ),
-        ("rank --target Qwen3-32B --drafts Qwen3-0.6B --device H100 --seed -1", "--seed"),
+        ("rank --target Qwen3-32B --draft Qwen3-0.6B --device H100 --seed -1", "--seed"),
         ("explain --baseline-tokens-per-s 50 --speculative-tokens-per-s 41 --gamma 1000000000 "
          "--alpha 0.5", "--gamma must be an integer in [1, 256]"),
         ("explain --baseline-tokens-per-s 1e308 --speculative-tokens-per-s 1e-308 --gamma 3 "
@@ -240,7 +240,7 @@ def test_drafts_as_fast_as_the_best_are_named_and_plain_decoding_has_no_interval
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = (
-        "rank", "--target", "Qwen3-32B", "--drafts", "Qwen3-0.6B,Qwen3-1.7B", "--device",
+        "rank", "--target", "Qwen3-32B", "--draft", "Qwen3-0.6B,Qwen3-1.7B", "--device",
         "2x A100", "--task", "chat", "--dtype", "int8", "--batch", "1,32",
     )  # fmt: skip
     found, (_, text, _) = answer(capsys, *arguments), call(capsys, *arguments)

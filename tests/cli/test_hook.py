@@ -95,7 +95,7 @@ def test_the_same_lines_stand_in_the_json(capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(out) == {"engine": "transformers", "code": TRANSFORMERS}
 
 
-@pytest.mark.parametrize("engine", ["vllm", "sglang", "", "Transformers "])
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "", "transformer"])
 def test_another_engine_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], engine: str
 ) -> None:

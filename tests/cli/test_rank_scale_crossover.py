@@ -20,7 +20,7 @@ from howspec.sim.scale import LAYERS_EXPONENT, best_scale, hypothetical
 from howspec.theory import DepthAcceptance
 
 QWEN = ("--target", "Qwen2.5-32B", "--device", "2x A100 80GB")
-LADDER = ("--drafts", "Qwen2.5-0.5B,Qwen2.5-1.5B", "--drafts", "Qwen2.5-7B")
+LADDER = ("--draft", "Qwen2.5-0.5B,Qwen2.5-1.5B", "--draft", "Qwen2.5-7B")
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -236,8 +236,8 @@ def test_crossover_says_where_it_ends_or_that_it_does_not(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("rank", *QWEN, "--drafts", ","), "--drafts must name one draft or more"),
-        (("rank", *QWEN, "--drafts", "Qwen2.5-0.6B"), "nearest: Qwen2.5-0.5B"),
+        (("rank", *QWEN, "--draft", ","), "--draft must name one draft or more"),
+        (("rank", *QWEN, "--draft", "Qwen2.5-0.6B"), "nearest: Qwen2.5-0.5B"),
         (("rank", *QWEN, *LADDER, "--batch", "1,x"), "--batch must be numbers with commas"),
         (("rank", *QWEN, *LADDER, "--batch", "0"), "--batch must be in [1, inf), got 0"),
         (
