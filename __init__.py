@@ -7,6 +7,8 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+__version__: str
+
 _root = Path(__file__).resolve().parent
 _spec = spec_from_file_location(
     __name__,

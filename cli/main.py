@@ -58,9 +58,9 @@ MEASURING = ("torch", "transformers", "safetensors", "tokenizers")  # in the ext
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from ..version import version
+        from .. import __version__
 
-        print(f"howspec {version()}")
+        print(f"howspec {__version__}")
         raise typer.Exit
 
 

@@ -51,7 +51,7 @@ def _layer_of_import(path: Path, level: int, module: str) -> str | None:
     base = path.relative_to(ROOT).parts[:-1]
     base = base[1:] if base[0] == "api" else base  # api/ is howspec itself
     up = base[: len(base) - (level - 1)]
-    first = (*up, *module.split("."))[0]
+    first = [*up, *module.split(".")][0]
     return first if first in LAYERS else "api"
 
 
