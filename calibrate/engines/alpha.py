@@ -20,14 +20,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
 from ...theory.interval import check_level
-from .counts import EngineCounts
-from .requests import MOST_POSITIONS
+from .printed import MOST_POSITIONS
+
+if TYPE_CHECKING:
+    from .counts import EngineCounts
 
 
 @dataclass(frozen=True)

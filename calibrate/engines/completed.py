@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from .counts import LARGEST, EngineCounts
+from .bounds import request_bounds, rounds_bounds
+from .counts import EngineCounts, Group
+from .identities import reconciled
+from .printed import LARGEST, Printed
 
 
 def engine_counts(
@@ -20,41 +24,120 @@ def engine_counts(
     histogram: Sequence[int] | None = None,
     per_position_accepted: Sequence[int] | None = None,
     survival: Sequence[float] | None = None,
+    stated_length: Printed | None = None,
+    stated_rate: Printed | None = None,
     notes: Sequence[str] = (),
     **known: Any,
 ) -> EngineCounts:
     """Check what a source states and complete it by counting; see :class:`EngineCounts`.
 
     A histogram gives rounds, accepted and the counts by position; counts by position give the
-    survival and the accepted tokens; rounds and accepted give the acceptance length.
-    Raises ValueError for counts that cannot be.
+    survival and the accepted tokens; rounds and accepted give the acceptance length; drafted tokens
+    with gamma or all tokens bound the rounds. stated_length (bonus counted) and stated_rate
+    (accepted / drafted) are held against the counts, see `identities`. Raises ValueError for counts
+    that cannot be.
     """
     positions = None if per_position_accepted is None else tuple(per_position_accepted)
     if histogram is not None:
         positions = _from_histogram(tuple(histogram), positions, known)
-    rounds, gamma, accepted = known.get("rounds"), known.get("gamma"), known.get("accepted")
-    for name in ("rounds", "drafted", "accepted"):
+    gamma, accepted = known.get("gamma"), known.get("accepted")
+    for name in ("rounds", "drafted", "accepted", "tokens"):
         _check_count(name, known.get(name))
+    said = list(notes)
     if positions is not None:
         positions = positions if gamma is None else _trimmed(positions, gamma)
-        _check_positions(positions, rounds)
-        accepted = sum(positions) if accepted is None else accepted
-    _check_totals(rounds, known.get("drafted"), accepted, gamma)
+        _check_positions(positions, known.get("rounds"))
+        accepted = known["accepted"] = sum(positions) if accepted is None else accepted
+    _check_totals(known.get("rounds"), known.get("drafted"), accepted, gamma)
+    _bound(known, said)
+    if stated_length is not None and known.get("acceptance_length") is None:
+        known["acceptance_length"] = max(stated_length.value, 1.0)
+    rounds, drafted = known.get("rounds"), known.get("drafted")
     if survival is None and positions is not None and rounds:
         survival = [n / rounds for n in positions]
-    drafted = known.get("drafted")
-    known["accepted"], known["acceptance_length"] = accepted, _length(accepted, known)
-    return EngineCounts(
+    found = EngineCounts(
         engine=engine,
         format=format,
         definition=definition,
         survival=None if survival is None else _check_survival(survival),
         per_position_accepted=positions,
-        drafted_rate=accepted / drafted if drafted and accepted is not None else None,
+        drafted_rate=_rate(accepted, drafted, stated_rate),
         histogram=None if histogram is None else tuple(histogram),
-        notes=tuple(dict.fromkeys((*notes, *_said(rounds, drafted, gamma)))),
-        **known,
+        notes=(),
+        **{**known, "acceptance_length": _length(accepted, known)},
     )
+    found, more = reconciled(found, stated_length, stated_rate)
+    every = (*said, *more, *_said(found.rounds, drafted, gamma))
+    return replace(found, notes=tuple(dict.fromkeys(every)))
+
+
+def _rate(accepted: int | None, drafted: int | None, stated: Printed | None) -> float | None:
+    if drafted and accepted is not None:
+        return accepted / drafted
+    return None if stated is None or not 0.0 <= stated.value <= 1.0 else stated.value
+
+
+def _bound(known: dict[str, Any], said: list[str]) -> None:
+    """Write the rounds, or their range, that drafted tokens allow; what cannot be is left out."""
+    drafted, accepted, gamma = (known.get(n) for n in ("drafted", "accepted", "gamma"))
+    tokens = known.get("tokens") if known.get("accepted_is_prefix", True) else None
+    if known.get("rounds") is not None or drafted is None or (gamma is None and tokens is None):
+        return
+    try:
+        if requests := known.get("per_request"):
+            found: tuple[int, int] | None = request_bounds(requests, gamma)
+        else:
+            found = rounds_bounds(drafted, accepted, gamma=gamma, tokens=tokens)
+    except ValueError as error:
+        said.append(f"tokens and drafts do not fit together, so they bound no rounds: {error}")
+        known["tokens"], known["per_request"] = None, ()
+        return
+    assert found is not None
+    low, high = found
+    if (range_ := known.get("rounds_range")) is not None:
+        near = (max(low, range_[0]), min(high, range_[1]))
+        low, high = near if near[0] <= near[1] else range_
+    known["rounds_range"] = (low, high)
+    if low == high:
+        known["rounds"], known["rounds_range"] = low, None
+        said.append("rounds are the only number that drafted tokens, gamma and all tokens allow")
+
+
+def with_gamma(counts: EngineCounts, gamma: int) -> EngineCounts:
+    """The counts with the most that a round drafts, where the source does not state it.
+
+    Raises ValueError where the source states another, or where its counts rule this one out.
+    """
+    if counts.gamma is not None:
+        if counts.gamma != gamma:
+            raise ValueError(f"gamma must agree with the source, {counts.gamma}, got {gamma}")
+        return counts
+    if counts.acceptance_length is not None and counts.acceptance_length > gamma + 1.0 + 1e-9:
+        raise ValueError(
+            f"gamma must be at least the acceptance length - 1, {counts.acceptance_length - 1:.4g},"
+            f" got {gamma}"
+        )
+    _check_totals(counts.rounds, counts.drafted, counts.accepted, gamma)
+    said = [f"gamma {gamma} as given: the source does not state it"]
+    found = replace(counts, gamma=gamma)
+    if counts.rounds is None and (bounds := counts.bounds(gamma)) is not None:
+        found = replace(found, rounds_range=bounds)
+        if bounds[0] == bounds[1]:
+            known = {"rounds": bounds[0], "accepted_is_prefix": counts.accepted_is_prefix,
+                     "acceptance_length": counts.acceptance_length}  # fmt: skip
+            length = _length(counts.accepted, known)
+            found = replace(found, rounds=bounds[0], rounds_range=None, acceptance_length=length)
+            said.append("rounds are the only number that drafted and all tokens allow")
+    groups = tuple(_bounded(g, gamma) for g in found.groups)
+    more = _said(found.rounds, found.drafted, gamma)
+    return replace(found, groups=groups, notes=(*counts.notes, *said, *more))
+
+
+def _bounded(group: Group, gamma: int) -> Group:
+    if group.rounds is not None or group.drafted is None:
+        return group
+    bounds = rounds_bounds(group.drafted, group.accepted, gamma=gamma, tokens=group.tokens)
+    return replace(group, gamma=gamma, rounds_range=bounds)
 
 
 def _from_histogram(
@@ -74,7 +157,7 @@ def _from_histogram(
 def _length(accepted: int | None, known: dict[str, Any]) -> float | None:
     """The stated acceptance length, else 1 + accepted / rounds where accepted is a prefix."""
     length, rounds = known.get("acceptance_length"), known.get("rounds")
-    if length is None and rounds and accepted is not None and known.get("accepted_is_prefix", True):
+    if rounds and accepted is not None and known.get("accepted_is_prefix", True):
         length = 1.0 + accepted / rounds
     if length is not None and not (math.isfinite(length) and length >= 1.0 - 1e-9):
         raise ValueError(f"acceptance length with the bonus token must be >= 1, got {length:g}")

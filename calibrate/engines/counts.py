@@ -2,8 +2,10 @@
 
 Words: a round drafts tokens and verifies them once; gamma is the drafted tokens of a round, the
 bonus token not counted; the acceptance length is the tokens of a round with the bonus token;
-survival is the share of all rounds in which the k-th draft token was accepted. What the source
-does not determine is None, and the notes say why.
+survival is the share of all rounds in which the k-th draft token was accepted. A step of the target
+is one of its passes over a sequence: a round, or a step that drafted nothing (look-up without a
+match, a draft below its threshold). What the source does not determine is None, and the notes say
+why.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .alpha import interval_or_none
+from .bounds import Request, request_bounds, rounds_bounds
 from .printed import Printed
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
-LARGEST = 2**63 - 1
 _ROUND_LIMIT = 20_000_000
 
 
@@ -40,9 +43,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Group:
-    """Counts of one part of the source: one batch size, gamma, model or category.
+    """Counts of one part of the source: one batch size, gamma, model, category or request.
 
-    label: what the part is, in the source's words. Units: tokens, rounds, seconds.
+    label: what the part is, in the source's words. Units: tokens, rounds, seconds. tokens: all that
+    were generated; rounds_range: fewest and most rounds where they are not known; drafted_rate:
+    accepted / drafted as the source states it; speedup: over plain decoding, as stated;
+    plain_tokens_per_s: without speculation.
     """
 
     label: str
@@ -56,6 +62,11 @@ class Group:
     step_s: float | None = None
     tokens_per_s: float | None = None
     intervals: int | None = None
+    tokens: int | None = None
+    rounds_range: tuple[int, int] | None = None
+    drafted_rate: float | None = None
+    speedup: float | None = None
+    plain_tokens_per_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,8 @@ class EngineCounts:
     rounds, drafted, accepted: totals. gamma: drafted tokens of a full round.
     survival: share of rounds in which draft token k was accepted, k = 1..; never rising.
     per_position_accepted: the counts behind it. acceptance_length: tokens per round, bonus counted.
-    rounds_range: where rounds are None, the fewest and most that the printed digits allow.
+    tokens: all that the same requests generated, those of steps that drafted nothing included.
+    rounds_range: where rounds are None, the fewest and most that counts and printed digits allow.
     survival_half_width: half a unit of the last digit of printed shares; None where counts give
     them. length_error: standard error of the length, from its scatter between intervals.
     drafted_rate: accepted / drafted. histogram: rounds that accepted 0, 1, 2.. draft tokens.
@@ -76,6 +88,7 @@ class EngineCounts:
     length is then not 1 + accepted / rounds.
     requests, intervals: how many requests or log intervals were added up.
     durations_s: times the source states, by name. consistency: printed against recomputed.
+    per_request: counts of each request, kept where rounds are not known, to bound them.
     """
 
     engine: str
@@ -85,6 +98,7 @@ class EngineCounts:
     rounds: int | None = None
     drafted: int | None = None
     accepted: int | None = None
+    tokens: int | None = None
     gamma: int | None = None
     survival: tuple[float, ...] | None = None
     per_position_accepted: tuple[int, ...] | None = None
@@ -103,16 +117,66 @@ class EngineCounts:
     durations_s: Mapping[str, float] = field(default_factory=dict)
     consistency: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    per_request: tuple[Request, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values, None where not determined.
+        """The fields as plain JSON values, None where not determined, and what follows from them.
 
         "alpha" is the interval of `alpha_interval` at 95 %, None where it is not determined.
         """
-        from .alpha import interval_or_none  # it needs this module
-
         found = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        return {**found, "alpha": interval_or_none(self)}
+        del found["per_request"]
+        return {
+            **found,
+            "tokens_per_round": self.acceptance_length,
+            "target_steps": self.target_steps,
+            "tokens_per_target_step": self.tokens_per_target_step,
+            "coverage": _plain(self.coverage),
+            "alpha": interval_or_none(self),
+        }
+
+    @property
+    def target_steps(self) -> int | None:
+        """Steps of the target, those that drafted nothing included: tokens - accepted.
+
+        Every step gives one token of its own. The first token of a request, which its prefill
+        gives, counts as one.
+        """
+        if self.tokens is None or self.accepted is None or not self.accepted_is_prefix:
+            return None
+        steps = self.tokens - self.accepted
+        return steps if steps > 0 else None
+
+    @property
+    def tokens_per_target_step(self) -> float | None:
+        """What decides time: tokens over the steps of the target; at most the tokens per round."""
+        steps = self.target_steps
+        return None if steps is None or self.tokens is None else self.tokens / steps
+
+    def bounds(self, gamma: int | None = None) -> tuple[int, int] | None:
+        """Fewest and most rounds; gamma: the most that one drafts, where the source is silent.
+
+        Raises ValueError where a round of gamma cannot have drafted so much.
+        """
+        if self.rounds is not None:
+            return self.rounds, self.rounds
+        most = self.gamma or gamma
+        if self.per_request:
+            return request_bounds(self.per_request, most)
+        tokens = self.tokens if self.accepted_is_prefix else None
+        known = rounds_bounds(self.drafted, self.accepted, gamma=most, tokens=tokens)
+        if known is None or self.rounds_range is None:
+            return known or self.rounds_range
+        low, high = max(known[0], self.rounds_range[0]), min(known[1], self.rounds_range[1])
+        return (low, high) if low <= high else known
+
+    @property
+    def coverage(self) -> tuple[float, float] | None:
+        """Share of the target's steps that drafted: least and most, None where not known."""
+        steps, rounds = self.target_steps, self.bounds()
+        if steps is None or rounds is None or not rounds[1]:
+            return None
+        return min(rounds[0] / steps, 1.0), min(rounds[1] / steps, 1.0)
 
     @property
     def fixed_gamma(self) -> bool:

@@ -30,7 +30,8 @@ class Evidence:
 
     middle: single law, in agreement with what was measured; sample: law with rates of shape
     (draws, positions). gamma: draft tokens of the measured rounds, None where none was stated.
-    given: what it rests on; notes: what to know before relying on it.
+    given: what it rests on; notes: what to know before relying on it. coverage: share of the
+    target's steps that drafted at all, shape (draws,); None where every step did, or not known.
     """
 
     middle: PositionalAcceptance
@@ -38,6 +39,7 @@ class Evidence:
     gamma: int | None
     given: str
     notes: tuple[str, ...] = ()
+    coverage: Floats | None = None
 
     @property
     def positions(self) -> int:
@@ -48,6 +50,18 @@ class Evidence:
         """Tokens per round at gamma: (middle, draws of shape (draws,)), the bonus token counted."""
         middle = tokens_by_gamma(self.middle, gamma)[gamma]
         return float(middle), np.asarray(tokens_by_gamma(self.sample, gamma)[:, gamma])
+
+    def tokens_per_target_step(self, gamma: int) -> tuple[float, Floats]:
+        """Tokens per step of the target, 1 - q + q E[N]: (middle, draws of shape (draws,)).
+
+        q: `coverage`; a step that drafts nothing gives one token.
+        """
+        middle, draws = self.tokens(gamma)
+        if self.coverage is None:
+            return middle, draws
+        share = np.resize(self.coverage, draws.size)
+        q = float(np.median(self.coverage))
+        return 1.0 - q + q * middle, 1.0 - share + share * draws
 
 
 def check_gamma(gamma: int, *, low: int = 1, name: str = "gamma") -> int:

@@ -6,45 +6,56 @@ from dataclasses import dataclass, field
 
 from .counts import EngineCounts
 from .detect import ObjectReader
+from .ik_llama import SpecBenchRows
+from .key_values import Aggregate, KeyValueLines
 from .lines import LineReader
 from .llama_cpp_json import Timings
 from .llama_cpp_log import LlamaLog
 from .llama_cpp_simple import SimpleLog
 from .prometheus import PrometheusText
 from .rounds_json import RoundsJson
-from .sglang_bench import BenchRows
+from .sglang_bench import BenchRows, ServingConsole, ServingJson
 from .sglang_log import DecodeLog
 from .sglang_meta import MetaInfo
 from .sglang_server import ServerInfo
 from .spec_bench import SpecBench
-from .specdec_bench import SpecdecBench
-from .tensorrt_llm import IterationStatistics
-from .tensorrt_llm_requests import RequestMetrics
+from .specdec_bench import SpecdecBench, SpeculationProfile
+from .tensorrt_llm import BenchReport, IterationStatistics
 from .transformers_hook import HookRounds
+from .usage_json import LmStudioStats, UsageDetails
 from .vllm_bench import VllmBench
 from .vllm_bench_console import VllmConsole
 from .vllm_log import V1Log
+from .vllm_offline import OfflineExample
 from .vllm_v0_log import V0Log
 
 
 def _line_readers() -> list[LineReader]:
-    return [V1Log(), V0Log(), VllmConsole(), LlamaLog(), SimpleLog(), DecodeLog()]
+    return [V1Log(), V0Log(), VllmConsole(), OfflineExample(), LlamaLog(), SimpleLog(),
+            KeyValueLines(), DecodeLog(), ServingConsole()]  # fmt: skip
 
 
 def _object_readers() -> list[ObjectReader]:
     return [
         RoundsJson("aiperf"),
+        RoundsJson("tensorrt-llm"),
         RoundsJson("vllm"),
         VllmBench(),
         MetaInfo(),
         ServerInfo(),
         BenchRows(),
+        ServingJson(),
         IterationStatistics(),
-        RequestMetrics(),
+        BenchReport(),
         HookRounds(),
         SpecdecBench(),
+        SpeculationProfile(),
         SpecBench(),
+        SpecBenchRows(),
         Timings(),
+        LmStudioStats(),
+        UsageDetails(),
+        Aggregate(),
     ]
 
 
@@ -54,11 +65,17 @@ def _series_readers() -> list[PrometheusText]:
 
 @dataclass
 class Readers:
-    """New readers of every format."""
+    """New readers of every format; gamma: the longest draft, where the caller states it."""
 
+    gamma: int | None = None
     lines: list[LineReader] = field(default_factory=_line_readers)
     objects: list[ObjectReader] = field(default_factory=_object_readers)
     series: list[PrometheusText] = field(default_factory=_series_readers)
+
+    def __post_init__(self) -> None:
+        for reader in self.lines:
+            if isinstance(reader, LlamaLog):
+                reader.given = self.gamma
 
     @property
     def of_lines(self) -> list[LineReader]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance
 from ...theory.acceptance import alpha_from_length
+from .counts import EngineCounts
 from .evidence import (
     Evidence,
     check_gamma,
@@ -21,6 +22,7 @@ from .evidence import (
     from_lengths,
     from_survival,
 )
+from .requests import count, number, whole_list
 from .stated import Stated
 
 Floats = NDArray[np.float64]
@@ -30,88 +32,120 @@ _SHORT = 0.02
 
 
 def from_statistics(
-    counts: Mapping[str, Any],
+    counts: EngineCounts | Mapping[str, Any],
     rng: np.random.Generator,
     *,
     gamma: int | None = None,
     positions: int = 32,
     draws: int = 2000,
 ) -> Evidence:
-    """Acceptance from imported statistics: the object that `howspec import --json` prints.
+    """Acceptance from imported statistics, or from the object that `howspec import --json` prints.
 
-    gamma: where the statistics leave it open. Raises ValueError where they determine nothing.
+    gamma: where the statistics leave it open; rounds that are known as a range are drawn from it.
+    Raises ValueError where they determine nothing, or where gamma contradicts them.
     """
-    engine = counts.get("engine") or "an engine"
-    given = f"statistics of {engine}"
-    said = counts.get("gamma")
-    if said is not None and gamma is not None and int(said) != gamma:
-        raise ValueError(f"gamma must agree with the statistics, {said}, got {gamma}")
-    known = said if said is not None else gamma
-    known = _whole_drafts(counts) if known is None else known
-    options: dict[str, Any] = {"positions": positions, "draws": draws}
-    survival = _padded(counts.get("survival"), known)
-    rounds, accepted = counts.get("rounds"), counts.get("accepted")
-    length = counts.get("acceptance_length")
-    if length is None and rounds and accepted is not None:
-        length = 1.0 + float(accepted) / float(rounds)
+    counts = counts if isinstance(counts, EngineCounts) else counts_of_json(counts)
+    given = f"statistics of {counts.engine}"
+    if counts.gamma is not None and gamma is not None and counts.gamma != gamma:
+        raise ValueError(f"gamma must agree with the statistics, {counts.gamma}, got {gamma}")
+    known = counts.gamma or gamma or _whole_drafts(counts)
+    options: dict[str, int] = {"positions": positions, "draws": draws}
+    survival = _padded(counts.survival, known)
+    rounds = _rounds(counts, known, rng, draws)
     found: Evidence | None = None
     if survival is not None:
-        share = survival
-        tried = _tried(counts, share)
+        tried = _tried(counts, survival)
         if tried is not None:
-            kept = counts.get("per_position_accepted")
-            passed = share * float(rounds or 0) if kept is None else _filled(kept, share.size)
+            kept = counts.per_position_accepted
+            passed = survival * float(counts.rounds or 0)
+            passed = passed if kept is None else _filled(kept, survival.size)
             found = from_counts(tried, np.minimum(passed, tried), rng, given=given, **options)
         else:
-            found = from_survival(share, rng, given=given, **options)
-    elif length is not None and known is not None:
-        found = _counted_length(float(length), int(known), rounds, rng, **options)
-        found = replace(found, given=given)
+            found = from_survival(survival, rng, given=given, **options)
+    elif known is not None and (counts.acceptance_length is not None or rounds is not None):
+        found = replace(_from_length(counts, known, rounds, rng, **options), given=given)
     if found is None:
         raise ValueError(
             f"{given} do not determine the acceptance: they need survival by position, or an "
-            "acceptance length (or rounds and accepted) with gamma; give --gamma"
+            "acceptance length, rounds, or drafted tokens with gamma; give --gamma"
         )
-    notes = [*found.notes, *_disagreements(counts, found, length)]
-    notes += [str(n) for n in counts.get("notes") or ()]
-    return replace(found, notes=tuple(notes), gamma=known or found.gamma)
+    coverage, said = _coverage(counts, rounds, draws)
+    notes = (*found.notes, *said, *_disagreements(counts, found), *counts.notes)
+    return replace(found, notes=notes, gamma=known or found.gamma, coverage=coverage)
 
 
-def _whole_drafts(counts: Mapping[str, Any]) -> int | None:
+def _whole_drafts(counts: EngineCounts) -> int | None:
     """Drafted tokens a round, where that is a whole number."""
-    rounds, drafted = counts.get("rounds"), counts.get("drafted")
-    if not rounds or not drafted or int(drafted) % int(rounds):
+    if not counts.rounds or not counts.drafted or counts.drafted % counts.rounds:
         return None
-    return int(drafted) // int(rounds)
+    return counts.drafted // counts.rounds
 
 
-def _disagreements(counts: Mapping[str, Any], found: Evidence, length: Any) -> list[str]:
+def _rounds(
+    counts: EngineCounts, gamma: int | None, rng: np.random.Generator, draws: int
+) -> Floats | None:
+    """Draws of the rounds, shape (draws,): each number that the counts allow is as likely."""
+    if gamma is None and counts.rounds is None and counts.rounds_range is None:
+        return None
+    bounds = counts.bounds(gamma)
+    if bounds is None or not bounds[1] or (counts.rounds is None and gamma is None):
+        return None
+    low, high = bounds
+    if low == high:
+        return np.full(draws, float(low))
+    return rng.integers(low, high, size=draws, endpoint=True).astype(np.float64)
+
+
+def _coverage(
+    counts: EngineCounts, rounds: Floats | None, draws: int
+) -> tuple[Floats | None, list[str]]:
+    """Share of the target's steps that drafted, shape (draws,), None where all did, or not known.
+
+    Known from the tokens alone where the statistics state no rounds but a length.
+    """
+    steps = counts.target_steps
+    if steps is None or rounds is None:
+        return None, []
+    share = np.minimum(rounds / steps, 1.0)
+    idle = steps - float(np.median(rounds))
+    # The first token of a request comes from its prefill and is no step that could have drafted.
+    if idle <= max(counts.requests or 1, 0.01 * steps):
+        return None, []
+    return share, [
+        f"{np.median(share):.0%} of the target's steps drafted: "
+        f"{counts.tokens_per_target_step:.4g} tokens per target step, which decides time, against "
+        f"{1.0 + (counts.accepted or 0) / float(np.median(rounds)):.4g} per drafting round"
+    ]
+
+
+def _disagreements(counts: EngineCounts, found: Evidence) -> list[str]:
     """What the statistics say of themselves that does not fit together."""
     notes = []
-    rounds, drafted, gamma = counts.get("rounds"), counts.get("drafted"), found.gamma
+    rounds, drafted, gamma = counts.rounds, counts.drafted, found.gamma
     if rounds and drafted and gamma and abs(drafted / rounds / gamma - 1.0) > 0.01:
         notes.append(
             f"rounds drafted {drafted / rounds:.2f} tokens on average, not {gamma}: costs that are "
             "counted for gamma are too high for the shorter ones"
         )
+    length = counts.acceptance_length
     if length is not None and gamma and gamma <= found.positions:
         tokens = found.tokens(gamma)[0]
-        if abs(tokens / float(length) - 1.0) > 0.01:
+        if abs(tokens / length - 1.0) > 0.01:
             notes.append(
                 f"survival by position gives {tokens:.3f} tokens per round, the stated acceptance "
-                f"length is {float(length):.3f}: they count different rounds"
+                f"length is {length:.3f}: they count different rounds"
             )
     return notes
 
 
-def _padded(survival: Any, gamma: int | None) -> Floats | None:
+def _padded(survival: tuple[float, ...] | None, gamma: int | None) -> Floats | None:
     """Survival at positions 1..gamma; those that a source leaves out at the end are 0."""
     if not survival:
         return None
     share = np.asarray(survival, dtype=np.float64)
-    if gamma is not None and share.size > int(gamma):
+    if gamma is not None and share.size > gamma:
         raise ValueError(f"gamma must be at least the {share.size} positions given, got {gamma}")
-    return share if gamma is None else _filled(share, int(gamma))
+    return share if gamma is None else _filled(share, gamma)
 
 
 def _filled(values: Any, size: int) -> Floats:
@@ -119,42 +153,62 @@ def _filled(values: Any, size: int) -> Floats:
     return np.concatenate([held, np.zeros(size - held.size)])
 
 
-def _tried(counts: Mapping[str, Any], survival: Floats) -> Floats | None:
+def _tried(counts: EngineCounts, survival: Floats) -> Floats | None:
     """How often each position was put to the test, where the statistics show it."""
-    if counts.get("tried") is not None:
-        return _filled(counts["tried"], survival.size)
-    rounds, gamma, drafted = counts.get("rounds"), counts.get("gamma"), counts.get("drafted")
+    if counts.tried is not None:
+        return _filled(counts.tried, survival.size)
+    rounds, gamma, drafted = counts.rounds, counts.gamma, counts.drafted
     if not rounds:
         return None
     if gamma is not None and drafted is not None:
-        full = int(gamma) * int(rounds)
-        if not (1.0 - _SHORT) * full <= int(drafted) <= full:
+        full = gamma * rounds
+        if not (1.0 - _SHORT) * full <= drafted <= full:
             return None  # rounds of several lengths: a position was not tried in each of them
-    kept = counts.get("per_position_accepted")
+    kept = counts.per_position_accepted
     passed = survival * float(rounds) if kept is None else _filled(kept, survival.size)
     return np.concatenate([[float(rounds)], passed[:-1]])
 
 
-def _counted_length(
-    length: float,
+def _from_length(
+    counts: EngineCounts,
     gamma: int,
-    rounds: Any,
+    rounds: Floats | None,
     rng: np.random.Generator,
     *,
     positions: int,
     draws: int,
 ) -> Evidence:
-    """A mean over rounds: its error is that of independent rounds with the same mean."""
-    if not rounds:
-        return from_length(length, gamma, rng, positions=positions, draws=draws)
+    """A mean over rounds: its error is that of independent rounds with the same mean.
+
+    Where the rounds are a range, each draw has its own number of them and the mean that follows.
+    """
     g = check_gamma(gamma)
-    if not 1.0 <= length <= g + 1.0:
+    length = counts.acceptance_length
+    if length is not None and not 1.0 <= length <= g + 1.0:
         raise ValueError(f"acceptance_length must be in [1, gamma + 1 = {g + 1}], got {length:g}")
+    if rounds is None:
+        assert length is not None
+        return from_length(length, g, rng, positions=positions, draws=draws)
+    if length is not None:
+        means = np.full(draws, length)
+    else:
+        means = np.clip(1.0 + (counts.accepted or 0) / rounds, 1.0, g + 1.0)
+        length = float(np.median(means))
     survival = DepthAcceptance(float(alpha_from_length(length, g))).survival(g)
     squares = float(((2.0 * np.arange(g + 1.0) + 1.0) * survival).sum())
-    error = np.sqrt(max(squares - length * length, 0.0) / float(rounds))
-    lengths = np.clip(length + error * rng.standard_normal(draws), 1.0, g + 1.0)
-    return from_lengths(Stated(length, 0.0, float(error)), lengths, g, rng, positions)
+    error = np.sqrt(max(squares - length * length, 0.0) / rounds)
+    lengths = np.clip(means + error * rng.standard_normal(draws), 1.0, g + 1.0)
+    half = 0.5 * float(means.max() - means.min())
+    number_ = Stated(length, half, float(np.median(error)))
+    found = from_lengths(number_, lengths, g, rng, positions)
+    if half > 0.0:
+        low, high = int(rounds.min()), int(rounds.max())
+        said = (
+            f"the statistics bound the rounds, {low} to {high}: the acceptance length is in "
+            f"[{means.min():.3f}, {means.max():.3f}], and the intervals hold that",
+        )
+        found = replace(found, notes=(*found.notes, *said))
+    return found
 
 
 def json_object(path: Path) -> dict[str, Any] | None:
@@ -170,14 +224,49 @@ def json_object(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def read_statistics(source: str | Path) -> dict[str, Any]:
-    """Statistics from a file: the JSON of `howspec import --json`, or an engine's own log.
+def counts_of_json(value: Mapping[str, Any]) -> EngineCounts:
+    """The statistics behind the object that `howspec import --json` printed.
 
+    Keys that are missing or null are not known. Raises ValueError for values of another kind.
+    """
+    wholes = {n: count(value.get(n), n) for n in ("rounds", "drafted", "accepted", "tokens",
+                                                  "gamma", "requests", "intervals")}  # fmt: skip
+    numbers = {n: number(value.get(n), n) for n in ("acceptance_length", "survival_half_width",
+                                                    "length_error", "drafted_rate")}  # fmt: skip
+    lists = {n: whole_list(value.get(n), n) for n in ("per_position_accepted", "tried",
+                                                      "histogram", "rounds_range")}  # fmt: skip
+    shares = value.get("survival")
+    if shares is not None and not isinstance(shares, list | tuple):
+        raise ValueError(f"survival must be a list of numbers, got {type(shares).__name__}")
+    survival = [number(s, "survival") for s in shares or ()]
+    notes = value.get("notes")
+    made: dict[str, Any] = {**wholes, **numbers}
+    made |= {n: None if v is None else tuple(v) for n, v in lists.items()}
+    rounds, accepted = made["rounds"], made["accepted"]
+    if made["acceptance_length"] is None and rounds and accepted is not None:
+        made["acceptance_length"] = 1.0 + accepted / rounds
+    return EngineCounts(
+        engine=str(value.get("engine") or "an engine"),
+        format=str(value.get("format") or "howspec import"),
+        definition=str(value.get("definition") or ""),
+        survival=tuple(s for s in survival if s is not None) or None,
+        accepted_is_prefix=value.get("accepted_is_prefix") is not False,
+        notes=tuple(str(n) for n in notes) if isinstance(notes, list | tuple) else (),
+        **made,
+    )
+
+
+def read_statistics(source: str | Path, *, gamma: int | None = None) -> EngineCounts:
+    """Statistics of a source: the JSON of `howspec import --json`, or an engine's own output.
+
+    source: a path, "-" or an http(s) URL; gamma: the most that a round drafts, where it is silent.
     Raises ValueError for text that is neither, OSError for a file that cannot be read.
     """
-    found = json_object(Path(source))
+    text = str(source)
+    local = text != "-" and not text.startswith(("http://", "https://"))
+    found = json_object(Path(source)) if local else None
     if found is not None and {"acceptance_length", "rounds", "gamma"} <= found.keys():
-        return found
+        return counts_of_json(found)
     from .load import import_counts  # the importers are many and only needed here
 
-    return import_counts(str(source)).to_json()
+    return import_counts(text, gamma=gamma)

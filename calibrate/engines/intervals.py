@@ -15,7 +15,9 @@ _ROUND_SEARCH = 2_000
 
 @dataclass(frozen=True)
 class Interval:
-    """One V1 line. rates: share by position; whole_list: the list was not cut off."""
+    """One line. rates: share by position; whole_list: the list was not cut off; tokens: all that
+    the request generated.
+    """
 
     accepted: int
     drafted: int
@@ -23,6 +25,7 @@ class Interval:
     rates: tuple[Printed, ...]
     whole_list: bool
     rate: Printed | None
+    tokens: int | None = None
 
     @property
     def depth(self) -> int | None:
@@ -58,8 +61,10 @@ class Interval:
             )
 
     def rounds_range(self, gamma: int | None) -> tuple[float, float]:
-        """The rounds that print as this length, between drafted / gamma and drafted."""
-        low, high = self.drafted / (gamma or self.drafted or 1), float(self.drafted)
+        """The rounds that print as this length, within `bounds.rounds_bounds`."""
+        low, high = float(-(-self.drafted // (gamma or self.drafted or 1))), float(self.drafted)
+        if self.tokens is not None and low <= self.tokens - self.accepted < high:
+            high = float(self.tokens - self.accepted)
         if self.length is not None and self.accepted:
             low = max(low, self.accepted / max(self.length.high - 1.0, 1e-12))
             if self.length.low > 1.0:
@@ -76,7 +81,7 @@ class Interval:
             if low <= full * (1 + 1e-9) and full <= high * (1 + 1e-9) and self._fits(full):
                 return full, "full"
         fitting = whole_numbers_between(low, high, _ROUND_SEARCH)
-        if self.length is None or len(fitting) > _ROUND_SEARCH:
+        if len(fitting) > _ROUND_SEARCH or (self.length is None and len(fitting) > 1):
             return None, ""
         fits = (n for n in fitting if self._fits(n))
         only, other = next(fits, None), next(fits, None)

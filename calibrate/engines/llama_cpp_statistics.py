@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .completed import engine_counts
 from .counts import Check, EngineCounts, Group, compare
 from .intervals import Interval
 from .lines import Source, service_of
-from .llama_cpp_requests import Requests, listed_gamma
 from .printed import NUMBER, Printed, number_list, printed, whole
 from .totals import Total
 
@@ -73,20 +73,19 @@ class StatisticsLines:
             self.ended.append(before)
         self.last[source] = found
 
-    def against(self, requests: Requests) -> list[str]:
-        """Whether the requests of the same log add up to the statistics."""
-        served = requests.parts.drafted
+    def against(self, served: int, notes: list[str]) -> bool:
+        """Whether the requests of the same log, which drafted ``served``, add up to them."""
         drafted = sum(p.drafted for p in (*self.ended, *self.last.values()))
-        if served == drafted:
-            return ["the lines of the requests add up to the statistics"]
-        return [
-            f"the lines of the requests add up to {served} drafted tokens, the statistics to "
+        same = served == drafted
+        notes.append(
+            "the lines of the requests add up to the statistics"
+            if same
+            else f"the lines of the requests add up to {served} drafted tokens, the statistics to "
             f"{drafted}; the statistics are taken"
-        ]
+        )
+        return same
 
-    def result(
-        self, stated: int | None, version: str | None, notes: list[str], *, requests: int | None
-    ) -> EngineCounts:
+    def result(self, stated: int | None, notes: list[str], **known: Any) -> EngineCounts:
         """The sum over kinds and restarts; stated: the longest draft of the log's settings."""
         parts = [*self.ended, *self.last.values()]
         total = Total()
@@ -102,15 +101,14 @@ class StatisticsLines:
             "llama.cpp",
             "llama.cpp-statistics",
             definition=_DEFINITION,
-            version=version,
             gamma=_gamma(parts, stated, notes),
             acceptance_length=None if total.rounds else total.length(),
-            requests=requests,
             groups=tuple(_group(p) for p in parts) if len(parts) > 1 else (),
             durations_s=_durations(parts),
             consistency=tuple(c for p in parts for c in _checks(p)),
             notes=notes,
             **total.known(),
+            **known,
         )
 
 
@@ -138,6 +136,25 @@ def _read(line: str) -> Statistics:
     if part.rounds is not None:
         return part
     return replace(part, rounds=part.drafts, counted_drafts=True)
+
+
+def listed_gamma(depths: set[int], stated: int | None, notes: list[str]) -> int | None:
+    """Drafted tokens of a full round: the positions that lines list, else what settings state.
+
+    depths: numbers of positions that are listed; ``notes`` get the reason.
+    """
+    if len(depths) == 1:
+        gamma = next(iter(depths))
+        notes.append(f"gamma is the {gamma} positions that the lines list")
+        if stated is not None and stated != gamma:
+            notes.append(f"the settings allow drafts of {stated}, which no line lists")
+        return gamma
+    if stated is not None and stated >= max(depths, default=0):
+        notes.append(f"gamma {stated} is the largest draft that the settings state")
+        return stated
+    shown = f" (lines list {', '.join(map(str, sorted(depths)))} positions)" if depths else ""
+    notes.append(f"the log does not state how many tokens a round drafts{shown}: gamma null")
+    return None
 
 
 def _gamma(parts: list[Statistics], stated: int | None, notes: list[str]) -> int | None:

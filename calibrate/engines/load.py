@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .completed import with_gamma
 from .counts import ENGINES, EngineCounts
 from .formats import Readers
 from .hints import hint
@@ -16,12 +17,18 @@ NAMES = (*ENGINES, "auto")
 
 
 def import_counts(
-    source: str, engine: str = "auto", *, before: str | None = None, model: str | None = None
+    source: str,
+    engine: str = "auto",
+    *,
+    before: str | None = None,
+    model: str | None = None,
+    gamma: int | None = None,
 ) -> EngineCounts:
     """The statistics that ``source`` holds: a path, "-" for standard input, or an http(s) URL.
 
     engine: one of the names of `ENGINES`, or "auto". before: an earlier scrape of the same
-    Prometheus text, which is subtracted; model: only the series of this model.
+    Prometheus text, which is subtracted; model: only the series of this model; gamma: the most that
+    a round drafts, where the source does not say: it bounds the rounds.
     Raises ValueError where the source cannot be read, holds no statistics, holds those of several
     engines, or contradicts itself.
     """
@@ -29,7 +36,7 @@ def import_counts(
         raise ValueError(f"engine must be one of {', '.join(NAMES)}, got {engine!r}")
     if source == "-" and before == "-":
         raise ValueError("only one of the two scrapes can be standard input, got both")
-    readers = Readers()
+    readers = Readers(gamma)
     try:
         taken = read(source, readers)
         _restrict(source, readers.series, before, model)
@@ -43,6 +50,11 @@ def import_counts(
     if not results and (why := hint(taken.head)):
         raise ValueError(f"{source}: no speculative statistics were found; {why}")
     result = _chosen(results, source, engine)
+    if gamma is not None:
+        try:
+            result = with_gamma(result, gamma)
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
     return replace(result, notes=(*result.notes, *taken.notes)) if taken.notes else result
 
 

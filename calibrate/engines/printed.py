@@ -11,7 +11,8 @@ from functools import lru_cache
 
 NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][-+]?\d{1,3})?|[-+]?(?:nan|NaN|NAN|inf|Inf|INF)"
 WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
+MOST_POSITIONS = 4096
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def whole(text: str, what: str) -> int:
     if not re.fullmatch(WHOLE, text.strip(), re.ASCII):
         raise ValueError(f"{what} must be a whole number, got {text.strip()!r}")
     number = int(text.replace(",", ""))
-    if number > _LARGEST:
+    if number > LARGEST:
         raise ValueError(f"{what} must be at most 2^63 - 1, got {text.strip()!r}")
     return number
 

@@ -1,6 +1,6 @@
 r"""Prometheus text of every engine that has one: counters and gauges with labels.
 
-    name{label="value",...} number [timestamp]
+    name{label="value",...} number [timestamp]        or, as query tools print it, ... | number
 
 Counters run since the start of the server; two scrapes give the interval between them. A counter
 that falls was started again, and counts from zero. Names that end in _created are times and are
@@ -21,7 +21,8 @@ from .prometheus_gauges import Labels
 from .prometheus_scrape import Scrape
 
 _SAMPLE = re.compile(
-    r"^\s*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?\s+(\S+)(?:\s+\S+)?(?:\s+#.*)?\s*$"
+    r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*\|\s*|\s+)([^\s|]+)"
+    r"(?:\s+[^\s|]+)?(?:\s+#.*)?[\s|]*$"
 )
 _LABEL = re.compile(r"([A-Za-z_]\w*)\s*=\s*\"((?:\\.|[^\"\\])*)\"")
 _PREFIX = re.compile(r"^(?:ray_)?(vllm|llamacpp|trtllm|sglang)[:_](.+?)(_total)?$")
@@ -40,6 +41,15 @@ _COUNTERS = {
     "spec_verify_calls": "rounds",
     "spec_num_proposed_drafts": "drafted",
     "spec_num_correct_drafts": "accepted",
+    # llama.cpp PRs 23328 and 25327
+    "spec_tokens_drafted": "drafted",
+    "spec_tokens_accepted": "accepted",
+    "draft_tokens": "drafted",
+    "draft_tokens_accepted": "accepted",
+    "draft_verify_steps": "rounds",
+    # all tokens, those of steps that drafted nothing included
+    "generation_tokens": "tokens",
+    "tokens_predicted": "tokens",
 }
 _GAUGES = {
     "spec_accept_length": "length",
@@ -48,6 +58,11 @@ _GAUGES = {
     "spec_decode_draft_acceptance_rate": "rate",
     "spec_decode_efficiency": "efficiency",
     "spec_decode_draft_overhead": "draft_overhead",
+    "spec_total_accept_length": "total_length",
+    "draft_mean_accept_len": "total_length",
+    # SGLang PR 31750: of the rounds that accepted all before the position, not of all rounds
+    "spec_accept_rate_per_position": "conditional",
+    "spec_total_accept_rate_per_position": "total_conditional",
 }
 _CONFIG = "speculative_config_info"
 
@@ -58,8 +73,8 @@ class PrometheusText:
     model: only the series of this model; before: an earlier scrape, which is subtracted.
     """
 
-    markers: tuple[bytes, ...] = (b"spec_", b"speculative_config_info")
-    needed = markers
+    needed: tuple[bytes, ...] = (b"spec_", b"llamacpp:draft_", b"speculative_config_info")
+    markers: tuple[bytes, ...] = (*needed, b"generation_tokens_total", b"tokens_predicted_total")
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -73,13 +88,13 @@ class PrometheusText:
         word = _WORDS[self.engine]
         if word not in line or line.lstrip().startswith("#"):
             return
-        first = line.split("{")[0].split()
+        first = line.split("{")[0].replace("|", " ").replace("`", " ").split()
         named = _PREFIX.match(first[0]) if first else None
         if named is None or named.group(1) != word:
             return
         found = _SAMPLE.match(line)
         if found is None:
-            if "spec" in named.group(2):
+            if "spec" in named.group(2) or "draft" in named.group(2):
                 self.damage.add(f"must be name{{labels}} number, got {line.strip()[:120]!r}")
             return
         self._sample(named.group(2), found.group(2) or "", found.group(3))
@@ -111,7 +126,7 @@ class PrometheusText:
     def result(self) -> EngineCounts | None:
         """The totals, less those of the scrape before."""
         scrape, before = self.scrape, self.before
-        if not scrape.counters and not scrape.gauges:
+        if not any(kind != "tokens" for kind, _ in scrape.counters) and not scrape.gauges:
             self.damage.refuse_if_alone(0)
             return None
         notes = self.damage.notes()

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
-from .prometheus_gauges import Labels, gauge_gamma, gauge_length
+from .prometheus_gauges import Labels, conditional_rates, gauge_gamma, gauge_length
 from .prometheus_scrape import Key, Scrape
 from .sglang_gamma import DEFINITION as SGLANG_DEFINITION
+from .specdec_bench import survival_of
 
 DEFINITIONS = {
     "vllm": (
@@ -45,7 +46,14 @@ def counts_of(
     if rounds is None and "emitted" not in totals and counters:
         notes.append("the counters do not hold the rounds: rounds and survival null")
     early = "emitted" in totals and rounds is None
-    notes += _doubts(ladder, accepted, early)
+    rates = conditional_rates(scrape.gauges, notes) if ladder is None else None
+    if rates is not None and gamma is None:
+        gamma = len(rates)
+    if early:
+        notes.append(
+            "counters of the V0 engine: accepted counts tokens behind a rejected one too, and "
+            "emitted / rounds needs gamma, which they do not hold"
+        )
     return engine_counts(
         engine,
         f"{engine}-prometheus",
@@ -53,28 +61,15 @@ def counts_of(
         rounds=rounds,
         drafted=totals.get("drafted"),
         accepted=accepted,
+        tokens=totals.get("tokens"),
         gamma=gamma,
         per_position_accepted=ladder,
+        survival=None if rates is None else survival_of(rates),
         acceptance_length=gauge_length(scrape.gauges, notes) if rounds is None else None,
         accepted_is_prefix=not early,
         groups=_groups(scrape, counters),
         notes=notes,
     )
-
-
-def _doubts(ladder: list[int] | None, accepted: int | None, early: bool) -> list[str]:
-    said = []
-    if ladder and accepted is not None and sum(ladder) != accepted:
-        said.append(
-            f"accepted by position adds up to {sum(ladder)}, accepted is {accepted}: a restart, a "
-            f"scrape in between, or series that are missing"
-        )
-    if early:
-        said.append(
-            "counters of the V0 engine: accepted counts tokens behind a rejected one too, and "
-            "emitted / rounds needs gamma, which they do not hold"
-        )
-    return said
 
 
 def _ladder(counters: Mapping[Key, int]) -> list[int] | None:
@@ -132,11 +127,12 @@ def _groups(scrape: Scrape, counters: Mapping[Key, int]) -> tuple[Group, ...]:
     """One group a label set, where there are several."""
     sets: dict[Labels, dict[str, float]] = {}
     for (kind, labels), value in (*counters.items(), *scrape.gauges.items()):
-        if kind in ("rounds", "drafted", "accepted", "length"):
+        if kind in ("rounds", "drafted", "accepted", "length", "tokens"):
             sets.setdefault(labels, {})[kind] = value
-    if len(sets) < 2:
+    drafting = {k: v for k, v in sets.items() if v.keys() - {"tokens"}}
+    if len(drafting) < 2:
         return ()
-    return tuple(_group(labels, values) for labels, values in sets.items())
+    return tuple(_group(labels, values) for labels, values in drafting.items())
 
 
 def _group(labels: Labels, values: dict[str, float]) -> Group:
@@ -149,6 +145,7 @@ def _group(labels: Labels, values: dict[str, float]) -> Group:
         rounds=rounds,
         drafted=drafted,
         accepted=accepted,
+        tokens=_whole(values.get("tokens")),
         acceptance_length=length if length and math.isfinite(length) else None,
     )
 

@@ -15,9 +15,10 @@ def gauge_length(gauges: Gauges, notes: list[str]) -> float | None:
 
     Raises ValueError for a length below 1.
     """
+    wanted = "total_length" if any(k == "total_length" for k, _ in gauges) else "length"
     found: dict[Labels, float] = {}
     for (kind, labels), value in gauges.items():
-        if kind == "length":
+        if kind == wanted:
             rest = tuple(p for p in labels if p[0] not in _RANKS)
             if not (math.isnan(value) and rest in found):
                 found[rest] = value
@@ -37,8 +38,39 @@ def gauge_length(gauges: Gauges, notes: list[str]) -> float | None:
     value = values.pop()
     if value < 1.0:
         raise ValueError(f"acceptance length with the bonus token must be >= 1, got {value:g}")
-    notes.append("the length is a gauge of the last interval or iteration, not of the whole run")
+    if wanted == "length":
+        notes.append(
+            "the length is a gauge of the last interval or iteration, not of the whole run"
+        )
     return value
+
+
+def conditional_rates(gauges: Gauges, notes: list[str]) -> list[float] | None:
+    """SGLang's rates by position: conditional, where vLLM's are shares of all rounds.
+
+    Those since the start before those of the last interval; None where ranks differ or a position
+    is missing. Raises ValueError outside [0, 1].
+    """
+    wanted = "conditional"
+    if any(kind == "total_conditional" for kind, _ in gauges):
+        wanted = "total_conditional"
+    found: dict[int, set[float]] = {}
+    for (kind, labels), value in gauges.items():
+        place = dict(labels).get("position", "")
+        if kind == wanted and place.isdecimal() and len(place) < 5 and math.isfinite(value):
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"rate at position {place} must be in [0, 1], got {value:g}")
+            found.setdefault(int(place), set()).add(value)
+    if not found:
+        return None
+    if sorted(found) not in (list(range(len(found))), list(range(1, len(found) + 1))):
+        notes.append("rates by position have gaps: survival null")
+        return None
+    if any(len(values) > 1 for values in found.values()):
+        notes.append("rates by position of several schedulers differ: survival null")
+        return None
+    notes.append("rates by position are conditional: survival is their product")
+    return [found[k].pop() for k in sorted(found)]
 
 
 def gauge_gamma(gauges: Gauges, notes: list[str]) -> int | None:

@@ -33,15 +33,17 @@ def load_evidence(
 ) -> Evidence:
     """Acceptance from a file: imported statistics, an engine's log, or a record of rounds.
 
-    gamma: where the file leaves it open; draft: within a record that holds several.
+    source: a path, "-" for standard input, or an http(s) URL of metrics; gamma: where the source
+    leaves it open; draft: within a record that holds several.
     Raises ValueError for a file that determines no acceptance, OSError for one that cannot be read.
     """
-    if _is_record(Path(source)):
+    live = str(source) == "-" or str(source).startswith(("http://", "https://"))
+    if not live and _is_record(Path(source)):
         record = read_record(source)
         return from_record(record, rng, draft=draft, positions=positions, draws=draws)
     if draft is not None:
         raise ValueError(f"draft chooses within a record, and {source} is none")
-    counts = read_statistics(source)
+    counts = read_statistics(source, gamma=gamma)
     return from_statistics(counts, rng, gamma=gamma, positions=positions, draws=draws)
 
 

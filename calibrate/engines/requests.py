@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from .counts import LARGEST, Check
-
-MOST_POSITIONS = 4096
+from .counts import Check
+from .printed import LARGEST, MOST_POSITIONS
 
 
 def count(value: Any, what: str) -> int | None:

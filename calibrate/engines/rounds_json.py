@@ -1,9 +1,10 @@
-"""Requests with their own counts of rounds: vLLM's per-request metrics, AIPerf's records.
+"""Requests with their own counts: metrics of vLLM and of TensorRT-LLM, and AIPerf's records.
 
 vLLM (v0.32, --per-request-spec-decode-metrics): metrics.speculative_decoding, AIPerf (ai-dynamo/
-aiperf PR #1191): spec_decode_acceptance, both with acceptance_histogram (rounds that accepted
-0, 1, 2.. draft tokens), num_spec_steps, num_draft_tokens, num_accepted_draft_tokens and
-num_spec_tokens (gamma). AIPerf's summary pools the histogram of a run.
+aiperf, SpecDecodeAcceptanceRecord): spec_decode_acceptance, both with acceptance_histogram (rounds
+that accepted 0, 1, 2.. draft tokens), num_spec_steps, num_draft_tokens, num_accepted_draft_tokens
+and num_spec_tokens (gamma). TensorRT-LLM names the tokens total_draft_tokens and
+total_accepted_draft_tokens, with or without rounds. AIPerf's summary pools the histogram of a run.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from .requests import (
 )
 
 _KEYS = ("num_spec_steps", "acceptance_histogram", "num_accepted_draft_tokens")
+_TRT = ("total_accepted_draft_tokens", "total_draft_tokens")
+_OWN = {"aiperf": "spec_decode_acceptance", "vllm": "speculative_decoding"}
+_FORMATS = {"aiperf": "aiperf-records", "vllm": "vllm-per-request",
+            "tensorrt-llm": "tensorrt-llm-perf-metrics"}  # fmt: skip
 _POOLED = "pooled_spec_decode_acceptance_histogram"
 _TOTALS = ("total_draft_tokens", "total_accepted_draft_tokens", "total_spec_decode_steps")
 _DEFINITION = (
@@ -32,13 +37,14 @@ _DEFINITION = (
 
 
 class RoundsJson:
-    """Adds up the requests; ``engine`` is vllm or aiperf, told apart by the key around them."""
+    """Adds up the requests; ``engine`` is told by the key around them, or by their names."""
 
-    keys = frozenset({*_KEYS, _POOLED})
+    keys = frozenset({*_KEYS, _POOLED, _TRT[0]})
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
         self.requests = 0
+        self.tokens: int | None = None
         self.rounds: int | None = None
         self.drafted: int | None = None
         self.accepted: int | None = None
@@ -53,16 +59,20 @@ class RoundsJson:
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take an object found under ``key``; False where it is another format's."""
-        own = "spec_decode_acceptance" if self.engine == "aiperf" else "speculative_decoding"
         if self.engine == "aiperf" and _POOLED in entry:
             self._pooled(entry)
             return True
-        if not any(k in entry for k in _KEYS):
+        if self.engine == "tensorrt-llm":
+            if not all(isinstance(entry.get(name), int) for name in _TRT):
+                return False
+        elif (
+            not any(k in entry for k in _KEYS)
+            or (self.engine == "aiperf" and key != _OWN["aiperf"] and not _is_record(entry))
+            or (self.engine == "vllm" and key == _OWN["aiperf"])
+        ):
             return False
-        if key == own or (self.engine == "vllm" and key != "spec_decode_acceptance"):
-            self._request(entry)
-            return True
-        return False
+        self._request(entry)
+        return True
 
     def _pooled(self, entry: dict[str, Any]) -> None:
         found = counts_list(entry[_POOLED], "pooled acceptance histogram")
@@ -76,8 +86,9 @@ class RoundsJson:
 
     def _request(self, entry: dict[str, Any]) -> None:
         steps = count(entry.get("num_spec_steps"), "num_spec_steps")
-        accepted = count(entry.get("num_accepted_draft_tokens"), "num_accepted_draft_tokens")
-        drafted = count(entry.get("num_draft_tokens"), "num_draft_tokens")
+        taken, made = _TRT if self.engine == "tensorrt-llm" else (_KEYS[2], "num_draft_tokens")
+        accepted, drafted = count(entry.get(taken), taken), count(entry.get(made), made)
+        tokens = count(entry.get("completion_tokens"), "completion_tokens")
         gamma = count(entry.get("num_spec_tokens"), "num_spec_tokens")
         each = whole_list(entry.get("per_step_accepted"), "per_step_accepted")
         drafts = whole_list(entry.get("per_step_drafted"), "per_step_drafted")
@@ -89,14 +100,15 @@ class RoundsJson:
         if histogram is not None:
             steps = _agree("num_spec_steps", steps, sum(histogram))
             total = sum(k * n for k, n in enumerate(histogram))
-            accepted = _agree("num_accepted_draft_tokens", accepted, total)
+            accepted = _agree(taken, accepted, total)
         if drafts is not None:
-            drafted = _agree("num_draft_tokens", drafted, sum(drafts))
+            drafted = _agree(made, drafted, sum(drafts))
         if accepted is not None and drafted is not None and accepted > drafted:
             raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
         first = self.requests == 0
         self.requests += 1
         self.rounds = added(self.rounds, steps, first)
+        self.tokens = added(self.tokens, tokens, first)
         self.accepted = added(self.accepted, accepted, first)
         self.drafted = added(self.drafted, drafted, first)
         if gamma:
@@ -124,7 +136,8 @@ class RoundsJson:
         self, entry: dict[str, Any], steps: int | None, accepted: int | None, drafted: int | None
     ) -> None:
         length = number(entry.get("mean_acceptance_length"), "mean_acceptance_length")
-        rate = number(entry.get("draft_acceptance_rate"), "draft_acceptance_rate")
+        rate = entry.get("draft_acceptance_rate", entry.get("acceptance_rate"))
+        rate = number(rate, "draft_acceptance_rate")
         found = []
         if steps and accepted is not None:
             found += check_number("acceptance length", length, 1.0 + accepted / steps)
@@ -155,15 +168,18 @@ class RoundsJson:
                 "some stated lengths or rates do not follow from the counts: see consistency"
             )
         if self.rounds is None:
-            notes.append("a request states no rounds: rounds null")
+            notes.append("requests state no rounds: rounds, acceptance length and survival null")
+        if self.engine == "tensorrt-llm" and not self.drafted:
+            notes.append("the PyTorch flow reported zeros before PR #17082")
         tried = self.tried if self.tried and self.histogram else None
         return engine_counts(
             self.engine,
-            "vllm-per-request" if self.engine == "vllm" else "aiperf-records",
+            _FORMATS[self.engine],
             definition=_DEFINITION,
             rounds=self.rounds,
             drafted=self.drafted,
             accepted=self.accepted,
+            tokens=self.tokens,
             gamma=gamma,
             histogram=self.histogram or None,
             tried=None if tried is None else tuple(tried[: gamma or None]),
@@ -187,6 +203,11 @@ class RoundsJson:
                 "gamma: gamma null"
             ],
         )
+
+
+def _is_record(entry: dict[str, Any]) -> bool:
+    """Whether an object is an AIPerf record on its own: it names the engine."""
+    return isinstance(entry.get("engine"), str) and "acceptance_histogram" in entry
 
 
 def _agree(name: str, stated: int | None, counted: int) -> int:

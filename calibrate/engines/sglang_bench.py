@@ -1,11 +1,18 @@
-"""Rows of SGLang's bench_speculative.py: one setting of batch, steps, topk and slots each."""
+"""SGLang's benchmarks: rows of bench_speculative.py, and the result of bench_serving.
+
+bench_speculative: one setting of batch, steps, topk and slots each. bench_serving: the mean length
+that the server states after the run, and all tokens that the run generated.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
+from .lines import without_colours
+from .printed import NUMBER, WHOLE, printed, whole
 from .requests import count, number
 
 _NEEDED = frozenset({"acc_length", "batch_size", "steps"})
@@ -67,3 +74,95 @@ class BenchRows:
             intervals=len(self.rows),
             notes=notes,
         )
+
+
+_DEFINITION = (
+    "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
+    "average since its start"
+)
+_LENGTH = re.compile(rf"\bAccept(?:ance)? length:\s*({NUMBER})\s*$", re.IGNORECASE)
+_TOKENS = re.compile(rf"\bTotal generated tokens:\s*({WHOLE})\s*$")
+
+
+class ServingJson:
+    """Results of bench_serving as JSON, one a line; of several runs each is a group."""
+
+    engine = "sglang"
+    keys = frozenset({"accept_length"})
+
+    def __init__(self) -> None:
+        self.runs: list[Group] = []
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take a run."""
+        if "drafts" in entry or "num_drafts" in entry:
+            return False
+        length = number(entry["accept_length"], "accept_length")
+        if length is None:
+            return False
+        if length < 1.0:
+            raise ValueError(f"accept_length must be >= 1, got {length:g}")
+        load = entry.get("max_concurrency")
+        self.runs.append(
+            Group(
+                label=f"{entry.get('dataset_name') or 'run'} {len(self.runs) + 1}",
+                batch=load if isinstance(load, int) and not isinstance(load, bool) else None,
+                acceptance_length=length,
+                tokens=count(entry.get("total_output_tokens"), "total_output_tokens"),
+                tokens_per_s=number(entry.get("output_throughput"), "output_throughput"),
+            )
+        )
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The runs; one length only where there is one."""
+        return _served(self.runs)
+
+
+class ServingConsole:
+    """The table that bench_serving prints at its end; a second one begins another run."""
+
+    engine = "sglang"
+    needed: tuple[bytes, ...] = (b"Accept length:",)
+    markers: tuple[bytes, ...] = (*needed, b"Total generated tokens:")
+
+    def __init__(self) -> None:
+        self.runs: list[Group] = []
+        self.tokens: int | None = None
+
+    def feed(self, line: str) -> None:
+        """Take one line."""
+        line = without_colours(line).rstrip()
+        if m := _TOKENS.search(line):
+            self.tokens = whole(m.group(1), "Total generated tokens")
+        elif m := _LENGTH.search(line):
+            length = printed(m.group(1)).value
+            if not length >= 0.995:
+                raise ValueError(f"Accept length must be >= 1, got {m.group(1)}")
+            label = f"run {len(self.runs) + 1}"
+            self.runs.append(Group(label, acceptance_length=length, tokens=self.tokens))
+            self.tokens = None
+
+    def result(self) -> EngineCounts | None:
+        """The runs; one length only where there is one."""
+        return _served(self.runs)
+
+
+def _served(runs: list[Group]) -> EngineCounts | None:
+    if not runs:
+        return None
+    notes = ["the run states neither rounds nor drafted nor accepted tokens: null"]
+    if len(runs) > 1:
+        notes.append(f"{len(runs)} runs are given: see groups for each")
+    lengths = {r.acceptance_length for r in runs}
+    tokens = [r.tokens for r in runs]
+    return engine_counts(
+        "sglang",
+        "sglang-bench-serving",
+        definition=_DEFINITION,
+        acceptance_length=lengths.pop() if len(lengths) == 1 else None,
+        tokens=None if None in tokens else sum(t or 0 for t in tokens),
+        groups=tuple(runs) if len(runs) > 1 else (),
+        intervals=len(runs),
+        notes=notes,
+    )

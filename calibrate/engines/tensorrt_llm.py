@@ -1,4 +1,4 @@
-"""TensorRT-LLM's iteration statistics, as /metrics returns them.
+"""TensorRT-LLM's iteration statistics, as /metrics returns them, and trtllm-bench's report.
 
 NVIDIA/TensorRT-LLM, executor/types.h: numRequestsWithDraftTokens requests
 verified a draft in this iteration, each one round; acceptanceLength = (numAcceptedTokens +
@@ -13,6 +13,7 @@ from typing import Any
 
 from .completed import engine_counts
 from .counts import Check, EngineCounts, Group
+from .printed import printed
 from .requests import check_number, count, number
 
 _DEFINITION = (
@@ -185,3 +186,84 @@ def _group(batch: int, part: _Batch) -> Group:
         step_s=part.seconds / part.timed if part.timed else None,
         intervals=part.iterations,
     )
+
+
+_REPORT = {
+    "drafted": "num_draft_tokens_percentiles",
+    "accepted": "num_accepted_draft_tokens_percentiles",
+    "rate": "draft_acceptance_rate_percentiles",
+    "length": "acceptance_length_percentiles",
+}
+
+
+class BenchReport:
+    """decoding_stats of trtllm-bench's report: percentiles over requests, of which the averages."""
+
+    engine = "tensorrt-llm"
+    keys = frozenset({"decoding_stats", *_REPORT.values()})
+
+    def __init__(self) -> None:
+        self.averages: dict[str, float] = {}
+        self.requests: int | None = None
+        self.output: float | None = None
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take the whole report, or its decoding_stats alone."""
+        stats = entry.get("decoding_stats", entry)
+        if not isinstance(stats, dict) or not stats.keys() & set(_REPORT.values()):
+            return False
+        for name, field in _REPORT.items():
+            held = stats.get(field)
+            value = held.get("average") if isinstance(held, dict) else None
+            if (found := number(value, field)) is not None:
+                self.averages[name] = found
+        info = entry.get("request_info")
+        if isinstance(info, dict):
+            self.requests = count(info.get("num_requests"), "num_requests")
+            self.output = number(info.get("avg_output_length"), "avg_output_length")
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """Averages times requests where they are whole numbers; the length as stated."""
+        if not self.averages:
+            return None
+        notes = [
+            "averages over requests: the acceptance length is a mean of the requests' own lengths, "
+            "not of all rounds"
+        ]
+        totals: dict[str, Any] = {
+            name: self._total(self.averages.get(name)) for name in ("drafted", "accepted")
+        }
+        length, rate = self.averages.get("length"), self.averages.get("rate")
+        return engine_counts(
+            "tensorrt-llm",
+            "trtllm-bench-report",
+            definition="trtllm-bench: acceptance length of a request with the bonus token; rate = "
+            "accepted / drafted",
+            tokens=self._total(self.output),
+            acceptance_length=length,
+            stated_rate=None if rate is None else printed(repr(rate)),
+            gamma=self._gamma(length, notes),
+            requests=self.requests,
+            notes=notes,
+            **totals,
+        )
+
+    def _total(self, average: float | None) -> int | None:
+        if average is None or not self.requests:
+            return None
+        total = average * self.requests
+        return round(total) if abs(total - round(total)) < 1e-6 * max(total, 1.0) else None
+
+    def _gamma(self, length: float | None, notes: list[str]) -> int | None:
+        """Drafted tokens of a round where the averages leave one whole number."""
+        drafted, accepted = self.averages.get("drafted"), self.averages.get("accepted")
+        if length is None or not drafted or not accepted or length <= 1.0:
+            notes.append("the report does not state the draft length: gamma null")
+            return None
+        each = drafted * (length - 1.0) / accepted
+        if abs(each - round(each)) > 0.02 * each:
+            notes.append(f"rounds draft {each:.3g} tokens on average: gamma null")
+            return None
+        notes.append(f"gamma {round(each)} is drafted x (length - 1) / accepted, to the digits")
+        return round(each)

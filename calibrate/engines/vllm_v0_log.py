@@ -18,7 +18,7 @@ from .lines import Damage, process_of, without_colours
 from .printed import NUMBER, WHOLE, Printed, printed, whole
 
 _FIELDS = {
-    name: re.compile(rf"Number of {name} tokens:\s*({WHOLE})(?![.,]?\d)")
+    name: re.compile(rf"Number of {name} tokens(?: tokens)?:\s*({WHOLE})(?![.,]?\d)")
     for name in ("speculative", "accepted", "draft", "emitted")
 }
 _RATE = re.compile(rf"Draft acceptance rate:\s*({NUMBER})\s*(%?)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .read import Table
-from .schema import Column, Rule, Schema, number, text
+from .schema import Column, Row, Rule, Schema, number, text
 
 Floats = NDArray[np.float64]
 
@@ -98,7 +99,9 @@ class Sweep:
     tokens_per_round: (n,) with the bonus token, or None.
     workload: what else tells this sweep from others of the pair, e.g. "gsm8k, batch 8".
     suspect: why the sweep should not be fitted, "" without objection.
-    source: citation or file. The arrays are read-only.
+    source: citation or file. The arrays are read-only. relative_to: the number of draft tokens that
+    ``speedup`` is over, 0 being plain decoding; batch, context: of the workload, None where not
+    stated; notes: what was left out.
     """
 
     target: str
@@ -112,6 +115,10 @@ class Sweep:
     workload: str = ""
     suspect: str = ""
     source: str = ""
+    relative_to: int = 0
+    batch: float | None = None
+    context: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -132,38 +139,63 @@ def read_only(values: Iterable[float]) -> Floats:
 
 
 def sweeps_of(table: Table) -> tuple[Sweep, ...]:
-    """The sweeps of a table of schema `SWEEP`, in the order of the file."""
-    pairs: dict[tuple[str, str], list[int]] = {}
+    """The sweeps of a table of schema `SWEEP`, in the order of the file.
+
+    Its rows may hold workload, batch and context beside the columns of the schema.
+    """
+    pairs: dict[tuple[str, str, str], list[int]] = {}
     for i, row in enumerate(table.rows):
         if row["gamma"] != 0:
-            pairs.setdefault((text(row, "target"), text(row, "draft")), []).append(i)
+            key = (text(row, "target"), text(row, "draft"), text(row, "workload"))
+            pairs.setdefault(key, []).append(i)
     if not pairs:
         last = len(table.rows) - 1
         raise table.error(last, "gamma", "must be above 0 in some row, got plain decoding only")
-    return tuple(_sweep(table, pair, rows) for pair, rows in pairs.items())
+    relative = _stated_relative(table, pairs)
+    return tuple(_sweep(table, pair, rows, relative) for pair, rows in pairs.items())
 
 
-def _sweep(table: Table, pair: tuple[str, str], rows: list[int]) -> Sweep:
-    target, draft = pair
+def _stated_relative(table: Table, pairs: dict[tuple[str, str, str], list[int]]) -> bool:
+    """Whether stated speed-ups are over the smallest K: exactly 1 there in every sweep."""
+    if any(row["gamma"] == 0 for row in table.rows):
+        return False
+    least = [min(rows, key=lambda i: number(table.rows[i], "gamma")) for rows in pairs.values()]
+    several = all(len(rows) > 1 for rows in pairs.values())
+    return several and all(number(table.rows[i], "speedup") == 1.0 for i in least)
+
+
+def _sweep(table: Table, pair: tuple[str, str, str], rows: list[int], relative: bool) -> Sweep:
+    target, draft, workload = pair
     rows = sorted(rows, key=lambda i: number(table.rows[i], "gamma"))
     plain = _plain_row(table, pair)
     unit = _one_unit(table, rows if plain is None else [plain, *rows])
     latency = _whole(table, rows, "latency")
     plain_latency = None if plain is None else number(table.rows[plain], "latency")
-    speedup = _whole(table, rows, "speedup")
+    speedup, over = _whole(table, rows, "speedup"), 0
+    if speedup is not None and relative:
+        over = int(number(table.rows[rows[0]], "gamma"))
     if speedup is None:
-        if latency is None or plain_latency is None:
+        if latency is None or (plain_latency is None and len(rows) < 2):
             message = (
                 f"target {target!r} needs a row with gamma = 0 (plain decoding) and a latency, "
                 "or a speedup in each row, got neither"
             )
             raise table.error(rows[0], "gamma", message)
+        if plain_latency is None:
+            over = int(number(table.rows[rows[0]], "gamma"))
         with np.errstate(over="ignore", under="ignore"):
-            speedup = read_only(plain_latency / latency)
+            speedup = read_only((plain_latency or float(latency[0])) / latency)
         for i, value in zip(rows, speedup, strict=True):
             if not 1e-6 <= value <= 1e6:
                 message = f"must give a speed-up in [1e-06, 1e+06], got {value:g}"
                 raise table.error(i, "latency", message)
+    notes = []
+    tokens, stated_in = _tokens(table, rows)
+    if tokens is None and stated_in:
+        notes.append(
+            f"tokens per round are stated in {stated_in} of {len(rows)} rows, so they are left out"
+        )
+    first = table.rows[rows[0]]
     return Sweep(
         target,
         draft,
@@ -171,19 +203,38 @@ def _sweep(table: Table, pair: tuple[str, str], rows: list[int]) -> Sweep:
         speedup,
         latency=latency,
         plain_latency=plain_latency,
-        tokens_per_round=_whole(table, rows, "tokens_per_round"),
+        tokens_per_round=tokens,
         unit=unit,
-        source=text(table.rows[rows[0]], "source") or table.label,
+        workload=workload,
+        source=text(first, "source") or table.label,
+        relative_to=over,
+        batch=_stated(first, "batch"),
+        context=_stated(first, "context"),
+        notes=tuple(notes),
     )
 
 
-def _plain_row(table: Table, pair: tuple[str, str]) -> int | None:
+def _stated(row: Row, name: str) -> float | None:
+    value = number(row, name)
+    return None if math.isnan(value) else value
+
+
+def _tokens(table: Table, rows: Sequence[int]) -> tuple[Floats | None, int]:
+    """Tokens per round where every row states them, and in how many rows they are stated."""
+    found = [number(table.rows[i], "tokens_per_round") for i in rows]
+    known = [v for v in found if not math.isnan(v)]
+    return (read_only(found), len(known)) if len(known) == len(found) else (None, len(known))
+
+
+def _plain_row(table: Table, pair: tuple[str, str, str]) -> int | None:
     """The row of plain decoding: the pair's own, or the target's where that is one number."""
     found = [
         i
         for i, row in enumerate(table.rows)
         if row["gamma"] == 0 and text(row, "target") == pair[0] and row["latency"] is not None
     ]
+    same = [i for i in found if text(table.rows[i], "workload") == pair[2]]
+    found = same or [i for i in found if not text(table.rows[i], "workload")]
     own = [i for i in found if text(table.rows[i], "draft") == pair[1]]
     if own or not found:
         return own[0] if own else None

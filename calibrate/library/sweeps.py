@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .load import bundled_bytes, load_table, nearest_first
-from .read import parse_table, read_table
 from .schema import Row, number, text
-from .sweep import SWEEP, Sweep, read_only, sweeps_of
+from .sweep import Sweep, read_only
 
 
 def sweep_names() -> tuple[str, ...]:
@@ -24,7 +23,7 @@ def load_sweeps(
     *,
     include_suspect: bool = False,
 ) -> tuple[Sweep, ...]:
-    """The sweeps of a CSV file (see `SWEEP`) or of a bundled table (see `sweep_names`).
+    """The sweeps of a file (see `howspec.calibrate.tables.sweeps`) or of a bundled table.
 
     A plain string that is a bundled name means the bundled table; give a Path to read a file of
     that name. ``target`` and ``draft`` keep the sweeps of one model, capitals aside. Sweeps with an
@@ -39,7 +38,9 @@ def load_sweeps(
         listed = ", ".join(nearest_first(source, _BUNDLED))
         raise ValueError(f"sweep must be a file or one of {listed}, got {source!r}")
     else:
-        sweeps = sweeps_of(read_table(source, SWEEP))
+        from ..tables.sweeps import read_sweeps  # it needs this package
+
+        sweeps = read_sweeps(source)
     sweeps = _named("target", target, sweeps, lambda s: s.target)
     sweeps = _named("draft", draft, sweeps, lambda s: s.draft)
     kept = tuple(s for s in sweeps if include_suspect or not s.suspect)
@@ -82,8 +83,10 @@ def redrafter_sweeps() -> tuple[Sweep, ...]:
 
 def _paper_sweeps() -> tuple[Sweep, ...]:
     # The bundled file is a sweep file as a user would write one, and is read as such.
+    from ..tables.sweeps import parse_sweeps  # it needs this package
+
     name = "paper_bloom_grid"
-    return sweeps_of(parse_table(bundled_bytes(name), f"{name}.csv", SWEEP))
+    return parse_sweeps(bundled_bytes(name), f"{name}.csv")
 
 
 _BUNDLED: dict[str, Callable[[], tuple[Sweep, ...]]] = {

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from .cells import number
+from ...calibrate.tables.cells import number
 
 PLAIN_DECODING = "plain decoding"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
+from ...calibrate.tables.cells import Cells, number, read_cells
 from .baselines import against_plain, once
-from .cells import Cells, number, read_cells
 from .measured import PLAIN_DECODING, Measured
 
 TOKENS = ("tau_with_bonus",)  # metrics that are no rates

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
+from ...calibrate.tables.cells import Cells, read_cells
 from .baselines import closest
 from .bundled import library_rows
 from .campaign import campaign_test, ladder_of, predict_ladder
-from .cells import Cells, read_cells
 from .chips import chips_test
 from .grouping import GammaSweep, gamma_sweeps
 from .measured import PLAIN_DECODING, Measured

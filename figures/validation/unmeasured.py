@@ -14,7 +14,7 @@ from ...calibrate.prior.acceptance_validation import (
     predict_rows,
     summary,
 )
-from .cells import number
+from ...calibrate.tables.cells import number
 from .result import Point, Test
 from .rows import TOKENS, percentages
 

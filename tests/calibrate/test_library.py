@@ -553,7 +553,6 @@ def test_stated_speedups_need_no_latency_and_win_over_it(tmp_path: Path) -> None
         ("L,,0,5,,\nL,S,1,4,,2.1\n", 3, "tokens_per_round", "at most gamma + 1, got 2.1"),
         ("L,,0,5,,\nL,S,1,4,,0.9\n", 3, "tokens_per_round", "[1, inf), or empty, got '0.9'"),
         ("L,S,1,4,1,\nL,S,2,4,,\n", 3, "speedup", "in all rows of a sweep or none"),
-        ("L,,0,5,,\nL,S,1,4,,2\nL,S,2,4,,\n", 4, "tokens_per_round", "in all rows"),
         ("L,,0,1e300,,\nL,S,1,1e-300,,\n", 3, "latency", "a speed-up in [1e-06, 1e+06], got inf"),
         ("L,S,1,5,,\nL,S,1,6,,\n", 3, "target, draft, gamma", "got that of line 2 again"),
     ],
@@ -578,7 +577,7 @@ def test_a_sweep_with_two_units_or_two_names_for_gamma_is_refused(tmp_path: Path
     with pytest.raises(ValueError, match="line 1, column gamma: is given twice"):
         load_sweeps(path)
     path = sweep_file(tmp_path, "target,draft,latency\nL,,5\nL,S,4\n")
-    with pytest.raises(ValueError, match=r"column gamma: is missing \(or k, gamma_tokens\)"):
+    with pytest.raises(ValueError, match=r"column gamma: is missing \(or k, gamma_tokens, "):
         load_sweeps(path)
 
 

@@ -393,7 +393,8 @@ def test_statistics_are_read_from_json_and_from_a_log(tmp_path: Path) -> None:
     counts = {"engine": "vllm", "rounds": 10, "acceptance_length": 2.0, "gamma": 3}
     file = tmp_path / "counts.json"
     file.write_text(json.dumps(counts))
-    assert read_statistics(file) == counts
+    read = read_statistics(file)
+    assert {name: getattr(read, name) for name in counts} == counts
     log = tmp_path / "server.log"
     log.write_text(
         "INFO metrics.py:101] SpecDecoding metrics: Mean acceptance length: 2.37, Accepted "
@@ -401,7 +402,7 @@ def test_statistics_are_read_from_json_and_from_a_log(tmp_path: Path) -> None:
         "Drafted: 130 tokens, Per-position acceptance rate: 0.785, 0.585, Avg Draft acceptance "
         "rate: 68.5%\n"
     )
-    assert read_statistics(log)["acceptance_length"] == pytest.approx(2.37, abs=0.005)
+    assert read_statistics(log).acceptance_length == pytest.approx(2.37, abs=0.005)
 
 
 def test_statistics_that_do_not_fit_together_are_pointed_at() -> None:

@@ -1,8 +1,9 @@
 """Files of rows as people write them, read to texts under one spelling of every column.
 
-Comma-, semicolon-, tab- or bar-separated text with a header, or JSON: a list of objects, or one
-object a line. A byte-order mark, blank lines, columns in any order and columns that nobody asked
-for are harmless. What a cell can say beside a plain number is in `number`.
+Comma-, semicolon-, tab- or bar-separated text with a header, columns apart by two blanks or more,
+a Markdown table within other text, or JSON: a list of objects, or one object a line. A byte-order
+mark, blank lines, columns in any order and columns that nobody asked for are harmless. What a cell
+can say beside a plain number is in `number`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _NUMBER = re.compile(
 )
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"([~≈]?\s*[+-]?\d+),(\d+\s*[%x×]?)", re.ASCII | re.IGNORECASE)
+_GREEK = {"γ": "gamma", "α": "alpha", "τ": "tau"}
+_RULE = re.compile(r"[\s|:+=_-]*-[\s|:+=_-]*")
+_EMPHASIS = re.compile(r"(\*\*|__|`)(.*?)\1")
 
 
 @dataclass(frozen=True)
@@ -36,18 +40,22 @@ class Cells:
     """The rows of a file.
 
     label: of the file, for messages; names: of its columns, as `plain_name` spells them; rows: the
-    stated cells of each by name; dropped: why lines were not taken.
+    stated cells of each by name; dropped: why lines were not taken; lines: where each row stands.
     """
 
     label: str
     names: tuple[str, ...]
     rows: tuple[Mapping[str, str], ...]
     dropped: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
 
 
 def plain_name(header: str) -> str:
     """A column's name in small letters and underlines: ``Speed-up`` is ``speed_up``."""
-    return re.sub(r"[^0-9a-z]+", "_", header.strip().casefold()).strip("_")
+    text = header.strip().casefold().replace("µs", "us")
+    for letter, name in _GREEK.items():
+        text = text.replace(letter, name)
+    return re.sub(r"[^0-9a-z]+", "_", text).strip("_")
 
 
 def stated(cell: str) -> str:
@@ -88,7 +96,7 @@ def parse_cells(data: bytes, label: str) -> Cells:
     begin = text.lstrip()[:1]
     if not begin:
         raise ValueError(f"{label}: the file is empty, a header line is needed")
-    cells = _objects(text, label) if begin in "[{" else _separated(text, label)
+    cells = _objects(text, label) if begin in "[{" else separated(text, label)
     if not cells.rows:
         reason = f": {cells.dropped[0]}" if cells.dropped else ""
         raise ValueError(f"{label}: the file has a header and no rows{reason}")
@@ -119,8 +127,8 @@ def _objects(text: str, label: str) -> Cells:
         raise ValueError(f"{label}: every row must be a JSON object")
     rows = [{plain_name(name): _said(value) for name, value in one.items()} for one in found]
     names = dict.fromkeys(name for row in rows for name in row)
-    kept = [row for row in (_filled(row.items()) for row in rows) if row]
-    return Cells(label, tuple(names), tuple(kept))
+    kept = [(i, row) for i, r in enumerate(rows, 1) if (row := _filled(r.items()))]
+    return Cells(label, tuple(names), tuple(r for _, r in kept), lines=tuple(i for i, _ in kept))
 
 
 def _said(value: object) -> str:
@@ -130,36 +138,59 @@ def _said(value: object) -> str:
     return str(value) if isinstance(value, str | int | float) else ""
 
 
-def _separated(text: str, label: str) -> Cells:
-    mark = _mark(text)
-    try:
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-        records = [(lines.line_num, cells) for cells in lines if any(c.strip() for c in cells)]
-    except csv.Error as error:
-        raise ValueError(f"{label}, line {lines.line_num}: is no row of cells: {error}") from None
+def separated(text: str, label: str) -> Cells:
+    """The rows of a table in text: cells apart by a mark, by bars, or by two blanks and more."""
+    records = _records(text, label)
+    if not records:
+        raise ValueError(f"{label}: the file is empty, a header line is needed")
     names = [plain_name(cell) for cell in records[0][1]]
     twice = [name for name, n in Counter(names).items() if n > 1 and name]
     if twice:
         raise ValueError(f"{label}: column {twice[0]}: is given twice")
-    rows, dropped = [], []
+    rows, lines, dropped = [], [], []
     for line, cells in records[1:]:
         if any(cell.strip() for cell in cells[len(names) :]):
             dropped.append(f"line {line} has {len(cells)} cells, the header {len(names)}")
             continue
-        if mark != ",":
-            cells = [_DECIMAL_COMMA.sub(r"\1.\2", c) if _is_decimal(c) else c for c in cells]
-        rows.append(_filled(zip(names, cells, strict=False)))
-    return Cells(label, tuple(names), tuple(r for r in rows if r), tuple(dropped))
+        if row := _filled(zip(names, cells, strict=False)):
+            rows.append(row)
+            lines.append(line)
+    return Cells(label, tuple(names), tuple(rows), tuple(dropped), tuple(lines))
+
+
+def _records(text: str, label: str) -> list[tuple[int, list[str]]]:
+    """(line, cells) of the header and the rows."""
+    lines = [(n, s) for n, s in enumerate(text.splitlines(), 1) if s.strip()]
+    barred = [(n, s) for n, s in lines if s.count("|") > 1 and s.strip().startswith("|")]
+    if len(barred) > 1:
+        return [
+            (n, [_EMPHASIS.sub(r"\2", c) for c in s.strip().strip("|").split("|")])
+            for n, s in barred
+            if not _RULE.fullmatch(s)
+        ]
+    head = next((s for _, s in lines), "")
+    if not any(mark in head for mark in MARKS) and re.search(r"\S\s{2,}\S", head.strip()):
+        return [(n, re.split(r"\s{2,}|\t", s.strip())) for n, s in lines if not _RULE.fullmatch(s)]
+    mark = max(MARKS, key=lambda mark: len(next(csv.reader([head], delimiter=mark), [])))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    try:
+        records = [
+            (reader.line_num, cells)
+            for cells in reader
+            if any(c.strip() for c in cells) and not _RULE.fullmatch(mark.join(cells))
+        ]
+    except csv.Error as error:
+        raise ValueError(f"{label}, line {reader.line_num}: is no row of cells: {error}") from None
+    if mark == ",":
+        return records
+    return [
+        (n, [_DECIMAL_COMMA.sub(r"\1.\2", c) if _is_decimal(c) else c for c in cells])
+        for n, cells in records
+    ]
 
 
 def _is_decimal(cell: str) -> bool:
     return _DECIMAL_COMMA.fullmatch(cell.strip()) is not None
-
-
-def _mark(text: str) -> str:
-    """What separates the cells of the header: of the usual marks the one that cuts it most."""
-    header = next(line for line in text.splitlines() if line.strip())
-    return max(MARKS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
 
 
 def _filled(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
