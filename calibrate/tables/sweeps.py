@@ -52,6 +52,10 @@ def sweep_table(cells: Cells) -> Table:
     names = {role: columns.first_of(cells.names, wanted) for role, wanted in (
         ("target", columns.TARGET), ("draft", columns.DRAFT), ("tokens", columns.TOKENS),
         ("batch", columns.BATCH), ("context", columns.CONTEXT))}  # fmt: skip
+    if (names["target"] is None) != (names["draft"] is None):
+        missing = next(role for role in ("target", "draft") if names[role] is None)
+        where = f"{cells.label}, line 1, column {missing}"
+        raise ValueError(f"{where}: is missing: a table names both models of a pair, or neither")
     apart = [n for n in cells.names if n in columns.WORK and n not in names.values()]
     apart = [n for n in apart if len({row.get(n, "") for row in cells.rows}) > 1]
     rows: list[Row] = []
