@@ -27,7 +27,8 @@ class SweepFit:
     """Laws fitted to one sweep, as a posterior sample.
 
     acceptance, cost: laws with arrays of shape (draws,); scatter: relative scatter of one measured
-    speed-up, shape (draws,); given: what the fit rests on; notes: what limits it.
+    speed-up, shape (draws,); given: what the fit rests on; notes: what limits it; tokens_scatter:
+    relative scatter of one measured mean of tokens per round, None where none is stated.
     """
 
     sweep: Sweep
@@ -36,6 +37,7 @@ class SweepFit:
     scatter: Floats
     given: str
     notes: tuple[str, ...]
+    tokens_scatter: Floats | None = None
 
 
 def fit_sweeps(
@@ -85,6 +87,7 @@ def _fit_parts(sweep: Sweep, rng: np.random.Generator, draws: int, priors: Prior
         np.hypot(tokens.scatter, cost.scatter),
         "speed-up and tokens per round",
         (*notes, *_identification(tokens.alpha, sweep)),
+        tokens.scatter,
     )
 
 

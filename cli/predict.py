@@ -12,6 +12,7 @@ from .predict_pair import PairOptions, part_lines, predict_pair
 
 if TYPE_CHECKING:
     from ..sim.prediction import Prediction
+    from ..sim.sweep_answer import SweepPrediction
 
 
 def predict(
@@ -234,23 +235,19 @@ def _from_sweep(
     import numpy as np
 
     from ..calibrate.library import load_sweeps
-    from ..calibrate.sweeps import fit_sweeps
+    from ..sim.sweep_answer import predict_sweep
 
-    rng = np.random.default_rng(seed)
     # The other drafts of a target say what the target's side costs, so they are fitted too.
     family = load_sweeps(source, target)
     targets = list(dict.fromkeys(s.target for s in family))
     if len(targets) > 1:
         raise ValueError(f"--target must be one of {', '.join(targets)} of {source}, got none")
     wanted = {s.label for s in load_sweeps(source, target, draft)}
-    joint = [s for s in family if s.label in wanted or s.tokens_per_round is None]
-    fits = fit_sweeps(joint, rng)
-    answers = [
-        _sweep_answer(fit, gamma_max, level, rng, source)
-        for fit in fits
-        if fit.sweep.label in wanted
-    ]
-    answers.sort(key=lambda a: -a["speedup"].estimate)
+    found = predict_sweep(
+        [s for s in family if s.label in wanted], np.random.default_rng(seed), family=family,
+        gamma_max=gamma_max, level=level, seed=seed,
+    )  # fmt: skip
+    answers = [_sweep_answer(one, source) for one in found]
     best = answers[0]
     if len(answers) > 1:
         best["drafts"] = [
@@ -260,56 +257,21 @@ def _from_sweep(
     return best
 
 
-def _sweep_answer(
-    fit: Any, gamma_max: int | None, level: float, rng: Any, source: str
-) -> dict[str, Any]:
-    import numpy as np
-
-    from ..sim.prediction import break_even
-    from ..sim.prediction import predict as predict_laws
-    from ..theory import AffineCost
-
-    measured = int(fit.sweep.gamma.max())
-    top = measured if gamma_max is None else gamma_max
-    prediction = predict_laws(
-        fit.acceptance, fit.cost, gamma_max=top, level=level, scatter=fit.scatter, rng=rng
-    )
-    parameters = {
-        "alpha": fit.acceptance.alpha,
-        "decay": fit.acceptance.decay,
-        "cost_ratio_plus_verify_slope": fit.cost.cost_ratio,
-        "overhead": fit.cost.overhead,
-        "scatter": fit.scatter,
-    }
-    tails = [0.5 * (1.0 - level), 0.5, 0.5 * (1.0 + level)]
-    fitted = {}
-    for name, values in parameters.items():
-        low, middle, high = (float(x) for x in np.quantile(values, tails))
-        fitted[name] = {"estimate": middle, "low": low, "high": high, "level": level}
-    middle_cost = AffineCost(
-        fitted["cost_ratio_plus_verify_slope"]["estimate"],
-        overhead=fitted["overhead"]["estimate"],
-    )
-    notes = list(fit.notes)
-    if top > measured:
-        notes.append(f"extrapolation: gamma above {measured} was not measured")
+def _sweep_answer(found: SweepPrediction, source: str) -> dict[str, Any]:
     inputs = {
         "sweep": source,
-        "target": fit.sweep.target,
-        "draft": fit.sweep.draft,
-        "gamma_max": top,
-        "fitted_to": fit.given,
+        "target": found.target,
+        "draft": found.draft,
+        "gamma_max": found.gamma_max,
+        "fitted_to": found.fitted_to,
     }
-    threshold = break_even(middle_cost, decay=fitted["decay"]["estimate"], gamma_max=top)
-    answer = answer_of(prediction, threshold, inputs, top, tuple(notes))
     return {
-        **answer,
-        "draft": fit.sweep.draft,
-        "workload": fit.sweep.workload,
-        "parameters": fitted,
-        "measured_speedup": dict(
-            zip(fit.sweep.gamma.astype(int).tolist(), fit.sweep.speedup.tolist(), strict=True)
-        ),
+        **answer_of(found.prediction, found.break_even_alpha, inputs, found.gamma_max, found.notes),
+        "draft": found.draft,
+        "workload": found.workload,
+        "parameters": found.parameters,
+        "measured_speedup": found.measured_speedup,
+        "tokens_per_round": found.tokens_by_gamma,
     }
 
 

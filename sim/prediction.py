@@ -90,11 +90,29 @@ def predict(
         raise ValueError(f"gamma_max must be an integer in [1, inf), got {gamma_max}")
     table = speedup_table(acceptance, cost, gamma_max, batch=batch, context=context)
     sample = table.reshape(-1, gamma_max + 1)
-    center = sample.mean(axis=0)
-    best = int(center.argmax())
     moved = _with_scatter(sample, np.asarray(scatter, dtype=float), rng)
     low, high = np.quantile(moved, [0.5 * (1.0 - level), 0.5 * (1.0 + level)], axis=0)
-    wins = np.bincount(moved.argmax(axis=1), minlength=gamma_max + 1) / len(moved)
+    center = sample.mean(axis=0)
+    return summarised(acceptance, cost, center, low, high, moved, level=level, tolerance=tolerance)
+
+
+def summarised(
+    acceptance: AcceptanceLaw,
+    cost: CostLaw,
+    center: Floats,
+    low: Floats,
+    high: Floats,
+    sample: Floats,
+    *,
+    level: float,
+    tolerance: float = 0.01,
+) -> Prediction:
+    """The answer from speed-ups at gamma = 0..gamma_max, each of shape (gamma_max + 1,).
+
+    center: which decides; low, high: ends of the intervals; sample: draws, (draws, gamma_max + 1).
+    """
+    best, gamma_max = int(center.argmax()), center.size - 1
+    wins = np.bincount(sample.argmax(axis=1), minlength=center.size) / len(sample)
     window = tuple(int(g) for g in np.flatnonzero(center >= (1.0 - tolerance) * center[best]))
     return Prediction(
         gamma=best,
@@ -106,7 +124,7 @@ def predict(
         gamma_window=window,
         tolerance=tolerance,
         probability_best=wins,
-        probability_gain=float((moved[:, best] > 1.0).mean()) if best else 0.0,
+        probability_gain=float((sample[:, best] > 1.0).mean()) if best else 0.0,
         notes=tuple(_notes(center, best, window, wins, gamma_max, tolerance)),
     )
 

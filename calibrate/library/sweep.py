@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,8 @@ class Sweep:
     gamma = 0 in the same unit, or None.
     tokens_per_round: (n,) with the bonus token, or None.
     workload: what else tells this sweep from others of the pair, e.g. "gsm8k, batch 8".
+    setting: engine, machine and formats, where sweeps of the pair differ in them.
+    digit: one unit of the last digit that speed-ups are printed with, 0 where they are not rounded.
     suspect: why the sweep should not be fitted, "" without objection.
     source: citation or file. The arrays are read-only. relative_to: the number of draft tokens that
     ``speedup`` is over, 0 being plain decoding; batch, context: of the workload, None where not
@@ -119,6 +121,23 @@ class Sweep:
     batch: float | None = None
     context: float | None = None
     notes: tuple[str, ...] = ()
+    setting: str = ""
+    digit: float = 0.0
+
+    def without(self, gamma: int) -> Sweep:
+        """The same sweep less the point at one gamma, if it has one; maybe without any."""
+        kept = self.gamma != gamma
+
+        def part(values: Floats | None) -> Floats | None:
+            return None if values is None else read_only(values[kept])
+
+        return replace(
+            self,
+            gamma=read_only(self.gamma[kept]),
+            speedup=read_only(self.speedup[kept]),
+            latency=part(self.latency),
+            tokens_per_round=part(self.tokens_per_round),
+        )
 
     @property
     def label(self) -> str:
@@ -136,6 +155,15 @@ def read_only(values: Iterable[float]) -> Floats:
     out = np.array(list(values), dtype=np.float64)
     out.setflags(write=False)
     return out
+
+
+def printed_digit(values: Iterable[float]) -> float:
+    """One unit of the last digit that speed-ups seem to be printed with.
+
+    0 where there are more than four decimals; whole numbers are taken to be good to a tenth.
+    """
+    decimals = max(len(f"{v:.12g}".partition(".")[2]) for v in values)
+    return float(10.0 ** -max(decimals, 1)) if decimals <= 4 else 0.0
 
 
 def sweeps_of(table: Table) -> tuple[Sweep, ...]:
@@ -211,6 +239,7 @@ def _sweep(table: Table, pair: tuple[str, str, str], rows: list[int], relative: 
         batch=_stated(first, "batch"),
         context=_stated(first, "context"),
         notes=tuple(notes),
+        digit=0.0 if latency is not None else printed_digit(speedup),
     )
 
 

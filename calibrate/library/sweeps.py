@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from .load import bundled_bytes, load_table, nearest_first
 from .schema import Row, number, text
-from .sweep import Sweep, read_only
+from .sweep import Sweep, printed_digit, read_only
 
 
 def sweep_names() -> tuple[str, ...]:
@@ -78,7 +79,8 @@ def specbundle_sweeps(include_suspect: bool = False) -> tuple[Sweep, ...]:
 
 def redrafter_sweeps() -> tuple[Sweep, ...]:
     """The chains of `redrafter_chips`: a sweep for each chip and precision."""
-    return _grouped("redrafter_chips", lambda r: f"{r['chip']}, {r['precision']}")
+    sweeps = _grouped("redrafter_chips", lambda r: f"{r['chip']}, {r['precision']}")
+    return tuple(replace(s, setting=s.workload) for s in sweeps)  # no other passes are as these
 
 
 def _paper_sweeps() -> tuple[Sweep, ...]:
@@ -115,6 +117,7 @@ def _grouped(name: str, workload: Callable[[Row], str]) -> tuple[Sweep, ...]:
                 workload=label,
                 suspect=next((text(r, "suspect") for r in rows if text(r, "suspect")), ""),
                 source=text(rows[0], "source"),
+                digit=printed_digit(number(row, "speedup") for row in rows),
             )
         )
     return tuple(sweeps)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...calibrate.learned.baselines import against_plain, once
+from ...calibrate.learned.bundled import TOKENS
+from ...calibrate.learned.measured import PLAIN_DECODING, Measured
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
 from ...calibrate.tables.cells import Cells, number, read_cells
-from .baselines import against_plain, once
-from .measured import PLAIN_DECODING, Measured
 
-TOKENS = ("tau_with_bonus",)  # metrics that are no rates
 GAMMA_MAX = 1000  # fits keep the law at every position up to gamma
 # Columns, each with the other names under which a file may carry it, as `plain_name` spells them.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -170,6 +170,8 @@ def _measured(row: Mapping[str, str], index: int, percent: bool) -> Measured:
     gamma, plain = _gamma(row)
     notes = row.get("notes", "").casefold()
     names = {name: row.get(name, "") for name in _TEXTS}
+    if math.isfinite(batch := number(names["batch"])):
+        names["batch"] = f"{batch:.12g}"
     base, spec = _value(row, "tokens_per_s_base"), _value(row, "tokens_per_s_spec")
     speedup = _value(row, "speedup")
     if math.isnan(speedup) and base > 0.0 and spec > 0.0:

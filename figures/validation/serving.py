@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .measured import Measured
+from ...calibrate.learned.measured import Measured
 from .result import Point, Test
 from .rivals import PLAIN
 

@@ -5,30 +5,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from ...calibrate.learned.baselines import closest, suspected
+from ...calibrate.learned.bundled import library_rows
+from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, Measured, gamma_sweeps
+from ...calibrate.learned.stated import usable
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
 from ...calibrate.tables.cells import Cells, read_cells
-from .baselines import closest
-from .bundled import library_rows
 from .campaign import campaign_test, ladder_of, predict_ladder
 from .chips import chips_test
-from .grouping import GammaSweep, gamma_sweeps
-from .measured import PLAIN_DECODING, Measured
 from .paper_rows import paper_rows_test
 from .result import Test
 from .rows import rows_of
 from .serving import serving_test
 from .sizes import leave_one_draft_out
-from .stated import stated_tests, usable
+from .stated import stated_tests
 from .sweeps import Progress, leave_one_gamma_out
 from .tasks import task_test
 from .unmeasured import families_test, rows_test
-
-# Share of a machine's rows whose speed-up exceeds tokens per round, from which its plain speed is
-# called too slow, and the slack of one such row.
-CONTRADICTED, SLACK = 0.2, 0.97
 
 
 @dataclass(frozen=True)
@@ -131,29 +127,6 @@ def _stated(cells: Cells) -> list[Test]:
     if not {"speedup", "target"} <= set(cells.names):
         return []
     return [t for t in stated_tests(closest(rows_of(cells).rows)) if t.points]
-
-
-def suspected(rows: Sequence[Measured]) -> tuple[Measured, ...]:
-    """The rows, those of a machine with a contradicted plain speed marked as not to be used.
-
-    A round takes at least a plain step, so the speed-up cannot exceed the tokens per round; where
-    it does in a fifth of a target's rows on one engine and machine, plain decoding was too slow.
-    """
-    seen: Counter[tuple[str, str, str]] = Counter()
-    wrong: Counter[tuple[str, str, str]] = Counter()
-    for r in rows:
-        if math.isfinite(r.tau) and math.isfinite(r.speedup) and r.gamma and not r.objection:
-            seen[_machine(r)] += 1
-            wrong[_machine(r)] += r.tau / r.speedup < SLACK
-    bad = {m for m in seen if wrong[m] >= max(2, CONTRADICTED * seen[m])}
-    reason = "the plain baseline looks too slow: speed-ups exceed tokens per round"
-    return tuple(
-        replace(r, objection=reason) if _machine(r) in bad and not r.objection else r for r in rows
-    )
-
-
-def _machine(row: Measured) -> tuple[str, str, str]:
-    return row.target, row.engine, row.hardware
 
 
 def _objections(rows: Sequence[Measured]) -> tuple[str, ...]:

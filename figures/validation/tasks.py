@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...calibrate.learned.measured import GammaSweep
 from ...calibrate.tokens import fit_tokens
 from ...theory import tokens_by_gamma
-from .grouping import GammaSweep
 from .result import Point, Test, interval
 from .rivals import NEAREST
-from .sweeps import DRAWS
+
+DRAWS = 600
 
 LEAST_SISTERS = 2
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...calibrate.learned.bundled import TOKENS
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.prior.acceptance_validation import (
     leave_one_family_out,
@@ -16,7 +17,7 @@ from ...calibrate.prior.acceptance_validation import (
 )
 from ...calibrate.tables.cells import number
 from .result import Point, Test
-from .rows import TOKENS, percentages
+from .rows import percentages
 
 
 def families_test(*, seed: int = 0) -> tuple[Test, Test]:

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from howspec.calibrate.learned import sweeps as learned_sweeps
+from howspec.calibrate.learned.baselines import suspected
+from howspec.calibrate.learned.bundled import library_rows
+from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweeps
+from howspec.calibrate.learned.stated import tokens_of, usable
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.schema import text
 from howspec.calibrate.records import Record
 from howspec.cli.main import run
-from howspec.figures.validation import campaign, chips, rivals, serving, stated, suite, sweeps
-from howspec.figures.validation.bundled import library_rows
-from howspec.figures.validation.grouping import GammaSweep, gamma_sweeps
-from howspec.figures.validation.measured import Measured
+from howspec.figures.validation import campaign, chips, rivals, serving, stated, suite
 from howspec.figures.validation.result import Point, Test, interval
 from howspec.figures.validation.rows import read_rows
 from howspec.figures.validation.sweeps import leave_one_gamma_out
@@ -132,7 +134,7 @@ def test_a_row_that_cannot_be_stays_with_its_objection_and_is_not_used(
     (row,) = read_rows(path)
     (name,) = values
     assert row.objection.startswith(name)
-    assert not stated.usable(row)
+    assert not usable(row)
     assert gamma_sweeps([row], least=1) == ()
     report = suite.file_report(path)
     assert report.tests == ()
@@ -153,11 +155,11 @@ def test_whatever_a_cell_holds_is_a_row_that_is_possible_or_not_used(
 ) -> None:
     names = ("gamma", "alpha", "tau_mean_tokens_per_round", "cost_ratio_c", "speedup", "batch")
     path = a_file(tmp_path_factory.mktemp("junk"), cells(**dict(zip(names, values, strict=True))))
-    (row,) = suite.suspected(read_rows(path))
-    if stated.usable(row):
+    (row,) = suspected(read_rows(path))
+    if usable(row):
         assert row.gamma >= 1
         assert row.speedup > 0
-        assert 1 <= stated.tokens_of(row) <= row.gamma + 1
+        assert 1 <= tokens_of(row) <= row.gamma + 1
 
 
 def test_the_bundled_rows_are_many_and_possible() -> None:
@@ -209,18 +211,18 @@ def test_a_machine_whose_speed_ups_exceed_its_tokens_is_suspected() -> None:
     slow = [a_row(g, tau=2.0, speedup=s) for g, s in ((1, 2.2), (3, 2.3), (5, 1.5), (7, 1.4))]
     fine = [replace(r, hardware="other", speedup=1.4) for r in slow]
     untouched = a_row(9, target="U")
-    marked = suite.suspected([*slow, *fine, untouched])
+    marked = suspected([*slow, *fine, untouched])
     assert all("plain baseline looks too slow" in r.objection for r in marked[:4])
     assert [r.objection for r in marked[4:]] == [""] * 5
-    assert not any(r.objection for r in suite.suspected([slow[0], *slow[2:]]))  # one may be noise
+    assert not any(r.objection for r in suspected([slow[0], *slow[2:]]))  # one may be noise
 
 
 def test_rows_that_cannot_be_do_not_make_a_machine_suspected() -> None:
     wrong = [a_row(g, tau=0.5, speedup=2.0, objection="tau") for g in (1, 3, 5)]
     sound = a_row(7, tau=3.0, speedup=2.0)
-    assert suite.suspected([*wrong, sound])[3].objection == ""
+    assert suspected([*wrong, sound])[3].objection == ""
     zero = a_row(2, tau=2.0, speedup=0.0, objection="speedup must be above 0, got 0")
-    assert suite.suspected([zero])[0].objection == zero.objection
+    assert suspected([zero])[0].objection == zero.objection
 
 
 # --- sweeps ------------------------------------------------------------------------------------
@@ -756,7 +758,7 @@ def test_a_ladder_is_predicted_from_costs_and_rounds_alone(accepted: list[list[i
 def bundled() -> dict[str, Test]:
     """The whole report, once; its names are unique."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweeps, "DRAWS", 300)
+        patch.setattr(learned_sweeps, "DRAWS", 300)
         report = suite.library_report()
     assert any("plain baseline looks too slow" in line for line in report.skipped)
     assert all(t.points for t in report.tests)

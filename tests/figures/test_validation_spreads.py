@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from howspec.figures.validation import realisation, rivals, spreads, stated, sweeps
-from howspec.figures.validation.bundled import library_rows
-from howspec.figures.validation.grouping import GammaSweep
-from howspec.figures.validation.measured import Measured
-from howspec.figures.validation.realisation import Learned, Realised
-from howspec.figures.validation.spread_fit import bundled_sweeps, groups_of, pairs_of
-from howspec.figures.validation.spread_table import MISFITS, prior_of
-from howspec.figures.validation.spreads import forecast, grouped, learned, log_likelihood
+from howspec.calibrate.learned import realisation, spreads, stated
+from howspec.calibrate.learned import sweeps as learned_sweeps
+from howspec.calibrate.learned.bundled import library_rows
+from howspec.calibrate.learned.fit import bundled_sweeps, groups_of, pairs_of
+from howspec.calibrate.learned.measured import GammaSweep, Measured
+from howspec.calibrate.learned.realisation import Learned
+from howspec.calibrate.learned.spreads import (
+    Mixture,
+    conditioned,
+    grouped,
+    learned,
+    log_likelihood,
+    prior_of,
+)
+from howspec.calibrate.learned.stored import Realised, stored
+from howspec.calibrate.learned.sweeps import forecast_gamma
+from howspec.figures.validation import rivals
+from howspec.figures.validation.stated import stated_tests
 from howspec.figures.validation.sweeps import leave_one_gamma_out
 from howspec.theory import DepthAcceptance, tokens_by_gamma, tokens_per_round
 from hypothesis import given, settings
@@ -30,6 +41,17 @@ def a_row(gamma: int = 3, **changes: Any) -> Measured:
         "alpha": NAN, "tau": NAN, "cost_ratio": NAN, "speedup": 2.0, "base_rate": NAN,
     }  # fmt: skip
     return Measured(**(given | changes))
+
+
+class Ends(NamedTuple):
+    middle: float
+    low: float
+    high: float
+
+
+def ends(law: Mixture) -> Ends:
+    """Median and central 90 %."""
+    return Ends(*(float(v) for v in law.quantiles([0.5, 0.05, 0.95])))
 
 
 # --- spreads -----------------------------------------------------------------------------------
@@ -53,7 +75,7 @@ def test_the_likelihood_of_a_group_is_that_of_its_normal_law(misfits: list[float
 def test_without_sisters_a_forecast_is_centred_and_as_wide_as_its_prior() -> None:
     sharp = np.full((48, 48), -1e3)
     sharp[30, 20] = 0.0
-    found = forecast(sharp, np.array([]), 0.9)
+    found = ends(conditioned(sharp, np.array([])))
     wide = float(np.hypot(spreads.SPREADS[30], spreads.SPREADS[20]))
     assert found.middle == pytest.approx(0.0, abs=1e-3 * wide)
     assert (found.low, found.high) == (
@@ -63,9 +85,9 @@ def test_without_sisters_a_forecast_is_centred_and_as_wide_as_its_prior() -> Non
 
 def test_sisters_that_agree_move_a_forecast_and_those_that_disagree_widen_it() -> None:
     prior = prior_of("speed-up", 2)
-    alone = forecast(prior, np.array([]), 0.9)
-    agree = forecast(prior, np.full(8, 0.8), 0.9)
-    torn = forecast(prior, np.array([-3.0, 3.2, -2.8, 3.4, -3.1, 3.1]), 0.9)
+    alone = ends(conditioned(prior, np.array([])))
+    agree = ends(conditioned(prior, np.full(8, 0.8)))
+    torn = ends(conditioned(prior, np.array([-3.0, 3.2, -2.8, 3.4, -3.1, 3.1])))
     assert 0.75 < agree.middle < 0.81
     assert agree.high - agree.low < 0.3 * (alone.high - alone.low)
     assert abs(torn.middle) < 0.2
@@ -76,10 +98,27 @@ def test_sisters_that_agree_move_a_forecast_and_those_that_disagree_widen_it() -
 @given(st.lists(st.floats(-3.0, 3.0), min_size=1, max_size=9))
 def test_a_forecast_mirrors_with_its_sisters(misfits: list[float]) -> None:
     values, prior = np.array(misfits), prior_of("speed-up", 2)
-    one, other = forecast(prior, values, 0.9), forecast(prior, -values, 0.9)
+    one, other = (ends(conditioned(prior, v)) for v in (values, -values))
     assert one.middle == pytest.approx(-other.middle, abs=0.01)
     assert one.low == pytest.approx(-other.high, abs=0.02)
     assert one.low < one.middle < one.high
+
+
+@pytest.mark.parametrize("sisters", [[], [0.7, -0.2, 0.5]])
+@pytest.mark.parametrize("noise", [0.1, 0.6, 1.0])
+def test_a_second_measurement_shares_all_but_the_scatter_with_the_first(
+    sisters: list[float], noise: float
+) -> None:
+    sharp = np.full((48, 48), -1e3)
+    sharp[30, 26] = 0.0
+    s2, t2, n = spreads.SPREADS[30] ** 2, spreads.SPREADS[26] ** 2, len(sisters)
+    # Of (sisters, first, second): all share t^2, the last two the part of s^2 that is no scatter.
+    whole = t2 * np.ones((n + 2, n + 2)) + s2 * np.eye(n + 2)
+    whole[n, n + 1] = whole[n + 1, n] = t2 + (1.0 - noise) * s2
+    gain = np.linalg.solve(whole[:-1, :-1], whole[:-1, -1])
+    law = conditioned(sharp, np.array(sisters), (1.3, noise))
+    assert float(law.center[0]) == pytest.approx(gain @ np.array([*sisters, 1.3]))
+    assert float(law.spread[0]) == pytest.approx(np.sqrt(s2 + t2 - gain @ whole[:-1, -1]))
 
 
 def drawn_family(
@@ -102,7 +141,7 @@ def test_nine_in_ten_of_a_new_study_are_inside_when_studies_are_alike(
     prior, inside = learned(studies), []
     for _ in range(150):
         u = drawn_family(rng, center, sweeps=sisters + 1)
-        found = forecast(prior, u[1:], 0.9)
+        found = ends(conditioned(prior, u[1:]))
         inside.append(found.low <= u[0] <= found.high)
     assert 0.82 <= np.mean(inside) <= 0.98
 
@@ -111,8 +150,8 @@ def test_a_study_counts_alike_however_many_sweeps_it_has() -> None:
     rng = np.random.default_rng(3)
     narrow = [grouped("a", "", str(i), 0.1 * rng.standard_normal(3)) for i in range(4)]
     wide = [grouped("b", "", str(i), 1.5 * rng.standard_normal(3)) for i in range(4)]
-    once = forecast(learned([*narrow, *wide]), np.array([]), 0.9)
-    often = forecast(learned([*(narrow * 20), *wide]), np.array([]), 0.9)
+    once = ends(conditioned(learned([*narrow, *wide]), np.array([])))
+    often = ends(conditioned(learned([*(narrow * 20), *wide]), np.array([])))
     assert often.high == pytest.approx(once.high, rel=0.1)
 
 
@@ -121,7 +160,7 @@ def test_the_misfits_of_a_study_do_not_teach_its_own_prior() -> None:
     assert not np.allclose(whole, without)
     assert np.allclose(whole, prior_of("speed-up", 2, "a study that is not bundled"))
     assert not np.allclose(whole, prior_of("speed-up", 2, engine="sglang"))
-    assert set(MISFITS) == {
+    assert set(stored().misfits) == {
         f"{quantity}, {others}" for quantity in ("speed-up", "tokens")
         for others in ("one", "several")
     }  # fmt: skip
@@ -130,12 +169,18 @@ def test_the_misfits_of_a_study_do_not_teach_its_own_prior() -> None:
 def test_the_table_of_misfits_is_what_the_bundled_sweeps_give() -> None:
     own = [s for s in bundled_sweeps() if s.study == "ggml-org/llama.cpp"]
     found = groups_of(own)["speed-up"]
-    table = MISFITS["speed-up, several"][("ggml-org/llama.cpp", "llama.cpp")]
-    # The draws of another place in the pool differ.
-    assert [g.mean for g in found] == pytest.approx([row[2] for row in table], abs=0.15)
+
+    def table(others: str) -> list[float]:
+        groups = stored().misfits[f"speed-up, {others}"]
+        return [g.mean for g in groups if g.study == "ggml-org/llama.cpp"]
+
+    assert [g.mean for g in found] == pytest.approx(table("several"), rel=1e-3)
     pairs = groups_of([p for s in own for p in pairs_of(s)])["speed-up"]
-    stored = MISFITS["speed-up, one"][("ggml-org/llama.cpp", "llama.cpp")]
-    assert [g.mean for g in pairs] == pytest.approx([row[2] for row in stored], abs=0.15)
+    assert [g.mean for g in pairs] == pytest.approx(table("one"), rel=1e-3)
+    rows = [r for r in library_rows() if stated.usable(r)]
+    assert len(rows) == len(stored().realised)
+    for row, known in zip(rows[::7], stored().realised[::7], strict=True):
+        assert stated.realised(row).misfit == pytest.approx(known.misfit, abs=1e-3)
 
 
 # --- sweeps of a known law, as they are published ------------------------------------------------
@@ -163,7 +208,7 @@ def published(rng: np.random.Generator, k: int, *, digits: int, tau: bool) -> Ga
 def test_printed_digits_of_a_known_law_are_inside(
     monkeypatch: pytest.MonkeyPatch, digits: int, tau: bool
 ) -> None:
-    monkeypatch.setattr(sweeps, "DRAWS", 200)
+    monkeypatch.setattr(learned_sweeps, "DRAWS", 200)
     rng = np.random.default_rng([5, digits, tau])
     some = [published(rng, k, digits=digits, tau=tau) for k in range(14 if tau else 7)]
     gain, _ = leave_one_gamma_out(some, name="x")
@@ -176,11 +221,12 @@ def test_printed_digits_of_a_known_law_are_inside(
 def test_coarse_digits_widen_an_interval() -> None:
     rng = np.random.default_rng(2)
     fine = published(rng, 0, digits=3, tau=True)
-    coarse = GammaSweep(tuple(
-        Measured(**{**vars(r), "speedup_step": 0.2}) for r in fine.rows
-    ))  # fmt: skip
-    one, other = (leave_one_gamma_out([s], name="x")[0].points for s in (fine, coarse))
-    widths = [sum(np.log(p.high / p.low) for p in points) for points in (one, other)]
+    widths = []
+    for digit in (0.001, 0.2):
+        sweep = replace(fine.sweep, digit=digit)
+        laws = [forecast_gamma(sweep.without(r.gamma), r.gamma) for r in fine.rows]
+        found = [law.speedup.interval(0.9) for law in laws]
+        widths.append(sum(np.log(one.high / one.low) for one in found))
     assert widths[1] > 1.08 * widths[0]
 
 
@@ -209,7 +255,7 @@ def test_rows_of_a_new_study_are_inside_nine_times_in_ten() -> None:
         teachers = [r for r in rows if r.study != "s5"]
         alone = Learned(teachers)
         for row in rows[-6::3]:
-            _, low, high = alone.forecast(row, 0.9)
+            _, low, high = ends(alone.forecast(row))
             inside.append(low <= row.misfit <= high)
     assert 0.83 <= np.mean(inside) <= 0.98
 
@@ -220,8 +266,8 @@ def test_rows_of_the_study_itself_narrow_the_forecast_and_still_hold() -> None:
         rows = studies_of(rng, 5)
         teachers = [r for r in rows if r.study != "s4"]
         *sisters, row = rows[-6:]
-        _, low, high = Learned(teachers, sisters).forecast(row, 0.9)
-        _, wide_low, wide_high = Learned(teachers).forecast(row, 0.9)
+        _, low, high = ends(Learned(teachers, sisters).forecast(row))
+        _, wide_low, wide_high = ends(Learned(teachers).forecast(row))
         inside.append(low <= row.misfit <= high)
         widths.append((high - low) / (wide_high - wide_low))
     assert 0.8 <= np.mean(inside) <= 0.98
@@ -230,13 +276,13 @@ def test_rows_of_the_study_itself_narrow_the_forecast_and_still_hold() -> None:
 
 def test_without_teachers_nothing_is_assumed_of_the_mean() -> None:
     row = Realised("new", "p", 0.0)
-    middle, low, high = Learned([]).forecast(row, 0.9)
+    middle, low, high = ends(Learned([]).forecast(row))
     assert middle == pytest.approx(0.0, abs=0.01)
     assert low == pytest.approx(-high, abs=0.02)
     assert high > 1.6 * realisation.MEAN_SPREAD
     agreed = [Realised(f"s{i}", "p", -0.3) for i in range(6)]
-    assert Learned(agreed).forecast(row, 0.9)[0] == pytest.approx(-0.3, abs=0.06)
-    _, narrow, wide = Learned(agreed).forecast(Realised("new", "p", 0.0, 0.25), 0.9)
+    assert ends(Learned(agreed).forecast(row)).middle == pytest.approx(-0.3, abs=0.06)
+    _, narrow, wide = ends(Learned(agreed).forecast(Realised("new", "p", 0.0, 0.25)))
     assert wide - narrow > 1.6
 
 
@@ -246,10 +292,10 @@ def test_rows_of_a_task_teach_its_other_pairs() -> None:
         for pair in ("p", "q", "r") for task in ("a", "b")
     ]  # fmt: skip
     learned = Learned([], rows)
-    high, low = (learned.forecast(Realised("s", "new", 0.0, 0.0, t), 0.9)[0] for t in "ab")
+    high, low = (ends(learned.forecast(Realised("s", "new", 0.0, 0.0, t))).middle for t in "ab")
     assert high > 0.2
     assert low < -0.2
-    assert abs(learned.forecast(Realised("s", "new", 0.0, 0.0, "c"), 0.9)[0]) < 0.1
+    assert abs(ends(learned.forecast(Realised("s", "new", 0.0, 0.0, "c"))).middle) < 0.1
 
 
 # --- stated ------------------------------------------------------------------------------------
@@ -269,14 +315,14 @@ def test_tokens_of_a_row_follow_from_what_it_states() -> None:
 
 def test_a_stated_row_is_ideal_times_what_others_realise() -> None:
     row = a_row(4, tau=3.0, cost_ratio=0.1, speedup=1.9)
-    seen, unseen = stated.stated_tests([row, a_row(4), a_row(0, tau=2.0, cost_ratio=0.1)])
+    seen, unseen = stated_tests([row, a_row(4), a_row(0, tau=2.0, cost_ratio=0.1)])
     (point,) = unseen.points
     assert seen.points == unseen.points  # of a study that nothing else is known of
     assert 0.7 * 3.0 / 1.4 < point.predicted < 3.0 / 1.4
     assert point.low < point.predicted < point.high
     assert point.rivals[rivals.PLAIN] == pytest.approx(3.0 / 1.4)
     assert point.rivals[rivals.SDSL] is None
-    (again,) = stated.stated_tests([a_row(4, tau=3.0, cost_ratio=0.1, speedup=9.9)])[0].points
+    (again,) = stated_tests([a_row(4, tau=3.0, cost_ratio=0.1, speedup=9.9)])[0].points
     assert (again.predicted, again.low, again.high) == (point.predicted, point.low, point.high)
 
 
@@ -289,14 +335,14 @@ def test_other_rows_of_a_study_say_what_it_realises_but_never_the_row_itself() -
         ]
         return [*rows[:-1], a_row(5, alpha=0.8, cost_ratio=0.1, speedup=last, source="mine")]
 
-    seen, unseen = stated.stated_tests(study(1.0))
+    seen, unseen = stated_tests(study(1.0))
     ideal = float(tokens_per_round(0.8, 5)) / 1.5
     assert unseen.points[3].predicted > 0.7 * ideal
     assert seen.points[3].predicted == pytest.approx(0.5 * ideal, rel=0.12)
-    other = stated.stated_tests(study(3.0))[0].points[3]
+    other = stated_tests(study(3.0))[0].points[3]
     assert (other.predicted, other.low) == (seen.points[3].predicted, seen.points[3].low)
     twice = [*study(1.0), a_row(5, tau=3.0, cost_ratio=0.1, speedup=1.0, source="mine")]
-    same = stated.stated_tests(twice)[0].points[3]
+    same = stated_tests(twice)[0].points[3]
     assert same.predicted == pytest.approx(seen.points[3].predicted)
 
 
@@ -324,7 +370,7 @@ def test_verification_grows_where_model_and_machine_are_known() -> None:
 
 
 def test_with_their_study_left_out_stated_rows_beat_both_rivals() -> None:
-    seen, unseen = (t.summary() for t in stated.stated_tests(library_rows()))
+    seen, unseen = (t.summary() for t in stated_tests(library_rows()))
     assert unseen["points"] >= 75
     assert unseen["median_abs_error"] < 0.9 * unseen["rivals"][rivals.PLAIN]
     sdsl = unseen["rivals"][rivals.SDSL]

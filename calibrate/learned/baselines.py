@@ -1,21 +1,18 @@
-"""Rows against the plain decoding of the same work, where a file states that in rows of its own."""
+"""Rows against the plain decoding of the same work, those said twice, and those not to be used."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from .measured import PLAIN_DECODING, Measured, squeezed
+from .measured import PLAIN_DECODING, Measured, squeezed, work_of
 
 REPEATED = "the row repeats another"
-
-
-def work_of(row: Measured) -> tuple[object, ...]:
-    """What plain decoding and drafting must share to be compared."""
-    names = tuple(squeezed(n) for n in (row.target, row.task, row.engine, row.hardware))
-    batch = row.batch_size
-    return (*names, squeezed(row.batch) if math.isnan(batch) else batch)
+# Share of a machine's rows whose speed-up exceeds tokens per round, from which its plain speed is
+# called too slow, and the slack of one such row.
+CONTRADICTED, SLACK = 0.2, 0.97
 
 
 def against_plain(rows: Iterable[Measured]) -> list[Measured]:
@@ -91,3 +88,26 @@ def once(rows: Iterable[Measured]) -> list[Measured]:
         out.append(replace(row, objection=REPEATED) if repeated else row)
         seen.add(said)
     return out
+
+
+def suspected(rows: Sequence[Measured]) -> tuple[Measured, ...]:
+    """The rows, those of a machine with a contradicted plain speed marked as not to be used.
+
+    A round takes at least a plain step, so the speed-up cannot exceed the tokens per round; where
+    it does in a fifth of a target's rows on one engine and machine, plain decoding was too slow.
+    """
+    seen: Counter[tuple[str, str, str]] = Counter()
+    wrong: Counter[tuple[str, str, str]] = Counter()
+    for r in rows:
+        if math.isfinite(r.tau) and math.isfinite(r.speedup) and r.gamma and not r.objection:
+            seen[_machine(r)] += 1
+            wrong[_machine(r)] += r.tau / r.speedup < SLACK
+    bad = {m for m in seen if wrong[m] >= max(2, CONTRADICTED * seen[m])}
+    reason = "the plain baseline looks too slow: speed-ups exceed tokens per round"
+    return tuple(
+        replace(r, objection=reason) if _machine(r) in bad and not r.objection else r for r in rows
+    )
+
+
+def _machine(row: Measured) -> tuple[str, str, str]:
+    return row.target, row.engine, row.hardware

@@ -8,6 +8,9 @@ A law whose own standard deviation were right would have s^2 + t^2 = 1. The spre
 the misfits of the bundled sweeps, every gamma left out in turn. Each study counts alike, however
 many sweeps it has, since the next study is a new draw of studies and not of sweeps; the study in
 question never counts. Sisters then say what c and s are in their own family, on the same grid.
+
+A second measurement at a gamma misses the law as the first did, but for the scatter of each: where
+that is a share n of the law's variance, their misfits have the covariance t^2 + (1 - n) s^2.
 Source: derived here: a normal hierarchy, summed over a grid.
 """
 
@@ -16,32 +19,43 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .mixtures import median_and_interval
-from .result import Floats
+from ...theory.domain import Floats
+from .stored import Group, stored
 
 SPREADS = np.geomspace(0.02, 6.0, 48)  # of s and of t
 CENTERS = np.geomspace(0.05, 2.5, 14)  # of s_0 and of t_0
 WIDTHS = np.array([0.3, 0.5, 0.7, 1.0])  # of w
 _LEAST = 1e-5  # weights below this share of the largest are left out of a forecast
+# Where the distribution function is evaluated [root mean square], dense around the middle.
+_OFFSETS = 12.0 * np.sinh(np.linspace(-5.0, 5.0, 601)) / np.sinh(5.0)
 
 
 @dataclass(frozen=True)
-class Group:
-    """Misfits u of sister sweeps at one gamma: their number, mean and sum of squares around it.
+class Mixture:
+    """A mixture of normal laws; share (summing to 1), center and spread of shape (parts,)."""
 
-    study, engine: whose; family: sweeps that are sisters; the positions of a family share a weight.
-    """
+    share: Floats
+    center: Floats
+    spread: Floats
 
-    study: str
-    engine: str
-    family: str
-    count: int
-    mean: float
-    around: float
+    @cached_property
+    def _distribution(self) -> tuple[Floats, Floats]:
+        from scipy.special import ndtr
+
+        middle = float(self.share @ self.center)
+        scale = float(np.sqrt(self.share @ (self.spread**2 + (self.center - middle) ** 2)))
+        at = middle + scale * _OFFSETS
+        return at, np.asarray(ndtr((at[:, None] - self.center) / self.spread) @ self.share)
+
+    def quantiles(self, probability: ArrayLike) -> Floats:
+        """Quantiles at probabilities in (0, 1), of their shape."""
+        at, below = self._distribution
+        return np.asarray(np.interp(np.asarray(probability, dtype=float), below, at))
 
 
 def grouped(study: str, engine: str, family: str, misfits: Floats) -> Group:
@@ -85,28 +99,49 @@ def learned(groups: Sequence[Group]) -> Floats:
     return np.asarray(np.log(mixed + 1e-300))
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """Median and 90 % interval of u of one more sweep."""
+@cache
+def prior_of(quantity: str, others: int, study: str = "", *, engine: str = "") -> Floats:
+    """ln weight of every (s, t), learned from the bundled sweeps without a study, or an engine.
 
-    middle: float
-    low: float
-    high: float
+    quantity: ``speed-up`` or ``tokens``; others: gammas that a prediction rests on, one or several.
+    """
+    named = stored().misfits[f"{quantity}, {'one' if others == 1 else 'several'}"]
+    return learned([g for g in named if g.study != study and g.engine != engine])
 
 
-def forecast(prior: Floats, sisters: Floats, level: float) -> Forecast:
-    """u of a sweep given those of its sisters, shape (sisters,), maybe none; prior: `learned`."""
+@cache
+def forecast(
+    quantity: str,
+    others: int,
+    study: str,
+    sisters: tuple[float, ...] = (),
+    own: tuple[float, float] | None = None,
+) -> Mixture:
+    """Law of u of one more measurement, by what other studies, sisters and itself have shown.
+
+    quantity, others, study: as in `prior_of`; sisters: misfits of sister sweeps at the gamma; own:
+    (misfit of an earlier measurement at the gamma, share of the variance that is scatter), if any.
+    """
+    return conditioned(prior_of(quantity, others, study), np.array(sisters), own)
+
+
+def conditioned(prior: Floats, sisters: Floats, own: tuple[float, float] | None = None) -> Mixture:
+    """`forecast` under a prior of the spreads, ln weights of shape (48, 48)."""
     n = sisters.size
-    own, shared = SPREADS[:, None] ** 2, SPREADS[None, :] ** 2
-    log_weight = prior
-    center, spread = np.zeros_like(prior), np.sqrt(own + shared)
+    single, shared = SPREADS[:, None] ** 2, SPREADS[None, :] ** 2
+    log_weight, center, variance = prior, np.zeros_like(prior), single + shared
     if n:
         group = grouped("", "", "", sisters)
         log_weight = prior + log_likelihood(n, group.mean, group.around)
-        total = own + n * shared
+        total = single + n * shared
         center = n * shared * group.mean / total
-        spread = np.sqrt(own * (1.0 + shared / total))
+        variance = single * (1.0 + shared / total)
+    if own is not None:
+        seen, noise = own
+        log_weight = log_weight - 0.5 * ((seen - center) ** 2 / variance + np.log(variance))
+        common = variance - noise * single
+        center = center + common / variance * (seen - center)
+        variance = variance - common**2 / variance
     weight = np.exp(log_weight - log_weight.max())
     kept = weight > _LEAST
-    share = weight[kept] / weight[kept].sum()
-    return Forecast(*median_and_interval(share, center[kept], spread=spread[kept], level=level))
+    return Mixture(weight[kept] / weight[kept].sum(), center[kept], np.sqrt(variance[kept]))

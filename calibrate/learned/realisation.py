@@ -13,15 +13,17 @@ Source: derived here: a normal hierarchy with its spreads summed out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
 import numpy as np
 
-from .mixtures import median_and_interval
-from .result import Floats
+from ...theory.domain import Floats
+from ...theory.interval import Interval, check_level
+from .spreads import Mixture
+from .stored import Realised, stored
 
 # Median of each spread and the spread of its logarithm, before any row is seen.
 MEAN_SPREAD = 0.3  # of m around 0
@@ -29,18 +31,6 @@ _MEDIANS, _WIDTH = np.array([0.2, 0.1, 0.1, 0.1]), 0.7  # of a study, a pair, a 
 _STEPS = np.exp(_WIDTH * np.array([-1.5, -0.5, 0.5, 1.5]))
 GRID = np.array(list(product(*np.outer(_MEDIANS, _STEPS))))  # (256, 4)
 _LOG_PRIOR = -0.5 * ((np.log(GRID / _MEDIANS) / _WIDTH) ** 2).sum(axis=1)
-
-
-@dataclass(frozen=True)
-class Realised:
-    """One row: its study, its pair of models, y, the variance of y that is known of the row, and
-    its task."""
-
-    study: str
-    pair: str
-    misfit: float
-    variance: float = 0.0
-    task: str = ""
 
 
 def covariance(one: Sequence[Realised], other: Sequence[Realised], spreads: Floats) -> Floats:
@@ -75,8 +65,8 @@ class Learned:
         self.values = np.array([r.misfit for r in self.known])
         self.whole = _with_own(self.known, self.spreads) if self.known else np.zeros((0, 0, 0))
 
-    def forecast(self, row: Realised, level: float) -> tuple[float, float, float]:
-        """(median, low, high) of y of a row that is not among those that are known."""
+    def forecast(self, row: Realised) -> Mixture:
+        """Law of y of a row that is not among those that are known."""
         variance = MEAN_SPREAD**2 + (self.spreads**2).sum(axis=1) + row.variance
         center = np.zeros_like(variance)
         if self.known:
@@ -84,7 +74,41 @@ class Learned:
             gain = np.linalg.solve(self.whole, across[..., None])[..., 0]
             center = gain @ self.values
             variance = variance - (gain * across).sum(axis=1)
-        return median_and_interval(self.weight, center, spread=np.sqrt(variance), level=level)
+        return Mixture(self.weight, center, np.sqrt(variance))
+
+
+def expected_measurement(
+    ideal: float,
+    *,
+    level: float = 0.9,
+    variance: float = 0.0,
+    task: str = "",
+    study: str = "",
+    pair: str = "",
+    sisters: tuple[Realised, ...] = (),
+) -> Interval:
+    """The speed-up that a measurement shows where acceptance and costs give an ideal one.
+
+    ideal: speed-up by the formulas, > 0; level: of the interval, in (0, 1); variance: of ln ideal,
+    as far as it is not exact; study: which is measured, and never taught from; pair, task: within
+    it; sisters: its other rows. Raises ValueError outside these ranges.
+    """
+    if not 0.0 < ideal < math.inf:
+        raise ValueError(f"ideal must be in (0, inf), got {ideal:g}")
+    tail = 0.5 * (1.0 - check_level(level))
+    law = _realised(Realised(study, pair, 0.0, variance, task), sisters)
+    middle, low, high = (ideal * math.exp(y) for y in law.quantiles([0.5, tail, 1.0 - tail]))
+    return Interval(middle, low, high, level)
+
+
+@cache
+def _realised(row: Realised, sisters: tuple[Realised, ...]) -> Mixture:
+    return _learned(row.study, sisters).forecast(row)
+
+
+@cache
+def _learned(study: str, sisters: tuple[Realised, ...]) -> Learned:
+    return Learned([r for r in stored().realised if r.study != study], sisters)
 
 
 def _with_own(rows: Sequence[Realised], spreads: Floats) -> Floats:

@@ -1,0 +1,57 @@
+"""The intervals whose coverage is printed are those that users get."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from howspec.cli.main import run
+
+SPEEDUPS = {1: 1.31, 2: 1.52, 4: 1.63, 6: 1.51}
+TOKENS = {1: 1.72, 2: 2.23, 4: 2.91, 6: 3.24}
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    with pytest.raises(SystemExit) as stop:
+        run([*arguments, "--json"])
+    assert not stop.value.code
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def a_file(path: Path, gammas: list[int], tokens: bool) -> str:
+    lines = ["target,draft,gamma,speedup,tokens_per_round"]
+    lines += [f"T,d,{g},{SPEEDUPS[g]},{TOKENS[g] if tokens else ''}" for g in gammas]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_predict_without_a_row_prints_what_validate_scores_of_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tokens: bool
+) -> None:
+    whole = a_file(tmp_path / "whole.csv", list(SPEEDUPS), tokens)
+    tests = asked(capsys, "validate", "--rows", whole, "--points")["tests"]
+    speed = tests[0]["rows"]
+    assert [p["observed"] for p in speed] == list(SPEEDUPS.values())
+    for i, gamma in enumerate(SPEEDUPS):
+        rest = a_file(tmp_path / "rest.csv", [g for g in SPEEDUPS if g != gamma], tokens)
+        answer = asked(capsys, "predict", "--sweep", rest, "--gamma-max", "6")
+        ends = [answer[f"{n}_by_gamma"][gamma] for n in ("low", "speedup", "high")]
+        assert ends == [speed[i][n] for n in ("low", "predicted", "high")]
+        if tokens:
+            round_ = answer["tokens_per_round"][gamma - 1]
+            scored = tests[1]["rows"][i]
+            assert [round_["low"], round_["high"]] == [scored["low"], scored["high"]]
+
+
+def test_a_second_measurement_at_a_measured_gamma_is_expected_near_the_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = a_file(tmp_path / "whole.csv", list(SPEEDUPS), tokens=True)
+    answer = asked(capsys, "predict", "--sweep", path)
+    for gamma, speedup in SPEEDUPS.items():
+        low, high = (answer[f"{n}_by_gamma"][gamma] for n in ("low", "high"))
+        assert low < speedup < high
+        assert high / low < 1.15
