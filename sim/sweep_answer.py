@@ -81,7 +81,13 @@ def _answer(
         parameters["cost_ratio_plus_verify_slope"].estimate,
         overhead=parameters["overhead"].estimate,
     )
-    notes = list(fit.notes)
+    notes = [*sweep.notes, *fit.notes]
+    if sweep.relative_to:
+        notes.insert(
+            0,
+            f"plain decoding was not measured: speed-ups are over gamma {sweep.relative_to}, so "
+            "the best gamma is told, and not whether it pays",
+        )
     if top > measured:
         notes.append(f"extrapolation: gamma above {measured} was not measured")
     return SweepPrediction(
