@@ -4,56 +4,92 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check -q
 OUT ?= out
-SOURCES := $(shell find theory sim calibrate figures api cli -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name '*.json.gz' -o -name '*.jsonl' -o -name py.typed)
+ROOMS := theory sim calibrate figures cli
+SOURCES := $(shell find $(ROOMS) api -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name '*.json.gz' -o -name '*.jsonl' -o -name py.typed)
+# constraints.txt pins torch, lock.txt everything else.
+VERSIONS := -c constraints.txt -c lock.txt
+LOCKED := 1
+PARALLEL := -n 2
+UV = $(PIP) install uv && $(PY) -m uv -q pip compile pyproject.toml --all-extras -c constraints.txt \
+	--prerelease disallow --only-binary :all: --no-annotate --custom-compile-command 'make lock'
+# torch is a pin of its own: its build for CUDA, which an index lists first, needs gigabytes.
+WITHOUT_TORCH := grep -vE '^(torch|triton|nvidia-[^=]*|cuda-[^=]*)=='
 
-.PHONY: run test figures lint types bench mutations sheet clean
+.NOTPARALLEL:
+.PHONY: run figures test suite check lint types lock test-latest test-lowest bench mutations sheet clean
 
-run: $(VENV)/.wheel
+run: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec paper --out $(OUT)
 
-figures: $(VENV)/.wheel
+figures: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec figures --out $(OUT)
 
-# The tests run against the installed wheel, from a folder that cannot shadow it.
-test: lint types
-	cd tests && ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. -n 2 .
+test: lint types suite
 
-lint: $(VENV)/.test
+# The tests run against the installed wheel, from a folder that cannot shadow it.
+suite: $(VENV)/.extras $(VENV)/.wheel
+	cd tests && HOWSPEC_LOCKED=$(LOCKED) ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) .
+
+# The loop of a person at work: the files as they lie, and no test that needs torch or a process.
+check: lint types
+	cd tests && HOWSPEC_LOCKED=1 PYTHONPATH=../$(VENV)/linked ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) --quick .
+
+lint: $(VENV)/.extras
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(VENV)/.test
-	cd $(VENV) && bin/mypy --config-file ../pyproject.toml
+types: $(VENV)/.extras
+	rm -rf $(VENV)/linked && mkdir -p $(VENV)/linked/howspec
+	ln -s $(addprefix ../../../,$(ROOMS) $(filter-out %/__pycache__,$(wildcard api/*))) $(VENV)/linked/howspec/
+	cd $(VENV) && MYPYPATH=linked bin/mypy --config-file ../pyproject.toml
+
+# The newest release of everything, so that a person hears of what will break.
+test-latest:
+	rm -rf .venv/latest
+	$(MAKE) suite VENV=.venv/latest VERSIONS='-c constraints.txt' LOCKED=
+
+# The lower bounds of pyproject.toml.
+test-lowest: $(PY)
+	rm -rf .venv/lowest
+	$(UV) --resolution lowest-direct | $(WITHOUT_TORCH) > .venv/lowest.txt
+	$(MAKE) suite VENV=.venv/lowest VERSIONS='-c constraints.txt -c .venv/lowest.txt' LOCKED=
+
+# Newest releases into lock.txt, for every Python from 3.11 on and every platform.
+lock: $(PY)
+	$(UV) --universal --python-version 3.11 | $(WITHOUT_TORCH) > .venv/lock.txt
+	mv .venv/lock.txt lock.txt
 
 # Benchmarks run alone and one after the other; mutations take an hour and have their own target.
 BENCHES := theory_speed cold_start sim_rounds sim_selection sim_replay sim_fleet sim_sweep sim_lossless
-bench: $(VENV)/.test
-	$(PIP) install -c constraints.txt "$$(ls $(VENV)/wheels/howspec-*.whl)[bench]"
+bench: $(VENV)/.extras $(VENV)/.wheel
 	cd benchmarks && for b in $(BENCHES); do echo "== $$b"; ../$(PY) $$b.py || exit 1; done
 
-mutations: $(VENV)/.test
+mutations: $(VENV)/.extras $(VENV)/.wheel
 	cd benchmarks && ../$(PY) mutations.py
 
 $(PY):
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install 'setuptools>=77' wheel
 
 # The formula sheet is printed from the formulas.
-sheet: $(VENV)/.wheel
+sheet: $(VENV)/.core $(VENV)/.wheel
 	cd $(VENV) && bin/python -m howspec.theory.sheet > ../theory/README.md
 
 # A stale build/ would put deleted files back into the wheel.
-$(VENV)/.wheel: $(PY) pyproject.toml constraints.txt README.md $(SOURCES)
+$(VENV)/.wheel: $(PY) pyproject.toml README.md $(SOURCES) | $(VENV)/.core
 	rm -rf build *.egg-info $(VENV)/wheels
 	$(PIP) wheel . --no-deps --no-build-isolation -w $(VENV)/wheels
-	$(PIP) install -c constraints.txt $(VENV)/wheels/howspec-*.whl
 	$(PIP) install --no-deps --force-reinstall $(VENV)/wheels/howspec-*.whl
 	rm -rf build *.egg-info
 	touch $@
 
-$(VENV)/.test: $(VENV)/.wheel
-	$(PIP) install -c constraints.txt "$$(ls $(VENV)/wheels/howspec-*.whl)[test,dev,calibrate]"
+# What howspec needs to run, and what measuring, the tests and the benchmarks need besides.
+LIST = import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	extras = p["optional-dependencies"] if "extras" in sys.argv[1] else {}; \
+	print("setuptools>=77", *p["dependencies"], *(r for e in extras.values() for r in e), sep="\n")
+$(VENV)/.core $(VENV)/.extras: $(PY) pyproject.toml constraints.txt lock.txt
+	$(PY) -c '$(LIST)' $@ > $@.txt
+	$(PIP) install $(VERSIONS) -r $@.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info $(OUT)
+	rm -rf .venv build dist *.egg-info $(OUT)

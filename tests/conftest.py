@@ -1,16 +1,26 @@
-"""Property tests draw the same examples in every run, so that a green tree stays green.
+"""What holds for every test: its marks, its examples, its threads and what a warning means.
 
-Set HOWSPEC_EXPLORE=1 to draw new ones, which is how counterexamples are hunted. HOWSPEC_LOCKED=1,
-which `make test` sets, says that the versions are those of the lock: then every warning that
-howspec or a test causes is an error, since no release of a dependency can bring a new one.
+Marks are read from the code (support/needs.py): `torch` and `process`. `--quick` leaves both out
+and makes torch unimportable and processes unstartable, so that a test without its mark fails.
+
+Property tests draw the same examples in every run, so that a green tree stays green; set
+HOWSPEC_EXPLORE=1 to draw new ones, which is how counterexamples are hunted. HOWSPEC_LOCKED=1, which
+`make test` sets, says that the versions are those of the lock: then every warning that howspec or a
+test causes is an error, since no release of a dependency can bring a new one.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
+from needs import needs_of
 
 settings.register_profile("repeat", derandomize=True, deadline=None, database=None)
 settings.register_profile("explore", deadline=None, database=None, print_blob=True)
@@ -25,7 +35,50 @@ CAUSED_HERE = (
 )
 
 
+class WithoutTorch(MetaPathFinder):
+    """Says that torch is not installed."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "torch":
+            raise ModuleNotFoundError("torch is left out of a quick run", name="torch")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="no test that needs torch or a process")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "torch: runs models")
+    config.addinivalue_line("markers", "process: starts processes")
     if os.environ.get("HOWSPEC_LOCKED"):
         for line in CAUSED_HERE:
             config.addinivalue_line("filterwarnings", line)
+    if config.getoption("--quick"):
+        config.option.markexpr = "not torch and not process"
+        sys.meta_path.insert(0, WithoutTorch())
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    for mark in needs_of(item.path).get(getattr(item, "originalname", item.name), ()):
+        item.add_marker(mark)
+
+
+def _refused(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("this test starts a process: name it as support/needs.py looks for it")
+
+
+@pytest.fixture(autouse=True)
+def _held_to_its_marks(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """One thread for models, as every worker has one core; no process where none is expected."""
+    if request.config.getoption("--quick"):
+        monkeypatch.setattr(subprocess, "Popen", _refused)
+    torch = sys.modules.get("torch") if request.node.get_closest_marker("torch") else None
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from howspec.calibrate.campaign import (
+
+torch = pytest.importorskip("torch")
+
+from howspec.calibrate.campaign import (  # noqa: E402
     CAMPAIGNS,
     Campaign,
     Work,
@@ -22,20 +24,20 @@ from howspec.calibrate.campaign import (
     plan_campaign,
     run_campaign,
 )
-from howspec.calibrate.campaign.architectures import (
+from howspec.calibrate.campaign.architectures import (  # noqa: E402
     architecture_config,
     architecture_size,
     equal_config,
     write_config,
 )
-from howspec.calibrate.campaign.equal import equal_shape
-from howspec.calibrate.campaign.family_stage import family_state, same_text
-from howspec.calibrate.campaign.ladder import load_ladder
-from howspec.calibrate.campaign.stages import stages_of
-from howspec.calibrate.family import corpus, shapes
-from howspec.calibrate.measure.pairs import load_model
-from howspec.calibrate.records import Journal, Record, read_record, write_record
-from safetensors.torch import load_file, save_file
+from howspec.calibrate.campaign.equal import equal_shape  # noqa: E402
+from howspec.calibrate.campaign.family_stage import family_state, same_text  # noqa: E402
+from howspec.calibrate.campaign.ladder import load_ladder  # noqa: E402
+from howspec.calibrate.campaign.stages import stages_of  # noqa: E402
+from howspec.calibrate.family import corpus, shapes  # noqa: E402
+from howspec.calibrate.measure.pairs import load_model  # noqa: E402
+from howspec.calibrate.records import Journal, Record, read_record, write_record  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 MINI = shapes.Preset(
     "mini",
