@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from math import log
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from ..models import Device, ModelShape, device, find_model, shape_of
+from ..models import Device, ModelShape, device, devices, find_model, shape_of
 from ..records import Record
 from .costs_points import CostPoint
 
 MODES = {"eager": "eager", "graph": "graphs", "graphs": "graphs", "cuda_graph": "graphs"}
 _LEAST_ERROR = 0.02  # of a median of times on a machine that does other things too
+_UNKNOWN_MEMORY = 1e15  # bytes; what was measured on the device did fit
 _LONG_COPY = 2**26  # bytes; shorter copies stay in a cache
 
 
@@ -30,7 +33,7 @@ def points_from_record(
     bandwidth, where the record has one, replaces the table's. shapes: by the record's names of
     models; others come from the record's own identities, or from the table of models. Where the
     record timed the drawing of a token, a point is a pass and a drawing, else a pass alone.
-    Raises ValueError for another kind of record, an unknown device or model, or without passes.
+    Raises ValueError for another kind of record, an unknown model, or without passes.
     """
     if record.kind != "costs":
         raise ValueError(f"record must be of kind costs, got {record.kind}")
@@ -55,10 +58,9 @@ def points_from_record(
 def measured_device(record: Record, on: Device | None = None) -> Device:
     """The device of a record, with the copy bandwidth that was measured on it.
 
-    Raises ValueError where neither ``on`` nor the table knows it.
+    on: in place of the one that the record names. A device that the table does not know keeps its
+    name, and its remarks say which device of the table stands for it; see `known_memory`.
     """
-    named = str(record.provenance.get("device") or "")
-    found = on or device(named)
     rates = [
         float(size) / median(point["times_s"])  # bytes that it reads and writes
         for point in record.points
@@ -66,7 +68,33 @@ def measured_device(record: Record, on: Device | None = None) -> Device:
         for size in [point.get("bytes")]
         if isinstance(size, int | float) and size >= _LONG_COPY
     ]
-    return found.measured(bandwidth=max(rates)) if rates else found
+    bandwidth = max(rates, default=None)
+    found = on or _recorded_device(record, bandwidth)
+    return found if bandwidth is None else found.measured(bandwidth=bandwidth)
+
+
+def known_memory(machine: Device) -> bool:
+    """Whether the table knows the device, and so how much it holds."""
+    return machine.name in devices()
+
+
+def _recorded_device(record: Record, bandwidth: float | None) -> Device:
+    """The device that a record names: of the table, or with the rates of the nearest bandwidth."""
+    named = str(record.provenance.get("device") or "the device of the record")
+    try:
+        return device(named)
+    except ValueError:
+        pass
+    own = record.provenance
+    kind = "cpu" if own.get("cpu") == own.get("device") else "gpu"
+    likely = sorted((d for d in devices().values() if d.kind == kind), key=lambda d: d.bandwidth)
+    if bandwidth is None:
+        found, why = likely[len(likely) // 2], "the middle one of its kind by bandwidth"
+    else:
+        found = min(likely, key=lambda d: abs(log(d.bandwidth / bandwidth)))
+        why = "the nearest in measured bandwidth"
+    remark = f"{named} is not in the table: {found.name}, {why}, stands for what was not measured"
+    return replace(found, name=named, memory=_UNKNOWN_MEMORY, remarks=(remark,))
 
 
 def _drawing(record: Record) -> dict[tuple[Any, Any], float]:

@@ -16,7 +16,7 @@ from .costs import PredictedCost, PredictedPass, predict_costs
 from .costs_draws import draw_times
 from .costs_model import work_of
 from .costs_points import CostPoint
-from .costs_records import MODES, measured_device, points_from_record, recorded_shape
+from .costs_records import MODES, known_memory, measured_device, points_from_record, recorded_shape
 from .costs_stored import refit
 from .pair import Load, NamedModel
 
@@ -72,6 +72,8 @@ def recorded_costs(
             scaled = _scaled(passes, _nearest(own, load), machine, rng, kv_dtype=load.kv_dtype)
             law = replace(law, target=scaled) if role == "target" else replace(law, draft=scaled)
             seen.append(asked.called)
+    if not known_memory(machine):
+        law = replace(law, memory=None)
     return RecordedCost(law, tuple(seen), stack)
 
 

@@ -13,6 +13,7 @@ from howspec.calibrate.engines.recorded import from_record
 from howspec.calibrate.measured import BETWEEN_RUNS, measured_cost, sampled
 from howspec.calibrate.models import device
 from howspec.calibrate.models.config import shape_of
+from howspec.calibrate.prior.costs_records import known_memory, measured_device
 from howspec.calibrate.prior.pair import Load, NamedModel
 from howspec.calibrate.prior.pair_costs import TimedCost, timed_costs
 from howspec.calibrate.records import Record, write_record
@@ -227,6 +228,55 @@ def test_predict_takes_the_rounds_of_a_record(
     expected = tokens * STEP_S / np.array(rounds)
     assert answer["speedup_by_gamma"] == pytest.approx(expected.tolist(), rel=1e-2)
     assert any("5000 is taken as 256" in note for note in found["5000"]["notes"])
+
+
+DEVICES = (
+    "AMD EPYC", "Intel(R) Xeon(R) Processor @ 2.80GHz",
+    "AMD Ryzen 7 7840HS w/ Radeon 780M Graphics",
+    "13th Gen Intel(R) Core(TM) i7-1365U", "AMD Instinct MI300X", "Some Chip 9000", "",
+    "NVIDIA GeForce RTX 4060 Laptop GPU", "NVIDIA RTX 6000 Ada Generation",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("device_name", DEVICES)
+@pytest.mark.parametrize("rounds", [True, False])
+def test_no_device_stands_between_a_user_and_his_own_measurement(
+    device_name: str, rounds: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = []
+    for role, name in (("--target", "large"), ("--draft", "small")):
+        (tmp_path / name).mkdir()
+        config = CONFIG | {"num_hidden_layers": LAYERS[name], "torch_dtype": "float32"}
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        pair += [role, str(tmp_path / name)]
+    kept = [p for p in points() if rounds or p["operation"] not in ("round", "step")]
+    record = the_record(*kept)
+    about = record.provenance | {"device": device_name, "cpu": device_name}
+    path = write_record(Record("costs", {}, about, record.points), tmp_path / "costs.json")
+    with pytest.raises(SystemExit) as stop:
+        run(["predict", *pair, "--context", "64", "--costs", str(path), "--alpha", "0.8", "--json"])
+    out, err = capsys.readouterr()
+    assert (stop.value.code or 0, err) == (0, "")
+    cost = json.loads(out)["parts"]["cost"]
+    first_s = FIRST_S if rounds else DRAFT_S
+    assert cost["cost_ratio"]["estimate"] == pytest.approx(
+        first_s / STEP_S, rel=0.005 if rounds else 0.1
+    )
+    assert cost["kind"] == "measured"
+
+
+def test_a_stand_in_has_the_measured_bandwidth_and_says_so() -> None:
+    copy = {"operation": "copy_bandwidth", "bytes": 2**28, "times_s": [2**28 / 3e12]}
+    about = {"device": "Some Chip 9000", "cpu": "AMD EPYC"}
+    found = measured_device(Record("costs", {}, about, (copy,)))
+    assert found.name == "Some Chip 9000"
+    assert found.measured_bandwidth == pytest.approx(3e12)
+    assert 2.5e12 < found.bandwidth < 3.5e12
+    assert "nearest in measured bandwidth" in found.remarks[0]
+    assert not known_memory(found)
+    slow = Record("costs", {}, about | {"cpu": "Some Chip 9000"}, (copy,))
+    assert measured_device(slow).kind == "cpu"
+    assert known_memory(measured_device(Record("costs", {}, {"device": "H100"}, (copy,))))
 
 
 def test_a_model_is_known_by_name_and_size_where_the_record_keeps_no_shape() -> None:
