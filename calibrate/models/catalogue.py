@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 
 from ..library.load import nearest_first
-from ..library.read import parse_table
 from ..library.schema import Row, text
 from .columns import MODELS
 from .formats import number_format
@@ -43,22 +43,45 @@ class Model:
         return self.shape.name
 
 
-def _whole(row: Row, name: str) -> int | None:
-    value = row[name]
-    return None if value is None or isinstance(value, str) else int(value)
+@cache
+def _header() -> tuple[str, ...]:
+    return tuple(next(csv.reader(_lines())))
+
+
+def _lines() -> list[str]:
+    data = resources.files(__package__).joinpath("models.csv").read_bytes()
+    return data.decode("utf-8").splitlines()
+
+
+@cache
+def _cells() -> MappingProxyType[str, list[str]]:
+    """The cells of every row by name, unread: most questions need a few models only."""
+    rows = csv.reader(_lines())
+    next(rows)
+    return MappingProxyType({cells[0]: cells for cells in rows})
 
 
 def _shape(row: Row) -> ModelShape:
     cells = {}
     for field in fields(ModelShape):
         value = row[field.name]
-        cells[field.name] = value == "yes" if field.type == "bool" else value
+        if value is not None and value != "":
+            cells[field.name] = value == "yes" if field.type == "bool" else value
     return ModelShape(**cells)  # type: ignore[arg-type]
 
 
-def _model(row: Row) -> Model:
-    total = _whole(row, "published_parameters")
-    year = _whole(row, "year")
+def _whole(row: Row, name: str) -> int | None:
+    value = row[name]
+    return None if value is None or isinstance(value, str) else int(value)
+
+
+@cache
+def _entry(name: str) -> Model:
+    """The model of a row."""
+    columns = {c.name: c for c in MODELS.columns}
+    cells = zip(_header(), _cells()[name], strict=True)
+    row: Row = {key: columns[key].parse(cell) for key, cell in cells}
+    total, year = _whole(row, "published_parameters"), _whole(row, "year")
     assert total is not None
     assert year is not None
     return Model(
@@ -79,21 +102,28 @@ def _model(row: Row) -> Model:
 @cache
 def models() -> MappingProxyType[str, Model]:
     """All models of the table by name, in its order."""
-    data = resources.files(__package__).joinpath("models.csv").read_bytes()
-    table = parse_table(data, "models.csv", MODELS)
-    return MappingProxyType({text(row, "name"): _model(row) for row in table.rows})
+    return MappingProxyType({name: _entry(name) for name in _cells()})
+
+
+@cache
+def _called() -> MappingProxyType[str, str]:
+    """Table name by name, alias and hub identifier; a name wins over an alias of another model."""
+    aliases, hub = _header().index("aliases"), _header().index("hub")
+    found: dict[str, str] = {}
+    for name, cells in _cells().items():
+        for other in (*cells[aliases].split(";"), cells[hub]):
+            if other:
+                found.setdefault(other, name)
+    return MappingProxyType(found | {name: name for name in _cells()})
 
 
 @cache
 def _keys() -> MappingProxyType[str, str]:
     """Table name by squeezed name, alias and hub identifier."""
     found: dict[str, str] = {}
-    for name, entry in models().items():
-        for other in (name, *entry.aliases, *((entry.hub,) if entry.hub else ())):
-            # A name of the table's own wins over an alias of another model.
-            found.setdefault(squeeze(other), name)
-    found.update({squeeze(name): name for name in models()})
-    return MappingProxyType(found)
+    for other, name in _called().items():
+        found.setdefault(squeeze(other), name)
+    return MappingProxyType(found | {squeeze(name): name for name in _cells()})
 
 
 def find_model(name: str) -> Model | None:
@@ -102,7 +132,7 @@ def find_model(name: str) -> Model | None:
     """
     for key, form in candidates(name):
         if squeeze(key) in _keys():
-            entry = models()[_keys()[squeeze(key)]]
+            entry = _entry(_keys()[squeeze(key)])
             dtype = number_format(form).name if form else entry.dtype
             return replace(entry, dtype=dtype, called=name)
     return None
@@ -119,7 +149,7 @@ def model(name: str) -> Model:
 
 def nearest_models(name: str, count: int = 5) -> str:
     """The names of the table most like ``name``, as text."""
-    called = {plain(o): m.name for m in models().values() for o in (m.name, *m.aliases)}
+    called = {plain(other): name for other, name in _called().items()}
     near: list[str] = []
     for other in nearest_first(candidates(name)[-1][0], called):
         if called[other] not in near:

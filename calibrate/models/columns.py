@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..library.schema import Column, Rule, Schema, number
-from .shapes import BIASES, NORMS, QK_NORMS
+from .shapes import BIASES, NORMS, QK_NORMS, RECURRENCES
 
 _YES_NO = ("yes", "no")
 
@@ -53,6 +53,48 @@ _EXPERTS = (
         "moe_layers", "layer", "layers with experts; the others have a dense block of width ffn"
     ),
 )
+
+
+def _part(name: str, unit: str, meaning: str) -> Column:
+    """A count that is empty where every layer is alike."""
+    return _count(name, unit, meaning, nullable=True)
+
+
+def _switch(name: str, meaning: str) -> Column:
+    return Column(name, meaning, choices=_YES_NO, nullable=True)
+
+
+_UNLIKE = (
+    _part("attention_layers", "layer", "layers with attention, where not all but the recurrent"),
+    _part("ffn_layers", "layer", "layers with a feed-forward block, where not all"),
+    _switch("attention_gate", "whether the output of attention is gated"),
+    _part("global_head_dim", "1", "head_dim of layers without a window, where it differs"),
+    _part("global_kv_heads", "head", "kv_heads of layers without a window, where they differ"),
+    _switch("keys_are_values", "whether layers without a window have no values of their own"),
+    Column("recurrent", "kind of the recurrent layers", choices=RECURRENCES, nullable=True),
+    _part("recurrent_layers", "layer", "layers that keep a state instead of a cache"),
+    _part("state_heads", "head", "heads of a recurrent layer, each with a state"),
+    _part("state_groups", "head", "heads of keys of a recurrent layer, shared by the others"),
+    _part("state_key", "1", "rows of a head's state"),
+    _part("state_value", "1", "columns of a head's state"),
+    _part("conv", "token", "tokens that the convolution of a recurrent layer sees"),
+    _part("expert_hidden", "1", "width that experts work in, where not hidden"),
+    _part("output_rank", "1", "rank of each group of a low-rank output projection"),
+    _part("output_groups", "1", "groups of a low-rank output projection"),
+    _part("sparse_tokens", "token", "tokens of its cache that a layer reads at most, by an index"),
+    Column(
+        "cache_share",
+        "share of the tokens that a compressed cache keeps, where not all",
+        "number",
+        "1",
+        low=0,
+        high=1,
+        open_low=True,
+        nullable=True,
+    ),
+    _part("extra", "parameter", "parameters of the layers that no other column counts"),
+    _part("lookup", "parameter", "parameters of tables of which a pass reads a row a token"),
+)
 _CACHE = (
     _count("query_rank", "1", "rank of the queries of latent attention, 0 for full rank"),
     _count("kv_rank", "1", "rank of keys and values of latent attention, 0 without it"),
@@ -61,6 +103,7 @@ _CACHE = (
     _count("window", "token", "tokens that a windowed layer attends to, 0 without windows"),
     _count("windowed_layers", "layer", "layers that attend to a window only"),
     _count("encoder_layers", "layer", "layers of the encoder, 0 without one"),
+    *_UNLIKE,
     _count("context", "token", "longest context of the release", low=1),
     _text("weights", "number format of the release"),
 )

@@ -7,14 +7,14 @@ attend to a window) follows from the ``model_type``, see `traits`.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .catalogue import find_model, nearest_models
+from .hybrid import READERS
 from .shapes import ModelShape
-from .traits import TRAITS, Traits, special
+from .traits import TRAITS, Traits, special, whole
 
 _DEEPEST = 100_000
 _LARGEST = 16 * 2**20  # no configuration is longer; a file of weights given by mistake is
@@ -28,9 +28,14 @@ _KEYS = {
     "ffn": ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"),
     "vocab": ("vocab_size",),
     "context": ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"),
-    "experts": ("num_local_experts", "num_experts", "n_routed_experts"),
-    "active_experts": ("num_experts_per_tok",),
-    "expert_ffn": ("moe_intermediate_size",),
+    "experts": ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts"),
+    "active_experts": (
+        "num_experts_per_tok",
+        "num_experts_per_token",
+        "top_k_experts",
+        "moe_top_k",
+    ),
+    "expert_ffn": ("moe_intermediate_size", "expert_hidden_dim"),
 }
 _DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 
@@ -114,6 +119,7 @@ def shape_of(config: Config, *, name: str) -> ModelShape:
         raise ValueError(f"model_type must be one of {listed}; got {kind!r}")
     traits = TRAITS[kind]
     cells = {**_common(config, traits), **_biases(config, traits), **special(kind, config)}
+    cells.update(READERS[kind](config) if kind in READERS else {})
     cells.update(_experts(config, cells) if traits.experts else {})
     cells.update(_latent(config) if traits.latent else {})
     if "window" not in cells:
@@ -124,24 +130,11 @@ def shape_of(config: Config, *, name: str) -> ModelShape:
 def _text_part(config: Config) -> Config:
     inner = config.get("text_config")
     if not isinstance(inner, Mapping):
-        return config
+        kinds = config.get("layers_block_type")
+        counted = {"num_hidden_layers": len(kinds)} if isinstance(kinds, list) else {}
+        return {**counted, **config}
     outer = {k: config[k] for k in ("quantization_config", "torch_dtype", "dtype") if k in config}
     return {**outer, **{k: v for k, v in inner.items() if v is not None}}
-
-
-def whole(config: Config, *keys: str, default: int | None = None) -> int:
-    """The first of the keys that holds a whole number; ValueError naming them without a default."""
-    for key in keys:
-        value = config.get(key)
-        if value is None:
-            continue
-        good = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (good and math.isfinite(value) and value == int(value)):
-            raise ValueError(f"{key} must be a whole number, got {value!r:.60}")
-        return int(value)
-    if default is None:
-        raise ValueError(f"{keys[0]} is missing, needed for the shape")
-    return default
 
 
 def _common(config: Config, traits: Traits) -> dict[str, Any]:
@@ -194,7 +187,9 @@ def _experts(config: Config, cells: Mapping[str, Any]) -> dict[str, Any]:
     width = cells.get("expert_ffn") or whole(config, *_KEYS["expert_ffn"], default=cells["ffn"])
     shared = whole(config, "shared_expert_intermediate_size", default=0)
     found["expert_ffn"] = width
-    found["shared_ffn"] = shared or whole(config, "n_shared_experts", default=0) * width
+    found["shared_ffn"] = (
+        shared or whole(config, "n_shared_experts", "num_shared_experts", default=0) * width
+    )
     return found | {name: cells[name] for name in found if name in cells}
 
 

@@ -53,13 +53,16 @@ def head_shape(target: ModelShape, kind: str) -> ModelShape:
     own = replace(
         target, name=f"{kind} head of {target.name}", layers=1, moe_layers=0, experts=0,
         active_experts=0, expert_ffn=0, shared_ffn=0, encoder_layers=0, window=0,
-        windowed_layers=0, tied=True, positions=0, weights="bf16",
+        windowed_layers=0, tied=True, positions=0, weights="bf16", attention_layers=0,
+        ffn_layers=0, recurrent="none", recurrent_layers=0, global_head_dim=0, global_kv_heads=0,
+        keys_are_values=False, expert_hidden=0, sparse_tokens=0, cache_share=1.0, extra=0, lookup=0,
     )  # fmt: skip
     if kind == "MTP":
         sparse = target.moe_layers > 0
         own = replace(
             own, weights=target.weights, moe_layers=int(sparse), experts=target.experts,
             active_experts=target.active_experts, expert_ffn=target.expert_ffn,
+            expert_hidden=target.expert_hidden,
             shared_ffn=target.shared_ffn,
         )  # fmt: skip
         if sparse:  # the entry is then beside the experts

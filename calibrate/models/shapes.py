@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...theory.costs import experts_touched, kv_bytes_per_token
+from ...theory.costs import experts_touched
 from ...theory.domain import check
 from . import parameters
 from .formats import NumberFormat, number_format
@@ -16,6 +16,7 @@ from .formats import NumberFormat, number_format
 BIASES = ("none", "qkv", "o", "qkvo")
 NORMS = ("rms", "layer", "none")
 QK_NORMS = ("none", "head", "width")
+RECURRENCES = ("none", "delta", "kda", "mamba", "conv")
 _WHOLE_FROM_ONE = ("layers", "hidden", "heads", "kv_heads", "head_dim", "vocab", "context")
 _DEFAULT_WEIGHTS = "bf16"
 
@@ -36,6 +37,18 @@ class ModelShape:
     head_dim is then the part of a head without position.
     window: tokens that each of windowed_layers layers attends to; encoder_layers: layers of the
     encoder, which a decoding step does not read; context: longest context of the release.
+    attention_layers, ffn_layers: layers with attention and with a feed-forward block, where not all
+    (0: all but the recurrent ones, and all). attention_gate: the output of attention is gated.
+    global_head_dim, global_kv_heads: of layers that attend to everything, where they differ from
+    the windowed ones; keys_are_values: those layers have no values of their own.
+    recurrent: kind of the recurrent_layers, one of `RECURRENCES`; each keeps, for a sequence, a
+    state of state_heads x state_key x state_value numbers in 32 bits, and the last conv - 1 inputs
+    of a convolution; state_groups: heads of keys, or groups that share them.
+    expert_hidden: width in which experts work, where not hidden. output_rank, output_groups: of a
+    low-rank output projection. sparse_tokens: tokens of its cache that a layer reads at most, by an
+    index; cache_share: share of the tokens that a compressed cache keeps.
+    extra: parameters of layers that nothing else counts; lookup: those of tables of which a pass
+    reads a row a token.
     weights: number format of the release.
     Raises ValueError where the numbers contradict each other.
     """
@@ -73,6 +86,26 @@ class ModelShape:
     window: int = 0
     windowed_layers: int = 0
     encoder_layers: int = 0
+    attention_layers: int = 0
+    ffn_layers: int = 0
+    attention_gate: bool = False
+    global_head_dim: int = 0
+    global_kv_heads: int = 0
+    keys_are_values: bool = False
+    recurrent: str = "none"
+    recurrent_layers: int = 0
+    state_heads: int = 0
+    state_groups: int = 0
+    state_key: int = 0
+    state_value: int = 0
+    conv: int = 0
+    expert_hidden: int = 0
+    output_rank: int = 0
+    output_groups: int = 0
+    sparse_tokens: int = 0
+    cache_share: float = 1.0
+    extra: int = 0
+    lookup: int = 0
     weights: str = _DEFAULT_WEIGHTS
 
     def __post_init__(self) -> None:
@@ -98,11 +131,26 @@ class ModelShape:
         self._require("attention_bias", self.attention_bias in BIASES, f"be one of {BIASES}")
         self._require("norm", self.norm in NORMS, f"be one of {NORMS}")
         self._require("qk_norm", self.qk_norm in QK_NORMS, f"be one of {QK_NORMS}")
+        self._require("recurrent", self.recurrent in RECURRENCES, f"be one of {RECURRENCES}")
+        good = (self.recurrent == "none") == (self.recurrent_layers == 0)
+        self._require("recurrent_layers", good, "be positive with a recurrence, and only then")
+        used = self.attending + self.recurrent_layers
+        self._require(
+            "recurrent_layers",
+            used <= self.layers,
+            f"be at most {self.layers} with those of attention",
+        )
+        self._require("cache_share", 0.0 < self.cache_share <= 1.0, "be in (0, 1]")
         number_format(self.weights)
 
     def _require(self, field: str, holds: bool, what: str) -> None:
         if not holds:
             raise ValueError(f"{self.name}: {field} must {what}, got {getattr(self, field)!r}")
+
+    @property
+    def attending(self) -> int:
+        """Layers with attention to a cache."""
+        return self.attention_layers or self.layers - self.recurrent_layers
 
     @property
     def is_moe(self) -> bool:
@@ -168,27 +216,38 @@ class ModelShape:
         return read + self.expert_bytes(dtype) * touched
 
     def kv_bytes_per_token(self, dtype: str = "bf16") -> float:
-        """Bytes of cache that one token takes while every layer still attends to it [byte]."""
-        size = number_format(dtype).bytes
-        if self.kv_rank:
-            return self.layers * (self.kv_rank + self.rope_dim) * size
-        return float(
-            kv_bytes_per_token(
-                self.layers, self.kv_heads, head_size=self.head_dim, value_bytes=size
-            )
-        )
+        """Bytes of cache that one token takes while every layer still attends to it [byte].
+
+        Recurrent layers keep a state instead, see `state_bytes`.
+        """
+        return parameters.cached_numbers(self) * self.cache_share * number_format(dtype).bytes
+
+    def state_bytes(self) -> float:
+        """Bytes of the recurrent state of one sequence, whatever its length [byte].
+
+        A pass reads and writes it. It cannot be cut back to an earlier token as a cache can: where
+        draft tokens are rejected, the state before them must be kept or restored.
+        """
+        return parameters.state_bytes(self)
 
     def cached_tokens(self, context: ArrayLike) -> Any:
-        """Tokens that a layer attends to on average at a context, windows taken into account."""
+        """Tokens that a layer with a cache holds on average at a context, windows considered."""
         ctx = check("context", context)
-        if not self.window:
-            return ctx
-        share = self.windowed_layers / self.layers
-        return (1.0 - share) * ctx + share * np.minimum(ctx, self.window)
+        share = parameters.windowed_share(self) if self.window else 0.0
+        return (1.0 - share) * ctx + (share * np.minimum(ctx, self.window) if share else 0.0)
+
+    def read_tokens(self, context: ArrayLike) -> Any:
+        """Tokens whose cache a pass reads for one sequence: of `cached_tokens` those that an index
+        chooses, and the recurrent state, read and written, as so many tokens more.
+        """
+        ctx = check("context", context)
+        limit = self.sparse_tokens / self.cache_share if self.sparse_tokens else np.inf
+        token = self.kv_bytes_per_token()
+        return self.cached_tokens(np.minimum(ctx, limit)) + 2.0 * self.state_bytes() / token
 
     def cache_bytes(self, context: ArrayLike, dtype: str = "bf16") -> Any:
-        """Bytes of cache that one sequence of ``context`` tokens holds and a pass reads [byte]."""
-        return self.kv_bytes_per_token(dtype) * self.cached_tokens(context)
+        """Bytes of cache and state that one sequence of ``context`` tokens holds [byte]."""
+        return self.kv_bytes_per_token(dtype) * self.cached_tokens(context) + self.state_bytes()
 
     def token_ops(self) -> float:
         """Operations of a pass per token, attention to the cache aside: two a parameter [op]."""
@@ -198,8 +257,8 @@ class ModelShape:
     def attention_ops(self) -> float:
         """Operations per token and per cached token that every layer attends to [op]."""
         if self.kv_rank:  # scores and values both against the compressed cache
-            return 2.0 * self.layers * self.heads * (2 * self.kv_rank + self.rope_dim)
-        return 4.0 * self.layers * self.heads * self.head_dim
+            return 2.0 * self.attending * self.heads * (2 * self.kv_rank + self.rope_dim)
+        return 4.0 * self.attending * self.heads * self.head_dim * self.cache_share
 
     def flops_per_token(self, context: ArrayLike = 0.0) -> Any:
         """Operations of a pass per token at a context [op]."""

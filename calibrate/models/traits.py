@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,19 @@ def special(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return reader(config) if reader else {}
 
 
-def _get(config: Mapping[str, Any], key: str, default: int | None = None) -> int:
-    from .config import whole
-
-    return whole(config, key, default=default)
+def whole(config: Config, *keys: str, default: int | None = None) -> int:
+    """The first of the keys that holds a whole number; ValueError naming them without a default."""
+    for key in keys:
+        value = config.get(key)
+        if value is None:
+            continue
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (good and math.isfinite(value) and value == int(value)):
+            raise ValueError(f"{key} must be a whole number, got {value!r:.60}")
+        return int(value)
+    if default is None:
+        raise ValueError(f"{keys[0]} is missing, needed for the shape")
+    return default
 
 
 def _inner(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -129,11 +141,11 @@ def _inner(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _learned(key: str, extra: int = 0) -> Any:
-    return lambda c: {"positions": _get(c, key) + extra}
+    return lambda c: {"positions": whole(c, key) + extra}
 
 
 def _big_code(c: Mapping[str, Any]) -> dict[str, Any]:
-    cells = {"positions": _get(c, "n_positions")}
+    cells = {"positions": whole(c, "n_positions")}
     return cells | ({"kv_heads": 1} if c.get("multi_query", True) else {})
 
 
@@ -147,23 +159,23 @@ def _gpt_neo(c: Mapping[str, Any]) -> dict[str, Any]:
         given = c.get("attention_layers") or c.get("attention_types")
         raise ValueError(f"attention_types must list kinds of layers, got {given!r:.60}") from None
     local = sum(kind == "local" for kind in kinds)
-    window = _get(c, "window_size", 0) if local else 0
-    cells = {"positions": _get(c, "max_position_embeddings"), "window": window}
+    window = whole(c, "window_size", default=0) if local else 0
+    cells = {"positions": whole(c, "max_position_embeddings"), "window": window}
     return cells | {"windowed_layers": local}
 
 
 def _opt(c: Mapping[str, Any]) -> dict[str, Any]:
-    narrow, hidden = _get(c, "word_embed_proj_dim", 0), _get(c, "hidden_size")
+    narrow, hidden = whole(c, "word_embed_proj_dim", default=0), whole(c, "hidden_size")
     # Two rows before the first position are padding.
-    cells = {"positions": _get(c, "max_position_embeddings") + 2}
+    cells = {"positions": whole(c, "max_position_embeddings") + 2}
     return cells | {"embedding_width": narrow if narrow != hidden else 0}
 
 
 def _falcon(c: Mapping[str, Any]) -> dict[str, Any]:
     if c.get("new_decoder_architecture"):
         given = c.get("num_ln_in_parallel_attn")
-        norms = 2 if given is None else _get(c, "num_ln_in_parallel_attn")
-        return {"kv_heads": _get(c, "num_kv_heads"), "norms_per_layer": norms}
+        norms = 2 if given is None else whole(c, "num_ln_in_parallel_attn")
+        return {"kv_heads": whole(c, "num_kv_heads"), "norms_per_layer": norms}
     cells = {"norms_per_layer": 1 if c.get("parallel_attn", True) else 2}
     return cells | ({"kv_heads": 1} if c.get("multi_query", True) else {})
 
@@ -174,30 +186,33 @@ def _stablelm(c: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _mpt(c: Mapping[str, Any]) -> dict[str, Any]:
-    heads, inner = _get(c, "n_heads"), _inner(c, "attn_config")
+    heads, inner = whole(c, "n_heads"), _inner(c, "attn_config")
     learned = c.get("learned_pos_emb", True) and not inner.get("alibi", False)
     return {
-        "ffn": _get(c, "expansion_ratio", 4) * _get(c, "d_model"),
-        "kv_heads": _get(inner, "kv_n_heads", heads),
-        "positions": _get(c, "max_seq_len") if learned else 0,
+        "ffn": whole(c, "expansion_ratio", default=4) * whole(c, "d_model"),
+        "kv_heads": whole(inner, "kv_n_heads", default=heads),
+        "positions": whole(c, "max_seq_len") if learned else 0,
     }
 
 
 def _dbrx(c: Mapping[str, Any]) -> dict[str, Any]:
     attention, ffn = _inner(c, "attn_config"), _inner(c, "ffn_config")
-    width = _get(ffn, "ffn_hidden_size")
+    width = whole(ffn, "ffn_hidden_size")
     return {
-        "kv_heads": _get(attention, "kv_n_heads"), "ffn": width, "expert_ffn": width,
-        "experts": _get(ffn, "moe_num_experts"), "active_experts": _get(ffn, "moe_top_k"),
+        "kv_heads": whole(attention, "kv_n_heads"), "ffn": width, "expert_ffn": width,
+        "experts": whole(ffn, "moe_num_experts"), "active_experts": whole(ffn, "moe_top_k"),
     }  # fmt: skip
 
 
 def _llama4(c: Mapping[str, Any]) -> dict[str, Any]:
-    layers, step = _get(c, "num_hidden_layers"), max(_get(c, "interleave_moe_layer_step", 1), 1)
+    layers, step = (
+        whole(c, "num_hidden_layers"),
+        max(whole(c, "interleave_moe_layer_step", default=1), 1),
+    )
     listed = c.get("moe_layers")
-    width = _get(c, "intermediate_size")
+    width = whole(c, "intermediate_size")
     return {
-        "ffn": _get(c, "intermediate_size_mlp"), "expert_ffn": width, "shared_ffn": width,
+        "ffn": whole(c, "intermediate_size_mlp"), "expert_ffn": width, "shared_ffn": width,
         "moe_layers": len(listed) if isinstance(listed, list) else layers // step,
     }  # fmt: skip
 
@@ -207,10 +222,11 @@ def _cohere(c: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _t5(c: Mapping[str, Any]) -> dict[str, Any]:
-    encoder = _get(c, "num_layers")
+    encoder = whole(c, "num_layers")
     return {
-        "layers": _get(c, "num_decoder_layers", encoder), "encoder_layers": encoder,
-        "head_dim": _get(c, "d_kv"), "ffn": _get(c, "d_ff"), "context": _get(c, "n_positions", 512),
+        "layers": whole(c, "num_decoder_layers", default=encoder), "encoder_layers": encoder,
+        "head_dim": whole(c, "d_kv"), "ffn": whole(c, "d_ff"),
+        "context": whole(c, "n_positions", default=512),
         "gated": str(c.get("feed_forward_proj", "relu")).startswith("gated"),
     }  # fmt: skip
 

@@ -59,7 +59,7 @@ class PredictedPass:
         grid = token_grid(tokens)
         key = (grid.tobytes(), rows, ctx)
         if key not in self._seen:
-            cached = float(self.model.cached_tokens(ctx))
+            cached = float(self.model.read_tokens(ctx))
             times = draw_times(
                 self.work, self.values, self.factor, tokens=grid, batch=rows, cached=cached
             )

@@ -106,7 +106,7 @@ def passes_of(points: Sequence[CostPoint], layout: Layout) -> Passes:
         work,
         tokens=np.array([tokens for *_, tokens in runs]),
         batch=np.array([p.batch for p, *_ in runs]),
-        cached=np.array([float(shape.cached_tokens(p.context)) for p, shape, _ in runs]),
+        cached=np.array([float(shape.read_tokens(p.context)) for p, shape, _ in runs]),
     )
     return Passes(work, peak, tuple(columns), tuple(factor))
 

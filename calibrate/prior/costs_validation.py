@@ -104,7 +104,7 @@ def _predict(
             factors[shape.name],
             tokens=np.array([1.0 if draft else p.tokens]),
             batch=p.batch,
-            cached=float(shape.cached_tokens(p.context)),
+            cached=float(shape.read_tokens(p.context)),
         )[:, 0]
 
     found = []

@@ -185,7 +185,7 @@ def _scaled(
         work = work_of(
             law.model, machine, dtype=p.dtype, kv_dtype=kv_dtype, stack=law.stack, forward=p.forward
         )
-        cached = float(law.model.cached_tokens(p.context))
+        cached = float(law.model.read_tokens(p.context))
         usual = draw_times(
             work, law.values, np.ones(law.factor.shape), tokens=np.array([p.tokens]),
             batch=p.batch, cached=cached,
