@@ -174,7 +174,9 @@ def _compressed(c: Config) -> dict[str, Any]:
 def _gemma4(c: Config) -> dict[str, Any]:
     layers, hidden = whole(c, "num_hidden_layers"), whole(c, "hidden_size")
     layers_apart = c.get("per_layer_config")  # as transformers 5 writes it
-    wide = next(iter(layers_apart.values()), {}) if isinstance(layers_apart, Mapping) else {}
+    wide: Config = (
+        next(iter(layers_apart.values()), {}) if isinstance(layers_apart, Mapping) else {}
+    )
     cells: dict[str, Any] = {
         "global_head_dim": whole(c, "global_head_dim", default=whole(wide, "head_dim", default=0)),
         "global_kv_heads": whole(

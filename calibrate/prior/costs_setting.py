@@ -69,6 +69,12 @@ def notes_on(
         notes.append(
             f"context {context:g} is beyond the {shortest.context} tokens of {shortest.name}"
         )
+    if target.recurrent_layers:
+        size = target.state_bytes() / 1e6
+        notes.append(
+            f"{target.name} keeps a state of {size:.3g} MB a sequence that cannot be cut back: an "
+            "engine keeps a copy for every draft token, or restores it after a rejection"
+        )
     if 1 < posterior.sources < 3:  # 1: the machine's own posterior
         notes.append(f"the stack {posterior.stack} was seen in {posterior.sources} sources only")
     return tuple(notes)

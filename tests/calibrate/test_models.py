@@ -196,6 +196,55 @@ def test_windowed_layers_stop_growing_at_their_window() -> None:
     assert shape.cache_bytes(40_000.0) < 0.2 * 40_000 * shape.kv_bytes_per_token()
 
 
+def test_a_hybrid_keeps_a_state_and_caches_in_its_layers_of_attention_alone() -> None:
+    shape = model("Qwen3.6-27B").shape
+    assert shape.kv_bytes_per_token() == 16 * 2 * 4 * 256 * 2
+    state = 48 * (48 * 128 * 128 * 4 + 3 * (2 * 16 * 128 + 48 * 128) * 2)
+    assert shape.state_bytes() == state
+    assert shape.cache_bytes(1000.0) == 1000 * 65536 + state
+    read = shape.read_tokens(1000.0) * shape.kv_bytes_per_token()
+    assert read == pytest.approx(1000 * 65536 + 2 * state)  # read, and written back
+    assert model("Llama-3.1-8B").shape.read_tokens(77.0) == 77.0
+
+
+def test_a_sparse_cache_is_held_whole_and_read_in_part() -> None:
+    shape = model("GLM-5").shape
+    assert shape.cached_tokens(100_000.0) == 100_000.0
+    assert shape.read_tokens(100_000.0) == 2048
+    assert shape.read_tokens(100.0) == 100.0
+    packed = model("DeepSeek-V4-Flash").shape
+    assert packed.kv_bytes_per_token() < 0.1 * model("DeepSeek-V3").shape.kv_bytes_per_token()
+
+
+def test_layers_without_a_window_may_have_other_heads() -> None:
+    shape = model("gemma-4-31b-it").shape
+    far = shape.cache_bytes(40_000.0) - shape.cache_bytes(30_000.0)
+    assert far == pytest.approx(10_000 * 10 * 2 * 4 * 512 * 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recurrent": "mamba"}, "recurrent_layers must be positive with a recurrence"),
+        ({"recurrent_layers": 1}, "recurrent_layers must be positive with a recurrence, and only"),
+        ({"recurrent": "delta", "recurrent_layers": 2, "attention_layers": 2}, "be at most 3"),
+        ({"recurrent": "rnn", "recurrent_layers": 1}, "recurrent must be one of"),
+        ({"cache_share": 0.0}, "cache_share must be in (0, 1]"),
+    ],
+)
+def test_layers_that_contradict_each_other_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        _shape(**changes)
+
+
+def test_a_state_that_a_rejection_must_restore_is_a_note() -> None:
+    target, draft = model("Qwen3.5-9B").shape, model("Qwen3.5-0.8B").shape
+    law = predict_costs(target, draft, device("L4"), rng=np.random.default_rng(1), draws=10)
+    assert any("a state of 51.5 MB a sequence that cannot be cut back" in n for n in law.notes)
+
+
 def test_bytes_by_format_follow_what_the_format_holds() -> None:
     dense, sparse = model("Llama-3.1-8B").shape, model("GPT-OSS-120B").shape
     assert dense.bytes("bf16") == 2 * dense.parameters()
