@@ -415,14 +415,13 @@ def _from_record(
 
 def _accepted_whole(law: CostLaw, acceptance: AcceptanceLaw, top: int) -> CostLaw:
     """A law of timed rounds told how often they are accepted whole; any other as it is."""
-    import numpy as np
-
     from ..calibrate.measured import SampledCost
+    from ..theory.acceptance.law import accepted_whole
 
     if not isinstance(law, SampledCost):
         return law
-    survival = np.asarray(acceptance.survival(top), dtype=float).reshape(-1, top + 1)
-    return law.after(survival.mean(axis=0))
+    whole = accepted_whole(acceptance, top).reshape(-1, top + 1)
+    return law.after(whole.mean(axis=0))
 
 
 def _is_law(path: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,19 +49,33 @@ def draw_workload(
 
     lengths, prompts: a whole number for all requests, an array of shape (requests,) used in
     order, or a function of (generator, requests) that draws such an array; lengths >= 1,
-    prompts >= 0 [token]. Raises ValueError outside these ranges.
+    prompts >= 0 [token]. A longer workload of a generator in the same state starts with the
+    shorter one. Raises ValueError outside these ranges.
     """
     if requests < 1:
         raise ValueError(f"requests must be an integer >= 1, got {requests}")
-    gaps = rng.exponential(size=requests)
-    key = int(rng.integers(0, 2**63))
+    names, arrivals, output, input_, kinds = rng.spawn(5)
     return Workload(
-        gaps,
-        _tokens("lengths", lengths, rng, requests, 1),
-        _tokens("prompts", prompts, rng, requests, 0),
-        rng.random(requests),
-        key,
+        arrivals.exponential(size=requests),
+        _tokens("lengths", lengths, output, requests, 1),
+        _tokens("prompts", prompts, input_, requests, 0),
+        kinds.random(requests),
+        int(names.integers(0, 2**63)),
     )
+
+
+def draw_all(
+    children: Sequence[np.random.Generator],
+    *,
+    requests: int,
+    lengths: Lengths,
+    prompts: Lengths = 0,
+) -> list[Workload]:
+    """One workload of each generator, which is left as it was; see :func:`draw_workload`."""
+    return [
+        draw_workload(copy.deepcopy(child), requests=requests, lengths=lengths, prompts=prompts)
+        for child in children
+    ]
 
 
 def _tokens(

@@ -11,6 +11,7 @@ from howspec.sim.fleet import Estimate, FleetRun, run_fleet, simulate_fleet
 from howspec.sim.fleet_crossover import find_crossover
 from howspec.sim.fleet_engine import Engine, build_engine, capacity, mean_rounds
 from howspec.sim.fleet_kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS
+from howspec.sim.fleet_steady import halfwidth, mser
 from howspec.sim.fleet_workload import Workload, draw_workload
 from howspec.theory import AffineCost, DepthAcceptance, tokens_pmf
 from howspec.theory.costs import LinearStepCost, crossover_load, latency_under_load
@@ -427,6 +428,56 @@ def test_batch_means_and_replications_agree_on_the_standard_error() -> None:
         assert abs(a.mean - b.mean) < 4 * np.hypot(a.se, b.se) + 0.02 * a.mean, name
 
 
+def test_a_run_shorter_than_its_start_up_is_said_not_to_be_stationary() -> None:
+    # A batch of about a thousand needs several latencies to fill; 1500 requests end before that.
+    cost = LinearStepCost(7e-3, 2e-5, 4e-8, 1e-3, 1e-6, 2e-9)
+    engine = build_engine(DepthAcceptance(0.7), cost, gamma=3, max_batch=8000, context=500)
+    rate = 0.85 * capacity(engine, [200])
+    found = {
+        size: simulate_fleet(
+            np.random.default_rng(21), engine=engine, arrival_rate=rate, lengths=200,
+            requests=size, replications=4,
+        )
+        for size in (1500, 12_000)
+    }  # fmt: skip
+    assert not found[1500].stationary
+    assert found[1500].note.startswith("not stationary: ")
+    assert found[12_000].stationary
+    assert found[12_000].note == ""
+    short, long = (found[n].estimates["latency_s_mean"].mean for n in (1500, 12_000))
+    assert short < 0.85 * long
+    served = found[12_000].estimates["requests_per_s"]
+    assert abs(served.mean - rate) < 4 * served.se + 0.01 * rate
+
+
+def test_runs_grow_until_latency_is_stationary_and_as_precise_as_asked() -> None:
+    engine = build_engine(LAW, COST, gamma=2, max_batch=64)
+    options: dict[str, Any] = {"arrival_rate": 25.0, "lengths": 60, "replications": 4}
+    loose, tight = (
+        simulate_fleet(np.random.default_rng(3), engine=engine, precision=p, **options)
+        for p in (0.2, 0.001)
+    )
+    assert loose.requests == 4000 < tight.requests
+    for found, limit in ((loose, 0.2), (tight, 0.001)):
+        assert found.stationary
+        latency = found.estimates["latency_s_mean"]
+        assert halfwidth(found.samples["latency_s_mean"]) <= limit
+        assert latency.se < limit * latency.mean / 2
+
+
+def test_start_up_is_cut_where_it_ends() -> None:
+    rng = np.random.default_rng(5)
+    level = np.where(np.arange(400) < 60, np.arange(400) / 60.0, 1.0)
+    assert abs(mser(level + 0.02 * rng.standard_normal(400)) - 60) <= 10
+    assert mser(np.linspace(0.0, 1.0, 400)) == 200  # a drift without end reaches the bound
+    flat = [mser(rng.standard_normal(400)) for _ in range(40)]
+    assert np.median(flat) < 80
+    # The definition, by direct sums.
+    x = rng.standard_normal(31)
+    direct = [np.sum((x[d:] - x[d:].mean()) ** 2) / (31 - d) ** 2 for d in range(16)]
+    assert mser(x) == int(np.argmin(direct))
+
+
 def test_common_random_numbers_cancel_from_differences() -> None:
     def latency(gamma: int, seed: int) -> Any:
         engine = build_engine(LAW, COST, gamma=gamma, max_batch=64)
@@ -578,7 +629,8 @@ def test_an_engine_refuses_bad_arguments(change: dict[str, Any], message: str) -
         ({"replications": 0}, "replications must be"),
         ({"warmup": 1.0}, "warmup must be in"),
         ({"windows": 0}, "windows must be"),
-        ({"windows": 40}, "windows must be"),
+        ({"windows": 40, "warmup": 0.2}, "windows must be"),
+        ({"precision": 0.0}, "precision must be in"),
         ({"lengths": 0}, "lengths must be an integer in"),
         ({"lengths": 2.5}, "lengths must be an integer in"),
         ({"lengths": float("nan")}, "lengths must be an integer in"),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, probabilities, relative_error, tokens_of_round
 from howspec.theory import AffineCost, DepthAcceptance, best_gamma
+from howspec.theory.acceptance import AcceptanceLaw, BetaRequestAcceptance, MarkovAcceptance
+from howspec.theory.acceptance.law import accepted_whole
 from howspec.theory.costs.choose import (
     DRAFT_THRESHOLD,
     choose_gamma,
@@ -266,3 +268,20 @@ def test_choice_refuses_settings_outside_their_ranges() -> None:
         choose_gamma(law, Listed((1.0, 0.0, 1.0)), gamma_max=2)
     assert choose_gamma(law, cost, gamma_max=1).gamma == 1
     assert choose_gamma(DepthAcceptance(0.0), AffineCost(0.0), gamma_max=1).gamma == 0
+
+
+@pytest.mark.parametrize(
+    ("law", "best", "speedup"),
+    [(MarkovAcceptance(0.95, 0.1), 3, 1.578), (BetaRequestAcceptance(2.0, 1.0), 3, 1.753)],
+)
+def test_laws_whose_rounds_depend_on_gamma_are_summed_at_each_gamma(
+    law: AcceptanceLaw, best: int, speedup: float
+) -> None:
+    choice = choose_gamma(law, AffineCost(0.1), gamma_max=16)
+    # The definition: the tokens of rounds run at that gamma, one gamma at a time.
+    each = [float(law.survival(g).sum()) / (1.0 + 0.1 * g) for g in range(17)]
+    assert choice.by_gamma == pytest.approx(each, rel=1e-9)
+    assert int(choice.gamma) == int(np.argmax(each)) == best
+    assert float(choice.speedup) == pytest.approx(speedup, abs=5e-4)
+    whole = accepted_whole(law, 5)
+    assert whole == pytest.approx([float(law.survival(g)[-1]) for g in range(6)], rel=1e-12)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, probabilities, relative_error
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_pmf
+from howspec.theory.acceptance import AcceptanceLaw, BetaRequestAcceptance, MarkovAcceptance
 from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.linear import LinearPass
 from howspec.theory.costs.passes import SequentialDraftCost
@@ -392,6 +393,20 @@ def test_plans_broadcast_over_posterior_samples_and_take_any_cost() -> None:
         np.testing.assert_allclose(together.constant_time[i], one.constant_time, rtol=1e-13)
     assert (together.time <= together.constant_time + 1e-12).all()
     assert (together.time <= together.plain_time + 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    "law", [MarkovAcceptance(0.95, 0.1), BetaRequestAcceptance(2.0, 1.0), DepthAcceptance(0.8)]
+)
+def test_plan_never_loses_against_a_gamma_held_throughout(law: AcceptanceLaw) -> None:
+    plan = horizon.plan_horizon(law, AffineCost(0.1), length=60, gamma_max=8)
+    held = [horizon.request_time(law, AffineCost(0.1), gamma=g, length=60)[-1] for g in range(9)]
+    assert plan.constant_time[-1] == pytest.approx(min(held), rel=1e-12)
+    assert 0.0 <= plan.saving[-1] < 0.02
+    long_run = choose_gamma(law, AffineCost(0.1), gamma_max=8)
+    assert abs(int(plan.constant) - int(long_run.gamma)) <= 1
+    # Renewal: the time per token far from the end is that of the best gamma.
+    assert plan.time[-1] - plan.time[-11] == pytest.approx(10 / long_run.speedup, rel=0.01)
 
 
 @given(st.floats(0, 1), decades(-3, 0), decades(-3, 0), st.floats(0, 0.5))

@@ -156,3 +156,28 @@ def tokens_by_gamma(law: AcceptanceLaw, gamma_max: int) -> Floats:
     if isinstance(law, GammaDependentLaw):
         return np.asarray(law.tokens_by_gamma(gamma_max))
     return np.asarray(np.cumsum(law.survival(gamma_max), axis=-1))
+
+
+def survival_by_gamma(law: AcceptanceLaw, gamma_max: int) -> Floats:
+    """s_k over the rounds run at each gamma, [.., gamma, k], zero for k > gamma.
+
+    Shape (*law.shape, gamma_max + 1, gamma_max + 1). Only for a :class:`GammaDependentLaw` do the
+    rows differ before their ends.
+    """
+    top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
+    if not isinstance(law, GammaDependentLaw):
+        return np.asarray(np.tril(np.asarray(law.survival(top))[..., None, :].repeat(top + 1, -2)))
+    table = np.zeros((*law.shape, top + 1, top + 1))
+    for g in range(top + 1):
+        table[..., g, : g + 1] = law.survival(g)
+    return table
+
+
+def accepted_whole(law: AcceptanceLaw, gamma_max: int) -> Floats:
+    """Share of the rounds at gamma = 0..gamma_max whose draft is accepted whole, s_gamma.
+
+    On the last axis, shape (*law.shape, gamma_max + 1), each over the rounds run at that gamma.
+    """
+    if not isinstance(law, GammaDependentLaw):
+        return np.asarray(law.survival(gamma_max))
+    return np.asarray(np.diagonal(survival_by_gamma(law, gamma_max), axis1=-2, axis2=-1))

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..acceptance.law import AcceptanceLaw
+from ..acceptance.law import AcceptanceLaw, GammaDependentLaw, tokens_by_gamma
 from ..domain import Floats, check, unwrap
 from ..formula import evaluates, formula
 from ..optimum import best_gamma
@@ -105,15 +105,18 @@ def choose_gamma(
         raise ValueError(f"gamma_max must be an integer >= 1, got {gamma_max}")
     if not 0.0 <= tolerance < 1.0:
         raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
-    survival, times = np.broadcast_arrays(
-        acceptance.survival(whole), cost.round_time(whole, batch=batch, context=context)
+    tokens, times = np.broadcast_arrays(
+        tokens_by_gamma(acceptance, whole), cost.round_time(whole, batch=batch, context=context)
     )
     if not (np.isfinite(times) & (times > 0.0)).all():
         raise ValueError("times of a cost law must be in (0, inf)")
-    tokens = np.cumsum(survival, axis=-1)
     by_gamma = tokens * times[..., :1] / times
     convex = increments_rise(times)
-    best, method = _best(survival, times, by_gamma, convex)
+    best = np.asarray(by_gamma.argmax(axis=-1))
+    method: Method = "scan"
+    if convex.all() and not isinstance(acceptance, GammaDependentLaw):
+        survival = np.broadcast_to(acceptance.survival(whole), times.shape)
+        best, method = _by_shape(survival, times)
     low, high = flat_window(by_gamma, best, tolerance=tolerance)
     return Choice(
         gamma=best,
@@ -143,11 +146,8 @@ def increments_rise(times: Floats) -> NDArray[np.bool_]:
     return np.asarray((bend >= -_EQUAL * times[..., 1:2]).all(axis=-1))
 
 
-def _best(
-    survival: Floats, times: Floats, by_gamma: Floats, convex: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], Method]:
-    if not convex.all():
-        return np.asarray(by_gamma.argmax(axis=-1)), "scan"
+def _by_shape(survival: Floats, times: Floats) -> tuple[NDArray[np.int64], Method]:
+    """The best gamma where the increments of the cost rise for all draws."""
     bends = np.abs(np.diff(times[..., 1:], n=2, axis=-1))
     affine = bool((bends <= _EQUAL * times[..., 1:2]).all())
     powers = survival[..., 1:2] ** np.arange(survival.shape[-1])

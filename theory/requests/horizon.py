@@ -3,7 +3,9 @@ r"""The best gamma when only so many tokens remain, and the time of a whole requ
     V(r) = min over gamma < r of  C(gamma) + sum of P(N = n) V(r - n),   V(0) = 0
 
 A draft token past the end of the request is thrown away, so gamma falls to 0 towards the end.
-Times are of one batch and context throughout.
+Times are of one batch and context throughout. Under a law whose rounds start otherwise at another
+gamma (`GammaDependentLaw`) each round is taken to start as the rounds at its own gamma do, which
+leaves an error of the order of one round at the end of the request, where gamma changes.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..acceptance.law import AcceptanceLaw
+from ..acceptance.law import AcceptanceLaw, survival_by_gamma
 from ..costs.law import CostLaw
 from ..domain import Floats, check, unwrap
 from ..formula import evaluates, formula
@@ -86,23 +88,26 @@ class HorizonPlan:
 def _inputs(
     acceptance: AcceptanceLaw, cost: CostLaw, gamma: int, batch: float, context: float
 ) -> tuple[Floats, Floats]:
-    pair = np.broadcast_arrays(
-        acceptance.survival(gamma), cost.round_time(gamma, batch=batch, context=context)
+    """(survival by gamma and k, times by gamma) of one common shape in front."""
+    table = survival_by_gamma(acceptance, gamma)
+    times = cost.round_time(gamma, batch=batch, context=context)
+    shape = np.broadcast_shapes(table.shape[:-2], times.shape[:-1])
+    return (
+        np.broadcast_to(table, (*shape, gamma + 1, gamma + 1)),
+        np.broadcast_to(times, (*shape, gamma + 1)),
     )
-    return np.asarray(pair[0]), np.asarray(pair[1])
 
 
-def _step(value: Floats, left: int, survival: Floats, times: Floats) -> Floats:
-    """Mean time with ``left`` tokens to go by gamma of the next round, gamma = 0..left - 1 at most.
+def _after(value: Floats, left: int, survival: Floats) -> Floats:
+    """E[V(left - N)] with ``left`` tokens to go, survival s_0.. on the last axis.
 
-    value: V(0), V(1), ... on the last axis. E[V(left - N)] grows with gamma by
-    s_{k} (V(left - k - 1) - V(left - k)), so all gammas are one cumulative sum.
+    value: V(0), V(1), ... on the last axis. E[V(left - N)] is V(left - 1) and, for each k,
+    s_k (V(left - k - 1) - V(left - k)) on top; tokens beyond the end count for nothing.
     """
     top = min(survival.shape[-1] - 1, left - 1)
     past = value[..., left - 1 - top : left][..., ::-1]  # V(left - 1), V(left - 2), ...
-    drop = survival[..., 1 : top + 1] * np.diff(past, axis=-1)
-    rest = np.concatenate([past[..., :1], drop], axis=-1).cumsum(axis=-1)
-    return np.asarray(times[..., : top + 1] + rest)
+    drop = (survival[..., 1 : top + 1] * np.diff(past, axis=-1)).sum(axis=-1)
+    return np.asarray(past[..., 0] + drop)
 
 
 def request_time(
@@ -122,13 +127,17 @@ def request_time(
     Shapes of the laws broadcast. Raises ValueError outside the ranges.
     """
     size, g = int(check("length", length)), int(check("gamma", gamma, whole=True))
-    survival, times = _inputs(acceptance, cost, g, batch, context)
-    value = np.zeros((*survival.shape[:-1], size + 1))
-    for left in range(1, size + 1):
-        by_gamma = _step(value, left, survival, times)
-        value[..., left] = by_gamma[..., -1]
-        if not shorten and left <= g:
-            value[..., left] += times[..., g] - times[..., left - 1]
+    return _held(*_inputs(acceptance, cost, g, batch, context), g, size, shorten=shorten)
+
+
+def _held(
+    survival: Floats, times: Floats, gamma: int, length: int, *, shorten: bool = True
+) -> Floats:
+    value = np.zeros((*times.shape[:-1], length + 1))
+    for left in range(1, length + 1):
+        drafted = min(gamma, left - 1) if shorten else gamma
+        rest = _after(value, left, survival[..., drafted, :])
+        value[..., left] = times[..., drafted] + rest
     return value
 
 
@@ -149,17 +158,16 @@ def plan_horizon(
     size = int(check("length", length))
     whole = int(check("gamma", gamma_max, label="gamma_max", whole=True))
     survival, times = _inputs(acceptance, cost, whole, batch, context)
-    shape = survival.shape[:-1]
+    shape = times.shape[:-1]
     value, best = np.zeros((*shape, size + 1)), np.zeros((*shape, size + 1), np.int64)
     for left in range(1, size + 1):
-        by_gamma = _step(value, left, survival, times)
+        most = min(whole, left - 1) + 1
+        rest = _after(value[..., None, :], left, survival[..., :most, :])
+        by_gamma = times[..., :most] + rest
         best[..., left] = by_gamma.argmin(axis=-1)
         value[..., left] = by_gamma.min(axis=-1)
     held = np.stack(
-        [
-            request_time(acceptance, cost, gamma=g, length=size, batch=batch, context=context)
-            for g in range(whole + 1)
-        ],
+        [_held(survival, times, g, size) for g in range(whole + 1)],
         axis=-2,
     )
     constant = held[..., -1].argmin(axis=-1)
