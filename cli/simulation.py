@@ -51,6 +51,10 @@ def simulate_point(
     acceptance, recorded = _source(alpha, law, trace, drafter, tokens, requests, arrival_rate)
     rule = _rule(gamma, policy)
     cost, seconds = _costs(cost_ratio, costs)
+    if rule.name == "oracle":
+        from ..sim.policies import oracle
+
+        rule = oracle(rule.gamma_max, cost=cost, batch=batch or 1)
     _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=rounds)
     if arrival_rate is not None:
         assert acceptance is not None

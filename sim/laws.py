@@ -1,4 +1,4 @@
-"""Rounds under any acceptance law, in blocks, so that memory stays bounded.
+"""Rounds under any acceptance law, in blocks, so that memory stays bounded; a law confirmed.
 
 Two ways to draw. `by_law` lets the law draw token by token: it holds for every law, also where
 one round depends on the last. `by_survival` draws a round from the survival by one random word,
@@ -8,12 +8,14 @@ some hundred times faster: it holds where rounds are independent of each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..theory.acceptance.law import AcceptanceLaw
+from ..theory.acceptance.law import AcceptanceLaw, tokens_by_gamma
+from ..theory.costs.law import CostLaw
 from ..theory.domain import check
 from .compiled import check_count
 from .estimate import Estimate, batch_means, counts_estimate
@@ -94,3 +96,55 @@ def independent_tokens(
     """The same for a law with independent rounds, with the rounds themselves as the units."""
     counts = count_rounds(rng, law, gamma=gamma, rounds=rounds, block=2**20, draw=by_survival)
     return counts_estimate(np.arange(1.0, counts.size + 1.0), counts)
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A predicted speed-up beside a simulated one.
+
+    gamma [token]; rounds simulated; tokens_per_round and its standard error [token]; speedup and
+    its standard error, simulated; predicted: by the formulas; z: (simulated - predicted) / standard
+    error, 0 where neither varies. The errors are those of means over stretches of consecutive
+    rounds, so that they hold where one round depends on the one before it.
+    """
+
+    gamma: int
+    rounds: int
+    tokens_per_round: float
+    tokens_se: float
+    speedup: float
+    speedup_se: float
+    predicted: float
+    z: float
+
+
+def confirm(
+    rng: np.random.Generator,
+    law: AcceptanceLaw,
+    *,
+    cost: CostLaw,
+    gamma: int,
+    rounds: int = 400_000,
+    batches: int = 64,
+) -> Confirmation:
+    """Simulate rounds under single laws and hold the predicted speed-up against the result.
+
+    rng: random generator; gamma: >= 0; rounds: >= batches >= 2. Raises ValueError for laws with
+    arrays and outside these ranges.
+    """
+    if law.shape != () or cost.shape != ():
+        raise ValueError("confirm takes single laws, got arrays of parameters")
+    times = cost.round_time(gamma)
+    ratio = float(times[0] / times[gamma])
+    tokens = float(tokens_by_gamma(law, gamma)[gamma])
+    found = simulate_tokens(rng, law, gamma=gamma, rounds=rounds, batches=batches)
+    return Confirmation(
+        gamma=gamma,
+        rounds=rounds - rounds % batches,
+        tokens_per_round=found.mean,
+        tokens_se=found.se,
+        speedup=found.mean * ratio,
+        speedup_se=found.se * ratio,
+        predicted=tokens * ratio,
+        z=found.z(tokens),
+    )

@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from ..theory.costs.law import CostLaw
 from ..theory.domain import check
 from .compiled import check_count, compile_kernel, numba_types
 
@@ -210,10 +211,50 @@ def _plan_oracle(
     return min(foresight, int(params[0]))
 
 
-def oracle(gamma_max: int = 32) -> Policy:
-    """Draft exactly the tokens that will be accepted, at most gamma_max: no rule is faster."""
+def _plan_run(
+    drafted: int, accepted: float, batch: int, foresight: int, params: Any, state: Any
+) -> int:
+    # params: tokens to draft with 0, 1, ... acceptable tokens ahead; the last entry from there on.
+    # state: acceptable tokens ahead that are known from the rounds before, -1 for none.
+    ahead = foresight if state[0] < 0.0 else int(state[0])
+    goal = min(int(params[min(ahead, len(params) - 1)]), foresight)
+    state[0] = ahead - goal - 1.0
+    return goal
+
+
+def oracle(
+    gamma_max: int = 32, *, cost: CostLaw | None = None, batch: int = 1, context: float = 0
+) -> Policy:
+    """A drafter that knows what will be accepted, and drafts nothing else.
+
+    Without ``cost`` it drafts exactly the tokens that will be accepted, at most gamma_max. That is
+    the fastest rule where a draft token costs less than a plain step and a round has no overhead;
+    otherwise plain steps can be faster. With a single cost law it drafts of each run of acceptable
+    tokens what takes the least time at that batch and context, plain steps included: no rule that
+    decides for one sequence is faster. A round costs what ``CostLaw.round_time`` says.
+    """
     size = check_count("gamma_max", gamma_max, low=0)
-    return Policy("oracle", _plan_oracle, size, (float(size),))
+    if cost is None:
+        return Policy("oracle", _plan_oracle, size, (float(size),))
+    if cost.shape != ():
+        raise ValueError(f"an oracle needs a single cost law, got shape {cost.shape}")
+    times = cost.round_time(size, batch=batch, context=context).tolist()
+    return Policy("oracle", _plan_run, size, tuple(_cheapest(times)), (-1.0,))
+
+
+def _cheapest(times: Sequence[float], ahead: int = 1024) -> list[float]:
+    """Tokens to draft first with 0..ahead acceptable tokens ahead, for the least total time.
+
+    A round of g drafts emits g + 1 tokens, so that the time with k ahead is the least over g <= k
+    of times[g] plus the time with k - g - 1 ahead, nothing at -1. Of equals the most drafts.
+    """
+    least, first = [0.0], []  # least[k + 1]: with k ahead
+    for k in range(ahead + 1):
+        choices = [times[g] + least[k - g] for g in range(min(k, len(times) - 1) + 1)]
+        best = min(choices)
+        first.append(float(max(g for g, t in enumerate(choices) if t <= best * (1 + 1e-12))))
+        least.append(best)
+    return first
 
 
 # --- SGLang's moving average ----------------------------------------------------------------------

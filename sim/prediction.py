@@ -17,6 +17,7 @@ from ..theory import (
     CostLaw,
     DepthAcceptance,
     optimal_gamma,
+    optimal_speedup,
     tokens_by_gamma,
 )
 from ..theory.interval import Interval
@@ -159,7 +160,14 @@ def _real_optimum(acceptance: AcceptanceLaw, cost: CostLaw, center: Floats) -> f
             verify_slope=cost.verify_slope,
             overhead=cost.overhead,
         )
-        value = float(np.median(star))
+        # With overhead the best speculative round can still lose to plain decoding.
+        gains = optimal_speedup(
+            acceptance.alpha,
+            cost.cost_ratio,
+            verify_slope=cost.verify_slope,
+            overhead=cost.overhead,
+        )
+        value = float(np.median(np.where(np.asarray(gains) > 1.0, star, 0.0)))
         return value if np.isfinite(value) else None
     best = int(center.argmax())
     if best == 0 or best == center.size - 1:

@@ -19,10 +19,22 @@ def _first_bad(values: Floats, bad: NDArray[np.bool_]) -> str:
 
 
 def as_floats(name: str, value: ArrayLike) -> Floats:
-    """Return ``value`` as float64, or raise ValueError naming the quantity."""
+    """Return ``value`` as float64, or raise ValueError naming the quantity.
+
+    Only numbers are converted: text, dates, None and complex numbers are not, and a masked element
+    is no number.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.getmaskarray(value).any():
+            raise ValueError(f"{name} must be an array without masked elements, got a masked one")
+        value = value.data
     try:
-        if not np.iscomplexobj(value):  # NumPy would only warn, and drop the imaginary part
-            return np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
+        real = array.dtype.kind in "biuf" or (
+            array.dtype.kind == "O" and all(hasattr(x, "__float__") for x in array.ravel())
+        )
+        if real and not np.iscomplexobj(array):
+            return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError):
         pass
     shown = " ".join(repr(value).split())

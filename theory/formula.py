@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .symbols import Symbols, quantity
 
 _FORMULAS: dict[str, Formula] = {}
@@ -96,6 +98,9 @@ class Formula:
         import sympy
 
         point = {getattr(SYMBOLS, k): sympy.Rational(v) for k, v in values.items()}
+        if any(p.exp.count_ops() > 8 for p in self.expression.atoms(sympy.Pow)):
+            # A fraction of a hundred digits to the power of another takes for ever to be exact.
+            point = {k: sympy.Float(v, 2 * digits + 30) for k, v in point.items()}
         # Sums and products unroll first, so that their bounds are numbers when evaluated.
         return sympy.N(self.expression.subs(point).doit(), digits)
 
@@ -139,11 +144,15 @@ def formula(
 
 
 def evaluates(target: Formula) -> Callable[[F], F]:
-    """Tie a numeric function to the formula that it evaluates."""
+    """Tie a numeric function to the formula that it evaluates.
+
+    A value beyond the largest float is inf, without a warning: it is the value. NaN still warns.
+    """
 
     def wrap(function: F) -> F:
-        target.evaluator = function
-        return function
+        quiet: F = np.errstate(over="ignore", divide="ignore")(function)
+        target.evaluator = quiet
+        return quiet
 
     return wrap
 

@@ -59,7 +59,9 @@ def OPTIMAL_GAMMA(s: Any) -> Any:
 
 @formula("optimal_speedup", "S^*", group="optimum", alpha=0.8, slope=0.05, overhead=0.0)
 def OPTIMAL_SPEEDUP(s: Any) -> Any:
-    """The speed-up at the real optimum, an upper bound for every whole gamma.
+    """The speed-up at the real optimum, an upper bound for every gamma >= 1.
+
+    With overhead it can be below 1; plain decoding, which pays none, is then the best.
 
     Assumes: independent acceptance, affine costs; slope < alpha ln(1/alpha) / (1 - alpha).
     Wrong when: gamma is bounded below the optimum.
@@ -174,8 +176,9 @@ def optimal_gamma(
     alpha: in [0, 1]; cost_ratio, verify_slope, overhead: >= 0 [target step]. Shapes broadcast.
     Returns 0 where every draft token costs more than it brings, and inf where each further one
     still pays (alpha = 1 with c' < 1, or free drafts). Raises ValueError outside the ranges.
-    The relaxation is slightly more eager than whole numbers: gamma* can be positive where the
-    best whole gamma is 0. Source: derived here.
+    The relaxation is slightly more eager than whole numbers, and it does not compare with plain
+    decoding, which pays no overhead: gamma* can be positive where the best whole gamma is 0. There
+    :func:`optimal_speedup` is 1 or close to it. Source: derived here.
     """
     a, slope, _ = _costs(alpha, cost_ratio, verify_slope, overhead)
     return unwrap(in_blocks(_optimal_gamma, a, slope))
@@ -190,8 +193,9 @@ def optimal_speedup(
 ) -> Any:
     """The speed-up at the real optimum, or 1 where plain decoding is at least as fast.
 
-    Arguments as in :func:`optimal_gamma`; shapes broadcast. An upper bound for every whole gamma;
-    inf only where alpha = 1 and drafts are free. Raises ValueError outside the ranges.
+    Arguments as in :func:`optimal_gamma`; shapes broadcast. An upper bound for every whole gamma,
+    plain decoding among them; inf only where alpha = 1 and drafts are free. Raises ValueError
+    outside the ranges.
     """
     a, slope, o = _costs(alpha, cost_ratio, verify_slope, overhead)
     w, rate = _root(a, slope)
@@ -227,17 +231,90 @@ def regret_halfwidth(
     overhead: ArrayLike = 0.0,
     tolerance: float = 0.01,
 ) -> Any:
-    """How far gamma may miss the real optimum at a relative loss of about ``tolerance`` [token].
+    """How far gamma may miss the real optimum, on either side, at a loss of ``tolerance`` [token].
 
-    sqrt(2 tolerance / kappa); to second order, so slightly pessimistic above the optimum. NaN where
-    there is no interior optimum, inf where kappa is below the smallest float. Arguments as in
-    :func:`optimal_gamma`; 0 < tolerance < 1.
+    The distance to the lower end of :func:`regret_window`, the nearer one; about
+    sqrt(2 tolerance / kappa), and exact. NaN where there is no interior optimum. It may exceed
+    gamma* itself: then no gamma below loses as much. Arguments as there.
     """
+    _, below, _ = _window(alpha, cost_ratio, verify_slope, overhead, tolerance)
+    return unwrap(below)
+
+
+def regret_window(
+    alpha: ArrayLike,
+    cost_ratio: ArrayLike,
+    *,
+    verify_slope: ArrayLike = 0.0,
+    overhead: ArrayLike = 0.0,
+    tolerance: float = 0.01,
+) -> tuple[Any, Any]:
+    """(low, high): the real gammas that lose no more than ``tolerance`` of the largest speed-up.
+
+    Of speculative rounds [token], low >= 0. NaN where there is no interior optimum. Arguments as in
+    :func:`optimal_gamma`; 0 < tolerance < 1. Raises ValueError outside the ranges.
+
+    At gamma = gamma* - x / L the speed-up is (1 + w - e^x) / (w - x) of the largest, w = u - 1
+    (derived here by writing tokens and cost around the optimum), so that the ends are the two roots
+    of e^x - 1 - (1 - tolerance) x = tolerance w.
+    """
+    star, below, above = _window(alpha, cost_ratio, verify_slope, overhead, tolerance)
+    return unwrap(np.maximum(star - below, 0.0)), unwrap(star + above)
+
+
+def _window(
+    alpha: ArrayLike,
+    cost_ratio: ArrayLike,
+    verify_slope: ArrayLike,
+    overhead: ArrayLike,
+    tolerance: float,
+) -> tuple[Floats, Floats, Floats]:
+    """(gamma*, distance below, distance above), NaN where there is no interior optimum."""
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must be in (0, 1), got {tolerance}")
-    kappa = optimum_curvature(alpha, cost_ratio, verify_slope=verify_slope, overhead=overhead)
-    with np.errstate(divide="ignore", over="ignore"):
-        return unwrap(np.sqrt(2.0 * tolerance / np.asarray(kappa)))
+    a, slope, _ = _costs(alpha, cost_ratio, verify_slope, overhead)
+    star = _where_interior(a, slope, lambda: _optimal_gamma(a, slope))
+    w, rate = _root(a, slope)
+    goal = np.where(np.isnan(star), 1.0, tolerance * w)
+    below, above = _below(goal, tolerance), _above(goal, tolerance)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ends = [np.where(np.isnan(star), np.nan, x / rate) for x in (below, above)]
+    return star, ends[0], ends[1]
+
+
+def _exp_defect(x: Floats) -> Floats:
+    """e^x - 1 - x, by its series where the difference would cancel."""
+    with np.errstate(over="ignore"):
+        defect = np.expm1(x) - x
+    small = np.abs(x) < 0.03
+    if small.any():
+        y = np.where(small, x, 0.0)
+        series = np.zeros_like(y)
+        for k in range(10, 2, -1):  # 1 + x/3 (1 + x/4 (1 + ...)), over 2
+            series = (1.0 + series) * y / k
+        defect = np.where(small, 0.5 * y * y * (1.0 + series), defect)
+    return np.asarray(defect)
+
+
+def _below(goal: Floats, tolerance: float) -> Floats:
+    """x > 0 with e^x - 1 - x + tolerance x = goal; Newton from above on a convex function."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        x = np.minimum(np.sqrt(2.0 * goal), np.log1p(goal) + 1.0)
+        for _ in range(8):
+            x = x - (_exp_defect(x) + tolerance * x - goal) / (np.expm1(x) + tolerance)
+    return np.where(np.isinf(goal), np.inf, x)
+
+
+def _above(goal: Floats, tolerance: float) -> Floats:
+    """y > 0 with e^-y - 1 + y - tolerance y = goal; Newton from above on a convex function.
+
+    It starts where e^-y is left out, beyond the root; far from it a step halves the distance.
+    """
+    y = (goal + 1.0) / (1.0 - tolerance)
+    with np.errstate(invalid="ignore"):
+        for _ in range(60):
+            y = y - (_exp_defect(-y) - tolerance * y - goal) / (-np.expm1(-y) - tolerance)
+    return np.where(np.isinf(goal), np.inf, y)
 
 
 def optimal_gamma_gradient(

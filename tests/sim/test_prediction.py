@@ -11,6 +11,7 @@ from howspec.theory import (
     best_gamma,
     break_even_alpha,
     optimal_gamma,
+    optimal_speedup,
     speedup,
 )
 from hypothesis import given, settings
@@ -18,6 +19,12 @@ from hypothesis import strategies as st
 
 ALPHA = st.floats(0.0, 1.0)
 COST = st.floats(0.0, 1.5)
+
+
+def test_no_gamma_is_named_best_where_plain_decoding_is() -> None:
+    answer = predict(DepthAcceptance(0.8), AffineCost(0.05, overhead=5.0))
+    assert answer.gamma == 0
+    assert answer.gamma_real == 0.0
 
 
 @settings(max_examples=80, deadline=None)
@@ -36,6 +43,8 @@ def test_a_single_law_gives_the_formulas_answer_with_nothing_to_be_unsure_of(
     assert answer.gamma in answer.gamma_window
     assert all(expected[w] >= 0.99 * expected.max() - 1e-12 for w in answer.gamma_window)
     real = float(optimal_gamma(alpha, c, verify_slope=b, overhead=o))
+    if optimal_speedup(alpha, c, verify_slope=b, overhead=o) <= 1.0:
+        real = 0.0  # plain decoding pays no overhead
     assert answer.gamma_real == (real if np.isfinite(real) else None)
 
 

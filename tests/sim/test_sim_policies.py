@@ -21,6 +21,7 @@ from howspec.sim.policies import (
 from howspec.sim.requests import serve_batches
 from howspec.sim.traces import Trace, trace_from_confidence, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance
+from howspec.theory.limits import oracle_speedup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,8 +169,45 @@ def test_the_oracle_drafts_what_will_be_accepted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cost", "alpha"),
+    [(AffineCost(1.2), 0.8), (AffineCost(0.1, overhead=2.0), 0.8), (AffineCost(0.3), 0.6)],
+)
+def test_no_rule_is_faster_than_an_oracle_that_knows_the_cost(
+    cost: AffineCost, alpha: float
+) -> None:
+    rng = np.random.default_rng(4)
+    accept = rng.random((40, 300)) < alpha
+    trace = trace_from_flags(accept.ravel(), lengths=[300] * 40)
+    best = serve_batches(trace, cost, oracle(cost=cost)).latency.sum()
+    plain = serve_batches(trace, cost, constant(0)).latency.sum()
+    fixed = min(serve_batches(trace, cost, constant(g)).latency.sum() for g in range(12))
+    naive = serve_batches(trace, cost, oracle()).latency.sum()
+    assert best <= min(fixed, naive) * (1 + 1e-9)
+    expected = oracle_speedup(alpha, cost.cost_ratio, overhead=cost.overhead)
+    assert plain / best == pytest.approx(expected, rel=0.02)
+    if expected > 1.0 and cost.overhead:
+        assert best < 0.97 * naive
+    # Against every rule, on a short text: the cheapest path over positions.
+    row = np.append(accept[0][:59], False)
+    run = [int(np.argmin(row[t:])) for t in range(60)]
+    times = cost.round_time(32)
+    least = [0.0] * 61
+    for t in range(59, -1, -1):
+        least[t] = min(times[g] + least[t + g + 1] for g in range(min(run[t], 32) + 1))
+    short = serve_batches(trace_from_flags(row, lengths=[60]), cost, oracle(cost=cost))
+    assert short.latency[0] == pytest.approx(least[0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
     "policy",
-    [constant(3), heuristic(5), moving_average(), oracle(8), batch_table({1: 2})],
+    [
+        constant(3),
+        heuristic(5),
+        moving_average(),
+        oracle(8),
+        oracle(8, cost=AffineCost(0.1)),
+        batch_table({1: 2}),
+    ],
     ids=lambda p: p.name,
 )
 def test_policies_run_alike_in_python_and_compiled(policy: Policy) -> None:

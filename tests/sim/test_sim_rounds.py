@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from howspec.sim.rounds import confirm, mean_tokens
-from howspec.theory import AffineCost, DepthAcceptance
+from howspec.sim.laws import confirm, simulate_tokens
+from howspec.theory import AcceptanceLaw, AffineCost, DepthAcceptance
+from howspec.theory.acceptance import MarkovAcceptance
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.6, 0.9])
@@ -51,24 +52,24 @@ def test_rounds_that_cannot_vary_give_no_z_and_no_warning() -> None:
         assert result.tokens_se == 0.0
 
 
-def test_the_standard_error_is_that_of_repeated_means() -> None:
-    law = DepthAcceptance(0.7)
-    runs = [mean_tokens(np.random.default_rng(i), law, gamma=4, rounds=500) for i in range(400)]
-    means, errors = np.array(runs).T
-    assert means.std(ddof=1) == pytest.approx(errors.mean(), rel=0.12)
-
-
-def test_blocks_do_not_change_what_is_counted() -> None:
-    law = DepthAcceptance(0.7)
-    one = mean_tokens(np.random.default_rng(3), law, gamma=4, rounds=1000)
-    many = mean_tokens(np.random.default_rng(3), law, gamma=4, rounds=1000, block=1000)
-    assert one == many
-    assert mean_tokens(np.random.default_rng(3), law, gamma=4, rounds=1001, block=10)[0] > 1
+@pytest.mark.parametrize(
+    "law", [DepthAcceptance(0.7), MarkovAcceptance(0.95, 0.1), MarkovAcceptance(0.99, 0.01)]
+)
+def test_the_standard_error_is_that_of_repeated_means(law: AcceptanceLaw) -> None:
+    # Rounds of a bursty law follow each other: their errors are not those of independent rounds.
+    runs = [
+        confirm(np.random.default_rng(i), law, cost=AffineCost(0.1), gamma=4, rounds=32_000)
+        for i in range(60)
+    ]
+    z = np.array([r.z for r in runs])
+    assert 0.7 < z.std() < 1.35
+    errors = np.array([r.tokens_se for r in runs])
+    assert np.std([r.tokens_per_round for r in runs]) == pytest.approx(errors.mean(), rel=0.3)
 
 
 def test_laws_with_arrays_and_too_few_rounds_are_refused() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="single laws"):
         confirm(rng, DepthAcceptance(np.array([0.5, 0.6])), cost=AffineCost(0.1), gamma=2)
-    with pytest.raises(ValueError, match=r"rounds must be an integer in \[2, inf\), got 1"):
-        mean_tokens(rng, DepthAcceptance(0.5), gamma=2, rounds=1)
+    with pytest.raises(ValueError, match=r"rounds must be an integer in \[64, inf\), got 1"):
+        simulate_tokens(rng, DepthAcceptance(0.5), gamma=2, rounds=1)

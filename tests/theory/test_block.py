@@ -53,6 +53,21 @@ def models(seed: int, size: int, holes: float) -> tuple[Model, Model]:
     return Model(rng, size, holes), Model(rng, size, holes)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_prefix_is_accepted_with_its_weight_whatever_its_own_test_says(seed: int) -> None:
+    p, q = models(seed, 3, 0.0)
+    gamma, depth = 3, 2
+    for prefix in itertools.product(range(3), repeat=depth):
+        reached = 0.0  # P(tau >= depth | prefix), over the rest of the draft
+        for rest in itertools.product(range(3), repeat=gamma - depth):
+            tokens = (*prefix, *rest)
+            law = block_stop_law(p.along(tokens), q.along(tokens)[:-1], tokens)
+            reached += law[depth:].sum() * q.chance(tokens) / q.chance(prefix)
+        tokens = (*prefix, 0)
+        weight = block_weights(p.along(tokens), q.along(tokens)[:-1], tokens)[depth]
+        assert reached == pytest.approx(weight, rel=1e-12)
+
+
 cases = st.tuples(st.integers(0, 10_000), st.integers(2, 3), st.sampled_from([0.0, 0.3]))
 
 

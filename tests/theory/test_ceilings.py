@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, probabilities, relative_error
 from howspec.theory.limits.ceilings import (
+    BRANCHING_CEILING,
     ENTROPY_CEILING,
     HARDWARE_CEILING,
+    LEFT_ENTROPY_CEILING,
+    branching_ceiling,
     entropy_ceiling,
     hardware_ceiling,
+    left_entropy_ceiling,
+    left_entropy_of,
 )
 from howspec.theory.limits.certificates import (
     ACCEPTANCE_AT_TEMPERATURE,
@@ -82,6 +87,61 @@ def test_no_enumerated_tree_passes_the_entropy_ceiling(seed: int) -> None:
     # The entropy of the way out is exactly H E[N], hence at most the log of the number of ways.
     assert -sum(x * math.log(x) for x in exits if x > 0) == pytest.approx(entropy * tokens)
     assert tokens <= entropy_ceiling(nodes, size, entropy) * (1 + 1e-12)
+
+
+def test_a_sampled_draft_passes_the_ceiling_of_drafts_by_rule() -> None:
+    p, q = np.full(4, 0.25), np.array([0.35, 0.15, 0.25, 0.25])
+    alpha = float(np.minimum(p, q).sum())
+    tokens = sum(alpha**k for k in range(17))
+    assert tokens > 2.9 * entropy_ceiling(16, 4, math.log(4.0))
+    left = left_entropy_of(p, q)
+    assert tokens <= left_entropy_ceiling(16, 4, left)
+    assert left_entropy_of(p, p) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_left_entropy_ceiling_holds_for_enumerated_chains(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, gamma = int(rng.integers(2, 5)), int(rng.integers(1, 4))
+    p, q = (rng.dirichlet(np.ones(size) * rng.choice([0.5, 5.0])) for _ in range(2))
+    kept = np.minimum(1.0, p / q)
+    rest = np.maximum(p - q, 0.0) / max(np.maximum(p - q, 0.0).sum(), 1e-300)
+    entropy, tokens, left = 0.0, 0.0, 0.0
+    for x in range(size):  # H(Y | X): the joint law of the drafted and the emitted token
+        law = (1.0 - kept[x]) * rest
+        law[x] += kept[x]
+        left += q[x] * -sum(v * math.log(v) for v in law if v > 0)
+    for draft in itertools.product(range(size), repeat=gamma):
+        weight = float(np.prod(q[list(draft)]))
+        exits, reach = [], 1.0
+        for x in draft:
+            exits += [reach * (1.0 - kept[x]) * r for r in rest]
+            tokens += weight * reach
+            reach *= kept[x]
+        exits += [reach * v for v in p]
+        tokens += weight * reach
+        entropy += weight * -sum(v * math.log(v) for v in exits if v > 0)
+    assert left_entropy_of(p, q) == pytest.approx(left, rel=1e-12)
+    assert tokens * left <= entropy * (1 + 1e-12)
+    assert entropy <= math.log(size) + math.log(gamma + 1)
+    assert tokens <= left_entropy_ceiling(gamma, size, left) * (1 + 1e-12)
+
+
+def test_the_left_entropy_and_branching_ceilings_are_their_definitions() -> None:
+    point = {"verified_nodes": 64, "vocabulary": 32000, "left_entropy": 0.8}
+    with mpmath.workdps(50):
+        exact = mpmath.log(65 * 32000) / mpmath.mpf(0.8)
+        assert relative_error(at_digits(LEFT_ENTROPY_CEILING, **point), exact) < 1e-15
+        assert relative_error(left_entropy_ceiling(**point), exact) < 1e-14
+        exact = (1.5 + mpmath.mpf(4)) * mpmath.log(64) / mpmath.mpf(1.5) ** 2
+    point = {"verified_nodes": 64, "entropy": 1.5, "log_moment": 4.0}
+    assert relative_error(at_digits(BRANCHING_CEILING, **point), exact) < 1e-15
+    assert relative_error(branching_ceiling(**point), exact) < 1e-14
+    assert branching_ceiling(1, 1.5, 4.0) == 0.0
+    with pytest.raises(ValueError, match="verified_nodes"):
+        branching_ceiling(0, 1.5, 4.0)
+    # With one distribution everywhere mu_2 >= mu^2, and the exact constant is 1 / mu.
+    assert branching_ceiling(64, 1.5, 1.5**2) >= math.log(64) / 1.5
 
 
 def test_the_entropy_ceiling_is_reached_by_a_full_tree_over_equal_tokens() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
+import warnings
 
 import mpmath
 import pytest
 from howspec.theory.catalogue import GROUPS, find, formulas
 from howspec.theory.formula import Formula, split_docstring
-from howspec.theory.symbols import quantity, register
+from howspec.theory.symbols import quantities, quantity, register
 
 ALL = formulas()
 
@@ -47,6 +50,30 @@ def test_numeric_function_agrees_with_the_expression_at_the_worked_point(formula
 def test_every_formula_prints_as_text_and_latex(formula: Formula) -> None:
     assert formula.statement.startswith(formula.name + " = ")
     assert formula.latex.startswith(formula.symbol + " = ")
+
+
+@pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
+def test_the_ends_of_every_range_give_a_number_or_one_clear_error(formula: Formula) -> None:
+    assert formula.evaluator is not None
+    for name in formula.worked:
+        q = quantity(name)
+        low = q.low if math.isfinite(q.low) and not q.open_low else q.low + 5e-324
+        high = q.high if math.isfinite(q.high) and not q.open_high else 1e9
+        if q.integer or name == "gamma":
+            low, high = max(q.low, 0.0), min(q.high, 1e4)
+        for value in (low, high):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                with contextlib.suppress(ValueError):
+                    formula.evaluator(**{**formula.worked, name: value})
+
+
+def test_no_symbol_prints_as_a_bare_quotient() -> None:
+    # Inside a product or a power w / l would read as something else.
+    for q in quantities():
+        outside = re.sub(r"\([^()]*\)|\{[^{}]*\}", "", q.latex)
+        assert not re.search(r"[/+]|(?<![\^_])-", outside), q.name
+    assert r"(w / \ell)" in find("layers_at_aspect").latex
 
 
 def test_an_unknown_formula_is_answered_with_near_names() -> None:

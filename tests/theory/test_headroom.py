@@ -256,6 +256,8 @@ def test_lookahead_latency_is_that_of_simulated_servers() -> None:
     assert lookahead_replicas(c) == 5
     assert lookahead_replicas(1.0) == 1
     assert lookahead_replicas(0.3) == 4
+    assert all(lookahead_replicas(1.0 / n) == n for n in range(1, 2000))
+    assert all(lookahead_replicas(1.0 / (n + 1e-6)) == n + 1 for n in range(1, 2000))
 
 
 # --- the stopping rule ----------------------------------------------------------------------

@@ -302,6 +302,29 @@ def test_crossover_load_is_where_the_two_speeds_meet(
         both(load.CROSSOVER_LOAD, -gain[0] / slope, point)
 
 
+def test_a_crossing_from_below_is_a_crossing() -> None:
+    # A draft call too slow for light loads, with more capacity: speculation is faster above.
+    times: dict[str, Any] = {
+        "context": 1500, "step_fixed": 0.0021, "step_per_token": 2e-5, "step_per_cached": 4e-8,
+        "draft_fixed": 0.003, "draft_per_token": 6e-7, "draft_per_cached": 2e-9,
+        "round_overhead": 3e-4,
+    }  # fmt: skip
+    crossing = load.crossover_load(0.999, 1, **times)
+    assert crossing == pytest.approx(5343, abs=1)
+    assert load.helpful_loads(0.999, 1, **times) == (crossing, np.inf)
+    fast, plain = (load.latency_under_load(0.999, g, crossing, **times) for g in (1, 0))
+    assert fast == pytest.approx(plain, rel=1e-9)
+    point = {"alpha": 0.999, "gamma": 1, **times}
+    assert relative_error(crossing, at_digits(load.CROSSOVER_LOAD, **point)) < 1e-11
+    # The same for batches, past the critical context.
+    cost = {k: times[k] for k in times if k not in ("context", "round_overhead")}
+    batch = crossover.crossover_batch(0.9, 20_000, **cost)
+    assert crossover.helpful_batches(0.9, 20_000, **cost) == (batch, np.inf)
+    assert 0 < batch < np.inf
+    assert saved(1, 0.9, batch * 1.01, 20_000, cost, float) > 0
+    assert saved(1, 0.9, batch * 0.99, 20_000, cost, float) < 0
+
+
 def test_best_gamma_at_a_load_is_that_of_a_scan() -> None:
     cost = LinearStepCost(**H100, round_overhead=1e-4)
     alphas = np.array([0.4, 0.6, 0.8, 0.9])
@@ -414,8 +437,11 @@ def test_memory_bounds_the_batch_and_the_gain_at_it(
         point |= {"alpha": alpha, "gamma": gamma, "context": context, **clock}
         both(memory.MEMORY_LIMITED_GAIN, spec / plain, point)
         common = tokens_of_round(alpha, gamma) * round_time(0, b0, context, clock, mpmath.mpf)
-        bound = common / round_time(gamma, b0, context, clock, mpmath.mpf) * number(rows / alone)
-        assert bound <= spec / plain * (1 + mpmath.mpf(10) ** -30)
+        for share in (0, mpmath.mpf(1) / 3, 1):  # common batches between the two largest ones
+            c = b + share * (b0 - b)
+            common = tokens_of_round(alpha, gamma) * round_time(0, c, context, clock, mpmath.mpf)
+            bound = common / round_time(gamma, c, context, clock, mpmath.mpf) * b / b0
+            assert bound <= spec / plain * (1 + mpmath.mpf(10) ** -30)
 
 
 def test_memory_limits_are_written_out() -> None:

@@ -19,6 +19,7 @@ from howspec.theory.optimum import (
     optimal_speedup,
     optimum_curvature,
     regret_halfwidth,
+    regret_window,
 )
 from howspec.theory.speedup import reduced_cost, speedup
 from hypothesis import assume, example, given, settings
@@ -211,29 +212,63 @@ def test_speedup_at_the_optimum_bounds_every_whole_gamma(alpha: float, c: float)
     assert abs(best_gamma(alpha, c, gamma_max=2**53) - star) <= 1 + 1e-9 * star
 
 
-@given(st.floats(0.3, 0.995), decades(-3, -1), extras, decades(-8, -6))
+@given(inner, costs, extras, st.one_of(st.floats(0.001, 0.9), decades(-6, -3)))
 @many
-def test_missing_the_optimum_by_the_halfwidth_costs_about_the_tolerance(
+def test_both_ends_of_the_regret_window_lose_the_tolerance(
     alpha: float, c: float, o: float, tolerance: float
 ) -> None:
-    star = optimal_gamma(alpha, c, overhead=o)
-    assume(star > 0.5)
+    low, high = regret_window(alpha, c, overhead=o, tolerance=tolerance)
+    star, slope = optimal_gamma(alpha, c, overhead=o), reduced_cost(c, 0.0, o)
+    if not 0.0 < star < np.inf:
+        assert np.isnan(low)
+        assert np.isnan(high)
+        return
+    assume(1e-9 < star < 1e9 and alpha > 1e-100)
+    with mpmath.workdps(60):
+        # The optimum anew at many digits, then the loss at both ends from the definition.
+        top = log_speedup(alpha, slope, mpmath_optimum(alpha, slope))
+        ends = [log_speedup(alpha, slope, mpmath.mpf(g)) for g in (low, high)]
+        losses = [-mpmath.expm1(end - top) for end in ends]
+    assert low <= star <= high
+    assert float(losses[1]) == pytest.approx(tolerance, rel=1e-6)
+    if low > 0:
+        assert float(losses[0]) == pytest.approx(tolerance, rel=1e-6)
+    else:
+        assert float(losses[0]) <= tolerance * (1 + 1e-9)
     half = regret_halfwidth(alpha, c, overhead=o, tolerance=tolerance)
-    kappa = optimum_curvature(alpha, c, overhead=o)
-    assert half == pytest.approx((2 * tolerance / kappa) ** 0.5, rel=1e-13)
-    peak = speedup(alpha, star, c, overhead=o)
-    above = 1 - speedup(alpha, star + half, c, overhead=o) / peak
-    below = 1 - speedup(alpha, star - half, c, overhead=o) / peak
-    # The next term of the expansion makes the loss smaller above and larger below.
-    cubic = 3 * half * (-np.log(alpha) + c)
-    noise = 1e-15 / tolerance
-    assert 1 - cubic - noise < above / tolerance <= 1 + noise
-    assert 1 - noise <= below / tolerance < 1 + cubic + noise
+    assert half <= (high - star) * (1 + 1e-6)
+    if low > 0:
+        assert half == pytest.approx(star - low, rel=1e-6)
+
+
+def mpmath_optimum(alpha: float, slope: float) -> mpmath.mpf:
+    rate, c = -mpmath.log(mpmath.mpf(alpha)), mpmath.mpf(slope)
+    goal = rate * (1 - c) / c
+    w = mpmath.mpf(float(mpmath.sqrt(2 * goal) + goal))
+    for _ in range(200):
+        w = w - (w - mpmath.log1p(w) - goal) * (1 + 1 / w)
+    return mpmath.log1p(w) / rate - 1
 
 
 def test_the_example_of_the_regret_window_is_about_one_and_a_half_tokens() -> None:
     assert optimal_gamma(0.8, 0.05) == pytest.approx(7.86, abs=0.005)
-    assert regret_halfwidth(0.8, 0.05) == pytest.approx(1.6, abs=0.05)
+    assert regret_halfwidth(0.8, 0.05) == pytest.approx(1.46, abs=0.005)
+    low, high = regret_window(0.8, 0.05)
+    assert (low, high) == pytest.approx((6.40, 9.59), abs=0.005)
+    # Close to the optimum the loss is that of the curvature.
+    kappa = optimum_curvature(0.8, 0.05)
+    close = regret_halfwidth(0.8, 0.05, tolerance=1e-8)
+    assert close == pytest.approx((2e-8 / kappa) ** 0.5, rel=1e-4)
+
+
+@given(inner, costs, extras, extras)
+@many
+def test_speedup_at_the_optimum_bounds_every_gamma_with_overhead_too(
+    alpha: float, c: float, b: float, o: float
+) -> None:
+    options = {"verify_slope": b, "overhead": o}
+    every = speedup(alpha, np.arange(0.0, 300.0), c, **options)
+    assert every.max() <= optimal_speedup(alpha, c, **options) * (1 + 1e-13)
 
 
 def test_limits_are_written_out() -> None:

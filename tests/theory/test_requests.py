@@ -25,6 +25,7 @@ from howspec.theory.requests import (
     latency,
     length,
 )
+from howspec.theory.requests.under_load import request_latency
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -393,6 +394,59 @@ def test_plans_broadcast_over_posterior_samples_and_take_any_cost() -> None:
         np.testing.assert_allclose(together.constant_time[i], one.constant_time, rtol=1e-13)
     assert (together.time <= together.constant_time + 1e-12).all()
     assert (together.time <= together.plain_time + 1e-12).all()
+
+
+@pytest.mark.parametrize(("rate", "prefill"), [(0.0, 0.4), (2.0, 0.0), (2.0, 0.05), (5.0, 0.02)])
+def test_request_latency_is_that_of_an_engine_run_round_by_round(
+    rate: float, prefill: float
+) -> None:
+    alpha, gamma, size, count = 0.8, 4, 24, 6000
+    fixed, row = 0.01, 0.002
+    times: dict[str, Any] = {
+        "context": 0.0, "step_fixed": fixed, "step_per_token": row / (gamma + 1),
+        "step_per_cached": 0.0,
+    }  # fmt: skip
+    rng = np.random.default_rng(8)
+    gaps = rng.exponential(1.0 / rate, count) if rate else np.full(count, 1e3)
+    arrival, clock, upcoming = np.cumsum(gaps), 0.0, 0
+    left: list[list[float]] = []  # (tokens to go, arrival)
+    latency = []
+    while len(latency) < count:
+        while upcoming < count and arrival[upcoming] <= clock:
+            clock += prefill  # prompts one at a time, while rounds wait
+            left.append([size, arrival[upcoming]])
+            upcoming += 1
+        if not left:
+            clock = arrival[upcoming]
+            continue
+        clock += fixed + row * len(left)
+        kept = rng.random((len(left), gamma)) < alpha
+        for item, got in zip(left, 1 + np.cumprod(kept, axis=1).sum(axis=1), strict=True):
+            item[0] -= got
+        latency += [clock - item[1] for item in left if item[0] <= 0]
+        left = [item for item in left if item[0] > 0]
+    means = np.array(latency[500:5500]).reshape(20, -1).mean(axis=1)
+    error = means.std(ddof=1) / 20**0.5
+    exact = request_latency(
+        alpha, gamma, rate, length=size, prefill_time=prefill, request_overhead=0.0, **times
+    )
+    assert abs(means.mean() - exact) < 4 * error + 0.02 * exact
+
+
+def test_request_latency_adds_what_load_does_not_change_and_ends_at_the_capacity() -> None:
+    times: dict[str, Any] = {
+        "context": 500, "step_fixed": 7e-3, "step_per_token": 2e-5, "step_per_cached": 4e-8,
+    }  # fmt: skip
+    one, more = (
+        request_latency(0.9, 6, 3.0, length=200, request_overhead=d, **times) for d in (0.0, 0.5)
+    )
+    assert more - one == pytest.approx(0.5)
+    assert request_latency(0.9, 6, 1e6, length=200, **times) == np.inf
+    assert request_latency(0.9, 6, 30.0, length=200, prefill_time=0.04, **times) == np.inf
+    free = {**times, "context": 0, "step_per_token": 0.0}  # no cost of a further sequence
+    tiny = {**times, "context": 0, "step_per_token": 1e-12}
+    got = [request_latency(0.9, 6, 3.0, length=200, **t) for t in (free, tiny)]
+    assert got[0] == pytest.approx(got[1], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,10 @@ from howspec.theory.schedules.cached import CACHED_SPEEDUP, cached_speedup, fan_
 from howspec.theory.schedules.lookup import LOOKUP_SPEEDUP, best_lookup_gamma, lookup_speedup
 from howspec.theory.schedules.overlap import (
     OVERLAPPED_SPEEDUP,
+    STOPPED_OVERLAP_SPEEDUP,
     best_overlapped_gamma,
     overlapped_speedup,
+    stopped_overlap_speedup,
 )
 from howspec.theory.schedules.self_speculation import (
     SELF_SPECULATION_LOWER,
@@ -148,6 +150,30 @@ def test_overlapped_speedup_is_that_of_simulated_devices() -> None:
     rate = tokens.sum() / start_of_next.sum()
     error = np.std(tokens - rate * start_of_next) / start_of_next.mean() / math.sqrt(rounds)
     assert abs(rate - overlapped_speedup(a, g, c)) < 4 * error
+
+
+@pytest.mark.parametrize(("a", "g", "c"), [(0.8, 4, 0.5), (0.9, 6, 0.3), (0.6, 3, 0.2)])
+def test_a_stopped_draft_is_dropped_when_the_rejection_is_known(a: float, g: int, c: float) -> None:
+    rng = np.random.default_rng(31)
+    rounds = 200_000
+    accepted = rng.random((rounds, g)) < a
+    whole = accepted.all(axis=1)
+    tokens = np.where(whole, g, (~accepted).argmax(axis=1) + 1.0)
+    # After a rejection the new draft starts at time 1, whatever the old one still had to write.
+    start_of_next = np.where(whole, max(g * c, 1.0), 1.0 + g * c)
+    rate = tokens.sum() / start_of_next.sum()
+    error = np.std(tokens - rate * start_of_next) / start_of_next.mean() / math.sqrt(rounds)
+    stopped, finished = stopped_overlap_speedup(a, g, c), overlapped_speedup(a, g, c)
+    assert abs(rate - stopped) < 4 * error
+    if g * c > 1:
+        assert stopped > finished * 1.05
+    else:
+        assert stopped == pytest.approx(finished, rel=1e-14)
+    point = {"alpha": a, "gamma": g, "cost_ratio": c}
+    assert relative_error(stopped, at_digits(STOPPED_OVERLAP_SPEEDUP, **point)) < 1e-13
+    best = best_overlapped_gamma(a, c, stopped=True)
+    scan = [stopped_overlap_speedup(a, k, c) for k in range(1, 65)]
+    assert stopped_overlap_speedup(a, max(best, 1), c) == max(scan)
 
 
 def test_overlap_is_not_always_the_faster_schedule() -> None:

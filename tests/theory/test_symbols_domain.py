@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -86,8 +88,13 @@ def test_an_infinite_value_is_outside_also_where_the_range_has_no_end(
 
 
 @pytest.mark.parametrize(
-    "value", ["abc", [[1], [1, 2]], object, 1j, np.array([1j, 2]), np.array(["a"] * 500)]
-)
+    "value",
+    [
+        "abc", [[1], [1, 2]], object, 1j, np.array([1j, 2]), np.array(["a"] * 500), "0.8", ["0.8"],
+        b"0.8", None, [0.5, None], np.array([0.5, "0.5"], dtype=object),
+        np.datetime64("2026-01-01"),
+    ],
+)  # fmt: skip
 def test_what_is_no_number_is_refused_in_one_short_line(value: object) -> None:
     with pytest.raises(ValueError, match="alpha must be a number or an array") as caught:
         as_floats("alpha", value)  # type: ignore[arg-type]
@@ -95,9 +102,7 @@ def test_what_is_no_number_is_refused_in_one_short_line(value: object) -> None:
     assert len(str(caught.value)) < 130
 
 
-def test_none_and_empty_arrays_and_labels_are_handled() -> None:
-    with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\], got nan"):
-        check("alpha", None)  # type: ignore[arg-type]
+def test_empty_arrays_and_labels_are_handled() -> None:
     assert check("alpha", []).shape == (0,)
     with pytest.raises(ValueError, match="width must be an integer in"):
         check("gamma", 0.5, label="width", whole=True)
@@ -105,6 +110,19 @@ def test_none_and_empty_arrays_and_labels_are_handled() -> None:
     for bad in (0, -1, 1.5, 2.0**53 * 2, np.nan, np.inf):
         with pytest.raises(ValueError, match=r"gamma_max must be an integer in \[1, 2\^53\]"):
             check_gamma_max([3, bad])
+
+
+def test_masked_elements_are_no_numbers() -> None:
+    hidden = np.ma.masked_array([0.5, 7.0], mask=[False, True])
+    with pytest.raises(ValueError, match="alpha must be an array without masked elements"):
+        check("alpha", hidden)
+    shown = np.ma.masked_array([0.5, 0.7], mask=[False, False])
+    assert check("alpha", shown).tolist() == [0.5, 0.7]
+    assert type(check("alpha", shown)) is np.ndarray
+
+
+def test_exact_numbers_are_numbers() -> None:
+    assert as_floats("x", [Fraction(1, 4), Decimal("0.5")]).tolist() == [0.25, 0.5]
 
 
 def test_a_scalar_result_is_a_float_and_an_array_stays() -> None:

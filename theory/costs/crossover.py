@@ -137,11 +137,13 @@ def helpful_batches(
 
 @evaluates(CROSSOVER_BATCH)
 def crossover_batch(alpha: ArrayLike, context: ArrayLike, **times: ArrayLike) -> Any:
-    """The batch at and above which speculation no longer helps; inf where there is none.
+    """The batch at which speculation starts or stops to help; inf where it helps at every batch.
 
-    Arguments as in :func:`helpful_batches`, of which this is the upper end; 0 where no batch helps.
+    0 where no batch helps. On which side of it batches help :func:`helpful_batches` says, whose
+    arguments and errors these are.
     """
-    return helpful_batches(alpha, context, **times)[1]
+    low, high = helpful_batches(alpha, context, **times)
+    return unwrap(np.where(np.asarray(low) > 0.0, low, high))
 
 
 @evaluates(CRITICAL_CONTEXT)

@@ -105,7 +105,8 @@ def CROSSOVER_LOAD(s: Any) -> Any:
     """Token load at which this gamma and plain decoding are equally fast.
 
     1/w is linear in the load, so there is one such load at most. Speculation is the faster one
-    below it where it is faster at no load and has less capacity.
+    below it where it is faster at no load and has less capacity, and above it where it is slower at
+    no load and has more capacity.
 
     Assumes: as for the latency under load.
     Wrong when: as there; where speculation also has more capacity there is no crossover.
@@ -229,8 +230,13 @@ def helpful_loads(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> tup
 
 @evaluates(CROSSOVER_LOAD)
 def crossover_load(alpha: ArrayLike, gamma: ArrayLike, **times: ArrayLike) -> Any:
-    """The token load at and above which this gamma is no faster; the upper end of helpful_loads."""
-    return helpful_loads(alpha, gamma, **times)[1]
+    """The token load at which the latencies cross [token/s]; inf or 0 where they do not.
+
+    inf where this gamma is the faster one at every load, 0 where it never is. On which side of a
+    crossing it is faster :func:`helpful_loads` says, whose arguments and errors these are.
+    """
+    low, high = helpful_loads(alpha, gamma, **times)
+    return unwrap(np.where(np.asarray(low) > 0.0, low, high))
 
 
 def gamma_at_load(

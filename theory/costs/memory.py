@@ -62,8 +62,9 @@ def BATCH_KEPT(s: Any) -> Any:
 def MEMORY_LIMITED_GAIN(s: Any) -> Any:
     """Throughput with speculation over throughput without, each at its own largest batch.
 
-    The speed-up at one common batch times `batch_kept` is a lower bound on it, because the smaller
-    batch also has the shorter rounds.
+    The speed-up at a common batch between the two largest ones, times `batch_kept`, is a lower
+    bound on it, because the smaller batch also has the shorter rounds. At a smaller common batch,
+    where the speed-up is larger, it is none.
 
     Assumes: enough requests to fill the batch, linear step times, gamma >= 1.
     Wrong when: the load does not fill the batch (then memory does not bind).

@@ -8,8 +8,11 @@ exactness; `sensitivity` says which investment pays, `objectives` what changes f
 from __future__ import annotations
 
 from .ceilings import (
+    branching_ceiling,
     entropy_ceiling,
     hardware_ceiling,
+    left_entropy_ceiling,
+    left_entropy_of,
 )
 from .certificates import (
     acceptance_at_temperature,
@@ -64,6 +67,7 @@ __all__ = [
     "acceptance_elasticity",
     "biased_acceptance_ceiling",
     "blended_slope",
+    "branching_ceiling",
     "costless_length_ratio",
     "draft_cost_elasticity",
     "energy_per_token",
@@ -76,6 +80,8 @@ __all__ = [
     "headroom_report",
     "indifferent_cost",
     "investments",
+    "left_entropy_ceiling",
+    "left_entropy_of",
     "lenient_verification",
     "logit_oscillation",
     "lookahead_latency",

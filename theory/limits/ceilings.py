@@ -1,10 +1,17 @@
-r"""Ceilings that no draft passes: the entropy of the text, and the bandwidth of the memory.
+r"""Ceilings of a round: the entropy of the text, and the bandwidth of the memory.
 
-    E[N] <= ln((k + 1)(V - 1) + 1) / H,   tokens/s <= E[N] / (time to read weights and cache)
+    E[N] <= ln((k + 1)(V - 1) + 1) / H       drafts that say nothing of the randomness of the output
+    E[N] <= (ln V + ln(k + 1)) / H_R         any draft, H_R the entropy that it leaves
+    tokens/s <= E[N] / (time to read weights and cache)
 
-A verifying pass over a tree of k draft tokens ends in one of (k + 1)(V - 1) + 1 ways. If each next
-token has entropy H, the entropy of the way it ends is exactly H E[N]; it cannot exceed the
-logarithm of the number of ways.
+Given its k drafted tokens a verifying pass ends in one of (k + 1)(V - 1) + 1 <= (k + 1) V ways, so
+that the entropy of the way it ends, given the drafts, is at most the logarithm of that number. It
+is also the sum, over the tokens that are emitted, of the entropy of each given those before it and
+the drafts. Where the drafts are deterministic, or independent of what is emitted, this is H E[N].
+A draft sampled from q is not: accepting it copies its randomness into the output, and what is left
+of the entropy of a token, given the draft's, is H_R <= H only. With q = p nothing is left, and no
+bound below gamma + 1 holds: p uniform on four tokens, q = (.35, .15, .25, .25) and gamma = 16 give
+E[N] = 8.33 where the first line says 2.85.
 """
 
 from __future__ import annotations
@@ -15,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..costs.roofline import MEMORY_TIME, memory_time
-from ..domain import check, unwrap
+from ..domain import Floats, check, unwrap
 from ..formula import evaluates, formula
 from ..rounds import TOKENS, tokens_per_round
 from ..symbols import register
@@ -29,6 +36,14 @@ register(
 )
 register("vocabulary", "V", "tokens of the vocabulary", unit="token", low=2.0, integer=True)
 register("entropy", "H", "entropy of the next token", unit="nat", open_low=True)
+register(
+    "left_entropy",
+    "H_R",
+    "entropy that a token of a round keeps once the round's drafts are known",
+    unit="nat",
+    open_low=True,
+)
+register("log_moment", r"\mu_2", "mean of the squared log-probability of a token", unit="nat^2")
 
 
 @formula(
@@ -36,17 +51,61 @@ register("entropy", "H", "entropy of the next token", unit="nat", open_low=True)
     verified_nodes=64, vocabulary=32000, entropy=1.5,
 )  # fmt: skip
 def ENTROPY_CEILING(s: Any) -> Any:
-    """No draft of k tokens, chain or tree, makes a round emit more tokens than this on average.
+    """Most tokens that a round emits on average with k draft tokens, chain or tree, chosen by rule.
 
-    Assumes: next tokens independent with the same entropy, drafts fixed before the pass.
-    Wrong when: entropy varies with the context; drafts then go where it is low.
-    Source: derived here by counting the ways a pass ends; a bound of this kind is in
-    arXiv:2504.15475.
+    Assumes: next tokens independent with the same entropy; drafts deterministic, or independent of
+    what the target emits (a greedy draft, a look-up table, the tree of likeliest paths).
+    Wrong when: drafts are sampled and accepted with the probability min(1, p/q), which emits their
+    own randomness (see `left_entropy_ceiling`); entropy varies with the context, and drafts go
+    where it is low.
+    Source: derived here by counting the ways a pass ends; for deterministic drafts over varying
+    entropy arXiv:2512.11718 has a bound of the order of ln(k) / H.
     """
     import sympy
 
     ways = (s.verified_nodes + 1) * (s.vocabulary - 1) + 1
     return sympy.log(ways) / s.entropy
+
+
+@formula(
+    "left_entropy_ceiling", r"\mathrm{E}[N]_{\max}", group="headroom",
+    verified_nodes=64, vocabulary=32000, left_entropy=0.8,
+)  # fmt: skip
+def LEFT_ENTROPY_CEILING(s: Any) -> Any:
+    """Most tokens that a round emits on average with k draft tokens of any kind.
+
+    H_R is the entropy that a token keeps once the drafts are known; it is H for drafts chosen by
+    rule and 0 for a draft from the target's own distribution, accepted always.
+
+    Assumes: every token of a round keeps at least the entropy H_R given the tokens before it and
+    all drafts of the round.
+    Wrong when: H_R varies with the context; drafts then go where it is low.
+    Source: arXiv:2504.15475, as (log|Omega| + log(k + 1)) / H[R] in summaries of it; derived here
+    from the entropy of the way a pass ends, given the drafts.
+    """
+    import sympy
+
+    return (sympy.log(s.vocabulary) + sympy.log(s.verified_nodes + 1)) / s.left_entropy
+
+
+@formula(
+    "branching_ceiling", r"\mathrm{E}[X]_{\max}", group="headroom",
+    verified_nodes=64, entropy=1.5, log_moment=4.0,
+)  # fmt: skip
+def BRANCHING_CEILING(s: Any) -> Any:
+    """Leading term, for many nodes, of the tokens that a deterministic draft tree predicts.
+
+    (mu + mu_2) ln k / mu^2, mu the mean entropy and mu_2 the mean of (ln p)^2. For one and the same
+    distribution at every node the exact leading constant is 1 / mu, which is smaller.
+
+    Assumes: deterministic drafting, next-token distributions drawn independently at every node.
+    Wrong when: k is small (a bounded term is left out), or drafts are sampled.
+    Source: arXiv:2512.11718, abstract.
+    """
+    import sympy
+
+    mu = s.entropy
+    return (mu + s.log_moment) * sympy.log(s.verified_nodes) / mu**2
 
 
 @formula(
@@ -66,13 +125,67 @@ def HARDWARE_CEILING(s: Any) -> Any:
 
 @evaluates(ENTROPY_CEILING)
 def entropy_ceiling(verified_nodes: ArrayLike, vocabulary: ArrayLike, entropy: ArrayLike) -> Any:
-    """ln((k + 1)(V - 1) + 1) / H: the most tokens that a round emits on average [token].
+    """ln((k + 1)(V - 1) + 1) / H: the most tokens of a round whose drafts follow a rule [token].
 
+    For drafts that are deterministic or independent of what is emitted, not for sampled ones.
     verified_nodes: whole number >= 0 [token]; vocabulary: whole number >= 2; entropy: > 0 [nat].
     Shapes broadcast. At k = 0 it is ln V / H >= 1. Raises ValueError outside these ranges.
     """
     k, v = check("verified_nodes", verified_nodes), check("vocabulary", vocabulary)
     return unwrap(np.log((k + 1.0) * (v - 1.0) + 1.0) / check("entropy", entropy))
+
+
+@evaluates(LEFT_ENTROPY_CEILING)
+def left_entropy_ceiling(
+    verified_nodes: ArrayLike, vocabulary: ArrayLike, left_entropy: ArrayLike
+) -> Any:
+    """(ln V + ln(k + 1)) / H_R: the most tokens of a round with any draft of k tokens [token].
+
+    left_entropy: > 0 [nat], see :func:`left_entropy_of`; the others as in :func:`entropy_ceiling`.
+    """
+    ways = np.log(check("vocabulary", vocabulary)) + np.log1p(
+        check("verified_nodes", verified_nodes)
+    )
+    return unwrap(ways / check("left_entropy", left_entropy))
+
+
+@evaluates(BRANCHING_CEILING)
+def branching_ceiling(verified_nodes: ArrayLike, entropy: ArrayLike, log_moment: ArrayLike) -> Any:
+    """(mu + mu_2) ln k / mu^2 [token], for k >= 1; an expansion, not a bound at small k.
+
+    verified_nodes: whole number >= 1 [token]; entropy: > 0 [nat]; log_moment: >= 0 [nat^2]. Shapes
+    broadcast. Raises ValueError outside these ranges.
+    """
+    k, mu = check("verified_nodes", verified_nodes), check("entropy", entropy)
+    if k.size and k.min() < 1.0:
+        raise ValueError(f"verified_nodes must be an integer in [1, inf), got {k.min():g}")
+    with np.errstate(invalid="ignore"):  # ln 1 over the smallest float
+        value = (1.0 + check("log_moment", log_moment) / mu) * (np.log(k) / mu)
+    return unwrap(np.where(k == 1.0, 0.0, value))
+
+
+def left_entropy_of(p: ArrayLike, q: ArrayLike) -> Any:
+    """Entropy of the emitted token given the drafted one, under min(1, p/q) and residual [nat].
+
+    p, q: distributions of target and draft over the last axis, (..., V), broadcast. At most the
+    entropy of p, and 0 for p = q. Raises ValueError where they are no distributions.
+    """
+    from ..trees.verification import distribution, residual
+
+    target, draft = np.broadcast_arrays(distribution("p", p), distribution("q", q))
+    safe = np.where(draft > 0.0, draft, 1.0)
+    kept = np.where(draft > 0.0, np.minimum(1.0, target / safe), 0.0)
+    rest = residual(target, draft)  # zero where q > p, so a rejected token is never drawn again
+    return unwrap(np.asarray((draft * (_binary(kept) + (1.0 - kept) * _entropy(rest))).sum(-1)))
+
+
+def _entropy(p: Floats) -> Floats:
+    safe = np.where(p > 0.0, p, 1.0)
+    return np.asarray(-(p * np.log(safe)).sum(axis=-1, keepdims=True))
+
+
+def _binary(x: Floats) -> Floats:
+    return np.asarray(_entropy(np.stack([x, 1.0 - x], axis=-1))[..., 0])
 
 
 @evaluates(HARDWARE_CEILING)

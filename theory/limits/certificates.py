@@ -32,7 +32,7 @@ def GREEDY_CERTIFICATE(s: Any) -> Any:
 
     Assumes: p_1 >= p_2 > 0, p_1 + p_2 <= 1; divergence in nats, over the whole vocabulary.
     Wrong when: the two distributions are not over the same tokens.
-    Source: derived here; certificates of this kind are in arXiv:2606.30265.
+    Source: arXiv:2606.30265, the margin bound for strict greedy decoding; rederived here.
     """
     import sympy
 

@@ -261,12 +261,13 @@ def lookahead_replicas(cost_ratio: float) -> int:
     """Targets that must verify side by side for the look-ahead latency, ceil(1 / c).
 
     cost_ratio: in (0, 1] [target step]. One prefix is handed over per draft step and occupies a
-    target for one plain step. Raises ValueError outside this range.
+    target for one plain step. A ratio within rounding of 1/n, 1e-12 relative, needs n. Raises
+    ValueError outside this range.
     """
     c = float(check("cost_ratio", cost_ratio))
     if not 0.0 < c <= 1.0:
         raise ValueError(f"cost_ratio must be in (0, 1], got {c:g}")
-    return math.ceil(1.0 / c)
+    return math.ceil((1.0 - 1e-12) / c)
 
 
 def nonadaptivity(

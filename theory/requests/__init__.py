@@ -40,6 +40,7 @@ from .length import (
     rounds_quantile_normal,
     rounds_variance,
 )
+from .under_load import request_latency
 
 __all__ = [
     "HorizonPlan",
@@ -63,6 +64,7 @@ __all__ = [
     "mixed_rounds_variance",
     "overshoot",
     "plan_horizon",
+    "request_latency",
     "request_latency_quantile",
     "request_time",
     "round_length_pmf",

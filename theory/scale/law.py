@@ -4,7 +4,10 @@ r"""How small a draft: the turning point of the speed-up in the size of the draf
 
 s is the draft's size as a share of the target's. A smaller draft is cheaper and is rejected more
 often. If ln(1 - alpha) and ln of the round's cost are convex in ln s, ln S is concave in ln s at
-every fixed gamma, so there is exactly one turning point; both laws above satisfy this.
+every fixed gamma, so there is exactly one turning point; both laws above satisfy this. With whole
+gamma chosen anew at every size the best speed-up is the largest of such curves, and can have two
+local maxima: with d = .1606, A = .1394, beta = .1445, c_0 = 0, c_1 = .4788 they are 0.02 % apart.
+Among 3000 random laws 62 had two, at most 0.15 % apart; no bound is proved.
 """
 
 from __future__ import annotations
@@ -253,7 +256,9 @@ class DraftScaleLaw:
     ) -> tuple[Floats, NDArray[np.int64], Floats]:
         """The best size and the best gamma together: (scale, gamma, speedup), each of law shape.
 
-        Every gamma in 1..gamma_max is tried at its own best size. gamma is 0, speedup 1 and scale
+        Every gamma in 1..gamma_max is tried at its own best size, so the result is the largest of
+        all. There is one turning point at each gamma; where gamma is chosen anew at each size there
+        can be a local maximum for each of two neighbouring gammas. gamma is 0, speedup 1 and scale
         NaN where nothing beats plain decoding.
         """
         top = int(check_gamma_max(gamma_max))

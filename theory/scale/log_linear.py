@@ -81,7 +81,7 @@ def _log_scale(
 
     a, b = check("acceptance_intercept", intercept), check("acceptance_per_log_scale", per_log)
     fixed = 1.0 + check("cost_floor", cost_floor) + check("verify_slope", verify_slope)
-    log_k = np.log((fixed + check("overhead", overhead)) / check("cost_slope", cost_slope))
+    log_k = np.log(fixed + check("overhead", overhead)) - np.log(check("cost_slope", cost_slope))
     with np.errstate(over="ignore", under="ignore"):
         m = (1.0 + a) / b - 1.0
         w = np.asarray(wrightomega(log_k + m))

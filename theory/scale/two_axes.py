@@ -27,7 +27,7 @@ from ..symbols import register
 
 register("draft_layers", r"\ell", "layers of the draft", low=1.0)
 register("draft_width", "w", "width of the draft, the numbers in one hidden state", open_low=True)
-register("aspect", r"w / \ell", "width over layers of a draft", open_low=True)
+register("aspect", r"(w / \ell)", "width over layers of a draft", open_low=True)
 register(
     "depth_coefficient",
     "D",

@@ -36,7 +36,8 @@ def CACHED_SPEEDUP(s: Any) -> Any:
 
     Assumes: hits independent of how many tokens were accepted; a second device drafts.
     Wrong when: long acceptances are easier to foresee than rejections, or guessing slows the draft.
-    Source: the schedule is that of arXiv:2603.03251; the formula is derived here by renewal reward.
+    Source: arXiv:2603.03251, the expected speed-up of the schedule; rederived here by renewal
+    reward.
     """
     import sympy
 
@@ -72,7 +73,7 @@ def fan_out(alpha: float, gamma: int, *, budget: float, miss_exponent: float) ->
     f_k is proportional to P(K = k)^(1 / (1 + r)), hence falls geometrically in k up to the last.
     Real numbers, to be rounded; alpha: in (0, 1); gamma: whole number >= 0 [token]; budget,
     miss_exponent: > 0. Raises ValueError outside these ranges.
-    Source: geometric fan-out is used in arXiv:2603.03251; derived here by a Lagrange multiplier.
+    Source: arXiv:2603.03251, geometric fan-out; rederived here by a Lagrange multiplier.
     """
     a, g = float(check("alpha", alpha)), int(check("gamma", gamma, whole=True))
     r = float(check("miss_exponent", miss_exponent))

@@ -73,7 +73,7 @@ def TREE_TOKENS_GROWTH(s: Any) -> Any:
 
     Assumes: the ranks' probabilities sum to 1; entropy in nats; exact up to a bounded term.
     Wrong when: the next token may be outside the ranks; then the tokens have a finite limit.
-    Source: derived here; the best tree is that of Tunstall's code for the same probabilities.
+    Source: arXiv:2504.15475, which finds the tree to be Tunstall's code; rederived here.
     """
     import sympy
 

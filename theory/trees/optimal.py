@@ -3,7 +3,8 @@ r"""The draft tree that yields most tokens under a budget of nodes, and the best
 A node is worth the product of acceptance probabilities on its path. Where a rank is never worth
 more than the one before it, a node is worth no more than its parent and its elder sibling, so the
 n most valuable nodes already form a tree: taking them best first, from a heap, is optimal. That
-costs O(n log n), against O(n^2 k) for the dynamic program over subtrees (arXiv:2402.12374).
+costs O(n log n), as in arXiv:2504.15475, where the tree is that of Tunstall's code, against
+O(n^2 k) for the dynamic program over subtrees (arXiv:2402.12374).
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def best_tree(ranks: ArrayLike, nodes: int, *, depth: int | None = None) -> Tree
     nodes: whole number >= 0; depth: the deepest level allowed, none by default.
     Nodes that are never accepted are left out, so the tree may be smaller than the budget.
     Raises ValueError when the ranks rise, leave [0, 1] or sum to more than 1.
-    Source: derived here; best-first growth is also used in arXiv:2406.17276 and 2406.16858.
+    Source: arXiv:2504.15475; best-first growth is also used in arXiv:2406.17276 and 2406.16858.
+    That it is optimal, also with a bound on the depth, is rederived in this module.
     """
     table, shared = _rank_table(ranks)
     budget = int(check("gamma", nodes, label="nodes", whole=True))

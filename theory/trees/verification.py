@@ -60,11 +60,15 @@ def BLOCK_WEIGHT_STEP(s: Any) -> Any:
 
 
 @formula(
-    "block_accept_probability", r"\mathrm{P}(\tau \geq i)", group="several drafts and verification",
+    "block_accept_probability", r"\mathrm{P}(\mathrm{test}_i)",
+    group="several drafts and verification",
     block_weight=0.6, block_surplus=0.3,
 )  # fmt: skip
 def BLOCK_ACCEPT(s: Any) -> Any:
     """Chance that the test of position i < gamma passes in block verification; h itself at gamma.
+
+    It is not the chance that i or more tokens are accepted: the last test that passes counts, and
+    given the first i drafted tokens, P(tau >= i) = h_i.
 
     Assumes: s = sum of (h p - q)_+ over the next token, after the drafted prefix of weight h.
     Wrong when: the positions are stopped at the first failure; the last that passes counts.
