@@ -52,9 +52,9 @@ def simulate_point(
     rule = _rule(gamma, policy)
     cost, seconds = _costs(cost_ratio, costs)
     if rule.name == "oracle":
-        from ..sim.policies import oracle
+        from ..sim.policies import cost_oracle
 
-        rule = oracle(rule.gamma_max, cost=cost, batch=batch or 1)
+        rule = cost_oracle(cost, rule.gamma_max, batch=batch or 1)
     _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=rounds)
     if arrival_rate is not None:
         assert acceptance is not None

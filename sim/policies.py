@@ -222,20 +222,25 @@ def _plan_run(
     return goal
 
 
-def oracle(
-    gamma_max: int = 32, *, cost: CostLaw | None = None, batch: int = 1, context: float = 0
-) -> Policy:
-    """A drafter that knows what will be accepted, and drafts nothing else.
+def oracle(gamma_max: int = 32) -> Policy:
+    """Draft exactly the tokens that will be accepted, at most gamma_max.
 
-    Without ``cost`` it drafts exactly the tokens that will be accepted, at most gamma_max. That is
-    the fastest rule where a draft token costs less than a plain step and a round has no overhead;
-    otherwise plain steps can be faster. With a single cost law it drafts of each run of acceptable
-    tokens what takes the least time at that batch and context, plain steps included: no rule that
-    decides for one sequence is faster. A round costs what ``CostLaw.round_time`` says.
+    The fastest rule where a draft token costs less than a plain step and a round has no overhead;
+    otherwise plain steps can be faster, which :func:`cost_oracle` knows.
     """
     size = check_count("gamma_max", gamma_max, low=0)
-    if cost is None:
-        return Policy("oracle", _plan_oracle, size, (float(size),))
+    return Policy("oracle", _plan_oracle, size, (float(size),))
+
+
+def cost_oracle(
+    cost: CostLaw, gamma_max: int = 32, *, batch: int = 1, context: float = 0
+) -> Policy:
+    """Draft, of each run of tokens that will be accepted, what takes the least time.
+
+    Plain steps included, at that batch and context: no rule that decides for one sequence is
+    faster. cost: a single cost law, else ValueError.
+    """
+    size = check_count("gamma_max", gamma_max, low=0)
     if cost.shape != ():
         raise ValueError(f"an oracle needs a single cost law, got shape {cost.shape}")
     times = cost.round_time(size, batch=batch, context=context).tolist()

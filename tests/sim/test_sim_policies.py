@@ -13,6 +13,7 @@ from howspec.sim.policies import (
     batch_table,
     confidence_threshold,
     constant,
+    cost_oracle,
     heuristic,
     moving_average,
     oracle,
@@ -178,7 +179,7 @@ def test_no_rule_is_faster_than_an_oracle_that_knows_the_cost(
     rng = np.random.default_rng(4)
     accept = rng.random((40, 300)) < alpha
     trace = trace_from_flags(accept.ravel(), lengths=[300] * 40)
-    best = serve_batches(trace, cost, oracle(cost=cost)).latency.sum()
+    best = serve_batches(trace, cost, cost_oracle(cost)).latency.sum()
     plain = serve_batches(trace, cost, constant(0)).latency.sum()
     fixed = min(serve_batches(trace, cost, constant(g)).latency.sum() for g in range(12))
     naive = serve_batches(trace, cost, oracle()).latency.sum()
@@ -194,7 +195,7 @@ def test_no_rule_is_faster_than_an_oracle_that_knows_the_cost(
     least = [0.0] * 61
     for t in range(59, -1, -1):
         least[t] = min(times[g] + least[t + g + 1] for g in range(min(run[t], 32) + 1))
-    short = serve_batches(trace_from_flags(row, lengths=[60]), cost, oracle(cost=cost))
+    short = serve_batches(trace_from_flags(row, lengths=[60]), cost, cost_oracle(cost))
     assert short.latency[0] == pytest.approx(least[0], rel=1e-12)
 
 
@@ -205,7 +206,7 @@ def test_no_rule_is_faster_than_an_oracle_that_knows_the_cost(
         heuristic(5),
         moving_average(),
         oracle(8),
-        oracle(8, cost=AffineCost(0.1)),
+        cost_oracle(AffineCost(0.1), 8),
         batch_table({1: 2}),
     ],
     ids=lambda p: p.name,
