@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
+from ..library.study import study_of
 from ..library.sweep import Sweep, printed_digit, read_only
 
 PLAIN_DECODING = "plain decoding"
@@ -76,16 +76,6 @@ class Measured:
 def squeezed(name: str) -> str:
     """A name without capitals, spaces and punctuation, which sources write as they like."""
     return "".join(c for c in name.casefold() if c.isalnum())
-
-
-def study_of(source: str) -> str:
-    """The paper (without its version) or the repository of a citation, else its first words."""
-    found = re.search(r"(?:arxiv[:. ]\s*(?:org/abs/)?)(\d{4}\.\d{4,5})", source, re.IGNORECASE)
-    if found:
-        return found[1]
-    repository = re.search(r"github(?:\.com/|\s+)([\w.-]+/[\w.-]+)", source, re.IGNORECASE)
-    named = repository[1] if repository else re.split(r"[,;@]", source)[0].strip()
-    return named.casefold()
 
 
 def work_of(row: Measured) -> tuple[object, ...]:

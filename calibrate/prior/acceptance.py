@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..library.study import same_study
 from .acceptance_cells import Cell, family_of
 from .acceptance_forecast import AcceptanceForecast
 from .acceptance_library import library_cells
@@ -129,6 +130,13 @@ class AcceptancePrior:
         forecast = self.forecast(cells, rng, draws=draws, notes=notes)
         return forecast.of(0) if np.ndim(draft_parameters) == 0 else forecast
 
+    def without(self, study: str) -> AcceptancePrior:
+        """The prior less the measurements of a study (see `library.study`), "" for none.
+
+        The spreads, which are fitted to all measurements, stay as they are.
+        """
+        return _without(self, study) if study else self
+
     def forecast(
         self,
         cells: Sequence[Cell],
@@ -194,6 +202,12 @@ def stored_fit() -> dict[str, Any]:
     if fit["parameters"] != list(PARAMETERS):
         raise ValueError("acceptance_fit.json is of another law: run acceptance_fit again")
     return fit
+
+
+@cache
+def _without(prior: AcceptancePrior, study: str) -> AcceptancePrior:
+    rest = tuple(c for c in prior.cells if not same_study(c.source, study))
+    return AcceptancePrior(rest, prior.parameters)
 
 
 @cache

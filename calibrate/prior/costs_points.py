@@ -8,6 +8,7 @@ from importlib import resources
 
 from ..library.read import Table, parse_table
 from ..library.schema import Column, Row, Rule, Schema, number, text
+from ..library.study import study_of
 from ..models import Device, ModelShape, device, model
 
 STACKS = ("eager", "graphs", "serving", "llama.cpp", "mlx", "xla")
@@ -114,6 +115,12 @@ def points_table() -> Table:
 def bundled_points() -> tuple[CostPoint, ...]:
     """The bundled step times and ratios."""
     return tuple(_point(row) for row in points_table().rows)
+
+
+@cache
+def studies() -> dict[str, str]:
+    """The study of each group of the bundled points."""
+    return {text(row, "group"): study_of(text(row, "source")) for row in points_table().rows}
 
 
 def _point(row: Row) -> CostPoint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..library.study import same_study
 from .costs_fit import CostFit, StackPosterior, choose_spread, fit_costs
 from .costs_model import PARAMETERS
-from .costs_points import STACKS, CostPoint, bundled_points
+from .costs_points import STACKS, CostPoint, bundled_points, studies
 from .costs_unknowns import Spread
 
-_FILE = "costs_fit.json"
+_FILE, _LEFT_OUT = "costs_fit.json", "costs_left_out.json"
 _VERSION = 1
 
 
@@ -59,6 +60,33 @@ def stored_stacks() -> MappingProxyType[str, StackPosterior]:
     stacks = from_json(json.loads(text))
     assert set(stacks) == set(STACKS)
     return MappingProxyType(stacks)
+
+
+@cache
+def stacks_without(study: str) -> Mapping[str, StackPosterior]:
+    """What the bundled points say of every stack without those of a study, "" for none."""
+    left = [own for own in dict.fromkeys(studies().values()) if same_study(own, study)]
+    if not left:
+        return stored_stacks()
+    text = resources.files(__package__).joinpath(_LEFT_OUT).read_text(encoding="utf-8")
+    return MappingProxyType(from_json(json.loads(text)[left[0]]))
+
+
+def store_left_out(path: str | Path) -> None:
+    """Fit everything but each study in turn, the spreads as stored; the file of `stacks_without`.
+
+    To be run after `store`; it takes a minute or two.
+    """
+    fits = {study: to_json(fit_without(study)) for study in dict.fromkeys(studies().values())}
+    Path(path).write_text(json.dumps(fits).replace("}}, ", "}},\n") + "\n", encoding="utf-8")
+
+
+def fit_without(study: str) -> CostFit:
+    """The fit to all bundled points but those of a study, with the stored spreads."""
+    from .costs_library import all_points
+
+    spread = next(iter(stored_stacks().values())).spread
+    return fit_costs([p for p in all_points() if studies().get(p.group) != study], spread)
 
 
 def store(path: str | Path) -> CostFit:

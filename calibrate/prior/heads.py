@@ -29,6 +29,7 @@ from ...theory.domain import Floats
 from ..depth import damped
 from ..library.load import load_table
 from ..library.schema import Row, text
+from ..library.study import same_study
 from ..models import Device, number_format
 from ..models.catalogue import find_model
 from ..models.heads import head_kind, head_shape
@@ -46,7 +47,10 @@ _FEWEST = 3  # targets, below which a spread between them is a guess
 
 @dataclass(frozen=True)
 class HeadCurve:
-    """Measured tokens per round of one head on one task; gammas and tokens of equal length."""
+    """Measured tokens per round of one head on one task; gammas and tokens of equal length.
+
+    source: citation of the first of its rows.
+    """
 
     kind: str
     target: str
@@ -54,6 +58,7 @@ class HeadCurve:
     task: str
     gammas: tuple[int, ...]
     tokens: tuple[float, ...]
+    source: str = ""
 
     def fit(self, decay: float | None = None) -> tuple[float, float]:
         """(alpha_1, decay) with the least squares of ln tokens; a single gamma needs a decay."""
@@ -74,6 +79,7 @@ def _tokens(alpha: Floats, decay: Floats, top: int) -> Floats:
 def head_curves() -> tuple[HeadCurve, ...]:
     """The chains of heads in the bundled tables whose tokens per round are known."""
     found: dict[tuple[str, str, str, str], dict[int, float]] = {}
+    sources: dict[tuple[str, str, str, str], str] = {}
     for table in ("specbundle", "serving_speedups"):
         for row in load_table(table).rows:
             kind = _kind(row)
@@ -84,8 +90,9 @@ def head_curves() -> tuple[HeadCurve, ...]:
                 continue
             key = (kind, text(row, "target"), text(row, "draft"), text(row, "task"))
             found.setdefault(key, {})[int(gamma)] = float(tokens)
+            sources.setdefault(key, text(row, "source"))
     return tuple(
-        HeadCurve(*key, tuple(sorted(v)), tuple(v[g] for g in sorted(v)))
+        HeadCurve(*key, tuple(sorted(v)), tuple(v[g] for g in sorted(v)), sources[key])
         for key, v in found.items()
     )
 
@@ -109,9 +116,10 @@ class _Point:
 
 
 @cache
-def _points(kind: str) -> tuple[_Point, ...]:
+def _points(kind: str, unseen: str) -> tuple[_Point, ...]:
     """The curves of a kind as numbers; a single gamma takes the median decay of the others."""
-    curves = [c for c in head_curves() if c.kind == kind]
+    every = (c for c in head_curves() if c.kind == kind)
+    curves = [c for c in every if not same_study(c.source, unseen)]
     whole = [c.fit()[1] for c in curves if len(c.gammas) > 1]
     usual = float(np.median(whole)) if whole else 1.0
     points = []
@@ -164,13 +172,15 @@ def expected_head(
     temperature: float | None = None,
     positions: int = 16,
     draws: int = 2000,
+    unseen: str = "",
 ) -> KnownAcceptance:
     """Acceptance of a head of that kind for a target, from published heads of its kind.
 
     target: a name; heads of that very target count as its sisters. task: one that the prior knows,
-    None for any. Raises ValueError where too few heads of the kind are published.
+    None for any; unseen: a study whose heads are left out. Raises ValueError where too few heads
+    of the kind are published.
     """
-    points = _points(kind)
+    points = _points(kind, unseen)
     notes = []
     if temperature is not None:
         if not 0.0 <= temperature < np.inf:

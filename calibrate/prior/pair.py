@@ -13,6 +13,8 @@ from ..models.names import plain
 from .acceptance import AcceptancePrior
 from .acceptance_forecast import AcceptanceForecast
 from .costs import PredictedCost, predict_pairs
+from .costs_points import stack_name
+from .costs_stored import stacks_without
 
 _SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
 _PLAIN_BITS = 16
@@ -54,17 +56,22 @@ class Use:
     """What a pair is used for, as far as acceptance depends on it.
 
     task: one of the prior's, or a text that names one; None: any. temperature: >= 0, None counts as
-    greedy; tuned: the drafts were trained towards the target.
+    greedy; tuned: the drafts were trained towards the target; unseen: a study whose measurements
+    are left out, "" for none.
     """
 
     task: str | None = None
     temperature: float | None = None
     tuned: bool = False
+    unseen: str = ""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What runs a pair: device, formats (empty: the usual ones), stack, batch and context."""
+    """What runs a pair: device, formats (empty: the usual ones), stack, batch and context.
+
+    unseen: a study whose step times are left out, "" for none.
+    """
 
     device: Device
     dtype: str = ""
@@ -73,6 +80,7 @@ class Load:
     stack: str = "serving"
     batch: float = 1
     context: float = 0
+    unseen: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,7 @@ def expected_costs(
         load.device,
         rng=rng,
         draws=draws,
+        posterior=stacks_without(load.unseen)[stack_name(load.stack)],
         dtype=load.dtype or target.dtype_stated,
         draft_dtype=load.draft_dtype or (drafts[0].dtype_stated if len(drafts) == 1 else ""),
         kv_dtype=load.kv_dtype,
@@ -150,7 +159,7 @@ def expected_acceptance(
     they are usual for the size; by default those of the shapes. curve: the drafts are points of one
     curve and no models of their own.
     """
-    prior = AcceptancePrior.load()
+    prior = AcceptancePrior.load().without(use.unseen)
     form = number_format(dtype or target.dtype)
     known = {plain(n): n for c in prior.cells for n in (c.target, c.draft) if n}
     names = [known.get(plain(d.called), d.called) for d in drafts]

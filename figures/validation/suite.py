@@ -16,6 +16,7 @@ from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
 from ...calibrate.tables.cells import Cells, read_cells
 from .campaign import campaign_test, ladder_of, predict_ladder
 from .chips import chips_test
+from .names import names_test
 from .paper_rows import paper_rows_test
 from .result import Test
 from .rows import rows_of
@@ -47,6 +48,7 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     tests.append(chips_test())
     tests += stated_tests(rows)
     tests.append(serving_test(rows))
+    tests.append(names_test(rows, seed=seed)[0])
     tests += families_test(seed=seed)
     tests.append(paper_rows_test(seed=seed))
     for name in campaign_names():
@@ -94,7 +96,9 @@ def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = 
             )
     found += _tasks(sweeps, seed)
     found += stated_tests(rows)
-    used = {r for s in (*sweeps, *pairs) for r in s.rows} | {r for r in rows if usable(r)}
+    by_name, named = names_test(rows, seed=seed)
+    found.append(by_name)
+    used = {r for s in (*sweeps, *pairs) for r in s.rows} | {r for r in rows if usable(r)} | named
     unused = (*read.remarks, *_objections(rows), *_unused(rows, used))
     return Report(tuple(t for t in found if t.points), unused)
 

@@ -55,3 +55,20 @@ def test_a_second_measurement_at_a_measured_gamma_is_expected_near_the_first(
         low, high = (answer[f"{n}_by_gamma"][gamma] for n in ("low", "high"))
         assert low < speedup < high
         assert high / low < 1.15
+
+
+def test_predict_of_a_named_pair_prints_what_validate_scores_of_its_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pair = {"target": "Llama-3.1-70B-Instruct", "draft": "Llama-3.2-1B-Instruct", "task": "code"}
+    row = {**pair, "hardware": "4x H100", "batch": 8, "gamma": 4, "speedup": 2.2, "source": "mine"}
+    path = tmp_path / "row.csv"
+    path.write_text(f"{','.join(row)}\n{','.join(str(v) for v in row.values())}\n")
+    (test,) = asked(capsys, "validate", "--rows", str(path), "--points")["tests"]
+    options = [x for name, value in pair.items() for x in (f"--{name}", value)]
+    answer = asked(
+        capsys, "predict", *options, "--device", "4x H100", "--batch", "8", "--context", "1000"
+    )
+    (point,) = test["rows"]
+    ends = [answer[f"{n}_by_gamma"][4] for n in ("low", "speedup", "high")]
+    assert ends == [point[n] for n in ("low", "predicted", "high")]

@@ -802,3 +802,12 @@ def test_acceptance_of_unmeasured_pairs_beats_every_rival(bundled: dict[str, Tes
     assert summary["median_abs_error"] < min(summary["rivals"].values())
     after = bundled["acceptance after 200 tokens of the pair itself: alpha"].summary()
     assert after["median_abs_error"] <= 0.03
+
+
+def test_named_pairs_are_predicted_with_their_study_unseen(bundled: dict[str, Test]) -> None:
+    test = bundled["speed-up of a named pair, its study unseen"]
+    assert len(test.points) >= 190
+    assert test.coverage is not None
+    assert test.coverage >= 0.85
+    assert test.summary()["median_abs_error"] <= 0.3
+    assert sum(": " in note and "coverage" in note for note in test.notes) >= 5
