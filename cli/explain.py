@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .checks import check_level, check_seed
-from .output import print_json, print_table
+from .output import health_lines, print_json, print_table
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..calibrate.engines.evidence import Evidence
+    from ..calibrate.engines.health import Case
     from ..calibrate.engines.stated import Stated
     from ..sim.account import Account
     from ..sim.measured import Measured
@@ -30,9 +31,17 @@ def explain(
         str | None, typer.Option(help="Speed with speculation, at the same load.")
     ] = None,
     statistics: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Counts of the run: JSON of `howspec import --json`, an engine's log, or a record."
+            help="Counts of the run: JSON of `howspec import --json`, an engine's log, a URL of "
+            "its metrics, - for standard input, or a record."
+        ),
+    ] = None,
+    drafter: Annotated[
+        str | None,
+        typer.Option(
+            help="serial (one token after another) or block (all in one pass, such as DFlash); "
+            "default: by the name of --draft, else serial."
         ),
     ] = None,
     draft: Annotated[
@@ -99,6 +108,8 @@ def explain(
     """
     import numpy as np
 
+    from ..calibrate.engines.drafters import Drafter, drafter_of
+    from ..calibrate.engines.health import findings
     from ..calibrate.engines.stated import stated
     from ..sim.account import explain as account_of
     from ..sim.changes import best_setting, changes
@@ -114,6 +125,10 @@ def explain(
         raise ValueError(f"--prompt-tokens must be in [0, inf), got {prompt_tokens}")
     if gamma is not None and not 1 <= gamma <= 256:
         raise ValueError(f"--gamma must be an integer in [1, 256], got {gamma}")
+    if drafter is not None and drafter not in ("serial", "block"):
+        raise ValueError(f"--drafter must be serial or block, got {drafter!r}")
+    kind: Drafter = "block" if drafter == "block" else "serial"
+    kind = drafter_of(draft) if drafter is None else kind
     check_seed(seed)
     check_level(level)
     rng = np.random.default_rng(seed)
@@ -132,12 +147,16 @@ def explain(
              "verify": verify_ms}  # fmt: skip
     measured = _measured(texts, times, batch, output_tokens if prefill_s is not None else None)
     account = account_of(measured, evidence, rng, gamma=gamma, level=level)
-    found = changes(account, evidence, rng, level=level)
+    found = changes(account, evidence, rng, level=level, drafter=kind)
+    health = findings(_case(account, measured, evidence))
     beside = rate if statistics is not None or acceptance_length is not None else None
     notes = reasons(
         account, measured, alpha=beside, prompt_tokens=prompt_tokens, temperature=temperature
     )
+    if kind == "block":
+        notes = (*notes, "a block drafter: fewer draft tokens are taken to cost as much as all")
     answer = _answer(account, found, best_setting(found), (*notes, *evidence.notes), evidence)
+    answer = {"health": list(health), **answer}
     if figure is not None:
         from ..figures.waterfall import waterfall
 
@@ -148,6 +167,23 @@ def explain(
         _print(answer)
 
 
+def _case(account: Account, measured: Measured, evidence: Evidence) -> Case:
+    """What the rules of health look at."""
+    from ..calibrate.engines.health import Case
+
+    speed = account.decode_speedup
+    parts = (measured.draft_step_s, measured.cost_ratio, measured.verify_s, measured.verify_slope)
+    return Case(
+        evidence.counts,
+        decode_speedup=speed.estimate,
+        speedup_range=(speed.low, speed.high),
+        tokens_per_target_step=account.tokens_per_target_step.estimate,
+        step_ratio=account.round_steps.estimate,
+        batch=measured.batch,
+        explained=any(p is not None for p in parts),
+    )
+
+
 def _rate(alpha: Stated) -> Stated:
     if not 0.0 <= alpha.value <= 1.0:
         raise ValueError(f"alpha must be in [0, 1], got {alpha.value:g}")
@@ -156,7 +192,7 @@ def _rate(alpha: Stated) -> Stated:
 
 def _evidence(
     rng: np.random.Generator,
-    statistics: Path | None,
+    statistics: str | None,
     acceptance_length: str | None,
     alpha: Stated | None,
     decay: float,
@@ -234,6 +270,8 @@ def _answer(
         "ideal": account.ideal,
         "gamma": account.gamma,
         "tokens_per_round": account.tokens_per_round,
+        "tokens_per_target_step": account.tokens_per_target_step,
+        "coverage": account.coverage,
         "round_in_plain_steps": account.round_steps,
         "plain_step_ms": None if step is None else 1e3 * step,
         "prefill_share": account.prefill_share,
@@ -253,16 +291,23 @@ def _span(value: Any, digits: int = 2) -> str:
 
 
 def _print(answer: dict[str, Any]) -> None:
+    for line in health_lines(answer["health"]):
+        print(line)
     speed = answer["speedup"]
     verb = "slower" if speed.estimate < 1.0 else "faster"
     print(
         f"measured {speed.estimate:.3f} times plain decoding ({verb}; {100 * speed.level:g} % "
         f"interval {_span(speed, 3)}); the ideal at gamma {answer['gamma']} is {answer['ideal']:g}"
     )
-    print(
-        f"{answer['tokens_per_round'].estimate:.3f} tokens per round; a round takes "
-        f"{answer['round_in_plain_steps'].estimate:.3f} plain steps"
-    )
+    steps = f"{answer['round_in_plain_steps'].estimate:.3f} plain steps"
+    if answer["coverage"] < 1.0:
+        print(
+            f"{answer['tokens_per_target_step'].estimate:.3f} tokens per target step, of which "
+            f"{100 * answer['coverage']:.0f} % drafted; "
+            f"{answer['tokens_per_round'].estimate:.3f} per drafting round; a step takes {steps}"
+        )
+    else:
+        print(f"{answer['tokens_per_round'].estimate:.3f} tokens per round; a round takes {steps}")
     rows = []
     for t in answer["terms"]:
         steps, ms = t["plain_steps"], t["milliseconds"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .checks import spelled
-from .output import print_json, print_table
+from .output import health_lines, print_json, print_table
 
 if TYPE_CHECKING:
     from ..calibrate.engines import EngineCounts
@@ -17,7 +17,8 @@ def import_statistics(
     engine: Annotated[
         str,
         typer.Argument(
-            help="vllm, sglang, llama.cpp, tensorrt-llm, transformers, aiperf, or auto."
+            help="vllm, sglang, llama.cpp, tensorrt-llm, transformers, aiperf, or auto; may be "
+            "left out."
         ),
     ],
     source: Annotated[
@@ -30,6 +31,20 @@ def import_statistics(
     model: Annotated[
         str | None, typer.Option(help="Only the Prometheus series of this model.")
     ] = None,
+    gamma: Annotated[
+        int | None,
+        typer.Option(help="The most that a round drafts, where the source does not say."),
+    ] = None,
+    every: Annotated[
+        float | None, typer.Option(help="Seconds between scrapes of a metrics URL, with --for.")
+    ] = None,
+    for_: Annotated[
+        float | None,
+        typer.Option("--for", help="Seconds to watch a metrics URL; two scrapes at least."),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Write the counts in another schema instead: aiperf.")
+    ] = None,
     fit: Annotated[
         bool, typer.Option("--fit", help="Fit alpha and its decay to the counts.")
     ] = False,
@@ -41,19 +56,25 @@ def import_statistics(
 ) -> None:
     """Read acceptance statistics from logs, metrics, responses and benchmark results.
 
-    What the source does not determine is null in the JSON and a dash in the table, and the notes
-    say why.
+    The first line says whether anything looks broken. What the source does not determine is null
+    in the JSON and a dash in the table, and the notes say why. Of a running server, --every 10
+    --for 60 gives the counts of a minute.
 
     Examples:
 
     howspec import vllm --example > server.log
 
-    howspec import auto server.log --json
+    howspec import server.log
+
+    howspec import server.log --to aiperf
     """
     from ..calibrate.engines import import_counts
+    from ..calibrate.engines.health import Case, findings
     from ..calibrate.engines.load import NAMES
     from ..calibrate.engines.write import sample
 
+    if source is None and not example and engine.casefold() not in NAMES:
+        engine, source = "auto", engine
     engine = spelled(engine, NAMES)
     if example:
         if source is not None or before is not None or model is not None:
@@ -66,14 +87,46 @@ def import_statistics(
         return
     if source is None:
         raise ValueError("import needs a file, - or a URL, got none")
-    counts = import_counts(source, engine, before=before, model=model)
-    answer = counts.to_json()
+    if gamma is not None and not 1 <= gamma <= 4096:
+        raise ValueError(f"--gamma must be an integer in [1, 4096], got {gamma}")
+    if to is not None and to != "aiperf":
+        raise ValueError(f"--to must be aiperf, got {to!r}")
+    if every is not None or for_ is not None:
+        counts = _watched(source, engine, before, every, for_, model, gamma)
+    else:
+        counts = import_counts(source, engine, before=before, model=model, gamma=gamma)
+    if to is not None:
+        from ..calibrate.engines.aiperf_record import aiperf_record
+
+        print_json(aiperf_record(counts))
+        return
+    found = findings(Case(counts))
+    answer = {"health": list(found), **counts.to_json()}
     if fit:
         answer["fit"] = _fitted(counts, seed)
     if as_json:
         print_json(answer)
     else:
         _print(counts, answer)
+
+
+def _watched(
+    source: str,
+    engine: str,
+    before: str | None,
+    every: float | None,
+    for_: float | None,
+    model: str | None,
+    gamma: int | None,
+) -> EngineCounts:
+    from ..calibrate.engines.live import watch
+
+    if before is not None:
+        raise ValueError("--before is an earlier scrape, --for makes its own: give one of them")
+    if for_ is None:
+        raise ValueError("--every needs --for, the seconds to watch")
+    step = for_ if every is None else every
+    return watch(source, engine, every_s=step, for_s=for_, model=model, gamma=gamma)
 
 
 def _fitted(counts: EngineCounts, seed: int) -> dict[str, Any]:
@@ -96,10 +149,16 @@ def _shown(value: Any) -> str:
 
 
 def _print(counts: EngineCounts, answer: dict[str, Any]) -> None:
+    for line in health_lines(answer["health"]):
+        print(line)
     version = f" {counts.version}" if counts.version else ""
     print(f"{counts.engine}{version} ({counts.format})")
-    names = ("rounds", "drafted", "accepted", "gamma", "acceptance_length", "requests")
-    print_table(list(names), [[_shown(answer[n]) for n in names]])
+    names = ("rounds", "drafted", "accepted", "gamma", "tokens_per_round", "tokens",
+             "tokens_per_target_step", "requests")  # fmt: skip
+    cells = [_shown(answer[n]) for n in names]
+    if counts.rounds is None and counts.rounds_range is not None:
+        cells[0] = "{}-{}".format(*counts.rounds_range)
+    print_table([n.replace("_", " ") for n in names], [cells])
     if counts.survival:
         kept = counts.per_position_accepted or [None] * len(counts.survival)
         rows = [
@@ -109,7 +168,9 @@ def _print(counts: EngineCounts, answer: dict[str, Any]) -> None:
         print_table(["position", "survival", "accepted"], rows)
     parts = (*counts.by_batch, *counts.groups)
     if parts:
-        columns = ("gamma", "rounds", "drafted", "accepted", "acceptance_length", "step_s")
+        every = ("gamma", "rounds", "drafted", "accepted", "tokens", "acceptance_length",
+                 "drafted_rate", "step_s", "tokens_per_s", "speedup")  # fmt: skip
+        columns = [c for c in every if any(getattr(p, c) is not None for p in parts)]
         print_table(
             ["part", *columns],
             [[p.label, *(_shown(getattr(p, c)) for c in columns)] for p in parts[:40]],

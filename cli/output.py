@@ -6,7 +6,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..calibrate.engines.health import Finding
 
 
 def purpose(verb: Callable[..., None]) -> str:
@@ -32,6 +35,13 @@ def plain(value: Any) -> Any:
 def print_json(value: Any) -> None:
     """Print one JSON object on stdout."""
     print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def health_lines(findings: Sequence[Finding]) -> list[str]:
+    """What is broken, one line each with its source; one line where nothing is."""
+    if not findings:
+        return ["health: nothing looks broken"]
+    return [f"check first: {f.line}; as in {f.source}" for f in findings]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:

@@ -48,9 +48,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Sample:
-    """Draws behind an account, shape (draws,); parts: of the cost terms in turn, (terms, draws)."""
+    """Draws behind an account, shape (draws,); parts: of the cost terms in turn, (terms, draws).
+
+    tokens: of a drafting round; coverage: share of the target's steps that draft.
+    """
 
     tokens: Floats
+    coverage: Floats
     parts: Floats
     prefill: Floats
     speedup: Floats
@@ -61,9 +65,12 @@ class Account:
     """The account of one measurement; see the module.
 
     gamma; ideal = gamma + 1; speedup: measured, end to end; decode_speedup: without the prefill;
-    tokens_per_round; round_steps: time of a round in plain steps; plain_step_s: None where only
-    ratios are known. terms multiply with ``ideal`` to ``speedup``. contradiction: why the inputs
-    cannot all be right, or None. sample: draws in the order of the terms, for predictions.
+    tokens_per_round: of a step that drafted; coverage: share of the target's steps that draft, 1
+    where nothing else is known; tokens_per_target_step: 1 - coverage + coverage x tokens_per_round,
+    what decides time; round_steps: time of a mean step, a round where all draft, in plain steps;
+    plain_step_s: None where only ratios are known. terms multiply with ``ideal`` to ``speedup``.
+    contradiction: why the inputs cannot all be right, or None. sample: draws in the order of the
+    terms, for predictions.
     """
 
     gamma: int
@@ -71,6 +78,8 @@ class Account:
     speedup: Interval
     decode_speedup: Interval
     tokens_per_round: Interval
+    tokens_per_target_step: Interval
+    coverage: float
     round_steps: Interval
     plain_step_s: float | None
     prefill_share: Interval
@@ -99,17 +108,22 @@ def explain(
     g = _gamma(evidence, gamma)
     middle_tokens, tokens = evidence.tokens(g)
     tokens = np.resize(tokens, draws)
+    shares = np.ones(1) if evidence.coverage is None else evidence.coverage
+    coverage = np.resize(shares, draws)
     at = {k: v for k, v in given_values(measured).items() if v is not None}
     middle = solve({k: np.array([v.value]) for k, v in at.items()}, measured.batch, g,
-                    np.array([middle_tokens]))  # fmt: skip
+                    np.array([middle_tokens]), np.array([np.median(shares)]))  # fmt: skip
     check_solved(middle)
     drawn = {k: np.maximum(v.draw(rng, draws), 1e-6 * max(v.value, 1e-300)) for k, v in at.items()}
-    sample = solve(drawn, measured.batch, g, tokens)
+    sample = solve(drawn, measured.batch, g, tokens, coverage)
     good = np.isfinite(sample.speedup) & (sample.decode > 0.0) & (sample.steps > 0.0)
     if good.sum() < 0.5 * draws:
         raise ValueError("the inputs agree only by their rounding: too few digits for an account")
     keep = np.resize(np.flatnonzero(good), draws)
     terms, parts = _terms(middle, sample, keep, g, level)
+    q = float(middle.coverage[0])
+    per_step = 1.0 - coverage[keep] + coverage[keep] * sample.tokens[keep]
+    step = interval(per_step, level, estimate=1.0 - q + q * float(middle.tokens[0]))
     spans = {
         name: interval(getattr(sample, name)[keep], level, estimate=float(getattr(middle, name)[0]))
         for name in ("speedup", "decode", "tokens", "steps")
@@ -122,13 +136,17 @@ def explain(
         speedup=spans["speedup"],
         decode_speedup=spans["decode"],
         tokens_per_round=spans["tokens"],
+        tokens_per_target_step=step,
+        coverage=q,
         round_steps=spans["steps"],
         plain_step_s=None if middle.plain_s is None else float(middle.plain_s[0]),
         prefill_share=interval(share, level, estimate=p / (1.0 + p)),
         terms=terms,
-        contradiction=_contradiction(spans["decode"], spans["tokens"], spans["steps"]),
+        contradiction=_contradiction(spans["decode"], step, spans["steps"]),
         notes=tuple(_open(terms, measured)),
-        sample=Sample(sample.tokens[keep], parts, sample.prefill[keep], sample.speedup[keep]),
+        sample=Sample(
+            sample.tokens[keep], coverage[keep], parts, sample.prefill[keep], sample.speedup[keep]
+        ),
     )
 
 
@@ -163,9 +181,16 @@ def _terms(
             there.append(drawn)
     cost, drawn_cost = np.array(here), np.array(there)
     with_prefill = bool(middle.prefill[0] > 0.0)
-    logs = shapley(middle.tokens, cost, middle.prefill, gamma, with_prefill)
-    drawn_logs = shapley(sample.tokens[keep], drawn_cost, sample.prefill[keep], gamma, with_prefill)
+    idle = bool(middle.coverage[0] < 1.0)
+    logs = shapley(
+        middle.tokens, cost, middle.prefill, gamma, with_prefill, middle.coverage if idle else None
+    )
+    drawn_logs = shapley(
+        sample.tokens[keep], drawn_cost, sample.prefill[keep], gamma, with_prefill,
+        sample.coverage[keep] if idle else None,
+    )  # fmt: skip
     labels: list[tuple[str, tuple[str, ...]]] = [("acceptance", ("acceptance",)), *names]
+    labels += [("steps without drafts", ("coverage",))] if idle else []
     labels += [("prefill", ("prefill",))] if with_prefill else []
     terms = []
     for i, (name, parts) in enumerate(labels):
@@ -188,10 +213,10 @@ def _contradiction(decode: Interval, tokens: Interval, steps: Interval) -> str |
         return None
     sure = "" if steps.high < 1.0 else " (within the rounding of the inputs they may still agree)"
     return (
-        f"the measured speed-up of decoding, {decode.estimate:.3g}, exceeds the tokens per round, "
-        f"{tokens.estimate:.3g}{sure}: a round would take less than a plain step. The baseline is "
-        "too slow (another batch, eager mode, no graphs), the tokens are counted without the bonus "
-        "token or over other rounds, or the two speeds count different things"
+        f"the measured speed-up of decoding, {decode.estimate:.3g}, exceeds the tokens per step of "
+        f"the target, {tokens.estimate:.3g}{sure}: a step would take less than a plain step. The "
+        "baseline is too slow (another batch, eager mode, no graphs), the tokens are counted "
+        "without the bonus token or over other rounds, or the two speeds count different things"
     )
 
 

@@ -41,17 +41,23 @@ class Change:
 
 
 def changes(
-    account: Account, evidence: Evidence, rng: np.random.Generator, *, level: float = 0.9
+    account: Account,
+    evidence: Evidence,
+    rng: np.random.Generator,
+    *,
+    level: float = 0.9,
+    drafter: Literal["serial", "block"] = "serial",
 ) -> tuple[Change, ...]:
     """Every change with its gain, the largest first.
 
-    evidence: the one behind the account. Under a contradiction only turning speculation off can be
-    stated, and it is the measurement itself.
+    evidence: the one behind the account; drafter: "serial" makes one token after another, "block"
+    all of them at once, so that fewer draft tokens are not cheaper. Under a contradiction only
+    turning speculation off can be stated, and it is the measurement itself.
     """
     off = 1.0 / account.sample.speedup
     found = [_change("speculation off", "setting", off, 0, level, 1.0 / account.speedup.estimate)]
     if account.contradiction is None:
-        model = _Model(account, evidence, rng)
+        model = _Model(account, evidence, rng, block=drafter == "block")
         found += _gammas(model, level)
         found += _halved(model, level)
     return tuple(sorted(found, key=lambda c: -c.gain.estimate))
@@ -72,11 +78,13 @@ def _change(
 class _Model:
     """Speed of each draw as a function of gamma and of the parts, shape (draws,)."""
 
-    def __init__(self, account: Account, evidence: Evidence, rng: np.random.Generator) -> None:
-        self.account = account
+    def __init__(
+        self, account: Account, evidence: Evidence, rng: np.random.Generator, *, block: bool
+    ) -> None:
+        self.account, self.block = account, block
         draws = account.sample.tokens.size
         self.parts = dict.fromkeys(PARTS, np.zeros(draws))
-        self.per_token = {"draft": 1.0, "verification growth": 1.0, "overhead": 0.0}
+        self.per_token = {"draft": not block, "verification growth": True, "overhead": False}
         names = [t for t in account.terms if t.plain_steps is not None]
         for term, value in zip(names, account.sample.parts, strict=True):
             held = ("overhead",) if term.name == "unexplained" else term.parts
@@ -98,15 +106,22 @@ class _Model:
         smaller: str | None = None,
         factor: float = 0.5,
         law: PositionalAcceptance | None = None,
+        coverage: Floats | None = None,
     ) -> Floats:
-        """Speed at gamma, with one part scaled or another acceptance, over the speed now."""
+        """Speed at gamma, with one part scaled, another acceptance or coverage, over the speed now.
+
+        A block is drafted and verified whole, so a part of it takes no less than all.
+        """
         ratio = gamma / self.account.gamma
+        ratio = max(ratio, 1.0) if self.block else ratio
+        q = self.account.sample.coverage if coverage is None else coverage
+        paid = q / self.account.sample.coverage
         steps = np.ones_like(self.scale)
         for name, value in self.parts.items():
-            grown = value * (ratio if self.per_token[name] else 1.0)
+            grown = paid * value * (ratio if self.per_token[name] else 1.0)
             steps = steps + (factor * grown if name == smaller else grown)
         tokens = tokens_by_gamma(law or self.law, gamma)[:, gamma]
-        tokens = np.minimum(tokens * self.scale, gamma + 1.0)
+        tokens = 1.0 - q + q * np.minimum(tokens * self.scale, gamma + 1.0)
         p = self.account.sample.prefill
         speed = (1.0 + p) / (p + np.maximum(steps, 1e-9) / tokens)
         return np.asarray(speed / self.account.sample.speedup)
@@ -134,6 +149,10 @@ def _halved(model: _Model, level: float) -> list[Change]:
     ):
         if np.abs(model.parts[name]).mean() > 1e-6:
             found.append(_change(what, "work", model.gain(now, smaller=name), now, level))
+    if model.account.coverage < 1.0:
+        q = 0.5 + 0.5 * model.account.sample.coverage
+        more = model.gain(now, coverage=q)
+        found.append(_change("half the steps without drafts", "work", more, now, level))
     rates = 0.5 + 0.5 * np.asarray(model.law.rates)
     better = model.gain(now, law=replace(model.law, rates=rates))
     found.append(_change("half the rejections", "work", better, now, level))

@@ -62,7 +62,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Solved:
-    """One solution of the inputs, arrays of one shape; ratios in plain steps."""
+    """One solution of the inputs, arrays of one shape; ratios in plain steps.
+
+    tokens: of a drafting round; coverage: share of the target's steps that draft; steps, parts: of
+    a mean step of the target.
+    """
 
     speedup: Floats
     decode: Floats
@@ -72,6 +76,7 @@ class Solved:
     plain_s: Floats | None
     parts: dict[tuple[str, ...], Floats]
     batch: Floats | None
+    coverage: Floats
 
 
 def given_values(measured: Measured) -> dict[str, Stated | None]:
@@ -79,8 +84,15 @@ def given_values(measured: Measured) -> dict[str, Stated | None]:
     return {f.name: getattr(measured, f.name) for f in fields(measured) if f.name != "batch"}
 
 
-def solve(at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats) -> Solved:
-    """Speed-up, round time and its parts from whatever was measured."""
+def solve(
+    at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats, coverage: Floats
+) -> Solved:
+    """Speed-up, time of a step and its parts from whatever was measured.
+
+    tokens: per drafting round; coverage: share q of the target's steps that draft. What decides
+    time is 1 - q + q tokens, the tokens per step of the target, and a mean step costs q times what
+    a drafting round costs beyond a plain step.
+    """
     base, fast = at.get("baseline_tokens_per_s"), at.get("speculative_tokens_per_s")
     plain, whole = at.get("plain_step_s"), at.get("round_s")
     prefill, length = at.get("prefill_s"), at.get("output_tokens")
@@ -89,9 +101,14 @@ def solve(at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats) ->
     before = _per_token(base, batch, prefill, length, "baseline_tokens_per_s")
     after = _per_token(fast, batch, prefill, length, "speculative_tokens_per_s")
     slow = before if before is not None else plain
-    quick = after if after is not None else (None if whole is None else whole / tokens)
+    per_step = 1.0 - coverage + coverage * tokens
+    quick = after
+    if slow is not None and quick is None and whole is not None:
+        idle = (1.0 - coverage) * (slow if plain is None else plain)
+        quick = (idle + coverage * whole) / per_step
     if slow is not None and quick is None:
-        quick = _put_together(at, slow if plain is None else plain, gamma, tokens)
+        unit = slow if plain is None else plain
+        quick = _put_together(at, unit, gamma, per_step, coverage)
     if slow is None or quick is None:
         raise ValueError(
             "the speed-up is not determined: it needs baseline_tokens_per_s or plain_step_s, and "
@@ -99,17 +116,17 @@ def solve(at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats) ->
         )
     p = none if prefill is None or length is None else prefill / (slow * length)
     decode = slow / quick
-    steps = tokens / decode
+    steps = per_step / decode
     unit = plain if plain is not None else slow
     known: dict[tuple[str, ...], Floats] = {}
     if "cost_ratio" in at or "draft_step_s" in at:
         ratio = at["cost_ratio"] if "cost_ratio" in at else at["draft_step_s"] / unit
-        known[("draft",)] = gamma * ratio
+        known[("draft",)] = coverage * gamma * ratio
     if "verify_slope" in at or "verify_s" in at:
         grown = gamma * at["verify_slope"] if "verify_slope" in at else at["verify_s"] / unit - 1.0
-        known[("verification growth",)] = grown
+        known[("verification growth",)] = coverage * grown
     if "overhead" in at:
-        known[("overhead",)] = at["overhead"]
+        known[("overhead",)] = coverage * at["overhead"]
     rest = steps - 1.0 - sum(known.values(), none)
     left = tuple(name for name in PARTS if (name,) not in known)
     known[left or ("unexplained",)] = rest
@@ -122,12 +139,13 @@ def solve(at: Mapping[str, Floats], batch: float, gamma: int, tokens: Floats) ->
         prefill=p,
         plain_s=unit,
         parts=known,
-        batch=None if batch_one is None else batch_one - 1.0,
+        batch=None if batch_one is None else coverage * (batch_one - 1.0),
+        coverage=coverage,
     )
 
 
 def _put_together(
-    at: Mapping[str, Floats], unit: Floats, gamma: int, tokens: Floats
+    at: Mapping[str, Floats], unit: Floats, gamma: int, per_step: Floats, coverage: Floats
 ) -> Floats | None:
     """Seconds per token of a round that was only measured in its parts, None unless in all."""
     draft = at["cost_ratio"] * unit if "cost_ratio" in at else at.get("draft_step_s")
@@ -136,7 +154,8 @@ def _put_together(
         verify = unit * (1.0 + gamma * at["verify_slope"])
     if draft is None or verify is None or "overhead" not in at:
         return None
-    return np.asarray((verify + gamma * draft + at["overhead"] * unit) / tokens)
+    whole = verify + gamma * draft + at["overhead"] * unit
+    return np.asarray(((1.0 - coverage) * unit + coverage * whole) / per_step)
 
 
 def _per_token(

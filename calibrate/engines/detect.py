@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, BinaryIO, Protocol
 
+from .acceptance_table import is_acceptance
 from .counts import EngineCounts
 from .golden import is_golden
-from .tables import is_table
+from .round_trace import is_trace
 
 DOCUMENT_BYTES = 256 << 20
 _OBJECT_LINE = re.compile(r"^(?:data:\s*)?\{\s*\"", re.MULTILINE)
@@ -49,12 +50,17 @@ class NoJson:
 
 
 def kind_of(head: bytes) -> str:
-    """json, csv, yaml, objects (some lines are JSON) or lines, from the first bytes of a source."""
+    """json, trace, table, yaml, parquet, objects (some lines are JSON) or lines, from the start."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if text.startswith(("{", "[{", "[\n", "[\r", "[ ", "[[", "[]", '["')):
         return "json"
-    if is_table(text.split("\n", 1)[0]):
-        return "csv"
+    first = text.split("\n", 1)[0]
+    if is_trace(first):
+        return "trace"
+    if is_acceptance(first):
+        return "table"
     if is_golden(text):
         return "yaml"
     return "objects" if _OBJECT_LINE.search(text) else "lines"

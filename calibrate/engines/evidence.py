@@ -18,6 +18,7 @@ from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_leng
 from ..depth import trend
 from ..grid import Priors
 from ..tokens import fit_counts, fit_tokens
+from .counts import EngineCounts
 from .stated import Stated, stated
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,7 @@ class Evidence:
     (draws, positions). gamma: draft tokens of the measured rounds, None where none was stated.
     given: what it rests on; notes: what to know before relying on it. coverage: share of the
     target's steps that drafted at all, shape (draws,); None where every step did, or not known.
+    counts: the imported statistics behind it, None for other sources.
     """
 
     middle: PositionalAcceptance
@@ -40,6 +42,7 @@ class Evidence:
     given: str
     notes: tuple[str, ...] = ()
     coverage: Floats | None = None
+    counts: EngineCounts | None = None
 
     @property
     def positions(self) -> int:

@@ -1,29 +1,42 @@
-"""What a source without statistics looks like, so that its refusal says more than no."""
+"""What is said of a source without statistics: whether speculation is known to be off, or not."""
 
 from __future__ import annotations
 
-_SIGNS = (
-    (b'"speculative_decoding"', "speculative_decoding is null: speculation was off, or the "
-                                "server does not report it per request"),
-    (b"Decode batch", "SGLang's decode lines hold no accept length: speculation was off"),
-    (b"Avg generation throughput", "vLLM's log has no line of SpecDecoding metrics: speculation "
-                                   "was off, or nothing was drafted"),
-    (b"vllm:", "vLLM's metrics have no spec_decode series: speculation was off"),
-    (b"sglang:", "SGLang's metrics have no spec_accept series: speculation was off"),
-    (b"llamacpp:", "llama.cpp's metrics have no spec_decode series: speculation was off, or the "
-                   "build is older than them"),
-    (b"trtllm_", "TensorRT-LLM's metrics have no spec_decode series: speculation was off"),
-    (b"iterLatencyMS", "TensorRT-LLM's iterations hold no specDecodingStats: speculation was off"),
-    (b"predicted_per_second", "llama.cpp's timings hold no draft_n: speculation was off"),
-    (b"print_timing", "llama.cpp's log has no line of draft acceptance: speculation was off"),
-    (b"cached_tokens", "SGLang's meta_info holds no spec_verify_ct: speculation was off"),
-    (b"worker_id", "AIPerf's records hold no spec_decode_acceptance: speculation was off, or the "
-                   "server does not report it per request"),
-    (b"request_throughput", "the benchmark's result has no spec_decode entries: speculation was "
-                            "off"),
+_KNOWN_OFF = (
+    (b"speculative_config=None", "speculative_config=None"),
+    (b"speculative_algorithm=None", "speculative_algorithm=None"),
+    (b'"speculative_algorithm": null', "speculative_algorithm null"),
+    (b"--spec-type none", "--spec-type none"),
+)
+_LOOKED = (
+    (b'"speculative_decoding"', "num_spec_steps in speculative_decoding, which is null"),
+    (b"Decode batch", "accept len in SGLang's decode lines"),
+    (b"Avg generation throughput", "lines of SpecDecoding metrics in vLLM's log"),
+    (b"vllm:", "spec_decode counters in vLLM's metrics"),
+    (b"sglang:", "spec_accept gauges in SGLang's metrics"),
+    (b"llamacpp:", "spec_decode counters in llama.cpp's metrics, which older builds do not have"),
+    (b"trtllm_", "spec_decode counters in TensorRT-LLM's metrics"),
+    (b"iterLatencyMS", "specDecodingStats in TensorRT-LLM's iterations"),
+    (b"predicted_per_second", "draft_n in llama.cpp's timings"),
+    (b"print_timing", "lines of draft acceptance in llama.cpp's log"),
+    (b"eval time", "lines of draft acceptance in llama.cpp's log"),
+    (b"meta_info", "spec_verify_ct in SGLang's meta_info"),
+    (b"completion_tokens_details", "accepted_prediction_tokens above 0 in the usage"),
+    (b"predictedTokensCount", "acceptedDraftTokensCount in LM Studio's stats"),
+    (b"worker_id", "spec_decode_acceptance in AIPerf's records"),
+    (b"request_throughput", "spec_decode entries and accept_length in the benchmark's result"),
+    (b"Serving Benchmark Result", "acceptance and accept length in the benchmark's table"),
 )  # fmt: skip
+_ANY = (
+    "counters, log lines, responses and tables of vLLM, SGLang, llama.cpp, TensorRT-LLM, "
+    "transformers, AIPerf, LM Studio and benchmark tools"
+)
 
 
 def hint(head: bytes) -> str:
-    """One clause on the first bytes of a source that held no statistics, "" where none fits."""
-    return next((said for sign, said in _SIGNS if sign in head), "")
+    """One clause on the first bytes of a source that held no statistics."""
+    for sign, said in _KNOWN_OFF:
+        if sign in head:
+            return f"speculation was off: the source says {said}"
+    looked = next((what for sign, what in _LOOKED if sign in head), _ANY)
+    return f"no acceptance found: off, or not reported here; looked for {looked}"

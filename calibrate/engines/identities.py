@@ -84,6 +84,13 @@ def _tokens(counts: EngineCounts, said: list[str]) -> EngineCounts:
     # A round that reaches the end of its request gives no token beside those it accepted.
     spare = max(counts.requests or 1, round(_IN_FLIGHT * known))
     if counts.tokens - accepted >= known - spare and counts.tokens > accepted:
+        steps, rounds = counts.tokens - accepted, counts.rounds
+        if rounds is not None and steps - rounds > spare:
+            said.append(
+                f"{steps - rounds} of {steps} steps of the target drafted nothing: "
+                f"{counts.tokens / steps:.4g} tokens per target step decide time, not the "
+                f"{1.0 + accepted / max(rounds, 1):.4g} of a drafting round"
+            )
         return counts
     said.append(
         f"{counts.tokens} tokens are fewer than {known} rounds and {accepted} accepted ones make: "

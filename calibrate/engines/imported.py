@@ -71,7 +71,7 @@ def from_statistics(
         )
     coverage, said = _coverage(counts, rounds, draws)
     notes = (*found.notes, *said, *_disagreements(counts, found), *counts.notes)
-    return replace(found, notes=notes, gamma=known or found.gamma, coverage=coverage)
+    return replace(found, notes=notes, gamma=known or found.gamma, coverage=coverage, counts=counts)
 
 
 def _whole_drafts(counts: EngineCounts) -> int | None:

@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, BinaryIO
 
+from .acceptance_table import read_acceptance, table_within
 from .counts import EngineCounts
 from .detect import NoJson, Walk, kind_of, object_lines, values_of
 from .formats import Readers
 from .golden import read_golden
 from .prometheus import PrometheusText
-from .reader import marked_lines, opened
-from .tables import read_csv
+from .reader import Source, label_of, marked_lines, opened
+from .round_trace import read_trace
 
 _HEAD_BYTES = 1 << 16
+_TABLE_BYTES = 64 << 20
 _TEXT_KEYS = ("log", "message", "msg", "MESSAGE", "line", "text", "textPayload")
 _TEXTS = frozenset(_TEXT_KEYS)
+# What a counter gained in AIPerf's exports, else the mean of a gauge.
+_GAINED = ("total", "delta", "increase", "value", "avg", "last")
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Intake:
     found: list[EngineCounts] = field(default_factory=list)
 
 
-def read(source: str, readers: Readers) -> Intake:
+def read(source: Source, readers: Readers) -> Intake:
     """Feed the readers with a source as `howspec.calibrate.engines.import_counts` takes it.
 
     Raises ValueError where it is empty, cannot be read or is damaged throughout.
@@ -47,17 +51,52 @@ def read(source: str, readers: Readers) -> Intake:
         if not head.strip():
             raise ValueError("is empty")
         kind, taken = kind_of(head), Intake(head)
-        if kind == "csv":
-            taken.found.append(read_csv(_text(stream)))
+        if kind == "trace":
+            taken.found.append(read_trace(_text(stream)))
+        elif kind == "table":
+            taken.found.append(read_acceptance(_whole(stream)))
+        elif kind == "parquet":
+            taken.found.append(read_acceptance(_parquet(stream)))
         elif kind == "yaml":
             taken.found.append(read_golden(_text(stream)))
         elif kind == "json":
-            _read_values(values_of(stream, source, _json_markers(readers)), readers, taken)
+            _read_values(
+                values_of(stream, label_of(source), _json_markers(readers)), readers, taken
+            )
         elif kind == "objects":
             _read_values(object_lines(stream, _json_markers(readers)), readers, taken)
         else:
             _read_lines(stream, readers)
     return taken
+
+
+def read_table(taken: Intake) -> None:
+    """Look for a table of acceptance at the start of a source in which nothing else was found."""
+    text = taken.head.decode("utf-8", "replace")
+    if table := table_within(text):
+        taken.found.append(read_acceptance(table))
+
+
+def _whole(stream: BinaryIO) -> str:
+    data = stream.read(_TABLE_BYTES + 1)
+    if len(data) > _TABLE_BYTES:
+        raise ValueError(f"a table must be at most {_TABLE_BYTES >> 20} MiB, got more")
+    return data.decode("utf-8", "replace")
+
+
+def _parquet(stream: BinaryIO) -> str:
+    """A Parquet file as CSV, where pyarrow, which reads them for pandas, is there."""
+    import pandas as pd  # only here
+
+    try:
+        frame = pd.read_parquet(io.BytesIO(stream.read(_TABLE_BYTES)))
+    except ImportError:
+        raise ValueError(
+            "a Parquet file needs pyarrow: pip install pyarrow, or write it as CSV"
+        ) from None
+    except Exception as error:
+        raise ValueError(f"is no whole Parquet file: {str(error).splitlines()[0]}") from None
+    return str(frame.to_csv(index=False))
 
 
 def _text(stream: BinaryIO) -> Iterable[str]:
@@ -102,6 +141,8 @@ def _offer(value: Any, readers: Readers, walk: Walk) -> None:
                 return
         if "data" in value:
             _samples(value, readers.series)
+        if isinstance(value.get("metrics"), dict):
+            _exported(value["metrics"], readers.series)
     walk(value)
 
 
@@ -130,6 +171,25 @@ def _samples(value: dict[str, Any], series: Sequence[PrometheusText]) -> None:
             )
             for reader in series:
                 reader.feed(f"{metric.get('__name__', '')}{{{labels}}} {pair[1]}")
+
+
+def _exported(metrics: dict[str, Any], series: Sequence[PrometheusText]) -> None:
+    """Hand on AIPerf's server_metrics_export.json: what each counter gained during the run."""
+    for name, metric in metrics.items():
+        held = metric.get("series") if isinstance(metric, dict) else None
+        for one in held if isinstance(held, list) else ():
+            if not isinstance(one, dict):
+                continue
+            stats, labels = one.get("stats"), one.get("labels")
+            stats = stats if isinstance(stats, dict) else one
+            value = next((stats[k] for k in _GAINED if isinstance(stats.get(k), int | float)), None)
+            pairs = dict(labels) if isinstance(labels, dict) else {}
+            if isinstance(one.get("endpoint_url"), str):
+                pairs["endpoint_url"] = one["endpoint_url"]
+            inside = ",".join(f'{k}="{v}"' for k, v in pairs.items() if '"' not in str(v))
+            if value is not None:
+                for reader in series:
+                    reader.feed(f"{name}{{{inside}}} {value}")
 
 
 def _read_lines(stream: BinaryIO, readers: Readers) -> None:

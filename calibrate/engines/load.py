@@ -9,18 +9,19 @@ from .completed import with_gamma
 from .counts import ENGINES, EngineCounts
 from .formats import Readers
 from .hints import hint
-from .intake import read
+from .intake import read, read_table
 from .prometheus import PrometheusText
 from .prometheus_scrape import Scrape
+from .reader import Source, label_of
 
 NAMES = (*ENGINES, "auto")
 
 
 def import_counts(
-    source: str,
+    source: Source,
     engine: str = "auto",
     *,
-    before: str | None = None,
+    before: Source | None = None,
     model: str | None = None,
     gamma: int | None = None,
 ) -> EngineCounts:
@@ -36,30 +37,33 @@ def import_counts(
         raise ValueError(f"engine must be one of {', '.join(NAMES)}, got {engine!r}")
     if source == "-" and before == "-":
         raise ValueError("only one of the two scrapes can be standard input, got both")
-    readers = Readers(gamma)
+    label, readers = label_of(source), Readers(gamma)
     try:
         taken = read(source, readers)
-        _restrict(source, readers.series, before, model)
+        _restrict(label, readers.series, before, model)
         results = taken.found or readers.results()
+        if not results and not taken.damage:
+            read_table(taken)
+            results = taken.found
         if taken.damage and not results:
             raise ValueError(f"is no whole JSON; {taken.damage}")
     except ValueError as error:
         message = str(error)
-        named = message.startswith(tuple(s for s in (source, before) if s))
-        raise ValueError(message if named else f"{source}: {message}") from None
-    if not results and (why := hint(taken.head)):
-        raise ValueError(f"{source}: no speculative statistics were found; {why}")
-    result = _chosen(results, source, engine)
+        named = message.startswith(tuple(label_of(s) for s in (source, before) if s))
+        raise ValueError(message if named else f"{label}: {message}") from None
+    if not results:
+        raise ValueError(f"{label}: no speculative statistics were found: {hint(taken.head)}")
+    result = _chosen(results, label, engine)
     if gamma is not None:
         try:
             result = with_gamma(result, gamma)
         except ValueError as error:
-            raise ValueError(f"{source}: {error}") from None
+            raise ValueError(f"{label}: {error}") from None
     return replace(result, notes=(*result.notes, *taken.notes)) if taken.notes else result
 
 
 def _restrict(
-    source: str, series: Sequence[PrometheusText], before: str | None, model: str | None
+    source: str, series: Sequence[PrometheusText], before: Source | None, model: str | None
 ) -> None:
     """Apply --before and --model to the engine whose series the source holds."""
     filled = [s for s in series if s.scrape.counters or s.scrape.gauges]
@@ -75,13 +79,13 @@ def _restrict(
         read(before, earlier)
     except ValueError as error:
         message = str(error)
-        raise ValueError(
-            message if message.startswith(before) else f"{before}: {message}"
-        ) from None
+        where = label_of(before)
+        raise ValueError(message if message.startswith(where) else f"{where}: {message}") from None
     scrapes: dict[str, Scrape] = {s.engine: s.scrape for s in earlier.series}
     for reader in filled:
         if not scrapes[reader.engine].counters:
-            raise ValueError(f"{before}: holds no counters of {reader.engine}")
+            where = label_of(before)
+            raise ValueError(f"{where}: holds no counters of {reader.engine}")
         reader.before = scrapes[reader.engine]
 
 
@@ -106,4 +110,6 @@ def _chosen(results: Sequence[EngineCounts], source: str, engine: str) -> Engine
 
 def _belongs(result: EngineCounts, engine: str) -> bool:
     """Results of tools that drive one engine count as that engine's."""
-    return engine == "vllm" and result.engine == "speculators"
+    return (engine, result.engine) in {
+        ("vllm", "speculators"), ("llama.cpp", "mlx-vlm"), ("llama.cpp", "ik_llama.cpp"),
+    } or result.engine in ("table", "openai")  # fmt: skip

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES = 1 << 24
@@ -26,12 +26,30 @@ _WIDE = (
 )
 
 
+class Body(NamedTuple):
+    """Bytes that were fetched already; label: where they come from, for messages."""
+
+    label: str
+    data: bytes
+
+
+Source = str | Body
+
+
+def label_of(source: Source) -> str:
+    """What a source is called in messages."""
+    return source.label if isinstance(source, Body) else source
+
+
 @contextmanager
-def opened(source: str) -> Iterator[BinaryIO]:
+def opened(source: Source) -> Iterator[BinaryIO]:
     """The bytes of a path, of "-" (standard input) or of an http(s) URL, unpacked and as UTF-8.
 
     Raises ValueError where the source cannot be read.
     """
+    if isinstance(source, Body):
+        yield _plain(io.BytesIO(source.data), source.label)
+        return
     if source == "-":
         yield _plain(sys.stdin.buffer, "standard input")
         return

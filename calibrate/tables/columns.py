@@ -79,7 +79,7 @@ def measure_of(names: Sequence[str]) -> Measure | None:
     free = [n for n in names if n not in (*GAMMA, *TARGET, *DRAFT, *TOKENS, *BATCH, *CONTEXT)]
     if found := [n for n in free if _SPEEDUP.fullmatch(n)]:
         return Measure(found[0], "speedup")
-    rates = [n for n in free if _RATE.search(n) and not _OTHER.search(n)]
+    rates = [n for n in free if is_rate(n)]
     own = [n for n in rates if not _BASE.search(n)]
     if own:
         return Measure(own[0], "rate", base=next((n for n in rates if _BASE.search(n)), None))
@@ -90,6 +90,17 @@ def measure_of(names: Sequence[str]) -> Measure | None:
                 return Measure(name, "time", _unit(name), next(
                     (n for n in times if _BASE.search(n)), None))  # fmt: skip
     return None
+
+
+def is_rate(name: str) -> bool:
+    """Whether a column is a speed of decoding, in tokens a second or such."""
+    return (_RATE.search(name) is not None and not _OTHER.search(name)
+            and not _SPEEDUP.fullmatch(name) and "speedup" not in name)  # fmt: skip
+
+
+def is_base(name: str) -> bool:
+    """Whether a column is that of plain decoding."""
+    return _BASE.search(name) is not None
 
 
 def _unit(name: str) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from engine_field import FIELD
+
 _SPECULATIVE = {
     "mean_acceptance_length": 3.25,
     "draft_acceptance_rate": 0.5625,
@@ -250,3 +252,4 @@ SAMPLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "  thinking_off: {1: 1.7, 2: 2.2}\n",
         "inferencex", {"rounds": None, "gamma": None, "acceptance_length": None}),
 }  # fmt: skip
+SAMPLES |= FIELD

@@ -1,0 +1,90 @@
+"""Counters of a running server over an interval: scrapes of its metrics, first less last.
+
+Nothing is sent but GET requests, see `web`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+from .counts import EngineCounts, Group
+from .load import import_counts
+from .reader import Body
+from .web import fetch
+
+LONGEST_S, SHORTEST_S = 86_400.0, 0.1
+
+
+def is_live(source: str) -> bool:
+    """Whether a source is an http(s) URL."""
+    return source.lower().startswith(("http://", "https://"))
+
+
+def watch(
+    url: str,
+    engine: str = "auto",
+    *,
+    every_s: float,
+    for_s: float,
+    model: str | None = None,
+    gamma: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    get: Callable[[str], bytes] = fetch,
+) -> EngineCounts:
+    """The counts of an interval of a server, from scrapes ``every_s`` seconds for ``for_s``.
+
+    url: of Prometheus metrics; every_s in [0.1, for_s], for_s in [0.1, 86,400] s. A server that was
+    started again in between counts from zero. Each scrape less the one before it is a group.
+    Raises ValueError outside the ranges, for an answer that holds no counters, and where nothing
+    was drafted.
+    """
+    if not is_live(url):
+        raise ValueError(f"--every and --for watch an http(s) URL of metrics, got {url}")
+    if not SHORTEST_S <= for_s <= LONGEST_S:
+        raise ValueError(f"--for must be in [{SHORTEST_S:g}, {LONGEST_S:g}] s, got {for_s:g}")
+    if not SHORTEST_S <= every_s <= for_s:
+        raise ValueError(
+            f"--every must be in [{SHORTEST_S:g}, --for = {for_s:g}] s, got {every_s:g}"
+        )
+    scrapes, start = [get(url)], clock()
+    times = [0.0]
+    while times[-1] < for_s - 1e-9:
+        due = min(len(times) * every_s, for_s)
+        sleep(max(start + due - clock(), 0.0))
+        scrapes.append(get(url))
+        times.append(max(clock() - start, due))
+
+    def between(before: bytes, now: bytes) -> EngineCounts:
+        bodies = Body(url, now), Body(url, before)
+        return import_counts(bodies[0], engine, before=bodies[1], model=model, gamma=gamma)
+
+    parts = [between(a, b) for a, b in pairwise(scrapes)]
+    whole = between(scrapes[0], scrapes[-1])
+    if not whole.drafted:
+        raise ValueError(f"{url}: no token was drafted within {times[-1]:.3g} s")
+    groups = tuple(_group(p, a, b) for p, a, b in zip(parts, times, times[1:], strict=False))
+    note = f"{len(scrapes)} scrapes within {times[-1]:.3g} s"
+    return replace(
+        whole,
+        groups=groups if len(groups) > 1 else whole.groups,
+        intervals=len(groups),
+        durations_s={**whole.durations_s, "interval_s": times[-1]},
+        notes=(*whole.notes, note),
+    )
+
+
+def _group(part: EngineCounts, start: float, end: float) -> Group:
+    return Group(
+        label=f"{start:.3g}-{end:.3g} s",
+        gamma=part.gamma,
+        rounds=part.rounds,
+        drafted=part.drafted,
+        accepted=part.accepted,
+        acceptance_length=part.acceptance_length,
+        survival=part.survival,
+        tokens=part.tokens,
+    )
