@@ -13,6 +13,7 @@ GROUPS = (
     "rounds",
     "speed-up",
     "optimum",
+    "decision",
     "metrics",
     "estimation",
     "acceptance laws",

@@ -1,0 +1,39 @@
+"""Choosing gamma without knowing everything: from a sample of the unknowns, or in closed form.
+
+`decide` takes speed-ups of draws x gammas and one of three objectives; `value_of_knowing` and
+`value_of_measuring` say what there is to gain. `small` has the same for small variances.
+"""
+
+from __future__ import annotations
+
+from .samples import (
+    OBJECTIVES,
+    Decision,
+    Objective,
+    decide,
+    score,
+    value_of_knowing,
+    value_of_measuring,
+)
+from .small import (
+    decided_tokens_value,
+    measurement_value,
+    optima_gap,
+    timed_point_value,
+    unknown_alpha_regret,
+)
+
+__all__ = [
+    "OBJECTIVES",
+    "Decision",
+    "Objective",
+    "decide",
+    "decided_tokens_value",
+    "measurement_value",
+    "optima_gap",
+    "score",
+    "timed_point_value",
+    "unknown_alpha_regret",
+    "value_of_knowing",
+    "value_of_measuring",
+]
