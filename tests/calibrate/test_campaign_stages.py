@@ -60,14 +60,11 @@ def some_code() -> corpus.Domain:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def mini_preset() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(shapes.PRESETS, "mini", MINI)
         patch.setattr(corpus, "standard_library", some_code)
         yield
-    torch.set_num_threads(before)
 
 
 def mini(campaign: str = "gpu") -> Campaign:
@@ -92,7 +89,7 @@ class PointClock:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, mini_preset: None) -> Path:
     """The folder of a mini campaign that ran in one go."""
     out = tmp_path_factory.mktemp("whole")
     run = run_campaign(stages_of(mini()), Work(out))

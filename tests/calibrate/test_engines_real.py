@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,45 +16,17 @@ from howspec.calibrate.engines.write import llama_cpp_request, llama_cpp_statist
 from howspec.calibrate.measure.assisted_counts import count_rounds  # noqa: E402
 from howspec.calibrate.measure.decoder import decode_speculative  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
+from small_models import llama  # noqa: E402
 
 GAMMA, TOKENS = 4, 60
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[Any, Any]:
     """A target and a draft that is four fifths of it, with logits that mean something."""
-    config = transformers.LlamaConfig(
-        vocab_size=96,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        tie_word_embeddings=False,
-        eos_token_id=None,
-        bos_token_id=None,
-    )
-    models = []
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        model = transformers.LlamaForCausalLM(config).eval()
-        with torch.no_grad():
-            model.lm_head.weight.mul_(20.0)
-        models.append(model)
-    target, draft = models
-    with torch.no_grad():
-        for ours, theirs in zip(draft.parameters(), target.parameters(), strict=True):
-            ours.mul_(0.2).add_(theirs, alpha=0.8)
-    return target, draft
+    config = {"vocab_size": 96, "eos_token_id": None, "bos_token_id": None}
+    target = llama(1, **config)
+    return target, llama(2, like=target, share=0.8, **config)
 
 
 def test_a_run_of_transformers_is_imported_to_the_rounds_it_made(

@@ -9,7 +9,6 @@ import inspect
 import json
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,14 +51,6 @@ MICRO = Preset(
     ),
 )
 SHORT = replace(MICRO, shapes=(replace(MICRO.shapes[0], tokens=5_120),))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

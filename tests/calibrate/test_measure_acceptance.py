@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,39 +31,10 @@ from howspec.calibrate.measure.prompts import (  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.measure.walk import compare_rounds, full_rounds, walk  # noqa: E402
 from howspec.calibrate.records import Journal, read_record  # noqa: E402
+from small_models import llama  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def _llama(seed: int, *, like: Any = None, share: float = 0.0, scale: float = 20.0) -> Any:
-    torch.manual_seed(seed)
-    config = transformers.LlamaConfig(
-        vocab_size=40,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        tie_word_embeddings=False,
-    )
-    model = transformers.LlamaForCausalLM(config).eval()
-    with torch.no_grad():
-        model.lm_head.weight.mul_(scale)
-        if like is not None:
-            for ours, theirs in zip(model.parameters(), like.parameters(), strict=True):
-                ours.mul_(1.0 - share).add_(theirs, alpha=share)
-    return model
-
-
-TARGET = _llama(1)
-DRAFTS = {"near": _llama(2, like=TARGET, share=0.8), "far": _llama(3, like=TARGET, share=0.4)}
+TARGET = llama(1)
+DRAFTS = {"near": llama(2, like=TARGET, share=0.8), "far": llama(3, like=TARGET, share=0.4)}
 PROMPTS = {
     "a": [[1, 2, 3], [4, 5], [6, 7, 8, 9]],
     "b": [[11, 12], [13], [14, 15, 16]],
@@ -303,7 +273,7 @@ def test_a_draft_that_runs_out_of_memory_is_recorded_and_the_rest_goes_on(
 
 
 def test_a_draft_whose_logits_are_no_numbers_is_recorded(tmp_path: Path) -> None:
-    bad = _llama(3)
+    bad = llama(3)
     with torch.no_grad():
         bad.lm_head.weight[0] = float("nan")
     with _journal(tmp_path) as journal:

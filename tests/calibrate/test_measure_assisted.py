@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +14,10 @@ transformers = pytest.importorskip("transformers")
 from howspec.calibrate.measure.assisted import generate_assisted, generate_plain  # noqa: E402
 from howspec.calibrate.measure.assisted_counts import count_rounds  # noqa: E402
 from howspec.calibrate.measure.failures import NotMeasurableError, point_failure  # noqa: E402
+from small_models import llama  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def _llama(seed: int, share: float = 0.0, like: Any = None) -> Any:
-    torch.manual_seed(seed)
-    config = transformers.LlamaConfig(
-        vocab_size=120,
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        tie_word_embeddings=False,
-        eos_token_id=3,
-    )
-    model = transformers.LlamaForCausalLM(config).eval()
-    with torch.no_grad():
-        model.lm_head.weight.mul_(20.0)
-        if like is not None:
-            for ours, theirs in zip(model.parameters(), like.parameters(), strict=True):
-                ours.mul_(1.0 - share).add_(theirs, alpha=share)
-    return model
-
-
-TARGET = _llama(1)
-DRAFT = _llama(2, share=0.8, like=TARGET)
+TARGET = llama(1, vocab_size=120, eos_token_id=3)
+DRAFT = llama(2, share=0.8, like=TARGET, vocab_size=120, eos_token_id=3)
 SETTINGS: dict[str, Any] = {"new_tokens": 48, "seed": 5}
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import json
 import math
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +30,14 @@ from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.records import Journal, collect_provenance, read_record  # noqa: E402
 from howspec.cli.calibrate_costs import costs  # noqa: E402
+from small_models import loaded_gpt2  # noqa: E402
 
 KEY = ("operation", "model", "tokens", "batch", "context", "mode")
 
 
 @pytest.fixture(autouse=True)
-def _small_and_single(monkeypatch: pytest.MonkeyPatch) -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operations, "COPY_BYTES", {"cpu": 1 << 12})
-    yield
-    torch.set_num_threads(threads)
-
-
-@cache
-def model(name: str = "small", layers: int = 1, positions: int = 256) -> LoadedModel:
-    config = transformers.GPT2Config(
-        n_embd=16, n_layer=layers, n_head=2, vocab_size=40, n_positions=positions
-    )
-    config.bos_token_id = config.eos_token_id = 0
-    torch.manual_seed(2)
-    built = transformers.AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
-    return LoadedModel(name, built, config, None, {"name": name})
 
 
 class Memory:
@@ -99,7 +84,7 @@ def test_every_point_is_measured_once_with_warm_ups_apart(monkeypatch: pytest.Mo
     journal = Memory()
     grid: dict[str, Any] = {"tokens": (1, 2, 5), "batches": (1, 2), "contexts": (8, 16)}
     complete = measure_costs(
-        {"a": model(), "b": model(layers=2)},
+        {"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)},
         journal,
         **grid,
         repeats=4,
@@ -138,7 +123,7 @@ def test_a_drift_of_the_machine_hits_all_numbers_of_tokens_and_all_models_alike(
     timed = Timed(monkeypatch, lambda owner, runner, n: 1.0 + 0.01 * len(owner.calls))
     journal = Memory()
     measure_costs(
-        {"a": model(), "b": model(layers=2)},
+        {"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)},
         journal,
         tokens=range(1, 6),
         contexts=(8,),
@@ -155,14 +140,14 @@ def test_a_drift_of_the_machine_hits_all_numbers_of_tokens_and_all_models_alike(
 def test_a_measurement_that_was_cut_off_goes_on_without_a_point_twice() -> None:
     whole = Memory()
     grid: dict[str, Any] = {"tokens": (1, 3), "batches": (1, 2), "contexts": (8,), "repeats": 2}
-    assert measure_costs({"a": model(), "b": model(layers=2)}, whole, **grid)
+    assert measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, whole, **grid)
     for limit in range(0, len(whole.points), 5):
         cut = Memory(limit)
         with pytest.raises(KeyboardInterrupt):
-            measure_costs({"a": model(), "b": model(layers=2)}, cut, **grid)
+            measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, cut, **grid)
         assert len(cut.points) == limit
         cut.limit = math.inf
-        assert measure_costs({"a": model(), "b": model(layers=2)}, cut, **grid)
+        assert measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, cut, **grid)
         assert cut.done == whole.done
 
 
@@ -170,12 +155,12 @@ def test_it_stops_between_blocks_when_the_time_is_up_and_says_so() -> None:
     left = iter(itertools.chain([100.0] * 4, itertools.repeat(0.0)))
     journal = Memory()
     grid: dict[str, Any] = {"tokens": (1, 3), "contexts": (8, 16, 24), "repeats": 2}
-    assert not measure_costs({"a": model()}, journal, **grid, seconds_left=lambda: next(left))
+    assert not measure_costs({"a": loaded_gpt2()}, journal, **grid, seconds_left=lambda: next(left))
     sizes = [sum(p["context"] == c for p in passes(journal)) for c in (8, 16, 24)]
     assert sizes[-1] == 0
     assert set(sizes) <= {0, 2}
-    assert measure_costs({"a": model()}, journal, **grid)
-    assert not measure_costs({"a": model()}, Memory(), **grid, seconds_left=lambda: 0.0)
+    assert measure_costs({"a": loaded_gpt2()}, journal, **grid)
+    assert not measure_costs({"a": loaded_gpt2()}, Memory(), **grid, seconds_left=lambda: 0.0)
 
 
 def test_out_of_memory_is_a_point_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +173,7 @@ def test_out_of_memory_is_a_point_and_the_rest_goes_on(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Runner, "extend", greedy)
     journal = Memory()
-    assert measure_costs({"a": model()}, journal, tokens=(1, 5, 9), contexts=(8,), repeats=2)
+    assert measure_costs({"a": loaded_gpt2()}, journal, tokens=(1, 5, 9), contexts=(8,), repeats=2)
     assert {p["tokens"]: p.get("error") for p in passes(journal)} == {
         1: None,
         5: "out of memory",
@@ -202,7 +187,7 @@ def test_a_model_that_does_not_fit_is_refused_at_all_its_points() -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
 
     journal = Memory()
-    assert measure_costs({"a": loader, "b": model}, journal, tokens=(1, 2), contexts=(8,))
+    assert measure_costs({"a": loader, "b": loaded_gpt2}, journal, tokens=(1, 2), contexts=(8,))
     errors = {p["model"]: p.get("error") for p in passes(journal)}
     assert errors == {"a": "out of memory while loading the model", "b": None}
 
@@ -218,7 +203,7 @@ def test_points_that_would_not_fit_are_predicted_and_not_tried(
 ) -> None:
     monkeypatch.setattr(cost_blocks, "free_bytes", lambda device: 1000.0)
     journal = Memory()
-    assert measure_costs({"a": model()}, journal, tokens=(1,), contexts=(8,))
+    assert measure_costs({"a": loaded_gpt2()}, journal, tokens=(1,), contexts=(8,))
     (point,) = passes(journal)
     assert "predicted to need" in point["error"]
     assert "not tried" in point["error"]
@@ -228,7 +213,7 @@ def test_points_that_would_not_fit_are_predicted_and_not_tried(
 
 
 def test_the_predicted_memory_holds_the_cache_and_grows_with_every_size() -> None:
-    built = model().model
+    built = loaded_gpt2().model
     base: dict[str, Any] = {"batch": 2, "context": 64, "tokens": 4, "graphs": False}
     runner = Runner(built, batch=2, capacity=68)
     runner.occupy(64)
@@ -240,14 +225,14 @@ def test_the_predicted_memory_holds_the_cache_and_grows_with_every_size() -> Non
 
 def test_a_context_beyond_the_positions_of_a_model_is_an_error_point() -> None:
     journal = Memory()
-    short = model("short", positions=20)
+    short = loaded_gpt2("short", positions=20)
     assert measure_costs({"a": short}, journal, tokens=(1, 5), contexts=(8, 16), repeats=1)
     errors = {p["context"]: p.get("error") for p in passes(journal)}
     assert errors == {8: None, 16: "16 tokens and 5 more exceed the model's 20 positions"}
 
 
 def test_logits_that_are_not_finite_are_an_error_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = model("broken", layers=3)
+    broken = loaded_gpt2("broken", layers=3)
     weight = broken.model.get_input_embeddings().weight
     monkeypatch.setattr(weight, "data", torch.full_like(weight, math.nan))
     journal = Memory()
@@ -257,7 +242,7 @@ def test_logits_that_are_not_finite_are_an_error_point(monkeypatch: pytest.Monke
 
 def test_graphs_on_a_cpu_are_refused() -> None:
     with pytest.raises(ValueError, match="graphs need a CUDA device"):
-        measure_costs({"a": model()}, Memory(), tokens=(1,), contexts=(8,), modes=("graph",))
+        measure_costs({"a": loaded_gpt2()}, Memory(), tokens=(1,), contexts=(8,), modes=("graph",))
 
 
 @pytest.mark.parametrize(
@@ -275,7 +260,7 @@ def test_graphs_on_a_cpu_are_refused() -> None:
 def test_bad_settings_are_named(change: dict[str, Any], message: str) -> None:
     settings: dict[str, Any] = {"tokens": (1,), "batches": (1,), "contexts": (8,)}
     with pytest.raises(ValueError, match=message):
-        measure_costs({"a": model()}, Memory(), **(settings | change))
+        measure_costs({"a": loaded_gpt2()}, Memory(), **(settings | change))
     with pytest.raises(ValueError, match="at least 1 model"):
         measure_costs({}, Memory(), **settings)
 
@@ -294,9 +279,9 @@ def test_a_record_is_written_and_read_back(tmp_path: Path) -> None:
         "costs",
         kind="costs",
         settings={"tokens": [1, 3]},
-        provenance=collect_provenance("cpu", "float32", models={"a": model().identity}),
+        provenance=collect_provenance("cpu", "float32", models={"a": loaded_gpt2().identity}),
     )
-    assert measure_costs({"a": model()}, journal, tokens=(1, 3), contexts=(8,), repeats=3)
+    assert measure_costs({"a": loaded_gpt2()}, journal, tokens=(1, 3), contexts=(8,), repeats=3)
     record = read_record(journal.finish())
     assert len(record.points) == count_points(1, (1, 3), [(1, 8)], ("eager",))
     times = [p["times_s"] for p in record.points if p["operation"] == "pass"]
@@ -372,7 +357,7 @@ def test_the_plans_fit_their_machines() -> None:
 
 
 def test_the_size_of_a_model_counts_what_its_cache_holds() -> None:
-    built = model(layers=2)
+    built = loaded_gpt2(layers=2)
     runner = Runner(built.model, batch=3, capacity=64)
     runner.occupy(1)
     cached = sum(t.numel() for row in runner._cache.rows for t in (row.keys, row.values))
@@ -383,7 +368,7 @@ def test_the_size_of_a_model_counts_what_its_cache_holds() -> None:
 def folders(tmp_path: Path) -> tuple[Path, Path]:
     made = []
     for name, layers in (("big", 3), ("tiny", 1)):
-        model(layers=layers).model.save_pretrained(tmp_path / name)
+        loaded_gpt2(layers=layers).model.save_pretrained(tmp_path / name)
         made.append(tmp_path / name)
     return made[0], made[1]
 

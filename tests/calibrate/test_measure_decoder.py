@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,44 +17,15 @@ from howspec.calibrate.measure import rounds as module  # noqa: E402
 from howspec.calibrate.measure.decoder import decode_plain, decode_speculative  # noqa: E402
 from howspec.calibrate.measure.rejection import Verdict, token_law, verify  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
+from small_models import llama  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def _llama(seed: int, *, vocabulary: int = 6, hidden: int = 16, scale: float = 1.0) -> Any:
-    torch.manual_seed(seed)
-    config = transformers.LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=hidden,
-        intermediate_size=2 * hidden,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        tie_word_embeddings=False,
-    )
-    model = transformers.LlamaForCausalLM(config).eval()
-    with torch.no_grad():
-        model.lm_head.weight.mul_(20.0 * scale)  # laws far from uniform
-    return model
-
-
-TARGET, DRAFT = _llama(1), _llama(2)
+TARGET, DRAFT = llama(1, vocab_size=6), llama(2, vocab_size=6)
 
 
 def _noisy(model: Any, share: float) -> Any:
     """A draft that often agrees with the model."""
-    other = _llama(9, vocabulary=model.config.vocab_size, hidden=model.config.hidden_size)
-    with torch.no_grad():
-        for ours, theirs in zip(other.parameters(), model.parameters(), strict=True):
-            ours.mul_(share).add_(theirs, alpha=1.0 - share)
-    return other
+    sizes = {"vocab_size": model.config.vocab_size, "hidden_size": model.config.hidden_size}
+    return llama(9, like=model, share=1.0 - share, **sizes)
 
 
 def _continuations(prompt: list[int], length: int, temperature: float) -> NDArray[np.float64]:
@@ -184,7 +155,7 @@ def _ties(model: Any, prompt: list[int], tokens: list[int], other: list[int]) ->
 @pytest.mark.parametrize("gamma", [1, 2, 4, 7])
 @pytest.mark.parametrize("batch", [1, 5])
 def test_at_temperature_zero_the_tokens_are_those_of_plain_decoding(gamma: int, batch: int) -> None:
-    model = _llama(3, vocabulary=64, hidden=32)
+    model = llama(3, vocab_size=64, hidden_size=32)
     rng = np.random.default_rng(gamma)
     prompts = [[int(t) for t in rng.integers(64, size=1 + 3 * b)] for b in range(batch)]
     target = Runner(model, batch=batch, capacity=96)
@@ -205,7 +176,7 @@ def test_at_temperature_zero_the_tokens_are_those_of_plain_decoding(gamma: int, 
 
 
 def test_rows_of_a_batch_do_not_disturb_each_other() -> None:
-    model = _llama(3, vocabulary=64, hidden=32)
+    model = llama(3, vocab_size=64, hidden_size=32)
     noisy = _noisy(model, 0.1)
     prompts = [[5], [9, 8, 7, 1, 2, 3], [4, 4]]
     settings: dict[str, Any] = {"gamma": 3, "new_tokens": 40, "temperature": 0.0, "seed": 0}
@@ -252,7 +223,7 @@ def test_a_stop_token_ends_its_row_and_no_other() -> None:
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("broken", ["target", "draft"])
 def test_logits_that_are_not_numbers_are_an_error(temperature: float, broken: str) -> None:
-    bad = _llama(1)
+    bad = llama(1, vocab_size=6)
     with torch.no_grad():
         bad.lm_head.weight[2] = float("nan")
     models = {"target": TARGET, "draft": DRAFT, broken: bad}
@@ -308,7 +279,7 @@ def test_the_time_is_told_apart_by_the_clock_that_is_handed_in() -> None:
 
 
 def test_a_draft_with_padded_logits_decodes_over_the_common_vocabulary() -> None:
-    padded = _llama(2, vocabulary=9)
+    padded = llama(2, vocab_size=9)
     target, draft = Runner(TARGET, batch=50, capacity=40), Runner(padded, batch=50, capacity=40)
     got = decode_speculative(
         target, draft, [[1, 2]] * 50, gamma=2, new_tokens=20, temperature=1.0, seed=0, vocabulary=5

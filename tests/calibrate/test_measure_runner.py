@@ -49,14 +49,6 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @cache
 def small(model_type: str, attention: str | None = None) -> Any:
     """A model of two layers with weights large enough that its logits depend on every token."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +23,10 @@ from howspec.calibrate.measure.sweep import (  # noqa: E402
 )
 from howspec.calibrate.measure.sweep_table import best_gammas, sweep_table  # noqa: E402
 from howspec.calibrate.records import Journal, Record, read_record  # noqa: E402
+from small_models import llama  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def _llama(seed: int) -> Any:
-    torch.manual_seed(seed)
-    config = transformers.LlamaConfig(
-        vocab_size=30,
-        hidden_size=8,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        max_position_embeddings=128,
-    )
-    return transformers.LlamaForCausalLM(config).eval()
-
-
-TARGET, DRAFTS = _llama(0), {"x": _llama(1), "y": _llama(2)}
+SIZES: dict[str, Any] = {"vocab_size": 30, "hidden_size": 8, "heads": 1, "sharpness": 1.0}
+TARGET, DRAFTS = llama(0, **SIZES), {"x": llama(1, **SIZES), "y": llama(2, **SIZES)}
 PROMPTS = {"a": [[1, 2], [3, 4, 5]], "b": [[6], [7, 8]]}
 PLAN = SweepPlan(
     gammas=(1, 2), assisted_gammas=(2,), heuristic_gamma=3, new_tokens=10, batches=(1, 3),
@@ -241,7 +219,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(30)}, unk_token="w0"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words)
-    padded = _llama(3)
+    padded = llama(3, **SIZES)
     padded.resize_token_embeddings(32, mean_resizing=False)
     for name, model in (("target", TARGET), ("draft", padded)):
         model.save_pretrained(root / name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.measured import measured_cost, timed_rounds  # noqa: E402
 from howspec.calibrate.records import Record  # noqa: E402
 from howspec.calibrate.records.points import check_point, kind_of  # noqa: E402
+from small_models import loaded_gpt2  # noqa: E402
 
 KEY = ("operation", "model", "tokens", "batch", "context", "mode")
 PASS_S = {"big": 1.0, "small": 0.125}
@@ -35,21 +35,8 @@ COLD_S = {"big": 0.25, "small": 0.0625}  # more, where another model ran the pas
 PLAN = RoundPlan((1, 2, 4), ((1, 8), (2, 8), (1, 24)), repeats=3)
 
 
-@pytest.fixture(autouse=True)
-def _single_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@cache
 def model(name: str) -> LoadedModel:
-    config = transformers.GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=40, n_positions=128)
-    config.bos_token_id = config.eos_token_id = 0
-    torch.manual_seed(len(name))
-    built = transformers.AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
-    return LoadedModel(name, built, config, None, {"name": name})
+    return loaded_gpt2(name, seed=len(name))
 
 
 class Memory:
