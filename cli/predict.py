@@ -173,6 +173,7 @@ def _from_numbers(
     gamma_max: int,
     level: float,
 ) -> dict[str, Any]:
+    from ..calibrate.learned.realisation import expected_measurement
     from ..sim.prediction import break_even
     from ..sim.prediction import predict as predict_laws
     from ..theory import AffineCost, DepthAcceptance, break_even_alpha
@@ -193,7 +194,12 @@ def _from_numbers(
         "decay": decay,
         "gamma_max": gamma_max,
     }
-    return answer_of(prediction, threshold, inputs, gamma_max, ())
+    answer = answer_of(prediction, threshold, inputs, gamma_max, ())
+    if prediction.gamma:
+        answer["expected_measurement"] = expected_measurement(
+            prediction.speedup.estimate, level=level
+        )
+    return answer
 
 
 def answer_of(
@@ -350,5 +356,11 @@ def _print(answer: dict[str, Any]) -> None:
     threshold = answer["break_even_alpha"]
     if threshold is not None:
         print(f"break-even: speculation pays where alpha is above {threshold:.3f}")
+    expected = answer.get("expected_measurement")
+    if expected is not None:
+        print(
+            f"a measurement: {expected.low:.2f}-{expected.high:.2f} ({100 * expected.level:g} %), "
+            "by what published studies reach of the speed-up that their own numbers give"
+        )
     for note in answer["notes"]:
         print(f"note: {note}")

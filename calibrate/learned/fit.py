@@ -19,9 +19,10 @@ import numpy as np
 from .baselines import suspected
 from .bundled import library_rows
 from .measured import GammaSweep, gamma_sweeps
+from .realisation import Learned
 from .spreads import grouped
 from .stated import realised, usable
-from .stored import FILE, Group, Stored, to_text
+from .stored import FILE, Group, Realised, Stored, to_text
 from .sweeps import misfits
 
 
@@ -75,7 +76,9 @@ def fitted() -> Stored:
     several, one = groups_of(sweeps), groups_of([p for s in sweeps for p in pairs_of(s)])
     named = {f"{quantity}, several": some for quantity, some in several.items()}
     named |= {f"{quantity}, one": some for quantity, some in one.items()}
-    return Stored(named, tuple(realised(r) for r in library_rows() if usable(r)))
+    rows = tuple(realised(r) for r in library_rows() if usable(r))
+    new = Learned(rows).forecast(Realised("", "", 0.0)).distribution
+    return Stored(named, rows, (tuple(new.at.tolist()), tuple(new.below.tolist())))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import numpy as np
 
 from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level
-from .spreads import Mixture
+from .spreads import Distribution, Mixture
 from .stored import Realised, stored
 
 # Median of each spread and the spread of its logarithm, before any row is seen.
@@ -102,7 +102,12 @@ def expected_measurement(
 
 
 @cache
-def _realised(row: Realised, sisters: tuple[Realised, ...]) -> Mixture:
+def _realised(row: Realised, sisters: tuple[Realised, ...]) -> Mixture | Distribution:
+    """Law of y of a row; that of a study which is not among the bundled ones is stored."""
+    known = stored()
+    if not sisters and not row.variance and all(r.study != row.study for r in known.realised):
+        at, below = known.new_study
+        return Distribution(np.array(at), np.array(below))
     return _learned(row.study, sisters).forecast(row)
 
 

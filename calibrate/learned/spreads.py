@@ -36,6 +36,18 @@ _OFFSETS = 12.0 * np.sinh(np.linspace(-5.0, 5.0, 601)) / np.sinh(5.0)
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """A law by its distribution function: below, in [0, 1], at rising values; one shape."""
+
+    at: Floats
+    below: Floats
+
+    def quantiles(self, probability: ArrayLike) -> Floats:
+        """Quantiles at probabilities in (0, 1), of their shape."""
+        return np.asarray(np.interp(np.asarray(probability, dtype=float), self.below, self.at))
+
+
+@dataclass(frozen=True)
 class Mixture:
     """A mixture of normal laws; share (summing to 1), center and spread of shape (parts,)."""
 
@@ -44,18 +56,19 @@ class Mixture:
     spread: Floats
 
     @cached_property
-    def _distribution(self) -> tuple[Floats, Floats]:
+    def distribution(self) -> Distribution:
+        """Its distribution function, dense around the middle."""
         from scipy.special import ndtr
 
         middle = float(self.share @ self.center)
         scale = float(np.sqrt(self.share @ (self.spread**2 + (self.center - middle) ** 2)))
         at = middle + scale * _OFFSETS
-        return at, np.asarray(ndtr((at[:, None] - self.center) / self.spread) @ self.share)
+        below = ndtr((at[:, None] - self.center) / self.spread) @ self.share
+        return Distribution(at, np.asarray(below))
 
     def quantiles(self, probability: ArrayLike) -> Floats:
         """Quantiles at probabilities in (0, 1), of their shape."""
-        at, below = self._distribution
-        return np.asarray(np.interp(np.asarray(probability, dtype=float), below, at))
+        return self.distribution.quantiles(probability)
 
 
 def grouped(study: str, engine: str, family: str, misfits: Floats) -> Group:

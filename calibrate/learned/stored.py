@@ -45,10 +45,15 @@ class Realised:
 
 @dataclass(frozen=True)
 class Stored:
-    """misfits: groups by name, see `spreads.prior_of`; realised: rows that state acceptance."""
+    """What studies teach.
+
+    misfits: groups by name, see `spreads.prior_of`; realised: rows that state acceptance;
+    new_study: values of y, and how likely a measurement of a further study is below each.
+    """
 
     misfits: Mapping[str, tuple[Group, ...]]
     realised: tuple[Realised, ...]
+    new_study: tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def to_text(stored: Stored) -> str:
@@ -60,7 +65,11 @@ def to_text(stored: Stored) -> str:
 
     head = ", ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in _HEAD.items())
     groups = ",\n".join(f"{json.dumps(k)}: {lines(v)}" for k, v in stored.misfits.items())
-    return f'{{{head},\n"misfits": {{\n{groups}\n}},\n"realised": {lines(stored.realised)}\n}}\n'
+    new = ",\n".join(json.dumps([float(f"{v:.6g}") for v in part]) for part in stored.new_study)
+    return (
+        f'{{{head},\n"misfits": {{\n{groups}\n}},\n"realised": {lines(stored.realised)},\n'
+        f'"new_study": [\n{new}\n]}}\n'
+    )
 
 
 def _short(value: object) -> object:
@@ -73,7 +82,8 @@ def from_text(text: str) -> Stored:
     if {name: found.get(name) for name in _HEAD} != _HEAD:
         raise ValueError(f"{FILE}: schema must be {_HEAD['schema']}, version {_HEAD['version']}")
     misfits = {k: tuple(Group(*row) for row in rows) for k, rows in found["misfits"].items()}
-    return Stored(misfits, tuple(Realised(*row) for row in found["realised"]))
+    at, below = (tuple(part) for part in found["new_study"])
+    return Stored(misfits, tuple(Realised(*row) for row in found["realised"]), (at, below))
 
 
 @cache

@@ -72,3 +72,24 @@ def test_predict_of_a_named_pair_prints_what_validate_scores_of_its_row(
     (point,) = test["rows"]
     ends = [answer[f"{n}_by_gamma"][4] for n in ("low", "speedup", "high")]
     assert ends == [point[n] for n in ("low", "predicted", "high")]
+
+
+def test_stated_numbers_are_expected_to_measure_what_validate_scores_of_such_a_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "row.csv"
+    path.write_text(
+        "target,draft,gamma,alpha,alpha_kind,cost_ratio,speedup,source\n"
+        "T,d,7,0.8,alpha_conditional,0.0625,2.0000,mine\n"
+    )
+    seen, unseen = asked(capsys, "validate", "--rows", str(path), "--points")["tests"]
+    answer = asked(
+        capsys, "predict", "--alpha", "0.8", "--cost-ratio", "0.0625", "--gamma-max", "7"
+    )
+    assert answer["gamma"] == 7
+    found = answer["expected_measurement"]
+    for test in (seen, unseen):
+        (point,) = test["rows"]
+        assert [found[n] for n in ("low", "estimate", "high")] == pytest.approx(
+            [point[n] for n in ("low", "predicted", "high")], rel=1e-5
+        )

@@ -12,7 +12,7 @@ from howspec.calibrate.learned import sweeps as learned_sweeps
 from howspec.calibrate.learned.bundled import library_rows
 from howspec.calibrate.learned.fit import bundled_sweeps, groups_of, pairs_of
 from howspec.calibrate.learned.measured import GammaSweep, Measured
-from howspec.calibrate.learned.realisation import Learned
+from howspec.calibrate.learned.realisation import Learned, expected_measurement
 from howspec.calibrate.learned.spreads import (
     Mixture,
     conditioned,
@@ -284,6 +284,20 @@ def test_without_teachers_nothing_is_assumed_of_the_mean() -> None:
     assert ends(Learned(agreed).forecast(row)).middle == pytest.approx(-0.3, abs=0.06)
     _, narrow, wide = ends(Learned(agreed).forecast(Realised("new", "p", 0.0, 0.25)))
     assert wide - narrow > 1.6
+
+
+def test_a_measurement_of_stated_numbers_is_expected_by_what_is_stored_of_other_studies() -> None:
+    law = Learned(stored().realised).forecast(Realised("", "", 0.0))
+    found = expected_measurement(2.0)
+    assert (found.estimate, found.low, found.high) == pytest.approx(
+        [2.0 * np.exp(y) for y in ends(law)], rel=2e-3
+    )
+    wide = expected_measurement(2.0, variance=0.5, level=0.9)
+    assert wide.high / wide.low > 1.5 * found.high / found.low
+    known = expected_measurement(2.0, study=stored().realised[0].study)
+    assert known != found
+    with pytest.raises(ValueError, match=r"ideal must be in \(0, inf\), got 0"):
+        expected_measurement(0.0)
 
 
 def test_rows_of_a_task_teach_its_other_pairs() -> None:
