@@ -7,15 +7,17 @@ With speed-ups or latencies alone they are fitted together, the drafts of a targ
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..theory import AffineCost, DepthAcceptance
+from ..theory import AffineCost, DepthAcceptance, tokens_by_gamma
+from .engines.drafters import drafter_of
 from .grid import Floats, Priors
 from .latency import LatencyPoints, fit_latency
 from .library import Sweep
 from .rounds import fit_round_cost
+from .steps import Step, find_step
 from .tokens import fit_tokens
 
 # Beyond this width of its 90 % interval an alpha is called weakly identified.
@@ -28,7 +30,8 @@ class SweepFit:
 
     acceptance, cost: laws with arrays of shape (draws,); scatter: relative scatter of one measured
     speed-up, shape (draws,); given: what the fit rests on; notes: what limits it; tokens_scatter:
-    relative scatter of one measured mean of tokens per round, None where none is stated.
+    relative scatter of one measured mean of tokens per round, None where none is stated; step:
+    where the sweep jumps by more than its scatter, None where it does not.
     """
 
     sweep: Sweep
@@ -38,6 +41,7 @@ class SweepFit:
     given: str
     notes: tuple[str, ...]
     tokens_scatter: Floats | None = None
+    step: Step | None = None
 
 
 def fit_sweeps(
@@ -63,7 +67,22 @@ def fit_sweeps(
     for members in families.values():
         chosen = [sweeps[i] for i in members]
         fits.update(zip(members, _fit_family(chosen, rng, draws, priors, size), strict=True))
-    return tuple(fits[i] for i in range(len(sweeps)))
+    return tuple(_stepped(fits[i]) for i in range(len(sweeps)))
+
+
+def _stepped(fit: SweepFit) -> SweepFit:
+    """The fit with what it misses: a step that a smooth law smooths away, a block drafter."""
+    sweep, top = fit.sweep, int(fit.sweep.gamma.max())
+    table = tokens_by_gamma(fit.acceptance, top) / fit.cost.round_time(top)
+    smooth = np.exp(np.log(table).mean(axis=0))[sweep.gamma.astype(np.int64)]
+    step = find_step(np.array(sweep.gamma), np.array(sweep.speedup), smooth)
+    notes = () if step is None else (step.said,)
+    if drafter_of(sweep.draft) == "block":
+        notes += (
+            f"{sweep.draft} drafts a block at once: its cost is flat or rises in steps, and fewer "
+            "draft tokens are not cheaper",
+        )
+    return replace(fit, step=step, notes=(*notes, *fit.notes))
 
 
 def _fit_parts(sweep: Sweep, rng: np.random.Generator, draws: int, priors: Priors) -> SweepFit:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,17 +94,48 @@ def make_schedule(
     falling: gamma never rises with the batch, as some engines require, at whatever loss that needs.
     Raises ValueError outside these ranges.
     """
-    check_level(level)
-    if int(batch_max) != batch_max or not 1 <= batch_max <= LARGEST_BATCH:
-        raise ValueError(f"batch_max must be an integer in [1, {LARGEST_BATCH}], got {batch_max}")
     if int(gamma_max) != gamma_max or gamma_max < 1:
         raise ValueError(f"gamma_max must be an integer in [1, inf), got {gamma_max}")
-    if not 0.0 <= tolerance < 1.0:
-        raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
     if not contexts:
         raise ValueError("contexts must hold one or more numbers, got none")
     tokens = tokens_by_gamma(acceptance, gamma_max)
-    sample = _Sample(tokens, cost, tuple(contexts), gamma_max)
+    return schedule_of(
+        _Sample(tokens, cost, tuple(contexts), gamma_max),
+        batch_max=batch_max, contexts=contexts, tolerance=tolerance, level=level, falling=falling,
+    )  # fmt: skip
+
+
+class Speeds(Protocol):
+    """Draws of the speed of every gamma at a batch size."""
+
+    gamma_max: int
+
+    def draws(self, batch: int) -> Floats:
+        """Speed-ups, shape (draws, gamma_max + 1)."""
+        ...
+
+    def summary(self, batch: int) -> tuple[Floats, Floats]:
+        """(mean speed-up, probability of being the best) by gamma."""
+        ...
+
+
+def schedule_of(
+    sample: Speeds,
+    *,
+    batch_max: int,
+    contexts: Sequence[float],
+    tolerance: float = 0.01,
+    level: float = 0.9,
+    falling: bool = False,
+    notes: Sequence[str] = (),
+) -> Schedule:
+    """The schedule of speeds, wherever they come from; the options as in `make_schedule`."""
+    check_level(level)
+    if int(batch_max) != batch_max or not 1 <= batch_max <= LARGEST_BATCH:
+        raise ValueError(f"batch_max must be an integer in [1, {LARGEST_BATCH}], got {batch_max}")
+    if not 0.0 <= tolerance < 1.0:
+        raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
+    gamma_max = sample.gamma_max
     batches = range(1, batch_max + 1)
     means, wins = zip(*(sample.summary(b) for b in batches), strict=True)
     speed, chance = np.array(means), np.array(wins)
@@ -122,7 +154,10 @@ def make_schedule(
         best_gamma=speed.argmax(axis=1),
         best_speedup=speed.max(axis=1),
         likely=tuple(likely),
-        notes=tuple(_notes(speed, gammas, ranges, gamma_max, tolerance, falling, len(contexts))),
+        notes=(
+            *notes,
+            *_notes(speed, gammas, ranges, gamma_max, tolerance, falling, len(contexts)),
+        ),
     )
 
 
@@ -156,7 +191,8 @@ class _Sample:
 def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]:
     """Gamma of every batch size by dynamic programming; ``speed`` of shape (batches, gammas)."""
     best = speed.max(axis=1, keepdims=True)
-    loss = np.log(best / speed)
+    with np.errstate(divide="ignore"):  # a gamma that was not measured has no speed
+        loss = np.log(best / speed)
     beyond = np.maximum(loss + np.log1p(-tolerance), 0.0)
     price = _BEYOND * np.where(beyond > 1e-12, beyond, 0.0) + _LOSS * loss
     price[speed < speed[:, :1]] = np.inf  # fewer changes are no reason to be slower than plain
@@ -177,7 +213,7 @@ def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]
 
 
 def _range(
-    sample: _Sample,
+    sample: Speeds,
     speed: Floats,
     start: int,
     stop: int,

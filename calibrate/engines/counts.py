@@ -161,10 +161,15 @@ class EngineCounts:
         if self.rounds is not None:
             return self.rounds, self.rounds
         most = self.gamma or gamma
-        if self.per_request:
-            return request_bounds(self.per_request, most)
         tokens = self.tokens if self.accepted_is_prefix else None
-        known = rounds_bounds(self.drafted, self.accepted, gamma=most, tokens=tokens)
+        try:
+            if self.per_request:
+                return request_bounds(self.per_request, most)
+            known = rounds_bounds(self.drafted, self.accepted, gamma=most, tokens=tokens)
+        except ValueError:
+            if gamma is not None and self.gamma is None:
+                raise
+            return self.rounds_range
         if known is None or self.rounds_range is None:
             return known or self.rounds_range
         low, high = max(known[0], self.rounds_range[0]), min(known[1], self.rounds_range[1])
