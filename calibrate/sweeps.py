@@ -76,7 +76,7 @@ def _stepped(fit: SweepFit) -> SweepFit:
     table = tokens_by_gamma(fit.acceptance, top) / fit.cost.round_time(top)
     smooth = np.exp(np.log(table).mean(axis=0))[sweep.gamma.astype(np.int64)]
     step = find_step(np.array(sweep.gamma), np.array(sweep.speedup), smooth)
-    notes = () if step is None else (step.said,)
+    notes: tuple[str, ...] = () if step is None else (step.said,)
     if drafter_of(sweep.draft) == "block":
         notes += (
             f"{sweep.draft} drafts a block at once: its cost is flat or rises in steps, and fewer "
