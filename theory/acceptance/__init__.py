@@ -15,6 +15,12 @@ from __future__ import annotations
 
 from .bootstrap import bootstrap_law, resample_requests
 from .counts import RoundCounts, round_counts
+from .coverage import (
+    CoveredAcceptance,
+    CoveredCost,
+    round_tokens_from_steps,
+    tokens_per_step,
+)
 from .depth import depth_log_likelihood, depth_tokens, fit_depth
 from .estimation import (
     AlphaEstimate,
@@ -23,6 +29,18 @@ from .estimation import (
     bootstrap_alpha,
     estimate_alpha,
     rounds_to_measure,
+)
+from .gated import (
+    GateChoice,
+    GatedAcceptance,
+    GatedRates,
+    best_gate,
+    gated_drafted,
+    gated_last_tokens,
+    gated_rates,
+    gated_ratio,
+    gated_speedup,
+    gated_tokens,
 )
 from .heterogeneity import (
     BetaRequestAcceptance,
@@ -90,10 +108,15 @@ __all__ = [
     "BetaRequestAcceptance",
     "BetaRoundAcceptance",
     "ConditionalRates",
+    "CoveredAcceptance",
+    "CoveredCost",
     "DepthAcceptance",
     "Diagnosis",
     "DraftedRate",
     "GammaDependentLaw",
+    "GateChoice",
+    "GatedAcceptance",
+    "GatedRates",
     "MarkovAcceptance",
     "PositionalAcceptance",
     "PositionalEstimate",
@@ -105,6 +128,7 @@ __all__ = [
     "alpha_from_length",
     "alpha_variance",
     "best_gamma_probabilities",
+    "best_gate",
     "beta_conditional_rate",
     "beta_request_log_likelihood",
     "beta_round_log_likelihood",
@@ -127,6 +151,12 @@ __all__ = [
     "fit_beta_round",
     "fit_depth",
     "fit_markov",
+    "gated_drafted",
+    "gated_last_tokens",
+    "gated_rates",
+    "gated_ratio",
+    "gated_speedup",
+    "gated_tokens",
     "hazards",
     "independent_rates",
     "jensen_sandwich",
@@ -145,9 +175,11 @@ __all__ = [
     "request_tokens_limit",
     "resample_requests",
     "round_counts",
+    "round_tokens_from_steps",
     "rounds_to_measure",
     "start_position_bias",
     "tokens_by_gamma",
+    "tokens_per_step",
     "walk_counts",
     "walk_rounds",
 ]

@@ -29,7 +29,7 @@ from .load import (
 from .memory import batch_kept, largest_batch, memory_limited_gain
 from .moe import MoEPass, experts_touched, moe_step_time
 from .occupancy import in_service_probability, in_service_ratio, requests_in_service
-from .parallel import ParallelDraftCost, parallel_speedup
+from .parallel import ParallelDraftCost, block_draft_speedup, parallel_speedup
 from .passes import PassLaw, SequentialDraftCost, target_efficiency
 from .roofline import (
     compute_time,
@@ -58,6 +58,7 @@ __all__ = [
     "StaircasePass",
     "TablePass",
     "batch_kept",
+    "block_draft_speedup",
     "capacity_gain",
     "choose_gamma",
     "compute_time",
