@@ -31,7 +31,7 @@ FEWEST_SHOWN = 30  # trials below which the rate of a position is not shown
 
 
 def acceptance(
-    out: Annotated[str, typer.Option(help="Folder of the record acceptance.json.")],
+    out: Annotated[str, typer.Option(help="File of the record, .json, or its folder.")],
     family: Family = None,
     target: Target = None,
     draft: Draft = None,
@@ -60,9 +60,9 @@ def acceptance(
 
     Example:
 
-    howspec calibrate acceptance --family family --requests 2 --new-tokens 24 --out measured
+    howspec calibrate acceptance --family family --requests 2 --new-tokens 24 --out acceptance.json
     """
-    from ..calibrate.measure.acceptance import AcceptancePlan, measure_acceptance
+    from ..calibrate.measure.plans import AcceptancePlan
 
     plan = AcceptancePlan(
         temperatures=tuple(temperature or (0.0, 0.7, 1.0)),
@@ -73,8 +73,8 @@ def acceptance(
         graphs=graphs,
     )
     found = measured_pair(
-        "acceptance", measure_acceptance, plan, out=out, seed=seed, stage_seconds=stage_seconds,
-        target=target, drafts=draft or (), family=family, prompts=prompts, field=field,
+        "acceptance", plan, out=out, seed=seed, stage_seconds=stage_seconds,
+        target=target, drafts=draft, family=family, prompts=prompts, field=field,
         count=requests, prompt_tokens=prompt_tokens, draft_tokens=gamma, device=device, dtype=dtype,
         trust_remote_code=trust_remote_code,
     )  # fmt: skip

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .calibrate_pair import check_place, require_extra
+from .checks import check_seconds, check_seed, names_of, record_place
 from .output import print_json, print_table
+from .progress import progress_bar, quiet_libraries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +21,9 @@ def costs(
     target: Annotated[
         str, typer.Option(help="The target: a hub name, a folder, or a name such as Pythia-2.8B.")
     ],
-    out: Annotated[str, typer.Option(help="File of the record, .json; an unfinished one goes on.")],
+    out: Annotated[str, typer.Option(help="File of the record, .json, or its folder.")],
     draft: Annotated[
-        list[str] | None, typer.Option(help="A draft, named as the target; may be repeated.")
+        list[str] | None, typer.Option(help="Draft, the same way; several times, or with commas.")
     ] = None,
     random_weights: Annotated[
         bool,
@@ -65,50 +68,58 @@ def costs(
     howspec calibrate costs --target GPT2 --draft DistilGPT2 --random-weights --tokens 1-4
     --context 64 --gamma 1-3 --repeats 5 --out costs.json
     """
-    from pathlib import Path
+    from ..calibrate.measure.sources import check_models
 
-    from ..calibrate.measure.cost_summary import cost_rows, round_rows
-    from ..calibrate.measure.pairs import choose_device, choose_dtype, load_model
-
-    file = Path(out)
-    if file.suffix != ".json":
-        raise ValueError(f"--out must be a .json file, given {out}")
-    place = choose_device(device)
+    folder, file_name = record_place(out, "costs")
+    file = folder / f"{file_name}.json"
+    check_place(device, dtype)
+    check_seconds("--seconds", seconds)
+    check_seed(seed)
+    names = (target, *names_of(draft))
     settings = {
         "tokens": _numbers(tokens, "--tokens"),
         "batches": _numbers(batch, "--batch"),
-        "contexts": _numbers(context, "--context"),
-        "modes": _modes(mode, place.type),
-        "repeats": repeats,
-        "warmup": warmup,
+        "contexts": _numbers(context, "--context", least=0),
+        "modes": _modes(mode, device),
+        "repeats": _whole("--repeats", repeats, 1),
+        "warmup": _whole("--warmup", warmup, 0),
         "gammas": _numbers(gamma, "--gamma") if draft and gamma.strip() != "0" else [],
     }
-    number = str(choose_dtype(dtype, device=place)).removeprefix("torch.")
-    models: dict[str, LoadedModel] = {}
-    for name in (target, *(draft or ())):
-        loaded = load_model(
-            name,
-            device=str(place),
-            dtype=number,
-            trust_remote_code=trust_remote_code,
-            random_weights=random_weights,
-            seed=seed,
-        )
-        if loaded.name in models:
-            raise ValueError(f"two models are named {loaded.name}: each must have its own name")
-        models[loaded.name] = loaded
-    points, complete = _measured(models, file, settings, place=str(place), seconds=seconds)
+    require_extra()
+    check_models(names, random_weights=random_weights)
+    with quiet_libraries():
+        from ..calibrate.measure.cost_summary import cost_notes, cost_rows, round_rows
+        from ..calibrate.measure.pairs import choose_device, choose_dtype, load_model
+
+        place = choose_device(device)
+        settings["modes"] = _modes(mode, place.type)
+        number = str(choose_dtype(dtype, device=place)).removeprefix("torch.")
+        models = {}
+        for name in names:
+            loaded = load_model(
+                name,
+                device=str(place),
+                dtype=number,
+                trust_remote_code=trust_remote_code,
+                random_weights=random_weights,
+                seed=seed,
+            )
+            models[loaded.name] = loaded
+        points, complete = _measured(models, file, settings, place=str(place), seconds=seconds)
     first = next(iter(models))
     rows, rounds = cost_rows(points, target=first), round_rows(points)
+    notes = cost_notes([*rows, *rounds])
     if as_json:
-        names = {"target": first, "drafts": list(models)[1:]}
-        found = {"passes": rows, "rounds": rounds}
-        print_json({"record": str(file), "complete": complete, **names, **found})
+        pair = {"target": first, "drafts": list(models)[1:]}
+        found = {"passes": rows, "rounds": rounds, "notes": notes}
+        print_json({"record": str(file), "complete": complete, **pair, **found})
         return
     _print(rows, target=first)
     if rounds:
         print()
         _print_rounds(rounds)
+    for note in notes:
+        print(f"note: {note}")
     print(f"{file}: {len(points)} points" if complete else "not complete: run the command again")
 
 
@@ -127,7 +138,6 @@ def _measured(
     from ..calibrate.measure.costs import measure_costs
     from ..calibrate.measure.round_costs import RoundPlan, measure_rounds
     from ..calibrate.records import Journal, collect_provenance
-    from .progress import progress_bar
 
     identities = {name: model.identity for name, model in models.items()}
     number = next(iter(identities.values()))["dtype"]
@@ -162,17 +172,20 @@ def _measured(
         return list(journal.points), complete
 
 
-def _numbers(text: str, name: str) -> list[int]:
+def _whole(name: str, value: int, least: int) -> int:
+    if value < least:
+        raise ValueError(f"{name} must be a whole number >= {least}, got {value}")
+    return value
+
+
+def _numbers(text: str, name: str, *, least: int = 1) -> list[int]:
     """Numbers and ranges with commas: 1-3,8 is 1, 2, 3 and 8."""
     found: list[int] = []
     for part in text.split(","):
         low, dash, high = part.strip().partition("-")
-        try:
-            first, last = int(low), int(high) if dash else int(low)
-        except ValueError:
-            raise ValueError(
-                f"{name} must be whole numbers and ranges like 1-9,12, given {text!r}"
-            ) from None
+        if not low.isdecimal() or (dash and not high.isdecimal()):
+            raise ValueError(f"{name} must be whole numbers and ranges like 1-9,12, given {text!r}")
+        first, last = _whole(name, int(low), least), int(high) if dash else int(low)
         if last < first:
             raise ValueError(f"{name} has a range that falls: {part.strip()}")
         found += range(first, last + 1)
@@ -181,10 +194,10 @@ def _numbers(text: str, name: str) -> list[int]:
 
 def _modes(mode: str, device: str) -> list[str]:
     known = {"eager": ["eager"], "graph": ["graph"], "both": ["eager", "graph"]}
-    known["auto"] = known["both"] if device == "cuda" else known["eager"]
+    known["auto"] = known["both"] if device.startswith("cuda") else known["eager"]
     if mode not in known:
         raise ValueError(f"--mode must be one of eager, graph, both, auto, given {mode!r}")
-    if device != "cuda" and "graph" in known[mode]:
+    if device == "cpu" and "graph" in known[mode]:
         raise ValueError(f"--mode {mode} needs a CUDA device, given {device}")
     return known[mode]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # More numbers of tokens than these do not fit a line; the rest is in --json.
 SHOWN_TOKENS = 5
+WIDE = 0.5  # share of a median; a spread beyond it is no property of a model
 
 
 def show(
@@ -58,6 +59,12 @@ def show(
     _print_origin(record)
     columns, rows = _wide(found.columns, found.rows)
     print_table(columns, [[_cell(name, row.get(name)) for name in columns] for row in rows])
+    spreads = [row["spread"] for row in rows if isinstance(row.get("spread"), float)]
+    if spreads and max(spreads) > WIDE:
+        print(
+            f"note: spreads above {WIDE:.0%}, the worst {max(spreads):.0%}, come of other work on "
+            "the machine: measure again on a quiet one"
+        )
 
 
 def _show_family(path: Path, as_json: bool) -> None:
@@ -106,7 +113,8 @@ def _print_origin(record: Record) -> None:
     runs = [r for r in origin.get("runs", [origin]) if isinstance(r, dict)]
     failed = sum("error" in p for p in record.points)
     bad = f", {failed} of them failed" if failed else ""
-    print(f"{record.kind}: {len(record.points)} points{bad}, {len(runs)} runs")
+    several = "" if len(runs) == 1 else "s"
+    print(f"{record.kind}: {len(record.points)} points{bad}, {len(runs)} run{several}")
     for name in ("device", "driver", "cpu", "cores", "threads", "dtype", "seed"):
         if origin.get(name) is not None:
             print(f"  {name}: {origin[name]}")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    out: Annotated[str, typer.Option(help="Folder of the record sweep.json.")],
+    out: Annotated[str, typer.Option(help="File of the record, .json, or its folder.")],
     family: Family = None,
     target: Target = None,
     draft: Draft = None,
@@ -65,10 +65,9 @@ def sweep(
 
     Example:
 
-    howspec calibrate sweep --family family --requests 1 --gamma-max 3 --out measured
+    howspec calibrate sweep --family family --requests 1 --gamma-max 3 --out sweep.json
     """
-    from ..calibrate.measure.sweep import SweepPlan, measure_sweep
-    from ..calibrate.measure.sweep_table import sweep_table
+    from ..calibrate.measure.plans import SweepPlan
 
     if gamma_max < 1:
         raise ValueError(f"--gamma-max must be a whole number >= 1, got {gamma_max}")
@@ -85,11 +84,13 @@ def sweep(
         graphs=graphs,
     )
     found = measured_pair(
-        "sweep", measure_sweep, plan, out=out, seed=seed, stage_seconds=stage_seconds,
-        target=target, drafts=draft or (), family=family, prompts=prompts, field=field,
+        "sweep", plan, out=out, seed=seed, stage_seconds=stage_seconds,
+        target=target, drafts=draft, family=family, prompts=prompts, field=field,
         count=requests, prompt_tokens=prompt_tokens, draft_tokens=gamma_max, device=device,
         dtype=dtype, trust_remote_code=trust_remote_code,
     )  # fmt: skip
+    from ..calibrate.measure.sweep_table import sweep_table
+
     rows = sweep_table(found.record) if found.record else []
     failed = _failed(found.record.points) if found.record else []
     if as_json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,13 +37,50 @@ def check_load(batch: float, context: float) -> None:
         raise ValueError(f"--context must be in [0, inf), got {context:g}")
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, option: str = "--out") -> None:
     """A folder that is there or can be made: known before an hour of work, not after."""
     for place in (path, *path.parents):
         if place.is_dir():
+            if not os.access(place, os.W_OK):
+                raise ValueError(f"{option} must be a folder that can be written, got {place}")
             return
         if place.exists():
-            raise ValueError(f"--out must be a folder, got the file {place}")
+            raise ValueError(f"{option} must be a folder, got the file {place}")
+
+
+def record_place(out: str, kind: str) -> tuple[Path, str]:
+    """(folder, name without .json) of a record: a .json is its file, anything else its folder."""
+    path = Path(out)
+    if path.is_dir() or path.suffix != ".json":
+        if path.suffix == ".gz":
+            raise ValueError(f"--out must be a .json file or a folder, got {out}")
+        check_folder(path)
+        return path, kind
+    check_folder(path.parent)
+    return path.parent, path.stem
+
+
+def check_figure(path: Path | None) -> None:
+    """A figure that can be drawn and written: known before any work."""
+    if path is None:
+        return
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise ValueError(f"--figure must end in .png, .pdf or .svg, got {path.name!r}")
+    if path.is_dir():
+        raise ValueError(f"--figure must be a file, got the folder {path}")
+    check_folder(path.parent, "--figure")
+
+
+def names_of(given: Iterable[str] | None) -> list[str]:
+    """Names that were given several times or with commas, each once."""
+    split = (part.strip() for text in given or () for part in text.split(","))
+    return list(dict.fromkeys(name for name in split if name))
+
+
+def check_seconds(name: str, seconds: float | None) -> None:
+    """A time after which a measurement stops."""
+    if seconds is not None and not seconds >= 0.0:
+        raise ValueError(f"{name} must be in [0, inf), got {seconds:g}")
 
 
 def spelled(given: str, known: Sequence[str]) -> str:

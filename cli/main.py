@@ -53,7 +53,8 @@ VERBS: dict[str, Callable[..., None]] = {
 for name, verb in VERBS.items():
     app.command(name, short_help=purpose(verb))(verb)
 app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
-MEASURING = ("torch", "transformers", "safetensors", "tokenizers")  # in the extra `calibrate`
+# What the extra `calibrate` brings.
+MEASURING = ("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub")
 
 
 def _version(wanted: bool) -> None:

@@ -270,7 +270,7 @@ def _acceptance(
     if asked.acceptance is not None:
         from ..calibrate.records import read_record
 
-        record = read_record(asked.acceptance)
+        record = read_record(asked.acceptance, "acceptance")
         draft = None if models is None else models[1].called
         return known.from_rounds(
             record, rng, draft=draft, temperature=asked.temperature, domain=asked.task,
@@ -386,7 +386,7 @@ def _from_record(
     assert asked.costs is not None
     if models is None:
         raise ValueError("a cost record needs --target and --draft, got no pair")
-    record = read_record(asked.costs)
+    record = read_record(asked.costs, "costs")
     machine = measured_device(record, load.device if load else None)
     used = load or Load(
         machine, asked.dtype, asked.draft_dtype, batch=asked.batch, context=asked.context
@@ -429,6 +429,8 @@ def _is_law(path: str) -> bool:
     import json
     from pathlib import Path
 
+    if Path(path).is_dir():
+        return False
     with Path(path).open("rb") as file:
         head = file.read(1 << 16)
     try:

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..measure.acceptance import AcceptancePlan
-from ..measure.sweep import SweepPlan
+from ..measure.plans import AcceptancePlan, SweepPlan
 from .architectures import architecture_config, equal_config
 from .equal import equal_shape
 from .expected import vocabulary_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..family.shapes import Preset, preset_named
+from ..measure.plans import STEP_TURNS, STEPS, TEMPERATURES
 from .estimate import (
     CAPTURE,
     Estimate,
@@ -82,8 +83,6 @@ def costs_of(machine: Machine, sizes: list[Size], grids: tuple[Costs, ...]) -> E
 
 def cost_points(models: int, grids: tuple[Costs, ...]) -> int:
     """Points of a record of these grids: what two grids share is measured once."""
-    from ..measure.operations import TEMPERATURES
-
     passes = {
         (n, shape, mode) for g in grids for n in g.tokens for shape in g.shapes for mode in g.modes
     }
@@ -100,8 +99,6 @@ def family_costs_estimate(campaign: Campaign) -> Estimate:
 
 def rounds_estimate(campaign: Campaign) -> Estimate:
     """Timing rounds: an untimed one and one or two timed ones a turn, plain steps in between."""
-    from ..measure.round_costs import STEP_TURNS, STEPS
-
     machine, wanted = campaign.machine, campaign.rounds
     target, *drafts = family_sizes(preset_named(campaign.family))
     total = Estimate(0.0, 0.0, 0)

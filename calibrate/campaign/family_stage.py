@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ..family import FamilyRun, preset_named, read_family, train_family
-from ..family.batches import fingerprint
+from ..family import preset_named, read_family
 from ..family.corpus import folder_domains
 from ..records import difference
 from .presets import Campaign
@@ -15,6 +14,8 @@ from .work import StageOver, Work
 
 def run_family(campaign: Campaign, work: Work) -> None:
     """Train what is missing; raises StageOver when the time is up before the last model."""
+    from ..family import train_family
+
     folder = work.family
     preset = preset_named(campaign.family)
     models = len(preset.shapes)
@@ -22,7 +23,7 @@ def run_family(campaign: Campaign, work: Work) -> None:
     def progress(done: int, total: int, text: str) -> None:
         work.report(f"training {text.split()[0]}", done, total)
 
-    run: FamilyRun = train_family(
+    run = train_family(
         folder,
         preset,
         text=work.text,
@@ -78,6 +79,8 @@ def same_text(folder: Path, text: Path) -> None:
 
     Compared by the domains of the folder: the standard library's code differs between machines.
     """
+    from ..family.batches import fingerprint
+
     kept = read_family(folder).get("text_sha256_16", {})
     given = {domain.name: fingerprint(domain) for domain in folder_domains(text)}
     differs = difference(given, {name: kept.get(name) for name in given})

@@ -15,13 +15,6 @@ from .expected import (
     sweep_estimate,
 )
 from .family_stage import family_state, run_family
-from .measuring import (
-    measure_acceptance_stage,
-    measure_architecture_costs,
-    measure_equal_costs,
-    measure_family_costs,
-    measure_sweep_stage,
-)
 from .presets import Campaign
 from .runner import Stage
 from .standing import (
@@ -53,7 +46,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
             campaign,
             "costs",
             "time the passes of every model of the family",
-            measure_family_costs,
+            "measure_family_costs",
             family_costs_asked,
             family_costs_estimate,
         ),
@@ -64,7 +57,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
                 campaign,
                 "costs-architectures",
                 f"time {len(campaign.architectures)} architectures with random weights",
-                measure_architecture_costs,
+                "measure_architecture_costs",
                 architecture_costs_asked,
                 architectures_estimate,
             )
@@ -75,7 +68,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
                 campaign,
                 "costs-equal",
                 f"time {len(campaign.equal)} models, depth against width at equal size",
-                measure_equal_costs,
+                "measure_equal_costs",
                 equal_costs_asked,
                 equal_estimate,
             )
@@ -85,7 +78,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
             campaign,
             "acceptance",
             f"rounds and overlaps of every draft at temperatures {_listed(wanted.temperatures)}",
-            measure_acceptance_stage,
+            "measure_acceptance_stage",
             acceptance_asked,
             acceptance_estimate,
         )
@@ -96,7 +89,7 @@ def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
             "sweep",
             f"latency of every draft, 0 to {top} draft tokens, batch "
             f"{_listed(campaign.sweep.batches)}",
-            measure_sweep_stage,
+            "measure_sweep_stage",
             sweep_asked,
             sweep_estimate,
         )
@@ -108,15 +101,21 @@ def _recorded(
     campaign: Campaign,
     name: str,
     what: str,
-    run: Callable[[Campaign, Work], None],
+    run: str,
     asked_for: AskedFor,
     estimate: Callable[[Campaign], Estimate],
 ) -> Stage:
-    """A stage whose result is the record of its name."""
+    """A stage whose result is the record of its name; run: what of `measuring` makes it."""
+
+    def measure(work: Work) -> None:  # a plan needs no torch
+        from . import measuring
+
+        getattr(measuring, run)(campaign, work)
+
     return Stage(
         name,
         what,
-        partial(run, campaign),
+        measure,
         partial(record_state, campaign, name, asked_for),
         partial(estimate, campaign),
         partial(elsewhere, campaign, name),

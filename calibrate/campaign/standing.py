@@ -11,9 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..family import read_family
-from ..family.record import family_domains
-from ..measure.pairs import choose_device, folder_hash
+from ..family.record import family_domains, read_family
+from ..measure.sources import folder_hash
 from ..records.merge import difference
 from ..records.origin import origin_of
 from .asked import (
@@ -115,7 +114,11 @@ def elsewhere(campaign: Campaign, name: str, work: Work) -> str:
     if found is None or not found.finished:
         return ""
     try:
+        from ..measure.pairs import choose_device
+
         choose_device(campaign.device)
+    except ModuleNotFoundError as error:
+        differs = f"{error.name} is not installed here"
     except ValueError as error:
         differs = f"{error}, that was {found.provenance.get('device')}"
     else:

@@ -1,14 +1,19 @@
 """A ladder of small models, trained on any text, to measure speculation on.
 
 `train_family` makes or resumes one, `read_family` reads its record, `held_out_prompts` gives
-prompts from text that it was not trained on.
+prompts from text that it was not trained on. What trains imports torch, when it is first named.
 """
 
-from .build import FamilyRun, tiny_family, train_family
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .corpus import Domain, read_domains
-from .held_out import held_out_prompts
 from .record import read_family
 from .shapes import PRESETS, Preset, Shape, preset_named
+
+if TYPE_CHECKING:
+    from .build import FamilyRun, tiny_family, train_family
+    from .held_out import held_out_prompts
 
 __all__ = [
     "PRESETS",
@@ -23,3 +28,10 @@ __all__ = [
     "tiny_family",
     "train_family",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = ".held_out" if name == "held_out_prompts" else ".build"
+    return getattr(import_module(module, __name__), name)

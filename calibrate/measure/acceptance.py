@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..records import Journal, Record
@@ -20,43 +19,12 @@ from ..records.points import point_key
 from .decoder import decode_plain, decode_speculative
 from .failures import point_failure, seed_of
 from .overlap import Text, TextLaws
-from .rejection import check_temperature
+from .plans import AcceptancePlan
 from .runner import Runner
 from .walk import Comparison, compare_rounds
 
 Progress = Callable[[str, int, int], None]
 DIGITS = 4
-
-
-@dataclass(frozen=True)
-class AcceptancePlan:
-    """What to measure; `asdict` of it belongs into the settings of the record.
-
-    gamma: draft tokens of a round; new_tokens: of every request and text; batch: requests decoded
-    together at most; graphs: CUDA graphs for the passes. Raises ValueError for a number out of
-    range, and for no temperature or the same one twice.
-    """
-
-    temperatures: tuple[float, ...] = (0.0, 0.7, 1.0)
-    gamma: int = 8
-    new_tokens: int = 96
-    batch: int = 16
-    seed: int = 0
-    graphs: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("gamma", "new_tokens", "batch"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"{name} must be a whole number >= 1, got {value}")
-        if not self.temperatures or len(set(self.temperatures)) < len(self.temperatures):
-            raise ValueError(f"temperatures must be different numbers, got {self.temperatures}")
-        for temperature in self.temperatures:
-            check_temperature(temperature)
-
-    def settings(self) -> dict[str, Any]:
-        """As a record stores it."""
-        return {**asdict(self), "temperatures": list(self.temperatures)}
 
 
 def measure_acceptance(
@@ -65,7 +33,7 @@ def measure_acceptance(
     journal: Journal,
     *,
     prompts: Mapping[str, Sequence[Sequence[int]]],
-    plan: AcceptancePlan = AcceptancePlan(),
+    plan: AcceptancePlan = AcceptancePlan(),  # noqa: B008 - frozen
     vocabulary: int | None = None,
     seconds_left: Callable[[], float] = lambda: math.inf,
     progress: Progress = lambda what, done, total: None,

@@ -25,7 +25,7 @@ from transformers import GenerationConfig
 
 from .assisted_counts import AssistedRound, count_rounds
 from .failures import NotMeasurableError
-from .rejection import check_temperature
+from .plans import check_temperature
 
 SCHEDULES = ("constant", "heuristic")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+WIDE = 0.5  # of a median, between the quartiles: twice what a shared machine usually shows
+
 
 def cost_rows(points: Iterable[Mapping[str, Any]], *, target: str) -> list[dict[str, Any]]:
     """One row for each pass of the points, in their order.
@@ -65,6 +67,32 @@ def round_rows(points: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         row |= {"median_s": median, "low_s": low, "high_s": high}
         rows.append(row | {"plain_steps": median / step if step else None})
     return rows
+
+
+def cost_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Lines on times that say more of the machine than of the model; none for a quiet one.
+
+    rows: of passes and of rounds.
+    """
+    timed = [r for r in rows if "median_s" in r and r["median_s"] > 0.0]
+    wide = [r for r in timed if r["high_s"] - r["low_s"] > WIDE * r["median_s"]]
+    slow = [r for r in timed if (r.get("verify_ratio") or 0.0) > max(2.0, 1.5 * r["tokens"])]
+    notes = []
+    if wide:
+        worst = max((r["high_s"] - r["low_s"]) / r["median_s"] for r in wide)
+        notes.append(
+            f"{len(wide)} of {len(timed)} times scatter by more than {WIDE:.0%} of their median "
+            f"between the quartiles, the worst by {worst:.0%}: other work was running; measure "
+            "again on a quiet machine, or with more --repeats"
+        )
+    if slow:
+        worst_row = max(slow, key=lambda r: r["verify_ratio"] / r["tokens"])
+        notes.append(
+            f"{len(slow)} passes took longer than as many passes of one token would, the worst "
+            f"{worst_row['verify_ratio']:.1f} times one of a single token for "
+            f"{worst_row['tokens']} tokens: the times of few tokens or of many are not steady"
+        )
+    return notes
 
 
 def _place(point: Mapping[str, Any]) -> tuple[Any, ...]:

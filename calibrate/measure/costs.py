@@ -17,8 +17,9 @@ from .clock import Clock
 from .cost_blocks import Block
 from .cost_work import PointJournal, Work, let_go
 from .memory import out_of_memory
-from .operations import TEMPERATURES, around_missing, around_points, machine_points, mode_of
+from .operations import around_missing, around_points, machine_points, mode_of
 from .pairs import LoadedModel
+from .plans import TEMPERATURES
 from .state import MachineState
 
 MODES = ("eager", "graph")

@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 
-from .rejection import check_temperature
+from .plans import check_temperature
 from .rounds import Passes, SpeculativeRounds, pick, require_finite, uniforms_of, until_stop
 from .stopwatch import Stopwatch
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .pairs import LoadedModel, load_model, pair_of
 from .prompts import Prompts, built_in_texts, encode_prompts, family_prompts, file_texts
+from .sources import check_models, named_models
 
 
 @dataclass(frozen=True)
@@ -83,23 +84,17 @@ def load_inputs(
     count: prompts of each domain; prompt_tokens: length that they are cut to. Raises ValueError for
     what is missing or does not fit together.
     """
-    if family is not None:
-        if target is not None:
-            raise ValueError("a family brings its own target: give a family or a target, not both")
-        target, drafts = _of_family(Path(family), drafts)
-    if target is None or not drafts:
-        raise ValueError("a target and at least one draft are needed, or the folder of a family")
+    target, drafts = named_models(target, drafts, family)
     options: dict[str, Any] = {
         "device": device, "dtype": dtype, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
+    check_models((target, *drafts))
     quieten()
     first = load_model(target, **options)
     loaded: dict[str, LoadedModel] = {}
     common, notes = first.logits, []
     for name in drafts:
         pair = pair_of(first, load_model(name, **options))
-        if pair.draft.name in loaded or pair.draft.name == first.name:
-            raise ValueError(f"two of the models are named {pair.draft.name}")
         loaded[pair.draft.name] = pair.draft
         common = min(common, pair.vocabulary)
         if pair.note:
@@ -111,29 +106,24 @@ def load_inputs(
 
 def quieten() -> None:
     """Let transformers report errors only: its advice is not for those who measure."""
+    import logging
+    import sys
+
+    from huggingface_hub.utils import disable_progress_bars
     from transformers.utils import logging as transformers_logging
 
-    logging: Any = transformers_logging
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers: Any = transformers_logging
+    transformers.set_verbosity_error()
+    transformers.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    if not sys.stderr.isatty():  # a download of gigabytes is worth a bar to who watches
+        disable_progress_bars()
 
 
 def _hash(prompts: Prompts) -> str:
     """The first 16 digits of a hash of the token ids, which tells files of one name apart."""
     content = json.dumps(list(prompts.items()))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-
-def _of_family(folder: Path, wanted: Sequence[str]) -> tuple[str, list[str]]:
-    from ..family.record import read_family
-
-    models = read_family(folder)["models"]
-    target = next(m["name"] for m in models if m["role"] == "target")
-    known = [m["name"] for m in models if m["role"] != "target"]
-    missing = [name for name in wanted if name not in known]
-    if missing:
-        raise ValueError(f"the family has drafts {', '.join(known)}, got {missing[0]}")
-    return str(folder / target), [str(folder / name) for name in wanted or known]
 
 
 def _prompts(

@@ -14,9 +14,9 @@ from .clock import Step, clock_of
 from .cost_work import Point, Work, let_go, rounded, timed
 from .memory import out_of_memory
 from .pairs import LoadedModel
+from .plans import TEMPERATURES
 from .rejection import draw, token_law, verify
 
-TEMPERATURES = (0.0, 1.0)
 COPY_BYTES = {"cuda": 1 << 30, "cpu": 1 << 27}  # far beyond any cache
 LAUNCHES = 100  # of one timed step: a single one is too short for a clock
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .rejection import check_temperature
+from .plans import check_temperature
 from .rounds import NotFiniteError
 from .runner import Runner
 

@@ -15,10 +15,18 @@ from typing import Any
 import torch
 
 from .families import config_from_family, family_model
+from .sources import DTYPES as DTYPE_NAMES
+from .sources import (
+    check_device,
+    check_dtype,
+    folder_hash,
+    model_called,
+    model_source,
+    only_here,
+)
 from .vocabulary import common_vocabulary, require_same_tokens
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_WHOLE = 1 << 28  # bytes of weights up to which all of them are hashed
+DTYPES = {name: getattr(torch, name) for name in DTYPE_NAMES}
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
 
 
@@ -58,12 +66,8 @@ def choose_device(device: str = "auto") -> torch.device:
     """`auto` is the GPU where there is one; otherwise the device by name."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        chosen = torch.device("meta")
-    if chosen.type not in ("cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda, given {device!r}")
+    check_device(device)
+    chosen = torch.device(device)
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} was asked for and there is no CUDA device here")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
@@ -77,8 +81,7 @@ def choose_dtype(dtype: str = "auto", *, device: torch.device) -> torch.dtype:
     """`auto` is bfloat16 on a GPU and float32 on a CPU; otherwise the number format by name."""
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype must be auto or one of {', '.join(DTYPES)}, given {dtype!r}")
+    check_dtype(dtype)
     return DTYPES[dtype]
 
 
@@ -101,15 +104,14 @@ def load_model(
     number = choose_dtype(dtype, device=place)
     given = str(name_or_folder)
     path = Path(given).expanduser()
-    source = _source(given, path, random_weights=random_weights)
+    source = model_source(given, random_weights=random_weights)
     config = _config(source, path, random_weights=random_weights, trust=trust_remote_code)
     if random_weights:
         model = _random_model(config, place, dtype=number, seed=seed, trust=trust_remote_code)
     else:
         model = _trained_model(source, path, device=place, dtype=number, trust=trust_remote_code)
     model.eval().requires_grad_(False)
-    found = family_model(given)
-    name = found.name if found else (path.resolve().name if path.exists() else given)
+    name = model_called(given)
     identity = {
         "name": name,
         "model_type": config.model_type,
@@ -173,67 +175,9 @@ def pair_of(target: LoadedModel, draft: LoadedModel) -> LoadedPair:
     return LoadedPair(target, draft, vocabulary, note)
 
 
-def folder_hash(folder: Path) -> str:
-    """The first 16 digits of a hash of a model's configuration and weights.
-
-    Of weights above 256 MiB together, the size and the first mebibyte of each file stand for all.
-    """
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    files = sorted(folder.glob("*.safetensors"))
-    whole = sum(f.stat().st_size for f in files) <= _WHOLE
-    for file in files:
-        digest.update(f"{file.name} {file.stat().st_size}".encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-                if not whole:
-                    break
-    return digest.hexdigest()[:16]
-
-
 def _config_hash(config: Any) -> str:
     values = {k: v for k, v in config.to_dict().items() if k != "transformers_version"}
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _source(given: str, path: Path, *, random_weights: bool) -> str:
-    """What transformers is asked for: a folder or a name of the hub. Raises ValueError."""
-    if path.is_dir():
-        _require_files(given, path, weights=not random_weights)
-        return str(path)
-    if path.is_file():
-        if random_weights and path.suffix == ".json":
-            return str(path)
-        raise ValueError(
-            f"{given}: a file is no model; give a folder, or the JSON of a configuration together "
-            "with random weights"
-        )
-    found = family_model(given)
-    if found is not None:
-        return found.hub
-    if given.startswith((".", "/", "~")) or given.count("/") > 1 or given.endswith(".json"):
-        raise ValueError(f"{given}: no such folder")
-    return given
-
-
-def _require_files(given: str, path: Path, *, weights: bool) -> None:
-    """Raise ValueError where a folder is no model, or has no weights of a kind that is loaded."""
-    held = {suffix: any(path.glob(f"*{suffix}")) for suffix in (".safetensors", ".gguf")}
-    if not held[".safetensors"] and held[".gguf"]:
-        raise ValueError(
-            f"{given}: the weights are GGUF, which is not loaded: give the folder of safetensors "
-            "that they were made from"
-        )
-    if not (path / "config.json").is_file():
-        raise ValueError(f"{given}: the folder has no config.json, so it is no model")
-    if not weights or held[".safetensors"]:
-        return
-    if any(path.glob("*.bin")) or any(path.glob("*.pt")):
-        raise ValueError(
-            f"{given}: the weights are pickled (.bin), which are not loaded: convert them to "
-            "safetensors"
-        )
-    raise ValueError(f"{given}: the folder has no weights (*.safetensors)")
 
 
 def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> Any:
@@ -248,7 +192,13 @@ def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> An
             return AutoConfig.for_model(values.pop("model_type"), **values)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"{path}: not the configuration of a model: {error!r}") from None
-    return _asked(lambda: AutoConfig.from_pretrained(source, trust_remote_code=trust), source, path)
+    return _asked(
+        lambda: AutoConfig.from_pretrained(
+            source, trust_remote_code=trust, local_files_only=only_here(source)
+        ),
+        source,
+        path,
+    )
 
 
 def _trained_model(
@@ -264,6 +214,7 @@ def _trained_model(
             use_safetensors=True,
             trust_remote_code=trust,
             output_loading_info=True,
+            local_files_only=only_here(source),
         ),
         source,
         path,
@@ -301,7 +252,9 @@ def _tokenizer(source: str, path: Path, *, trust: bool) -> Any | None:
     if path.is_dir() and not any((path / n).exists() for n in _TOKENIZERS):
         return None
     try:
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=trust)
+        return AutoTokenizer.from_pretrained(
+            source, trust_remote_code=trust, local_files_only=only_here(source)
+        )
     except Exception as error:  # the readers of tokenizers raise nothing narrower
         if not path.is_dir():
             return None

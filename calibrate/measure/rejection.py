@@ -13,7 +13,6 @@ Source: arXiv:2211.17192v2, algorithm 1; arXiv:2302.01318v1, algorithm 2.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -22,7 +21,6 @@ from torch import Tensor
 # The residual of a rejected token has a mass of at least the rounding of a float, about 1e-8. This
 # share of p changes it by less than rounding does, and stands in where rounding left nothing.
 _SHARE = 1e-20
-_COLDEST = 1e-3
 
 
 class Verdict(NamedTuple):
@@ -32,14 +30,6 @@ class Verdict(NamedTuple):
     accepted: Tensor
     token: Tensor
     sound: Tensor
-
-
-def check_temperature(temperature: float) -> float:
-    """The temperature, if it is 0 (the largest logit wins) or at least 0.001."""
-    value = float(temperature)
-    if not (value == 0.0 or (math.isfinite(value) and value >= _COLDEST)):
-        raise ValueError(f"temperature must be 0 or in [{_COLDEST:g}, inf), got {temperature}")
-    return value
 
 
 def token_law(logits: Tensor, temperature: float, *, out: Tensor | None = None) -> Tensor:

@@ -19,13 +19,13 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 
 from .cost_work import Point, PointJournal, let_go, rounded
 from .memory import free_bytes, out_of_memory, pass_bytes, shortage
 from .pairs import LoadedModel
+from .plans import STEP_TURNS, STEPS, RoundPlan
 from .rounds import SpeculativeRounds, pick, uniforms_of
 from .runner import Runner
 from .state import MachineState
@@ -33,41 +33,8 @@ from .stopwatch import Stopwatch
 
 ROUND, STEP = "round", "step"
 KEY = ("operation", "model", "tokens", "batch", "context", "mode")
-STEPS = 4  # consecutive plain steps of one timing, behind an untimed one
-STEP_TURNS = 3  # timings of plain steps in a turn through all gammas
 # What a round's time is made of, in the order in which it is spent.
 PARTS = ("first_draft_s", "draft_s", "draw_s", "verify_s", "rule_s", "other_s")
-
-
-@dataclass(frozen=True)
-class RoundPlan:
-    """Which rounds to time: gammas, (batch, context) shapes, modes; repeats: times of each.
-
-    temperature: of the draws and of the rule.
-    """
-
-    gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
-    shapes: tuple[tuple[int, int], ...] = ((1, 128),)
-    modes: tuple[str, ...] = ("eager",)
-    repeats: int = 12
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, values, least in (
-            ("gammas", self.gammas, 1),
-            ("batches", [b for b, _ in self.shapes], 1),
-            ("contexts", [c for _, c in self.shapes], 1),
-            ("repeats", [self.repeats], 1),
-        ):
-            if not values or min(values) < least:
-                raise ValueError(f"{name} must be at least {least}, given {list(values)}")
-        strange = [m for m in self.modes if m not in ("eager", "graph")]
-        if strange or not self.modes:
-            raise ValueError(f"modes must be of eager, graph, given {list(self.modes)}")
-
-    def count(self, drafts: int) -> int:
-        """Points of a full measurement: every round, and the plain steps beside each draft."""
-        return drafts * len(self.shapes) * len(self.modes) * (len(self.gammas) + 1)
 
 
 def measure_rounds(
@@ -75,7 +42,7 @@ def measure_rounds(
     drafts: Mapping[str, LoadedModel],
     journal: PointJournal,
     *,
-    plan: RoundPlan = RoundPlan(),
+    plan: RoundPlan = RoundPlan(),  # noqa: B008 - frozen
     seconds_left: Callable[[], float] = lambda: math.inf,
     progress: Callable[[str, int, int], None] = lambda what, done, total: None,
     clock: Callable[[], float] = time.perf_counter,

@@ -17,7 +17,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +28,7 @@ from ..records.points import point_key
 from .assisted import AssistedGeneration, generate_assisted, generate_plain
 from .decoder import Generation, decode_plain, decode_speculative
 from .failures import point_failure, seed_of
-from .rejection import check_temperature
+from .plans import SweepPlan
 from .runner import Runner
 
 Progress = Callable[[str, int, int], None]
@@ -39,50 +39,6 @@ PLAIN, SPS, ASG, ASG_HEURISTIC, PLAIN_GENERATE = (
     "asg_heuristic",
     "plain_generate",
 )
-
-
-@dataclass(frozen=True)
-class SweepPlan:
-    """What to measure; `settings` of it belongs into the record.
-
-    gammas: of SpS; gammas_by_draft: others for the drafts named. assisted_gammas: of AsG with a
-    constant number of draft tokens; heuristic_gamma: what AsG's heuristic starts from, 0 to leave
-    it out. batches: batch sizes, AsG at 1 only. assisted_blocks: blocks in which AsG takes part,
-    over all domains, for it is slow; plain_repeats: turns of plain decoding in a block. graphs:
-    CUDA graphs for SpS and plain.
-    """
-
-    gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
-    gammas_by_draft: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    assisted_gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
-    heuristic_gamma: int = 5
-    new_tokens: int = 96
-    temperature: float = 1.0
-    batches: tuple[int, ...] = (1,)
-    assisted_blocks: int = 4
-    plain_repeats: int = 4
-    seed: int = 0
-    graphs: bool = False
-
-    def __post_init__(self) -> None:
-        lists = {name: getattr(self, name) for name in ("gammas", "assisted_gammas", "batches")}
-        for name, values in (lists | dict(self.gammas_by_draft)).items():
-            if any(v < 1 for v in values) or len(set(values)) < len(values):
-                raise ValueError(f"{name} must be different whole numbers >= 1, got {values}")
-        least = {"plain_repeats": 1, "new_tokens": 1, "assisted_blocks": 0, "heuristic_gamma": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
-        check_temperature(self.temperature)
-
-    def settings(self) -> dict[str, Any]:
-        """As a record stores it."""
-        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        return {**values, "gammas_by_draft": {k: list(v) for k, v in self.gammas_by_draft.items()}}
-
-    def gammas_of(self, draft: str) -> tuple[int, ...]:
-        """The gammas of SpS with this draft."""
-        return tuple(self.gammas_by_draft.get(draft, self.gammas))
 
 
 @dataclass(frozen=True)
@@ -181,7 +137,7 @@ def measure_sweep(
     journal: Journal,
     *,
     prompts: Mapping[str, Sequence[Sequence[int]]],
-    plan: SweepPlan = SweepPlan(),
+    plan: SweepPlan = SweepPlan(),  # noqa: B008 - frozen
     vocabulary: int | None = None,
     seconds_left: Callable[[], float] = lambda: math.inf,
     progress: Progress = lambda what, done, total: None,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .points import Point, check_point, in_words, kind_of, point_key
+from .points import KINDS, Point, check_point, in_words, kind_of, point_key
 
 SCHEMA = "howspec.record"
 VERSION = 1
@@ -75,9 +75,13 @@ def write_record(record: Record, path: str | Path) -> Path:
     return path
 
 
-def read_record(path: str | Path) -> Record:
-    """Read and check a record. Raises ValueError, one line naming the file and what is wrong."""
-    path = Path(path)
+def read_record(path: str | Path, kind: str | None = None) -> Record:
+    """Read and check a record. Raises ValueError, one line naming the file and what is wrong.
+
+    path: of its file, or of a folder that holds the record of a kind under the name of the kind, or
+    one record alone.
+    """
+    path = _file_of(Path(path), kind)
     try:
         data = path.read_bytes()
         if _is_gzip(path):
@@ -92,6 +96,21 @@ def read_record(path: str | Path) -> Record:
         return from_json(parse(content))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _file_of(path: Path, kind: str | None) -> Path:
+    """The file of a record: the path itself, or what a folder holds."""
+    if not path.is_dir():
+        return path
+    wanted = KINDS if kind is None else (kind,)
+    held = [f for k in wanted for end in ("", ".gz") if (f := path / f"{k}.json{end}").is_file()]
+    if len(held) != 1:
+        names = ", ".join(f.name for f in held) or "none"
+        raise ValueError(
+            f"{path}: a folder must hold one of {', '.join(f'{k}.json' for k in wanted)}; "
+            f"it holds {names}"
+        )
+    return held[0]
 
 
 def from_json(value: Any) -> Record:

@@ -23,11 +23,11 @@ from howspec.calibrate.measure.families import (  # noqa: E402
 from howspec.calibrate.measure.pairs import (  # noqa: E402
     choose_device,
     choose_dtype,
-    folder_hash,
     load_model,
     load_pair,
     plain_config,
 )
+from howspec.calibrate.measure.sources import folder_hash  # noqa: E402
 from howspec.calibrate.measure.vocabulary import common_vocabulary  # noqa: E402
 
 WORDS = ["<end>", *"abcdefghijklmnop"]
