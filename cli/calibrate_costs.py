@@ -136,7 +136,8 @@ def _measured(
     from itertools import product
 
     from ..calibrate.measure.costs import measure_costs
-    from ..calibrate.measure.round_costs import RoundPlan, measure_rounds
+    from ..calibrate.measure.plans import RoundPlan
+    from ..calibrate.measure.round_costs import measure_rounds
     from ..calibrate.records import Journal, collect_provenance
 
     identities = {name: model.identity for name, model in models.items()}

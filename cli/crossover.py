@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import pair_options as options
-from .output import print_json, print_table
+from .output import print_json, print_table, whole
 from .predict_pair import model_entry, one_thread
 
 if TYPE_CHECKING:
@@ -172,13 +172,13 @@ def _entry(crossing: Crossing, level: float) -> dict[str, Any]:
 def _line(name: str, entry: dict[str, Any], where: str) -> str:
     unit = UNITS[name]
     if not entry["pays"]:
-        return f"{name}: NO, it pays at none up to {entry['looked_up_to']:.5g} {unit} ({where})"
+        return f"{name}: NO, it pays at none up to {whole(entry['looked_up_to'])} {unit} ({where})"
     end = entry["stops_at"]
     begin = ""
     if entry["starts_at"] is not None:
-        begin = f"pays from {entry['starts_at']:.5g} on; "
+        begin = f"pays from {whole(entry['starts_at'])} on; "
     ends = [
-        f"{v:.4g}" if v is not None else f"beyond {entry['looked_up_to']:.4g}"
+        f"{whole(v)}" if v is not None else f"beyond {whole(entry['looked_up_to'])}"
         for v in (entry["low"], entry["high"])
     ]
     if entry["low"] is None:
@@ -186,10 +186,10 @@ def _line(name: str, entry: dict[str, Any], where: str) -> str:
     sure = f"{100 * entry['level']:g} % interval {' to '.join(ends)}"
     if end is None:
         return (
-            f"{name}: {begin}pays up to {entry['looked_up_to']:.5g} {unit}, the largest looked at "
-            f"({where}; stops: {sure})"
+            f"{name}: {begin}pays up to {whole(entry['looked_up_to'])} {unit}, "
+            f"the largest looked at ({where}; stops: {sure})"
         )
-    return f"{name}: {begin}stops paying at {end:.4g} {unit} ({where}; {sure})"
+    return f"{name}: {begin}stops paying at {whole(end)} {unit} ({where}; {sure})"
 
 
 def _print(answer: dict[str, Any], batch: float, context: float) -> None:
@@ -206,7 +206,7 @@ def _print(answer: dict[str, Any], batch: float, context: float) -> None:
         shown = range(0, len(entry["values"]), 3 if name == "batch" else 1)
         rows = [
             [
-                f"{entry['values'][i]:g}", f"{entry['gamma'][i]}", f"{entry['speedup'][i]:.3f}",
+                whole(entry['values'][i]), f"{entry['gamma'][i]}", f"{entry['speedup'][i]:.3f}",
                 f"{entry['speedup_low'][i]:.3f}-{entry['speedup_high'][i]:.3f}"
                 if entry["gamma"][i] else "-",
                 options.percent(entry["probability_gain"][i]),

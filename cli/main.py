@@ -25,6 +25,7 @@ from .scale import scale
 from .schedule import schedule
 from .simulate import simulate
 from .synthetic import synthetic
+from .tables import devices, models
 from .validate import validate
 
 app = typer.Typer(
@@ -49,6 +50,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "paper": paper,
     "figures": figures,
     "formulas": formulas,
+    "models": models,
+    "devices": devices,
 }
 for name, verb in VERBS.items():
     app.command(name, short_help=purpose(verb))(verb)

@@ -10,8 +10,8 @@ from typing import Any
 from ..measure.acceptance import measure_acceptance
 from ..measure.costs import measure_costs
 from ..measure.pairs import LoadedModel, load_model
-from ..measure.plans import SweepPlan
-from ..measure.round_costs import ROUND, STEP, RoundPlan, measure_rounds
+from ..measure.plans import RoundPlan, SweepPlan
+from ..measure.round_costs import ROUND, STEP, measure_rounds
 from ..measure.sweep import measure_sweep
 from ..records import Journal
 from .architectures import write_config

@@ -109,7 +109,7 @@ def quieten() -> None:
     import logging
     import sys
 
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers.utils import logging as transformers_logging
 
     transformers: Any = transformers_logging

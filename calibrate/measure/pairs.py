@@ -26,7 +26,7 @@ from .sources import (
 )
 from .vocabulary import common_vocabulary, require_same_tokens
 
-DTYPES = {name: getattr(torch, name) for name in DTYPE_NAMES}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES}
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
 
 

@@ -143,7 +143,10 @@ def model(name: str) -> Model:
     found = find_model(name)
     if found is None:
         best = nearest_models(name)
-        raise ValueError(f"model must be a name of the table, nearest: {best}; got {name!r}")
+        raise ValueError(
+            f"model must be a name of the table, nearest: {best}; got {name!r}; "
+            "`howspec models` lists them"
+        )
     return found
 
 

@@ -72,10 +72,14 @@ def auto_shape(name: str) -> ModelShape:
     """
     try:
         from transformers import AutoConfig
+
+        from ..measure.sources import only_here
     except ImportError:
         raise ValueError(f"model must be in the table without transformers, got {name!r}") from None
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(
+            name, trust_remote_code=False, local_files_only=only_here(name)
+        )
     except (OSError, ValueError) as err:
         reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         near = nearest_models(name)
@@ -102,7 +106,7 @@ def shape_for(name: str, *, online: bool = False) -> tuple[ModelShape, str]:
         near = nearest_models(name)
         raise ValueError(
             f"model must be a name of the table, a config.json or a folder with one; "
-            f"nearest: {near}; got {name!r}"
+            f"nearest: {near}; got {name!r}; `howspec models` lists them"
         )
     return shape, shape.weights
 

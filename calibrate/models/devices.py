@@ -199,7 +199,10 @@ def device(name: str) -> Device:
         if _keys()[other] not in near:
             near.append(_keys()[other])
     listed = ", ".join(near[:5])
-    raise ValueError(f"device must be a name of the table, nearest: {listed}; got {name!r}")
+    raise ValueError(
+        f"device must be a name of the table, nearest: {listed}; got {name!r}; "
+        "`howspec devices` lists them"
+    )
 
 
 def _named(wanted: str) -> Device | None:

@@ -1,0 +1,132 @@
+"""Tables at the width of the terminal: nothing is left out, no number or word is cut."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from howspec.calibrate import library
+from howspec.cli import output
+from howspec.cli.main import run
+from howspec.cli.output import table_text
+from hypothesis import given
+from hypothesis import strategies as st
+
+WIDTHS = (60, 80, 120)
+PAIR = ("--target", "Qwen3-32B", "--device", "H100")
+STATED = ("--alpha", "0.8", "--cost-ratio", "0.05")
+VERBS = {
+    "predict of numbers": ("predict", *STATED),
+    "predict of a sweep": ("predict", "--sweep", "paper_bloom_grid", "--target", "BLOOM-7.1B"),
+    "predict of a pair": ("predict", *PAIR, "--draft", "Qwen3-0.6B"),
+    "rank": ("rank", *PAIR, "--draft", "Qwen3-0.6B,Qwen3-1.7B,Qwen3-4B,Qwen3-8B"),
+    "scale": ("scale", *PAIR, "--sizes", "5"),
+    "crossover": ("crossover", *PAIR, "--draft", "Qwen3-0.6B"),
+    "import": ("import", "vllm", "FOLDER/server.log", "--fit"),
+    "explain": (
+        "explain", "--baseline-tokens-per-s", "41", "--speculative-tokens-per-s", "72",
+        "--alpha", "0.8", "--gamma", "3", "--plain-step-ms", "24", "--verify-ms", "27",
+        "--draft-step-ms", "1.5",
+    ),
+    "schedule": ("schedule", *PAIR, "--draft", "Qwen3-0.6B"),
+    "simulate": ("simulate", "--alpha", "0.8", "--gamma", "5", "--cost-ratio", "0.05",
+                 "--tokens", "64", "--requests", "64"),
+    "simulate a grid": ("simulate", "--cost-ratio", "0.05", "--rounds", "6400", "--backend",
+                        "sequential", "--grid", "alpha=0.6,0.8 gamma=1,3,5"),
+    "validate": ("validate", "--rows", "FOLDER/rows.csv"),
+    "formulas": ("formulas",),
+    "models": ("models", "qwen3"),
+    "devices": ("devices", "h100"),
+    "calibrate show": ("calibrate", "show", "COSTS"),
+    "calibrate show of limits": ("calibrate", "show", "COSTS", "--limits"),
+    "calibrate campaign": ("calibrate", "campaign", "gpu", "--plan", "--out", "FOLDER/campaign"),
+}  # fmt: skip
+ROWS = """target,draft,engine,hardware,task,batch,gamma,alpha,tokens_per_round,cost_ratio,speedup
+Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,1,0.72,1.72,0.05,1.55
+Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,3,0.72,2.61,0.05,2.02
+Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,5,0.72,3.07,0.05,2.11
+Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,7,0.72,3.31,0.05,2.05
+"""
+Table = tuple[Sequence[str], Sequence[Sequence[str]], str]
+
+
+def _tables(
+    arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[Table]:
+    """The tables that a command prints."""
+    found: list[Table] = []
+    plainly = output.table_text
+
+    def kept(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> str:
+        found.append((columns, rows, plainly(columns, rows, width)))
+        return found[-1][2]
+
+    monkeypatch.setattr(output, "table_text", kept)
+    with pytest.raises(SystemExit) as stop:
+        run(list(arguments))
+    out, err = capsys.readouterr()
+    assert stop.value.code == 0, err
+    assert all(text in out for _, _, text in found)
+    return found
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_keeps_its_numbers_at_every_width(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.csv").write_text(ROWS)
+    costs = str(Path(library.__file__).with_name("cpu-costs.json.gz"))
+    if name == "import":
+        with pytest.raises(SystemExit):
+            run(["import", "vllm", "--example"])
+        (tmp_path / "server.log").write_text(capsys.readouterr().out)
+    given = [a.replace("FOLDER", str(tmp_path)).replace("COSTS", costs) for a in VERBS[name]]
+    tables = _tables(given, monkeypatch, capsys)
+    assert tables
+    for columns, rows, wide in tables:
+        words = Counter(wide.split()) - Counter(wide.splitlines()[1:2])
+        for width in WIDTHS:
+            text = table_text(columns, rows, width)
+            longest = max(len(w) for w in words)
+            assert max(map(len, text.splitlines())) <= max(width, 2 * longest + 2)
+            assert not words - Counter(text.split()), f"{width}: {words - Counter(text.split())}"
+
+
+CELLS = st.text("abcdef 0123456789.,-", max_size=24).map(str.strip)
+
+
+@given(st.data(), st.integers(2, 6), st.integers(1, 5), st.sampled_from((20, 40, 60, 80)))
+def test_any_table_keeps_every_word_of_every_cell(
+    data: st.DataObject, columns: int, rows: int, width: int
+) -> None:
+    table = data.draw(
+        st.lists(st.lists(CELLS, min_size=columns, max_size=columns), min_size=rows, max_size=rows)
+    )
+    heads, *body = [[f"c{j}" for j in range(columns)], *table]
+    found = Counter(table_text(heads, body, width).split())
+    assert not Counter(w for row in body for cell in row for w in cell.split()) - found
+
+
+def test_a_table_that_fits_is_one_and_a_wide_one_repeats_its_first_column() -> None:
+    heads, rows = ["draft", "alpha", "speed-up"], [["Qwen3-0.6B", "0.812", "1.234"]] * 2
+    assert table_text(heads, rows, 40) == table_text(heads, rows)
+    text = table_text(heads, rows, 24)
+    assert text.count("draft") == 2
+    assert text.count("Qwen3-0.6B") == 4
+    assert max(map(len, text.splitlines())) <= 24
+
+
+def test_a_pipe_gets_the_full_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    output.print_table(["a" * 30, "b" * 30], [["1", "2"]])
+    assert len(re.findall("^─+$", capsys.readouterr().out, re.MULTILINE)[0]) == 62
+
+
+def test_a_column_without_a_value_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table(["draft", "workload", "gamma"], [["a", "", "3"], ["b", "", "4"]])
+    assert "workload" not in capsys.readouterr().out
