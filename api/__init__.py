@@ -1,12 +1,66 @@
-"""How many tokens to draft, and how small a draft: predictions for speculative decoding."""
+"""How many tokens to draft, and how small a draft: predictions for speculative decoding.
+
+    import howspec as hs
+    hs.predict(acceptance=0.8, costs=0.05)
+    hs.predict(target="Qwen3-32B", draft="Qwen3-0.6B", device="H100 SXM", task="chat")
+
+Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
+`simulate`, `validate`. What is known enters by `acceptance` and `costs`. To read and look up:
+`read_statistics`, `read_record`, `formula`, `models`, `devices`. To measure (with torch):
+`measure_costs`, `measure_acceptance`, `measure_sweep`. Every answer prints as a few lines and
+offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-def __getattr__(name: str) -> str:
-    # Reading the version of an installed package takes tens of milliseconds: only when asked.
-    if name != "__version__":
+if TYPE_CHECKING:
+    from .sources import acceptance, costs, devices, formula, models, read_record, read_statistics
+    from .verbs.crossover import crossover
+    from .verbs.explain import explain
+    from .verbs.predict import predict
+    from .verbs.predict_sweep import predict_sweep
+    from .verbs.rank import rank
+    from .verbs.scale import scale
+    from .verbs.schedule import schedule
+    from .verbs.simulate import simulate
+
+__all__ = [
+    "acceptance",
+    "costs",
+    "crossover",
+    "devices",
+    "explain",
+    "formula",
+    "models",
+    "predict",
+    "predict_sweep",
+    "rank",
+    "read_record",
+    "read_statistics",
+    "scale",
+    "schedule",
+    "simulate",
+]
+_SOURCES = ("acceptance", "costs", "devices", "formula", "models", "read_record", "read_statistics")
+
+
+def __getattr__(name: str) -> object:
+    # Each function brings its own imports with it, so that `import howspec` costs nothing.
+    if name == "__version__":
+        # Reading the version of an installed package takes tens of milliseconds: only when asked.
+        from .version import version
+
+        return version()
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .version import version
+    module = ".sources" if name in _SOURCES else f".verbs.{name}"
+    found = getattr(import_module(module, __name__), name)
+    globals()[name] = found
+    return found
 
-    return version()
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

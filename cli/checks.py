@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 GAMMA_LIMIT = 10_000  # beyond, tables take minutes and no engine drafts so far
@@ -90,13 +89,3 @@ def spelled(given: str, known: Sequence[str]) -> str:
         return "".join(c for c in name.casefold() if c not in "-_. ")
 
     return next((name for name in known if folded(name) == folded(given)), given)
-
-
-@contextmanager
-def utf8(path: str | Path) -> Iterator[None]:
-    """Name the file whose bytes are no text."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise ValueError(f"{path}: must be UTF-8 text, got the byte 0x{byte:02x}") from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
+from inspect import signature
 from typing import Annotated, NoReturn
 
 import typer
@@ -111,8 +113,19 @@ def run(arguments: list[str] | None = None) -> None:
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
+def _with_options(message: str) -> str:
+    """The message with names of arguments as options: alpha_tokens is --alpha-tokens here."""
+    known = {name for verb in VERBS.values() for name in signature(verb).parameters}
+
+    def option(found: re.Match[str]) -> str:
+        name = found[0]
+        return f"--{name.replace('_', '-')}" if name in known else name
+
+    return re.sub(r"(?<![\w./-])[a-z]+(?:_[a-z0-9]+)+(?![\w./-])", option, message)
+
+
 def _fail(message: str, status: int, given: list[str]) -> NoReturn:
-    line = " ".join(message.split())
+    line = _with_options(" ".join(message.split()))
     if "--json" in given:
         print_json({"error": line, "status": status})
     print(f"howspec: {line}", file=sys.stderr)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..answer import Answer
     from ..calibrate.engines.health import Finding
 
 _GAP = "  "
@@ -24,23 +24,31 @@ def purpose(verb: Callable[..., None]) -> str:
     return " ".join((verb.__doc__ or "").split("\n\n")[0].split())
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON knows it: arrays as lists, dataclasses as objects, no NaN or infinity."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return plain(asdict(value))
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def show(answer: Answer, as_json: bool, figure: Path | None = None) -> None:
+    """Print an answer as text, or as one JSON object; draw it first where a figure is wanted."""
+    if figure is not None:
+        answer.plot(figure)
+    if as_json:
+        print_json(answer.to_json())
+        return
+    from ..answer import Table
+
+    print(answer.headline())
+    for block in answer.blocks():
+        if isinstance(block, Table):
+            print_table(block.names, block.rows, block.title)
+        else:
+            print(block)
+    for note in answer.notes:
+        print(f"note: {note}")
+    if figure is not None:
+        print(f"figure: {figure}")
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print one JSON object on stdout."""
+    from ..answer import plain
+
     print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 

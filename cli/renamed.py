@@ -6,8 +6,10 @@ import sys
 
 # By verb; of a verb under calibrate, both words.
 FORMER: dict[str, dict[str, str]] = {
+    "predict": {"--statistics": "--acceptance"},
     "rank": {"--drafts": "--draft"},
-    "schedule": {"--cost": "--costs"},
+    "schedule": {"--cost": "--costs", "--passes": "--costs", "--statistics": "--acceptance"},
+    "explain": {"--statistics": "--acceptance"},
 }
 
 

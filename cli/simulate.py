@@ -7,19 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from .checks import check_seed, utf8
-from .output import print_json, print_table
+from . import options
+from .output import show
 
 
 def simulate(
-    alpha: Annotated[
-        float | None,
-        typer.Option(help="Acceptance probability of a draft token given those before it, [0, 1]."),
-    ] = None,
+    acceptance: options.Acceptance = None,
+    costs: options.Costs = None,
+    alpha: options.Alpha = None,
     law: Annotated[
-        str | None,
-        typer.Option(help="Acceptance law, such as depth:alpha=0.8,decay=0.95."),
+        str | None, typer.Option(help="Acceptance law, such as depth:alpha=0.8,decay=0.95.")
     ] = None,
+    cost_ratio: options.CostRatio = None,
     trace: Annotated[
         str | None,
         typer.Option(help="JSON lines of measured acceptance, prompt_tokens and accept_len_*."),
@@ -31,13 +30,6 @@ def simulate(
     policy: Annotated[
         str | None,
         typer.Option(help="Policy instead of gamma, such as heuristic:initial=5 or oracle."),
-    ] = None,
-    cost_ratio: Annotated[
-        float | None, typer.Option(help="Time of a draft step, in plain target steps.")
-    ] = None,
-    costs: Annotated[
-        str | None,
-        typer.Option(help='JSON file of a cost law: {"law": "affine", "cost_ratio": 0.05}.'),
     ] = None,
     tokens: Annotated[
         int | None, typer.Option(help="Tokens of each request; without it, endless requests.")
@@ -56,6 +48,14 @@ def simulate(
     rounds: Annotated[
         int, typer.Option(help="Rounds simulated for the speed-up of endless requests.")
     ] = 1_000_000,
+    target: options.Target = None,
+    draft: options.Draft = None,
+    device: options.Device = None,
+    task: options.Task = None,
+    temperature: options.Temperature = None,
+    context: options.Context = None,
+    dtype: options.Dtype = "",
+    stack: options.Stack = None,
     grid: Annotated[
         str | None,
         typer.Option(help="Many settings: options with lists, as 'alpha=0.6,0.8 gamma=1,2,3'."),
@@ -72,8 +72,8 @@ def simulate(
     resume: Annotated[
         str | None, typer.Option(help="File of finished points; those in it are not run again.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random draws, >= 0.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
 ) -> None:
     """Simulate speculative decoding: tokens per round, speed-up and latency, with their errors.
 
@@ -90,78 +90,26 @@ def simulate(
 
     howspec simulate --cost-ratio 0.05 --grid "alpha=0.6,0.8 gamma=1,3,5"
     """
-    from time import perf_counter
+    options.one_thread()
+    if law is not None and alpha is not None:
+        raise ValueError("--alpha and --law both state acceptance: give one of them")
+    from ..verbs.simulate import simulate as ask
 
-    import numpy as np
-
-    from .simulation import simulate_point
-
-    began = perf_counter()
-    check_seed(seed)
-    setting: dict[str, Any] = {
-        "alpha": alpha, "law": law, "trace": trace, "drafter": drafter, "gamma": gamma,
-        "policy": policy, "cost_ratio": cost_ratio, "costs": costs, "tokens": tokens,
-        "requests": requests, "batch": batch, "arrival_rate": arrival_rate, "rounds": rounds,
-    }  # fmt: skip
-    setting = {name: value for name, value in setting.items() if value is not None}
-    if grid is None:
-        if resume is not None or address is not None or workers is not None:
-            raise ValueError("--resume, --address and --workers belong to a --grid, got none")
-        answer = simulate_point(np.random.default_rng(seed), **setting)
-        answer |= {"seed": seed, "elapsed_s": perf_counter() - began}
-        show = _print
-    else:
-        answer = _grid(grid, setting, seed, backend, address, workers, resume)
-        answer |= {"seed": seed, "elapsed_s": perf_counter() - began}
-        show = _print_grid
-    if as_json:
-        print_json(answer)
-    else:
-        show(answer)
-
-
-def _grid(
-    text: str,
-    setting: dict[str, Any],
-    seed: int,
-    backend: str,
-    address: str | None,
-    workers: int | None,
-    resume: str | None,
-) -> dict[str, Any]:
-    """Simulate every combination of the grid's values, the other options being those given."""
-    import warnings
-
-    from ..sim.sweep import grid, sweep
-    from .simulation import simulate_point
-
-    axes = _axes(text)
-    points = grid(**axes)
-    twice = sorted(set(axes) & set(setting) - {"rounds"})
-    if twice:
-        raise ValueError(f"--grid and --{twice[0].replace('_', '-')} both give {twice[0]}")
-    with utf8(resume or "--grid"), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        results = sweep(
-            simulate_point,
-            [setting | point for point in points],
-            seed=seed,
-            backend=backend,
-            address=address,
-            workers=workers,
-            resume=resume,
-        )
-    for warning in caught:  # such as a last line that a killed run left unfinished
-        typer.echo(f"note: {warning.message}", err=True)
-    return {
-        "axes": axes,
-        "points": [{"setting": p, **r} for p, r in zip(points, results, strict=True)],
-        "rounds": sum(int(r["rounds"]) for r in results),
-    }
+    answer = ask(
+        acceptance=options.acceptance(acceptance, alpha if law is None else law),
+        costs=options.costs(costs, cost_ratio), trace=trace, drafter=drafter, gamma=gamma,
+        policy=policy, tokens=tokens, requests=requests, batch=batch, arrival_rate=arrival_rate,
+        rounds=rounds, target=target, draft=draft, device=device, task=task,
+        temperature=temperature, context=context, dtype=dtype or None, stack=stack,
+        grid=None if grid is None else _axes(grid), backend=backend, address=address,
+        workers=workers, resume=resume, seed=seed,
+    )  # fmt: skip
+    show(answer, as_json)
 
 
 _KINDS: dict[str, Callable[[str], Any]] = {
-    "alpha": float, "law": str, "gamma": int, "policy": str, "cost_ratio": float, "costs": str,
+    "acceptance": options.exact, "alpha": float, "law": str, "gamma": int, "policy": str,
+    "cost_ratio": float, "costs": options.exact,
     "tokens": int, "batch": int, "arrival_rate": float, "rounds": int,
 }  # fmt: skip
 
@@ -178,39 +126,8 @@ def _axes(text: str) -> dict[str, list[Any]]:
         try:
             axes[name] = [_KINDS[name](v) for v in values.split(",")]
         except ValueError:
-            kind = _KINDS[name].__name__
+            kind = "numbers" if _KINDS[name] is float else "whole numbers"
             raise ValueError(f"--grid: values of {name} must be {kind}, got {values!r}") from None
     if not axes:
         raise ValueError("--grid takes NAME=V1,V2,..., got nothing")
     return axes
-
-
-def _print_grid(answer: dict[str, Any]) -> None:
-    names = list(answer["axes"])
-    rows = []
-    for point in answer["points"]:
-        row = [str(point["setting"][n]) for n in names]
-        for what in ("tokens_per_round", "speedup"):
-            row += [f"{point[what]['mean']:.4f}", f"{point[what]['se']:.4f}"]
-        rows.append(row)
-    print_table([*names, "tokens per round", "se", "speed-up", "se"], rows)
-    print(f"{answer['rounds']} rounds, seed {answer['seed']}, {answer['elapsed_s']:.2f} s")
-
-
-def _print(answer: dict[str, Any]) -> None:
-    rows = []
-    for name in ("speedup", "tokens_per_round", "tokens_per_s", "batch", "utilisation"):
-        if name in answer:
-            value = answer[name]
-            rows.append([name, f"{value['mean']:.4f}", f"{value['se']:.4f}"])
-    print_table(["", "mean", "se"], rows)
-    waits = [k for k in ("latency_s", "latency_steps", "ttft_s", "queue_s") if k in answer]
-    if waits:
-        columns = list(answer[waits[0]])
-        table = [[name, *(f"{answer[name][c]:.4g}" for c in columns)] for name in waits]
-        print_table(["", *columns], table)
-    if "load" in answer:
-        print(f"load {answer['load']:.3f} of the capacity of a full batch")
-    for note in answer.get("notes", ()):
-        print(f"note: {note}")
-    print(f"{answer['rounds']} rounds, seed {answer['seed']}, {answer['elapsed_s']:.2f} s")

@@ -15,6 +15,7 @@ COLUMN = 3.35  # width of one column of a two-column page [inch]
 PAGE = 6.9  # width of the page [inch]
 # Okabe and Ito's colours, told apart with every common colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SUFFIXES = (".pdf", ".png", ".svg")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _SETTINGS: Any = {
     "font.size": 8,
@@ -71,6 +72,21 @@ def save(made: Figure, out: Path, name: str) -> list[Path]:
         made.savefig(path, metadata=fixed)
         paths.append(path)
     return paths
+
+
+def check_path(path: Path) -> Path:
+    """Return the path of a figure, or raise ValueError unless it ends in .pdf, .png or .svg."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"figure must end in {', '.join(SUFFIXES)}, got {path.name!r}")
+    return path
+
+
+@styled
+def write(made: Figure, path: Path) -> Path:
+    """Write a figure into a file; the same figure gives the same bytes."""
+    fixed = {".pdf": {"CreationDate": None}, ".png": {"Software": None}, ".svg": {"Date": None}}
+    made.savefig(check_path(path), metadata=fixed[path.suffix.lower()])
+    return path
 
 
 def write_csv(out: Path, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:

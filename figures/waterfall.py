@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from ..sim.account import Account, Term
 from .style import COLOURS, PAGE, figure, styled
 
-_SUFFIXES = (".png", ".pdf", ".svg")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _LOSS, _GAIN, _END = COLOURS[1], COLOURS[2], COLOURS[0]
 
 
-def check_suffix(path: Path) -> Path:
-    """Return the path, or raise ValueError unless it ends in .png, .pdf or .svg."""
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(f"figure must end in {', '.join(_SUFFIXES)}, got {path.name!r}")
-    return path
-
-
 @styled
-def waterfall(account: Account, path: Path) -> Path:
-    """Draw the account into ``path`` (.png, .pdf or .svg): one bar a term, on a logarithmic scale.
+def waterfall(account: Account) -> Figure:
+    """Draw the account: one bar a term, on a logarithmic scale.
 
     On that scale a factor has the same length wherever it stands, so the order of the bars says
-    nothing. Whiskers are the intervals of the factors. Returns the path.
+    nothing. Whiskers are the intervals of the factors.
     """
-    check_suffix(path)
     terms = account.terms
     made, ax = figure(min(PAGE, max(4.7, 2.2 + 0.85 * len(terms))), 3.2)
     level, levels = account.ideal, [account.ideal]
@@ -57,9 +51,7 @@ def waterfall(account: Account, path: Path) -> Path:
         "plain", (end + 0.42, 1.0), (0, 2), textcoords="offset points", fontsize=7, color="0.35"
     )
     _axes(ax, ["ideal", *map(_label, terms), "measured"], levels, account)
-    extra = {"CreationDate": None} if path.suffix.lower() == ".pdf" else None
-    made.savefig(path, metadata=extra)
-    return path
+    return cast("Figure", made)
 
 
 def _label(term: Term) -> str:

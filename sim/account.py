@@ -17,18 +17,20 @@ What the inputs only determine as a sum is one term: it is not split by a guess.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibrate.engines.evidence import Evidence, check_gamma
+from ..calibrate.engines.evidence import check_gamma
+from ..calibrate.known import KnownAcceptance, KnownCosts
 from ..theory.interval import Interval, check_level, interval
 from .measured import PARTS, Measured, Solved, check_solved, given_values, solve
 from .shares import shapley
 
 Floats = NDArray[np.float64]
+_LEAST_SHARE = 0.02  # of the draws of costs; fewer that fit the measured round are chance
 
 
 @dataclass(frozen=True)
@@ -91,30 +93,40 @@ class Account:
 
 def explain(
     measured: Measured,
-    evidence: Evidence,
+    known: KnownAcceptance,
     rng: np.random.Generator,
     *,
     gamma: int | None = None,
     level: float = 0.9,
+    costs: KnownCosts | None = None,
+    context: float = 0.0,
     draws: int = 2000,
 ) -> Account:
     """The account of a measured speed-up; see the module for the terms.
 
-    measured: at least two of the four speeds and times that give a ratio; evidence: acceptance at
-    gamma, `gamma` where it does not say. Raises ValueError for inputs that leave the speed-up open
-    or cannot be.
+    measured: at least two of the four speeds and times that give a ratio; known: acceptance at
+    gamma, `gamma` where it does not say. costs: of the pair, at ``context`` cached tokens; they
+    split what the measurement shows only as a sum, the last part being what is left. Raises
+    ValueError for inputs that leave the speed-up open or cannot be.
     """
     check_level(level)
-    g = _gamma(evidence, gamma)
-    middle_tokens, tokens = evidence.tokens(g)
+    g = _gamma(known, gamma)
+    middle_tokens, tokens = known.tokens(g)
     tokens = np.resize(tokens, draws)
-    shares = np.ones(1) if evidence.coverage is None else evidence.coverage
+    shares = np.ones(1) if known.coverage is None else known.coverage
     coverage = np.resize(shares, draws)
     at = {k: v for k, v in given_values(measured).items() if v is not None}
-    middle = solve({k: np.array([v.value]) for k, v in at.items()}, measured.batch, g,
-                    np.array([middle_tokens]), np.array([np.median(shares)]))  # fmt: skip
+    given = {k: np.array([v.value]) for k, v in at.items()}
+    center = (np.array([middle_tokens]), np.array([np.median(shares)]))
+    split: dict[str, Floats] = {}
+    if costs is not None:
+        left = solve(given, measured.batch, g, *center)
+        split = _split(measured, left, costs, g, context)
+    given |= {k: np.array([np.median(v)]) for k, v in split.items()}
+    middle = solve(given, measured.batch, g, *center)
     check_solved(middle)
     drawn = {k: np.maximum(v.draw(rng, draws), 1e-6 * max(v.value, 1e-300)) for k, v in at.items()}
+    drawn |= {k: np.resize(v, draws) for k, v in split.items()}
     sample = solve(drawn, measured.batch, g, tokens, coverage)
     good = np.isfinite(sample.speedup) & (sample.decode > 0.0) & (sample.steps > 0.0)
     if good.sum() < 0.5 * draws:
@@ -143,21 +155,68 @@ def explain(
         prefill_share=interval(share, level, estimate=p / (1.0 + p)),
         terms=terms,
         contradiction=_contradiction(spans["decode"], step, spans["steps"]),
-        notes=tuple(_open(terms, measured)),
+        notes=(*_splitting(split, costs), *_open(terms, measured)),
         sample=Sample(
             sample.tokens[keep], coverage[keep], parts, sample.prefill[keep], sample.speedup[keep]
         ),
     )
 
 
-def _gamma(evidence: Evidence, gamma: int | None) -> int:
-    known = evidence.gamma if gamma is None else gamma
-    if known is None:
+def _gamma(known: KnownAcceptance, gamma: int | None) -> int:
+    stated = known.gamma if gamma is None else gamma
+    if stated is None:
         raise ValueError("gamma, the draft tokens of a round, is needed and was not given")
-    g = check_gamma(known)
-    if g > evidence.positions:
-        raise ValueError(f"gamma must be at most {evidence.positions}, got {g}")
+    g = check_gamma(stated)
+    if g > known.positions:
+        raise ValueError(f"gamma must be at most {known.positions}, got {g}")
     return g
+
+
+def _split(
+    measured: Measured, left: Solved, costs: KnownCosts, gamma: int, context: float
+) -> dict[str, Floats]:
+    """Draws of the parts that were not measured, all but the last of them, which is what is left.
+
+    left: the account without costs. A draft step and the growth of the verifying pass per token, in
+    plain steps; only draws whose sum the measured round has room for, all of them scaled down where
+    it has room for none.
+    """
+    load = {"batch": measured.batch, "context": context}
+    names = {
+        "draft": ("cost_ratio", "draft_step_s"),
+        "verification growth": ("verify_slope", "verify_s"),
+        "overhead": ("overhead",),
+    }  # fmt: skip
+    missing = tuple(
+        part for part, keys in names.items() if all(getattr(measured, k) is None for k in keys)
+    )
+    if len(missing) < 2:
+        return {}
+    found: dict[str, Floats] = {}
+    ratio, growth = costs.cost_ratio(**load), costs.growth(gamma, **load)
+    if "draft" in missing[:-1] and ratio is not None:
+        found["cost_ratio"] = ratio
+    if "verification growth" in missing[:-1] and growth is not None:
+        found["verify_slope"] = growth / gamma
+    if not found:
+        return {}
+    sizes = {k: v.size for k, v in found.items()}
+    found = {k: np.resize(v, max(sizes.values())) for k, v in found.items()}
+    total = gamma * sum(found.values(), np.zeros(1))
+    room = max(float(left.parts[missing][0]), 0.0)
+    holds = np.flatnonzero(total <= room)
+    if holds.size < _LEAST_SHARE * total.size:
+        return {k: v * np.minimum(room / np.maximum(total, 1e-300), 1.0) for k, v in found.items()}
+    return {k: v[holds] for k, v in found.items()}
+
+
+def _splitting(split: Mapping[str, Floats], costs: KnownCosts | None) -> list[str]:
+    """A note on the parts that were not measured."""
+    if not split or costs is None:
+        return []
+    words = {"cost_ratio": "a draft step", "verify_slope": "the growth of the verifying pass"}
+    parts = " and ".join(f"{words[k]} ({np.median(v):.3g} plain steps)" for k, v in split.items())
+    return [f"not measured but {costs.kind}: {parts}, from {costs.given}; overhead is what is left"]
 
 
 def _terms(

@@ -14,7 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibrate.engines.evidence import Evidence, reach
+from ..calibrate.engines.evidence import reach
+from ..calibrate.known import KnownAcceptance
 from ..theory import tokens_by_gamma
 from ..theory.acceptance import PositionalAcceptance
 from ..theory.interval import Interval, interval
@@ -42,7 +43,7 @@ class Change:
 
 def changes(
     account: Account,
-    evidence: Evidence,
+    known: KnownAcceptance,
     rng: np.random.Generator,
     *,
     level: float = 0.9,
@@ -50,14 +51,14 @@ def changes(
 ) -> tuple[Change, ...]:
     """Every change with its gain, the largest first.
 
-    evidence: the one behind the account; drafter: "serial" makes one token after another, "block"
-    all of them at once, so that fewer draft tokens are not cheaper. Under a contradiction only
-    turning speculation off can be stated, and it is the measurement itself.
+    known: the acceptance behind the account; drafter: "serial" makes one token after another,
+    "block" all of them at once, so that fewer draft tokens are not cheaper. Under a contradiction
+    only turning speculation off can be stated, and it is the measurement itself.
     """
     off = 1.0 / account.sample.speedup
     found = [_change("speculation off", "setting", off, 0, level, 1.0 / account.speedup.estimate)]
     if account.contradiction is None:
-        model = _Model(account, evidence, rng, block=drafter == "block")
+        model = _Model(account, known, rng, block=drafter == "block")
         found += _gammas(model, level)
         found += _halved(model, level)
     return tuple(sorted(found, key=lambda c: -c.gain.estimate))
@@ -79,7 +80,7 @@ class _Model:
     """Speed of each draw as a function of gamma and of the parts, shape (draws,)."""
 
     def __init__(
-        self, account: Account, evidence: Evidence, rng: np.random.Generator, *, block: bool
+        self, account: Account, known: KnownAcceptance, rng: np.random.Generator, *, block: bool
     ) -> None:
         self.account, self.block = account, block
         draws = account.sample.tokens.size
@@ -92,12 +93,11 @@ class _Model:
             share = rng.dirichlet(np.ones(len(held)), draws)
             for i, name in enumerate(held):
                 self.parts[name] = self.parts[name] + share[:, i] * value
-        rates = np.resize(np.asarray(evidence.sample.rates), (draws, evidence.positions))
-        self.law = PositionalAcceptance(rates)
+        self.top = min(reach(account.gamma), known.positions)
+        self.law = PositionalAcceptance(np.resize(known.rates(self.top), (draws, self.top)))
         now = tokens_by_gamma(self.law, account.gamma)[:, account.gamma]
         # The account's own draws of the tokens are the measured ones; others follow in proportion.
         self.scale = account.sample.tokens / now
-        self.top = min(reach(account.gamma), evidence.positions)
 
     def gain(
         self,

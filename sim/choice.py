@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..theory import CostLaw
-from ..theory.acceptance import PositionalAcceptance
 from ..theory.domain import Floats
+from ..theory.interval import Interval
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,6 @@ class RoundTimes:
         return self.times[: gamma + 1]
 
 
-def tokens_table(law: PositionalAcceptance, gamma_max: int) -> Floats:
-    """Tokens of a round at gamma = 0..gamma_max on a new last axis, the bonus token counted."""
-    return np.asarray(np.cumsum(law.survival(gamma_max), axis=-1))
-
-
 @dataclass(frozen=True)
 class Choice:
     """The best gamma of one draft and its speed-up there.
@@ -56,6 +51,17 @@ class Choice:
     high: float
     draws: Floats
     probability_gain: float
+    level: float = 0.9
+
+    @property
+    def interval(self) -> Interval:
+        """The speed-up with its interval."""
+        return Interval(self.speedup, self.low, self.high, self.level)
+
+    @property
+    def off(self) -> Interval:
+        """The speed-up of plain decoding."""
+        return Interval(1.0, 1.0, 1.0, self.level)
 
 
 def choose(table: Floats, *, level: float = 0.9) -> Choice:
@@ -65,7 +71,7 @@ def choose(table: Floats, *, level: float = 0.9) -> Choice:
     own = np.ascontiguousarray(table[:, best])
     low, high = np.quantile(own, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
     gain = float((own > 1.0).mean()) if best else 0.0
-    return Choice(best, float(center[best]), float(low), float(high), own, gain)
+    return Choice(best, float(center[best]), float(low), float(high), own, gain, level)
 
 
 def probabilities_best(choices: Sequence[Choice]) -> Floats:

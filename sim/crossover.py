@@ -19,9 +19,12 @@ from typing import Literal
 
 import numpy as np
 
-from ..calibrate.prior.costs import PredictedCost
+from ..calibrate.prior.costs import PredictedCost, PredictedPass
+from ..theory import CostLaw
 from ..theory.domain import Floats
+from ..theory.interval import check_level
 from .choice import choose
+from .known import Laws
 
 Quantity = Literal["batch", "context", "load"]
 
@@ -58,9 +61,85 @@ def batches_up_to(largest: int, *, per_doubling: int = 3) -> tuple[float, ...]:
     return tuple(float(b) for b in np.unique(np.rint(np.geomspace(1.0, largest, count))))
 
 
+@dataclass(frozen=True)
+class PairCrossover:
+    """Where a pair stops paying; largest: batch that fits or was looked at, 0 where none fits.
+
+    load: None where the costs are not in seconds; notes: what to know before relying on it.
+    """
+
+    laws: Laws
+    batch: Crossing
+    context: Crossing
+    load: Crossing | None
+    largest: int
+    notes: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the pair fits in memory at all."""
+        return self.largest >= 1
+
+
+def pair_crossover(laws: Laws, *, batch_max: int = 1024, level: float = 0.9) -> PairCrossover:
+    """The crossings of a pair in batch, context and load, at the pair's own context and batch.
+
+    batch_max: largest batch looked at, in [2, 1e6], less where memory ends before. Raises
+    ValueError outside the ranges and for costs that depend on neither batch nor context.
+    """
+    check_level(level)
+    if not 2 <= batch_max <= 10**6:
+        raise ValueError(f"batch_max must be in [2, 1e6], got {batch_max}")
+    at, known = laws.pair.at, laws.costs
+    tokens, law = laws.tokens(), known.law
+    most = min(batch_max, known.batch_max or batch_max)
+    if known.memory is not None and known.memory.largest_batch is not None:
+        most = min(most, known.memory.largest_batch)
+    models = [m for m in (laws.pair.target, laws.pair.draft) if m is not None]
+    longest = int(min((m.shape.context for m in models), default=131_072))
+    contexts = [c for c in _contexts(longest) if _holds(law, at.batch, c)] or [0.0]
+    found = crossings(
+        tokens, law, batches=batches_up_to(most), contexts=contexts, batch=at.batch,
+        context=at.cached, level=level,
+    )  # fmt: skip
+    both = (found["batch"], found["context"])
+    if all(len(set(c.speedup)) == 1 for c in both):
+        raise ValueError(
+            "crossover needs costs that depend on batch or context: a pair on a device, a table of "
+            f"passes or a law; got {known.given}"
+        )
+    notes = [*laws.notes]
+    if contexts[-1] < longest:
+        notes.append(f"memory ends before context {longest:g} at batch {at.batch:g}")
+    if 1 <= most < batch_max:
+        notes.append(f"memory or costs end at batch {most}, at context {at.cached:g}")
+    load = found["load"] if known.seconds else None
+    return PairCrossover(laws, *both, load, most, tuple(dict.fromkeys(notes)))
+
+
+def _contexts(longest: int) -> tuple[float, ...]:
+    """Contexts from 0 to the longest that both models take."""
+    top = max(int(longest), 1024)
+    steps = [0.0, 256.0]
+    while steps[-1] * 2.0 < top:
+        steps.append(steps[-1] * 2.0)
+    return (*steps, float(top))
+
+
+def _holds(law: CostLaw, batch: float, context: float) -> bool:
+    """Whether both models and the caches of the batch fit at a context."""
+    if not isinstance(law, PredictedCost) or law.memory is None:
+        return True
+    caches = 0.0
+    for part in (law.target, law.draft):
+        assert isinstance(part, PredictedPass)
+        caches += float(part.model.cache_bytes(context))
+    return bool(law.memory.weights + batch * caches <= law.memory.usable)
+
+
 def crossings(
     tokens: Floats,
-    law: PredictedCost,
+    law: CostLaw,
     *,
     batches: Sequence[float],
     contexts: Sequence[float],
@@ -74,7 +153,9 @@ def crossings(
     look; level: of the intervals.
     """
     tables = [_table(tokens, law, batch=b, context=context) for b in batches]
-    plain = np.stack([law.plain_step(batch=b, context=context) for b in batches])
+    plain = np.stack(
+        [np.atleast_1d(law.round_time(0, batch=b, context=context)[..., 0]) for b in batches]
+    )
     loads = np.asarray(batches, dtype=float)[:, None] / plain
     at_batch = [_table(tokens, law, batch=batch, context=c) for c in contexts]
     return {
@@ -84,9 +165,9 @@ def crossings(
     }
 
 
-def _table(tokens: Floats, law: PredictedCost, *, batch: float, context: float) -> Floats:
+def _table(tokens: Floats, law: CostLaw, *, batch: float, context: float) -> Floats:
     times = law.round_time(tokens.shape[-1] - 1, batch=batch, context=context)
-    return np.asarray(tokens * (times[:, :1] / times))
+    return np.asarray(tokens * (times[..., :1] / times))
 
 
 def _crossing(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibrate.engines.stated import Stated
+from ..calibrate.engines.stated import Stated, stated
 
 Floats = NDArray[np.float64]
 PARTS = ("draft", "verification growth", "overhead")
@@ -58,6 +58,29 @@ class Measured:
         for one, other in (("draft_step_s", "cost_ratio"), ("verify_s", "verify_slope")):
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ValueError(f"give {one} or {other}, not both")
+
+
+def measured_from(
+    texts: Mapping[str, str | float | None], *, batch: float = 1.0, output_tokens: int | None = None
+) -> Measured:
+    """What was measured, from numbers as they were stated; names ending in _ms are milliseconds.
+
+    Raises ValueError for what is no number, and for speeds outside [1e-6, 1e9].
+    """
+    given: dict[str, Stated] = {}
+    for name, text in texts.items():
+        if text is None:
+            continue
+        number = stated(text, name)
+        if name.endswith("_tokens_per_s") and (0.0 < number.value < 1e-6 or number.value > 1e9):
+            raise ValueError(f"{name} must be in [1e-6, 1e9], got {number.value:g}")
+        if name.endswith("_ms"):
+            given[f"{name[:-3]}_s"] = number.scaled(1e-3)
+        else:
+            given[name] = number
+    if output_tokens is not None:
+        given["output_tokens"] = Stated(float(output_tokens))
+    return Measured(batch=batch, **given)
 
 
 @dataclass(frozen=True)

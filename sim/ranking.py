@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..calibrate.depth import damped
-from ..calibrate.prior.costs import PredictedCost
-from ..calibrate.prior.pair import Expected, NamedModel
+from ..calibrate.doors import Deployment, Pair, resolve
+from ..calibrate.doors.costs import of_prediction
+from ..calibrate.known import Kind, KnownCosts, MemoryUse
+from ..calibrate.prior.pair import Expected, NamedModel, expect
+from ..theory import tokens_by_gamma
 from ..theory.domain import Floats
-from .choice import Choice, choose, probabilities_best, tokens_table
+from ..theory.interval import check_level
+from .choice import Choice, choose, probabilities_best
+from .known import DRAWS, GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One draft of a ranking: tokens per round at gamma = 0.., (draws, gammas), and what it costs.
+
+    alpha: draws of the accepted over the decided draft tokens, (draws,).
+    """
+
+    draft: NamedModel
+    tokens: Floats
+    alpha: Floats
+    costs: KnownCosts
 
 
 @dataclass(frozen=True)
 class RankedDraft:
     """choice: best gamma and its speed-up; probability_best: that it beats all others at its gamma,
-    and plain decoding; alpha, cost_ratio: draws, (draws,); fits: in memory.
+    and plain decoding; alpha, cost_ratio: draws, (draws,), the latter None where the costs have no
+    such number; fits: in memory.
     """
 
     draft: NamedModel
     choice: Choice
     probability_best: float
     alpha: Floats
-    cost_ratio: Floats
-    cost: PredictedCost
+    cost_ratio: Floats | None
+    memory: MemoryUse | None
     fits: bool
 
 
@@ -52,22 +71,126 @@ def rank(
     Draws are in common: draw i of every draft has one task, family and machine, so that what is not
     known of these moves the speed-ups and not the order.
     """
-    tokens = tokens_table(damped(expected.acceptance.law, gamma_max), gamma_max)
-    return tuple(
-        _rank(expected, tokens, batch=float(b), context=context, level=level) for b in batches
+    found = _predicted(expected, gamma_max)
+    return tuple(_rank(found, batch=float(b), context=context, level=level) for b in batches)
+
+
+@dataclass(frozen=True)
+class DraftRanking:
+    """Drafts of one target in order, one ranking for each batch.
+
+    pair: target, machine and the first draft; costs: of that draft; acceptance: the kind of what is
+    known of it; notes: what to know before relying on it.
+    """
+
+    pair: Pair
+    rankings: tuple[Ranking, ...]
+    costs: KnownCosts
+    acceptance: Kind
+    notes: tuple[str, ...]
+
+
+def rank_drafts(
+    at: Deployment,
+    drafts: Sequence[str],
+    given: Sources = Sources(),  # noqa: B008 - frozen
+    *,
+    batches: Sequence[float] = (1.0,),
+    gamma_max: int | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+) -> DraftRanking:
+    """Rank named drafts of a target, models of their own and heads alike, on one machine.
+
+    given: sources that hold every draft, such as records of costs and acceptance; what they leave
+    open is predicted, with draws in common where nothing is given. batches: each >= 1; gamma_max:
+    default 16. Raises ValueError without a draft, and as the laws do.
+    """
+    check_level(level)
+    names = list(dict.fromkeys(drafts))
+    if not names:
+        raise ValueError("drafts must name one draft or more, got none")
+    if not batches:
+        raise ValueError("batch must hold one number or more, got none")
+    at.needs("rank", "target")
+    top = GAMMA_MAX if gamma_max is None else check_gamma_max(gamma_max)
+    places = [replace(at, draft=None, batch=float(b)) for b in batches]
+    base = resolve(places[0])
+    pairs = [base.with_draft(name) for name in names]
+    found = _candidates(pairs, given, top, check_seed(seed))
+    rankings = tuple(
+        _rank(found.drafts, batch=p.batch, context=p.cached, level=level) for p in places
     )
+    about = [n for p in pairs for n in p.notes] + [n for c in found.drafts for n in c.costs.notes]
+    return DraftRanking(
+        pairs[0], rankings, found.drafts[0].costs, found.kind,
+        _notes(rankings, (*about, *found.notes)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Candidates in the order of their names, the kind of their acceptance, and notes on it."""
+
+    drafts: tuple[Candidate, ...]
+    kind: Kind
+    notes: tuple[str, ...]
+
+
+def _candidates(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> _Found:
+    if given != Sources():
+        laws = [
+            both_laws(p.at, given, gamma_max=top, seed=seed, member=i) for i, p in enumerate(pairs)
+        ]
+        notes = tuple(n for known in laws for n in known.acceptance.notes)
+        return _Found(tuple(map(_candidate, laws)), laws[0].acceptance.kind, notes)
+    models = [p.draft for p in pairs if p.head is None and p.draft is not None]
+    of_models: list[Candidate] = []
+    more: list[str] = []
+    if models:
+        expected = _expected(pairs[0], models, seed)
+        of_models = _predicted(expected, top)
+        more += expected.acceptance.notes
+    own, made = iter(of_models), []
+    for p in pairs:
+        if p.head is None:
+            made.append(next(own))
+        else:
+            known = both_laws(p.at, gamma_max=top, seed=seed)
+            made.append(_candidate(known))
+            more += known.acceptance.notes
+    return _Found(tuple(made), "predicted", tuple(more))
+
+
+def _candidate(known: Laws) -> Candidate:
+    draft = known.pair.models[1]
+    return Candidate(draft, known.tokens(), known.acceptance.alpha, known.costs)
+
+
+def _expected(pair: Pair, models: Sequence[NamedModel], seed: int) -> Expected:
+    """Laws of a target's drafts; of one draft the very draws of `both_laws`."""
+    pair.at.needs("rank", "target", "device", instead="costs")
+    target, load = pair.target, pair.load()
+    assert target is not None
+    assert load is not None
+    rng = np.random.default_rng(seed)
+    return expect(target, models, load=load, use=pair.use, rng=rng, draws=DRAWS)
+
+
+def _predicted(expected: Expected, top: int) -> list[Candidate]:
+    tokens = tokens_by_gamma(damped(expected.acceptance.law, top), top)
+    parts = zip(expected.drafts, tokens, expected.acceptance.alpha, expected.costs, strict=True)
+    return [Candidate(d, own, alpha, of_prediction(law)) for d, own, alpha, law in parts]
 
 
 def _rank(
-    expected: Expected, tokens: Floats, *, batch: float, context: float, level: float
+    candidates: Sequence[Candidate], *, batch: float, context: float, level: float
 ) -> Ranking:
-    top = tokens.shape[-1] - 1
-    choices, ratios, fits = [], [], []
-    for own, law in zip(tokens, expected.costs, strict=True):
-        times = law.round_time(top, batch=batch, context=context)
-        choices.append(choose(own * (times[:, :1] / times), level=level))
-        ratios.append(law.cost_ratio(batch=batch, context=context))
-        fits.append(law.memory is None or batch <= law.memory.largest)
+    choices, fits = [], []
+    for c in candidates:
+        times = c.costs.law.round_time(c.tokens.shape[-1] - 1, batch=batch, context=context)
+        choices.append(choose(c.tokens * (times[..., :1] / times), level=level))
+        fits.append(c.costs.memory is None or c.costs.memory.holds(batch))
     able = [i for i, good in enumerate(fits) if good]
     chance = np.zeros(len(choices))
     plain = 1.0
@@ -77,14 +200,39 @@ def _rank(
     order = sorted(range(len(choices)), key=lambda i: (not fits[i], -choices[i].speedup))
     ranked = tuple(
         RankedDraft(
-            expected.drafts[i],
-            choices[i],
-            float(chance[i]),
-            expected.acceptance.alpha[i],
-            ratios[i],
-            expected.costs[i],
-            fits[i],
+            candidates[i].draft, choices[i], float(chance[i]), candidates[i].alpha,
+            candidates[i].costs.cost_ratio(batch=batch, context=context),
+            candidates[i].costs.memory, fits[i],
         )
         for i in order
-    )
+    )  # fmt: skip
     return Ranking(batch, context, ranked, plain)
+
+
+def _notes(rankings: Sequence[Ranking], more: Sequence[str]) -> tuple[str, ...]:
+    lines = []
+    for ranking in rankings:
+        tight = [d.draft.called for d in ranking.drafts if not d.fits]
+        if tight:
+            lines.append(f"does NOT fit at batch {ranking.batch:g}: {', '.join(tight)}")
+            lines += [d.memory.line for d in ranking.drafts[-1:] if d.memory is not None]
+        elif ranking.drafts[0].choice.gamma == 0:
+            lines.append(f"NO: at batch {ranking.batch:g} none of the drafts pays")
+        lines += _near(ranking)
+    kept = [n for n in more if not n.startswith("does NOT fit")]
+    return tuple(dict.fromkeys((*lines, *kept)))
+
+
+def _near(ranking: Ranking) -> list[str]:
+    """A note on drafts as fast as the best one."""
+    best = ranking.drafts[0]
+    if not best.fits or best.choice.gamma == 0:
+        return []
+    near = [
+        d.draft.called
+        for d in ranking.drafts[1:]
+        if d.fits and d.choice.gamma and d.choice.speedup >= 0.99 * best.choice.speedup
+    ]
+    if not near:
+        return []
+    return [f"flat at batch {ranking.batch:g}: {', '.join(near)} within 1 % of {best.draft.called}"]

@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibrate.depth import damped
+from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.models import ModelShape
 from ..calibrate.prior.acceptance_scale import usual_layers
 from ..calibrate.prior.costs import PredictedCost, PredictedPass
 from ..calibrate.prior.pair import Load, NamedModel, Use, expected_acceptance, expected_costs
+from ..theory import tokens_by_gamma
 from ..theory.domain import Floats, check
-from .choice import Choice, choose, tokens_table
+from ..theory.interval import check_level
+from .choice import Choice, choose
+from .known import DRAWS, GAMMA_MAX, check_gamma_max, check_seed
 
 LAYERS_EXPONENT = 0.29  # slope of ln layers in ln parameters within families, dense models
 DEPTHS = (0.25, 0.5, 1.0, 1.5)
@@ -153,7 +157,7 @@ def best_scale(
         layers=layers,
         curve=True,
     )
-    tokens = tokens_table(damped(forecast.law, gamma_max), gamma_max)
+    tokens = tokens_by_gamma(damped(forecast.law, gamma_max), gamma_max)
     choices = []
     for own, law in zip(tokens, laws, strict=True):
         times = law.round_time(gamma_max, batch=load.batch, context=load.context)
@@ -212,3 +216,70 @@ def _size_interval(
         sizes, [0.5 * (1.0 - level), 0.5 * (1.0 + level)], method="closest_observation"
     )
     return (float(low), float(high)), float(1.0 - pays.mean())
+
+
+@dataclass(frozen=True)
+class DraftScale:
+    """The best size and depth of a draft for a target on a machine.
+
+    found: the grid behind it; pays: whether any size does; turning_point: best of the usual depth,
+    None where nothing fits; notes: what to know before relying on it.
+    """
+
+    pair: Pair
+    found: ScaleAnswer
+    pays: bool
+    turning_point: ScalePoint | None
+    notes: tuple[str, ...]
+
+
+def draft_scale(
+    at: Deployment,
+    *,
+    sizes: int = 19,
+    gamma_max: int | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+) -> DraftScale:
+    """Find the best draft in the shape of the target's family, as `best_scale` does.
+
+    sizes: in [3, 60], from half of the target to a thousandth; gamma_max: default 16. Raises
+    ValueError outside the ranges and without target or device.
+    """
+    check_level(level)
+    if not 3 <= sizes <= 60:
+        raise ValueError(f"sizes must be in [3, 60], got {sizes}")
+    at.needs("scale", "target", "device")
+    pair = resolve(at)
+    load, target = pair.load(), pair.target
+    assert load is not None
+    assert target is not None
+    found = best_scale(
+        target, load=load, use=pair.use, rng=np.random.default_rng(check_seed(seed)), sizes=sizes,
+        gamma_max=GAMMA_MAX if gamma_max is None else check_gamma_max(gamma_max), draws=DRAWS,
+        level=level,
+    )  # fmt: skip
+    pays = found.best.fits and found.best.choice.gamma > 0
+    able = [p for p in found.curve if p.fits]
+    turn = max(able, key=lambda p: p.choice.speedup) if able else None
+    return DraftScale(pair, found, pays, turn, _notes(found, pays, able, turn))
+
+
+def _notes(
+    found: ScaleAnswer, pays: bool, able: Sequence[ScalePoint], turn: ScalePoint | None
+) -> tuple[str, ...]:
+    notes = []
+    needs = [law.memory for law in found.costs if law.memory is not None]
+    if not found.best.fits:
+        least = min(needs, key=lambda need: need.weights)
+        notes.append(f"NO: no draft fits beside the target: the smallest {least.line}")
+    elif not pays:
+        notes.append("NO: no size pays here; plain decoding is fastest")
+    if turn is not None and pays and turn in (able[0], able[-1]):
+        notes.append("the best size is at the end of those tried: the turning point lies beyond")
+    if pays and found.best.depth in (found.depths[0], found.depths[-1]):
+        notes.append(
+            f"the best depth, {found.best.depth:g} of the usual layers, is at the end of those "
+            "tried; few published pairs tell depth from size"
+        )
+    return (*notes, *found.notes)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
 from ..theory.interval import Interval, check_level, interval
+from .known import Laws
 
 Floats = NDArray[np.float64]
 LARGEST_BATCH = 4096
@@ -161,6 +162,49 @@ def schedule_of(
     )
 
 
+@dataclass(frozen=True)
+class PairSchedule:
+    """The schedule of a pair, with what it rests on; notes: what to know before relying on it."""
+
+    laws: Laws
+    made: Schedule
+    notes: tuple[str, ...]
+
+
+def pair_schedule(
+    laws: Laws,
+    *,
+    batch_max: int | None = None,
+    contexts: Sequence[float] = (),
+    tolerance: float = 0.01,
+    level: float = 0.9,
+    falling: bool = False,
+) -> PairSchedule:
+    """The schedule of a pair; arguments as of `make_schedule`, contexts by default the pair's.
+
+    batch_max: default 256, less where costs or memory end before. Raises ValueError outside the
+    ranges and where the pair does not fit in memory.
+    """
+    known = laws.costs
+    most = batch_max
+    if most is None:
+        most = min(256, known.batch_max or 256)
+        if known.memory is not None and known.memory.largest_batch is not None:
+            if known.memory.largest_batch < 1:
+                raise ValueError(known.memory.line)
+            most = min(most, known.memory.largest_batch)
+    made = make_schedule(
+        laws.acceptance.law, known.law, batch_max=most, gamma_max=laws.gamma_max,
+        contexts=tuple(contexts) or (laws.pair.at.cached,), tolerance=tolerance, level=level,
+        falling=falling,
+    )  # fmt: skip
+    notes = [*made.notes, *laws.notes]
+    seen = laws.acceptance.gamma
+    if seen is not None and max(r.gamma for r in made.ranges) > seen:
+        notes.append(f"acceptance beyond position {seen} was not measured, only continued")
+    return PairSchedule(laws, made, tuple(dict.fromkeys(notes)))
+
+
 class _Sample:
     """Speed-up of every draw at a batch size, the geometric mean over contexts."""
 
@@ -196,6 +240,9 @@ def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]
     beyond = np.maximum(loss + np.log1p(-tolerance), 0.0)
     price = _BEYOND * np.where(beyond > 1e-12, beyond, 0.0) + _LOSS * loss
     price[speed < speed[:, :1]] = np.inf  # fewer changes are no reason to be slower than plain
+    # A gain within the tolerance is no gain: what is turned on must be worth its trouble.
+    idle = best[:, 0] * (1.0 - tolerance) <= speed[:, 0]
+    price[idle, 1:] = np.inf
     size = speed.shape[1]
     change = _CHANGE * (1.0 - np.eye(size))  # [from, to]
     if falling:

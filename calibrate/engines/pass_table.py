@@ -85,3 +85,13 @@ def table_limits(cost: SequentialDraftCost) -> tuple[int, int]:
     tokens = float(np.max(np.asarray(cost.target.tokens)))
     batch = min(float(np.max(np.asarray(p.batches))) for p in (cost.target, cost.draft))
     return int(tokens) - 1, int(batch)
+
+
+def table_contexts(cost: SequentialDraftCost) -> tuple[float, float]:
+    """(least, most) cached tokens that both passes of the table cover."""
+    spans = []
+    for part in (cost.target, cost.draft):
+        assert isinstance(part, TablePass)
+        held = np.zeros(1) if part.contexts is None else np.asarray(part.contexts, dtype=float)
+        spans.append((float(held.min()), float(held.max())))
+    return max(low for low, _ in spans), min(high for _, high in spans)

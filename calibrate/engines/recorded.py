@@ -38,7 +38,7 @@ def load_evidence(
     Raises ValueError for a file that determines no acceptance, OSError for one that cannot be read.
     """
     live = str(source) == "-" or str(source).startswith(("http://", "https://"))
-    if not live and _is_record(Path(source)):
+    if not live and is_record(Path(source)):
         record = read_record(source)
         return from_record(record, rng, draft=draft, positions=positions, draws=draws)
     if draft is not None:
@@ -47,7 +47,7 @@ def load_evidence(
     return from_statistics(counts, rng, gamma=gamma, positions=positions, draws=draws)
 
 
-def _is_record(path: Path) -> bool:
+def is_record(path: Path) -> bool:
     """Whether the file begins as a record does, gzipped or not."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"

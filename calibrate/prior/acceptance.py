@@ -188,7 +188,7 @@ def _notes(
     if shared["family"] not in prior.families():
         notes.append("no measurement of this family: the level is that of any family")
     if (sizes > target).any():
-        notes.append("a draft is larger than the target")
+        notes.append("a draft is larger than the target: no published pair is like it")
     if (sizes == target).any():
         notes.append("a draft of the target's size is taken to be the target itself")
     return tuple(notes)

@@ -15,11 +15,13 @@ _USABLE = {"gpu": 0.9, "tpu": 0.9, "npu": 0.9, "cpu": 0.8}  # the rest is for ac
 class MemoryNeed:
     """What target, draft and caches take of a device's memory [byte].
 
-    weights, caches: of both models; usable: memory of all devices less what activations need;
-    batch: asked for; largest: batch that fits at this context, 0 where the weights do not.
+    weights, caches: of both models; target: weights of the target alone; usable: memory of all
+    devices less what activations need; batch: asked for; largest: batch that fits at this context,
+    0 where the weights do not.
     """
 
     weights: float
+    target: float
     caches: float
     usable: float
     batch: float
@@ -38,6 +40,12 @@ class MemoryNeed:
         have = f"{self.usable / 1e9:.3g} GB usable on {self.device}"
         if self.fits:
             return f"fits: {need} in {have}"
+        if self.target >= self.usable:
+            share = self.target / self.usable
+            return (
+                f"does NOT fit: the target alone takes {self.target / 1e9:.3g} GB of weights, "
+                f"{share:.2g} times the {have}; plain decoding does not run either"
+            )
         if self.largest < 1:
             return f"does NOT fit: {need}, with {have}; the weights leave no room for a sequence"
         return f"does NOT fit: {need}, with {have}; the largest batch is {self.largest}"
@@ -65,4 +73,4 @@ def memory_need(
         # The cache of a whole sequence stands for that of one token, windows included.
         largest = largest_batch(usable, 1.0, weight_bytes=sum(weights), kv_bytes=cache)
     whole = int(min(largest, 1e9))
-    return MemoryNeed(sum(weights), rows * cache, usable, rows, whole, device.label)
+    return MemoryNeed(sum(weights), weights[0], rows * cache, usable, rows, whole, device.label)

@@ -60,8 +60,6 @@ def notes_on(
     notes = []
     if not need.fits:
         notes.append(need.line)
-    if draft.parameters() > target.parameters():
-        notes.append(f"the draft {draft.name} is larger than the target {target.name}")
     if abs(draft.vocab - target.vocab) > _SAME_VOCABULARY * target.vocab:
         notes.append(f"vocabularies differ: {draft.vocab} rows against {target.vocab}")
     shortest = min((target, draft), key=lambda m: m.context)

@@ -27,6 +27,7 @@ import numpy as np
 from ...theory import DepthAcceptance
 from ...theory.domain import Floats
 from ..depth import damped
+from ..known import KnownAcceptance
 from ..library.load import load_table
 from ..library.schema import Row, text
 from ..library.study import same_study
@@ -37,7 +38,6 @@ from ..models.names import squeeze
 from .acceptance_tasks import canonical_task, known_task
 from .costs import PredictedCost
 from .pair import Load, NamedModel, expected_costs, named
-from .pair_acceptance import KnownAcceptance
 
 _RATES = np.linspace(0.005, 0.995, 397)
 _DECAYS = np.linspace(0.7, 1.15, 91)

@@ -110,9 +110,11 @@ def expect(
     Draw i has one task, one family and one machine for all drafts, so that what they share cancels
     when they are compared. Raises ValueError as the two priors do.
     """
-    laws = expected_costs(target, drafts, load=load, rng=rng, draws=draws)
+    # Generators of their own, so that what is given of one leaves the other alone.
+    for_costs, for_acceptance = rng.spawn(2)
+    laws = expected_costs(target, drafts, load=load, rng=for_costs, draws=draws)
     forecast = expected_acceptance(
-        target, drafts, use=use, dtype=laws[0].dtype, rng=rng, draws=draws
+        target, drafts, use=use, dtype=laws[0].dtype, rng=for_acceptance, draws=draws
     )
     return Expected(target, tuple(drafts), forecast, laws)
 

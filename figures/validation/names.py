@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ...calibrate.doors.acceptance import of_forecast
 from ...calibrate.learned.measured import Measured
 from ...calibrate.learned.stated import stack_of
 from ...calibrate.models import device, number_format
@@ -31,7 +32,6 @@ from ...calibrate.prior.pair import (
     expected_costs,
     named,
 )
-from ...calibrate.prior.pair_acceptance import predicted
 from ...sim.prediction import Prediction, predict
 from .result import LEVEL, Point, Test
 
@@ -163,7 +163,7 @@ def answer(asked: Question, gamma_max: int, seed: int) -> Prediction:
             asked.target, [asked.draft], use=asked.use, dtype=law.dtype, rng=for_acceptance,
             draws=DRAWS,
         ).of(0)  # fmt: skip
-        known = predicted(forecast, positions=gamma_max)
+        known = of_forecast(forecast, positions=gamma_max)
     return predict(
         known.law, law, gamma_max=gamma_max, level=LEVEL, batch=asked.load.batch,
         context=asked.load.context,

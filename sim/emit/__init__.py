@@ -1,1 +1,64 @@
 """Answers in the words of an engine: schedules and simulated acceptance as it takes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..schedule import PairSchedule
+    from .emission import Emission
+
+ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
+
+
+def check_engine(engine: str | None, *, batch: int, adapt: bool, older: bool) -> None:
+    """Raise ValueError for an engine that is none, and for what does not belong to it."""
+    if engine is not None and engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    for name, used, owners in (
+        ("adapt", adapt, ("sglang",)),
+        ("older", older, ("tensorrt-llm", "llama.cpp")),
+        ("batch", batch != 1, ("llama.cpp",)),
+    ):
+        if used and engine not in owners:
+            raise ValueError(
+                f"{name} goes with engine {' or '.join(owners)}, got {engine or 'none'}"
+            )
+
+
+def emit(
+    found: PairSchedule,
+    engine: str,
+    *,
+    method: str | None = None,
+    model: str | None = None,
+    batch: int = 1,
+    adapt: bool = False,
+    older: bool = False,
+) -> Emission:
+    """A schedule in an engine's words; method and model by default those of the named draft.
+
+    batch: for llama.cpp, which takes one; adapt: SGLang chooses among likely gammas; older: words
+    of older TensorRT-LLM and llama.cpp. Raises ValueError for what does not belong to the engine.
+    """
+    check_engine(engine, batch=batch, adapt=adapt, older=older)
+    from .drafts import draft_words
+
+    words = draft_words(found.laws.pair, engine, method=method, model=model)
+    if engine == "vllm":
+        from .vllm import emit_vllm
+
+        return emit_vllm(found.made, method=words.method, model=words.model)
+    if engine == "sglang":
+        from .sglang import emit_sglang
+
+        return emit_sglang(found.made, adapt=adapt, method=words.method, model=words.model)
+    if engine == "tensorrt-llm":
+        from .tensorrt_llm import Keys, emit_tensorrt_llm
+
+        keys: Keys = "smallest" if older else "largest"
+        return emit_tensorrt_llm(found.made, keys=keys, method=words.method, model=words.model)
+    from .llama_cpp import Names, emit_llama_cpp
+
+    names: Names = "older" if older else "current"
+    return emit_llama_cpp(found.made, batch=batch, names=names, model=words.model)

@@ -12,6 +12,7 @@ sglang/srt/speculative/adaptive_spec_params.py and adaptive_step_router.py (sgl-
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 from ..schedule import Schedule
@@ -22,27 +23,42 @@ FILE = "adaptive.json"
 SHARED = {"ema_alpha": 0.2, "update_interval": 5, "warmup_batches": 10}
 
 
+# Methods whose steps follow each other; the others draft a block, or look text up.
+_CHAINS = ("EAGLE", "EAGLE3", "NEXTN", "STANDALONE")
+_ADAPTIVE = ("EAGLE", "EAGLE3")
+
+
 def emit_sglang(
-    schedule: Schedule, *, adapt: bool = False, method: str = "EAGLE", model: str | None = None
+    schedule: Schedule, *, adapt: bool = False, method: str | None = None, model: str | None = None
 ) -> Emission:
     """The schedule as SGLang takes it.
 
     adapt: give each slot the gammas that may well be the best there, for the moving average to
-    choose among; otherwise the slot keeps the schedule's gamma.
+    choose among; otherwise the slot keeps the schedule's gamma. method: an algorithm of SGLang; one
+    that takes no schedule gets the gamma of batch 1, and a note says what others would take.
     """
     most = max(r.gamma for r in schedule.ranges)
     if most == 0:
         return Emission("sglang", notes=("leave out --speculative-algorithm: nothing pays",))
     slots = list(schedule.likely) if adapt else [(r.gamma,) for r in schedule.ranges]
     first = max(schedule.ranges[0].gamma, min((s for s in slots[0] if s > 0), default=1))
-    command = ["--speculative-algorithm", method]
+    command, about = [], []
+    if method is None:
+        about.append("add --speculative-algorithm and the path of your draft")
+    else:
+        command += ["--speculative-algorithm", method]
     if model is not None:
-        command += ["--speculative-draft-model-path", model]
+        command += ["--speculative-draft-model-path", shlex.quote(model)]
     # topk 1 is a chain: the verified tokens are the steps and the token before them.
-    command += ["--speculative-num-steps", f"{first}", "--speculative-eagle-topk", "1"]
+    if method is None or method.upper() in _CHAINS:
+        command += ["--speculative-num-steps", f"{first}", "--speculative-eagle-topk", "1"]
     command += ["--speculative-num-draft-tokens", f"{first + 1}"]
+    if method is not None and method.upper() not in _ADAPTIVE:
+        others = ", ".join(f"{r.first}-{r.last}: {r.gamma}" for r in schedule.ranges)
+        about.append(f"{method} takes one number of draft tokens; by batch the best is {others}")
+        return Emission("sglang", " ".join(command), notes=tuple(about))
     if len(schedule.ranges) == 1 and not (adapt and len(slots[0]) > 1):
-        return Emission("sglang", " ".join(command))
+        return Emission("sglang", " ".join(command), notes=tuple(about))
     config: dict[str, Any] = {
         f"{r.first}": {"candidate_steps": list(slot)}
         for r, slot in zip(schedule.ranges, slots, strict=True)
@@ -51,6 +67,7 @@ def emit_sglang(
     validate_sglang(config)
     command += ["--speculative-adaptive", "--speculative-adaptive-config", FILE]
     notes = [
+        *about,
         "adaptive speculation needs EAGLE or EAGLE3 with topk 1, and no data-parallel attention",
         "a batch is padded up to the next captured graph size before its slot is looked up",
         f"above batch {schedule.batch_max} SGLang keeps the last slot",

@@ -38,7 +38,8 @@ def test_predict_with_numbers_answers_with_every_promised_key(
     assert answer["gamma_real"] == pytest.approx(7.8566544588706915, rel=1e-12)
     assert answer["gamma_window"] == [7, 8, 9]
     assert answer["break_even_alpha"] == pytest.approx(0.05, abs=1e-12)
-    assert answer["inputs"]["alpha"] == 0.8
+    assert answer["inputs"]["acceptance"] == 0.8
+    assert (answer["schema"], answer["version"]) == ("howspec.prediction", 1)
     assert isinstance(answer["notes"], list)
 
 
@@ -62,7 +63,7 @@ def test_verification_slope_counts_like_draft_cost_and_overhead_only_when_specul
 def test_plain_no_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = _call(capsys, "predict", "--alpha", "0.1", "--cost-ratio", "0.5")
     assert status == 0
-    assert out.splitlines()[0].startswith("do not speculate (gamma 0)")
+    assert out.splitlines()[0].startswith("NO: do not speculate (gamma 0)")
 
 
 def test_limits_are_answered_without_nan(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,18 +106,18 @@ def test_one_draft_of_a_sweep_from_a_file_and_extrapolation_is_noted(
     [
         (["--alpha", "1.2", "--cost-ratio", "0.1"], "alpha must be in [0, 1], got 1.2"),
         (["--alpha", "nan", "--cost-ratio", "0.1"], "alpha must be in [0, 1], got nan"),
-        (["--alpha", "0.5", "--cost-ratio", "-0.1"], "cost_ratio must be in [0, inf), got -0.1"),
+        (["--alpha", "0.5", "--cost-ratio", "-0.1"], "--cost-ratio must be in [0, inf), got -0.1"),
         (
             ["--alpha", "0.5", "--cost-ratio", "0.1", "--gamma-max", "0"],
             "--gamma-max must be an integer in [1, 10000], got 0",
         ),
-        (["--alpha", "0.5"], "missing --cost-ratio"),
-        (["--alpha", "0.5", "--cost-ratio", "0.1", "--target", "T"], "got no --sweep"),
+        (["--alpha", "0.5"], "missing target and draft and device"),
+        (["--alpha", "0.5", "--cost-ratio", "0.1", "--target", "T"], "model must be a name"),
         (["--sweep", "paper_bloom_grid", "--alpha", "0.5"], "--alpha cannot be given"),
         (["--sweep", "paper_bloom_grid", "--target", "GPT-9"], "BLOOM-7.1B"),
         (["--sweep", "paper_bloom_grid", "--draft", "BLOOM-1B"], "BLOOM-1.1B"),
         (["--sweep", "absent.csv"], "absent.csv"),
-        (["--alpha", "x", "--cost-ratio", "0.1"], "--alpha"),
+        (["--alpha", "x", "--cost-ratio", "0.1"], "x"),
         (["--bogus"], "--bogus"),
     ],
 )

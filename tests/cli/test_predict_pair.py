@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.depth import damped
+from howspec.calibrate.doors import Deployment, acceptance, resolve
 from howspec.calibrate.models import device
 from howspec.calibrate.prior.pair import (
     Load,
@@ -20,13 +21,12 @@ from howspec.calibrate.prior.pair import (
     named,
     same_vocabulary,
 )
-from howspec.calibrate.prior.pair_acceptance import updated
 from howspec.calibrate.prior.pair_costs import recorded_costs
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.main import run
-from howspec.sim.choice import RoundTimes, choose, tokens_table
+from howspec.sim.choice import RoundTimes, choose
 from howspec.sim.prediction import break_even
-from howspec.theory import AffineCost, DepthAcceptance
+from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 
 PAIR = ("--target", "Llama-3.1-8B", "--draft", "Llama-3.2-1B")
 NAMES = (*PAIR, "--device", "H100", "--task", "chat")
@@ -69,16 +69,16 @@ def test_a_named_pair_is_answered_with_every_key_and_both_parts_predicted(
     status, out, _ = call(capsys, *NAMES)
     assert status == 0
     assert "acceptance: predicted" in out
-    assert "cost: predicted" in out
+    assert "costs: predicted" in out
 
 
-def test_what_is_given_is_called_measured_and_the_rest_predicted(
+def test_what_is_given_is_called_stated_and_the_rest_predicted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stated = answer(capsys, *NAMES, "--alpha", "0.8")
-    assert kinds(stated) == ("measured", "predicted")
+    assert kinds(stated) == ("stated", "predicted")
     assert stated["parts"]["acceptance"]["alpha"]["low"] == pytest.approx(0.8)
-    assert kinds(answer(capsys, *NAMES, "--cost-ratio", "0.1")) == ("predicted", "measured")
+    assert kinds(answer(capsys, *NAMES, "--cost-ratio", "0.1")) == ("predicted", "stated")
     both = answer(capsys, *PAIR, "--alpha", "0.8", "--cost-ratio", "0.05")
     plain = answer(capsys, "--alpha", "0.8", "--cost-ratio", "0.05")
     assert both["gamma"] == plain["gamma"]
@@ -94,7 +94,7 @@ def test_tokens_of_the_pair_itself_narrow_alpha_around_their_rate(
         found = answer(capsys, *NAMES, "--alpha", "0.6", "--alpha-tokens", str(tokens))
         alpha = found["parts"]["acceptance"]["alpha"]
         width.append(alpha["high"] - alpha["low"])
-        assert found["parts"]["acceptance"]["kind"] == "measured"
+        assert found["parts"]["acceptance"]["kind"] == "stated"
     assert width[0] > width[1] > width[2]
     assert alpha["estimate"] == pytest.approx(0.6, abs=0.02)
     prior = answer(capsys, *NAMES)["parts"]["acceptance"]["alpha"]
@@ -110,10 +110,10 @@ def test_imported_statistics_and_records_replace_the_prediction(
          "acceptance_length": 2.5, "survival": [0.75, 0.5, 0.25],
          "per_position_accepted": [3000, 2000, 1000]}
     ))  # fmt: skip
-    found = answer(capsys, *NAMES, "--statistics", str(counts))
+    found = answer(capsys, *NAMES, "--acceptance", str(counts))
     assert kinds(found) == ("imported", "predicted")
     assert found["parts"]["acceptance"]["alpha"]["estimate"] == pytest.approx(6 / 9, abs=0.01)
-    alone = answer(capsys, "--statistics", str(counts), "--cost-ratio", "0.05")
+    alone = answer(capsys, "--acceptance", str(counts), "--cost-ratio", "0.05")
     assert alone["speedup_by_gamma"][3] == pytest.approx(2.5 / 1.15, abs=0.03)
     rng = np.random.default_rng(1)
     points = tuple(
@@ -160,7 +160,7 @@ def test_a_cost_record_of_both_models_sets_their_ratio(
     path = write_record(record, tmp_path / "costs.json")
     pair = ("--target", str(large), "--draft", str(small), "--device", "cpu", "--context", "64")
     found = answer(capsys, *pair, "--costs", str(path), "--alpha", "0.8")
-    assert kinds(found) == ("measured", "measured")
+    assert kinds(found) == ("stated", "measured")
     ratio = found["parts"]["cost"]["cost_ratio"]
     assert ratio["estimate"] == pytest.approx(0.2, rel=0.1)
     free = answer(capsys, *pair, "--alpha", "0.8", "--stack", "eager")["parts"]["cost"]
@@ -195,17 +195,17 @@ def test_no_room_and_no_gain_are_a_plain_no(capsys: pytest.CaptureFixture[str]) 
     [
         (("--target", "Llama-3.1-8", *NAMES[2:]), "nearest: Llama-3.1-8B"),
         ((*PAIR, "--device", "H1000"), "device must be a name of the table"),
-        (PAIR, "missing --device"),
+        (PAIR, "missing device"),
         ((*NAMES, "--task", "cooking"), "task must name one of"),
         ((*NAMES, "--batch", "0"), "batch must be in"),
         ((*NAMES, "--dtype", "fp99"), "fp99"),
-        ((*NAMES, "--alpha-tokens", "10"), "--alpha-tokens goes with --alpha"),
-        ((*NAMES, "--alpha", "0.5", "--alpha-tokens", "-1"), "alpha-tokens must be in (0, inf)"),
+        ((*NAMES, "--alpha-tokens", "10"), "--alpha-tokens goes with a number"),
+        ((*NAMES, "--alpha", "0.5", "--alpha-tokens", "-1"), "--alpha-tokens must be in (0, inf)"),
         ((*NAMES, "--alpha", "1.5", "--alpha-tokens", "9"), "alpha must be in [0, 1]"),
-        ((*NAMES, "--alpha", "0.5", "--statistics", "x"), "acceptance comes from one of"),
-        ((*NAMES, "--decay", "0.9"), "--decay goes with an --alpha"),
+        ((*NAMES, "--alpha", "0.5", "--acceptance", "x"), "both state acceptance"),
+        ((*NAMES, "--decay", "0.9"), "decay goes with a number"),
         ((*NAMES, "--level", "1"), "level must be in (0, 1), got 1"),
-        ((*NAMES, "--statistics", "absent.log"), "absent.log"),
+        ((*NAMES, "--acceptance", "absent.log"), "absent.log"),
         ((*NAMES, "--costs", "absent.json"), "absent.json"),
         ((*NAMES, "--stack", "abacus"), "stack"),
         (("--sweep", "paper_bloom_grid", "--device", "H100"), "--device cannot be given"),
@@ -249,7 +249,7 @@ def test_a_rise_dies_out_beyond_the_depth_it_was_seen_at_and_a_fall_goes_on() ->
 
 def test_tables_agree_with_the_laws_they_are_made_of() -> None:
     law = damped(DepthAcceptance(np.array([0.5, 0.9]), np.ones(2)), 6)
-    tokens = tokens_table(law, 6)
+    tokens = tokens_by_gamma(law, 6)
     assert tokens[0] == pytest.approx([2 * (1 - 0.5 ** (g + 1)) for g in range(7)])
     cost = AffineCost(0.08, 0.01, 0.1)
     times = RoundTimes.of(cost, 12)
@@ -294,12 +294,9 @@ def test_vocabularies_count_draft_by_draft() -> None:
 
 
 def test_an_update_needs_a_positive_number_of_tokens() -> None:
-    target = named("Llama-3.1-8B")
-    forecast = expected_acceptance(
-        target, [named("Llama-3.2-1B")], use=Use("code"), rng=np.random.default_rng(0), draws=400
-    ).of(0)
-    with pytest.raises(ValueError, match=r"alpha-tokens must be in \(0, inf\), got 0"):
-        updated(forecast, 0.5, tokens=0.0, rng=np.random.default_rng(0))
+    pair = resolve(Deployment("Llama-3.1-8B", "Llama-3.2-1B", task="code"))
+    with pytest.raises(ValueError, match=r"alpha_tokens must be in \(0, inf\), got 0"):
+        acceptance(0.5, tokens=0.0, pair=pair, rng=np.random.default_rng(0), draws=400)
 
 
 def test_formats_in_a_name_reach_the_costs() -> None:

@@ -12,12 +12,11 @@ from howspec.calibrate.prior.pair import Load, Use, expect, named
 from howspec.cli.main import run
 from howspec.figures.turning_curve import turning_curve
 from howspec.figures.validation.paper_rows import paper_rows_test, predicted_ranking
-from howspec.sim.choice import tokens_table
 from howspec.sim.crossover import batches_up_to, crossings
 from howspec.sim.prediction import speedup_table
 from howspec.sim.ranking import rank
 from howspec.sim.scale import LAYERS_EXPONENT, best_scale, hypothetical
-from howspec.theory import DepthAcceptance
+from howspec.theory import DepthAcceptance, tokens_by_gamma
 
 QWEN = ("--target", "Qwen2.5-32B", "--device", "2x A100 80GB")
 LADDER = ("--draft", "Qwen2.5-0.5B,Qwen2.5-1.5B", "--draft", "Qwen2.5-7B")
@@ -193,7 +192,7 @@ def test_speculation_stops_where_the_speedup_meets_one_and_the_load_is_that_of_p
     )
     law = expected.costs[0]
     alphas = np.full(200, 0.7)
-    tokens = tokens_table(damped(DepthAcceptance(alphas, 1.0), 6), 6)
+    tokens = tokens_by_gamma(damped(DepthAcceptance(alphas, 1.0), 6), 6)
     found = crossings(
         tokens, law, batches=batches_up_to(2048), contexts=(0.0, 1000.0), batch=4, context=200
     )

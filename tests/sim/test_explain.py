@@ -7,19 +7,19 @@ import json
 import math
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.engines.evidence import (
-    from_alpha,
-    from_counts,
-    from_length,
-)
-from howspec.calibrate.engines.imported import from_statistics, read_statistics
-from howspec.calibrate.engines.recorded import from_record, load_evidence
+from howspec.calibrate.doors.acceptance import of_evidence
+from howspec.calibrate.engines import evidence as read
+from howspec.calibrate.engines import imported, recorded
+from howspec.calibrate.engines.imported import read_statistics
 from howspec.calibrate.engines.stated import Stated, stated
+from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.explain import explain as command
+from howspec.figures.style import write
 from howspec.figures.waterfall import waterfall
 from howspec.sim.account import Account, explain
 from howspec.sim.changes import best_setting, changes
@@ -29,6 +29,34 @@ from howspec.sim.shares import shapley
 from howspec.theory import DepthAcceptance, speedup
 from hypothesis import given
 from hypothesis import strategies as st
+
+
+def known(found: read.Evidence) -> KnownAcceptance:
+    return of_evidence(found, "imported")
+
+
+def from_alpha(*given: Any, **more: Any) -> KnownAcceptance:
+    return known(read.from_alpha(*given, **more))
+
+
+def from_length(*given: Any, **more: Any) -> KnownAcceptance:
+    return known(read.from_length(*given, **more))
+
+
+def from_counts(*given: Any, **more: Any) -> KnownAcceptance:
+    return known(read.from_counts(*given, **more))
+
+
+def from_statistics(*given: Any, **more: Any) -> KnownAcceptance:
+    return known(imported.from_statistics(*given, **more))
+
+
+def from_record(*given: Any, **more: Any) -> KnownAcceptance:
+    return known(recorded.from_record(*given, **more))
+
+
+def load_evidence(*given: Any, **more: Any) -> KnownAcceptance:
+    return known(recorded.load_evidence(*given, **more))
 
 
 def rng() -> np.random.Generator:
@@ -349,11 +377,11 @@ def test_a_stated_length_is_met_by_every_draw_and_beyond_it_only_a_fall_goes_on(
     assert draws.min() >= 2.915 - 1e-9
     assert draws.max() <= 2.925 + 1e-9
     assert draws.max() - draws.min() > 0.009
-    steps = np.diff(np.log(np.asarray(evidence.sample.rates)), axis=1)
+    steps = np.diff(np.log(np.asarray(evidence.law.rates)), axis=1)
     falls, rises = steps[steps[:, 0] < 0.0], steps[steps[:, 0] > 0.0]
     assert len(falls) > 500 < len(rises)
     assert falls == pytest.approx(np.repeat(falls[:, :1], steps.shape[1], axis=1))
-    below_one = rises[np.asarray(evidence.sample.rates)[steps[:, 0] > 0.0, -1] < 1.0]
+    below_one = rises[np.asarray(evidence.law.rates)[steps[:, 0] > 0.0, -1] < 1.0]
     assert below_one[:, 1] == pytest.approx(below_one[:, 0])
     for k in range(2, steps.shape[1]):
         assert below_one[:, k] == pytest.approx(0.7 * below_one[:, k - 1], rel=1e-6)
@@ -561,8 +589,8 @@ def test_the_command_prints_the_account(capsys: pytest.CaptureFixture[str], tmp_
 @pytest.mark.parametrize(
     ("given_", "said"),
     [
-        ({"gamma": 3}, "needs --statistics"),
-        ({"alpha": "0.8"}, "needs --gamma"),
+        ({"gamma": 3}, "needs acceptance"),
+        ({"alpha": "0.8"}, "needs gamma"),
         ({"alpha": "1.8", "gamma": 3}, r"alpha must be in \[0, 1\]"),
         ({"alpha": "0.8", "gamma": 3, "figure": Path("a.jpg")}, "figure must end in"),
         ({"alpha": "0.8", "gamma": 0}, "gamma must be an integer"),
@@ -580,6 +608,7 @@ def test_the_waterfall_stands_for_gains_and_losses(tmp_path: Path) -> None:
     )  # fmt: skip
     account = explain(measured, from_length(2.5, 3, rng()), rng())
     for suffix in ("png", "pdf", "svg"):
-        assert waterfall(account, tmp_path / f"w.{suffix}").stat().st_size > 5000
-    again = waterfall(account, tmp_path / "again.png")
+        path = tmp_path / f"w.{suffix}"
+        assert write(waterfall(account), path).stat().st_size > 5000
+    again = write(waterfall(account), tmp_path / "again.png")
     assert again.read_bytes() == (tmp_path / "w.png").read_bytes()

@@ -1,4 +1,4 @@
-"""Laws and policies as they are written on the command line and in files."""
+"""Laws as they are written in a line of text and in files."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .checks import utf8
+from ..reading import utf8
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from ..sim.policies import Policy
-    from ..theory import AcceptanceLaw, CostLaw
-
-POLICIES = (
-    "constant", "heuristic", "confidence-threshold", "survival-threshold", "batch-table", "oracle",
-    "moving-average",
-)  # fmt: skip
+    from ...theory import AcceptanceLaw, CostLaw
 
 
 def acceptance_law(text: str) -> AcceptanceLaw:
@@ -26,10 +20,10 @@ def acceptance_law(text: str) -> AcceptanceLaw:
 
     A list of values is written with slashes. Raises ValueError naming what is wrong.
     """
-    from ..theory import acceptance
+    from ...theory import acceptance
 
-    name, parameters = _split(text)
-    law: AcceptanceLaw = _make(_named(acceptance, "Acceptance"), name, parameters, "--law")
+    name, parameters = split(text)
+    law: AcceptanceLaw = _make(_named(acceptance, "Acceptance"), name, parameters, "acceptance")
     return law
 
 
@@ -57,29 +51,8 @@ def cost_law(path: str) -> tuple[CostLaw, bool]:
     return law, unit == "s"
 
 
-def policy(text: str) -> Policy:
-    """The policy written as ``name:parameter=value,...``; batch-table:8=5,32=2 names batches."""
-    from inspect import signature
-
-    from ..sim import policies
-
-    name, parameters = _split(text)
-    if name not in POLICIES:
-        raise ValueError(f"--policy must be one of {', '.join(POLICIES)}, got {name!r}")
-    make = getattr(policies, name.replace("-", "_"))
-    if name == "batch-table":
-        if not all(key.isdecimal() for key in parameters):
-            raise ValueError(f"--policy batch-table takes batch=gamma pairs, got {text!r}")
-        return policies.batch_table({int(k): v for k, v in parameters.items()})
-    known = signature(make).parameters
-    _check_names(f"--policy {name}", parameters, set(known), [
-        key for key, p in known.items() if p.default is p.empty
-    ])  # fmt: skip
-    made: Policy = make(**parameters)
-    return made
-
-
-def _split(text: str) -> tuple[str, dict[str, Any]]:
+def split(text: str) -> tuple[str, dict[str, Any]]:
+    """(name, parameters) of ``name:parameter=value,...``; a list of values has slashes."""
     name, _, rest = text.partition(":")
     parameters: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
@@ -112,7 +85,7 @@ def _named(module: ModuleType, *endings: str) -> dict[str, type]:
 
 
 def _nested(given: dict[str, Any], endings: tuple[str, ...], where: str) -> Any:
-    from ..theory import costs
+    from ...theory import costs
 
     parameters = {}
     for key, value in given.items():
@@ -129,7 +102,7 @@ def _make(laws: dict[str, type], name: Any, parameters: dict[str, Any], where: s
     law = laws[name]
     fields = {k: f for k, f in law.__dataclass_fields__.items() if f.init}  # type: ignore[attr-defined]
     needed = [k for k, f in fields.items() if _required(f)]
-    _check_names(f"{where}: law {name}", parameters, set(fields), needed)
+    check_names(f"{where}: law {name}", parameters, set(fields), needed)
     try:
         made = law(**parameters)
         made.shape  # noqa: B018 - a part that is no law fails here, not in the middle of a run
@@ -146,7 +119,8 @@ def _required(field: Any) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _check_names(what: str, given: dict[str, Any], known: set[str], needed: list[str]) -> None:
+def check_names(what: str, given: dict[str, Any], known: set[str], needed: list[str]) -> None:
+    """Raise ValueError for parameters that are not known, or that are missing."""
     strange = [key for key in given if key not in known]
     if strange:
         raise ValueError(f"{what} takes {', '.join(sorted(known))}, got {strange[0]!r}")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .checks import utf8
-from .laws import acceptance_law, cost_law
-from .laws import policy as named_policy
+import numpy as np
+
+from ..calibrate.doors import Deployment, resolve
+from ..calibrate.doors import costs as known_costs
+from ..calibrate.doors.written import check_names, split
+from ..calibrate.known import KnownCosts
+from ..calibrate.reading import utf8
+from .known import Sources, both_laws
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from ..sim.policies import Policy
-    from ..sim.requests import Served
-    from ..sim.traces import Trace
     from ..theory import AcceptanceLaw, CostLaw
+    from .policies import Policy
+    from .requests import Served
+    from .traces import Trace
 
 PERCENTILES = (50, 90, 95, 99)
 _TOKENS = 256  # of a request, where latencies are asked for without a length
@@ -26,61 +30,116 @@ _RANGES = {
 _BUDGET = 2_000_000  # tokens simulated where the number of requests is not given
 
 
+POLICIES = (
+    "constant", "heuristic", "confidence-threshold", "survival-threshold", "batch-table", "oracle",
+    "moving-average",
+)  # fmt: skip
+
+
+def named_policy(text: str) -> Policy:
+    """The policy written as ``name:parameter=value,...``; batch-table:8=5,32=2 names batches."""
+    from inspect import signature
+
+    from . import policies
+
+    name, parameters = split(text)
+    if name not in POLICIES:
+        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {name!r}")
+    make = getattr(policies, name.replace("-", "_"))
+    if name == "batch-table":
+        if not all(key.isdecimal() for key in parameters):
+            raise ValueError(f"policy batch-table takes batch=gamma pairs, got {text!r}")
+        return policies.batch_table({int(k): v for k, v in parameters.items()})
+    known = signature(make).parameters
+    check_names(f"policy {name}", parameters, set(known), [
+        key for key, p in known.items() if p.default is p.empty
+    ])  # fmt: skip
+    made: Policy = make(**parameters)
+    return made
+
+
 def simulate_point(
     rng: np.random.Generator,
     *,
-    alpha: float | None = None,
-    law: str | None = None,
+    acceptance: float | str | None = None,
+    costs: float | str | None = None,
     trace: str | None = None,
     drafter: str | None = None,
     gamma: int | None = None,
     policy: str | None = None,
-    cost_ratio: float | None = None,
-    costs: str | None = None,
     tokens: int | None = None,
     requests: int | None = None,
     batch: int | None = None,
     arrival_rate: float | None = None,
     rounds: int = 1_000_000,
+    **deployment: Any,
 ) -> dict[str, Any]:
-    """Simulate one setting; the arguments are the options of `howspec simulate`.
+    """Simulate one setting; the arguments are those of `howspec.simulate`, as JSON knows them.
 
+    acceptance, costs: what the two doors take as a number or a text; where they hold draws, the
+    law in the middle is simulated. deployment: fields of `howspec.calibrate.doors.Deployment`.
     Returns tokens_per_round and speedup with their standard errors, rounds, and latencies where the
     setting has requests. Raises ValueError for options that do not fit together.
     """
-    acceptance, recorded = _source(alpha, law, trace, drafter, tokens, requests, arrival_rate)
     rule = _rule(gamma, policy)
-    cost, seconds = _costs(cost_ratio, costs)
+    _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=rounds)
+    at = Deployment(**deployment, batch=float(batch or 1))
+    recorded: Trace | None = None
+    law: AcceptanceLaw | None = None
+    if trace is None:
+        if drafter is not None:
+            raise ValueError(f"drafter names a column of a trace, got {drafter!r} without one")
+        found = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(rule.gamma_max, 1))
+        law, known = found.acceptance.single, found.costs
+    else:
+        if acceptance is not None:
+            raise ValueError("acceptance comes from a trace or from a source, got both")
+        recorded = _recorded(trace, drafter, tokens, requests, arrival_rate)
+        known = known_costs(costs, rng=np.random.default_rng(0), pair=resolve(at))
+    cost, seconds = _at_context(known, at), known.seconds
     if rule.name == "oracle":
-        from ..sim.policies import cost_oracle
+        from .policies import cost_oracle
 
         rule = cost_oracle(cost, rule.gamma_max, batch=batch or 1)
-    _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=rounds)
     if arrival_rate is not None:
-        assert acceptance is not None
+        assert law is not None
         if not seconds:
-            raise ValueError('--arrival-rate is per second: give --costs in seconds ("unit": "s")')
-        return _fleet(
-            rng, acceptance, cost, rule, arrival_rate, tokens or _TOKENS, requests, batch or 256
-        )
+            raise ValueError('arrival_rate is per second: give costs in seconds ("unit": "s")')
+        return _fleet(rng, law, cost, rule, arrival_rate, tokens or _TOKENS, requests, batch or 256)
     if recorded is None and tokens is None and policy is None and requests is None:
-        assert acceptance is not None
+        assert law is not None
         assert gamma is not None
-        answer = _endless(rng, acceptance, cost, gamma, rounds, batch or 1)
+        answer = _endless(rng, law, cost, gamma, rounds, batch or 1)
         if seconds:
-            served = _requests(rng, acceptance, None, cost, rule, _TOKENS, None, batch or 1, True)
+            served = _requests(rng, law, None, cost, rule, _TOKENS, None, batch or 1, True)
             answer |= {k: served[k] for k in ("latency_s", "request_tokens")}
         return answer
     return _requests(
-        rng, acceptance, recorded, cost, rule, tokens or _TOKENS, requests, batch or 1, seconds
+        rng, law, recorded, cost, rule, tokens or _TOKENS, requests, batch or 1, seconds
     )
 
 
-def _one_of(**given: Any) -> None:
-    present = [f"--{name.replace('_', '-')}" for name, value in given.items() if value is not None]
-    names = " or ".join(f"--{name.replace('_', '-')}" for name in given)
-    if len(present) != 1:
-        raise ValueError(f"give one of {names}, got {' and '.join(present) or 'none'}")
+def _at_context(known: KnownCosts, at: Deployment) -> CostLaw:
+    """The single law of the costs; named pairs at the context asked for, which grows no further."""
+    law = known.single
+    return law if at.target is None and at.context is None else AtContext(law, at.cached)
+
+
+@dataclass(frozen=True)
+class AtContext:
+    """A cost law at one context, whatever the simulation counts."""
+
+    law: CostLaw
+    context: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """()."""
+        return self.law.shape
+
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Any:
+        """Times of rounds at 0..gamma at the law's own context, (gamma + 1,)."""
+        return self.law.round_time(gamma, batch=batch, context=self.context)
 
 
 def _within(**given: int | None) -> None:
@@ -97,51 +156,31 @@ def _within(**given: int | None) -> None:
         )
 
 
-def _source(
-    alpha: float | None,
-    law: str | None,
-    trace: str | None,
+def _recorded(
+    trace: str,
     drafter: str | None,
     tokens: int | None,
     requests: int | None,
     arrival_rate: float | None,
-) -> tuple[AcceptanceLaw | None, Trace | None]:
-    _one_of(alpha=alpha, law=law, trace=trace)
-    if trace is None:
-        from ..theory import DepthAcceptance
-
-        if drafter is not None:
-            raise ValueError(f"--drafter names a column of a --trace, got {drafter!r} without one")
-        return (acceptance_law(law) if law is not None else DepthAcceptance(alpha or 0.0)), None
-    for name, value in (
-        ("tokens", tokens),
-        ("requests", requests),
-        ("arrival-rate", arrival_rate),
-    ):
+) -> Trace:
+    given = {"tokens": tokens, "requests": requests, "arrival_rate": arrival_rate}
+    for name, value in given.items():
         if value is not None:
-            raise ValueError(f"a trace has its own requests, so --{name} cannot be given with it")
-    from ..sim.traces import load_trace
+            raise ValueError(f"a trace has its own requests, so {name} cannot be given with it")
+    from .traces import load_trace
 
     with utf8(trace):
-        return None, load_trace(trace, drafter or "eagle")
+        return load_trace(trace, drafter or "eagle")
 
 
 def _rule(gamma: int | None, policy: str | None) -> Policy:
-    _one_of(gamma=gamma, policy=policy)
+    if (gamma is None) == (policy is None):
+        raise ValueError(f"give one of gamma and policy, got {'none' if gamma is None else 'both'}")
     if policy is not None:
         return named_policy(policy)
-    from ..sim.policies import constant
+    from .policies import constant
 
     return constant(gamma or 0)
-
-
-def _costs(cost_ratio: float | None, costs: str | None) -> tuple[CostLaw, bool]:
-    _one_of(cost_ratio=cost_ratio, costs=costs)
-    if costs is not None:
-        return cost_law(costs)
-    from ..theory import AffineCost
-
-    return AffineCost(cost_ratio or 0.0), False
 
 
 def _estimate(mean: float, se: float) -> dict[str, float]:
@@ -156,7 +195,7 @@ def _endless(
     rounds: int,
     batch: int,
 ) -> dict[str, Any]:
-    from ..sim.laws import simulate_tokens
+    from .laws import simulate_tokens
 
     found = simulate_tokens(rng, law, gamma=gamma, rounds=rounds)
     times = cost.round_time(gamma, batch=batch)
@@ -181,9 +220,9 @@ def _requests(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from ..sim.estimate import ratio_estimate
-    from ..sim.policies import constant
-    from ..sim.requests import serve_batches
+    from .estimate import ratio_estimate
+    from .policies import constant
+    from .requests import serve_batches
 
     length: int | None = None
     if trace is None:
@@ -219,9 +258,9 @@ def _drawn(
     """Requests drawn from a law, each with consecutive rounds of its own."""
     import numpy as np
 
-    from ..sim.traces import Trace
     from ..theory import DepthAcceptance
     from ..theory.acceptance import BetaRequestAcceptance, GammaDependentLaw
+    from .traces import Trace
 
     laws = [law] * requests
     if isinstance(law, BetaRequestAcceptance):
@@ -260,8 +299,8 @@ def _fleet(
 
     import numpy as np
 
-    from ..sim.fleet import simulate_fleet
-    from ..sim.fleet_engine import build_engine
+    from .fleet import simulate_fleet
+    from .fleet_engine import build_engine
 
     runs = {}
     for name, gamma in (("fast", _schedule(rule, batch)), ("plain", 0)):

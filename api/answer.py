@@ -1,0 +1,200 @@
+"""What every answer offers: a few lines, tables, frames, JSON with a schema, HTML and a plot."""
+
+from __future__ import annotations
+
+import html
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+    from .theory.interval import Interval
+
+JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+
+
+def plain(value: object) -> JSON:
+    """A value as JSON knows it: arrays as lists, dataclasses as objects, no NaN or infinity."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return str(value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: the values, and how one is shown."""
+
+    name: str
+    values: Sequence[object]
+    show: Callable[[object], str] = str
+
+    @property
+    def cells(self) -> list[str]:
+        """The values as text, a dash where there is none."""
+        return ["-" if v is None else self.show(v) for v in self.values]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table: columns of equal length."""
+
+    columns: tuple[Column, ...]
+    title: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return [c.name for c in self.columns]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The rows as text."""
+        return [list(row) for row in zip(*(c.cells for c in self.columns), strict=True)]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The values, not their texts, as a pandas frame."""
+        import pandas
+
+        return pandas.DataFrame({c.name: [_flat(v) for v in c.values] for c in self.columns})
+
+    def to_html(self) -> str:
+        """The table as HTML; every text is escaped."""
+        head = "".join(f"<th>{html.escape(n)}</th>" for n in self.names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
+            for row in self.rows
+        )
+        title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _flat(value: object) -> object:
+    """An interval as its estimate: a frame has one number a cell."""
+    return getattr(value, "estimate", value)
+
+
+def numbers(digits: int = 3, *, sign: str = "") -> Callable[[object], str]:
+    """Show numbers with so many digits behind the point."""
+    return lambda v: f"{v:{sign}.{digits}f}"
+
+
+def percent(value: object) -> str:
+    """A share in whole percent."""
+    assert isinstance(value, float | int)
+    return f"{100 * value:.0f} %"
+
+
+def whole(value: object) -> str:
+    """A number of sequences or tokens, which come whole: 131,072."""
+    assert isinstance(value, float | int)
+    return f"{round(value):,}"
+
+
+def span(value: object, digits: int = 3) -> str:
+    """The ends of an interval."""
+    return f"{value.low:.{digits}f}-{value.high:.{digits}f}"  # type: ignore[attr-defined]
+
+
+def sure(value: Interval, digits: int = 3) -> str:
+    """An interval in words."""
+    return f"{100 * value.level:g} % interval {span(value, digits)}"
+
+
+def estimate(value: object) -> str:
+    """The middle of an interval."""
+    return f"{value.estimate:.3f}"  # type: ignore[attr-defined]
+
+
+class Answer(ABC):
+    """An answer of howspec: frozen; print it, or take its tables, frame, JSON or plot."""
+
+    SCHEMA: ClassVar[str]
+    VERSION: ClassVar[int] = 1
+
+    @abstractmethod
+    def headline(self) -> str:
+        """The answer in one line."""
+
+    @abstractmethod
+    def data(self) -> Mapping[str, object]:
+        """Everything that the answer holds, as it stands in its JSON."""
+
+    @abstractmethod
+    def blocks(self) -> Iterator[str | Table]:
+        """What follows the headline, in order: lines and tables; without the notes."""
+
+    @property
+    @abstractmethod
+    def notes(self) -> tuple[str, ...]:
+        """What to know before relying on the answer."""
+
+    def draw(self) -> Figure:
+        """The figure of the answer; raises ValueError where an answer has none."""
+        raise ValueError(f"{type(self).__name__} has no figure")
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """The figure of the answer, also written to ``path`` (.pdf, .png or .svg) where given."""
+        made = self.draw()
+        if path is not None:
+            from .figures.style import write
+
+            write(made, Path(path))
+        return made
+
+    def tables(self) -> tuple[Table, ...]:
+        """All tables of the answer, the main one first."""
+        return tuple(b for b in self.blocks() if isinstance(b, Table))
+
+    def table(self) -> Table:
+        """The main table."""
+        return self.tables()[0]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The main table as a pandas frame."""
+        return self.table().to_frame()
+
+    def to_json(self) -> dict[str, JSON]:
+        """The whole answer as JSON knows it, with the name and version of its schema."""
+        about: dict[str, JSON] = {"schema": f"howspec.{self.SCHEMA}", "version": self.VERSION}
+        found = plain(dict(self.data()))
+        assert isinstance(found, dict)
+        return about | found
+
+    def __str__(self) -> str:
+        lines = [self.headline(), *(b for b in self.blocks() if isinstance(b, str))]
+        return "\n".join([*lines, *(f"note: {n}" for n in self.notes)])
+
+    def __repr__(self) -> str:
+        more = f"; {len(self.notes)} notes" if self.notes else ""
+        return f"<{type(self).__name__}: {self.headline()}{more}>"
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p><strong>{html.escape(self.headline())}</strong></p>"]
+        for block in self.blocks():
+            parts.append(block.to_html() if isinstance(block, Table) else _paragraph(block))
+        if self.notes:
+            items = "".join(f"<li>{html.escape(n)}</li>" for n in self.notes)
+            parts.append(f"<ul>{items}</ul>")
+        return "".join(parts)
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"

@@ -1,0 +1,137 @@
+"""Parts that several answers share: models, settings, what an answer rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from .answer import Column, Table, span, sure
+
+if TYPE_CHECKING:
+    from .calibrate.doors import Pair
+    from .calibrate.known import KnownCosts
+    from .calibrate.prior.pair import NamedModel
+    from .sim.known import Laws
+    from .sim.pair import PairPrediction
+    from .sim.units import Speed
+    from .theory.domain import Floats
+    from .theory.interval import Interval
+
+
+def model_entry(model: NamedModel | None, name: str | None = None) -> object:
+    """A model as it stands in an answer; the name alone where no table knows it."""
+    if model is None:
+        return name
+    return {
+        "name": model.called, "table_name": model.shape.name, "parameters": model.parameters,
+        "layers": model.shape.layers, "vocab": model.shape.vocab,
+    }  # fmt: skip
+
+
+def pair_entry(pair: Pair) -> Mapping[str, object]:
+    """The pair and its load."""
+    from .calibrate.prior.pair import same_vocabulary
+
+    at = pair.at
+    entry: dict[str, object] = {
+        "target": model_entry(pair.target, at.target), "draft": model_entry(pair.draft, at.draft),
+        "device": at.device, "task": at.task, "temperature": at.temperature, "batch": at.batch,
+        "context": at.cached, "head": pair.head,
+    }  # fmt: skip
+    if pair.target is not None and pair.draft is not None:
+        entry["same_vocabulary"] = pair.head is not None or same_vocabulary(*pair.models)
+    return entry
+
+
+def setting_entry(pair: Pair, costs: KnownCosts) -> Mapping[str, object]:
+    """What ran where."""
+    return {
+        "device": costs.device or pair.at.device, "stack": costs.stack, "dtype": costs.dtype,
+        "draft_dtype": costs.draft_dtype, "batch": pair.at.batch, "context": pair.at.cached,
+        "task": pair.at.task, "temperature": pair.at.temperature,
+    }  # fmt: skip
+
+
+def parts_entry(laws: Laws, found: PairPrediction) -> Mapping[str, object]:
+    """Where acceptance and costs come from, and what they come to."""
+    known, costs = laws.acceptance, laws.costs
+    return {
+        "acceptance": {
+            "kind": known.kind, "source": known.given, "alpha": found.alpha,
+            "citations": known.sources,
+        },
+        "cost": {
+            "kind": costs.kind, "source": costs.given, "cost_ratio": found.cost_ratio,
+            "plain_step_s": None if found.plain is None else seconds(found.plain),
+            "stack": costs.stack or None, "device": costs.device or None,
+            "dtype": costs.dtype or None, "draft_dtype": costs.draft_dtype or None,
+            "memory": costs.memory, "citations": costs.sources,
+        },
+    }  # fmt: skip
+
+
+def seconds(speed: Speed) -> Interval:
+    """Time of a token of one sequence in seconds."""
+    from .theory.interval import Interval
+
+    ms = speed.ms_per_token
+    return Interval(1e-3 * ms.estimate, 1e-3 * ms.low, 1e-3 * ms.high, ms.level)
+
+
+def part_lines(laws: Laws, alpha: Interval | None, ratio: Interval | None) -> Iterator[str]:
+    """Lines that say where acceptance and costs come from."""
+    known, costs = laws.acceptance, laws.costs
+    for name, kind, given, quantity, value in (
+        ("acceptance", known.kind, known.given, "alpha", alpha),
+        ("costs", costs.kind, costs.given, "cost ratio", ratio),
+    ):
+        line = f"{name}: {kind} ({given})"
+        if value is not None:
+            line += f"; {quantity} {value.estimate:.3f}"
+            if not value.exact:
+                line += f" ({sure(value)})"
+        yield line
+
+
+def speed_table(plain: Speed, speculative: Speed, gamma: int, batch: float) -> Table:
+    """Absolute speeds of plain decoding and of speculating, medians with their intervals."""
+    ways = [plain, speculative]
+    names = {
+        "ms_per_token": "ms a token", "tokens_per_s": "tokens/s",
+        "batch_tokens_per_s": f"tokens/s of {batch:g}",
+        "price_per_million_tokens": "price a million tokens",
+        "wh_per_million_tokens": "Wh a million tokens",
+    }  # fmt: skip
+    if batch == 1.0:
+        names.pop("batch_tokens_per_s")
+    columns = [Column("way", ["plain", f"gamma {gamma}"])]
+    for field, name in names.items():
+        values = [getattr(w, field) for w in ways]
+        if values[0] is not None:
+            columns.append(Column(name, values, _shown))
+    return Table(tuple(columns))
+
+
+def _shown(value: object) -> str:
+    middle = value.estimate  # type: ignore[attr-defined]
+    digits = 2 if middle < 10 else 1 if middle < 100 else 0
+    return f"{middle:.{digits}f} ({span(value, digits)})"
+
+
+def interval_of(sample: Floats | None, level: float) -> Interval | None:
+    """The median of draws with its interval, None without draws."""
+    from .theory.interval import median_interval
+
+    return None if sample is None else median_interval(sample, level)
+
+
+def asked(given: Mapping[str, object], verb: Callable[..., object]) -> dict[str, object]:
+    """What a verb was asked, without what was left at its default."""
+    from inspect import signature
+
+    usual = {name: p.default for name, p in signature(verb).parameters.items()}
+    return {
+        name: value if isinstance(value, int | float | str | list | tuple) else str(value)
+        for name, value in given.items()
+        if value is not None and not (isinstance(value, type(usual[name])) and value == usual[name])
+    }

@@ -1,0 +1,133 @@
+"""What is known, and the tables to look things up in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .calibrate.doors.acceptance import AcceptanceSource
+    from .calibrate.doors.costs import CostSource
+    from .calibrate.engines import EngineCounts
+    from .calibrate.known import KnownAcceptance, KnownCosts
+    from .calibrate.models.catalogue import Model
+    from .calibrate.models.devices import Device
+    from .calibrate.records import Record
+    from .theory import Formula
+
+
+def acceptance(
+    source: AcceptanceSource = None,
+    *,
+    acceptance_length: str | float | None = None,
+    gamma: int | None = None,
+    alpha_tokens: float | None = None,
+    decay: float = 1.0,
+    target: str | None = None,
+    draft: str | None = None,
+    task: str | None = None,
+    temperature: float | None = None,
+    tuned: bool = False,
+    positions: int = 32,
+    seed: int = 0,
+) -> KnownAcceptance:
+    """What is known of acceptance: a law, its kind (stated, measured, imported, predicted), notes.
+
+    source: a number (the conditional rate alpha), the text of a law, a law, the path of a record,
+    of an engine's log or metrics, "-", a URL, counts that were read, or None: predicted for target
+    and draft. acceptance_length: with the bonus token, at gamma, instead of a source. alpha_tokens:
+    draft tokens behind a stated alpha; decay: of it with depth; positions: that the law covers.
+    Every verb takes what this gives as its ``acceptance``. Raises ValueError for what determines
+    nothing, OSError for what cannot be read.
+    """
+    import numpy as np
+
+    from .calibrate.doors import Deployment, resolve
+    from .calibrate.doors import acceptance as door
+
+    at = Deployment(target, draft, task=task, temperature=temperature, tuned=tuned)
+    return door(
+        source, rng=np.random.default_rng(seed), pair=resolve(at), length=acceptance_length,
+        gamma=gamma, tokens=alpha_tokens, decay=decay, positions=positions,
+    )  # fmt: skip
+
+
+def costs(
+    source: CostSource = None,
+    *,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    overhead_ms: float = 0.0,
+    target: str | None = None,
+    draft: str | None = None,
+    device: str | None = None,
+    dtype: str = "",
+    draft_dtype: str = "",
+    stack: str | None = None,
+    batch: float = 1.0,
+    context: float | None = None,
+    seed: int = 0,
+) -> KnownCosts:
+    """What is known of the time of a round: a law, its kind, notes.
+
+    source: a number (the cost ratio, with verify_slope and overhead in plain steps), a law, the
+    path of a cost record, of a law as JSON, or of a CSV of measured passes, or None: predicted for
+    target, draft and device. Every verb takes what this gives as its ``costs``.
+    Raises ValueError for what determines nothing, OSError for what cannot be read.
+    """
+    import numpy as np
+
+    from .calibrate.doors import Deployment, resolve
+    from .calibrate.doors import costs as door
+
+    at = Deployment(target, draft, device, dtype, draft_dtype, stack, batch, context)
+    return door(
+        source, rng=np.random.default_rng(seed), pair=resolve(at), verify_slope=verify_slope,
+        overhead=overhead, overhead_ms=overhead_ms,
+    )  # fmt: skip
+
+
+def read_statistics(source: str | Path, engine: str = "auto") -> EngineCounts:
+    """What an engine reports of acceptance: a log, metrics, a response, a benchmark's result.
+
+    source: a path, "-" for standard input, or a URL; engine: a name of `howspec import`, or auto.
+    Raises ValueError where nothing of acceptance is found, OSError for what cannot be read.
+    """
+    from .calibrate.engines import import_counts
+
+    return import_counts(str(source), engine)
+
+
+def read_record(path: str | Path) -> Record:
+    """A record of measured costs, acceptance or sweeps; raises ValueError for any other file."""
+    from .calibrate.records import read_record as read
+
+    return read(path)
+
+
+def formula(name: str) -> Formula:
+    """A formula of the sheet by its name: statement, assumptions, source; see `howspec formulas`.
+
+    Raises ValueError, nearest names first, for an unknown one.
+    """
+    from .theory.catalogue import find
+
+    return find(name)
+
+
+def models(search: str = "") -> tuple[Model, ...]:
+    """The models of the table whose names hold every word of ``search``."""
+    from .calibrate.models.catalogue import models as table
+
+    return tuple(m for name, m in table().items() if _holds(name, search))
+
+
+def devices(search: str = "") -> tuple[Device, ...]:
+    """The devices of the table whose names hold every word of ``search``."""
+    from .calibrate.models.devices import devices as table
+
+    return tuple(d for name, d in table().items() if _holds(name, search))
+
+
+def _holds(name: str, search: str) -> bool:
+    return all(word in name.casefold() for word in search.casefold().split())

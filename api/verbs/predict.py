@@ -1,0 +1,217 @@
+"""The best gamma and its speed-up, of numbers, laws, records, an engine's log or a named pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..answer import Answer, Column, Table, numbers, percent, span, sure
+from ..parts import asked, pair_entry, part_lines, parts_entry, speed_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..calibrate.doors.acceptance import AcceptanceSource
+    from ..calibrate.doors.costs import CostSource
+    from ..sim.pair import PairPrediction
+    from ..theory.interval import Interval
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction(Answer):
+    """The best number of draft tokens and its speed-up; see `howspec.predict`.
+
+    found: laws and numbers behind it; inputs: what was asked.
+    """
+
+    SCHEMA = "prediction"
+
+    found: PairPrediction
+    inputs: Mapping[str, object]
+
+    @property
+    def gamma(self) -> int:
+        """Best whole number of draft tokens, 0 for plain decoding [token]."""
+        return self.found.prediction.gamma
+
+    @property
+    def speedup(self) -> Interval:
+        """Speed over that of plain decoding, at the best gamma [1]."""
+        return self.found.prediction.speedup
+
+    @property
+    def pays(self) -> bool:
+        """Whether speculation is worth turning on."""
+        return self.found.pays
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.found.notes
+
+    def data(self) -> Mapping[str, object]:
+        found, said = self.found, self.found.prediction
+        more: dict[str, object] = {}
+        if found.at_gamma is not None:
+            now = found.at_gamma
+            more["at_gamma"] = {
+                "gamma": now.gamma, "estimate": now.speedup.estimate, "low": now.speedup.low,
+                "high": now.speedup.high, "level": now.speedup.level, "loss": now.loss,
+            }  # fmt: skip
+        if found.if_it_fitted is not None:
+            other = found.if_it_fitted
+            more["if_it_fitted"] = {"gamma": other.gamma, "speedup": other.speedup}
+        return {
+            "gamma": said.gamma, "speedup": said.speedup, "pays": found.pays,
+            "speedup_by_gamma": said.speedup_by_gamma, "low_by_gamma": said.low_by_gamma,
+            "high_by_gamma": said.high_by_gamma, "gamma_real": said.gamma_real,
+            "gamma_window": said.gamma_window, "break_even_alpha": found.break_even_alpha,
+            "probability_best": said.probability_best, "probability_gain": said.probability_gain,
+            "expected_measurement": found.expected_measurement, "plain": found.plain,
+            "speculative": found.speculative,
+            "parts": parts_entry(found.laws, found), "pair": pair_entry(found.laws.pair),
+            "inputs": self.inputs, "notes": self.notes, **more,
+        }  # fmt: skip
+
+    def headline(self) -> str:
+        said, found = self.found.prediction, self.found
+        if said.gamma == 0:
+            line = self.notes[0] if found.if_it_fitted is not None else "plain decoding is fastest"
+            return f"NO: do not speculate (gamma 0): {line}"
+        speedup, window = said.speedup, said.gamma_window
+        flat = "a clear optimum"
+        if len(window) > 1:
+            flat = f"flat: {window[0]}-{window[-1]} within 1 %"
+        if speedup.exact:
+            return (
+                f"gamma {said.gamma}, speed-up {speedup.estimate:.3f} (exact for these numbers; "
+                f"{flat})"
+            )
+        best = float(said.probability_best[said.gamma])
+        if len(window) == 1 and best < 0.5:
+            flat = "an uncertain optimum"
+        known = sure(speedup)
+        if speedup.low < 1.0:
+            known += f", above 1 with probability {percent(said.probability_gain)}"
+        return (
+            f"gamma {said.gamma} (best with probability {percent(best)}), speed-up "
+            f"{speedup.estimate:.3f} ({known}; {flat})"
+        )
+
+    def blocks(self) -> Iterator[str | Table]:
+        found, said = self.found, self.found.prediction
+        exact = said.speedup.exact and found.if_it_fitted is None
+        if not exact:
+            yield from part_lines(found.laws, found.alpha, found.cost_ratio)
+        yield self.by_gamma(exact)
+        if found.plain is not None and found.speculative is not None:
+            yield speed_table(found.plain, found.speculative, said.gamma, found.laws.pair.at.batch)
+        if found.at_gamma is not None:
+            now = found.at_gamma
+            line = (
+                f"at gamma {now.gamma}: speed-up {now.speedup.estimate:.3f} ({sure(now.speedup)})"
+            )
+            best = "the best" if now.gamma == said.gamma else ""
+            yield f"{line}, {best or f'{100 * now.loss:.1f} % below gamma {said.gamma}'}"
+        if found.break_even_alpha is not None:
+            yield f"break-even: speculation pays where alpha is above {found.break_even_alpha:.3f}"
+        if found.expected_measurement is not None:
+            lands = found.expected_measurement
+            yield (
+                f"a measurement: {span(lands, 2)} ({100 * lands.level:g} %), by what published "
+                "studies reach of the speed-up that their own numbers give"
+            )
+
+    def by_gamma(self, exact: bool = False) -> Table:
+        """Speed-up by gamma, with intervals unless all is exact."""
+        said = self.found.prediction
+        shown = min(len(said.speedup_by_gamma), max(said.gamma_window[-1] + 4, 9))
+        at = range(shown)
+        columns = [
+            Column("gamma", list(at)),
+            Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], numbers()),
+        ]
+        if not exact:
+            ends = [None, *((said.low_by_gamma[g], said.high_by_gamma[g]) for g in at[1:])]
+            columns += [
+                Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
+                Column("probability best", [float(said.probability_best[g]) for g in at], percent),
+            ]
+        return Table(tuple(columns))
+
+    def draw(self) -> Figure:
+        """Speed-up against gamma, with its band and the best gamma."""
+        from ..figures.answers import gamma_curve
+
+        return gamma_curve(self.found.prediction, title=_title(self.inputs))
+
+
+def _title(inputs: Mapping[str, object]) -> str:
+    names = [inputs.get("target"), inputs.get("draft")]
+    named = " + ".join(str(n) for n in names if n is not None)
+    return ", ".join(str(p) for p in (named or None, inputs.get("device")) if p is not None)
+
+
+def predict(
+    *,
+    target: str | None = None,
+    draft: str | None = None,
+    device: str | None = None,
+    acceptance: AcceptanceSource = None,
+    costs: CostSource = None,
+    acceptance_length: str | float | None = None,
+    gamma: int | None = None,
+    alpha_tokens: float | None = None,
+    decay: float = 1.0,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    task: str | None = None,
+    temperature: float | None = None,
+    tuned: bool = False,
+    batch: float = 1.0,
+    context: float | None = None,
+    dtype: str = "",
+    draft_dtype: str = "",
+    stack: str | None = None,
+    gamma_max: int | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+    online: bool = False,
+    price_per_hour: float | None = None,
+    power_w: float | None = None,
+) -> Prediction:
+    """Predict the best number of draft tokens and its speed-up, with an interval.
+
+    target, draft, device: names; what is not given of acceptance and costs is predicted for them.
+    acceptance, costs: what is known, see `howspec.acceptance` and `howspec.costs`; or
+    acceptance_length at gamma. alpha_tokens: draft tokens behind a stated acceptance, which then
+    updates the prediction. decay: of a stated alpha with depth; verify_slope, overhead: beside a
+    stated cost ratio, in plain steps. task, temperature, tuned, batch, context (cached tokens of a
+    sequence, default 1000), dtype, draft_dtype, stack: of the deployment. gamma_max: largest gamma
+    tried; level: of intervals; seed: of draws; online: look up unknown models on the hub.
+    price_per_hour, power_w: of all devices, for price and energy a token.
+    Raises ValueError with one line for anything that cannot be, OSError for unreadable files.
+
+    >>> import howspec as hs
+    >>> hs.predict(acceptance=0.8, costs=0.05)
+    <Prediction: gamma 8, speed-up 3.092 (exact for these numbers; flat: 7-9 within 1 %)>
+    """
+    inputs = asked(locals(), predict)
+    from ..calibrate.doors import Deployment
+    from ..sim.known import Sources, both_laws
+    from ..sim.pair import predict_pair
+    from ..sim.units import Rates
+    from ..theory.interval import check_level
+
+    check_level(level)
+    at = Deployment(
+        target, draft, device, dtype, draft_dtype, stack, batch, context, task, temperature, tuned,
+        online,
+    )  # fmt: skip
+    given = Sources(
+        acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead
+    )
+    laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
+    rates = Rates(price_per_hour, power_w)
+    found = predict_pair(laws, level=level, gamma=gamma, rates=rates)
+    return Prediction(found, {**inputs, "gamma_max": laws.gamma_max})

@@ -1,0 +1,167 @@
+"""Drafts of one target in order, with the probability that each is the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..answer import Answer, Column, Table, estimate, numbers, percent, span
+from ..parts import asked, interval_of, model_entry, setting_entry
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..calibrate.doors.acceptance import AcceptanceSource
+    from ..calibrate.doors.costs import CostSource
+    from ..sim.ranking import DraftRanking, RankedDraft, Ranking
+
+
+@dataclass(frozen=True, repr=False)
+class RankedDrafts(Answer):
+    """Drafts of a target, best first; see `howspec.rank`. level: of the intervals."""
+
+    SCHEMA = "ranking"
+
+    found: DraftRanking
+    level: float
+    inputs: Mapping[str, object]
+
+    @property
+    def best(self) -> str | None:
+        """The best draft at the first batch, None where none pays."""
+        return _best(self.found.rankings[0])
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the drafts at the first batch, best first."""
+        return tuple(d.draft.called for d in self.found.rankings[0].drafts)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.found.notes
+
+    def data(self) -> Mapping[str, object]:
+        found = self.found
+        return {
+            **self._entry(found.rankings[0]),
+            "by_batch": [{"batch": r.batch, **self._entry(r)} for r in found.rankings],
+            "target": model_entry(found.pair.target),
+            "setting": setting_entry(found.pair, found.costs),
+            "parts": {"acceptance": found.acceptance, "cost": found.costs.kind},
+            "inputs": self.inputs, "notes": self.notes,
+        }  # fmt: skip
+
+    def _entry(self, ranking: Ranking) -> Mapping[str, object]:
+        return {
+            "best": _best(ranking),
+            "order": [self._draft(d) for d in ranking.drafts],
+            "probability_none_pays": ranking.probability_plain,
+        }
+
+    def _draft(self, ranked: RankedDraft) -> Mapping[str, object]:
+        choice = ranked.choice
+        speedup = choice.interval
+        more: dict[str, object] = {}
+        if not ranked.fits:
+            more["if_it_fitted"] = {"gamma": choice.gamma, "speedup": speedup}
+            speedup = choice.off
+        return more | {
+            "draft": ranked.draft.called, "model": model_entry(ranked.draft),
+            "gamma": choice.gamma if ranked.fits else 0, "speedup": speedup,
+            "probability_best": ranked.probability_best,
+            "probability_gain": choice.probability_gain if ranked.fits else 0.0,
+            "alpha": interval_of(ranked.alpha, self.level),
+            "cost_ratio": interval_of(ranked.cost_ratio, self.level), "fits": ranked.fits,
+            "memory": None if ranked.memory is None else ranked.memory.line,
+        }  # fmt: skip
+
+    def headline(self) -> str:
+        return self._line(self.found.rankings[0])
+
+    def _line(self, ranking: Ranking) -> str:
+        best, costs = ranking.drafts[0], self.found.costs
+        where = [f"batch {ranking.batch:g}", costs.device, f"stack {costs.stack or 'not known'}"]
+        at = ", ".join(w for w in where if w)
+        if not (best.fits and best.choice.gamma):
+            return f"NO: do not speculate with any of them; {at}"
+        return (
+            f"best: {best.draft.called}, gamma {best.choice.gamma} "
+            f"({percent(best.probability_best)}); {at}"
+        )
+
+    def blocks(self) -> Iterator[str | Table]:
+        for i, ranking in enumerate(self.found.rankings):
+            if i:
+                yield self._line(ranking)
+            yield self._table(ranking)
+
+    def _table(self, ranking: Ranking) -> Table:
+        drafts = ranking.drafts
+        choices = [d.choice if d.fits else None for d in drafts]
+        return Table((
+            Column("draft", [*(d.draft.called for d in drafts), "none"]),
+            Column("gamma", [*("no room" if c is None else c.gamma for c in choices), 0]),
+            Column("speed-up", [*(None if c is None else c.speedup for c in choices), 1.0],
+                   numbers()),
+            Column("interval", [*(c.interval if c and c.gamma else None for c in choices), None],
+                   span),
+            Column("best", [*(d.probability_best for d in drafts), ranking.probability_plain],
+                   percent),
+            Column("alpha", [*(interval_of(d.alpha, self.level) for d in drafts), None], estimate),
+            Column("cost ratio", [*(interval_of(d.cost_ratio, self.level) for d in drafts), None],
+                   estimate),
+        ))  # fmt: skip
+
+    def draw(self) -> Figure:
+        """Speed-up of every draft with its interval, one panel a batch."""
+        from ..figures.answers import ranking_bars
+
+        return ranking_bars(self.found.rankings)
+
+
+def _best(ranking: Ranking) -> str | None:
+    best = ranking.drafts[0]
+    return best.draft.called if best.fits and best.choice.gamma > 0 else None
+
+
+def rank(
+    target: str,
+    drafts: Sequence[str],
+    *,
+    device: str | None = None,
+    acceptance: AcceptanceSource = None,
+    costs: CostSource = None,
+    task: str | None = None,
+    temperature: float | None = None,
+    batch: float | Sequence[float] = 1.0,
+    context: float | None = None,
+    dtype: str = "",
+    stack: str | None = None,
+    gamma_max: int | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+    online: bool = False,
+) -> RankedDrafts:
+    """Rank drafts of a target, each at its best gamma: models of their own and heads alike.
+
+    Acceptance and costs are predicted with draws in common: one task, one family and one machine
+    for all drafts, so that what is not known of these does not blur the order. acceptance, costs:
+    records that hold the drafts, where they were measured. batch: one or several. Other arguments
+    and errors as of `howspec.predict`.
+    """
+    inputs = asked(locals(), rank)
+    from ..calibrate.doors import Deployment
+    from ..sim.known import Sources
+    from ..sim.ranking import rank_drafts
+
+    batches = (float(batch),) if isinstance(batch, int | float) else tuple(map(float, batch))
+    at = Deployment(
+        target, None, device, dtype, "", stack, 1.0, context, task, temperature, online=online
+    )
+    found = rank_drafts(
+        at, (drafts,) if isinstance(drafts, str) else tuple(drafts),
+        Sources(acceptance, costs=costs), batches=batches, gamma_max=gamma_max, level=level,
+        seed=seed,
+    )  # fmt: skip
+    return RankedDrafts(found, level, inputs)

@@ -1,0 +1,177 @@
+"""How small, and how deep, the best draft of a target is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..answer import Answer, Column, Table, estimate, numbers, percent, span
+from ..parts import asked, interval_of, model_entry, setting_entry
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..calibrate.prior.pair import NamedModel
+    from ..sim.scale import DraftScale, ScalePoint
+
+
+@dataclass(frozen=True, repr=False)
+class BestScale(Answer):
+    """The best size and depth of a draft; see `howspec.scale`. level: of the intervals."""
+
+    SCHEMA = "scale"
+
+    found: DraftScale
+    level: float
+    inputs: Mapping[str, object]
+
+    @property
+    def parameters(self) -> float:
+        """Parameters of the best draft."""
+        return self.found.found.best.parameters
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.found.notes
+
+    @property
+    def _target(self) -> NamedModel:
+        target = self.found.pair.target
+        assert target is not None
+        return target
+
+    def data(self) -> Mapping[str, object]:
+        from ..calibrate.doors.costs import of_prediction
+
+        found, grid = self.found, self.found.found
+        ends = grid.size_interval
+        low_high = None if ends is None else {"low": ends[0], "high": ends[1], "level": self.level}
+        turn = found.turning_point
+        return {
+            "pays": found.pays, "best": self._entry(grid.best), "size_interval": low_high,
+            "turning_point": None if turn is None else self._entry(turn),
+            "probability_none_pays": grid.probability_plain,
+            "curve": [self._entry(p) for p in grid.curve],
+            "grid": [self._entry(p) for p in grid.grid],
+            "parts": {"acceptance": "predicted", "cost": "predicted"},
+            "target": model_entry(self._target),
+            "setting": setting_entry(found.pair, of_prediction(grid.costs[0])),
+            "inputs": self.inputs, "notes": self.notes,
+        }  # fmt: skip
+
+    def _entry(self, point: ScalePoint) -> Mapping[str, object]:
+        return {
+            "parameters": point.parameters, "layers": point.shape.layers,
+            "hidden": point.shape.hidden, "depth": point.depth, "gamma": point.choice.gamma,
+            "speedup": point.choice.interval, "probability_best": point.probability_best,
+            "alpha": interval_of(point.alpha, self.level),
+            "cost_ratio": interval_of(point.cost_ratio, self.level), "fits": point.fits,
+        }  # fmt: skip
+
+    def headline(self) -> str:
+        best = self.found.found.best
+        if not self.found.pays:
+            return self.notes[0]
+        share = self._target.parameters / best.parameters
+        return (
+            f"best draft: {size(best.parameters)} parameters (1/{share:.0f} of the target) in "
+            f"{best.shape.layers} layers of width {best.shape.hidden}, gamma {best.choice.gamma}: "
+            f"speed-up {best.choice.speedup:.3f} ({span(best.choice.interval)})"
+        )
+
+    def blocks(self) -> Iterator[str | Table]:
+        ends = self.found.found.size_interval
+        if self.found.pays and ends is not None:
+            yield (
+                f"best size, {100 * self.level:g} % interval: {size(ends[0])} to {size(ends[1])}"
+            )
+        yield self._curve(self.found.found.curve)
+        yield self._depths()
+
+    def _curve(self, points: Sequence[ScalePoint]) -> Table:
+        whole = self._target.parameters
+        return Table((
+            Column("draft", [p.parameters for p in points], size),
+            Column("share", [p.parameters / whole for p in points], _share),
+            Column("layers", [p.shape.layers for p in points]),
+            Column("alpha", [interval_of(p.alpha, self.level) for p in points], estimate),
+            Column("cost ratio", [interval_of(p.cost_ratio, self.level) for p in points], estimate),
+            Column("gamma", [p.choice.gamma for p in points]),
+            Column("speed-up", [p.choice.speedup for p in points], numbers()),
+            Column("interval", [p.choice.interval for p in points], span),
+            Column("best", [p.probability_best for p in points], percent),
+        ))  # fmt: skip
+
+    def _depths(self) -> Table:
+        tops = []
+        for depth in self.found.found.depths:
+            mine = [p for p in self.found.found.grid if p.depth == depth and p.fits]
+            tops += [max(mine, key=lambda p: p.choice.speedup)] if mine else []
+        return Table((
+            Column("depth / usual", [p.depth for p in tops], lambda v: f"{v:g}"),
+            Column("best size", [p.parameters for p in tops], size),
+            Column("layers", [p.shape.layers for p in tops]),
+            Column("width", [p.shape.hidden for p in tops]),
+            Column("gamma", [p.choice.gamma for p in tops]),
+            Column("speed-up", [p.choice.speedup for p in tops], numbers()),
+        ))  # fmt: skip
+
+    def draw(self) -> Figure:
+        """Speed-up against the size of the draft, with the turning point."""
+        from ..figures.turning_curve import turning_curve
+
+        whole = self._target.parameters
+        rows = [
+            (p.parameters / whole, p.choice.gamma, p.choice.speedup, p.choice.low, p.choice.high,
+             p.probability_best)
+            for p in self.found.found.curve
+        ]  # fmt: skip
+        return turning_curve(rows, title=self._target.called)
+
+
+def size(parameters: object) -> str:
+    """A number of parameters as people write it."""
+    assert isinstance(parameters, float | int)
+    for unit, one in (("B", 1e9), ("M", 1e6)):
+        if parameters >= one:
+            return f"{parameters / one:.3g}{unit}"
+    return f"{parameters:.0f}"
+
+
+def _share(value: object) -> str:
+    assert isinstance(value, float)
+    return f"1/{1.0 / value:.0f}"
+
+
+def scale(
+    target: str,
+    *,
+    device: str,
+    task: str | None = None,
+    temperature: float | None = None,
+    batch: float = 1.0,
+    context: float | None = None,
+    dtype: str = "",
+    stack: str | None = None,
+    sizes: int = 19,
+    gamma_max: int | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+    online: bool = False,
+) -> BestScale:
+    """Find the best size and depth of a draft in the shape of the target's family.
+
+    A smaller draft costs less and is accepted less: the speed-up turns at one size. sizes: tried
+    from half of the target to a thousandth, in [3, 60]. Other arguments and errors as of
+    `howspec.predict`.
+    """
+    inputs = asked(locals(), scale)
+    from ..calibrate.doors import Deployment
+    from ..sim.scale import draft_scale
+
+    at = Deployment(
+        target, None, device, dtype, "", stack, batch, context, task, temperature, online=online
+    )
+    found = draft_scale(at, sizes=sizes, gamma_max=gamma_max, level=level, seed=seed)
+    return BestScale(found, level, inputs)

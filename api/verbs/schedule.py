@@ -1,0 +1,196 @@
+"""Gamma by batch size, as a table or in an engine's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..answer import Answer, Column, Table, numbers, span
+from ..parts import asked, pair_entry, part_lines
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..calibrate.doors.acceptance import AcceptanceSource
+    from ..calibrate.doors.costs import CostSource
+    from ..sim.emit.emission import Emission
+    from ..sim.schedule import PairSchedule
+
+
+@dataclass(frozen=True, repr=False)
+class GammaSchedule(Answer):
+    """Gamma by batch size; see `howspec.schedule`. emission: in an engine's words, or None."""
+
+    SCHEMA = "schedule"
+
+    found: PairSchedule
+    emission: Emission | None
+    inputs: Mapping[str, object]
+
+    def gamma(self, batch: int) -> int:
+        """The gamma of a batch size; beyond the largest one, that of the largest."""
+        return self.found.made.gamma(batch)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        more = () if self.emission is None else self.emission.notes
+        return tuple(dict.fromkeys((*more, *self.found.notes)))
+
+    def emit(
+        self,
+        engine: str,
+        *,
+        method: str | None = None,
+        model: str | None = None,
+        batch: int = 1,
+        adapt: bool = False,
+        older: bool = False,
+    ) -> Emission:
+        """The schedule in the words of vllm, sglang, tensorrt-llm or llama.cpp.
+
+        method, model: of the draft in the engine's words, by default what the named draft is;
+        batch: for llama.cpp, which takes one; adapt: SGLang chooses among likely gammas; older:
+        words of older TensorRT-LLM and llama.cpp. Raises ValueError for what an engine cannot say.
+        """
+        from ..sim.emit import emit
+
+        return emit(
+            self.found, engine, method=method, model=model, batch=batch, adapt=adapt, older=older
+        )
+
+    def data(self) -> Mapping[str, object]:
+        made, laws, emission = self.found.made, self.found.laws, self.emission
+        return {
+            "schedule": [
+                {
+                    "first_batch": r.first, "last_batch": r.last, "gamma": r.gamma,
+                    "speedup": r.speedup, "best_gamma": r.best, "gamma_window": r.window,
+                    "loss": r.loss, "likely_gammas": likely,
+                }
+                for r, likely in zip(made.ranges, made.likely, strict=True)
+            ],
+            "best_gamma_by_batch": made.best_gamma, "best_speedup_by_batch": made.best_speedup,
+            "gamma_max": made.gamma_max, "contexts": made.contexts, "tolerance": made.tolerance,
+            "acceptance_from": laws.acceptance.given, "costs_from": laws.costs.given,
+            "engine": None if emission is None else emission.engine,
+            "command": None if emission is None else emission.command,
+            "environment": {} if emission is None else emission.environment,
+            "files": {} if emission is None else emission.files,
+            "config": None if emission is None else emission.config,
+            "parts": {"acceptance": laws.acceptance.kind, "cost": laws.costs.kind},
+            "pair": pair_entry(laws.pair), "inputs": self.inputs, "notes": self.notes,
+        }  # fmt: skip
+
+    def headline(self) -> str:
+        ranges = self.found.made.ranges
+        if all(r.gamma == 0 for r in ranges):
+            return f"NO: speculation off at every batch size up to {ranges[-1].last}"
+        parts = [
+            f"{'off' if r.gamma == 0 else f'gamma {r.gamma}'} at batch {_range(r.first, r.last)}"
+            for r in ranges
+        ]
+        return "; ".join(parts)
+
+    def blocks(self) -> Iterator[str | Table]:
+        yield from part_lines(self.found.laws, None, None)
+        ranges = self.found.made.ranges
+        yield Table((
+            Column("batch", [_range(r.first, r.last) for r in ranges]),
+            Column("gamma", [r.gamma for r in ranges], lambda v: f"{v}" if v else "0 (off)"),
+            Column("least speed-up", [r.speedup.estimate for r in ranges], numbers()),
+            Column("interval", [r.speedup if r.gamma else None for r in ranges], span),
+            Column("within tolerance", [_range(r.window[0], r.window[-1]) if r.window else None
+                                        for r in ranges]),
+            Column("best", [_range(*r.best) for r in ranges]),
+            Column("loss", [r.loss for r in ranges], _loss),
+        ))  # fmt: skip
+
+    def draw(self) -> Figure:
+        """Gamma and speed-up against the batch size."""
+        from ..figures.answers import schedule_steps
+
+        return schedule_steps(self.found.made)
+
+
+def _loss(value: object) -> str:
+    assert isinstance(value, float)
+    return f"{100 * value:.1f} %"
+
+
+def _range(first: int, last: int) -> str:
+    return f"{first}-{last}" if last > first else f"{first}"
+
+
+def schedule(
+    *,
+    target: str | None = None,
+    draft: str | None = None,
+    device: str | None = None,
+    acceptance: AcceptanceSource = None,
+    costs: CostSource = None,
+    acceptance_length: str | float | None = None,
+    gamma: int | None = None,
+    alpha_tokens: float | None = None,
+    decay: float = 1.0,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    overhead_ms: float = 0.0,
+    task: str | None = None,
+    temperature: float | None = None,
+    context: float | Sequence[float] | None = None,
+    dtype: str = "",
+    stack: str | None = None,
+    batch_max: int | None = None,
+    gamma_max: int | None = None,
+    tolerance: float = 0.01,
+    engine: str | None = None,
+    method: str | None = None,
+    model: str | None = None,
+    batch: int = 1,
+    adapt: bool = False,
+    older: bool = False,
+    level: float = 0.9,
+    seed: int = 0,
+    online: bool = False,
+) -> GammaSchedule:
+    """Make a schedule: the best gamma by batch size, with few changes, 0 where nothing pays.
+
+    context: cached tokens of a sequence, one or several weighed alike. batch_max: largest batch,
+    default 256 or what was measured or fits. tolerance: share of speed that fewer changes may cost;
+    a gain within it is none, and speculation is off. engine: say it in this engine's words too, see
+    `GammaSchedule.emit`. Other arguments and errors as of `howspec.predict`.
+    """
+    inputs = asked(locals(), schedule)
+    from ..calibrate.doors import Deployment
+    from ..sim.emit import check_engine
+    from ..sim.known import Sources, both_laws
+    from ..sim.schedule import pair_schedule
+
+    contexts = _contexts(context)
+    at = Deployment(
+        target, draft, device, dtype, "", stack, 1.0, max(contexts, default=None), task,
+        temperature, online=online,
+    )  # fmt: skip
+    given = Sources(
+        acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead,
+        overhead_ms,
+    )  # fmt: skip
+    given.check_gamma()
+    check_engine(engine, batch=batch, adapt=adapt, older=older)
+    laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
+    found = pair_schedule(
+        laws, batch_max=batch_max, contexts=contexts, tolerance=tolerance, level=level,
+        falling=engine == "tensorrt-llm",
+    )  # fmt: skip
+    made = GammaSchedule(found, None, inputs)
+    if engine is None:
+        return made
+    emission = made.emit(engine, method=method, model=model, batch=batch, adapt=adapt, older=older)
+    return GammaSchedule(found, emission, inputs)
+
+
+def _contexts(context: float | Sequence[float] | None) -> tuple[float, ...]:
+    if context is None:
+        return ()
+    return (float(context),) if isinstance(context, int | float) else tuple(map(float, context))

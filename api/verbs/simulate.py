@@ -1,0 +1,200 @@
+"""Rounds, requests or a fleet under load, by Monte-Carlo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..answer import Answer, Column, Table
+from ..parts import asked
+
+# Former names of the two doors, which grids may still use.
+DOORS = {"alpha": "acceptance", "law": "acceptance", "cost_ratio": "costs"}
+
+
+@dataclass(frozen=True, repr=False)
+class Simulation(Answer):
+    """What was simulated, with standard errors; see `howspec.simulate`.
+
+    values: tokens_per_round, speedup and the rest, each with "mean" and "se".
+    """
+
+    SCHEMA = "simulation"
+
+    values: Mapping[str, Any]
+    inputs: Mapping[str, object]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self.values.get("notes", ()))
+
+    def data(self) -> Mapping[str, object]:
+        return {**self.values, "inputs": self.inputs, "notes": self.notes}
+
+    def headline(self) -> str:
+        speedup, tokens = self.values["speedup"], self.values["tokens_per_round"]
+        return (
+            f"speed-up {speedup['mean']:.4f} (standard error {speedup['se']:.4f}), "
+            f"{tokens['mean']:.4f} tokens per round"
+        )
+
+    def blocks(self) -> Iterator[str | Table]:
+        names = ("speedup", "tokens_per_round", "tokens_per_s", "batch", "utilisation")
+        there = [n for n in names if n in self.values]
+        yield Table((
+            Column("", there),
+            Column("mean", [self.values[n]["mean"] for n in there], _four),
+            Column("se", [self.values[n]["se"] for n in there], _four),
+        ))  # fmt: skip
+        waits = [k for k in ("latency_s", "latency_steps", "ttft_s", "queue_s") if k in self.values]
+        if waits:
+            columns = [
+                Column(c, [self.values[n][c] for n in waits], lambda v: f"{v:.4g}")
+                for c in self.values[waits[0]]
+            ]
+            yield Table((Column("", waits), *columns))
+        if "load" in self.values:
+            yield f"load {self.values['load']:.3f} of the capacity of a full batch"
+        yield f"{self.values['rounds']} rounds, seed {self.values['seed']}"
+
+
+@dataclass(frozen=True, repr=False)
+class SimulationGrid(Answer):
+    """Many settings simulated; see `howspec.simulate`. axes: what was varied; points: in order."""
+
+    SCHEMA = "simulation_grid"
+
+    axes: Mapping[str, Sequence[Any]]
+    points: Sequence[Mapping[str, Any]]
+    seed: int
+    inputs: Mapping[str, object]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.remarks
+
+    def data(self) -> Mapping[str, object]:
+        return {
+            "axes": self.axes, "points": self.points, "seed": self.seed, "rounds": self._rounds,
+            "inputs": self.inputs, "notes": self.notes,
+        }  # fmt: skip
+
+    @property
+    def _rounds(self) -> int:
+        return sum(int(p["rounds"]) for p in self.points)
+
+    def headline(self) -> str:
+        best = max(self.points, key=lambda p: float(p["speedup"]["mean"]))
+        at = ", ".join(f"{k} {v}" for k, v in best["setting"].items())
+        return (
+            f"{len(self.points)} settings; largest speed-up {best['speedup']['mean']:.4f} at {at}"
+        )
+
+    def blocks(self) -> Iterator[str | Table]:
+        columns = [Column(n, [p["setting"][n] for p in self.points]) for n in self.axes]
+        for what, name in (("tokens_per_round", "tokens per round"), ("speedup", "speed-up")):
+            columns += [
+                Column(name, [p[what]["mean"] for p in self.points], _four),
+                Column(f"se of {name}", [p[what]["se"] for p in self.points], _four),
+            ]
+        yield Table(tuple(columns))
+        yield f"{self._rounds} rounds, seed {self.seed}"
+
+
+def _four(value: object) -> str:
+    return f"{value:.4f}"
+
+
+def simulate(
+    *,
+    acceptance: float | str | None = None,
+    costs: float | str | None = None,
+    trace: str | None = None,
+    drafter: str | None = None,
+    gamma: int | None = None,
+    policy: str | None = None,
+    tokens: int | None = None,
+    requests: int | None = None,
+    batch: int | None = None,
+    arrival_rate: float | None = None,
+    rounds: int = 1_000_000,
+    target: str | None = None,
+    draft: str | None = None,
+    device: str | None = None,
+    task: str | None = None,
+    temperature: float | None = None,
+    context: float | None = None,
+    dtype: str | None = None,
+    stack: str | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    backend: str = "loky",
+    address: str | None = None,
+    workers: int | None = None,
+    resume: str | None = None,
+    seed: int = 0,
+) -> Simulation | SimulationGrid:
+    """Simulate speculative decoding: tokens per round, speed-up and latency, with their errors.
+
+    acceptance, costs: as numbers or texts, see `howspec.acceptance` and `howspec.costs`; trace:
+    recorded acceptance instead. gamma, or a policy such as "heuristic:initial=5". Without tokens
+    requests are endless; with them, each has so many. With arrival_rate [1/s], requests arrive at
+    random at a fleet. grid: values of several arguments, every combination of which is simulated on
+    backend (sequential, threading, loky, dask, ray), kept in the file ``resume``.
+    Raises ValueError for arguments that do not fit together.
+    """
+    inputs = asked(locals(), simulate)
+    import numpy as np
+
+    from ..sim.known import check_seed
+    from ..sim.simulation import simulate_point
+
+    check_seed(seed)
+    setting: dict[str, Any] = {
+        "acceptance": acceptance, "costs": costs, "trace": trace, "drafter": drafter,
+        "gamma": gamma, "policy": policy, "tokens": tokens, "requests": requests, "batch": batch,
+        "arrival_rate": arrival_rate, "rounds": rounds, "target": target, "draft": draft,
+        "device": device, "task": task, "temperature": temperature, "context": context,
+        "dtype": dtype, "stack": stack,
+    }  # fmt: skip
+    setting = {name: value for name, value in setting.items() if value is not None}
+    if grid is not None:
+        return _grid(grid, setting, seed, backend, address, workers, resume, inputs)
+    if resume is not None or address is not None or workers is not None:
+        raise ValueError("resume, address and workers belong to a grid, got none")
+    values = simulate_point(np.random.default_rng(seed), **setting)
+    return Simulation({**values, "seed": seed}, inputs)
+
+
+def _grid(
+    axes: Mapping[str, Sequence[Any]],
+    setting: Mapping[str, Any],
+    seed: int,
+    backend: str,
+    address: str | None,
+    workers: int | None,
+    resume: str | None,
+    inputs: Mapping[str, object],
+) -> SimulationGrid:
+    """Simulate every combination of the grid's values, the other arguments being those given."""
+    import warnings
+
+    from ..sim.simulation import simulate_point
+    from ..sim.sweep import grid, sweep
+
+    points = grid(**{name: list(values) for name, values in axes.items()})
+    own = {DOORS.get(name, name) for name in axes}
+    twice = sorted(own & set(setting) - {"rounds"})
+    if twice:
+        raise ValueError(f"the grid and an argument both give {twice[0]}")
+    settings = [{**setting, **{DOORS.get(k, k): v for k, v in point.items()}} for point in points]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results = sweep(
+            simulate_point, settings, seed=seed, backend=backend, address=address,
+            workers=workers, resume=resume,
+        )  # fmt: skip
+    remarks = tuple(str(w.message) for w in caught)  # such as a line that a killed run left
+    found = [{"setting": p, **r} for p, r in zip(points, results, strict=True)]
+    return SimulationGrid(axes, found, seed, inputs, remarks)

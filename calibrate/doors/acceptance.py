@@ -1,0 +1,238 @@
+"""Acceptance from whatever is known of it; predicted for a named pair where nothing is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...theory import AcceptanceLaw, DepthAcceptance
+from ...theory.domain import check
+from ..depth import damped
+from ..known import Kind, KnownAcceptance, pooled
+from .pair import Pair
+
+if TYPE_CHECKING:  # readers and priors are imported where a source needs them
+    from ..engines import EngineCounts
+    from ..engines.evidence import Evidence
+    from ..engines.stated import Stated
+    from ..prior.acceptance_forecast import AcceptanceForecast
+    from ..records import Record
+
+    AcceptanceSource = (
+        float | str | Path | Stated | AcceptanceLaw | EngineCounts | Record | KnownAcceptance | None
+    )
+
+_NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*(?:%|±|\+/?-|$)", re.IGNORECASE)
+_LAW = re.compile(r"[a-z][a-z-]*:\w+=", re.IGNORECASE)
+SHOWN = 4  # draft tokens of the rounds that alpha is stated for where none were measured
+
+
+def acceptance(
+    source: AcceptanceSource = None,
+    *,
+    rng: np.random.Generator,
+    pair: Pair | None = None,
+    length: str | float | None = None,
+    gamma: int | None = None,
+    tokens: float | None = None,
+    decay: float = 1.0,
+    positions: int = 32,
+    dtype: str = "",
+    draws: int = 2000,
+) -> KnownAcceptance:
+    """What is known of acceptance.
+
+    source: a number, the conditional rate alpha in [0, 1] (a float counts as exact, a text such as
+    "0.78" or "0.78+-0.02" has the accuracy that it states); the text of a law such as
+    "depth:alpha=0.8,decay=0.95"; a law; the path of a record, of an engine's log, response or
+    metrics, "-", or a URL; counts or a record that was read; None: predicted for the pair.
+    length: an acceptance length with the bonus token, instead of a source, measured at gamma.
+    gamma: draft tokens of the measured rounds, where the source leaves it open. tokens: decided
+    draft tokens behind a stated alpha, which then updates the prediction for the pair. decay:
+    factor of a stated alpha from one position to the next. positions: that the law must cover;
+    dtype: of the target's weights, where known better than by its name; draws: of the sample.
+    Raises ValueError for what determines no acceptance, OSError for what cannot be read.
+    """
+    number = _is_number(source)
+    _check(source, number, length=length, gamma=gamma, tokens=tokens, decay=decay)
+    if isinstance(source, KnownAcceptance):
+        return source
+    if length is not None:
+        from ..engines.evidence import from_length
+
+        assert gamma is not None
+        found = from_length(length, gamma, rng, positions=positions, draws=draws)
+        return of_evidence(found, "stated")
+    if source is None or tokens is not None:
+        return _predicted(pair, source, tokens, rng, positions, dtype, draws)
+    if isinstance(source, bool):
+        raise ValueError(f"acceptance must be a number, a law, a path or a URL, got {source}")
+    if isinstance(source, int | float):
+        return _exact(float(source), decay, draws)
+    if number:
+        from ..engines.evidence import from_alpha
+        from ..engines.stated import Stated, stated
+
+        assert isinstance(source, str | Stated)
+        rate = stated(source, "alpha")
+        check("alpha", rate.value)
+        found = from_alpha(rate, rng, decay=decay, gamma=gamma, positions=positions, draws=draws)
+        return of_evidence(found, "stated")
+    if isinstance(source, str) and _LAW.match(source):
+        from .written import acceptance_law
+
+        source = acceptance_law(source)
+    if isinstance(source, AcceptanceLaw):
+        alpha = np.resize(pooled(source, SHOWN), draws)
+        return KnownAcceptance(source, "stated", f"law {type(source).__name__} as stated", alpha)
+    return _of_file(source, pair, rng, gamma, positions, draws)
+
+
+def _is_number(source: AcceptanceSource) -> bool:
+    """Whether a source states a rate: a number, or a text that is one."""
+    if isinstance(source, str):
+        return _NUMBER.match(source) is not None
+    return isinstance(source, int | float) or type(source).__name__ == "Stated"
+
+
+def _check(
+    source: AcceptanceSource,
+    number: bool,
+    *,
+    length: str | float | None,
+    gamma: int | None,
+    tokens: float | None,
+    decay: float,
+) -> None:
+    """Say what contradicts, before anything is read."""
+    if length is not None and source is not None:
+        raise ValueError("acceptance comes from a source or from acceptance_length, got both")
+    if length is not None and gamma is None:
+        raise ValueError("acceptance_length needs gamma, the draft tokens it was measured at")
+    if tokens is not None and not number:
+        raise ValueError("alpha_tokens goes with a number as acceptance, got none")
+    if decay != 1.0 and (not number or tokens is not None):
+        raise ValueError("decay goes with a number as acceptance, without alpha_tokens")
+
+
+def _exact(alpha: float, decay: float, draws: int) -> KnownAcceptance:
+    law = DepthAcceptance(alpha, decay)
+    given = f"alpha {alpha:g} as stated, without an error"
+    return KnownAcceptance(law, "stated", given, np.full(draws, alpha))
+
+
+def of_evidence(found: Evidence, kind: Kind) -> KnownAcceptance:
+    """What was read or stated, with its kind."""
+    return KnownAcceptance(
+        found.sample, kind, found.given, pooled(found.sample, found.gamma or SHOWN), found.gamma,
+        found.notes, middle=found.middle, coverage=found.coverage,
+        counts=found.counts,
+    )  # fmt: skip
+
+
+def _of_file(
+    source: str | Path | Record | EngineCounts | Stated,
+    pair: Pair | None,
+    rng: np.random.Generator,
+    gamma: int | None,
+    positions: int,
+    draws: int,
+) -> KnownAcceptance:
+    """A record of rounds, or statistics of an engine, read or to be read."""
+    from ..engines import EngineCounts
+    from ..engines.imported import from_statistics, read_statistics
+    from ..engines.recorded import from_record, is_record
+    from ..models.names import squeeze
+    from ..records import Record, read_record
+
+    live = isinstance(source, str) and (source == "-" or source.startswith(("http://", "https://")))
+    if isinstance(source, str | Path):
+        known = not live and (Path(source).is_dir() or is_record(Path(source)))
+        source = (
+            read_record(source, "acceptance") if known else read_statistics(source, gamma=gamma)
+        )
+    if isinstance(source, EngineCounts):
+        counts = source
+        found = from_statistics(counts, rng, gamma=gamma, positions=positions, draws=draws)
+        return of_evidence(found, "imported")
+    if not isinstance(source, Record):
+        raise ValueError(f"acceptance must be a number, a law, a path or a URL, got {source!r}")
+    names = sorted({str(p["draft"]) for p in source.points if p.get("type") == "rounds"})
+    asked = None if pair is None else pair.at.draft
+    near = [n for n in names if asked is not None and squeeze(n) == squeeze(asked)]
+    chosen = near[0] if near else (asked if pair is None or pair.draft is None else None)
+    at = None if pair is None else pair.at
+    evidence = from_record(
+        source, rng, draft=chosen, positions=positions, draws=draws,
+        temperature=None if at is None else at.temperature, domain=None if at is None else at.task,
+    )  # fmt: skip
+    return of_evidence(evidence, "measured")
+
+
+def _predicted(
+    pair: Pair | None,
+    alpha: AcceptanceSource,
+    tokens: float | None,
+    rng: np.random.Generator,
+    positions: int,
+    dtype: str,
+    draws: int,
+) -> KnownAcceptance:
+    """The forecast for a pair, after a rate that was seen over so many tokens where one was."""
+    if pair is None:
+        raise ValueError("acceptance needs a source, or target and draft to predict it, got none")
+    pair.at.needs("to predict acceptance", "target", "draft", instead="acceptance")
+    target, draft = pair.models
+    if pair.head is not None:
+        from ..prior.heads import expected_head
+
+        if tokens is not None:
+            raise ValueError(
+                f"alpha_tokens goes with draft models, got the {pair.head} head of one"
+            )
+        return expected_head(
+            pair.head, target.called, rng, task=pair.at.task, temperature=pair.at.temperature,
+            positions=positions, draws=draws,
+        )  # fmt: skip
+    from ..prior.pair import expected_acceptance
+
+    form = dtype or pair.at.dtype
+    forecast = expected_acceptance(
+        target, [draft], use=pair.use, dtype=form, rng=rng, draws=draws
+    ).of(0)
+    if tokens is None:
+        return of_forecast(forecast, positions=positions)
+    from ..engines.stated import Stated, stated
+
+    assert isinstance(alpha, int | float | str | Stated)
+    return _updated(forecast, stated(alpha, "alpha").value, tokens, rng, positions)
+
+
+def of_forecast(forecast: AcceptanceForecast, *, positions: int = 32) -> KnownAcceptance:
+    """The forecast of one draft as it is; positions: that the law covers."""
+    law = damped(forecast.law, positions)
+    given = "published and own pairs"
+    return KnownAcceptance(law, "predicted", given, forecast.alpha, notes=forecast.notes)
+
+
+def _updated(
+    forecast: AcceptanceForecast,
+    alpha: float,
+    tokens: float,
+    rng: np.random.Generator,
+    positions: int,
+) -> KnownAcceptance:
+    """The forecast after a rate over so many decided tokens; prompts differ, so fewer count."""
+    from ..prior.acceptance_cells import DESIGN_EFFECT
+    from ..prior.acceptance_forecast import update
+
+    check("alpha", alpha)
+    if not (np.isfinite(tokens) and tokens > 0.0):
+        raise ValueError(f"alpha_tokens must be in (0, inf), got {tokens:g}")
+    found = update(forecast, tokens, alpha * tokens, rng=rng, dispersion=DESIGN_EFFECT)
+    given = f"alpha {alpha:g} over {tokens:g} draft tokens, on top of published and own pairs"
+    law = damped(found.law, positions)
+    return KnownAcceptance(law, "stated", given, found.alpha, notes=forecast.notes)

@@ -1,0 +1,203 @@
+"""Costs of rounds from whatever is known of them; predicted for a named pair where nothing is."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...theory import AffineCost, CostLaw
+from ...theory.domain import check
+from ..known import KnownCosts, MemoryUse
+from .pair import Pair
+
+if TYPE_CHECKING:  # readers and priors are imported where a source needs them
+    from ..prior.costs import PredictedCost
+    from ..prior.costs_memory import MemoryNeed
+    from ..records import Record
+
+    CostSource = float | str | Path | CostLaw | Record | KnownCosts | None
+
+_NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*", re.IGNORECASE)
+_UNBOUNDED = 10**9  # batches: the context is 0, so that a sequence takes no room
+
+
+def costs(
+    source: CostSource = None,
+    *,
+    rng: np.random.Generator,
+    pair: Pair | None = None,
+    verify_slope: float = 0.0,
+    overhead: float = 0.0,
+    overhead_ms: float = 0.0,
+    draws: int = 2000,
+) -> KnownCosts:
+    """What is known of the time of a round.
+
+    source: a number, the cost ratio (time of a draft step in plain steps of the target), with
+    verify_slope and overhead in the same unit; a law; the path of a cost record, of a cost law as
+    JSON, or of a CSV of measured passes; None: predicted for the pair and its machine.
+    overhead_ms: what a round costs beyond the passes of a CSV. draws: of the sample.
+    Raises ValueError for what determines no costs, OSError for what cannot be read.
+    """
+    number = isinstance(source, int | float) or (
+        isinstance(source, str) and _NUMBER.fullmatch(source) is not None
+    )
+    if (verify_slope or overhead) and not number:
+        raise ValueError("verify_slope and overhead go with a number as costs, got none")
+    table = isinstance(source, str | Path) and str(source).endswith(".csv")
+    if overhead_ms and not table:
+        raise ValueError("overhead_ms goes with a CSV of passes as costs, got none")
+    if isinstance(source, KnownCosts):
+        return source
+    if source is None:
+        return _predicted(pair, rng, draws)
+    if isinstance(source, bool):
+        raise ValueError(f"costs must be a number, a law or a path, got {source}")
+    if number:
+        assert isinstance(source, int | float | str)
+        ratio = float(source)
+        check("cost_ratio", ratio)
+        law = AffineCost(ratio, verify_slope, overhead)
+        notes: tuple[str, ...] = ()
+        if pair is not None and (pair.at.batch != 1.0 or pair.at.context):
+            notes = ("a cost ratio holds where it was measured: batch and context change nothing",)
+        return _beside(
+            KnownCosts(law, "stated", f"cost ratio {ratio:g} as stated", notes), pair, rng
+        )
+    if isinstance(source, CostLaw):
+        return KnownCosts(source, "stated", f"law {type(source).__name__} as stated")
+    assert not isinstance(source, int | float)
+    return _of_file(source, pair, rng, overhead_ms, draws)
+
+
+def _of_file(
+    source: str | Path | Record,
+    pair: Pair | None,
+    rng: np.random.Generator,
+    overhead_ms: float,
+    draws: int,
+) -> KnownCosts:
+    from ..records import Record, read_record
+
+    if isinstance(source, Record):
+        return _beside(_of_record(source, "the record", pair, rng, draws), pair, rng)
+    if str(source).endswith(".csv"):
+        from ..engines.pass_table import read_pass_table, table_contexts, table_limits
+
+        table = read_pass_table(source, overhead_s=1e-3 * overhead_ms)
+        gamma, batch = table_limits(table)
+        found = KnownCosts(
+            table, "measured", f"table of passes {source}", seconds=True, gamma_max=gamma,
+            batch_max=batch, contexts=table_contexts(table),
+        )  # fmt: skip
+        return _beside(found, pair, rng)
+    if _is_law(source):
+        from .written import cost_law
+
+        law, seconds = cost_law(str(source))
+        found = KnownCosts(law, "stated", f"cost law {source}", seconds=seconds)
+        return _beside(found, pair, rng)
+    return _beside(
+        _of_record(read_record(source, "costs"), str(source), pair, rng, draws), pair, rng
+    )
+
+
+def _of_record(
+    record: Record, name: str, pair: Pair | None, rng: np.random.Generator, draws: int
+) -> KnownCosts:
+    from ..prior.costs_records import measured_device
+    from ..prior.pair import Load
+    from ..prior.pair_costs import recorded_costs, timed_costs
+
+    if pair is None or pair.at.lacks("target", "draft"):
+        raise ValueError("a cost record needs target and draft, got no pair")
+    machine = measured_device(record, pair.machine)
+    load = pair.load(machine)
+    assert isinstance(load, Load)
+    timed = timed_costs(
+        record, *pair.models, load=load, rng=rng, temperature=pair.at.temperature or 0.0,
+        draws=draws,
+    )  # fmt: skip
+    if timed is not None:
+        given = f"rounds of this pair in {name}, stack {timed.stack}"
+        return KnownCosts(
+            timed.law, "measured", given, timed.notes, seconds=True, gamma_max=timed.gamma_max,
+            contexts=timed.law.contexts, stack=timed.stack, device=machine.label,
+        )  # fmt: skip
+    found = recorded_costs(
+        record, *pair.models, load=replace(load, device=machine), rng=rng, draws=draws, on=machine
+    )
+    lacking = [m.called for m in pair.models if m.called not in found.measured]
+    given = f"cost record {name}, stack {found.stack}"
+    if lacking:
+        given += f"; {' and '.join(lacking)} from shape and machine"
+    notes = list(found.law.notes)
+    if pair.at.stack is not None and found.stack != load.stack:
+        notes.append(f"the record is of the stack {found.stack}, not of {pair.at.stack}")
+    known = of_prediction(found.law)
+    return replace(
+        known, kind="predicted" if lacking else "measured", given=given, notes=tuple(notes)
+    )
+
+
+def _predicted(pair: Pair | None, rng: np.random.Generator, draws: int) -> KnownCosts:
+    if pair is None:
+        raise ValueError("costs need a source, or target, draft and device, got none")
+    pair.at.needs("to predict costs", "target", "draft", "device", instead="costs")
+    load = pair.load()
+    assert load is not None
+    from ..prior.pair import expected_costs
+
+    target, draft = pair.models
+    if pair.head is not None:
+        from ..prior.heads import head_costs
+
+        return of_prediction(head_costs(target, draft, load=load, rng=rng, draws=draws))
+    return of_prediction(expected_costs(target, [draft], load=load, rng=rng, draws=draws)[0])
+
+
+def of_prediction(law: PredictedCost) -> KnownCosts:
+    """A predicted law with what it says of itself."""
+    return KnownCosts(
+        law, "predicted", f"shapes and {law.device}, stack {law.stack}", law.notes, seconds=True,
+        stack=law.stack, device=law.device, dtype=law.dtype, draft_dtype=law.draft_dtype,
+        memory=None if law.memory is None else memory_use(law.memory),
+    )  # fmt: skip
+
+
+def _beside(known: KnownCosts, pair: Pair | None, rng: np.random.Generator) -> KnownCosts:
+    """The costs with the memory that the pair takes, where models and machine are named."""
+    if known.memory is not None or pair is None or pair.at.lacks("target", "draft", "device"):
+        return known
+    expected = _predicted(pair, rng, 1)
+    notes = (*known.notes, *(n for n in expected.notes if "stack" not in n))
+    return replace(
+        known, memory=expected.memory, dtype=known.dtype or expected.dtype,
+        notes=tuple(dict.fromkeys(notes)),
+    )  # fmt: skip
+
+
+def memory_use(need: MemoryNeed) -> MemoryUse:
+    """Memory as it stands in an answer."""
+    largest = None if need.largest >= _UNBOUNDED else need.largest
+    return MemoryUse(
+        need.fits, need.line, need.weights, need.target, need.caches, need.usable, largest
+    )
+
+
+def _is_law(path: str | Path) -> bool:
+    """Whether a file is a JSON object with "law"."""
+    if Path(path).is_dir():
+        return False
+    with Path(path).open("rb") as file:
+        head = file.read(1 << 16)
+    try:
+        value = json.loads(head)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and "law" in value

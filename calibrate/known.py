@@ -1,0 +1,191 @@
+"""What is known of acceptance and of costs: a law, and what it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .engines import EngineCounts
+
+from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
+from ..theory.acceptance import PositionalAcceptance
+from ..theory.domain import Floats
+
+LARGEST_GAMMA = 256
+Kind = Literal["stated", "measured", "imported", "predicted"]
+
+
+@dataclass(frozen=True)
+class KnownAcceptance:
+    """An acceptance law and where it comes from.
+
+    law: its parameters of shape (draws,), or () where nothing is unsure; kind: stated by the user,
+    measured by a record, imported from an engine, or predicted; given: what it rests on, in words;
+    alpha: draws of the accepted over the decided draft tokens, (draws,); gamma: draft tokens of the
+    measured rounds, None where not known; notes: what to know before relying on it; sources:
+    citations of published measurements that it rests on; middle: the single law in agreement with
+    what was measured, None where the draws have no such middle; coverage: share of the target's
+    steps that drafted at all, (draws,), None where every step did, or that is not known; counts:
+    the imported statistics behind it, None for other sources.
+    """
+
+    law: AcceptanceLaw
+    kind: Kind
+    given: str
+    alpha: Floats
+    gamma: int | None = None
+    notes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    middle: PositionalAcceptance | None = None
+    coverage: Floats | None = None
+    counts: EngineCounts | None = None
+
+    def tokens_per_target_step(self, gamma: int) -> tuple[float, Floats]:
+        """Tokens per step of the target, 1 - q + q E[N]: (middle, draws of shape (draws,)).
+
+        q: ``coverage``; a step that drafts nothing gives one token.
+        """
+        middle, draws = self.tokens(gamma)
+        if self.coverage is None:
+            return middle, draws
+        share = np.resize(self.coverage, draws.size)
+        q = float(np.median(self.coverage))
+        return 1.0 - q + q * middle, 1.0 - share + share * draws
+
+    def tokens(self, gamma: int) -> tuple[float, Floats]:
+        """Tokens per round at gamma: (middle, draws of shape (draws,)), the bonus token counted."""
+        draws = np.asarray(tokens_by_gamma(self.law, gamma), dtype=float)
+        draws = draws.reshape(-1, gamma + 1)[:, gamma]
+        if self.middle is None:
+            return float(draws.mean()), draws
+        return float(tokens_by_gamma(self.middle, gamma)[gamma]), draws
+
+    @property
+    def single(self) -> AcceptanceLaw:
+        """A law without draws: the one in the middle, or the rates' mean over the draws."""
+        if self.middle is not None or self.law.shape == ():
+            return self.law if self.middle is None else self.middle
+        return PositionalAcceptance(self.rates(self.positions).mean(axis=0))
+
+    @property
+    def positions(self) -> int:
+        """Draft positions that the law covers."""
+        law = self.law
+        covered = (
+            np.shape(law.rates)[-1] if isinstance(law, PositionalAcceptance) else LARGEST_GAMMA
+        )
+        return int(covered)
+
+    def rates(self, positions: int) -> Floats:
+        """Conditional rates at positions 1.., shape (draws or 1, positions)."""
+        survival = np.asarray(self.law.survival(positions), dtype=float)
+        survival = survival.reshape(-1, positions + 1)
+        before = survival[:, :-1]
+        none = np.zeros_like(before)
+        return np.asarray(np.divide(survival[:, 1:], before, out=none, where=before > 0.0))
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Whether target, draft and caches fit in memory [byte]; line: the same in words.
+
+    target_bytes: weights of the target alone; largest_batch: that fits at this context, None where
+    the context is 0 and any number fits.
+    """
+
+    fits: bool
+    line: str
+    weights_bytes: float
+    target_bytes: float
+    caches_bytes: float
+    usable_bytes: float
+    largest_batch: int | None
+
+    def holds(self, batch: float) -> bool:
+        """Whether so many sequences fit."""
+        return self.largest_batch is None or batch <= self.largest_batch
+
+
+@dataclass(frozen=True)
+class MedianCost:
+    """The median over the draws of a cost law, a single law in its place."""
+
+    law: CostLaw
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """()."""
+        return ()
+
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Floats:
+        """Times of rounds at 0..gamma, (gamma + 1,), in the unit of the law."""
+        times = np.asarray(self.law.round_time(gamma, batch=batch, context=context), dtype=float)
+        return np.asarray(np.median(times.reshape(-1, gamma + 1), axis=0))
+
+
+@dataclass(frozen=True)
+class KnownCosts:
+    """A cost law and where it comes from.
+
+    law, kind, given, notes, sources: as of `KnownAcceptance`. seconds: whether its times are
+    seconds, else plain steps of the target. gamma_max, batch_max: the most that it covers, None
+    where it has no end; contexts: the least and most cached tokens that it was measured at, None
+    where any; stack, device, dtype, draft_dtype: what it is of, "" where not known.
+    """
+
+    law: CostLaw
+    kind: Kind
+    given: str
+    notes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    seconds: bool = False
+    gamma_max: int | None = None
+    batch_max: int | None = None
+    contexts: tuple[float, float] | None = None
+    stack: str = ""
+    device: str = ""
+    dtype: str = ""
+    draft_dtype: str = ""
+    memory: MemoryUse | None = None
+
+    @property
+    def single(self) -> CostLaw:
+        """A law without draws: the one known, or the median over its draws."""
+        return self.law if self.law.shape == () else MedianCost(self.law)
+
+    def plain_step(self, *, batch: float = 1, context: float = 0) -> Floats:
+        """Times of a plain step, (draws,) or (1,) [s, or 1 where the law counts plain steps]."""
+        times = np.asarray(self.law.round_time(0, batch=batch, context=context), dtype=float)
+        return times.reshape(-1)
+
+    def growth(self, gamma: int, *, batch: float = 1, context: float = 0) -> Floats | None:
+        """What the verifying pass over gamma + 1 tokens takes beyond a plain step, in plain steps.
+
+        Shape (draws,); None where the law does not tell it from the rest.
+        """
+        slope = getattr(self.law, "verify_slope", None)
+        if slope is not None:
+            return np.asarray(gamma * slope, dtype=float).reshape(-1)
+        target = getattr(self.law, "target", None)
+        if target is None or not hasattr(target, "step_time"):
+            return None
+        times = target.step_time(np.array([1.0, gamma + 1.0]), batch=batch, context=context)
+        times = np.asarray(times, dtype=float).reshape(-1, 2)
+        return np.asarray(times[:, 1] / times[:, 0] - 1.0)
+
+    def cost_ratio(self, *, batch: float = 1, context: float = 0) -> Floats | None:
+        """Time of a draft step over that of a plain step, (draws,) or (1,); None where unknown."""
+        ratio = getattr(self.law, "cost_ratio", None)
+        if ratio is None:
+            return None
+        value = ratio(batch=batch, context=context) if callable(ratio) else ratio
+        return np.asarray(value, dtype=float).reshape(-1)
+
+
+def pooled(law: AcceptanceLaw, gamma: int) -> Floats:
+    """Accepted over decided draft tokens in rounds of gamma, (draws,) or (1,)."""
+    tokens = np.asarray(tokens_by_gamma(law, gamma), dtype=float).reshape(-1, gamma + 1)
+    return np.asarray((tokens[:, gamma] - 1.0) / tokens[:, gamma - 1])

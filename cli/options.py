@@ -1,0 +1,146 @@
+"""Options that the verbs share: one name and one meaning each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TARGET = typer.Option(help="Target model: a name, a config.json or its folder.")
+DEVICE = typer.Option(help="Device, such as H100 or '2x A100 80GB'.")
+Target = Annotated[str | None, TARGET]
+Draft = Annotated[
+    str | None,
+    typer.Option(help="Draft: a model's name, config.json or folder, or a head such as EAGLE3."),
+]
+Device = Annotated[str | None, DEVICE]
+Acceptance = Annotated[
+    str | None,
+    typer.Option(
+        help="What is known of acceptance: a rate, a law such as depth:alpha=0.8,decay=0.95, a "
+        "record, an engine's log or metrics, JSON of `howspec import`, - or a URL."
+    ),
+]
+Costs = Annotated[
+    str | None,
+    typer.Option(
+        help="What is known of costs: a cost ratio, a record, a law as JSON, or a CSV of passes."
+    ),
+]
+Alpha = Annotated[
+    str | None,
+    typer.Option(help="Acceptance as a rate of a draft token given those before it, [0, 1]."),
+]
+CostRatio = Annotated[
+    float | None, typer.Option(help="Costs as time of a draft step, in plain target steps.")
+]
+AcceptanceLength = Annotated[
+    str | None, typer.Option(help="Tokens per round with the bonus token, measured at --gamma.")
+]
+Gamma = Annotated[int | None, typer.Option(help="Draft tokens of the measured rounds.")]
+AlphaTokens = Annotated[
+    float | None,
+    typer.Option(help="Draft tokens behind the rate: it updates the prediction of the pair."),
+]
+Decay = Annotated[
+    float, typer.Option(help="Factor of the rate from one draft position to the next.")
+]
+VerifySlope = Annotated[
+    float, typer.Option(help="Time each further token adds to verification, in target steps.")
+]
+Overhead = Annotated[
+    float, typer.Option(help="Other time of a speculative round, in target steps.")
+]
+Context = Annotated[
+    float | None, typer.Option(help="Tokens in the cache of each sequence; default 1000.")
+]
+Batch = Annotated[float, typer.Option(help="Sequences decoded together.")]
+Dtype = Annotated[
+    str, typer.Option(help="Number format of the target's weights; default the usual one.")
+]
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        help="Software: serving (default), eager, graphs, llama.cpp, mlx, xla, or an engine."
+    ),
+]
+Task = Annotated[
+    str | None, typer.Option(help="chat, code, math, prose, summarisation...; default any of them.")
+]
+Temperature = Annotated[float | None, typer.Option(help="Sampling temperature; default greedy.")]
+GammaMax = Annotated[
+    int | None,
+    typer.Option(
+        help="Largest gamma tried; default 32 with a stated rate, 16 where acceptance is "
+        "predicted, less where laws were measured."
+    ),
+]
+Level = Annotated[float, typer.Option(help="Probability that an interval holds.")]
+Seed = Annotated[int, typer.Option(help="Seed of the draws, >= 0.")]
+Online = Annotated[bool, typer.Option("--online", help="Look up unknown models on the hub.")]
+Price = Annotated[
+    float | None, typer.Option(help="Price of all devices an hour, for the price a million tokens.")
+]
+Power = Annotated[
+    float | None, typer.Option(help="Power of all devices in watts, for Wh a million tokens.")
+]
+Figure = Annotated[
+    Path | None, typer.Option(help="Draw the answer into this .pdf, .png or .svg file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def one_thread() -> None:
+    """Keep linear algebra on one thread: small matrices gain nothing from more, and threads that
+    wait for each other on a busy machine take seconds. Before the first import of numpy only.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def acceptance(source: str | None, alpha: str | None) -> float | str | None:
+    """The one source of acceptance; a plain number counts as exact."""
+    if source is not None and alpha is not None:
+        raise ValueError("--acceptance and --alpha both state acceptance: give one of them")
+    return exact(source if alpha is None else alpha)
+
+
+def costs(source: str | None, ratio: float | None) -> float | str | None:
+    """The one source of costs; a plain number counts as exact."""
+    if source is not None and ratio is not None:
+        raise ValueError("--costs and --cost-ratio both state costs: give one of them")
+    return exact(source) if ratio is None else ratio
+
+
+def exact(text: str | None) -> float | str | None:
+    """A text as a number where it is no more than that."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def numbers(text: str | None, name: str) -> tuple[float, ...]:
+    """Numbers with commas, none where there is no text."""
+    if text is None:
+        return ()
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} must be numbers with commas, got {text!r}") from None
+
+
+def alone(what: str, given: Mapping[str, object]) -> None:
+    """Raise ValueError where options were given that ``what`` does not go with."""
+    usual = {"batch": 1.0, "decay": 1.0}
+    odd = [
+        f"--{name.replace('_', '-')}"
+        for name, value in given.items()
+        if value not in (None, False, "", 0.0, usual.get(name))
+    ]
+    if odd:
+        raise ValueError(f"a {what} is fitted, so {', '.join(odd)} cannot be given with it")

@@ -1,0 +1,130 @@
+"""Why a measured run is as fast as it is, and what to change first: the account and its advice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..calibrate.doors import Deployment, acceptance, costs, resolve
+from ..calibrate.engines.drafters import Drafter, drafter_of
+from ..calibrate.engines.health import Case, Finding, findings
+from ..calibrate.engines.stated import Stated, stated
+from ..calibrate.known import KnownAcceptance, KnownCosts
+from ..theory.domain import check
+from .account import Account, explain
+from .changes import Change, best_setting, changes
+from .known import Sources, check_seed
+from .measured import Measured
+from .reasons import reasons
+
+if TYPE_CHECKING:
+    from ..calibrate.doors.acceptance import AcceptanceSource
+
+LARGEST_GAMMA = 256
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The account of a run with its advice.
+
+    known: the acceptance behind it; costs: that split what was not measured, None where nothing
+    did; health: what looks broken, before what it costs; changes: largest gain first; setting: the
+    one to set, None where nothing gains more than 1 %; work: the change that needs work and gains
+    most; notes: what to know before relying on it.
+    """
+
+    account: Account
+    known: KnownAcceptance
+    costs: KnownCosts | None
+    health: tuple[Finding, ...]
+    changes: tuple[Change, ...]
+    setting: Change | None
+    work: Change | None
+    notes: tuple[str, ...]
+
+
+def explain_run(
+    measured: Measured,
+    given: Sources,
+    at: Deployment = Deployment(),  # noqa: B008 - frozen
+    *,
+    alpha: str | float | None = None,
+    drafter: str | None = None,
+    prompt_tokens: int | None = None,
+    level: float = 0.9,
+    seed: int = 0,
+) -> Explanation:
+    """Explain a measured speed-up.
+
+    given: acceptance of the run, and costs where they are known; at: the pair and its load, from
+    which costs that were not measured are predicted where target, draft and device are named.
+    alpha: a rate that was stated beside the acceptance, to be compared with it; drafter: "serial"
+    or "block", by default as the name of the draft says; prompt_tokens: of a request, where its
+    prefill time is not known. Raises ValueError where the speed-up is open.
+    """
+    if at.temperature is not None and not 0.0 <= at.temperature < float("inf"):
+        raise ValueError(f"temperature must be in [0, inf), got {at.temperature:g}")
+    if prompt_tokens is not None and prompt_tokens < 0:
+        raise ValueError(f"prompt_tokens must be in [0, inf), got {prompt_tokens}")
+    if given.gamma is not None and not 1 <= given.gamma <= LARGEST_GAMMA:
+        raise ValueError(f"gamma must be an integer in [1, {LARGEST_GAMMA}], got {given.gamma}")
+    if drafter not in (None, "serial", "block"):
+        raise ValueError(f"drafter must be serial or block, got {drafter!r}")
+    kind: Drafter = "block" if drafter == "block" else "serial"
+    kind = drafter_of(at.draft) if drafter is None else kind
+    rng = np.random.default_rng(check_seed(seed))
+    beside: Stated | None = None if alpha is None else stated(alpha, "alpha")
+    if beside is not None:
+        check("alpha", beside.value)
+    source: AcceptanceSource = given.acceptance
+    if source is None and given.acceptance_length is None:
+        if beside is None:
+            raise ValueError("explain needs acceptance, acceptance_length or alpha, got none")
+        source, beside = beside, None
+    number = isinstance(source, int | float | Stated) or given.acceptance_length is not None
+    if number and given.gamma is None:
+        raise ValueError("explain needs gamma, the draft tokens of a round, or statistics")
+    pair = resolve(at)
+    known = acceptance(
+        source, rng=rng, pair=pair, length=given.acceptance_length, gamma=given.gamma,
+        decay=given.decay,
+    )  # fmt: skip
+    prior = None
+    if given.costs is not None or not at.lacks("target", "draft", "device"):
+        prior = costs(given.costs, rng=rng, pair=pair)
+    account = explain(
+        measured, known, rng, gamma=given.gamma, level=level, costs=prior, context=at.cached
+    )
+    found = changes(account, known, rng, level=level, drafter=kind)
+    more = reasons(
+        account, measured, alpha=beside, prompt_tokens=prompt_tokens, temperature=at.temperature
+    )
+    setting = best_setting(found)
+    notes = [*account.notes]
+    if account.contradiction is not None:
+        notes.insert(0, f"contradiction: {account.contradiction}")
+    if setting is not None and setting.gamma > account.gamma:
+        notes.append(f"acceptance beyond position {account.gamma} was not measured, only continued")
+    if kind == "block":
+        notes.append("a block drafter: fewer draft tokens are taken to cost as much as all")
+    health = findings(_case(account, measured, known))
+    work = next((c for c in found if c.kind == "work"), None)
+    all_notes = tuple(dict.fromkeys((*notes, *more, *known.notes)))
+    return Explanation(account, known, prior, health, found, setting, work, all_notes)
+
+
+def _case(account: Account, measured: Measured, known: KnownAcceptance) -> Case:
+    """What the rules of health look at."""
+    speed = account.decode_speedup
+    parts = (measured.draft_step_s, measured.cost_ratio, measured.verify_s, measured.verify_slope)
+    return Case(
+        known.counts,
+        decode_speedup=speed.estimate,
+        speedup_range=(speed.low, speed.high),
+        tokens_per_target_step=account.tokens_per_target_step.estimate,
+        step_ratio=account.round_steps.estimate,
+        batch=measured.batch,
+        explained=any(p is not None for p in parts),
+    )

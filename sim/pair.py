@@ -1,0 +1,139 @@
+"""The best gamma of one pair under one load, from whatever is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..theory import AffineCost, DepthAcceptance, break_even_alpha
+from ..theory.interval import Interval, check_level, median_interval
+from .choice import RoundTimes
+from .known import Laws
+from .prediction import Prediction, break_even, predict, speedup_table
+from .units import Rates, Speed, speed
+
+
+@dataclass(frozen=True)
+class AtGamma:
+    """Speed-up at a gamma that was asked about; loss: share of the best one that it gives up."""
+
+    gamma: int
+    speedup: Interval
+    loss: float
+
+
+@dataclass(frozen=True)
+class PairPrediction:
+    """The prediction of a pair, with what it rests on.
+
+    prediction: of the laws; where target and draft do not fit in memory its gamma is 0, and
+    if_it_fitted holds what the laws alone say. break_even_alpha: constant conditional rate above
+    which some gamma pays at the median costs, None where none does; at_gamma: the gamma of measured
+    rounds, where one was given; expected_measurement: where a measurement of stated numbers lands,
+    by what published studies reach of theirs; alpha, cost_ratio: what the laws come to, None where
+    a law has no such number; plain, speculative: absolute speeds, None where times are not seconds.
+    """
+
+    laws: Laws
+    prediction: Prediction
+    break_even_alpha: float | None
+    alpha: Interval
+    cost_ratio: Interval | None
+    at_gamma: AtGamma | None
+    if_it_fitted: Prediction | None
+    plain: Speed | None
+    speculative: Speed | None
+    expected_measurement: Interval | None
+    notes: tuple[str, ...]
+
+    @property
+    def pays(self) -> bool:
+        """Whether speculation is worth turning on."""
+        return self.prediction.gamma > 0
+
+
+def predict_pair(
+    laws: Laws,
+    *,
+    level: float = 0.9,
+    gamma: int | None = None,
+    rates: Rates = Rates(),  # noqa: B008 - frozen
+) -> PairPrediction:
+    """Predict the best gamma of a pair and its speed-up.
+
+    level: of the intervals, in (0, 1); gamma: of measured rounds, compared with the best; rates:
+    prices of running. Raises ValueError as the laws do.
+    """
+    check_level(level)
+    at, top = laws.pair.at, laws.gamma_max
+    load = {"batch": at.batch, "context": at.cached}
+    accepted, cost = laws.acceptance, laws.costs
+    found = predict(
+        accepted.law, cost.law, gamma_max=top, level=level, batch=at.batch, context=at.cached
+    )
+    compared = None if gamma is None or gamma > top else _at(found, gamma)
+    memory, fitted = cost.memory, None
+    notes = [*laws.notes]
+    threshold = _threshold(laws)
+    if threshold is None:
+        notes.append(f"at these costs no acceptance makes a gamma up to {top} pay")
+    if found.gamma_real is None:
+        notes.append("the speed-up keeps rising with gamma: the real optimum is unbounded")
+    if memory is not None and not memory.fits:
+        fitted, found = found, _off(found, memory.line)
+    ratio = cost.cost_ratio(**load)
+    plain = speculative = None
+    if cost.seconds:
+        step = cost.plain_step(**load)
+        gains = speedup_table(accepted.law, cost.law, top, **load).reshape(-1, top + 1)
+        plain = speed(step, batch=at.batch, level=level, rates=rates)
+        token_s = step / gains[:, found.gamma]
+        speculative = speed(token_s, batch=at.batch, level=level, rates=rates)
+    return PairPrediction(
+        laws, found, threshold, median_interval(accepted.alpha, level),
+        None if ratio is None else median_interval(ratio, level),
+        compared, fitted, plain, speculative, _landing(laws, found, level),
+        tuple(dict.fromkeys((*found.notes, *notes))),
+    )  # fmt: skip
+
+
+def _landing(laws: Laws, found: Prediction, level: float) -> Interval | None:
+    """Where a measurement of stated acceptance and costs lands."""
+    if not (found.gamma and laws.acceptance.kind == laws.costs.kind == "stated"):
+        return None
+    from ..calibrate.learned.realisation import expected_measurement
+
+    return expected_measurement(found.speedup.estimate, level=level)
+
+
+def _at(found: Prediction, gamma: int) -> AtGamma:
+    estimate = float(found.speedup_by_gamma[gamma])
+    low, high = (float(v[gamma]) for v in (found.low_by_gamma, found.high_by_gamma))
+    loss = 1.0 - estimate / found.speedup.estimate
+    return AtGamma(gamma, Interval(estimate, low, high, found.speedup.level), loss)
+
+
+def _off(found: Prediction, line: str) -> Prediction:
+    """The prediction turned into NO: what does not fit cannot run, however fast it would be."""
+    about = ("flat optimum", "the best gamma", "the speed-up keeps rising", line)
+    kept = (n for n in found.notes if not n.startswith(about))
+    return replace(
+        found, gamma=0, gamma_real=0.0, gamma_window=(0,), probability_gain=0.0,
+        speedup=Interval(1.0, 1.0, 1.0, found.speedup.level), notes=(line, *kept),
+    )  # fmt: skip
+
+
+def _threshold(laws: Laws) -> float | None:
+    """Constant conditional rate above which some gamma pays, at the median costs."""
+    law, top, at = laws.costs.law, laws.gamma_max, laws.pair.at
+    accepted = laws.acceptance.law
+    decay = 1.0
+    if laws.acceptance.kind == "stated" and isinstance(accepted, DepthAcceptance):
+        decay = float(np.median(np.asarray(accepted.decay)))
+    if isinstance(law, AffineCost) and law.shape == () and decay == 1.0:
+        parts = (law.cost_ratio, law.verify_slope, law.overhead)
+        ratio, slope, overhead = (float(np.asarray(x)) for x in parts)
+        return break_even_alpha(ratio, verify_slope=slope, overhead=overhead, gamma_max=top)
+    times = RoundTimes.of(law, top, batch=at.batch, context=at.cached)
+    return break_even(times, decay=decay, gamma_max=top)
