@@ -76,7 +76,8 @@ def cost_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """
     timed = [r for r in rows if "median_s" in r and r["median_s"] > 0.0]
     wide = [r for r in timed if r["high_s"] - r["low_s"] > WIDE * r["median_s"]]
-    slow = [r for r in timed if (r.get("verify_ratio") or 0.0) > max(2.0, 1.5 * r["tokens"])]
+    passes = [r for r in timed if r.get("verify_ratio") is not None]
+    slow = [r for r in passes if r["verify_ratio"] > max(2.0, 1.5 * r["tokens"])]
     notes = []
     if wide:
         worst = max((r["high_s"] - r["low_s"]) / r["median_s"] for r in wide)
@@ -88,9 +89,9 @@ def cost_notes(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     if slow:
         worst_row = max(slow, key=lambda r: r["verify_ratio"] / r["tokens"])
         notes.append(
-            f"{len(slow)} passes took longer than as many passes of one token would, the worst "
-            f"{worst_row['verify_ratio']:.1f} times one of a single token for "
-            f"{worst_row['tokens']} tokens: the times of few tokens or of many are not steady"
+            f"{len(slow)} of {len(passes)} passes took over 1.5 times what as many passes of one "
+            f"token take, the worst {worst_row['verify_ratio']:.1f} times for "
+            f"{worst_row['tokens']} tokens: the times are not steady, measure again"
         )
     return notes
 
