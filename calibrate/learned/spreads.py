@@ -10,7 +10,9 @@ many sweeps it has, since the next study is a new draw of studies and not of swe
 question never counts. Sisters then say what c and s are in their own family, on the same grid.
 
 A second measurement at a gamma misses the law as the first did, but for the scatter of each: where
-that is a share n of the law's variance, their misfits have the covariance t^2 + (1 - n) s^2.
+that is a share n of the law's variance, their misfits have the covariance t^2 + (1 - n) s^2. Where
+others have shown less scatter than the law fitted (s < 1), the second one has the fitted scatter
+all the same: it may be of other prompts, on another day.
 Source: derived here: a normal hierarchy, summed over a grid.
 """
 
@@ -154,7 +156,7 @@ def conditioned(prior: Floats, sisters: Floats, own: tuple[float, float] | None 
         log_weight = log_weight - 0.5 * ((seen - center) ** 2 / variance + np.log(variance))
         common = variance - noise * single
         center = center + common / variance * (seen - center)
-        variance = variance - common**2 / variance
+        variance = variance - common**2 / variance + noise * np.maximum(1.0 - single, 0.0)
     weight = np.exp(log_weight - log_weight.max())
     kept = weight > _LEAST
     return Mixture(weight[kept] / weight[kept].sum(), center[kept], np.sqrt(variance[kept]))

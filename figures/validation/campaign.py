@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibrate.learned.sweeps import forecast_gamma
 from ...calibrate.library.own import OwnCampaign
+from ...calibrate.library.sweep import Sweep, read_only
 from ...calibrate.measured import (
     MeasuredCost,
     measured_cost,
@@ -229,6 +231,46 @@ def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int
         tuple(points),
         tuple(regrets),
         (note, best_draft(predicted)),
+    )
+
+
+def second_measurement_test(ladder: Ladder, *, seed: int = 0) -> Test:
+    """What `predict --sweep` says of a measured gamma, against the same gamma on other prompts.
+
+    Every second prompt makes the sweep of a draft that is given, the others are predicted.
+    """
+    prompts = sorted({p["prompt"] for p in ladder.sweep.points})
+    given, other = (
+        relative_latency(
+            replace(
+                ladder.sweep,
+                points=tuple(p for p in ladder.sweep.points if p["prompt"] in half),
+            )
+        )
+        for half in (set(prompts[::2]), set(prompts[1::2]))
+    )
+    points = []
+    for draft, measured in given.items():
+        gammas = sorted(measured)
+        sweep = Sweep(
+            ladder.target,
+            draft,
+            read_only(gammas),
+            read_only(1.0 / measured[g][0] for g in gammas),
+            source="own ladder",
+        )
+        for gamma in gammas:
+            if gamma in other[draft] and sweep.gamma.size > 1:
+                found = forecast_gamma(sweep, gamma, seed=seed).speedup.interval(LEVEL)
+                seen = 1.0 / other[draft][gamma][0]
+                points.append(
+                    Point(f"{draft}, gamma {gamma}", seen, found.estimate, found.low, found.high)
+                )
+    return Test(
+        "own ladder: speed-up at a measured gamma, measured again on other prompts",
+        "the sweep of one draft on every second prompt, that gamma included",
+        "relative",
+        tuple(points),
     )
 
 

@@ -14,7 +14,7 @@ from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, Measured, 
 from ...calibrate.learned.stated import usable
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
 from ...calibrate.tables.cells import Cells, read_cells
-from .campaign import campaign_test, ladder_of, predict_ladder
+from .campaign import campaign_test, ladder_of, predict_ladder, second_measurement_test
 from .chips import chips_test
 from .names import names_test
 from .paper_rows import paper_rows_test
@@ -109,6 +109,7 @@ def campaign_tests(campaign: OwnCampaign, *, seed: int = 0) -> list[Test]:
     predicted = predict_ladder(ladder, seed=seed)
     return [
         campaign_test(ladder, predicted, seed=seed),
+        second_measurement_test(ladder, seed=seed),
         *leave_one_draft_out(ladder, predicted, seed=seed),
     ]
 

@@ -811,3 +811,13 @@ def test_named_pairs_are_predicted_with_their_study_unseen(bundled: dict[str, Te
     assert test.coverage >= 0.85
     assert test.summary()["median_abs_error"] <= 0.3
     assert sum(": " in note and "coverage" in note for note in test.notes) >= 5
+
+
+def test_a_measured_gamma_measured_again_on_other_prompts_is_inside(
+    bundled: dict[str, Test],
+) -> None:
+    test = bundled["own ladder: speed-up at a measured gamma, measured again on other prompts"]
+    assert len(test.points) >= 60
+    assert test.coverage is not None
+    assert 0.8 <= test.coverage <= 0.98
+    assert test.summary()["median_abs_error"] <= 0.04
