@@ -226,7 +226,8 @@ def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int
     )
     return Test(
         "own ladder: latency over plain decoding",
-        "costs and acceptance; nothing of the sweep",
+        "costs and acceptance, nothing of the sweep; laws as `predict` takes them of such records, "
+        "for requests of a stated length, of which no verb gives the latency",
         "relative",
         tuple(points),
         tuple(regrets),

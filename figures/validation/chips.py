@@ -32,7 +32,8 @@ def chips_test() -> Test:
                 points += _across(f"{chip} from {other_chip}, {precision}", own, theirs)
     return Test(
         "one chip from the other: speed-up",
-        "tokens per round of the other chip; a plain step and two round times of this one",
+        "tokens per round of the other chip; a plain step and two round times of this one; not the "
+        "answer of a verb, none of which takes the costs and tokens of two machines",
         "relative",
         tuple(points),
     )

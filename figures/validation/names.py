@@ -87,7 +87,8 @@ def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozen
     notes += [f"{n} rows not asked: {reason}" for reason, n in skipped.items()]
     test = Test(
         "speed-up of a named pair, its study unseen",
-        "names, engine, batch and task of the row; the priors without its study",
+        "names, engine, batch and task of the row, context 1000; the priors of `predict` without "
+        "its study, their spreads fitted to all",
         "relative",
         tuple(p for t in parts for p in t.points),
         notes=tuple(notes),

@@ -56,7 +56,8 @@ def paper_rows_test(*, seed: int = 0) -> Test:
     )
     return Test(
         "the paper's table: speed-up of the best draft",
-        f"names of targets and drafts, {DEVICE} {STACK} {DTYPE} at batch 1, any task",
+        f"names of targets and drafts, {DEVICE} {STACK} {DTYPE} at batch 1, any task; by the calls "
+        "of `rank`",
         "relative",
         tuple(points),
         notes=tuple(notes),

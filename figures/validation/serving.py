@@ -60,7 +60,8 @@ def serving_test(rows: Iterable[Measured]) -> Test:
             points.append(_point(row))
     return Test(
         "H100 step-time law and traces: speed-up by batch",
-        "tokens per round of the traces, the published step-time law",
+        "tokens per round of the traces, the published step-time law; not the answer of a verb: "
+        "the test is of that law, which counts tokens over a whole batch",
         "relative",
         tuple(points),
         notes=(

@@ -221,7 +221,10 @@ def leave_one_draft_out(
     lowest = [float(np.nanmin(p.measured)) for p in predicted]
     regret = lowest[pick] / min(lowest) - 1.0
     note = f"best draft by these predictions: {predicted[pick].draft}, regret {100 * regret:.1f} %"
-    given = "the other drafts of the ladder, sizes and layers"
+    given = (
+        "the other drafts of the ladder, sizes and layers; not the answer of a verb: `scale` rests "
+        "on published pairs, this on one ladder"
+    )
     return (
         Test("own ladder: alpha, one draft left out", given, "absolute", tuple(alphas)),
         Test(

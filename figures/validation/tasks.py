@@ -47,7 +47,8 @@ def task_test(sweeps: Sequence[GammaSweep], *, name: str, everywhere: bool, seed
     given = "at every gamma" if everywhere else "at the smallest gamma"
     return Test(
         name,
-        f"round costs of the pair's other tasks; tokens per round of the task {given}",
+        f"round costs of the pair's other tasks; tokens per round of the task {given}; not the "
+        "answer of a verb, none of which takes the sweeps of other tasks",
         "relative",
         tuple(points),
         tuple(regrets),

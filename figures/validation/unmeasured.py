@@ -46,7 +46,8 @@ def families_test(*, seed: int = 0) -> tuple[Test, Test]:
     return (
         Test(
             "acceptance of unmeasured pairs: alpha, family left out",
-            "sizes, task and temperature of the pair; the other families",
+            "sizes, task and temperature of the pair; the other families: the prior of `predict`, "
+            "fitted without them, and the size of the measured sample",
             "absolute",
             points,
             notes=(note,),
