@@ -20,7 +20,8 @@ class Deployment:
     target, draft, device: names; dtype, draft_dtype: number formats of the weights; stack:
     software; batch: sequences decoded together, >= 1; context: cached tokens of each, >= 0; task;
     temperature: of sampling; tuned: the draft was trained towards the target; online: unknown
-    models are looked up on the hub. Raises ValueError outside the ranges.
+    models are looked up on the hub; unseen: a study of which no published measurement is used, as
+    tests of truth ask. Raises ValueError outside the ranges.
     """
 
     target: str | None = None
@@ -35,6 +36,7 @@ class Deployment:
     temperature: float | None = None
     tuned: bool = False
     online: bool = False
+    unseen: str = ""
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.batch < float("inf"):
@@ -87,7 +89,7 @@ class Pair:
         """What acceptance depends on."""
         from ..prior.pair import Use
 
-        return Use(self.at.task, self.at.temperature, self.at.tuned)
+        return Use(self.at.task, self.at.temperature, self.at.tuned, self.at.unseen)
 
     def load(self, machine: Device | None = None) -> Load | None:
         """Machine and load, None where no device was named and none is given here."""
@@ -102,7 +104,7 @@ class Pair:
             form = head_dtype(self.target, self.head, found, self.at.dtype)
         return Load(
             found, dtype=self.at.dtype, draft_dtype=form, stack=self.at.stack or DEFAULT_STACK,
-            batch=self.at.batch, context=self.at.cached,
+            batch=self.at.batch, context=self.at.cached, unseen=self.at.unseen,
         )  # fmt: skip
 
     @property
