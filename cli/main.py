@@ -13,6 +13,7 @@ import typer
 
 from .calibrate import calibrate
 from .crossover import crossover
+from .evidence import evidence
 from .explain import explain
 from .figures import figures
 from .formulas import formulas
@@ -44,6 +45,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "crossover": crossover,
     "import": import_statistics,
     "explain": explain,
+    "evidence": evidence,
     "schedule": schedule,
     "synthetic": synthetic,
     "hook": hook,

@@ -27,6 +27,7 @@ from .columns import (
     TOKENS,
     tokens_fit,
 )
+from .measured_schema import MEASURED, MEASURED_SOURCES
 from .schema import Column, Rule, Schema, number, text
 
 PAPER_TABLE = Schema(
@@ -504,5 +505,7 @@ TABLES: dict[str, Schema] = {
         SPECBUNDLE,
         REDRAFTER_CHIPS,
         SERVING_SPEEDUPS,
+        MEASURED,
+        MEASURED_SOURCES,
     )
 }

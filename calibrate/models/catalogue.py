@@ -12,7 +12,7 @@ from ..library.load import nearest_first
 from ..library.schema import Row, text
 from .columns import MODELS
 from .formats import number_format
-from .names import candidates, plain, squeeze
+from .names import candidates, plain, shortened, squeeze, told_formats
 from .shapes import ModelShape
 
 
@@ -21,8 +21,9 @@ class Model:
     """A public model: its shape, and what its release says.
 
     aliases: other names of models of this shape; published_parameters, published_active,
-    training_tokens: as stated, None where not; dtype: format that the asked-for name ended in,
-    else that of the release; called: the name that was asked for.
+    training_tokens: as stated, None where not; dtype: format that the asked-for name tells, else
+    that of the release; kv_dtype: that of the cache, where told; format_told: whether the name
+    tells a format; called: the name that was asked for; remarks: what was assumed of it.
     """
 
     shape: ModelShape
@@ -36,6 +37,9 @@ class Model:
     notes: str
     dtype: str
     called: str = ""
+    kv_dtype: str = ""
+    format_told: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -128,14 +132,31 @@ def _keys() -> MappingProxyType[str, str]:
 
 def find_model(name: str) -> Model | None:
     """The model of a name, or None. Case, organisation, spaces and endings such as -Instruct,
-    -it, -AWQ or -Q4_K_M do not matter; a format at the end becomes the model's ``dtype``.
+    -it, -AWQ or -Q4_K_M do not matter; a format at the end becomes the model's ``dtype``, and that
+    of "kv=fp8" its ``kv_dtype``. An ending that nobody lists is taken for a tuning where it is no
+    size and no drafter, and ``remarks`` says so.
     """
-    for key, form in candidates(name):
+    bare, weights, cache = told_formats(name)
+    tried = candidates(bare)
+    for key, form in tried:
         if squeeze(key) in _keys():
-            entry = _entry(_keys()[squeeze(key)])
-            dtype = number_format(form).name if form else entry.dtype
-            return replace(entry, dtype=dtype, called=name)
+            return _found(_keys()[squeeze(key)], name, weights or form, cache)
+    key, form = tried[-1]
+    for shorter, rest in shortened(key):
+        entry = _keys().get(squeeze(shorter))
+        if entry is not None and any(c.isdigit() for c in shorter):
+            found = _found(entry, name, weights or form, cache)
+            return replace(found, remarks=(f"{rest} is taken for a tuning of {entry}",))
     return None
+
+
+def _found(entry: str, name: str, form: str, cache: str) -> Model:
+    found = _entry(entry)
+    dtype = number_format(form).name if form else found.dtype
+    if dtype == "mxfp4" and found.dtype != "mxfp4":  # that of a release holds its experts alone
+        dtype = "mxfp4-layers"
+    kept = number_format(cache).name if cache else ""
+    return replace(found, dtype=dtype, kv_dtype=kept, called=name, format_told=bool(form))
 
 
 def model(name: str) -> Model:

@@ -31,6 +31,18 @@ class NumberFormat:
     holds: Holds = "all"
 
     @property
+    def kernel(self) -> str:
+        """Class of the kernels that multiply it: "plain", "scaled" (the stored numbers themselves
+        on units of 8 or 4 bits), "blocks" (llama.cpp: blocks against 8-bit activations) or
+        "unpacked" (weights alone, multiplied in 16 bits).
+        """
+        if self.bits in (16, 32):
+            return "plain"
+        if self.arithmetic == "bf16" or self.name.startswith("mlx"):
+            return "unpacked"
+        return "blocks" if self.holds == "all" else "scaled"
+
+    @property
     def bytes(self) -> float:
         """Bytes of one number, scales included."""
         return self.bits / 8.0
@@ -53,11 +65,14 @@ _FORMATS = (
     NumberFormat("int4", 4.25, "bf16", "layers"),
     NumberFormat("nvfp4", 4.5, "fp4", "layers"),
     NumberFormat("mxfp4", 4.25, "bf16", "experts"),
+    NumberFormat("mxfp4-layers", 4.25, "bf16", "layers"),
+    NumberFormat("mxfp8", 8.25, "fp8", "layers"),
     NumberFormat("int4-g32", 5.0, "bf16"),
     NumberFormat("mlx-4bit", 4.5, "fp16"),
     NumberFormat("mlx-8bit", 8.5, "fp16"),
     *_gguf(q8_0=8.5, q6_k=6.5625, q5_k_m=5.7, q5_k_s=5.54, q5_0=5.5, q4_k_m=4.85, q4_k_s=4.58),
-    *_gguf(q4_0=4.5, q4_1=5.0, q3_k_m=3.91, q2_k=3.0),
+    *_gguf(q4_0=4.5, q4_1=5.0, q3_k_m=3.91, q2_k=3.0, q5_1=6.0, q3_k_l=4.27, q3_k_s=3.5),
+    *_gguf(iq4_xs=4.25, iq4_nl=4.5, iq3_m=3.66, iq3_s=3.44, iq3_xxs=3.06, iq2_m=2.7, iq2_xxs=2.06),
 )
 FORMATS = {f.name: f for f in _FORMATS}
 ALIASES = {
@@ -68,7 +83,11 @@ ALIASES = {
     "gptq-int4": "int4", "gptq-int8": "int8", "fp4": "nvfp4", "q8": "q8_0", "q4": "q4_0",
     "ud-q4_k_xl": "q4_k_m", "q4_k_xl": "q4_k_m", "w8a8-int8": "w8a8", "mlx-4-bit": "mlx-4bit",
     "quantized.w8a8": "w8a8", "quantized.w8a16": "int8", "quantized.w4a16": "int4",
-    "fp8-dynamic": "fp8",
+    "fp8-dynamic": "fp8", "fp8-block": "fp8", "w8a8-fp8": "fp8", "fp8-w8a8": "fp8",
+    "w4a16-awq": "int4", "int4-awq": "int4", "nvfp4a16": "int4", "nvfp4-w4a16": "int4",
+    "q6_k_xl": "q6_k", "ud-q6_k_xl": "q6_k", "q5_k_xl": "q5_k_m", "ud-q5_k_xl": "q5_k_m",
+    "q8_k_xl": "q8_0", "ud-q8_k_xl": "q8_0", "q3_k_xl": "q3_k_l", "ud-q3_k_xl": "q3_k_l",
+    "ud-q2_k_xl": "q2_k", "q2_k_xl": "q2_k", "q4k": "q4_k_m", "exl2-4bit": "int4",
 }  # fmt: skip
 
 

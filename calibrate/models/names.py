@@ -11,7 +11,8 @@ from .formats import ALIASES, FORMATS
 _TUNING = (
     "instruct", "chat", "it", "hf", "base", "pt", "deduped", "instruct-2507", "thinking-2507",
     "2507", "thinking", "preview", "qat", "distill", "gguf", "mlx", "tuned", "sft", "dpo", "text",
-    "unsloth", "vl-text", "v1.0", "moe", "think", "reasoning",
+    "unsloth", "vl-text", "v1.0", "moe", "think", "reasoning", "class", "hybrid", "gdn", "1m",
+    "qat-it", "latest", "mtp", "nextn", "bnb", "dynamic", "128k", "32k", "16k",
 )  # fmt: skip
 # The same words before a date or a version: Mixtral-8x7B-Instruct-v0.1, Kimi-K2-Instruct-0905.
 _INSIDE = re.compile(r"-(instruct|chat|it|base|thinking|think|reasoning)(?=-)")
@@ -20,6 +21,13 @@ _SPACES = re.compile(r"[\s_\-–:]+")
 _PARENTHESIS = re.compile(r"\(([^()]*)\)\s*$")
 # What follows says how the weights were trained on, which leaves the shape as it was.
 _TRAINED_ON = re.compile(r"\s+(\+|fine-?tuned\b|finetuned\b|lora\b).*$", re.IGNORECASE)
+# Formats told apart: "weights=w4a16 kv=fp8".
+_TOLD = re.compile(r"\b(weights|kv|cache)\s*=\s*(\S+)", re.IGNORECASE)
+# Words that no tuning has: a size, or a drafter of some kind.
+_NO_TUNING = re.compile(
+    r"^(\d+(\.\d+)?[bmt]|a\d+(\.\d+)?b|eagle.*|mtp|nextn|dspark|dflash.*|dfly|medusa|hydra|pard|"
+    r"speculators?|draft(er)?|heads?|lookup|embedding|reranker|reward|rm|assistant|lora|adapter)$"
+)
 
 
 def plain(name: str) -> str:
@@ -47,6 +55,25 @@ def take_format(name: str) -> tuple[str, str]:
         if key.endswith("-" + ending):
             return key[: -len(ending) - 1], form
     return key, ""
+
+
+def told_formats(name: str) -> tuple[str, str, str]:
+    """(name without them, format of the weights, of the cache) that a name tells by key, or ""."""
+    told = {("kv" if k.casefold() == "cache" else k.casefold()): v for k, v in _TOLD.findall(name)}
+    return _TOLD.sub(" ", name).strip(), told.get("weights", ""), told.get("kv", "")
+
+
+def shortened(key: str) -> tuple[tuple[str, str], ...]:
+    """Plain names with words taken off the end, each with these words, as long as they may be a
+    tuning that nobody lists: no size, and no drafter.
+    """
+    words = key.split("-")
+    found = []
+    for left in range(len(words) - 1, 0, -1):
+        if _NO_TUNING.match(words[left]):
+            break
+        found.append(("-".join(words[:left]), "-".join(words[left:])))
+    return tuple(found)
 
 
 def candidates(name: str) -> tuple[tuple[str, str], ...]:

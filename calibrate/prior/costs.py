@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...theory.costs import SequentialDraftCost
-from ...theory.costs.passes import operating_point, token_grid
+from ...theory.costs.parallel import ParallelDraftCost
+from ...theory.costs.passes import drafted, operating_point, token_grid
 from ...theory.domain import Floats
 from ..models import Device, ModelShape, number_format
+from ..models.drafters import Passes
 from .costs_draws import Values, draw_factor, draw_times, draw_values
 from .costs_fit import StackPosterior
 from .costs_memory import MemoryNeed, memory_need
@@ -74,11 +76,14 @@ class PredictedPass:
 class PredictedCost(SequentialDraftCost):
     """Cost law of a pair that was not timed; parameters of shape (draws,), times in seconds.
 
-    stack: kind of software, and of no other; device, dtype, draft_dtype: what was asked for;
-    sources: how many the stack has been seen in; memory: whether it fits; notes: what to know.
+    drafting: how often the draft runs in a round: "serial", once a token; "block", once for all
+    tokens; "none", never. stack: kind of software, and of no other; device, dtype, draft_dtype:
+    what was asked for; sources: how many the stack has been seen in; memory: whether it fits;
+    notes: what to know.
     """
 
     stack: str = ""
+    drafting: Passes = "serial"
     device: str = ""
     dtype: str = ""
     draft_dtype: str = ""
@@ -86,12 +91,26 @@ class PredictedCost(SequentialDraftCost):
     memory: MemoryNeed | None = None
     notes: tuple[str, ...] = ()
 
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Floats:
+        """Times of rounds of 0..gamma draft tokens, (draws, gamma + 1) [s]."""
+        if self.drafting == "serial":
+            return super().round_time(gamma, batch=batch, context=context)
+        if self.drafting == "block":
+            law = ParallelDraftCost(self.target, self.draft, self.overhead)
+            return law.round_time(gamma, batch=batch, context=context)
+        g = drafted(gamma)
+        verify = self.target.step_time(g + 1.0, batch=batch, context=context)
+        extra = np.asarray(self.overhead, dtype=np.float64)[..., None] * (g > 0.0)
+        return np.asarray(np.broadcast_to(verify + extra, (*self.shape, g.size)))
+
     def plain_step(self, *, batch: float = 1, context: float = 0) -> Floats:
         """Time of a plain step, (draws,) [s]."""
         return self.target.step_time(np.ones(1), batch=batch, context=context)[..., 0]
 
     def cost_ratio(self, *, batch: float = 1, context: float = 0) -> Floats:
-        """Time of a draft step over that of a plain step, (draws,)."""
+        """Time of a draft pass over that of a plain step, (draws,); 0 where there is none."""
+        if self.drafting == "none":
+            return np.zeros(self.shape)
         draft = self.draft.step_time(np.ones(1), batch=batch, context=context)[..., 0]
         return np.asarray(draft / self.plain_step(batch=batch, context=context))
 

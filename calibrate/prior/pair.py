@@ -23,12 +23,15 @@ _PLAIN_BITS = 16
 @dataclass(frozen=True)
 class NamedModel:
     """A model of a question. called: as it was asked for; dtype: format that the name states, or
-    that of its release.
+    that of its release; kind: of a drafter that is no plain model, a key of `models.DRAFTERS`;
+    notes: what its name leaves open.
     """
 
     called: str
     shape: ModelShape
     dtype: str
+    kind: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def dtype_stated(self) -> str:

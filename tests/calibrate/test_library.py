@@ -92,8 +92,15 @@ def test_a_bundled_table_is_valid_and_has_its_columns_and_rows(name: str) -> Non
 @pytest.mark.parametrize("name", names())
 def test_every_row_has_a_citation_and_ids_are_unique(name: str) -> None:
     frame = load(name)
-    identified = r"arXiv:\d{4}\.\d{5}|github \S+@[0-9a-f]{7}|2024\.lrec-main\.725|\b(?:19|20)\d\d\b"
-    assert frame["source"].str.contains(identified).all()
+    identified = (
+        r"arXiv:\d{4}\.\d{5}|github \S+@[0-9a-f]{7}|2024\.lrec-main\.725|\b(?:19|20)\d\d\b|"
+        r"\.io@[0-9a-f]{7}|github \S+ (?:PR|issue|v[\d.]+)|PyPI \S+ [\d.]+|github\.com/\S+/\d+|SECONDARY"
+    )
+    if name == "measured":
+        assert set(frame["source"]) == set(load("measured_sources")["source"])
+    else:
+        cited = frame["citation" if name == "measured_sources" else "source"]
+        assert cited.str.contains(identified).all()
     if "id" in frame:
         assert frame["id"].is_unique
 
@@ -282,7 +289,7 @@ def test_a_bad_cell_is_named_with_its_line_column_range_and_value(
 def test_a_truncated_last_line_is_named_with_its_first_missing_column(
     name: str, tmp_path: Path
 ) -> None:
-    rows = cells_of(name)
+    rows = cells_of(name)[:300]
     for keep in range(1, len(rows[0])):
         cut = [*rows[:-1], rows[-1][:keep]]
         path = write(tmp_path / "cut.csv", cut)

@@ -1,0 +1,351 @@
+"""What has been measured of a target, a draft or a device: typed rows, each with its citation.
+
+All bundled tables of published numbers speak through one row, `Measurement`. Rows are found by the
+models and devices that their names mean, not by how a source spells them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from functools import cache, lru_cache
+
+from .load import bundled_bytes
+from .measured_schema import METRICS
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One published number with its definition and conditions; None and "" where not stated.
+
+    metric, value, unit: see `METRICS`; target_model, draft_model, device: as the tables of models
+    and devices have them, "" where they have none; drafter: its kind, "" for plain decoding.
+    gamma: tokens drafted in a round; batch: sequences in flight; rates: share of rounds that accept
+    positions 1, 2, ...; plain: plain decoding in the unit of the value. status: measured, computed,
+    approximate, assumed or secondary; objection: why not to score it.
+    """
+
+    id: str
+    table: str
+    citation: str
+    metric: str
+    value: float
+    target: str = ""
+    target_model: str = ""
+    target_format: str = ""
+    draft: str = ""
+    drafter: str = ""
+    draft_model: str = ""
+    draft_format: str = ""
+    kv_format: str = ""
+    engine: str = ""
+    stack: str = ""
+    hardware: str = ""
+    device: str = ""
+    devices: int | None = None
+    task: str = ""
+    batch: float | None = None
+    context: float | None = None
+    temperature: float | None = None
+    gamma: int | None = None
+    drafting: str = ""
+    execution: str = ""
+    p_min: float | None = None
+    position: int | None = None
+    rates: tuple[float, ...] = ()
+    plain: float | None = None
+    round_ms: float | None = None
+    sample: str = ""
+    status: str = "measured"
+    objection: str = ""
+    notes: str = ""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the value, "1" for a pure number."""
+        return METRICS[self.metric][0]
+
+    @property
+    def definition(self) -> str:
+        """What the value is, in words."""
+        return METRICS[self.metric][1]
+
+    @property
+    def scored(self) -> bool:
+        """Whether the number may be tested against: measured, and without an objection."""
+        return self.status == "measured" and not self.objection
+
+
+_FLOATS = ("value", "temperature", "p_min", "plain", "round_ms", "batch", "context")
+_WHOLES = ("devices", "gamma", "position")
+_RENAMED = {"batch_sequences": "batch", "context_tokens": "context", "gamma_tokens": "gamma"}
+
+
+def text(row: Row, name: str) -> str:
+    """The cell, "" where the column is absent."""
+    return row.get(name, "")
+
+
+@cache
+def _read(name: str) -> tuple[Row, ...]:
+    """The rows of a bundled table as they are: the tests hold them against the schemas."""
+    lines = csv.reader(bundled_bytes(name).decode("utf-8").splitlines())
+    header = next(lines)
+    return tuple(dict(zip(header, cells, strict=True)) for cells in lines)
+
+
+@cache
+def _citations() -> dict[str, str]:
+    return {
+        r["source"]: r["citation"] + (f" ({r['terms']})" if r["terms"] else "")
+        for r in _read("measured_sources")
+    }
+
+
+def _of_2026(row: Row) -> Iterator[Measurement]:
+    cells: dict[str, object] = {"table": "measured"}
+    for key, value in row.items():
+        name = _RENAMED.get(key, key)
+        if name in _FLOATS:
+            cells[name] = float(value) if value else None
+        elif name in _WHOLES:
+            cells[name] = int(value) if value else None
+        elif name == "rates":
+            cells[name] = tuple(float(v) for v in value.split())
+        elif name not in ("source", "place"):
+            cells[name] = value
+    place = f", {row['place']}" if row["place"] else ""
+    cells["citation"] = _citations()[row["source"]] + place
+    yield Measurement(**cells)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def model_name(name: str) -> str:
+    """The name of a model in the table of models, "" where it has none."""
+    from ..models.catalogue import find_model
+
+    found = find_model(name) if name else None
+    return found.name if found else ""
+
+
+@lru_cache(maxsize=1024)
+def device_name(name: str) -> tuple[str, int | None]:
+    """(device of the table of devices, how many), ("", None) where the name means none."""
+    from ..models.devices import device
+
+    try:
+        found = device(name)
+    except ValueError:
+        return "", None
+    return found.name, found.count
+
+
+@lru_cache(maxsize=4096)
+def drafter_of(draft: str, method: str = "") -> str:
+    """Kind of a drafter by its name or method, "model" for any other draft."""
+    from ..models.drafters import drafter_kind
+
+    if model_name(draft) and not drafter_kind(draft):
+        return "model"
+    return drafter_kind(draft) or drafter_kind(method) or ("model" if draft else "")
+
+
+def _stack(engine: str) -> str:
+    low = engine.casefold()
+    if any(w in low for w in ("vllm", "sglang", "tensorrt", "tgi", "dynamo")):
+        return "serving"
+    if "llama.cpp" in low:
+        return "native"
+    return "mlx" if "mlx" in low else "eager" if "transformers" in low or "hf" in low else ""
+
+
+def _number(row: Row, name: str) -> float | None:
+    value = row.get(name, "")
+    return float(value) if value else None
+
+
+def _common(row: Row, table: str, **changed: object) -> dict[str, object]:
+    """What the older tables share; several values of a row become rows of their own."""
+    device, count = device_name(text(row, "hardware") or text(row, "chip"))
+    gamma, draft = _number(row, "gamma_tokens"), text(row, "draft")
+    drafter = drafter_of(draft, text(row, "method"))
+    found: dict[str, object] = {
+        "id": text(row, "id"), "table": table, "citation": text(row, "source"),
+        "target": text(row, "target"), "target_model": model_name(text(row, "target")),
+        "draft": draft, "drafter": drafter,
+        "draft_model": model_name(draft) if drafter == "model" else "",
+        "target_format": text(row, "precision"), "engine": text(row, "engine"),
+        "stack": _stack(text(row, "engine")), "device": device, "devices": count,
+        "hardware": text(row, "hardware") or text(row, "chip"), "task": text(row, "task"),
+        "batch": _number(row, "batch_sequences"), "temperature": _number(row, "temperature"),
+        "gamma": None if gamma is None else int(gamma), "drafting": text(row, "drafting"),
+        "sample": text(row, "sample"), "objection": text(row, "suspect"),
+        "notes": text(row, "notes"),
+    }  # fmt: skip
+    return found | changed
+
+
+def _several(
+    row: Row, table: str, values: Iterable[tuple[str, str]], **changed: object
+) -> Iterator[Measurement]:
+    for column, metric in values:
+        value = _number(row, column)
+        if value is not None:
+            cells = _common(row, table, **changed) | {"metric": metric, "value": value}
+            yield Measurement(**cells)  # type: ignore[arg-type]
+
+
+_RATES = (("tokens_per_round", "tokens_per_round"), ("speedup", "speedup_run"),
+          ("spec_tokens_per_s", "throughput_run"))  # fmt: skip
+
+
+def _specbundle(row: Row) -> Iterator[Measurement]:
+    yield from _several(row, "specbundle", _RATES, plain=None)
+
+
+def _serving(row: Row) -> Iterator[Measurement]:
+    shape = text(row, "draft_shape").casefold()
+    method = text(row, "method").casefold()
+    drafting = "tree" if "tree" in shape + method else "chain" if text(row, "gamma_tokens") else ""
+    values = [v for v in _RATES if v[0] != "tokens_per_round" or not text(row, "tokens_derived")]
+    yield from _several(row, "serving_speedups", values, drafting=drafting)
+    kind = text(row, "alpha_kind")
+    if kind:
+        metric = "position_rate" if kind == "first_position" else kind
+        first = 1 if kind == "first_position" else None
+        yield from _several(row, "serving_speedups", [("stated_alpha", metric)], position=first)
+
+
+_OF_ACCEPTANCE = {
+    "alpha_conditional": "acceptance_conditional", "tau_with_bonus": "tokens_per_round",
+    "accepted_over_drafted": "accepted_over_drafted", "argmax_agreement": "argmax_agreement",
+}  # fmt: skip
+
+
+def _acceptance(row: Row) -> Iterator[Measurement]:
+    yield from _several(row, "acceptance", [("value", _OF_ACCEPTANCE[text(row, "metric")])])
+    yield from _several(row, "acceptance", [("speedup", "speedup_run")])
+
+
+def _leviathan(row: Row) -> Iterator[Measurement]:
+    yield from _several(
+        row, "leviathan_speedups", [("overlap_alpha", "overlap"), ("speedup", "speedup_decode")]
+    )
+
+
+_TABLES: dict[str, Callable[[Row], Iterator[Measurement]]] = {
+    "measured": _of_2026, "specbundle": _specbundle, "serving_speedups": _serving,
+    "acceptance": _acceptance, "leviathan_speedups": _leviathan,
+}  # fmt: skip
+
+
+def _rows(target: str | None) -> Iterator[Measurement]:
+    """The measurements of a target, or all, in the order of the tables; others are not built."""
+    fits: dict[str, bool] = {}
+    for table, build in _TABLES.items():
+        for row in _read(table):
+            name = row["target"]
+            if target is not None and name not in fits:
+                fits[name] = _same(target, name)
+            if target is None or fits[name]:
+                yield from build(row)
+
+
+@cache
+def lengths(drafter: str) -> tuple[Measurement, ...]:
+    """Tokens per round of a kind of drafter, of chains, blocks and look-up: those that are scored,
+    and those that were counted from raw traces.
+    """
+    found: list[Measurement] = []
+    for table in ("measured", "specbundle", "serving_speedups"):
+        for row in _read(table):
+            if table == "measured":
+                mine = row["drafter"] == drafter and row["metric"] == "tokens_per_round"
+            else:
+                mine = drafter_of(row["draft"], text(row, "method")) == drafter
+            if mine:
+                found += (m for m in _TABLES[table](row) if m.metric == "tokens_per_round")
+    return tuple(
+        m for m in found
+        if (m.scored or m.status == "computed") and m.drafting not in ("tree", "adaptive")
+    )  # fmt: skip
+
+
+@cache
+def measurements() -> tuple[Measurement, ...]:
+    """Every bundled measurement of others, in the order of the tables."""
+    return tuple(_rows(None))
+
+
+def evidence(
+    target: str | None = None, draft: str | None = None, device: str | None = None
+) -> tuple[Measurement, ...]:
+    """What has been measured of a target, with a draft, on a device; None: any of them.
+
+    target, draft: names as people write them, or for the draft a kind of drafter ("EAGLE-3",
+    "MTP", "n-gram"), of which any head counts. device: a name; how many of them does not matter.
+    Raises ValueError where none of the three is given, and for a device that is none.
+    """
+    if target is None and draft is None and device is None:
+        raise ValueError("evidence needs a target, a draft or a device, got none of them")
+    machine = "" if device is None else device_name(device)[0]
+    if device is not None and not machine:
+        from ..models.devices import device as known
+
+        known(device)  # raises with the nearest names
+    return tuple(
+        m for m in (measurements() if target is None else _rows(target))
+        if (draft is None or _drafted(draft, m))
+        and (device is None or m.device == machine)
+    )  # fmt: skip
+
+
+def _same(asked: str, called: str) -> bool:
+    """Whether two names mean one model; names of none are compared as they are written."""
+    from ..models.names import squeeze
+
+    wanted = model_name(asked)
+    return wanted == model_name(called) if wanted else squeeze(asked) == squeeze(called)
+
+
+def _drafted(asked: str, m: Measurement) -> bool:
+    kind = drafter_of(asked)
+    if kind == "model":
+        return m.drafter == "model" and _same(asked, m.draft)
+    return m.drafter == kind
+
+
+def measured_pair(
+    target: str,
+    draft: str,
+    device: str | None = None,
+    *,
+    stack: str | None = None,
+    task: str | None = None,
+    batch: float | None = None,
+    metrics: Iterable[str] = (),
+) -> tuple[Measurement, ...]:
+    """Scored rows of this very target and draft, and of the device, stack, task and batch given.
+
+    What is None is any; a row that does not state what is asked for does not count. task: compared
+    by the task that the names mean ("gsm8k" is math); metrics: those wanted, () for all. The rows
+    with the most conditions stated come first. Chains, blocks and look-up only: a tree is not what
+    a number of draft tokens describes, and adaptive drafts have none.
+    """
+    from ..prior.acceptance_tasks import canonical_task
+
+    wanted, kinds = None if task is None else canonical_task(task) or task, tuple(metrics)
+    found = [
+        m for m in evidence(target, draft, device)
+        if m.scored and m.drafting not in ("tree", "adaptive")
+        and (not kinds or m.metric in kinds)
+        and (stack is None or m.stack == stack)
+        and (batch is None or m.batch == batch)
+        and (wanted is None or canonical_task(m.task) == wanted or m.task == task)
+    ]  # fmt: skip
+    stated = [f.name for f in fields(Measurement)]
+    found.sort(key=lambda m: -sum(getattr(m, n) not in ("", None, ()) for n in stated))
+    return tuple(found)
