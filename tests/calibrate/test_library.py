@@ -94,7 +94,8 @@ def test_every_row_has_a_citation_and_ids_are_unique(name: str) -> None:
     frame = load(name)
     identified = (
         r"arXiv:\d{4}\.\d{5}|github \S+@[0-9a-f]{7}|2024\.lrec-main\.725|\b(?:19|20)\d\d\b|"
-        r"\.io@[0-9a-f]{7}|github \S+ (?:PR|issue|v[\d.]+)|PyPI \S+ [\d.]+|github\.com/\S+/\d+|SECONDARY"
+        r"\.io@[0-9a-f]{7}|github \S+ (?:PR|issue|v[\d.]+)|PyPI \S+ [\d.]+|github\.com/\S+/\d+|"
+        r"SECONDARY"
     )
     if name == "measured":
         assert set(frame["source"]) == set(load("measured_sources")["source"])
