@@ -116,6 +116,7 @@ class _Point:
     task: str
     y: float
     decay: float
+    source: str = ""
 
     @property
     def family(self) -> str:
@@ -137,7 +138,8 @@ def _points(kind: str, unseen: str = "") -> tuple[_Point, ...]:
     points = []
     for c in curves:
         rate, decay = c.fit(None if len(c.gammas) > 1 else usual)
-        points.append(_Point(c.target, c.head, c.task, float(np.log(-np.log(rate))), decay))
+        y = float(np.log(-np.log(rate)))
+        points.append(_Point(c.target, c.head, c.task, y, decay, c.source))
     return tuple(points)
 
 
@@ -295,7 +297,10 @@ def expected_head(
         given = f"{heads} published {kind} drafters of this very target"
     table = _tokens(np.asarray(law.alpha), np.asarray(law.decay), 4)
     pooled = (table[:, 4] - 1.0) / table[:, 3]
-    return KnownAcceptance(damped(law, positions), "predicted", given, pooled, notes=tuple(notes))
+    sources = tuple(dict.fromkeys(p.source for p in own or chosen if p.source))
+    return KnownAcceptance(
+        damped(law, positions), "predicted", given, pooled, notes=tuple(notes), sources=sources
+    )
 
 
 def _by_size(
@@ -312,9 +317,12 @@ def _by_size(
     if draft is None:
         draft = named_draft(kind, model)[0]
     forecast = expected_acceptance(model, [draft], use=use, rng=rng, draws=draws, curve=True)
-    found = predicted(forecast.of(0), positions=positions)
     note = f"no acceptance of {kind} is published: taken as a tuned draft of its size"
-    return replace(found, notes=(*found.notes, note))
+    one = forecast.of(0)
+    return KnownAcceptance(
+        damped(one.law, positions), "predicted", "published and own pairs", one.alpha,
+        notes=(*one.notes, note),
+    )  # fmt: skip
 
 
 def _same(one: str, other: str) -> bool:
