@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, BinaryIO, Protocol
 
 from .acceptance_table import is_acceptance
@@ -118,16 +117,11 @@ def parse(text: str) -> Any:
         return NoJson(text, str(error))
 
 
-@cache
-def _any_of(markers: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(map(re.escape, markers)))
-
-
 def object_lines(
-    stream: BinaryIO, markers: Sequence[bytes], start: int = 1
+    stream: BinaryIO, wanted: Callable[[bytes], object], start: int = 1
 ) -> Iterator[tuple[int, Any]]:
-    """(line, value) of the lines with one of the markers: JSON, server-sent events, or text."""
-    wanted, number = _any_of(tuple(markers)).search, start
+    """(line, value) of the lines that are wanted: JSON, server-sent events, or text."""
+    number = start
     while line := stream.readline(DOCUMENT_BYTES):
         if wanted(line):
             text = line.decode("utf-8", "replace").rstrip("\r\n")
@@ -136,10 +130,12 @@ def object_lines(
         number += 1
 
 
-def values_of(stream: BinaryIO, label: str, markers: Sequence[bytes]) -> Iterator[tuple[int, Any]]:
+def values_of(
+    stream: BinaryIO, label: str, wanted: Callable[[bytes], object]
+) -> Iterator[tuple[int, Any]]:
     """(line, value) of JSON, of values one after another, or of one value a line.
 
-    A document must fit into 256 MiB. Of one value a line only the lines with one of the markers are
+    A document must fit into 256 MiB. Of one value a line only the lines that are wanted are
     read, and what is no JSON comes as :class:`NoJson`. Raises ValueError for a damaged document.
     """
     number, first = 1, stream.readline(DOCUMENT_BYTES)
@@ -151,7 +147,7 @@ def values_of(stream: BinaryIO, label: str, markers: Sequence[bytes]) -> Iterato
         yield from _document(first, stream, label)
         return
     yield number, value
-    yield from object_lines(stream, markers, number + 1)
+    yield from object_lines(stream, wanted, number + 1)
 
 
 def _goes_on(text: str) -> bool:

@@ -10,7 +10,7 @@ from .ik_llama import SpecBenchRows
 from .key_values import Aggregate, KeyValueLines
 from .lines import LineReader
 from .llama_cpp_json import Timings
-from .llama_cpp_log import LlamaLog
+from .llama_cpp_log import LlamaLog, LlamaRounds
 from .llama_cpp_simple import SimpleLog
 from .prometheus import PrometheusText
 from .rounds_json import RoundsJson
@@ -31,8 +31,11 @@ from .vllm_v0_log import V0Log
 
 
 def _line_readers() -> list[LineReader]:
-    return [V1Log(), V0Log(), VllmConsole(), OfflineExample(), LlamaLog(), SimpleLog(),
-            KeyValueLines(), DecodeLog(), ServingConsole()]  # fmt: skip
+    return [V1Log(), V0Log(), VllmConsole(), LlamaLog(), SimpleLog(), DecodeLog()]
+
+
+def _pasted_readers() -> list[LineReader]:
+    return [OfflineExample(), ServingConsole(), KeyValueLines(), LlamaRounds()]
 
 
 def _object_readers() -> list[ObjectReader]:
@@ -65,10 +68,15 @@ def _series_readers() -> list[PrometheusText]:
 
 @dataclass
 class Readers:
-    """New readers of every format; gamma: the longest draft, where the caller states it."""
+    """New readers of every format; gamma: the longest draft, where the caller states it.
+
+    pasted: of summaries that scripts print, looked for where the others found nothing, so that a
+    large log is not searched for their words.
+    """
 
     gamma: int | None = None
     lines: list[LineReader] = field(default_factory=_line_readers)
+    pasted: list[LineReader] = field(default_factory=_pasted_readers)
     objects: list[ObjectReader] = field(default_factory=_object_readers)
     series: list[PrometheusText] = field(default_factory=_series_readers)
 
@@ -84,6 +92,8 @@ class Readers:
 
     def results(self) -> list[EngineCounts]:
         """The counts of the readers that found any. Raises ValueError for what cannot be."""
-        every: tuple[ObjectReader | LineReader, ...] = (*self.objects, *self.series, *self.lines)
+        every: tuple[ObjectReader | LineReader, ...] = (
+            *self.objects, *self.series, *self.lines, *self.pasted,
+        )  # fmt: skip
         found = [r.result() for r in every]
         return [r for r in found if r is not None]

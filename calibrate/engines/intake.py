@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,9 +14,11 @@ from .counts import EngineCounts
 from .detect import NoJson, Walk, kind_of, object_lines, values_of
 from .formats import Readers
 from .golden import read_golden
+from .lines import LineReader
 from .prometheus import PrometheusText
-from .reader import Source, label_of, marked_lines, opened
+from .reader import Body, Source, label_of, marked_lines, opened
 from .round_trace import read_trace
+from .vllm_log import V1Log
 
 _HEAD_BYTES = 1 << 16
 _TABLE_BYTES = 64 << 20
@@ -60,18 +63,23 @@ def read(source: Source, readers: Readers) -> Intake:
         elif kind == "yaml":
             taken.found.append(read_golden(_text(stream)))
         elif kind == "json":
-            _read_values(
-                values_of(stream, label_of(source), _json_markers(readers)), readers, taken
-            )
+            _read_values(values_of(stream, label_of(source), _of_interest(readers)), readers, taken)
         elif kind == "objects":
-            _read_values(object_lines(stream, _json_markers(readers)), readers, taken)
+            _read_values(object_lines(stream, _of_interest(readers)), readers, taken)
         else:
-            _read_lines(stream, readers)
+            _read_lines(stream, readers.of_lines)
     return taken
 
 
-def read_table(taken: Intake) -> None:
-    """Look for a table of acceptance at the start of a source in which nothing else was found."""
+def read_pasted(source: Source, readers: Readers, taken: Intake) -> None:
+    """Look for summaries of scripts and tables where nothing else was found.
+
+    A file is read again, of other sources the first 64 KiB are looked at. Raises ValueError for
+    one that cannot be.
+    """
+    again = isinstance(source, Body) or (source != "-" and "://" not in source[:9])
+    with opened(source if again else Body(label_of(source), taken.head)) as stream:
+        _read_lines(stream, readers.pasted)
     text = taken.head.decode("utf-8", "replace")
     if table := table_within(text):
         taken.found.append(read_acceptance(table))
@@ -103,16 +111,26 @@ def _text(stream: BinaryIO) -> Iterable[str]:
     return io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")
 
 
-def _json_markers(readers: Readers) -> tuple[bytes, ...]:
-    """Words one of which stands in every line of JSON that is of interest."""
-    words = {m for r in readers.of_lines for m in r.markers}
-    return _shortest(frozenset(words | {k.encode() for r in readers.objects for k in r.keys}))
+def _of_interest(readers: Readers) -> Callable[[bytes], object]:
+    """Whether a line of JSON can be of interest: it holds a key, or a word of a log line."""
+    words = frozenset(m for r in readers.of_lines for m in r.markers)
+    return _finder(words, frozenset(k.encode() for r in readers.objects for k in r.keys))
 
 
 @cache
-def _shortest(words: frozenset[bytes]) -> tuple[bytes, ...]:
-    """The words that hold none of the others."""
-    return tuple(sorted(w for w in words if not any(o != w and o in w for o in words)))
+def _finder(words: frozenset[bytes], keys: frozenset[bytes]) -> Callable[[bytes], object]:
+    key = re.compile(b'"(?:' + b"|".join(map(re.escape, sorted(keys))) + b")").search
+    short = sorted(w for w in words if not any(o != w and o in w for o in words))
+
+    def found(line: bytes) -> bool:
+        if key(line) is not None:
+            return True
+        for word in short:  # noqa: SIM110 - every line comes here: no generator
+            if word in line:
+                return True
+        return False
+
+    return found
 
 
 def _read_values(values: Iterable[tuple[int, Any]], readers: Readers, taken: Intake) -> None:
@@ -192,14 +210,16 @@ def _exported(metrics: dict[str, Any], series: Sequence[PrometheusText]) -> None
                     reader.feed(f"{name}{{{inside}}} {value}")
 
 
-def _read_lines(stream: BinaryIO, readers: Readers) -> None:
-    every = readers.of_lines
+def _read_lines(stream: BinaryIO, every: Sequence[LineReader]) -> None:
     markers = tuple(dict.fromkeys(m for r in every for m in r.markers))
     wanted: dict[tuple[bytes, ...], list[Callable[[str], None]]] = {}
-    for _, raw, held in marked_lines(stream, markers):
+    paired = next((r for r in every if isinstance(r, V1Log)), None)
+    for _, raw, held in marked_lines(stream, markers, follows=V1Log.follows):
         feeds = wanted.get(held)
         if feeds is None:
             feeds = wanted[held] = [r.feed for r in every if not set(held).isdisjoint(r.markers)]
-        line = raw.decode("utf-8", "replace")
+        behind, _, line = raw.decode("utf-8", "replace").rpartition("\n")
+        if behind and paired is not None:
+            paired.behind(behind)
         for feed in feeds:
             feed(line)

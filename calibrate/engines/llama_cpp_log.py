@@ -46,9 +46,9 @@ class LlamaLog:
     """
 
     engine = "llama.cpp"
-    needed: tuple[bytes, ...] = (b"draft acceptance", b"#gen tokens", b" draft tokens")
+    needed: tuple[bytes, ...] = (b"draft acceptance", b"#gen tokens", b"| accepted ")
     markers: tuple[bytes, ...] = (*needed, b"draft-max", b"draft-n", b"n_max", b"build",
-                                  b"eval time", b"--draft ")  # fmt: skip
+                                  b"eval time")  # fmt: skip
 
     def __init__(self) -> None:
         self.damage = Damage("draft acceptance or statistics")
@@ -97,9 +97,11 @@ class LlamaLog:
         if not found:
             raise ValueError(f"needs accepted / generated counts, got {line.strip()[-120:]!r}")
         for m in found:
-            task = _TASK.search(line)
-            tokens = self._open.pop(task.group(1) if task else "", None)
-            tokens = self._open.pop("", None) if tokens is None else tokens
+            tokens = None
+            if self._open:
+                task = _TASK.search(line)
+                tokens = self._open.pop(task.group(1) if task else "", None)
+                tokens = self._open.pop("", None) if tokens is None else tokens
             self.unknown += tokens is None
             self.requests.add((*m.groups(), tokens))
 
@@ -152,6 +154,13 @@ class LlamaLog:
             **found,
             **known,
         )
+
+
+class LlamaRounds(LlamaLog):
+    """Rounds that were pasted without what stands before them in the server's log."""
+
+    needed: tuple[bytes, ...] = (b" draft tokens",)
+    markers: tuple[bytes, ...] = (*needed, b"eval time", b"n-max", b"n_max")
 
 
 def _interval(digits: Digits) -> Interval:

@@ -9,7 +9,7 @@ from .completed import with_gamma
 from .counts import ENGINES, EngineCounts
 from .formats import Readers
 from .hints import hint
-from .intake import read, read_table
+from .intake import read, read_pasted
 from .prometheus import PrometheusText
 from .prometheus_scrape import Scrape
 from .reader import Source, label_of
@@ -43,8 +43,8 @@ def import_counts(
         _restrict(label, readers.series, before, model)
         results = taken.found or readers.results()
         if not results and not taken.damage:
-            read_table(taken)
-            results = taken.found
+            read_pasted(source, readers, taken)
+            results = taken.found or readers.results()
         if taken.damage and not results:
             raise ValueError(f"is no whole JSON; {taken.damage}")
     except ValueError as error:

@@ -131,12 +131,13 @@ class _Recoded(io.RawIOBase):
 
 
 def marked_lines(
-    stream: BinaryIO, markers: Sequence[bytes]
+    stream: BinaryIO, markers: Sequence[bytes], *, follows: tuple[bytes, bytes] | None = None
 ) -> Iterator[tuple[int, bytes, tuple[bytes, ...]]]:
     """(number, line, markers in it) of the lines that hold one of the markers, in order.
 
-    Lines count from 1 and come without their ends; one longer than 16 MiB is cut there. Memory
-    stays at a few blocks.
+    Lines count from 1 and come without their ends; one longer than 16 MiB is cut there. follows:
+    (a marker, a word); a line with that marker comes with the line before it and a line end in
+    front where that one holds the word. Memory stays at a few blocks.
     """
     rest, number = b"", 1
     while block := stream.read(BLOCK_BYTES):
@@ -148,26 +149,28 @@ def marked_lines(
         end = end or len(block)
         rest = block[end:]
         block = block[:end] if rest else block
-        yield from _cut(block, markers, number)
+        yield from _cut(block, markers, number, follows)
         number += block.count(b"\n")
-    yield from _cut(rest, markers, number)
+    yield from _cut(rest, markers, number, follows)
 
 
 def _cut(
-    block: bytes, markers: Sequence[bytes], number: int
+    block: bytes, markers: Sequence[bytes], number: int, follows: tuple[bytes, bytes] | None
 ) -> Iterator[tuple[int, bytes, tuple[bytes, ...]]]:
     places, last = {m: at for m in markers if (at := block.find(m)) >= 0}, 0
     while places:
         first = min(places, key=places.__getitem__)
         at, alone = places[first], (first,)
         others = min((p for m, p in places.items() if m != first), default=len(block))
+        word = follows[1] if follows is not None and follows[0] == first else b""
         # Where every line holds one marker, nothing else is looked at until another one comes.
         while at >= 0:
             start, end = _line_around(block, at)
             if end > others:
                 break
             number, last = number + block.count(b"\n", last, start), start
-            yield number, block[start:end].rstrip(b"\r"), alone
+            begin = _with_line_before(block, start, word) if word else start
+            yield number, block[begin:end].rstrip(b"\r"), alone
             at = block.find(first, end)
         places[first] = at
         if at >= 0 and others >= start:
@@ -176,6 +179,12 @@ def _cut(
             yield number, block[start:end].rstrip(b"\r"), held
             places |= {m: block.find(m, end) for m in held}
         places = {m: place for m, place in places.items() if place >= 0}
+
+
+def _with_line_before(block: bytes, start: int, word: bytes) -> int:
+    """Where the line before begins, or ``start`` where it does not hold the word."""
+    begin = block.rfind(b"\n", 0, max(start - 1, 0)) + 1
+    return begin if block.find(word, begin, start) >= 0 else start
 
 
 def _line_around(block: bytes, at: int) -> tuple[int, int]:

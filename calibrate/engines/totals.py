@@ -152,4 +152,6 @@ def _added(ours: list[_N], theirs: list[_N]) -> list[_N]:
 
 
 def _whole_range(low: float, high: float) -> tuple[int, int]:
-    return int(-(-low // 1)), int(high // 1)
+    least, most = int(-(-low // 1)), int(high // 1)
+    # Digits that no whole number prints leave the two around them.
+    return (least, most) if least <= most else (most, least)

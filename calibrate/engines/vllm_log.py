@@ -21,6 +21,9 @@ _DRAFTED = re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b")
 _LENGTH = re.compile(rf"\bMean acceptance length:\s*({NUMBER})")
 _RATES = re.compile(r"\bPer-position acceptance rate:\s*([^A-Za-z]*)")
 _RATE = re.compile(rf"\b[Dd]raft acceptance rate:\s*({NUMBER})\s*(%?)")
+_SPEED = re.compile(r"generation throughput:\s*(\d+(?:\.\d+)?)\s*tok")
+_ACCEPTED_RATE = re.compile(r"\bAccepted throughput:\s*(\d+(?:\.\d+)?)")
+_DRAFTED_RATE = re.compile(r"\bDrafted throughput:\s*(\d+(?:\.\d+)?)")
 _VERSION = re.compile(r"(?:LLM engine \(v|API server version[: ]+v?)(\d+\.\d+[\w.+-]*)")
 _GAMMA = re.compile(r"num[_-]spec(?:ulative)?[_-]tokens\\?[\"']?\s*[=: ]\s*(\d{1,4})\b")
 
@@ -34,12 +37,18 @@ class V1Log:
     engine = "vllm"
     needed: tuple[bytes, ...] = (b"SpecDecoding metrics",)
     markers: tuple[bytes, ...] = (*needed, b"LLM engine (v", b"API server version", b"num_spec")
+    follows = (needed[0], b"generation throughput:")
 
     def __init__(self) -> None:
         self.damage = Damage("SpecDecoding metrics")
         self.version: str | None = None
         self.stated: set[int] = set()
         self.sources: dict[Source, Intervals] = {}
+        self.throughput = _Throughput()
+
+    def behind(self, line: str) -> None:
+        """Take the line before one of metrics, which states the throughput of the same interval."""
+        self.throughput.speed = _SPEED.search(line)
 
     def feed(self, line: str) -> None:
         """Take one line."""
@@ -63,6 +72,8 @@ class V1Log:
         lines = self.sources.get(source)
         if lines is None:
             lines = self.sources[source] = Intervals(_interval, self.damage)
+        if self.throughput.speed is not None:
+            self.throughput.add(piece, accepted.group(1), drafted.group(1))
         lines.add(
             (
                 accepted.group(1),
@@ -85,7 +96,8 @@ class V1Log:
             return None
         for other in chosen[1:]:
             chosen[0].join(other)
-        return _sum(chosen[0], self.stated, self.version, notes)
+        pair = self.throughput if len(chosen) == 1 else _Throughput()
+        return _sum(chosen[0], self.stated, self.version, notes, pair)
 
 
 def _interval(digits: Digits) -> Interval:
@@ -113,7 +125,48 @@ _V1_DEFINITION = (
 )
 
 
-def _sum(parts: Intervals, stated: set[int], version: str | None, notes: list[str]) -> EngineCounts:
+class _Throughput:
+    """All tokens of the intervals whose throughput stands in the line before.
+
+    An interval lasts accepted tokens over accepted throughput (drafted over drafted); the
+    throughput of generation times that are its tokens, to the printed digits.
+    """
+
+    def __init__(self) -> None:
+        self.speed: re.Match[str] | None = None
+        self.lines = self.accepted = 0
+        self.tokens = 0.0
+
+    def add(self, piece: str, accepted: str, drafted: str) -> None:
+        """Take one line of metrics and forget the line before it."""
+        assert self.speed is not None
+        speed, self.speed = float(self.speed.group(1)), None
+        for tokens, pattern in ((accepted, _ACCEPTED_RATE), (drafted, _DRAFTED_RATE)):
+            rate = pattern.search(piece)
+            count = int(tokens.replace(",", "")) if len(tokens) < 19 else 0
+            if rate is not None and count and float(rate.group(1)) > 0.0:
+                self.tokens += speed * count / float(rate.group(1))
+                self.accepted += int(accepted.replace(",", ""))
+                self.lines += 1
+                return
+
+    def total(self, lines: int, accepted: int, rounds: float, notes: list[str]) -> int | None:
+        """All tokens, where nine of ten lines or more state them; more than accepted + rounds."""
+        if self.lines < 0.9 * lines or not self.accepted:
+            return None
+        found = round(self.tokens * accepted / self.accepted)
+        notes.append("tokens are the printed throughput of generation times the intervals' lengths")
+        # The digits of a throughput are too few to tell a step or two.
+        return found if found > 1.02 * (accepted + rounds) else None
+
+
+def _sum(
+    parts: Intervals,
+    stated: set[int],
+    version: str | None,
+    notes: list[str],
+    throughput: _Throughput,
+) -> EngineCounts:
     """Add up the intervals; stated: the draft lengths that settings in the log give."""
     only = next(iter(stated)) if len(stated) == 1 else None
     gamma = _gamma(parts.depths, stated, notes)
@@ -128,6 +181,7 @@ def _sum(parts: Intervals, stated: set[int], version: str | None, notes: list[st
         version=version,
         gamma=gamma,
         acceptance_length=total.length(),
+        tokens=throughput.total(parts.lines, total.accepted, total.middle, notes),
         intervals=parts.lines,
         consistency=parts.checks(),
         notes=notes,
