@@ -134,3 +134,21 @@ def test_joined_logs_have_the_sums_of_both() -> None:
     assert (total.rounds, total.drafted, total.accepted) == (558, 1674, 1352)
     assert total.positions is not None
     assert sum(total.positions) == 1352
+
+
+def test_the_throughput_before_a_line_of_metrics_gives_the_tokens_of_its_interval(
+    tmp_path: Path,
+) -> None:
+    """140 rounds of 3 accept 338 in 10 s, in which 600 tokens were generated."""
+    metrics = (
+        "SpecDecoding metrics: Mean acceptance length: 3.41, Accepted throughput: 33.80 tokens/s, "
+        "Drafted throughput: 42.00 tokens/s, Accepted: 338 tokens, Drafted: 420 tokens, "
+        "Per-position acceptance rate: 0.921, 0.821, 0.671, Avg Draft acceptance rate: 80.5%\n"
+    )
+    before = "Engine 000: Avg generation throughput: {} tokens/s, Running: 8\n"
+    found = read(tmp_path, (before.format("60.0") + metrics) * 3)
+    assert (found.rounds, found.accepted, found.tokens) == (420, 1014, 1800)
+    assert found.tokens_per_target_step == pytest.approx(1800 / 786)
+    assert read(tmp_path, metrics).tokens is None
+    # As many tokens as the rounds make: no step drafted nothing, to the digits.
+    assert read(tmp_path, before.format("47.8") + metrics).tokens is None

@@ -10,11 +10,13 @@ import tracemalloc
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from engine_samples import SAMPLES, V1_LINE
 from howspec.calibrate.engines import import_counts
+from howspec.calibrate.engines.live import watch
 from howspec.calibrate.engines.reader import marked_lines
 from howspec.calibrate.engines.web import fetch
 from howspec.cli.import_ import import_statistics
@@ -102,10 +104,14 @@ def test_a_long_log_is_read_in_little_memory(tmp_path: Path) -> None:
     assert peak < 12e6
 
 
-def _verb(*arguments: str) -> str:
+def _app() -> typer.Typer:
     app = typer.Typer()
     app.command()(import_statistics)
-    answer = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    return app
+
+
+def _verb(*arguments: str) -> str:
+    answer = CliRunner().invoke(_app(), arguments, catch_exceptions=False)
     assert answer.exit_code == 0, answer.output
     return answer.stdout
 
@@ -128,3 +134,74 @@ def test_the_verb_fits_and_prints_samples(tmp_path: Path) -> None:
     answer = json.loads(_verb("vllm", str(path), "--fit", "--json"))
     assert 0 < answer["fit"]["alpha"]["low"] < answer["fit"]["alpha"]["high"] < 1
     assert "alpha" in _verb("vllm", str(path), "--fit")
+
+
+def _scrape(rounds: int, tokens: int) -> bytes:
+    where = 'engine="0",model_name="m"'
+    rows = [("drafts", rounds), ("draft_tokens", 3 * rounds), ("accepted_tokens", rounds)]
+    text = "".join(f"vllm:spec_decode_num_{n}_total{{{where}}} {v}.0\n" for n, v in rows)
+    return f"{text}vllm:generation_tokens_total{{{where}}} {tokens}.0\n".encode()
+
+
+class _Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_scrapes_of_a_server_make_the_counts_of_an_interval() -> None:
+    answers = iter([_scrape(100, 300), _scrape(130, 390), _scrape(190, 600)])
+    clock = _Clock()
+    found = watch(
+        "http://x/metrics", every_s=10, for_s=20, sleep=clock.sleep, clock=clock,
+        get=lambda _: next(answers),
+    )  # fmt: skip
+    assert (found.rounds, found.accepted, found.tokens) == (90, 90, 300)
+    assert [g.rounds for g in found.groups] == [30, 60]
+    assert [g.label for g in found.groups] == ["0-10 s", "10-20 s"]
+    assert found.target_steps == 210
+    assert clock.now == 20.0
+
+
+def test_a_server_that_was_started_again_counts_from_zero() -> None:
+    answers = iter([_scrape(100, 300), _scrape(30, 90)])
+    clock = _Clock()
+    found = watch(
+        "http://x/metrics", every_s=5, for_s=5, sleep=clock.sleep, clock=clock,
+        get=lambda _: next(answers),
+    )  # fmt: skip
+    assert found.rounds == 30
+    assert any("started again" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"url": "server.log", "every_s": 1, "for_s": 2}, r"an http\(s\) URL"),
+        ({"url": "http://x", "every_s": 3, "for_s": 2}, "--every must be in"),
+        ({"url": "http://x", "every_s": 1, "for_s": 1e9}, "--for must be in"),
+        ({"url": "http://x", "every_s": 1, "for_s": 1}, "no token was drafted"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(options: dict[str, Any], said: str) -> None:
+    clock = _Clock()
+    with pytest.raises(ValueError, match=said):
+        watch(**options, sleep=clock.sleep, clock=clock, get=lambda _: _scrape(5, 9))
+
+
+def test_the_verb_watches_a_server_and_writes_records(server: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(_app(), [f"{server}/metrics", "--every", "0.1", "--for", "0.1"])
+    assert isinstance(answer.exception, ValueError)
+    assert "no token was drafted" in str(answer.exception)
+    (tmp_path / "scrape").write_text(SAMPLES["vllm prometheus"][0])
+    record = json.loads(_verb(str(tmp_path / "scrape"), "--to", "aiperf"))
+    assert record["acceptance_histogram"] == {"0": 17, "1": 15, "2": 13, "3": 42}
+    first = _verb(str(tmp_path / "scrape")).splitlines()[0]
+    assert first == "health: nothing looks broken"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -614,3 +615,37 @@ def test_the_waterfall_stands_for_gains_and_losses(tmp_path: Path) -> None:
         assert write(waterfall(account), path).stat().st_size > 5000
     again = write(waterfall(account), tmp_path / "again.png")
     assert again.read_bytes() == (tmp_path / "w.png").read_bytes()
+
+
+def _looked_up(coverage: float | None) -> KnownAcceptance:
+    found = from_alpha(0.8, rng(), gamma=4, draws=50)
+    share = None if coverage is None else np.full(50, coverage)
+    return replace(found, coverage=share)
+
+
+@pytest.mark.parametrize("coverage", [0.2, 0.55, 1.0])
+def test_steps_without_drafts_are_a_term_and_the_factors_still_multiply(coverage: float) -> None:
+    measured = Measured(
+        baseline_tokens_per_s=Stated(40.0), speculative_tokens_per_s=Stated(60.0), batch=1.0
+    )
+    made = explain(measured, _looked_up(coverage), rng(), draws=50)
+    product = made.ideal * np.prod([t.factor.estimate for t in made.terms])
+    assert product == pytest.approx(1.5)
+    per_step = 1 - coverage + coverage * made.tokens_per_round.estimate
+    assert made.tokens_per_target_step.estimate == pytest.approx(per_step)
+    assert made.round_steps.estimate == pytest.approx(per_step / 1.5)
+    idle = [t for t in made.terms if t.name == "steps without drafts"]
+    assert len(idle) == (coverage < 1.0)
+    assert all(t.factor.estimate < 1.0 for t in idle)
+
+
+def test_fewer_draft_tokens_are_no_gain_for_a_block_drafter() -> None:
+    measured = Measured(
+        baseline_tokens_per_s=Stated(40.0), speculative_tokens_per_s=Stated(30.0), batch=1.0
+    )
+    evidence = _looked_up(None)
+    made = explain(measured, evidence, rng(), draws=50)
+    for drafter, gains in (("serial", True), ("block", False)):
+        found = changes(made, evidence, rng(), drafter=drafter)  # type: ignore[arg-type]
+        fewer = [c.gain.estimate for c in found if 0 < c.gamma < 4]
+        assert any(g > 1.0 for g in fewer) == gains
