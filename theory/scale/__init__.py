@@ -8,6 +8,14 @@ cross-entropy to acceptance.
 
 from __future__ import annotations
 
+from .bits import (
+    BitsChoice,
+    QuantisedScaleLaw,
+    acceptance_at_bits,
+    best_bits,
+    cost_at_bits,
+    size_over_bits,
+)
 from .concavity import (
     cost_log_curvature,
     rejection_log_curvature,
@@ -58,15 +66,20 @@ from .two_axes import (
 
 __all__ = [
     "BaselineSize",
+    "BitsChoice",
     "DraftChoice",
     "DraftScaleLaw",
+    "QuantisedScaleLaw",
     "Shape",
     "ShapeLaw",
     "TurningPoints",
+    "acceptance_at_bits",
     "acceptance_at_scale",
     "acceptance_from_divergence",
     "acceptance_of_shape",
+    "best_bits",
     "compare_with_zero_scale",
+    "cost_at_bits",
     "cost_at_scale",
     "cost_log_curvature",
     "cost_of_shape",
@@ -85,6 +98,7 @@ __all__ = [
     "sdsl_line",
     "sdsl_size",
     "sensitivity_fall",
+    "size_over_bits",
     "speedup_log_curvature",
     "training_loss",
     "unique_turning_point",
