@@ -98,7 +98,8 @@ class Formula:
         import sympy
 
         point = {getattr(SYMBOLS, k): sympy.Rational(v) for k, v in values.items()}
-        if any(p.exp.count_ops() > 8 for p in self.expression.atoms(sympy.Pow)):
+        powers = [p.exp.subs(point) for p in self.expression.atoms(sympy.Pow)]
+        if any(not p.is_Rational or p.q > 10**6 for p in powers if not p.free_symbols):
             # A fraction of a hundred digits to the power of another takes for ever to be exact.
             point = {k: sympy.Float(v, 2 * digits + 30) for k, v in point.items()}
         # Sums and products unroll first, so that their bounds are numbers when evaluated.

@@ -39,7 +39,7 @@ register("target_bits", "w_t", "bits a weight of the target takes", unit="bit", 
 register("bits_coefficient", "C", "rejection that rounding adds, extrapolated to no bits")
 register("bits_exponent", r"\kappa", "rate at which it falls with each bit", open_low=True)
 register("byte_share", "x", "bytes of the draft's weights over those of the target", open_low=True)
-_SIZE = {"rejection_coefficient": 0.08, "rejection_exponent": 0.3}
+_SIZE = {"rejection_coefficient": 0.08, "rejection_exponent": 0.25}
 _BITS = {"bits_coefficient": 1.0, "bits_exponent": 0.8}
 
 
@@ -97,7 +97,7 @@ def SIZE_OVER_BITS(s: Any) -> Any:
     """beta R_s / (kappa w R_b): above 1, a larger draft at fewer bits of the same bytes is better.
 
     Assumes: the two laws above.
-    Wrong when: as there.
+    Wrong when: one of them fails, or the formats that exist are few.
     Source: derived here; the ratio of the two sides of the condition for the best bits.
     """
     import sympy
