@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ..calibrate.library.own import bundled_costs, campaign_names, load_campaign
+from ..calibrate.measured.ladder import ladder_of, predict_ladder
 from .measured import bloom_grid, main_table
 from .own_costs import own_costs
 from .own_ladder import latency_by_depth, latency_by_size, size_study
@@ -16,7 +17,6 @@ from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
 from .study import GridStudy, Progress, grid_study
 from .transfer import TableRow
 from .transfer import main_table as table_rows
-from .validation.campaign import ladder_of, predict_ladder
 
 
 def draw_all(

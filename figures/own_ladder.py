@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..calibrate.measured.ladder import Ladder, Predicted
+from ..calibrate.measured.sizes import fit_sizes, latency_over_plain
 from ..theory.interval import Interval
 from .style import COLOURS, COLUMN, MARKERS, PAGE, figure, save, styled, write_csv
-from .validation.campaign import Ladder, Predicted
 from .validation.result import LEVEL, Floats
-from .validation.sizes import fit_sizes, latency_over_plain
 
 POINTS = 90
 

@@ -12,8 +12,9 @@ import numpy as np
 from ...calibrate.library.load import load_table
 from ...calibrate.library.schema import Row, number, text
 from ...theory import tokens_per_round
+from ...theory.acceptance import alpha_from_length
 from .result import Point, Test
-from .rivals import NEAREST, PLAIN, iid_alpha, interpolated
+from .rivals import NEAREST, PLAIN, interpolated
 
 # Spread of ln S: 200 tokens of one prompt in some 80 rounds, and two timings.
 ERROR = 0.03
@@ -54,7 +55,7 @@ def _across(label: str, own: list[Row], theirs: list[Row]) -> list[Point]:
         plain = number(r, "plain_token_s")
         predicted = tau[gammas[i]] * plain / line[i]
         per_token = line[-1] / plain - 1.0
-        alpha = iid_alpha(tau[gammas[0]], int(gammas[0]))
+        alpha = alpha_from_length(tau[gammas[0]], int(gammas[0]))
         ideal = tokens_per_round(alpha, gammas[i])
         rivals: dict[str, float | None] = {
             PLAIN: float(ideal / (1.0 + gammas[i] * per_token / gammas[-1])),

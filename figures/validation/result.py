@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -100,14 +100,3 @@ class Test:
 
 def _of(values: Floats | NDArray[np.bool_], what: Any) -> float | None:
     return float(what(values)) if values.size else None
-
-
-def interval(sample: Floats, level: float = LEVEL) -> tuple[float, float]:
-    """Ends of the central interval of a sample that hold it with probability ``level``."""
-    low, high = np.quantile(sample, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
-    return float(low), float(high)
-
-
-def combined(tests: Sequence[Test]) -> list[dict[str, Any]]:
-    """Summaries of the tests that have points, in their order."""
-    return [t.summary() for t in tests if t.points]

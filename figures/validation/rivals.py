@@ -16,22 +16,11 @@ from numpy.typing import NDArray
 from ...calibrate.prior.acceptance_rivals import SDSL as SDSL_NUMBERS
 from ...calibrate.prior.acceptance_scale import loss
 from ...theory import speedup, tokens_per_round
+from ...theory.acceptance import alpha_from_length
 
 Floats = NDArray[np.float64]
 LEAST_PARAMS = 1e3  # what is smaller is no model of language, and its perplexity overflows
 PLAIN, SDSL, NEAREST = "plain formula", "SDSL", "interpolation"
-
-
-def iid_alpha(tau: float, gamma: int) -> float:
-    """The alpha whose independent rounds give tau tokens at gamma; 0 and 1 at the ends."""
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if float(tokens_per_round(middle, gamma)) < tau:
-            low = middle
-        else:
-            high = middle
-    return 0.5 * (low + high)
 
 
 def plain_from_sweep(
@@ -43,7 +32,7 @@ def plain_from_sweep(
     least squares over a grid.
     """
     if tau is not None:
-        alpha = float(np.mean([iid_alpha(t, int(g)) for t, g in zip(tau, gammas, strict=True)]))
+        alpha = float(np.mean(alpha_from_length(tau, gammas)))
         per_token = (tau / speedups - 1.0) * gammas
         c = max(0.0, float(per_token.sum() / (gammas**2).sum()))
         return float(speedup(alpha, wanted, c))

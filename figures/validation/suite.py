@@ -13,15 +13,15 @@ from ...calibrate.learned.bundled import library_rows
 from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, Measured, gamma_sweeps
 from ...calibrate.learned.stated import usable
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
+from ...calibrate.measured.ladder import ladder_of, predict_ladder
 from ...calibrate.tables.cells import Cells, read_cells
-from .campaign import campaign_test, ladder_of, predict_ladder, second_measurement_test
 from .chips import chips_test
+from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
 from .names import names_test
 from .paper_rows import paper_rows_test
 from .result import Test
 from .rows import rows_of
 from .serving import serving_test
-from .sizes import leave_one_draft_out
 from .stated import stated_tests
 from .sweeps import Progress, leave_one_gamma_out
 from .tasks import task_test

@@ -14,7 +14,8 @@ import numpy as np
 from ...calibrate.learned.measured import GammaSweep
 from ...calibrate.tokens import fit_tokens
 from ...theory import tokens_by_gamma
-from .result import Point, Test, interval
+from ...theory.interval import ends
+from .result import LEVEL, Point, Test
 from .rivals import NEAREST
 
 DRAWS = 600
@@ -73,7 +74,7 @@ def _predict(
     others_mean = np.exp(np.mean([np.log(o.speedups) for o in others], axis=0))
     found = []
     for k in range(gammas.size):
-        low, high = np.exp(interval(sample[:, k]))
+        low, high = np.exp(ends(sample[:, k], LEVEL))
         middle = float(np.exp(np.mean(log_tau[:, k]) - center[k]))
         rivals: dict[str, float | None] = {NEAREST: float(others_mean[k])}
         seen = float(own.speedups[k])

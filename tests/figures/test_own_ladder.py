@@ -15,25 +15,24 @@ from howspec.calibrate.library.own import (
     read_campaign,
 )
 from howspec.calibrate.measured import measured_cost, pass_law, rounds_of
-from howspec.calibrate.records import write_record
-from howspec.figures.draw import own_ladder
-from howspec.figures.own_ladder import size_study
-from howspec.figures.validation.campaign import (
+from howspec.calibrate.measured.ladder import (
     Ladder,
     Predicted,
-    campaign_test,
     ladder_of,
     predict_ladder,
     relative_latency,
     request_tokens,
 )
-from howspec.figures.validation.sizes import (
+from howspec.calibrate.measured.sizes import (
     PRIOR,
     fit_sizes,
     latency_over_plain,
-    leave_one_draft_out,
     regress,
 )
+from howspec.calibrate.records import write_record
+from howspec.figures.draw import own_ladder
+from howspec.figures.own_ladder import size_study
+from howspec.figures.validation.ladder import campaign_test, leave_one_draft_out
 from howspec.theory.requests import rounds_moments
 
 

@@ -20,10 +20,12 @@ from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweep
 from howspec.calibrate.learned.stated import tokens_of, usable
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.schema import text
+from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
 from howspec.cli.main import run
-from howspec.figures.validation import campaign, chips, rivals, serving, stated, suite
-from howspec.figures.validation.result import Point, Test, interval
+from howspec.figures.validation import chips, rivals, serving, stated, suite
+from howspec.figures.validation import ladder as ladder_tests
+from howspec.figures.validation.result import Point, Test
 from howspec.figures.validation.rows import read_rows
 from howspec.figures.validation.sweeps import leave_one_gamma_out
 from howspec.figures.validation.tasks import task_test
@@ -455,19 +457,6 @@ def test_rows_of_others_and_look_up_in_batches_are_not_served() -> None:
 # --- rivals ------------------------------------------------------------------------------------
 
 
-@given(st.floats(0.001, 0.999), st.integers(1, 24))
-def test_alpha_of_tokens_inverts_tokens_of_alpha(alpha: float, gamma: int) -> None:
-    tau = float(tokens_per_round(alpha, gamma))
-    found = rivals.iid_alpha(tau, gamma)
-    assert float(tokens_per_round(found, gamma)) == pytest.approx(tau, rel=1e-12)
-    assert found == pytest.approx(alpha, rel=1e-9, abs=1e-9)
-
-
-def test_alpha_of_tokens_ends_at_none_and_all() -> None:
-    assert rivals.iid_alpha(1.0, 4) == pytest.approx(0.0, abs=1e-12)
-    assert rivals.iid_alpha(5.0, 4) == pytest.approx(1.0, abs=1e-12)
-
-
 @settings(max_examples=25)
 @given(st.floats(0.1, 0.95), st.floats(0.0, 0.5), st.integers(1, 12))
 def test_the_plain_formula_is_exact_on_its_own_sweep(alpha: float, c: float, wanted: int) -> None:
@@ -535,11 +524,6 @@ def test_a_test_without_points_has_no_numbers() -> None:
     for key in ("median_abs_error", "p95_abs_error", "coverage_90", "regret_mean"):
         assert summary[key] is None
     assert summary["rivals"] == {}
-
-
-def test_an_interval_holds_its_level_of_the_sample() -> None:
-    assert interval(np.arange(101.0)) == pytest.approx((5.0, 95.0))
-    assert interval(np.arange(101.0), 0.5) == pytest.approx((25.0, 75.0))
 
 
 # --- files -------------------------------------------------------------------------------------
@@ -681,7 +665,7 @@ def a_sweep_record(*points: dict[str, Any]) -> Record:
 
 def test_latency_over_plain_is_a_ratio_of_means_over_the_same_prompts() -> None:
     drafted = {"draft": "d", "gamma": 2}
-    found = campaign.relative_latency(a_sweep_record(
+    found = own.relative_latency(a_sweep_record(
         decoded("plain", 0, 0, 1.0), decoded("plain", 0, 1, 1.2), decoded("plain", 1, 0, 2.0),
         decoded("sps", 0, 0, 0.55, **drafted), decoded("sps", 0, 1, 0.65, **drafted),
         decoded("sps", 1, 0, 1.0, **drafted), decoded("sps", 2, 0, 77.0, **drafted),
@@ -721,7 +705,7 @@ def a_ladder(*accepted: list[int], latencies: Sequence[float] = (0.8, 0.7, 0.75)
               for i, a in enumerate(accepted)]  # fmt: skip
     swept = [decoded("plain", 0, 0, 1.0)]
     swept += [decoded("sps", 0, 0, s, draft="small", gamma=g) for g, s in enumerate(latencies, 1)]
-    return campaign.Ladder(
+    return own.Ladder(
         Record("costs", {}, {}, (*passes, draw, *timed)),
         Record("acceptance", {}, {}, tuple(played)),
         a_sweep_record(*swept), {"big": 1000, "small": 100}, {"big": 4, "small": 1},
@@ -732,10 +716,10 @@ def a_ladder(*accepted: list[int], latencies: Sequence[float] = (0.8, 0.7, 0.75)
 @pytest.mark.parametrize("accepted", [[[3, 3], [3]], [[0, 0], [0]], [[3, 1, 0], [2, 3]]])
 def test_a_ladder_is_predicted_from_costs_and_rounds_alone(accepted: list[list[int]]) -> None:
     ladder = a_ladder(*accepted)
-    predicted = campaign.predict_ladder(ladder)
-    test = campaign.campaign_test(ladder, predicted)
+    predicted = own.predict_ladder(ladder)
+    test = ladder_tests.campaign_test(ladder, predicted)
     other = a_ladder(*accepted, latencies=(3.0, 2.0, 1.0))
-    again = campaign.campaign_test(other, campaign.predict_ladder(other))
+    again = ladder_tests.campaign_test(other, own.predict_ladder(other))
     assert [p.predicted for p in test.points] == [p.predicted for p in again.points]
     assert [p.observed for p in test.points] == [0.8, 0.7, 0.75]
     for p in test.points:  # a single prompt states no error, and the interval is one all the same

@@ -1,4 +1,4 @@
-"""An own ladder: from its costs and acceptance alone, the latencies that its sweep measured.
+"""An own ladder: what its costs and acceptance predict of the latencies that its sweep measured.
 
 Latency is the time of decoding, prefill apart. Predictions are ratios to plain decoding as well as
 seconds: a shared machine drifts between the stage that timed passes and the one that decoded.
@@ -8,29 +8,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibrate.learned.sweeps import forecast_gamma
-from ...calibrate.library.own import OwnCampaign
-from ...calibrate.library.sweep import Sweep, read_only
-from ...calibrate.measured import (
-    MeasuredCost,
-    measured_cost,
-    requests_s,
-    rounds_of,
-    sampled,
-)
-from ...calibrate.records import Record
-from ...theory import tokens_per_round
-from .result import LEVEL, Floats, Point, Test, interval
-from .rivals import PLAIN, iid_alpha
+from ...theory.domain import Floats
+from ..library.own import OwnCampaign
+from ..records import Record
+from .acceptance import rounds_of
+from .costs import MeasuredCost, measured_cost, requests_s
+from .sampled import sampled
 
 DRAWS = 400
-WINDOW = 0.01
 
 
 @dataclass(frozen=True)
@@ -182,111 +173,3 @@ def relative_latency(sweep: Record, *, batch: int = 1) -> dict[str, dict[int, tu
         error = float(spread.std(ddof=1) / np.sqrt(own.size)) if own.size > 1 else float("nan")
         out[draft][gamma] = (ratio, error)
     return out
-
-
-def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> Test:
-    """Latency of every (draft, gamma) of the sweep, and the regret of the gamma chosen."""
-    points, regrets, hits, ties = [], [], [], []
-    contexts = request_contexts(ladder)
-    middle = sum(contexts) / len(contexts)
-    for i, p in enumerate(predicted):
-        rng = np.random.default_rng([seed, 47, i])
-        for gamma in p.gammas:
-            own = np.nan_to_num(p.error[gamma] / p.measured[gamma])  # none from a single prompt
-            noise = rng.normal(0.0, own, DRAWS)
-            sample = p.sample[:, gamma] * np.exp(noise)
-            alpha = iid_alpha(1.0 + float(p.survival[1:].sum()), p.survival.size - 1)
-            alone = [
-                law.step_time(np.ones(1), context=middle)[0]
-                for law in (p.cost.draft, p.cost.target)
-            ]
-            ratio = float(alone[0] / alone[1])
-            ideal = (1 + gamma * ratio) / tokens_per_round(alpha, gamma)
-            points.append(
-                Point(
-                    f"{p.draft}, gamma {gamma}",
-                    float(p.measured[gamma]),
-                    float(p.center[gamma]),
-                    *interval(sample, LEVEL),
-                    {PLAIN: float(ideal)},
-                )
-            )
-        seen = np.concatenate([[0], p.gammas])
-        best = int(seen[p.center[seen].argmin()])
-        lowest = float(np.nanmin(p.measured))
-        regrets.append(float(p.measured[best] / lowest - 1.0))
-        window = seen[p.center[seen] <= p.center[best] * (1.0 + WINDOW)]
-        fastest = int(np.nanargmin(p.measured))
-        hits.append(fastest in window)
-        between = float(np.hypot(np.nan_to_num(p.error[best]), np.nan_to_num(p.error[fastest])))
-        ties.append(float(p.measured[best]) - lowest <= 2.0 * between)
-    note = (
-        f"measured best gamma in the predicted 1 % window: {sum(hits)} of {len(hits)} drafts; "
-        f"the predicted one within two standard errors of it: {sum(ties)}"
-    )
-    return Test(
-        "own ladder: latency over plain decoding",
-        "costs and acceptance, nothing of the sweep; laws as `predict` takes them of such records, "
-        "for requests of a stated length, of which no verb gives the latency",
-        "relative",
-        tuple(points),
-        tuple(regrets),
-        (note, best_draft(predicted)),
-    )
-
-
-def second_measurement_test(ladder: Ladder, *, seed: int = 0) -> Test:
-    """What `predict --sweep` says of a measured gamma, against the same gamma on other prompts.
-
-    Every second prompt makes the sweep of a draft that is given, the others are predicted.
-    """
-    prompts = sorted({p["prompt"] for p in ladder.sweep.points})
-    given, other = (
-        relative_latency(
-            replace(
-                ladder.sweep,
-                points=tuple(p for p in ladder.sweep.points if p["prompt"] in half),
-            )
-        )
-        for half in (set(prompts[::2]), set(prompts[1::2]))
-    )
-    points = []
-    for draft, measured in given.items():
-        gammas = sorted(measured)
-        sweep = Sweep(
-            ladder.target,
-            draft,
-            read_only(gammas),
-            read_only(1.0 / measured[g][0] for g in gammas),
-            source="own ladder",
-        )
-        for gamma in gammas:
-            if gamma in other[draft] and sweep.gamma.size > 1:
-                found = forecast_gamma(sweep, gamma, seed=seed).speedup.interval(LEVEL)
-                seen = 1.0 / other[draft][gamma][0]
-                points.append(
-                    Point(f"{draft}, gamma {gamma}", seen, found.estimate, found.low, found.high)
-                )
-    return Test(
-        "own ladder: speed-up at a measured gamma, measured again on other prompts",
-        "the sweep of one draft on every second prompt, that gamma included",
-        "relative",
-        tuple(points),
-    )
-
-
-def best_draft(predicted: tuple[Predicted, ...]) -> str:
-    """The draft that is predicted to be the fastest beside the one that was, and the regret."""
-    chosen = min(predicted, key=lambda p: p.center[np.concatenate([[0], p.gammas])].min())
-    at = int(np.concatenate([[0], chosen.gammas])[
-        chosen.center[np.concatenate([[0], chosen.gammas])].argmin()
-    ])  # fmt: skip
-    fastest = min(predicted, key=lambda p: float(np.nanmin(p.measured)))
-    lowest = float(np.nanmin(fastest.measured))
-    regret = float(chosen.measured[at]) / lowest - 1.0
-    alone = float(np.nanmin(chosen.measured)) / lowest - 1.0
-    return (
-        f"best draft predicted {chosen.draft} at gamma {at}, measured {fastest.draft} at gamma "
-        f"{int(np.nanargmin(fastest.measured))}: regret {100 * alone:.1f} % of the draft, "
-        f"{100 * regret:.1f} % with its gamma (error {100 * float(chosen.error[at]):.1f} %)"
-    )

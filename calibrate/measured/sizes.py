@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...calibrate.measured import BETWEEN_RUNS
+from ...theory.domain import Floats
 from ...theory.requests.distribution import round_moments
-from .campaign import Ladder, Predicted, request_tokens
-from .result import Floats, Point, Test, interval
+from .ladder import Ladder, Predicted, request_tokens
+from .sampled import BETWEEN_RUNS
 
 DRAWS = 1000
 # Prior spread of the coefficients (level, slope, curvature, depth, its square) in logits.
@@ -191,52 +191,3 @@ def latency_over_plain(ladder: Ladder, survival: Floats, rounds: Floats) -> Floa
         count = tokens / mu + second / (2.0 * mu**2)
         out.append(count * rounds[..., gamma] / tokens)
     return np.stack(out, axis=-1)
-
-
-def leave_one_draft_out(
-    ladder: Ladder, predicted: Sequence[Predicted], *, seed: int = 0
-) -> tuple[Test, Test]:
-    """(alpha, speed-up at the measured best gamma) of every draft, from the other drafts alone."""
-    alphas, gains, chosen = [], [], []
-    for i, own in enumerate(predicted):
-        rng = np.random.default_rng([seed, 53, i])
-        rest = [p for p in predicted if p is not own]
-        law = fit_sizes(ladder, rest, rng)
-        size = np.array([float(ladder.parameters[own.draft])])
-        layers = np.array([float(ladder.layers[own.draft])])
-        survival = law.survival(size, layers, rng)
-        pooled = _pooled(survival[:, 0])
-        alphas.append(Point(own.draft, float(_pooled(own.survival)), float(np.median(pooled)),
-                            *interval(pooled)))  # fmt: skip
-        relative = latency_over_plain(ladder, survival, law.drafting.at(size, layers, rng))
-        speed = 1.0 / relative[:, 0]
-        seen = np.concatenate([[0], own.gammas])
-        best = int(seen[np.nanargmin(own.measured[seen])]) or int(own.gammas[0])
-        error = float(own.error[best] / own.measured[best])
-        noisy = speed[:, best] * np.exp(rng.normal(0.0, error, DRAWS))
-        gains.append(Point(f"{own.draft}, gamma {best}", float(1.0 / own.measured[best]),
-                           float(np.median(speed[:, best])), *interval(noisy)))  # fmt: skip
-        chosen.append(float(np.median(relative[:, 0], axis=0).min()))
-    pick = int(np.argmin(chosen))
-    lowest = [float(np.nanmin(p.measured)) for p in predicted]
-    regret = lowest[pick] / min(lowest) - 1.0
-    note = f"best draft by these predictions: {predicted[pick].draft}, regret {100 * regret:.1f} %"
-    given = (
-        "the other drafts of the ladder, sizes and layers; not the answer of a verb: `scale` rests "
-        "on published pairs, this on one ladder"
-    )
-    return (
-        Test("own ladder: alpha, one draft left out", given, "absolute", tuple(alphas)),
-        Test(
-            "own ladder: speed-up, one draft left out",
-            given,
-            "relative",
-            tuple(gains),
-            notes=(note,),
-        ),
-    )
-
-
-def _pooled(survival: Floats) -> Floats:
-    """Accepted over decided draft tokens of rounds of all gammas up to the last, (...)."""
-    return np.asarray(survival[..., 1:].sum(-1) / survival[..., :-1].sum(-1))
