@@ -40,8 +40,9 @@ def round_of(gamma: int, c: float, b: float, o: float) -> mpmath.mpf:
     return drafts + verify + mpmath.mpf(o)
 
 
-@given(probabilities(), counts(10_000), costs, extras, extras)
+@given(probabilities(), counts(1_000), costs, extras, extras)
 @example(1 - 1e-15, 10_000, 1e-6, 0.0, 0.0)
+@example(0.9, 10_000, 0.3, 1e-6, 10.0)
 @few
 def test_speedup_equals_tokens_over_the_time_of_the_passes(
     alpha: float, gamma: int, c: float, b: float, o: float
