@@ -28,8 +28,14 @@ from howspec.theory import (
 from howspec.theory.acceptance import (
     BetaRequestAcceptance,
     BetaRoundAcceptance,
+    CoveredAcceptance,
+    GatedAcceptance,
     MarkovAcceptance,
     PositionalAcceptance,
+    gated_drafted,
+    gated_last_tokens,
+    gated_ratio,
+    gated_speedup,
 )
 from howspec.theory.requests import (
     gap_zero_probability,
@@ -39,7 +45,7 @@ from howspec.theory.requests import (
     rounds_mean,
     rounds_variance,
 )
-from howspec.theory.schedules import horizontal_tokens
+from howspec.theory.schedules import horizontal_tokens, overlapped_speedup, stopped_overlap_speedup
 from howspec.theory.trees import parallel_chains_tokens
 
 GAMMA, ALPHA = 5, 0.8
@@ -50,6 +56,8 @@ LAWS = {
     "Beta per round": BetaRoundAcceptance(6.0, 2.5),
     "Beta per request": BetaRequestAcceptance(6.0, 2.5),
     "Markov": MarkovAcceptance(0.85, 0.4),
+    "gated, dropped": GatedAcceptance(0.8, 0.9),
+    "covered": CoveredAcceptance(MarkovAcceptance(0.85, 0.4), 0.6),
 }
 Row = tuple[str, float, float, float]
 
@@ -86,6 +94,54 @@ def _rounds(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
     }
     for key, (name, formula) in exact.items():
         yield _mean(name, float(formula), np.array(sums[key]))
+
+
+def _ratio(name: str, formula: float, above: np.ndarray, below: np.ndarray) -> Row:
+    ratio = float(above.sum() / below.sum())
+    spread = (above - ratio * below).std(ddof=1) / below.mean() / np.sqrt(above.size)
+    return name, formula, ratio, float(spread)
+
+
+def _gates(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
+    """Gated drafts and overlapped rounds, token by token: confidence, acceptance, passes."""
+    g, a, low, c, slow = 0.8, 0.9, 0.3, 0.08, 0.3
+    blocks = max(rounds // 10**6, 40)
+    size = rounds // blocks
+    kept: dict[str, list[float]] = {}
+    for _ in range(blocks):
+        sure = rng.random((size, GAMMA)) < g
+        right = rng.random((size, GAMMA)) < np.where(sure, a, low)
+        ends = np.concatenate([~sure, np.ones((size, 1), bool)], axis=1).argmax(axis=1)
+        wrong = np.concatenate([~right, np.ones((size, 1), bool)], axis=1).argmax(axis=1)
+        handed, passes = ends, np.minimum(ends + 1, GAMMA)
+        run = rng.random((size, GAMMA)) < ALPHA
+        whole = run.all(axis=1)
+        made = np.where(whole, GAMMA, (~run).argmax(axis=1) + 1.0)
+        drafting = GAMMA * slow
+        for key, values in {
+            "dropped": 1.0 + np.minimum(wrong, handed), "last": 1.0 + np.minimum(wrong, passes),
+            "handed": handed, "time": 1.0 + c * passes, "made": made,
+            "finished": max(1.0, drafting) + np.where(whole, 0.0, drafting),
+            "stopped": np.where(whole, max(1.0, drafting), 1.0 + drafting),
+        }.items():  # fmt: skip
+            kept.setdefault(key, []).append(float(np.mean(values)))
+    seen = {k: np.array(v) for k, v in kept.items()}
+    yield _mean(
+        "gated, last one verified", float(gated_last_tokens(g, a, low, GAMMA)), seen["last"]
+    )
+    yield _mean("gated, drafted", float(gated_drafted(g, GAMMA)), seen["handed"])
+    yield _ratio(
+        "gated, accepted/drafted", float(gated_ratio(g, a, GAMMA)),
+        seen["dropped"] - 1.0, seen["handed"],
+    )  # fmt: skip
+    yield _ratio(
+        "gated speed-up", float(gated_speedup(g, a, GAMMA, c)), seen["dropped"], seen["time"]
+    )
+    for name, law, key in (
+        ("overlap, draft finished", overlapped_speedup, "finished"),
+        ("overlap, draft stopped", stopped_overlap_speedup, "stopped"),
+    ):
+        yield _ratio(name, float(law(ALPHA, GAMMA, slow)), seen["made"], seen[key])
 
 
 def _together(rng: np.random.Generator, rounds: int) -> Iterator[Row]:
@@ -160,11 +216,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10**8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", help="one part: laws, gates, rounds, together, requests")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     print(f"{'':28}{'formula':>14}{'simulated':>14}{'error':>12}{'z':>8}{'seconds':>9}")
     worst = 0.0
-    for part in (_laws, _rounds, _together, _requests, _planted):
+    every = (_laws, _gates, _rounds, _together, _requests, _planted)
+    for part in (p for p in every if options.only in (None, p.__name__.strip("_"))):
         start = time.perf_counter()
         for name, formula, simulated, error in part(rng, options.rounds):
             z = (simulated - formula) / error

@@ -19,6 +19,7 @@ from .optimum import (
     optimal_speedup,
     optimum_curvature,
     regret_halfwidth,
+    regret_window,
 )
 from .rounds import (
     tokens_generating_function,
@@ -60,6 +61,7 @@ __all__ = [
     "quantity",
     "reduced_cost",
     "regret_halfwidth",
+    "regret_window",
     "rejection_sensitivity",
     "round_cost",
     "speedup",

@@ -27,7 +27,7 @@ from .load import (
     token_capacity,
 )
 from .memory import batch_kept, largest_batch, memory_limited_gain
-from .moe import MoEPass, experts_touched, moe_step_time
+from .moe import MoEPass, correlated_experts, experts_touched, moe_step_time
 from .occupancy import in_service_probability, in_service_ratio, requests_in_service
 from .parallel import ParallelDraftCost, block_draft_speedup, parallel_speedup
 from .passes import PassLaw, SequentialDraftCost, target_efficiency
@@ -62,6 +62,7 @@ __all__ = [
     "capacity_gain",
     "choose_gamma",
     "compute_time",
+    "correlated_experts",
     "critical_context",
     "crossover_batch",
     "crossover_load",

@@ -43,6 +43,7 @@ from .rejections import (
     lenient_verification,
     total_variation,
 )
+from .relaxed import Relaxed, entropy_set, relaxed_verification, top_set, typical_set
 from .sensitivity import (
     acceptance_elasticity,
     draft_cost_elasticity,
@@ -62,6 +63,7 @@ from .threshold import (
 __all__ = [
     "NONADAPTIVITY_BOUND",
     "Headroom",
+    "Relaxed",
     "ThresholdPolicy",
     "acceptance_at_temperature",
     "acceptance_elasticity",
@@ -73,6 +75,7 @@ __all__ = [
     "energy_per_token",
     "energy_slope",
     "entropy_ceiling",
+    "entropy_set",
     "exchange_rate",
     "expected_rejections",
     "greedy_certificate",
@@ -92,9 +95,12 @@ __all__ = [
     "optimal_gamma_for_energy",
     "oracle_speedup",
     "overhead_elasticity",
+    "relaxed_verification",
     "stopping_threshold",
     "threshold_policy",
+    "top_set",
     "total_variation",
+    "typical_set",
     "verify_cost_elasticity",
     "worst_nonadaptivity",
 ]

@@ -13,6 +13,7 @@ from .budget import (
     budgeted_lengths,
 )
 from .cached import (
+    cached_batch_speedup,
     cached_speedup,
     fan_out,
 )
@@ -28,10 +29,7 @@ from .lookup import (
     best_lookup_gamma,
     lookup_speedup,
 )
-from .overlap import (
-    best_overlapped_gamma,
-    overlapped_speedup,
-)
+from .overlap import best_overlapped_gamma, overlapped_speedup, stopped_overlap_speedup
 from .self_speculation import (
     self_speculation_lower,
     self_speculation_upper,
@@ -58,6 +56,7 @@ __all__ = [
     "best_vertical",
     "best_vocabulary",
     "budgeted_lengths",
+    "cached_batch_speedup",
     "cached_speedup",
     "fan_out",
     "horizontal_speedup",
@@ -67,6 +66,7 @@ __all__ = [
     "self_speculation_lower",
     "self_speculation_upper",
     "sparse_cache_cost",
+    "stopped_overlap_speedup",
     "trimmed_acceptance",
     "trimmed_speedup",
     "two_layer_bound",
