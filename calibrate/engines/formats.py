@@ -23,8 +23,7 @@ from .specdec_bench import SpecdecBench, SpeculationProfile
 from .tensorrt_llm import BenchReport, IterationStatistics
 from .transformers_hook import HookRounds
 from .usage_json import LmStudioStats, UsageDetails
-from .vllm_bench import VllmBench
-from .vllm_bench_console import VllmConsole
+from .vllm_bench import VllmBench, VllmConsole
 from .vllm_log import V1Log
 from .vllm_offline import OfflineExample
 from .vllm_v0_log import V0Log

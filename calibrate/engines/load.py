@@ -11,7 +11,7 @@ from .formats import Readers
 from .hints import hint
 from .intake import read, read_pasted
 from .prometheus import PrometheusText
-from .prometheus_scrape import Scrape
+from .prometheus_series import Scrape
 from .reader import Source, label_of
 
 NAMES = (*ENGINES, "auto")

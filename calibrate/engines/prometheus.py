@@ -17,8 +17,7 @@ from .counts import EngineCounts
 from .lines import Damage
 from .printed import printed
 from .prometheus_counts import counts_of
-from .prometheus_gauges import Labels
-from .prometheus_scrape import Scrape
+from .prometheus_series import Labels, Scrape
 
 _SAMPLE = re.compile(
     r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*\|\s*|\s+)([^\s|]+)"

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
-from .prometheus_gauges import Labels, conditional_rates, gauge_gamma, gauge_length
-from .prometheus_scrape import Key, Scrape
+from .prometheus_series import Key, Labels, Scrape, conditional_rates, gauge_gamma, gauge_length
 from .sglang_gamma import DEFINITION as SGLANG_DEFINITION
 from .specdec_bench import survival_of
 

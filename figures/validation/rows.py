@@ -17,6 +17,7 @@ from ...calibrate.learned.bundled import TOKENS
 from ...calibrate.learned.measured import PLAIN_DECODING, Measured
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
+from ...calibrate.tables import columns
 from ...calibrate.tables.cells import Cells, number, read_cells
 
 GAMMA_MAX = 1000  # fits keep the law at every position up to gamma
@@ -32,13 +33,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "method": ("drafting", "algorithm"),
     "task": ("dataset", "workload", "benchmark", "domain"),
     "temperature": ("temp", "sampling"),
-    "batch": ("batch_size", "batch_sequences", "concurrency", "max_batch_size"),
-    "gamma": ("gamma_tokens", "k", "num_speculative_tokens", "speculative_tokens", "draft_tokens",
-              "num_draft_tokens", "drafted_tokens", "lookahead"),
+    "batch": columns.BATCH[1:],
+    "gamma": (*columns.GAMMA[1:], *columns.WEAK_GAMMA),
     "alpha": ("stated_alpha", "overlap_alpha", "acceptance", "acceptance_rate"),
     "alpha_kind": ("alpha_metric", "metric"),
-    "tau_mean_tokens_per_round": ("tau", "tokens_per_round", "mean_tokens_per_round",
-                                  "acceptance_length", "mean_acceptance_length"),
+    "tau_mean_tokens_per_round": columns.TOKENS,
     "tokens_derived": ("tau_derived",),
     "cost_ratio_c": ("cost_ratio", "c"),
     "speedup": ("speed_up", "speedup_x"),
@@ -88,6 +87,7 @@ def rows_of(cells: Cells) -> FileRows:
 
     Speed-ups may be left to the speeds, those of rows without drafts (gamma 0) included.
     """
+    cells = _with_speeds(cells)
     _require(cells)
     named = [_columns(row) for row in cells.rows]
     percent = percentages(_value(row, "alpha") for row in named)
@@ -102,6 +102,32 @@ def percentages(values: Iterable[float]) -> bool:
     """Whether rates can only be percentages: all stated are above 1, some of them above 10."""
     known = [v for v in values if math.isfinite(v) and v != 0.0]
     return bool(known) and min(known) > 1.0 and 10.0 < max(known) <= 100.0
+
+
+def _with_speeds(cells: Cells) -> Cells:
+    """The cells with a throughput or a time under any usual name as tokens per second.
+
+    Where the file states speed-ups or speeds under the names of `COLUMNS`, they are as they are.
+    """
+    stated = {n for c in ("speedup", "tokens_per_s_base", "tokens_per_s_spec")
+              for n in (c, *COLUMNS[c])}  # fmt: skip
+    measure = None if stated & set(cells.names) else columns.measure_of(cells.names)
+    if measure is None:
+        return cells
+    names = {"speedup": "speedup", "rate": "tokens_per_s_spec", "time": "tokens_per_s_spec"}
+    rows = []
+    for row in cells.rows:
+        added = dict(row)
+        for column, name in ((measure.column, names[measure.kind]),
+                             (measure.base, "tokens_per_s_base")):  # fmt: skip
+            value = columns.value_of(row.get(column or "", ""))
+            if measure.kind == "time" and value > 0.0:
+                value = 1.0 / (value * measure.factor)
+            if math.isfinite(value) and name not in row:
+                added[name] = repr(value)
+        rows.append(added)
+    more = [names[measure.kind], *(["tokens_per_s_base"] if measure.base else [])]
+    return replace(cells, names=(*cells.names, *more), rows=tuple(rows))
 
 
 def _require(cells: Cells) -> None:

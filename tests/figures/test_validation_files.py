@@ -348,3 +348,20 @@ def test_rates_of_acceptance_in_per_cent_are_rates(tmp_path: Path) -> None:
     report = suite.file_report(path)
     assert [p.observed for p in report.tests[1].points] == [0.8, 0.75]
     assert report.skipped == ("values of rates were read as per cent: every one is above 1",)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("tok/s", lambda s: 30.0 * s),
+        ("TPOT (ms)", lambda s: 1e3 / (30.0 * s)),
+        ("latency", lambda s: 1 / s),
+    ],
+)
+def test_speeds_and_times_under_other_names_are_rows_too(column: str, value: Any) -> None:
+    """The same table as a sweep takes: K as num_speculative_tokens, a plain row, no speed-up."""
+    lines = [f"target,draft,num_speculative_tokens,{column}", f"T,D,0,{value(1.0)}"]
+    lines += [f"T,D,{k},{value(s)}" for k, s in ((1, 1.3), (2, 1.5), (3, 1.6))]
+    found = rows_of(cells_of("\n".join(lines) + "\n")).rows
+    assert [r.gamma for r in found] == [0, 1, 2, 3]
+    assert [r.speedup for r in found[1:]] == pytest.approx([1.3, 1.5, 1.6])
