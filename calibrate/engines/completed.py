@@ -49,6 +49,12 @@ def engine_counts(
         _check_positions(positions, known.get("rounds"))
         accepted = known["accepted"] = sum(positions) if accepted is None else accepted
     _check_totals(known.get("rounds"), known.get("drafted"), accepted, gamma)
+    if gamma and (known.get("drafted") or 0) > gamma * (known.get("rounds") or math.inf):
+        said.append(
+            f"rounds drafted {known['drafted'] / known['rounds']:.4g} tokens on average, more than "
+            f"gamma = {gamma}: some draft in another way, gamma null"
+        )
+        gamma = known["gamma"] = None
     _bound(known, said)
     if stated_length is not None and known.get("acceptance_length") is None:
         known["acceptance_length"] = max(stated_length.value, 1.0)

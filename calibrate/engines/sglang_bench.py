@@ -7,6 +7,7 @@ that the server states after the run, and all tokens that the run generated.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from .completed import engine_counts
@@ -135,6 +136,8 @@ class ServingConsole:
         line = without_colours(line).rstrip()
         if m := _TOKENS.search(line):
             self.tokens = whole(m.group(1), "Total generated tokens")
+            if self.runs and self.runs[-1].tokens is None:
+                self.runs[-1], self.tokens = replace(self.runs[-1], tokens=self.tokens), None
         elif m := _LENGTH.search(line):
             length = printed(m.group(1)).value
             if not length >= 0.995:

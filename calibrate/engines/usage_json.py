@@ -110,10 +110,14 @@ class LmStudioStats(_Adding):
     """LM Studio's stats of a prediction."""
 
     engine = "lm-studio"
-    keys = frozenset(_LM_STUDIO)
+    keys = frozenset({*_LM_STUDIO, "stats"})
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
-        """Take a stats object."""
+        """Take a stats object, or a response that holds one beside its usage."""
+        stats, usage = entry.get("stats"), entry.get("usage")
+        if isinstance(stats, dict):
+            tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+            return self.take({"predictedTokensCount": tokens, **stats}, "stats")
         accepted = _either(entry, _LM_STUDIO[0])
         rejected = _either(entry, "rejectedDraftTokensCount")
         total = _either(entry, "totalDraftTokensCount")
