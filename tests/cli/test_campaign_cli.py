@@ -45,6 +45,7 @@ def test_a_plan_is_a_table_or_one_json_object_and_touches_nothing(tmp_path: Path
     assert not out.exists()
 
 
+@pytest.mark.torch  # the command imports it before it looks at the folders
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
