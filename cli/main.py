@@ -123,6 +123,7 @@ def _with_options(message: str) -> str:
         name = found[0]
         return f"--{name.replace('_', '-')}" if name in known else name
 
+    message = re.sub(r"^[a-z_]+(?= (?:must be|needs|goes with) )", option, message)
     return re.sub(r"(?<![\w./-])[a-z]+(?:_[a-z0-9]+)+(?![\w./-])", option, message)
 
 

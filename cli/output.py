@@ -59,11 +59,6 @@ def health_lines(findings: Sequence[Finding]) -> list[str]:
     return [f"check first: {f.line}; as in {f.source}" for f in findings]
 
 
-def whole(value: float) -> str:
-    """A number of sequences or tokens, which come whole: 131,072."""
-    return f"{round(value):,}"
-
-
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Print a small table on stdout; numbers to the right."""
     if title:

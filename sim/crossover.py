@@ -97,24 +97,38 @@ def pair_crossover(laws: Laws, *, batch_max: int = 1024, level: float = 0.9) -> 
         most = min(most, known.memory.largest_batch)
     models = [m for m in (laws.pair.target, laws.pair.draft) if m is not None]
     longest = int(min((m.shape.context for m in models), default=131_072))
-    contexts = [c for c in _contexts(longest) if _holds(law, at.batch, c)] or [0.0]
+    low, high = known.contexts or (0.0, float(longest))
+    looked = sorted({float(np.clip(c, low, high)) for c in _contexts(longest)})
+    contexts = [c for c in looked if _holds(law, at.batch, c)] or [low]
+    if not _depends(law, max(most, 1), contexts[-1], at.cached):
+        raise ValueError(
+            "crossover needs costs that depend on batch or context: a pair on a device, a table of "
+            f"passes or a law; got {known.given}"
+        )
     found = crossings(
         tokens, law, batches=batches_up_to(most), contexts=contexts, batch=at.batch,
         context=at.cached, level=level,
     )  # fmt: skip
     both = (found["batch"], found["context"])
-    if all(len(set(c.speedup)) == 1 for c in both):
-        raise ValueError(
-            "crossover needs costs that depend on batch or context: a pair on a device, a table of "
-            f"passes or a law; got {known.given}"
-        )
     notes = [*laws.notes]
-    if contexts[-1] < longest:
+    if contexts[-1] < min(float(longest), high):
         notes.append(f"memory ends before context {longest:g} at batch {at.batch:g}")
     if 1 <= most < batch_max:
         notes.append(f"memory or costs end at batch {most}, at context {at.cached:g}")
     load = found["load"] if known.seconds else None
     return PairCrossover(laws, *both, load, most, tuple(dict.fromkeys(notes)))
+
+
+def _depends(law: CostLaw, batch: float, longest: float, context: float) -> bool:
+    """Whether the shape of a round's times changes with the batch or the context."""
+
+    def shape(batch: float, context: float) -> Floats:
+        times = np.asarray(law.round_time(1, batch=batch, context=context), dtype=float)
+        return np.asarray(times[..., 1] / times[..., 0])
+
+    usual = shape(1.0, context)
+    others = (shape(batch, context), shape(1.0, longest))
+    return any(not np.array_equal(usual, other) for other in others)
 
 
 def _contexts(longest: int) -> tuple[float, ...]:
@@ -157,6 +171,7 @@ def crossings(
         [np.atleast_1d(law.round_time(0, batch=b, context=context)[..., 0]) for b in batches]
     )
     loads = np.asarray(batches, dtype=float)[:, None] / plain
+    loads = np.broadcast_to(loads, (len(batches), tables[0].shape[0]))
     at_batch = [_table(tokens, law, batch=batch, context=c) for c in contexts]
     return {
         "batch": _crossing("batch", np.asarray(batches, float), tables, level),

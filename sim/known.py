@@ -10,15 +10,18 @@ import numpy as np
 from ..calibrate.doors import Deployment, Pair, acceptance, costs, resolve
 from ..calibrate.known import KnownAcceptance, KnownCosts
 from ..theory import tokens_by_gamma
+from ..theory.acceptance import PositionalAcceptance
 from ..theory.acceptance.law import accepted_whole
 from ..theory.domain import Floats
+from .published import Published, published
 
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
 
 DRAWS = 2000
-GAMMA_LIMIT = 10_000  # beyond, tables take minutes and no engine drafts so far
+# Beyond, tables take minutes and no engine drafts so far; of draws, each has a table.
+GAMMA_LIMIT, GAMMA_LIMIT_DRAWS = 10_000, 256
 # Largest gamma tried: fewer where the acceptance is only predicted, and seen at some five tokens.
 GAMMA_MAX, GAMMA_MAX_STATED = 16, 32
 _LEAST = 8  # gamma that is tried in any case, however short the measured rounds were
@@ -59,11 +62,14 @@ class Laws:
     acceptance: KnownAcceptance
     costs: KnownCosts
     gamma_max: int
+    published: Published | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to know of the pair and of both laws, each once."""
-        return tuple(dict.fromkeys((*self.pair.notes, *self.costs.notes, *self.acceptance.notes)))
+        known = () if self.published is None else self.published.notes
+        both = (*self.costs.notes, *self.acceptance.notes)
+        return tuple(dict.fromkeys((*known, *self.pair.notes, *both)))
 
     def tokens(self, gamma_max: int | None = None) -> Floats:
         """Tokens per round at gamma = 0.., by default ..gamma_max, shape (draws or 1, gammas)."""
@@ -88,7 +94,7 @@ def both_laws(
     """
     check_seed(seed)
     if gamma_max is not None:
-        check_gamma_max(gamma_max)
+        check_gamma_max(gamma_max, GAMMA_LIMIT if given.exact_alpha else GAMMA_LIMIT_DRAWS)
     source = np.random.default_rng(seed if member is None else [seed, member])
     for_costs, for_acceptance = source.spawn(2)
     pair = resolve(at)
@@ -116,7 +122,22 @@ def both_laws(
         # Timed rounds take longer where they are accepted whole.
         whole = accepted_whole(accepted.law, top).reshape(-1, top + 1)
         known = replace(known, law=known.law.after(whole.mean(axis=0)))
-    return Laws(pair, accepted, known, top)
+    laws = Laws(pair, accepted, known, top)
+    return _with_published(laws, source) if accepted.kind == known.kind == "predicted" else laws
+
+
+def _with_published(laws: Laws, rng: np.random.Generator) -> Laws:
+    """The laws weighed by what was measured of the pair: what the user knows of it weighs more."""
+    found = published(laws.pair, laws.tokens(), laws.costs, rng)
+    if found is None:
+        return laws
+    known = laws.acceptance
+    rates = np.asarray(known.rates(laws.gamma_max))[found.keep]
+    accepted = replace(
+        known, law=PositionalAcceptance(rates), alpha=known.alpha[found.keep], middle=None,
+        sources=found.citations,
+    )  # fmt: skip
+    return replace(laws, acceptance=accepted, costs=found.costs(laws.costs), published=found)
 
 
 def check_seed(seed: int) -> int:
@@ -126,10 +147,8 @@ def check_seed(seed: int) -> int:
     return seed
 
 
-def check_gamma_max(gamma_max: int) -> int:
+def check_gamma_max(gamma_max: int, most: int = GAMMA_LIMIT_DRAWS) -> int:
     """Return a largest gamma that can be tabulated, or raise ValueError."""
-    if isinstance(gamma_max, bool) or int(gamma_max) != gamma_max:
-        raise ValueError(f"gamma_max must be an integer in [1, {GAMMA_LIMIT}], got {gamma_max!r}")
-    if not 1 <= gamma_max <= GAMMA_LIMIT:
-        raise ValueError(f"gamma_max must be an integer in [1, {GAMMA_LIMIT}], got {gamma_max}")
+    if not (1 <= gamma_max <= most and int(gamma_max) == gamma_max):
+        raise ValueError(f"gamma_max must be an integer in [1, {most}], got {gamma_max}")
     return int(gamma_max)

@@ -30,7 +30,8 @@ class PairPrediction:
     prediction: of the laws; where target and draft do not fit in memory its gamma is 0, and
     if_it_fitted holds what the laws alone say. break_even_alpha: constant conditional rate above
     which some gamma pays at the median costs, None where none does; at_gamma: the gamma of measured
-    rounds, where one was given; expected_measurement: where a measurement of stated numbers lands,
+    rounds, where one was given; published: measured rows of the very pair that the
+    prediction rests on; expected_measurement: where a measurement of stated numbers lands,
     by what published studies reach of theirs; alpha, cost_ratio: what the laws come to, None where
     a law has no such number; plain, speculative: absolute speeds, None where times are not seconds.
     """
@@ -86,14 +87,13 @@ def predict_pair(
     plain = speculative = None
     if cost.seconds:
         step = cost.plain_step(**load)
-        gains = speedup_table(accepted.law, cost.law, top, **load).reshape(-1, top + 1)
+        gain = speedup_table(accepted.law, cost.law, top, **load).reshape(-1, top + 1)
         plain = speed(step, batch=at.batch, level=level, rates=rates)
-        token_s = step / gains[:, found.gamma]
-        speculative = speed(token_s, batch=at.batch, level=level, rates=rates)
+        speculative = speed(step / gain[:, found.gamma], batch=at.batch, level=level, rates=rates)
     return PairPrediction(
-        laws, found, threshold, median_interval(accepted.alpha, level),
-        None if ratio is None else median_interval(ratio, level),
-        compared, fitted, plain, speculative, _landing(laws, found, level),
+        laws, found, threshold, median_interval(accepted.alpha, level), None if ratio
+        is None else median_interval(ratio, level), compared, fitted, plain,
+        speculative, _landing(laws, found, level),
         tuple(dict.fromkeys((*found.notes, *notes))),
     )  # fmt: skip
 

@@ -17,6 +17,7 @@ from ..theory.domain import Floats
 from ..theory.interval import check_level
 from .choice import Choice, choose, probabilities_best
 from .known import DRAWS, GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
+from .published import Published, published
 
 
 @dataclass(frozen=True)
@@ -152,14 +153,23 @@ def _candidates(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> _
         of_models = _predicted(expected, top)
         more += expected.acceptance.notes
     own, made = iter(of_models), []
-    for p in pairs:
+    for i, p in enumerate(pairs):
         if p.head is None:
-            made.append(next(own))
+            mine = next(own)
+            known = published(p, mine.tokens, mine.costs, np.random.default_rng([seed, i]))
+            made.append(mine if known is None else _kept(mine, known))
+            more += () if known is None else known.notes
         else:
-            known = both_laws(p.at, gamma_max=top, seed=seed)
-            made.append(_candidate(known))
-            more += known.acceptance.notes
+            head = both_laws(p.at, gamma_max=top, seed=seed)
+            made.append(_candidate(head))
+            more += head.acceptance.notes
     return _Found(tuple(made), "predicted", tuple(more))
+
+
+def _kept(mine: Candidate, known: Published) -> Candidate:
+    """The draws that what was published of a pair leaves."""
+    costs = known.costs(mine.costs)
+    return replace(mine, tokens=mine.tokens[known.keep], alpha=mine.alpha[known.keep], costs=costs)
 
 
 def _candidate(known: Laws) -> Candidate:

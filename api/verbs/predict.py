@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
+    from ..calibrate.library.evidence import Measurement
     from ..sim.pair import PairPrediction
     from ..theory.interval import Interval
 
@@ -46,6 +47,12 @@ class Prediction(Answer):
         return self.found.pays
 
     @property
+    def published(self) -> tuple[Measurement, ...]:
+        """Measured rows of the very pair and device that the prediction rests on."""
+        known = self.found.laws.published
+        return () if known is None else known.rows
+
+    @property
     def notes(self) -> tuple[str, ...]:
         return self.found.notes
 
@@ -69,7 +76,8 @@ class Prediction(Answer):
             "probability_best": said.probability_best, "probability_gain": said.probability_gain,
             "expected_measurement": found.expected_measurement, "plain": found.plain,
             "speculative": found.speculative,
-            "parts": parts_entry(found.laws, found), "pair": pair_entry(found.laws.pair),
+            "published": self.published, "parts": parts_entry(found.laws, found),
+            "pair": pair_entry(found.laws.pair),
             "inputs": self.inputs, "notes": self.notes, **more,
         }  # fmt: skip
 

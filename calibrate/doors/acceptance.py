@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...theory import AcceptanceLaw, DepthAcceptance
+from ...theory.acceptance import PositionalAcceptance
 from ...theory.domain import check
 from ..depth import damped
 from ..known import Kind, KnownAcceptance, pooled
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     )
 
 _NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*(?:%|±|\+/?-|$)", re.IGNORECASE)
-_LAW = re.compile(r"[a-z][a-z-]*:\w+=", re.IGNORECASE)
+_LAW = re.compile(r"[a-z]+(?:-[a-z]+)*(?::.*)?")  # a name and its parameters, as of no file
 SHOWN = 4  # draft tokens of the rounds that alpha is stated for where none were measured
 
 
@@ -81,12 +82,13 @@ def acceptance(
         check("alpha", rate.value)
         found = from_alpha(rate, rng, decay=decay, gamma=gamma, positions=positions, draws=draws)
         return of_evidence(found, "stated")
-    if isinstance(source, str) and _LAW.match(source):
+    if isinstance(source, str) and _LAW.fullmatch(source) and not Path(source).exists():
         from .written import acceptance_law
 
         source = acceptance_law(source)
     if isinstance(source, AcceptanceLaw):
-        alpha = np.resize(pooled(source, SHOWN), draws)
+        covered = np.shape(source.rates)[-1] if isinstance(source, PositionalAcceptance) else SHOWN
+        alpha = np.resize(pooled(source, min(SHOWN, covered)), draws)
         return KnownAcceptance(source, "stated", f"law {type(source).__name__} as stated", alpha)
     return _of_file(source, pair, rng, gamma, positions, draws)
 

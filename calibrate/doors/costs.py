@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ...theory import AffineCost, CostLaw
 from ...theory.domain import check
 from ..known import KnownCosts, MemoryUse
+from ..reading import utf8
 from .pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
@@ -89,22 +89,25 @@ def _of_file(
     if str(source).endswith(".csv"):
         from ..engines.pass_table import read_pass_table, table_contexts, table_limits
 
-        table = read_pass_table(source, overhead_s=1e-3 * overhead_ms)
+        with utf8(source):
+            table = read_pass_table(source, overhead_s=1e-3 * overhead_ms)
         gamma, batch = table_limits(table)
         found = KnownCosts(
             table, "measured", f"table of passes {source}", seconds=True, gamma_max=gamma,
             batch_max=batch, contexts=table_contexts(table),
         )  # fmt: skip
         return _beside(found, pair, rng)
-    if _is_law(source):
-        from .written import cost_law
+    from ..engines.recorded import is_record
 
-        law, seconds = cost_law(str(source))
-        found = KnownCosts(law, "stated", f"cost law {source}", seconds=seconds)
-        return _beside(found, pair, rng)
-    return _beside(
-        _of_record(read_record(source, "costs"), str(source), pair, rng, draws), pair, rng
-    )
+    path = Path(source)
+    if path.is_dir() or is_record(path):
+        record = read_record(path, "costs")
+        return _beside(_of_record(record, str(source), pair, rng, draws), pair, rng)
+    from .written import cost_law
+
+    law, seconds = cost_law(str(source))
+    found = KnownCosts(law, "stated", f"cost law {source}", seconds=seconds)
+    return _beside(found, pair, rng)
 
 
 def _of_record(
@@ -188,16 +191,3 @@ def memory_use(need: MemoryNeed) -> MemoryUse:
     return MemoryUse(
         need.fits, need.line, need.weights, need.target, need.caches, need.usable, largest
     )
-
-
-def _is_law(path: str | Path) -> bool:
-    """Whether a file is a JSON object with "law"."""
-    if Path(path).is_dir():
-        return False
-    with Path(path).open("rb") as file:
-        head = file.read(1 << 16)
-    try:
-        value = json.loads(head)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and "law" in value

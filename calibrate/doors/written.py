@@ -23,7 +23,7 @@ def acceptance_law(text: str) -> AcceptanceLaw:
     from ...theory import acceptance
 
     name, parameters = split(text)
-    law: AcceptanceLaw = _make(_named(acceptance, "Acceptance"), name, parameters, "acceptance")
+    law: AcceptanceLaw = _make(_named(acceptance, "Acceptance"), name, parameters, "acceptance law")
     return law
 
 

@@ -170,7 +170,6 @@ BINARY = bytes(range(256)) * 40
         ("predict --alpha 0.8 --costs FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
         ("schedule --alpha 0.8 --costs FOLDER/deep.json", "nested too deeply"),
         ("schedule --alpha 0.8 --costs FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
-        ("schedule --alpha 0.8 --passes FOLDER/bytes.csv", "bytes.csv: must be UTF-8 text"),
         ("schedule --alpha 0.8 --cost-ratio 0.1 --seed -1", "--seed"),
         ("simulate --alpha 0.8 --gamma 5 --costs FOLDER/deep.json", "nested too deeply"),
         ("simulate --trace FOLDER/bytes.csv --gamma 5 --cost-ratio 0.1", "must be UTF-8 text"),
@@ -212,7 +211,7 @@ def test_a_schedule_never_speculates_where_plain_decoding_is_faster(
     path.write_text("\n".join(rows) + "\n")
     seen = set()
     for alpha in (0.6, 0.62, 0.64, 0.66, 0.68):
-        made = answer(capsys, "schedule", "--alpha", f"{alpha}+-0", "--passes", path,
+        made = answer(capsys, "schedule", "--alpha", f"{alpha}+-0", "--costs", path,
                       "--tolerance", "0.02")  # fmt: skip
         for part in made["schedule"]:
             best = made["best_speedup_by_batch"][part["first_batch"] - 1 : part["last_batch"]]
@@ -271,7 +270,7 @@ def test_an_acceptance_length_answers_whether_its_gamma_is_right(
     )  # fmt: skip
     exact = answer(capsys, "predict", "--alpha", alpha, "--cost-ratio", 0.1)
     assert found["gamma"] == exact["gamma"] == 3
-    assert found["parts"]["acceptance"]["kind"] == "measured"
+    assert found["parts"]["acceptance"]["kind"] == "stated"
     now = found["at_gamma"]
     assert now["gamma"] == gamma
     assert now["estimate"] == pytest.approx(exact["speedup_by_gamma"][gamma], rel=1e-4)
@@ -303,10 +302,9 @@ def test_a_schedule_of_a_named_pair_is_the_prediction_at_each_batch(
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (("--target", "Llama-3.1-8B"), "missing --draft and --device"),
-        ((*PAIR, "--cost-ratio", "0.1"), "costs come from a named pair or from --cost-ratio"),
+        (("--target", "Llama-3.1-8B"), "missing draft and device"),
         ((*PAIR[:4], "--device", "T4"), "does NOT fit"),
-        (("--task", "chat", "--alpha", "0.5"), "missing --target and --draft and --device"),
+        (("--task", "chat", "--alpha", "0.5"), "missing target and draft and device"),
     ],
 )
 def test_a_schedule_says_what_a_pair_lacks(
@@ -368,8 +366,7 @@ def test_a_cut_file_of_points_is_a_note_and_goes_on(
     assert (status, err) == (0, "")
     path.write_bytes(path.read_bytes()[:-20])
     status, out, err = call(capsys, *grid)
-    assert status == 0
-    assert err.startswith("note: ")
-    assert "dropped a last line" in err
-    assert err.count("\n") == 1
-    assert out
+    assert (status, err) == (0, "")
+    notes = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1
+    assert "dropped a last line" in notes[0]

@@ -58,13 +58,12 @@ def test_endless_requests_agree_with_the_formulas() -> None:
         assert 0 < found[name]["se"] < 0.01
     assert found["rounds"] == 1_000_000
     assert found["seed"] == 3
-    assert found["elapsed_s"] > 0
     assert "latency_s" not in found
 
 
 def test_the_seed_alone_decides_the_numbers() -> None:
     def without_clock(text: str) -> dict[str, Any]:
-        return {k: v for k, v in numbers(text).items() if k not in ("elapsed_s", "seed")}
+        return {k: v for k, v in numbers(text).items() if k not in ("inputs", "seed")}
 
     once = without_clock(f"{BASIC} --seed 1")
     assert without_clock(f"{BASIC} --seed 1") == once
@@ -214,7 +213,7 @@ def test_text_shows_estimates_with_errors_and_the_seed() -> None:
     text = invoke(f"{BASIC} --seed 4")
     assert re.search(r"speedup +2\.9\d+ +0\.0\d+", text)
     assert re.search(r"tokens_per_round +3\.\d+ +0\.0\d+", text)
-    assert re.search(r"64000 rounds, seed 4, \d+\.\d\d s", text)
+    assert re.search(r"64000 rounds, seed 4", text)
 
 
 def test_the_examples_of_the_help_run_as_printed() -> None:
@@ -258,10 +257,10 @@ def test_a_grid_resumes_from_its_file_and_refuses_that_of_another(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (f"{BASIC} --resume points.jsonl", "belong to a --grid"),
-        (f'{BASIC} --grid "alpha=0.6,0.7"', "--grid and --alpha both give alpha"),
-        ('--cost-ratio 0.1 --grid "alpha=x gamma=1"', "values of alpha must be float, got 'x'"),
-        ('--cost-ratio 0.1 --grid "colour=1"', "NAME one of alpha"),
+        (f"{BASIC} --resume points.jsonl", "belong to a grid"),
+        (f'{BASIC} --grid "alpha=0.6,0.7"', "the grid and an argument both give acceptance"),
+        ('--cost-ratio 0.1 --grid "alpha=x gamma=1"', "values of alpha must be numbers, got 'x'"),
+        ('--cost-ratio 0.1 --grid "colour=1"', "NAME one of acceptance"),
         ('--cost-ratio 0.1 --grid " "', "got nothing"),
         (f"{GRID} --backend cloud", "backend must be one of"),
         ('--cost-ratio 0.1 --backend sequential --grid "alpha=1.5 gamma=1"', "got 1.5"),
@@ -277,10 +276,10 @@ def test_a_grid_that_cannot_run_is_refused_in_one_line(text: str, message: str) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("--gamma 5 --cost-ratio 0.1", "give one of --alpha or --law or --trace, got none"),
+        ("--gamma 5 --cost-ratio 0.1", "to predict acceptance needs target, draft"),
         ("--alpha 0.8 --law depth:alpha=0.8 --gamma 5 --cost-ratio 0.1", "--alpha and --law"),
-        ("--alpha 0.8 --cost-ratio 0.1", "give one of --gamma or --policy, got none"),
-        ("--alpha 0.8 --gamma 5", "give one of --cost-ratio or --costs, got none"),
+        ("--alpha 0.8 --cost-ratio 0.1", "give one of gamma and policy, got none"),
+        ("--alpha 0.8 --gamma 5", "to predict costs needs target, draft, device"),
         ("--alpha 1.5 --gamma 5 --cost-ratio 0.1", "alpha must be in [0, 1], got 1.5"),
         ("--alpha nan --gamma 5 --cost-ratio 0.1", "alpha must be in [0, 1], got nan"),
         ("--alpha 0.8 --gamma -1 --cost-ratio 0.1", "gamma must be an integer in [0, "),
@@ -289,16 +288,22 @@ def test_a_grid_that_cannot_run_is_refused_in_one_line(text: str, message: str) 
         (f"{BASIC} --tokens 0", "tokens must be an integer in [1, 1e+07], got 0"),
         (f"{BASIC} --batch 0", "batch must be an integer in [1, 1e+06], got 0"),
         (f"{BASIC} --rounds 5", "rounds must be an integer in [64, 1e+12], got 5"),
-        (f"{BASIC} --drafter eagle", "--drafter names a column of a --trace"),
-        (f"{BASIC} --arrival-rate 5", "--arrival-rate is per second"),
+        (f"{BASIC} --drafter eagle", "drafter names a column of a trace"),
+        (f"{BASIC} --arrival-rate 5", "arrival_rate is per second"),
         (f"{BASIC} --tokens 9 --requests 3 --batch 2", "needs two batches or more: 3 requests"),
-        ("--law deep:alpha=0.8 --gamma 5 --cost-ratio 0.1", "--law: law must be one of beta-req"),
-        ("--law depth --gamma 5 --cost-ratio 0.1", "--law: law depth needs alpha"),
+        (
+            "--law deep:alpha=0.8 --gamma 5 --cost-ratio 0.1",
+            "law must be one of beta-req",
+        ),
+        ("--law depth --gamma 5 --cost-ratio 0.1", "acceptance law: law depth needs alpha"),
         ("--law depth:alpha=0.8,rate=1 --gamma 5 --cost-ratio 0.1", "takes alpha, decay, got 'ra"),
-        ("--law depth:alpha=high --gamma 5 --cost-ratio 0.1", "--law: alpha must be a number"),
+        (
+            "--law depth:alpha=high --gamma 5 --cost-ratio 0.1",
+            "law: alpha must be a number",
+        ),
         ("--law depth:alpha --gamma 5 --cost-ratio 0.1", "expected name:parameter=value,..."),
-        ("--alpha 0.8 --policy lucky --cost-ratio 0.1", "--policy must be one of constant, "),
-        ("--alpha 0.8 --policy constant --cost-ratio 0.1", "--policy constant needs gamma"),
+        ("--alpha 0.8 --policy lucky --cost-ratio 0.1", "policy must be one of constant, "),
+        ("--alpha 0.8 --policy constant --cost-ratio 0.1", "policy constant needs gamma"),
         ("--alpha 0.8 --policy oracle:top=3 --cost-ratio 0.1", "takes gamma_max, got 'top'"),
         ("--alpha 0.8 --policy batch-table:a=3 --cost-ratio 0.1", "takes batch=gamma pairs"),
         (

@@ -10,6 +10,7 @@ from howspec.calibrate.depth import damped
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.prior.pair import Load, Use, expect, named
 from howspec.cli.main import run
+from howspec.figures.style import write
 from howspec.figures.turning_curve import turning_curve
 from howspec.figures.validation.paper_rows import paper_rows_test, predicted_ranking
 from howspec.sim.crossover import batches_up_to, crossings
@@ -168,8 +169,9 @@ def test_scale_prints_its_curve_and_draws_it(
     found = answer(capsys, *arguments)
     assert len(found["curve"]) == 5
     assert found["best"]["speedup"]["estimate"] > 0.9
+    drawn = turning_curve([(0.1, 2, 1.5, 1.0, 2.0, 0.5)] * 2)
     with pytest.raises(ValueError, match=r"must end in \.pdf, \.png, \.svg"):
-        turning_curve([(0.1, 2, 1.5, 1.0, 2.0, 0.5)] * 2, tmp_path / "curve.txt")
+        write(drawn, tmp_path / "curve.txt")
 
 
 # --- crossover ---------------------------------------------------------------------------------
@@ -235,17 +237,17 @@ def test_crossover_says_where_it_ends_or_that_it_does_not(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("rank", *QWEN, "--draft", ","), "--draft must name one draft or more"),
+        (("rank", *QWEN, "--draft", ","), "drafts must name one draft or more"),
         (("rank", *QWEN, "--draft", "Qwen2.5-0.6B"), "nearest: Qwen2.5-0.5B"),
         (("rank", *QWEN, *LADDER, "--batch", "1,x"), "--batch must be numbers with commas"),
-        (("rank", *QWEN, *LADDER, "--batch", "0"), "--batch must be in [1, inf), got 0"),
+        (("rank", *QWEN, *LADDER, "--batch", "0"), "batch must be in [1, inf), got 0"),
         (
             ("rank", *QWEN, *LADDER, "--gamma-max", "0"),
             "--gamma-max must be an integer in [1, 256]",
         ),
-        (("rank", *QWEN, *LADDER, "--level", "2"), "--level must be in (0, 1), got 2"),
-        (("scale", *QWEN, "--sizes", "2"), "--sizes must be in [3, 60], got 2"),
-        (("scale", *QWEN, "--sizes", "3", "--figure", "x.doc"), "a figure must end in"),
+        (("rank", *QWEN, *LADDER, "--level", "2"), "level must be in (0, 1), got 2"),
+        (("scale", *QWEN, "--sizes", "2"), "sizes must be in [3, 60], got 2"),
+        (("scale", *QWEN, "--sizes", "3", "--figure", "x.doc"), "--figure must end in"),
         (("crossover", *QWEN, "--draft", "Qwen2.5-7B", "--batch-max", "1"), "--batch-max must be"),
     ],
 )
