@@ -9,7 +9,8 @@ SOURCES := $(shell find $(ROOMS) api -name '*.py' -o -name '*.csv' -o -name '*.m
 # constraints.txt pins torch, lock.txt everything else.
 VERSIONS := -c constraints.txt -c lock.txt
 LOCKED := 1
-PARALLEL := -n 2
+# Each worker starts with one half as it stands in the folders, so that few fixtures are made twice.
+PARALLEL := -n 2 --dist worksteal
 UV = $(PIP) install uv && $(PY) -m uv -q pip compile pyproject.toml --all-extras -c constraints.txt \
 	--prerelease disallow --only-binary :all: --no-annotate --custom-compile-command 'make lock'
 # torch is a pin of its own: its build for CUDA, which an index lists first, needs gigabytes.
