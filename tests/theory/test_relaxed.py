@@ -1,4 +1,4 @@
-"""Acceptance by rule, correlated experts, and drafts in advance for a batch."""
+"""Acceptance by rule, correlated experts, batches with drafts in advance, hubs and chains."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from howspec.theory.costs.moe import (
 )
 from howspec.theory.limits.rejections import total_variation
 from howspec.theory.limits.relaxed import entropy_set, relaxed_verification, top_set, typical_set
+from howspec.theory.scale.log_linear import LOG_LINEAR_LENGTH_SCALE, log_linear_length_scale
+from howspec.theory.schedules import chain_time, insertion_gain, vertical_speedup, vertical_tokens
 from howspec.theory.schedules.cached import (
     CACHED_BATCH_SPEEDUP,
     cached_batch_speedup,
     cached_speedup,
 )
+from howspec.theory.trees import hub_acceptance, hub_share, overlap
+from howspec.theory.trees.several import HUB_SHARE
+from scipy import optimize
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -98,3 +103,61 @@ def test_a_batch_waits_unless_every_sequence_hits() -> None:
     assert abs(rate - got) < 4 * error
     one = {k: v for k, v in point.items() if k != "batch"}
     assert cached_batch_speedup(**{**point, "batch": 1}) == pytest.approx(cached_speedup(**one))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_hub_pairs_accept_what_the_best_transport_of_them_accepts(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(2, 6))
+    p, q = rng.dirichlet(np.ones(size) * 0.6), rng.dirichlet(np.ones(size) * 0.6)
+    hub = int(q.argmax())
+    others = [x for x in range(size) if x != hub]
+    # Pairs {x, hub} and their mass; a plan gives the mass of a pair to its tokens, or drops it.
+    mass = np.array([q[x] + q[hub] * q[x] / (1 - q[hub]) for x in others])
+    assert mass.sum() == pytest.approx(1.0)
+    n = len(others)
+    most = optimize.linprog(
+        -np.ones(2 * n),
+        A_ub=np.vstack(
+            [np.hstack([np.eye(n), np.eye(n)]), np.hstack([np.eye(n), np.zeros((n, n))]),
+             np.hstack([np.zeros(n), np.ones(n)])[None]]
+        ),
+        b_ub=np.concatenate([mass, p[others], [p[hub]]]),
+    )  # fmt: skip
+    assert hub_acceptance(p, q) == pytest.approx(-most.fun, abs=1e-9)
+    assert hub_acceptance(p, q) <= 1.0
+    assert overlap(p, q) <= hub_acceptance(p, q) + 1e-12
+    point = {"target_mass": p[others[0]], "draft_mass": q[others[0]], "hub_mass": q[hub]}
+    assert relative_error(hub_share(**point), at_digits(HUB_SHARE, **point)) < 1e-14
+    assert hub_acceptance([0.3, 0.7], [1.0, 0.0]) == 0.3
+
+
+def test_a_chain_of_three_models_takes_the_time_of_its_passes() -> None:
+    options: dict[str, Any] = {"inner_alpha": 0.7, "inner_gamma": 3, "inner_rounds": 2}
+    tokens = vertical_tokens(0.8, **options)
+    times = [1.0, 0.2, 0.03]
+    lengths = [tokens, tokens / 2, tokens / 6]
+    speed = vertical_speedup(0.8, 0.2, inner_cost=0.03, **options)
+    assert 1.0 / chain_time(times, lengths) == pytest.approx(speed, rel=1e-12)
+    two = [1.0, 0.03]
+    without = [2.0, 2.0 / 6]
+    gain = insertion_gain(two, without, [lengths[0], lengths[2]], time=0.2, length=lengths[1])
+    assert gain == pytest.approx(chain_time(two, without) - chain_time(times, lengths), rel=1e-12)
+    with pytest.raises(ValueError, match="one of each"):
+        chain_time([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("gamma", "tau", "per"), [(4, 4.2, 0.5), (7, 5.0, 0.4), (2, 2.8, 0.3)])
+def test_the_best_size_of_a_log_linear_length_is_that_of_a_scan(
+    gamma: int, tau: float, per: float
+) -> None:
+    point = {"gamma": gamma, "length_intercept": tau, "length_per_log": per,
+             "cost_floor": 0.02, "cost_slope": 1.2}  # fmt: skip
+    best = log_linear_length_scale(**point)
+    s = np.geomspace(1e-4, 1.0, 200_001)
+    speed = (tau + per * np.log(s)) / (1 + gamma * (0.02 + 1.2 * s))
+    assert best == pytest.approx(s[speed.argmax()], rel=1e-3)
+    assert relative_error(best, at_digits(LOG_LINEAR_LENGTH_SCALE, **point)) < 1e-12
+    assert log_linear_length_scale(**{**point, "length_intercept": tau + 0.3}) < best
+    with pytest.raises(ValueError, match="gamma must be in"):
+        log_linear_length_scale(**{**point, "gamma": 0.5})

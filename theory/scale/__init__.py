@@ -30,6 +30,7 @@ from .law import (
     rejection_sensitivity,
 )
 from .log_linear import (
+    log_linear_length_scale,
     log_linear_scale,
     log_linear_speedup,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "exponential_acceptance",
     "half_exponential_acceptance",
     "layers_at_aspect",
+    "log_linear_length_scale",
     "log_linear_scale",
     "log_linear_speedup",
     "mean_divergence",

@@ -10,6 +10,7 @@ is solved in that form, since e^m overflows where b is small.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -137,3 +138,57 @@ def log_linear_speedup(
     return unwrap(
         np.asarray(acceptance_per_log_scale) / (np.asarray(cost_slope) * np.asarray(best))
     )
+
+
+register("length_intercept", r"\tau_1", "tokens of a round of a draft as large as the target",
+         low=-math.inf, unit="token")  # fmt: skip
+register("length_per_log", r"\tau_b", "tokens of a round added by a draft e times larger",
+         unit="token", open_low=True)  # fmt: skip
+
+
+@formula(
+    "log_linear_length_scale", "s^*", group="draft scale",
+    gamma=4, length_intercept=4.2, length_per_log=0.5, cost_floor=0.02, cost_slope=1.0,
+)  # fmt: skip
+def LOG_LINEAR_LENGTH_SCALE(s: Any) -> Any:
+    """Best draft size where the tokens of a round grow linearly in the logarithm of the size.
+
+    k / W_0(k e^(tau_1/tau_b - 1)) with k = (1 + gamma c_0) / (gamma c_1). What adds to tau_1, such
+    as more training tokens of the draft in the law of the source, makes the best draft smaller.
+
+    Assumes: E[N] = tau_1 + tau_b ln s at this gamma, affine costs; the optimum is interior.
+    Wrong when: the law leaves [1, gamma + 1], or it is carried beyond the drafts of its fit.
+    Source: arXiv:2505.07858 reports the log-linear law (in draft capacity, training tokens and
+    batch); the optimum is derived here from dS/ds = 0.
+    """
+    import sympy
+
+    k = (1 + s.gamma * s.cost_floor) / (s.gamma * s.cost_slope)
+    return k / sympy.LambertW(k * sympy.exp(s.length_intercept / s.length_per_log - 1))
+
+
+@evaluates(LOG_LINEAR_LENGTH_SCALE)
+def log_linear_length_scale(
+    gamma: ArrayLike,
+    length_intercept: ArrayLike,
+    length_per_log: ArrayLike,
+    *,
+    cost_floor: ArrayLike,
+    cost_slope: ArrayLike,
+) -> Any:
+    """s*, the best draft size where E[N] = tau_1 + tau_b ln s; NaN outside [1, gamma + 1] there.
+
+    gamma: >= 1 [token]; length_intercept: real; length_per_log, cost_slope: > 0; cost_floor: >= 0
+    [target step]. Shapes broadcast. Raises ValueError outside these ranges.
+    """
+    g = check("gamma", gamma)
+    if g.size and g.min() < 1.0:
+        raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
+    tau = check("length_intercept", length_intercept)
+    per = check("length_per_log", length_per_log)
+    floor, slope = check("cost_floor", cost_floor), check("cost_slope", cost_slope)
+    # One draft token accepted with tau - 1 at gamma times the cost is the same equation.
+    log_s, more = _log_scale(tau - 1.0, per, g * floor, g * slope, 0.0, 0.0)
+    inside = (more >= 0.0) & (more <= g)
+    with np.errstate(over="ignore"):
+        return unwrap(np.where(inside, np.exp(log_s), np.nan))

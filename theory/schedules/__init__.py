@@ -25,6 +25,7 @@ from .cascade import (
     vertical_speedup,
     vertical_tokens,
 )
+from .chain import chain_time, insertion_gain
 from .lookup import (
     best_lookup_gamma,
     lookup_speedup,
@@ -58,9 +59,11 @@ __all__ = [
     "budgeted_lengths",
     "cached_batch_speedup",
     "cached_speedup",
+    "chain_time",
     "fan_out",
     "horizontal_speedup",
     "horizontal_tokens",
+    "insertion_gain",
     "lookup_speedup",
     "overlapped_speedup",
     "self_speculation_lower",

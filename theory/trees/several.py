@@ -18,6 +18,10 @@ from ..formula import evaluates, formula
 from ..symbols import register
 from .verification import distribution
 
+register(
+    "hub_mass", r"q_\mathrm{hub}", "probability of the draft's likeliest token under the draft",
+    high=1.0, open_high=True,
+)  # fmt: skip
 register("drafts", "K", "draft tokens proposed for one position", low=1, integer=True)
 
 
@@ -88,11 +92,58 @@ def membership_share(target_mass: ArrayLike, draft_mass: ArrayLike, drafts: Arra
     return unwrap(np.asarray(p * missed(q, check("drafts", drafts))))
 
 
+@formula(
+    "hub_share", r"\alpha(x)", group="several drafts and verification",
+    target_mass=0.2, draft_mass=0.1, hub_mass=0.4,
+)  # fmt: skip
+def HUB_SHARE(s: Any) -> Any:
+    """Accepted probability of a token x in pairs of drafts that all hold the likeliest, the hub.
+
+    The pair is (x, hub) with x from the draft, and (hub, x) with x from the rest where the draft
+    gives the hub itself, so that x is in the pair with probability q / (1 - q_hub). The hub takes
+    what is left of every pair, up to its own p: summed over the tokens the acceptance is
+    p_hub + sum of these shares, the most that any exact verifier accepts of such pairs.
+
+    Assumes: two drafts a position, the hub the draft's likeliest token.
+    Wrong when: the draft is certain of the hub (q_hub = 1); nothing else is then drafted.
+    Source: arXiv:2411.05289 has the pairs and their linear program; the sum is derived here by
+    letting the hub absorb what is left.
+    """
+    import sympy
+
+    return sympy.Min(s.target_mass, s.draft_mass / (1 - s.hub_mass))
+
+
 @evaluates(COUPLING_FLOOR)
 def coupling_floor(alpha: ArrayLike) -> Any:
     """alpha / (2 - alpha), in [0, 1]. alpha: in [0, 1], else ValueError."""
     a = check("alpha", alpha)
     return unwrap(np.asarray(a / (2.0 - a)))
+
+
+@evaluates(HUB_SHARE)
+def hub_share(target_mass: ArrayLike, draft_mass: ArrayLike, hub_mass: ArrayLike) -> Any:
+    """min(p, q / (1 - q_hub)). All in [0, 1], hub_mass below 1; shapes broadcast."""
+    p, q, h = (
+        check("target_mass", target_mass),
+        check("draft_mass", draft_mass),
+        check("hub_mass", hub_mass),
+    )
+    return unwrap(np.asarray(np.minimum(p, q / (1.0 - h))))
+
+
+def hub_acceptance(p: ArrayLike, q: ArrayLike) -> float:
+    """Acceptance of SpecHub's pairs of drafts, p_hub + sum of min(p, q / (1 - q_hub)), in [0, 1].
+
+    Arguments and errors as in :func:`drafts_optimum`; where the draft is certain of the hub it is
+    p_hub. Source: arXiv:2411.05289; see the formula.
+    """
+    target, draft = distribution_pair(p, q)
+    hub = int(draft.argmax())
+    if draft[hub] >= 1.0:
+        return float(target[hub])
+    shares = np.asarray(hub_share(target, draft, draft[hub]))
+    return float(min(1.0, target[hub] + np.delete(shares, hub).sum()))
 
 
 def distribution_pair(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
