@@ -96,7 +96,10 @@ def run(arguments: list[str] | None = None) -> None:
         raise SystemExit(141) from None
     except (KeyboardInterrupt, typer.Abort):
         status = 130
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        known = error.filename is not None and error.strerror is not None
+        _fail(f"{error.filename}: {error.strerror}" if known else str(error), 2, given)
+    except ValueError as error:
         _fail(str(error), 2, given)
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
