@@ -172,6 +172,8 @@ def _real_optimum(acceptance: AcceptanceLaw, cost: CostLaw, center: Floats) -> f
     best = int(center.argmax())
     if best == 0 or best == center.size - 1:
         return float(best)
+    if not center[best - 1] > 0.0:  # plain decoding was not measured
+        return float(best)
     left, mid, right = np.log(center[best - 1 : best + 2])
     bend = left - 2 * mid + right
     return float(best + 0.5 * (left - right) / bend) if bend < 0 else float(best)

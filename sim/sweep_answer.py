@@ -99,7 +99,9 @@ def _answer(
         fit.given,
         parameters,
         {int(g): float(s) for g, s in zip(sweep.gamma, sweep.speedup, strict=True)},
-        break_even(cost, decay=parameters["decay"].estimate, gamma_max=top),
+        None
+        if sweep.relative_to
+        else break_even(cost, decay=parameters["decay"].estimate, gamma_max=top),
         tuple(a.tokens.interval(level) for a in ahead if a.tokens is not None),
         tuple(notes),
     )
@@ -128,6 +130,8 @@ def _prediction(
     ranks = (np.log(table) + noise).argsort(axis=0).argsort(axis=0)
     sample = np.ones_like(table)
     center, low, high = np.ones((3, table.shape[1]))
+    if fit.sweep.relative_to:  # plain decoding was not measured, so it is not what is best
+        center[0] = low[0] = high[0] = sample[:, 0] = 0.0
     for a in ahead:
         sample[:, a.gamma] = a.speedup.quantiles((ranks[:, a.gamma] + 0.5) / len(table))
         ends = a.speedup.interval(level)

@@ -14,6 +14,7 @@ from howspec.calibrate.sweeps import fit_sweeps
 from howspec.calibrate.tables.cells import parse_cells
 from howspec.calibrate.tables.sweeps import parse_sweeps, read_sweeps
 from howspec.sim.schedule_grid import schedule_from_grid
+from howspec.sim.sweep_answer import predict_sweep
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 
 PLAIN, FAST = 30.0, {1: 39.0, 2: 45.0, 3: 48.0}
@@ -203,3 +204,13 @@ def test_a_grid_without_plain_decoding_ranks_the_gammas_and_says_so() -> None:
 def test_a_grid_that_makes_no_schedule_is_refused(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         schedule_from_grid(parse_sweeps(text.encode(), "grid"), np.random.default_rng(0))
+
+
+def test_without_plain_decoding_the_best_gamma_is_one_that_was_measured() -> None:
+    """The smallest K is the fastest: it is told so, and plain decoding is not said to be faster."""
+    (found,) = predict_sweep(
+        [one("target,draft,K,tok/s\nT,D,1,50\nT,D,2,48\nT,D,3,45\n")], np.random.default_rng(0)
+    )
+    assert found.prediction.gamma == 1
+    assert found.break_even_alpha is None
+    assert any("plain decoding was not measured" in note for note in found.notes)
