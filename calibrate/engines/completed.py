@@ -41,7 +41,7 @@ def engine_counts(
     if histogram is not None:
         positions = _from_histogram(tuple(histogram), positions, known)
     gamma, accepted = known.get("gamma"), known.get("accepted")
-    for name in ("rounds", "drafted", "accepted", "tokens"):
+    for name in ("rounds", "drafted", "accepted", "tokens", "gamma"):
         _check_count(name, known.get(name))
     said = list(notes)
     if positions is not None:
