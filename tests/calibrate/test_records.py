@@ -329,3 +329,16 @@ def test_a_zipped_record_is_the_same_file_whenever_it_is_written(tmp_path: Path)
     one = write_record(a_record(), tmp_path / "one.json.gz").read_bytes()
     assert one == write_record(a_record(), tmp_path / "two.json.gz").read_bytes()
     assert json.loads(gzip.decompress(one))["version"] == 1
+
+
+def test_a_folder_stands_for_the_record_that_it_holds(tmp_path: Path) -> None:
+    point = {"operation": "launch", "launches": 100, "times_s": [1e-4]}
+    record = Record("costs", {}, {"device": "cpu"}, (point,))
+    with pytest.raises(ValueError, match=r"a folder must hold one of costs.json.*it holds none"):
+        read_record(tmp_path)
+    write_record(record, tmp_path / "costs.json")
+    assert read_record(tmp_path).points == read_record(tmp_path / "costs.json").points
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"it holds costs.json, sweep.json"):
+        read_record(tmp_path)
+    assert read_record(tmp_path, "costs").points == record.points
