@@ -24,7 +24,9 @@ DEFINITIONS = {
         "TensorRT-LLM counters: drafted and accepted tokens; acceptance length = (accepted + "
         "requests with drafts) / requests with drafts, a gauge of the last iteration"
     ),
-    "sglang": SGLANG_DEFINITION + "; gauges of the last interval",
+    "sglang": SGLANG_DEFINITION
+    + "; gauges of the last interval; rates by position are conditional "
+    "(vLLM's are shares of all rounds)",
 }
 
 
