@@ -75,10 +75,18 @@ class HeadCurve:
     def fit(self, decay: float | None = None) -> tuple[float, float]:
         """(alpha_1, decay) with the least squares of ln tokens; a single gamma needs a decay."""
         decays = _DECAYS if decay is None else np.array([decay])
-        table = _tokens(_RATES[:, None], decays, max(self.gammas))[..., list(self.gammas)]
-        misfit = np.square(np.log(table) - np.log(self.tokens)).sum(axis=-1)
+        # Tokens at a gamma do not depend on the gammas behind it: one table serves all curves.
+        table = _log_tokens(decay, 1 << (max(self.gammas) - 1).bit_length())
+        misfit = np.square(table[list(self.gammas)].T - np.log(self.tokens)).sum(axis=-1).T
         rate, at = np.unravel_index(int(misfit.argmin()), misfit.shape)
         return float(_RATES[rate]), float(decays[at])
+
+
+@cache
+def _log_tokens(decay: float | None, top: int) -> Floats:
+    """ln tokens at gamma = 0..top for every rate and decay, (top + 1, rates, decays)."""
+    decays = _DECAYS if decay is None else np.array([decay])
+    return np.asarray(np.moveaxis(np.log(_tokens(_RATES[:, None], decays, top)), -1, 0))
 
 
 def _tokens(alpha: Floats, decay: Floats, top: int) -> Floats:
