@@ -5,10 +5,9 @@
     hs.predict(target="Qwen3-32B", draft="Qwen3-0.6B", device="H100 SXM", task="chat")
 
 Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
-`simulate`, `validate`. What is known enters by `acceptance` and `costs`. To read and look up:
-`read_statistics`, `read_record`, `formula`, `models`, `devices`. To measure (with torch):
-`measure_costs`, `measure_acceptance`, `measure_sweep`. Every answer prints as a few lines and
-offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
+`simulate`, `validate`, `evidence`. What is known enters by `acceptance` and `costs`. To read and
+look up: `read_statistics`, `read_record`, `formula`, `models`, `devices`. Every answer prints as a
+few lines and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .sources import acceptance, costs, devices, formula, models, read_record, read_statistics
     from .verbs.crossover import crossover
+    from .verbs.evidence import evidence
     from .verbs.explain import explain
     from .verbs.predict import predict
     from .verbs.predict_sweep import predict_sweep
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from .verbs.scale import scale
     from .verbs.schedule import schedule
     from .verbs.simulate import simulate
+    from .verbs.validate import validate
 
 __all__ = [
     "acceptance",
     "costs",
     "crossover",
     "devices",
+    "evidence",
     "explain",
     "formula",
     "models",
@@ -43,6 +45,7 @@ __all__ = [
     "scale",
     "schedule",
     "simulate",
+    "validate",
 ]
 _SOURCES = ("acceptance", "costs", "devices", "formula", "models", "read_record", "read_statistics")
 
