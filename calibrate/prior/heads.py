@@ -32,7 +32,7 @@ from ...theory.domain import Floats
 from ..depth import damped
 from ..known import KnownAcceptance
 from ..library.evidence import lengths
-from ..library.study import same_study
+from ..library.study import same_study, study_of
 from ..models import Device, number_format
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS, drafter_kind, ships_mtp
@@ -140,8 +140,7 @@ def _family(target: str) -> str:
 def _points(kind: str, unseen: str = "") -> tuple[_Point, ...]:
     """The curves of a kind as numbers; a single gamma takes the median decay of the others."""
     curves = [c for c in head_curves(kind) if not same_study(c.source, unseen)]
-    others = [c for c in head_curves() if not same_study(c.source, unseen)]
-    several = [c for c in curves or others if len(c.gammas) > 1]
+    several = [c for c in curves if len(c.gammas) > 1]
     usual = float(np.median([c.fit()[1] for c in several])) if several else 1.0
     points = []
     for c in curves:
@@ -360,9 +359,12 @@ def _draw(
     means = _task_means(own or points)
     at = rng.integers(len(means), size=draws)
     if own:
-        heads = len({p.head for p in own})
-        spread, degrees = spreads.head * np.sqrt(1.0 + 1.0 / heads), spreads.heads
-        return np.asarray(means[at] + spread * rng.standard_t(degrees, draws))
+        # The next study's prompts and engine differ from those of the studies that measured it; how
+        # far is not known apart, and taken as what targets differ by.
+        heads, studies = len({p.head for p in own}), len({study_of(p.source) for p in own})
+        variance = spreads.head**2 * (1.0 + 1.0 / heads) + spreads.target**2 / studies
+        degrees = min(spreads.heads, spreads.targets)
+        return np.asarray(means[at] + np.sqrt(variance) * rng.standard_t(degrees, draws))
     count = len({p.target for p in points})
     shift, variance = _of_family(points, family, spreads)
     spread = np.sqrt(variance + spreads.target**2 / count + spreads.head**2)
