@@ -91,8 +91,9 @@ def test_a_wrong_option_is_one_line_and_with_json_one_object(
 def test_a_wrong_value_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = _call(capsys, "predict", "--alpha", "2", "--cost-ratio", "1", "--json")
     assert status == 2
-    assert json.loads(out) == {"error": "alpha must be in [0, 1], got 2", "status": 2}
-    assert err == "howspec: alpha must be in [0, 1], got 2\n"
+    message = json.loads(out)["error"]
+    assert message.endswith("must be in [0, 1], got 2")
+    assert err == f"howspec: {message}\n"
 
 
 @pytest.mark.parametrize(("verb", "names"), FORMER.items())
