@@ -307,7 +307,7 @@ def _fleet(
         engine = build_engine(_kinds(law), cost, gamma=gamma, max_batch=batch)
         runs[name] = simulate_fleet(
             copy.deepcopy(rng), engine=engine, arrival_rate=rate, lengths=tokens,
-            requests=requests or 4000,
+            requests=requests,
         )  # fmt: skip
     fast, plain = runs["fast"], runs["plain"]
     ratio = plain.samples["latency_s_mean"] / fast.samples["latency_s_mean"]
