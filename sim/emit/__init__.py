@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from ...calibrate.models.drafters import Engine
     from ..schedule import PairSchedule
     from .emission import Emission
 
@@ -44,21 +45,21 @@ def emit(
     check_engine(engine, batch=batch, adapt=adapt, older=older)
     from .drafts import draft_words
 
-    words = draft_words(found.laws.pair, engine, method=method, model=model)
+    words = draft_words(found.laws.pair, cast("Engine", engine), method=method, model=model)
     if engine == "vllm":
         from .vllm import emit_vllm
 
-        return emit_vllm(found.made, method=words.method, model=words.model)
+        return emit_vllm(found.made, words)
     if engine == "sglang":
         from .sglang import emit_sglang
 
-        return emit_sglang(found.made, adapt=adapt, method=words.method, model=words.model)
+        return emit_sglang(found.made, words, adapt=adapt)
     if engine == "tensorrt-llm":
         from .tensorrt_llm import Keys, emit_tensorrt_llm
 
         keys: Keys = "smallest" if older else "largest"
-        return emit_tensorrt_llm(found.made, keys=keys, method=words.method, model=words.model)
+        return emit_tensorrt_llm(found.made, words, keys=keys)
     from .llama_cpp import Names, emit_llama_cpp
 
     names: Names = "older" if older else "current"
-    return emit_llama_cpp(found.made, batch=batch, names=names, model=words.model)
+    return emit_llama_cpp(found.made, words, batch=batch, names=names)

@@ -1,44 +1,65 @@
-"""What an engine calls the method of a draft, and the model that it needs.
-
-vLLM: docs/features/speculative_decoding (method draft_model, ngram, suffix, eagle, eagle3, medusa,
-mtp, dflash). SGLang: --speculative-algorithm STANDALONE, NGRAM, EAGLE, EAGLE3, NEXTN, DFLASH.
-TensorRT-LLM: decoding_type DraftTarget, Eagle, Eagle3, MTP, NGram, Medusa.
-"""
+"""What an engine calls the method of a draft, and the model that it needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ...calibrate.doors import Pair
-
-# By the kind of the draft: "" is a model of its own.
-METHODS: dict[str, dict[str, str]] = {
-    "vllm": {"": "draft_model", "EAGLE": "eagle", "EAGLE-3": "eagle3", "MTP": "mtp"},
-    "sglang": {"": "STANDALONE", "EAGLE": "EAGLE", "EAGLE-3": "EAGLE3", "MTP": "NEXTN"},
-    "tensorrt-llm": {"": "DraftTarget", "EAGLE": "Eagle", "EAGLE-3": "Eagle3", "MTP": "MTP"},
-    "llama.cpp": {},
-}
-_OWN = ("MTP",)  # heads that ship within the target: no model is named
+from ...calibrate.models.drafters import DRAFTERS, DrafterKind, Engine
 
 
 @dataclass(frozen=True)
 class DraftWords:
-    """method, model: of a draft in an engine's words, None where neither was named."""
+    """A draft in an engine's words; method, model: None where neither is known.
+
+    options: what vLLM is given besides; flags: those that SGLang takes for a round of K draft
+    tokens, None for a method that nobody named; notes: what is to be added by hand.
+    """
 
     method: str | None
     model: str | None
+    options: tuple[tuple[str, bool], ...] = ()
+    flags: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def draft_words(
-    pair: Pair, engine: str, *, method: str | None = None, model: str | None = None
+    pair: Pair, engine: Engine, *, method: str | None = None, model: str | None = None
 ) -> DraftWords:
-    """The method and model of a pair's draft; what is stated wins."""
-    if pair.at.draft is None:
+    """The method and model of a pair's draft; what is stated wins.
+
+    Raises ValueError for a kind of drafter that the engine does not run.
+    """
+    kind = None if pair.at.draft is None else DRAFTERS[pair.head or "model"]
+    if method is None and kind is not None and engine not in kind.engines:
+        able = ", ".join(kind.engines)
+        raise ValueError(
+            f"{engine} runs no {kind.name} drafts; {able} do: state a method to insist"
+        )
+    if method is not None:
+        kind = _called(method, engine) or kind
+    if kind is None:
         return DraftWords(method, model)
-    kind = pair.head or ""
-    found = method or METHODS[engine].get(kind)
-    named = None if kind in _OWN or pair.draft is None else pair.at.draft
-    # A head named by its kind alone is no path to load.
-    if pair.head is not None and "/" not in pair.at.draft:
-        named = None
-    return DraftWords(found, model or named)
+    named = model or _path(pair, kind)
+    notes: tuple[str, ...] = ()
+    if named is None and kind.needs_path:
+        notes = (f"add the path of the {kind.name} weights for this target",)
+    called = method or kind.engines[engine]
+    flags = kind.sglang_flags if engine == "sglang" else None
+    return DraftWords(called, named, kind.options, flags, notes)
+
+
+def _called(method: str, engine: Engine) -> DrafterKind | None:
+    """The kind that an engine calls so, None where the table has none."""
+    same = (
+        k for k in DRAFTERS.values() if k.engines.get(engine, "").casefold() == method.casefold()
+    )
+    return next(same, None)
+
+
+def _path(pair: Pair, kind: DrafterKind) -> str | None:
+    """Where the weights of the draft are: a kind alone is no path to load."""
+    name = pair.at.draft
+    if name is None or not kind.needs_path or (kind.is_head and "/" not in name):
+        return None
+    return name

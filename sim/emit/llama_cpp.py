@@ -7,9 +7,11 @@ take --draft-max, --draft-min and --draft-p-min (ggml-org/llama.cpp, common/arg.
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, Literal
 
 from ..schedule import Schedule
+from .drafts import DraftWords
 from .emission import Emission, decimal, whole
 
 Names = Literal["current", "older"]
@@ -21,11 +23,11 @@ _FLAGS = {
 
 def emit_llama_cpp(
     schedule: Schedule,
+    words: DraftWords = DraftWords(None, None),  # noqa: B008 - frozen
     *,
     batch: int = 1,
     p_min: float = 0.0,
     names: Names = "current",
-    model: str | None = None,
 ) -> Emission:
     """Flags for the schedule's gamma at one batch size.
 
@@ -44,8 +46,11 @@ def emit_llama_cpp(
     validate_llama_cpp(settings)
     values = (f"{gamma}", "0", decimal(p_min))
     flags = [f"{flag} {value}" for flag, value in zip(_FLAGS[names], values, strict=True)]
-    if model is not None:
-        flags.insert(0, f"--model-draft {model}")
+    if words.model is not None:
+        flags.insert(0, f"--model-draft {shlex.quote(words.model)}")
+    if words.method is not None and names == "current":
+        flags.insert(0, f"--spec-type {words.method}")
+    notes += words.notes
     if p_min > 0.0:
         notes.append(f"with p-min {decimal(p_min)} rounds draft at most {gamma}, often fewer")
     return Emission("llama.cpp", " ".join(flags), config=settings, notes=tuple(notes))

@@ -15,7 +15,9 @@ import json
 import shlex
 from typing import Any
 
+from ...calibrate.models.drafters import BLOCK, PATH, STEPS, TOKENS, TOPK
 from ..schedule import Schedule
+from .drafts import DraftWords
 from .emission import Emission, whole
 
 FILE = "adaptive.json"
@@ -23,36 +25,39 @@ FILE = "adaptive.json"
 SHARED = {"ema_alpha": 0.2, "update_interval": 5, "warmup_batches": 10}
 
 
-# Methods whose steps follow each other; the others draft a block, or look text up.
-_CHAINS = ("EAGLE", "EAGLE3", "NEXTN", "STANDALONE")
 _ADAPTIVE = ("EAGLE", "EAGLE3")
 
 
 def emit_sglang(
-    schedule: Schedule, *, adapt: bool = False, method: str | None = None, model: str | None = None
+    schedule: Schedule,
+    words: DraftWords = DraftWords(None, None),  # noqa: B008 - frozen
+    *,
+    adapt: bool = False,
 ) -> Emission:
     """The schedule as SGLang takes it.
 
     adapt: give each slot the gammas that may well be the best there, for the moving average to
-    choose among; otherwise the slot keeps the schedule's gamma. method: an algorithm of SGLang; one
-    that takes no schedule gets the gamma of batch 1, and a note says what others would take.
+    choose among; otherwise the slot keeps the schedule's gamma. An algorithm that takes no schedule
+    gets the gamma of batch 1, and a note says what others would take.
     """
+    method, model = words.method, words.model
     most = max(r.gamma for r in schedule.ranges)
     if most == 0:
         return Emission("sglang", notes=("leave out --speculative-algorithm: nothing pays",))
     slots = list(schedule.likely) if adapt else [(r.gamma,) for r in schedule.ranges]
     first = max(schedule.ranges[0].gamma, min((s for s in slots[0] if s > 0), default=1))
-    command, about = [], []
+    command: list[str] = []
+    about = [*words.notes]
     if method is None:
         about.append("add --speculative-algorithm and the path of your draft")
     else:
         command += ["--speculative-algorithm", method]
     if model is not None:
-        command += ["--speculative-draft-model-path", shlex.quote(model)]
+        command += [PATH, shlex.quote(model)]
     # topk 1 is a chain: the verified tokens are the steps and the token before them.
-    if method is None or method.upper() in _CHAINS:
-        command += ["--speculative-num-steps", f"{first}", "--speculative-eagle-topk", "1"]
-    command += ["--speculative-num-draft-tokens", f"{first + 1}"]
+    values = {STEPS: f"{first}", TOPK: "1", TOKENS: f"{first + 1}", BLOCK: f"{first}"}
+    for flag in (STEPS, TOPK, TOKENS) if words.flags is None else words.flags:
+        command += [flag, values[flag]]
     if method is not None and method.upper() not in _ADAPTIVE:
         others = ", ".join(f"{r.first}-{r.last}: {r.gamma}" for r in schedule.ranges)
         about.append(f"{method} takes one number of draft tokens; by batch the best is {others}")

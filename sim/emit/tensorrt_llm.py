@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ..schedule import Schedule
+from .drafts import DraftWords
 from .emission import Emission, whole
 
 Keys = Literal["largest", "smallest"]
@@ -23,10 +24,9 @@ Keys = Literal["largest", "smallest"]
 
 def emit_tensorrt_llm(
     schedule: Schedule,
+    words: DraftWords = DraftWords(None, None),  # noqa: B008 - frozen
     *,
     keys: Keys = "largest",
-    method: str | None = None,
-    model: str | None = None,
 ) -> Emission:
     """The schedule as TensorRT-LLM takes it; needs one whose gamma does not rise with the batch.
 
@@ -44,11 +44,12 @@ def emit_tensorrt_llm(
     else:
         table = {r.first: r.gamma for r in schedule.ranges}
         notes = [f"above batch {schedule.batch_max} TensorRT-LLM keeps the last entry"]
-    named = {"decoding_type": method, "speculative_model": model}
+    named = {"decoding_type": words.method, "speculative_model": words.model}
     config: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
     config |= {"max_draft_len": most, "draft_len_schedule": table}
     validate_tensorrt_llm(config, keys=keys)
-    if method is None:
+    notes += words.notes
+    if words.method is None:
         notes.append("add decoding_type and speculative_model of your draft")
     other = "smallest batch of its entry" if keys == "largest" else "largest batch of its entry"
     change = "before" if keys == "largest" else "from"

@@ -14,17 +14,17 @@ import shlex
 from typing import Any
 
 from ..schedule import Schedule
+from .drafts import DraftWords
 from .emission import Emission, one_line, whole
 
 _TOP, _TABLE = "num_speculative_tokens", "num_speculative_tokens_per_batch_size"
 
 
-def emit_vllm(
-    schedule: Schedule, *, method: str | None = None, model: str | None = None
-) -> Emission:
-    """The schedule as vLLM takes it; method and model are copied into the configuration."""
-    named = {"method": method, "model": model}
+def emit_vllm(schedule: Schedule, words: DraftWords = DraftWords(None, None)) -> Emission:  # noqa: B008 - frozen
+    """The schedule as vLLM takes it; method, model and options are copied into it."""
+    named = {"method": words.method, "model": words.model}
     config: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
+    config |= dict(words.options)
     most = max(r.gamma for r in schedule.ranges)
     if most == 0:
         return Emission(
@@ -32,7 +32,9 @@ def emit_vllm(
             notes=("do not pass --speculative-config: num_speculative_tokens must be above 0",),
         )
     config[_TOP] = most
-    notes = []
+    notes = [*words.notes]
+    if words.method == "ngram":
+        notes.append("prompt_lookup_max and prompt_lookup_min bound the text that is looked up")
     if not config.keys() & {"method", "model"}:
         notes.append("add the method and model of your draft to the configuration")
     if len(schedule.ranges) > 1:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from howspec.calibrate.engines.pass_table import read_pass_table, table_limits
 from howspec.cli.schedule import schedule as command
+from howspec.sim.emit.drafts import DraftWords
 from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp
 from howspec.sim.emit.sglang import (
     emit_sglang,
@@ -203,7 +204,7 @@ def test_every_engine_runs_the_schedule(
     schedule = made(alpha, cost, batch_max=top)
     falling = made(alpha, cost, batch_max=top, falling=True)
     most = max(r.gamma for r in schedule.ranges)
-    vllm, sglang = emit_vllm(schedule, method="eagle"), emit_sglang(schedule)
+    vllm, sglang = emit_vllm(schedule, DraftWords("eagle", None)), emit_sglang(schedule)
     new, old = emit_tensorrt_llm(falling), emit_tensorrt_llm(falling, keys="smallest")
     if most == 0:
         assert all(not e.command and not e.files for e in (vllm, sglang, new, old))
@@ -244,7 +245,7 @@ def test_llama_cpp_gets_one_gamma_and_is_told_that_it_is_one() -> None:
 def test_sglang_adapts_among_the_likely_gammas_only_when_asked() -> None:
     alpha = np.random.default_rng(1).normal(0.7, 0.05, 400)
     schedule = made(alpha)
-    adaptive = emit_sglang(schedule, adapt=True, method="EAGLE3", model="my/draft").config
+    adaptive = emit_sglang(schedule, DraftWords("EAGLE3", "my/draft"), adapt=True).config
     for r, slot in zip(schedule.ranges, schedule.likely, strict=True):
         assert adaptive[f"{r.first}"]["candidate_steps"] == list(slot)
     assert {"ema_alpha", "update_interval", "warmup_batches"} <= adaptive.keys()
@@ -252,7 +253,7 @@ def test_sglang_adapts_among_the_likely_gammas_only_when_asked() -> None:
 
 
 def test_yaml_of_tensorrt_llm_is_what_the_object_says() -> None:
-    emission = emit_tensorrt_llm(made(0.7, falling=True), method="Eagle3", model="my/draft")
+    emission = emit_tensorrt_llm(made(0.7, falling=True), DraftWords("Eagle3", "my/draft"))
     lines = emission.files["config.yaml"].splitlines()
     assert lines[:3] == ["speculative_config:", '  decoding_type: "Eagle3"',
                          '  speculative_model: "my/draft"']  # fmt: skip
