@@ -183,7 +183,8 @@ class Answer(ABC):
         return "\n".join([*lines, *(f"note: {n}" for n in self.notes)])
 
     def __repr__(self) -> str:
-        more = f"; {len(self.notes)} notes" if self.notes else ""
+        count = len(self.notes)
+        more = f"; {count} note{'s' if count > 1 else ''}" if count else ""
         return f"<{type(self).__name__}: {self.headline()}{more}>"
 
     def _repr_html_(self) -> str:

@@ -118,9 +118,9 @@ def run(arguments: list[str] | None = None) -> None:
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
-def _with_options(message: str) -> str:
-    """The message with names of arguments as options: alpha_tokens is --alpha-tokens here."""
-    known = {name for verb in VERBS.values() for name in signature(verb).parameters}
+def _with_options(message: str, verb: str) -> str:
+    """The message with names of a verb's arguments as its options: alpha_tokens, --alpha-tokens."""
+    known = signature(VERBS[verb]).parameters if verb in VERBS else {}
 
     def option(found: re.Match[str]) -> str:
         name = found[0]
@@ -131,7 +131,7 @@ def _with_options(message: str) -> str:
 
 
 def _fail(message: str, status: int, given: list[str]) -> NoReturn:
-    line = _with_options(" ".join(message.split()))
+    line = _with_options(" ".join(message.split()), next(iter(given), ""))
     if "--json" in given:
         print_json({"error": line, "status": status})
     print(f"howspec: {line}", file=sys.stderr)

@@ -109,7 +109,8 @@ class Prediction(Answer):
     def blocks(self) -> Iterator[str | Table]:
         found, said = self.found, self.found.prediction
         exact = said.speedup.exact and found.if_it_fitted is None
-        if not exact:
+        laws = found.laws
+        if not (exact and laws.acceptance.kind == laws.costs.kind == "stated"):
             yield from part_lines(found.laws, found.alpha, found.cost_ratio)
         yield self.by_gamma(exact)
         if found.plain is not None and found.speculative is not None:
@@ -202,7 +203,7 @@ def predict(
 
     >>> import howspec as hs
     >>> hs.predict(acceptance=0.8, costs=0.05)
-    <Prediction: gamma 8, speed-up 3.092 (exact for these numbers; flat: 7-9 within 1 %)>
+    <Prediction: gamma 8, speed-up 3.092 (exact for these numbers; flat: 7-9 within 1 %); 1 note>
     """
     inputs = asked(locals(), predict)
     from ..calibrate.doors import Deployment
