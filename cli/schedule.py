@@ -30,6 +30,10 @@ def schedule(
     overhead_ms: Annotated[
         float, typer.Option(help="Milliseconds that a round costs beyond a CSV of passes.")
     ] = 0.0,
+    sweep: Annotated[
+        str | None,
+        typer.Option(help="Table of measured speeds by gamma and batch, in place of the laws."),
+    ] = None,
     engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINES)}.")] = "table",
     batch_max: Annotated[
         int | None, typer.Option(help="Largest batch size; default 256, or what fits or is known.")
@@ -91,7 +95,8 @@ def schedule(
         target=target, draft=draft, device=device,
         acceptance=options.acceptance(acceptance, alpha), costs=options.costs(costs, cost_ratio),
         acceptance_length=acceptance_length, gamma=gamma, alpha_tokens=alpha_tokens, decay=decay,
-        verify_slope=verify_slope, overhead=overhead, overhead_ms=overhead_ms, task=task,
+        verify_slope=verify_slope, overhead=overhead, overhead_ms=overhead_ms, sweep=sweep,
+        task=task,
         temperature=temperature, context=options.numbers(context, "--context") or None,
         dtype=dtype, stack=stack, batch_max=batch_max, gamma_max=gamma_max, tolerance=tolerance,
         engine=None if engine == "table" else engine, method=method, model=model, batch=batch,

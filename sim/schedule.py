@@ -18,6 +18,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..calibrate.doors import Pair
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
 from ..theory.interval import Interval, check_level, interval
 from .known import Laws
@@ -164,11 +165,16 @@ def schedule_of(
 
 @dataclass(frozen=True)
 class PairSchedule:
-    """The schedule of a pair, with what it rests on; notes: what to know before relying on it."""
+    """The schedule of a pair, with what it rests on; notes: what to know before relying on it.
 
-    laws: Laws
+    laws: None where it was made of measured speeds; measured: which; pair: whose it is.
+    """
+
+    laws: Laws | None
     made: Schedule
     notes: tuple[str, ...]
+    pair: Pair
+    measured: str = ""
 
 
 def pair_schedule(
@@ -202,7 +208,7 @@ def pair_schedule(
     seen = laws.acceptance.gamma
     if seen is not None and max(r.gamma for r in made.ranges) > seen:
         notes.append(f"acceptance beyond position {seen} was not measured, only continued")
-    return PairSchedule(laws, made, tuple(dict.fromkeys(notes)))
+    return PairSchedule(laws, made, tuple(dict.fromkeys(notes)), laws.pair)
 
 
 class _Sample:

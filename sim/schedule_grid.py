@@ -12,8 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..calibrate.doors import Deployment, Pair
+from ..calibrate.library import load_sweeps
 from ..calibrate.library.sweep import Sweep
-from .schedule import Schedule, schedule_of
+from .known import check_seed
+from .schedule import PairSchedule, Schedule, schedule_of
 
 Floats = NDArray[np.float64]
 _DRAWS = 400
@@ -48,6 +51,29 @@ def schedule_from_grid(
         notes=grid.notes,
     )
     return made
+
+
+def grid_schedule(
+    source: str,
+    at: Deployment,
+    *,
+    batch_max: int | None = None,
+    tolerance: float = 0.01,
+    level: float = 0.9,
+    seed: int = 0,
+    falling: bool = False,
+) -> PairSchedule:
+    """The schedule of a table of measured speeds, of the pair that it holds or that ``at`` names.
+
+    source: a file of measurements, or the name of a bundled one. Raises ValueError for tables that
+    are no grid.
+    """
+    sweeps = load_sweeps(source, at.target, at.draft)
+    rng = np.random.default_rng(check_seed(seed))
+    made = schedule_from_grid(
+        sweeps, rng, batch_max=batch_max, tolerance=tolerance, level=level, falling=falling
+    )
+    return PairSchedule(None, made, made.notes, Pair(at, None, None, None, None), source)
 
 
 class _Grid:

@@ -61,6 +61,9 @@ class GammaSchedule(Answer):
 
     def data(self) -> Mapping[str, object]:
         made, laws, emission = self.found.made, self.found.laws, self.emission
+        kinds = (
+            ("measured", "measured") if laws is None else (laws.acceptance.kind, laws.costs.kind)
+        )
         return {
             "schedule": [
                 {
@@ -72,14 +75,15 @@ class GammaSchedule(Answer):
             ],
             "best_gamma_by_batch": made.best_gamma, "best_speedup_by_batch": made.best_speedup,
             "gamma_max": made.gamma_max, "contexts": made.contexts, "tolerance": made.tolerance,
-            "acceptance_from": laws.acceptance.given, "costs_from": laws.costs.given,
+            "acceptance_from": self.found.measured if laws is None else laws.acceptance.given,
+            "costs_from": self.found.measured if laws is None else laws.costs.given,
             "engine": None if emission is None else emission.engine,
             "command": None if emission is None else emission.command,
             "environment": {} if emission is None else emission.environment,
             "files": {} if emission is None else emission.files,
             "config": None if emission is None else emission.config,
-            "parts": {"acceptance": laws.acceptance.kind, "cost": laws.costs.kind},
-            "pair": pair_entry(laws.pair), "inputs": self.inputs, "notes": self.notes,
+            "parts": {"acceptance": kinds[0], "cost": kinds[1]},
+            "pair": pair_entry(self.found.pair), "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
 
     def headline(self) -> str:
@@ -93,7 +97,10 @@ class GammaSchedule(Answer):
         return "; ".join(parts)
 
     def blocks(self) -> Iterator[str | Table]:
-        yield from part_lines(self.found.laws, None, None)
+        if self.found.laws is None:
+            yield f"speeds: measured ({self.found.measured})"
+        else:
+            yield from part_lines(self.found.laws, None, None)
         ranges = self.found.made.ranges
         yield Table((
             Column("batch", [_range(r.first, r.last) for r in ranges]),
@@ -136,6 +143,7 @@ def schedule(
     verify_slope: float = 0.0,
     overhead: float = 0.0,
     overhead_ms: float = 0.0,
+    sweep: str | None = None,
     task: str | None = None,
     temperature: float | None = None,
     context: float | Sequence[float] | None = None,
@@ -158,7 +166,8 @@ def schedule(
 
     context: cached tokens of a sequence, one or several weighed alike. batch_max: largest batch,
     default 256 or what was measured or fits. tolerance: share of speed that fewer changes may cost;
-    a gain within it is none, and speculation is off. engine: say it in this engine's words too, see
+    a gain within it is none, and speculation is off. sweep: a table of measured speeds by gamma and
+    batch, in place of acceptance and costs. engine: say it in this engine's words too, see
     `GammaSchedule.emit`. Other arguments and errors as of `howspec.predict`.
     """
     inputs = asked(locals(), schedule)
@@ -167,6 +176,7 @@ def schedule(
     from ..sim.known import Sources, both_laws
     from ..sim.schedule import pair_schedule
 
+    check_engine(engine, batch=batch, adapt=adapt, older=older)
     contexts = _contexts(context)
     at = Deployment(
         target, draft, device, dtype, "", stack, 1.0, max(contexts, default=None), task,
@@ -176,13 +186,25 @@ def schedule(
         acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead,
         overhead_ms,
     )  # fmt: skip
-    given.check_gamma()
-    check_engine(engine, batch=batch, adapt=adapt, older=older)
-    laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
-    found = pair_schedule(
-        laws, batch_max=batch_max, contexts=contexts, tolerance=tolerance, level=level,
-        falling=engine == "tensorrt-llm",
-    )  # fmt: skip
+    falling = engine == "tensorrt-llm"
+    if sweep is not None:
+        from ..sim.schedule_grid import grid_schedule
+
+        if given != Sources() or device is not None or gamma_max is not None:
+            raise ValueError(
+                "a sweep holds what was measured: no acceptance, costs or device with it"
+            )
+        found = grid_schedule(
+            sweep, at, batch_max=batch_max, tolerance=tolerance, level=level, seed=seed,
+            falling=falling,
+        )  # fmt: skip
+    else:
+        given.check_gamma()
+        laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
+        found = pair_schedule(
+            laws, batch_max=batch_max, contexts=contexts, tolerance=tolerance, level=level,
+            falling=falling,
+        )  # fmt: skip
     made = GammaSchedule(found, None, inputs)
     if engine is None:
         return made

@@ -26,7 +26,7 @@ class Validation(Answer):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(f"not used: {line}" for line in self.report.skipped)
+        return ()
 
     def data(self) -> Mapping[str, object]:
         tests = []
@@ -67,6 +67,7 @@ class Validation(Answer):
         ))  # fmt: skip
         for test, summary in zip(tests, found, strict=True):
             yield from self._lines(test, summary)
+        yield from (f"not used: {line}" for line in self.report.skipped)
 
     def _lines(self, test: Test, summary: Mapping[str, Any]) -> Iterator[str]:
         yield test.name

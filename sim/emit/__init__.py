@@ -45,7 +45,7 @@ def emit(
     check_engine(engine, batch=batch, adapt=adapt, older=older)
     from .drafts import draft_words
 
-    words = draft_words(found.laws.pair, cast("Engine", engine), method=method, model=model)
+    words = draft_words(found.pair, cast("Engine", engine), method=method, model=model)
     if engine == "vllm":
         from .vllm import emit_vllm
 

@@ -21,6 +21,11 @@ PASSES = "pass,batch,tokens,time_ms\n" + "".join(
 SWEEP = "target,draft,k,speedup,tokens_per_round\n" + "".join(
     f"big,small,{k},{s},{t}\n" for k, s, t in ((1, 1.4, 1.7), (2, 1.7, 2.2), (4, 1.8, 2.9))
 )
+GRID = "target,draft,batch,k,tok/s\n" + "".join(
+    f"big,small,{batch},{k},{speed * batch**0.8:.2f}\n"
+    for batch, speeds in ((1, (40, 61, 70, 72)), (8, (38, 52, 50, 47)), (32, (36, 35, 31, 27)))
+    for k, speed in enumerate(speeds)
+)
 LAW = {"law": "affine", "cost_ratio": 0.05, "verify_slope": 0.01}
 SECONDS = {"law": "affine", "cost_ratio": 0.05, "step": 0.01, "unit": "s"}
 CONFIG = {
@@ -83,6 +88,8 @@ QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("schedule", HEAD | {"task": "chat", "batch_max": 64, "engine": "vllm"}),
     ("schedule", PAIR | {"acceptance": "engine.log", "engine": "sglang", "batch_max": 32}),
     ("schedule", OWN | {"acceptance": 0.7, "batch_max": 1}),
+    ("schedule", {"sweep": "grid.csv"}),
+    ("schedule", {"sweep": "grid.csv", "engine": "vllm", "method": "eagle3", "model": "m"}),
     ("simulate", {"acceptance": 0.8, "gamma": 5, "costs": 0.05, "rounds": 6400}),
     ("simulate", {"acceptance": "depth:alpha=0.8,decay=0.9", "gamma": 4, "costs": 0.1,
                   "rounds": 6400}),
@@ -107,6 +114,7 @@ def write_files(folder: Path) -> None:
     (folder / "engine.log").write_text(LOG)
     (folder / "passes.csv").write_text(PASSES)
     (folder / "sweep.csv").write_text(SWEEP)
+    (folder / "grid.csv").write_text(GRID)
     (folder / "law.json").write_text(json.dumps(LAW))
     (folder / "seconds.json").write_text(json.dumps(SECONDS))
     for name, layers in LAYERS.items():
