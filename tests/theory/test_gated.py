@@ -183,6 +183,8 @@ def test_tokens_of_steps_and_of_rounds_convert_both_ways(q: float, tokens: float
         < 1e-14
     )
     assert round_tokens_from_steps(q, step) == pytest.approx(tokens, rel=1e-12)
+    back = at_digits(steps.ROUND_TOKENS, step_coverage=q, step_tokens=step)
+    assert relative_error(round_tokens_from_steps(q, step), back) < 1e-13
     with pytest.raises(ValueError, match="step_coverage"):
         round_tokens_from_steps(0.0, 2.0)
 
