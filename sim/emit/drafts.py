@@ -36,16 +36,15 @@ def draft_words(
         raise ValueError(
             f"{engine} runs no {kind.name} drafts; {able} do: state a method to insist"
         )
-    if method is not None:
-        kind = _called(method, engine) or kind
+    flags_of = kind if method is None else _called(method, engine) or kind
+    flags = flags_of.sglang_flags if flags_of is not None and engine == "sglang" else None
     if kind is None:
-        return DraftWords(method, model)
+        return DraftWords(method, model, flags=flags)
     named = model or _path(pair, kind)
     notes: tuple[str, ...] = ()
     if named is None and kind.needs_path:
         notes = (f"add the path of the {kind.name} weights for this target",)
     called = method or kind.engines[engine]
-    flags = kind.sglang_flags if engine == "sglang" else None
     return DraftWords(called, named, kind.options, flags, notes)
 
 
