@@ -56,7 +56,7 @@ def health_lines(findings: Sequence[Finding]) -> list[str]:
     """What is broken, one line each with its source; one line where nothing is."""
     if not findings:
         return ["health: nothing looks broken"]
-    return [f"check first: {f.line}; as in {f.source}" for f in findings]
+    return [f"check first: {f.line}; see {f.source}" for f in findings]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:

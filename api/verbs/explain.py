@@ -146,7 +146,7 @@ class Explanation(Answer):
 
 def check_first(finding: Finding) -> str:
     """What is broken, with the thread where it was seen."""
-    return f"check first: {finding.line}; as in {finding.source}"
+    return f"check first: {finding.line}; see {finding.source}"
 
 
 def _signed(value: object) -> str:

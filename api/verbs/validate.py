@@ -47,9 +47,11 @@ class Validation(Answer):
         )
 
     def blocks(self) -> Iterator[str | Table]:
-        tests = self.report.tests
-        if not tests:
-            return
+        if self.report.tests:
+            yield from self._tests(self.report.tests)
+        yield from (f"not used: {line}" for line in self.report.skipped)
+
+    def _tests(self, tests: tuple[Test, ...]) -> Iterator[str | Table]:
         found = [t.summary() for t in tests]
 
         def errors(key: str) -> list[tuple[float, str]]:
@@ -67,7 +69,6 @@ class Validation(Answer):
         ))  # fmt: skip
         for test, summary in zip(tests, found, strict=True):
             yield from self._lines(test, summary)
-        yield from (f"not used: {line}" for line in self.report.skipped)
 
     def _lines(self, test: Test, summary: Mapping[str, Any]) -> Iterator[str]:
         yield test.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -79,10 +80,31 @@ def read_pasted(source: Source, readers: Readers, taken: Intake) -> None:
     """
     again = isinstance(source, Body) or (source != "-" and "://" not in source[:9])
     with opened(source if again else Body(label_of(source), taken.head)) as stream:
-        _read_lines(stream, readers.pasted)
-    text = taken.head.decode("utf-8", "replace")
+        head = taken.head
+        if head.lstrip().startswith(b"{") and (bare := _unwrapped(stream.read(_TABLE_BYTES))):
+            _read_lines(io.BufferedReader(io.BytesIO(bare)), readers.pasted)
+            head = bare[:_HEAD_BYTES]
+        else:
+            _read_lines(stream, readers.pasted)
+    text = head.decode("utf-8", "replace")
     if table := table_within(text):
         taken.found.append(read_acceptance(table))
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """The text within lines that a container runtime keeps as JSON, b"" where they are none."""
+    lines = []
+    for line in filter(None, (x.strip() for x in data.splitlines())):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            return b""
+        held = value if isinstance(value, dict) else {}
+        text = next((held[k] for k in _TEXT_KEYS if isinstance(held.get(k), str)), None)
+        if text is None:
+            return b""
+        lines.append(text.rstrip("\r\n"))
+    return "\n".join(lines).encode()
 
 
 def _whole(stream: BinaryIO) -> str:

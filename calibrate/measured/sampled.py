@@ -62,7 +62,8 @@ class SampledCost:
     def cost_ratio(self, *, batch: float = 1, context: float = 0) -> Floats:
         """The draft's pass in a round of one draft token over a plain step, (draws,)."""
         at = {"batch": batch, "context": self.within(context)}
-        ratio = self.law.draft_time(1, **at)[1] / self.law.round_time(0, **at)[0]
+        law = replace(self.law, whole=np.zeros(1))  # a pass over one token, however rounds end
+        ratio = law.draft_time(1, **at)[1] / law.round_time(0, **at)[0]
         factors = self.factors(1)
         return np.asarray(ratio * factors[:, 1] / factors[:, 0])
 

@@ -25,7 +25,7 @@ _TRAINED_ON = re.compile(r"\s+(\+|fine-?tuned\b|finetuned\b|lora\b).*$", re.IGNO
 _TOLD = re.compile(r"\b(weights|kv|cache)\s*=\s*(\S+)", re.IGNORECASE)
 # Words that no tuning has: a size, or a drafter of some kind.
 _NO_TUNING = re.compile(
-    r"^(\d+(\.\d+)?[bmt]|a\d+(\.\d+)?b|eagle.*|mtp|nextn|dspark|dflash.*|dfly|medusa|hydra|pard|"
+    r"^(\d{1,3}([a-z.].*)?|a\d+(\.\d+)?b|eagle.*|mtp|nextn|dspark|dflash.*|dfly|medusa|hydra|pard|"
     r"speculators?|draft(er)?|heads?|lookup|embedding|reranker|reward|rm|assistant|lora|adapter)$"
 )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from howspec.calibrate.doors import Deployment, resolve
 from howspec.calibrate.models import ModelShape, device, model, models
 from howspec.calibrate.prior import costs_unknowns
 from howspec.calibrate.prior.costs import PredictedCost, predict_costs, predict_pairs
@@ -455,10 +456,8 @@ def test_the_largest_batch_is_the_last_that_fits() -> None:
 
 
 def test_unusual_pairs_are_answered_with_a_note() -> None:
-    assert (
-        "the draft Llama-3.1-8B is larger than the target Llama-3.2-1B"
-        in _predict("Llama-3.2-1B", "Llama-3.1-8B").notes
-    )
+    swapped = resolve(Deployment("Llama-3.2-1B", "Llama-3.1-8B", "H100")).notes
+    assert any("larger than the target Llama-3.2-1B: are the two swapped" in n for n in swapped)
     assert any("vocabularies differ" in n for n in _predict("Qwen3-8B", "Llama-3.2-1B").notes)
     assert not any("vocabularies" in n for n in _predict("Qwen2.5-7B", "Qwen2.5-0.5B").notes)
     beyond = _predict("Llama-2-7B", "TinyLlama-1.1B", context=4000).notes

@@ -416,15 +416,15 @@ def test_the_command_stops_when_its_time_is_up_and_goes_on(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"out": "costs.txt"}, r"--out must be a \.json file"),
+        ({"out": "costs.json.gz"}, r"--out must be a \.json file or a folder"),
         ({"tokens": "1,x"}, "--tokens must be whole numbers and ranges"),
         ({"tokens": "9-1"}, "--tokens has a range that falls: 9-1"),
         ({"mode": "graph"}, "--mode graph needs a CUDA device, given cpu"),
         ({"mode": "fast"}, "--mode must be one of eager, graph, both, auto"),
-        ({"draft": ["FOLDER"]}, "two models are named big"),
-        ({"tokens": "0"}, "tokens must be at least 1"),
-        ({"draft": ["TINY"], "gamma": "0-2"}, "gammas must be at least 1"),
-        ({"draft": ["TINY"], "context": "0"}, "contexts must be at least 1"),
+        ({"draft": ["FOLDER"]}, "two of the models are named big"),
+        ({"tokens": "0"}, "--tokens must be a whole number >= 1"),
+        ({"draft": ["TINY"], "gamma": "0-2"}, "--gamma must be a whole number >= 1"),
+        ({"draft": ["TINY"], "context": "0"}, "contexts? must be"),
         ({"draft": ["TINY"], "gamma": "many"}, "--gamma must be whole numbers and ranges"),
     ],
 )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
+from howspec.calibrate.measure.plans import check_temperature  # noqa: E402
 from howspec.calibrate.measure.rejection import (  # noqa: E402
-    check_temperature,
     draw,
     token_law,
     verify,
