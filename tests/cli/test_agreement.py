@@ -343,7 +343,7 @@ def test_every_example_runs_as_printed(
     monkeypatch.chdir(tmp_path)
     log = call(capsys, "import", "vllm", "--example")[1]
     (tmp_path / "server.log").write_text(log, encoding="utf-8")
-    arguments = shlex.split(example.removeprefix("$ "))[1:]
+    arguments = shlex.split(example)[1:]
     if "--grid" in arguments:
         arguments += ["--rounds", "6400", "--backend", "sequential"]
     status, out, err = call(capsys, *arguments)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from howspec.figures.checks import leviathan_rows, specbundle_test
 from howspec.figures.draw import draw_all
-from howspec.figures.scales import scale_study
+from howspec.figures.scales import ScaleStudy, scale_study
 from howspec.figures.study import GridStudy, grid_study, leave_one_out
 from howspec.figures.transfer import TableRow, main_table
 
@@ -22,6 +22,11 @@ def study() -> GridStudy:
 @pytest.fixture(scope="module")
 def table(study: GridStudy) -> tuple[TableRow, ...]:
     return main_table(study)
+
+
+@pytest.fixture(scope="module")
+def scale(study: GridStudy) -> ScaleStudy:
+    return scale_study(study)
 
 
 def test_the_joint_fit_of_the_grid_is_close_and_every_best_k_is_in_the_window(
@@ -96,8 +101,8 @@ def test_predictions_of_the_table_do_not_read_the_table(
     assert [r.paper_speedup for r in again] == [2 * r.paper_speedup for r in table]
 
 
-def test_the_turning_point_in_scale_is_inside_the_ladder(study: GridStudy) -> None:
-    result = scale_study(study)
+def test_the_turning_point_in_scale_is_inside_the_ladder(scale: ScaleStudy) -> None:
+    result = scale
     turn = result.turning_point
     assert turn.low <= turn.estimate <= turn.high
     assert 0.05 < turn.estimate < 0.3
@@ -106,10 +111,10 @@ def test_the_turning_point_in_scale_is_inside_the_ladder(study: GridStudy) -> No
 
 
 def test_every_figure_comes_as_pdf_png_and_csv_and_twice_the_same(
-    study: GridStudy, table: tuple[TableRow, ...], tmp_path: Path
+    study: GridStudy, table: tuple[TableRow, ...], scale: ScaleStudy, tmp_path: Path
 ) -> None:
-    first = draw_all(tmp_path / "a", study=study, rows=table)
-    second = draw_all(tmp_path / "b", study=study, rows=table)
+    first = draw_all(tmp_path / "a", study=study, rows=table, scale=scale)
+    second = draw_all(tmp_path / "b", study=study, rows=table, scale=scale)
     names = {p.name for p in first}
     stems = {p.stem for p in first}
     for stem in stems:
