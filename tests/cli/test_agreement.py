@@ -328,8 +328,7 @@ IN_HELP = [
 IN_README = [
     line.split("#")[0].strip()
     for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith(("howspec ", "$ howspec "))
-    and not re.search("calibrate|TARGET|howspec --", line)
+    if line.startswith("howspec ") and not re.search("calibrate|TARGET|howspec --", line)
 ]
 
 
