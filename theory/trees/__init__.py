@@ -3,7 +3,8 @@
 A tree is worth the sum of its path products (`value`); the best tree under a budget of nodes is
 grown best first (`optimal`), and `growth` tells when more nodes stop paying. What a verifier can
 accept follows from the two models' probabilities: one draft (`verification`, `logits`), several
-(`several`, `rejection`), a whole block (`block`).
+(`several`, `rejection`), a whole block (`block`), a tree from its leaves (`traversal`), one of
+several paths (`multipath`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .growth import (
     tree_tokens_limit,
 )
 from .logits import overlap_from_logits, sampled_from, temperature_sweep
+from .multipath import chosen_path_mass, chosen_token_law, multipath_tokens, ranked_tokens
 from .optimal import Tree, TreeChoice, best_tree, best_tree_size, tokens_by_nodes
 from .rejection import (
     kseq,
@@ -46,6 +48,7 @@ from .several import (
     membership_share,
     two_token_drafts_optimum,
 )
+from .traversal import Ending, traversal_endings, traversal_gain
 from .value import (
     geometric_ranks,
     parallel_chains_tokens,
@@ -65,6 +68,7 @@ from .verification import (
 
 __all__ = [
     "BlockGain",
+    "Ending",
     "Tree",
     "TreeChoice",
     "best_tree",
@@ -76,6 +80,8 @@ __all__ = [
     "block_stop_law",
     "block_weight_step",
     "block_weights",
+    "chosen_path_mass",
+    "chosen_token_law",
     "coupling_floor",
     "drafts_optimum",
     "drafts_optimum_distinct",
@@ -90,6 +96,7 @@ __all__ = [
     "kseq_acceptance",
     "membership",
     "membership_share",
+    "multipath_tokens",
     "nodes_worth",
     "overlap",
     "overlap_from_logits",
@@ -97,6 +104,7 @@ __all__ = [
     "path_products",
     "rank_entropy",
     "ranked_children_mass",
+    "ranked_tokens",
     "recursive_rejection",
     "recursive_rejection_distinct",
     "regular_tree_tokens",
@@ -104,6 +112,8 @@ __all__ = [
     "sampled_from",
     "temperature_sweep",
     "tokens_by_nodes",
+    "traversal_endings",
+    "traversal_gain",
     "tree_deficit_exponent",
     "tree_tokens",
     "tree_tokens_growth",
