@@ -14,9 +14,23 @@ from howspec.theory.costs.moe import (
     experts_touched,
 )
 from howspec.theory.limits.rejections import total_variation
-from howspec.theory.limits.relaxed import entropy_set, relaxed_verification, top_set, typical_set
+from howspec.theory.limits.relaxed import (
+    entropy_set,
+    relaxed_loss,
+    relaxed_loss_floor,
+    relaxed_verification,
+    top_set,
+    typical_set,
+)
 from howspec.theory.scale.log_linear import LOG_LINEAR_LENGTH_SCALE, log_linear_length_scale
-from howspec.theory.schedules import chain_time, insertion_gain, vertical_speedup, vertical_tokens
+from howspec.theory.schedules import (
+    chain_time,
+    even_chain_time,
+    insertion_gain,
+    insertion_saving,
+    vertical_speedup,
+    vertical_tokens,
+)
 from howspec.theory.schedules.cached import (
     CACHED_BATCH_SPEEDUP,
     cached_batch_speedup,
@@ -35,13 +49,20 @@ def test_a_rule_emits_what_its_definition_draws(seed: int) -> None:
     for stands in rules:
         found = relaxed_verification(p, q, stands)
         drafted = rng.choice(6, 40_000, p=q)
-        kept = stands[drafted]
-        emitted = np.where(kept, drafted, rng.choice(6, 40_000, p=p))
+        stood = stands[drafted]
+        emitted = np.where(stood, drafted, rng.choice(6, 40_000, p=p))
         share = np.bincount(emitted, minlength=6) / 40_000
         error = np.sqrt(found.output * (1 - found.output) / 40_000) + 1e-12
         assert (np.abs(share - found.output) < 5 * error).all()
-        assert abs(kept.mean() - found.acceptance) < 5 * 0.5 / 200
+        assert abs(stood.mean() - found.acceptance) < 5 * 0.5 / 200
         assert found.loss == pytest.approx(0.5 * np.abs(found.output - p).sum())
+        cut = np.where(stands, q, 0.0) / q[stands].sum()
+        kept, held = min(q[stands].sum(), 1.0), min(p[stands].sum(), 1.0)
+        assert relaxed_loss(kept, total_variation(cut, p)) == pytest.approx(found.loss)
+        floor = relaxed_loss_floor(kept, held)
+        assert floor <= found.loss + 1e-12
+        if stands.sum() == 1:
+            assert floor == pytest.approx(found.loss)
         assert found.acceptance <= 1 - total_variation(p, q) + found.loss + 1e-12
         assert found.output.sum() == pytest.approx(1.0)
 
@@ -143,6 +164,11 @@ def test_a_chain_of_three_models_takes_the_time_of_its_passes() -> None:
     without = [2.0, 2.0 / 6]
     gain = insertion_gain(two, without, [lengths[0], lengths[2]], time=0.2, length=lengths[1])
     assert gain == pytest.approx(chain_time(two, without) - chain_time(times, lengths), rel=1e-12)
+    only = insertion_saving(1.0, 2.0, 4.0, inserted_time=0.2, inserted_length=2.5)
+    assert only == pytest.approx(insertion_gain([1.0], [2.0], [4.0], time=0.2, length=2.5))
+    for c, m, n in ((0.1, 4.0, 3), (0.25, 4.0, 5), (0.5, 3.0, 4), (0.0, 2.0, 1)):
+        listed = chain_time([c**i for i in range(n)], [6.0 / m**i for i in range(n)])
+        assert even_chain_time(n, c, step_passes=m, pass_length=6.0) == pytest.approx(listed)
     with pytest.raises(ValueError, match="one of each"):
         chain_time([1.0], [1.0, 2.0])
 

@@ -43,7 +43,16 @@ from .rejections import (
     lenient_verification,
     total_variation,
 )
-from .relaxed import Relaxed, entropy_set, relaxed_verification, top_set, typical_set
+from .relaxed import (
+    Relaxed,
+    entropy_set,
+    relaxed_loss,
+    relaxed_loss_floor,
+    relaxed_verification,
+    top_set,
+    typical_level,
+    typical_set,
+)
 from .sensitivity import (
     acceptance_elasticity,
     draft_cost_elasticity,
@@ -95,11 +104,14 @@ __all__ = [
     "optimal_gamma_for_energy",
     "oracle_speedup",
     "overhead_elasticity",
+    "relaxed_loss",
+    "relaxed_loss_floor",
     "relaxed_verification",
     "stopping_threshold",
     "threshold_policy",
     "top_set",
     "total_variation",
+    "typical_level",
     "typical_set",
     "verify_cost_elasticity",
     "worst_nonadaptivity",

@@ -25,7 +25,7 @@ from .cascade import (
     vertical_speedup,
     vertical_tokens,
 )
-from .chain import chain_time, insertion_gain
+from .chain import chain_time, even_chain_time, insertion_gain, insertion_saving
 from .lookup import (
     best_lookup_gamma,
     lookup_speedup,
@@ -60,10 +60,12 @@ __all__ = [
     "cached_batch_speedup",
     "cached_speedup",
     "chain_time",
+    "even_chain_time",
     "fan_out",
     "horizontal_speedup",
     "horizontal_tokens",
     "insertion_gain",
+    "insertion_saving",
     "lookup_speedup",
     "overlapped_speedup",
     "self_speculation_lower",
