@@ -2,11 +2,13 @@
 
 `headroom` compares a fixed draft length with perfect knowledge, `threshold` with the best stopping
 rule in between; `ceilings` are set by entropy and bandwidth, `rejections` and `certificates` by
-exactness; `sensitivity` says which investment pays, `objectives` what changes for energy or money.
+exactness, `bandit` by having to learn; `sensitivity` says which investment pays, `objectives` what
+changes for energy or money.
 """
 
 from __future__ import annotations
 
+from .bandit import BanditRegret, bandit_regret, ucb_plays
 from .ceilings import (
     branching_ceiling,
     entropy_ceiling,
@@ -71,11 +73,13 @@ from .threshold import (
 
 __all__ = [
     "NONADAPTIVITY_BOUND",
+    "BanditRegret",
     "Headroom",
     "Relaxed",
     "ThresholdPolicy",
     "acceptance_at_temperature",
     "acceptance_elasticity",
+    "bandit_regret",
     "biased_acceptance_ceiling",
     "blended_slope",
     "branching_ceiling",
@@ -113,6 +117,7 @@ __all__ = [
     "total_variation",
     "typical_level",
     "typical_set",
+    "ucb_plays",
     "verify_cost_elasticity",
     "worst_nonadaptivity",
 ]
