@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,22 @@ from howspec.theory.costs.moe import (
     correlated_experts,
     experts_touched,
 )
+from howspec.theory.limits.certificates import (
+    covered_certificate,
+    greedy_certificate,
+    rule_certificate,
+)
 from howspec.theory.limits.rejections import total_variation
 from howspec.theory.limits.relaxed import (
+    RELAXED_LOSS,
+    RELAXED_LOSS_FLOOR,
+    TYPICAL_LEVEL,
     entropy_set,
     relaxed_loss,
     relaxed_loss_floor,
     relaxed_verification,
     top_set,
+    typical_level,
     typical_set,
 )
 from howspec.theory.scale.log_linear import LOG_LINEAR_LENGTH_SCALE, log_linear_length_scale
@@ -36,6 +46,7 @@ from howspec.theory.schedules.cached import (
     cached_batch_speedup,
     cached_speedup,
 )
+from howspec.theory.schedules.chain import EVEN_CHAIN_TIME, INSERTION_SAVING
 from howspec.theory.trees import hub_acceptance, hub_share, overlap
 from howspec.theory.trees.several import HUB_SHARE
 from scipy import optimize
@@ -78,6 +89,69 @@ def test_rules_are_their_definitions() -> None:
     assert entropy_set(p, threshold=entropy + 1e-9).tolist() == [True, False, False, False]
     uniform = np.full(4, 0.25)
     assert typical_set(uniform, epsilon=1.0, delta=1.0).sum() == 1  # at its level, none is above
+
+
+@pytest.mark.parametrize(
+    ("stated", "numeric", "point"),
+    [
+        (RELAXED_LOSS, relaxed_loss, {"kept_draft_mass": 0.7, "kept_distance": 0.3}),
+        (RELAXED_LOSS_FLOOR, relaxed_loss_floor, {"kept_draft_mass": 0.7, "kept_target_mass": 0.6}),
+        (
+            TYPICAL_LEVEL, typical_level,
+            {"typical_epsilon": 0.3, "typical_delta": 0.4, "target_entropy": 1.7},
+        ),
+        (
+            EVEN_CHAIN_TIME, even_chain_time,
+            {"models": 3, "cost_ratio": 0.3, "step_passes": 5, "pass_length": 4},
+        ),
+        (
+            INSERTION_SAVING, insertion_saving,
+            {"above_time": 1.5, "above_before": 2.5, "above_after": 4.0, "inserted_time": 0.2,
+             "inserted_length": 1.5},
+        ),
+    ],
+)  # fmt: skip
+def test_functions_of_rules_and_chains_are_their_formulas(
+    stated: Any, numeric: Any, point: dict[str, float]
+) -> None:
+    assert relative_error(numeric(**point), at_digits(stated, **point)) < 1e-14
+
+
+def nearest(p: np.ndarray, lower: list[tuple[int, int]]) -> float:
+    """The least KL(p || q) over q with q[a] >= q[b] for the pairs (a, b), by a minimiser."""
+    rules = [{"type": "eq", "fun": lambda q: q.sum() - 1.0}]
+    rules += [{"type": "ineq", "fun": lambda q, a=a, b=b: q[a] - q[b]} for a, b in lower]
+    found = optimize.minimize(
+        lambda q: float((p * np.log(p / q)).sum()), np.full(p.size, 1.0 / p.size),
+        bounds=[(1e-9, 1.0)] * p.size, constraints=rules, method="SLSQP",
+        options={"ftol": 1e-13, "maxiter": 500},
+    )  # fmt: skip
+    return float(found.fun)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_certificates_are_the_distance_to_the_nearest_draft_that_breaks_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = np.sort(rng.dirichlet(np.full(5, 0.9)) + 0.01)[::-1] / 1.05
+    for m in (1, 2, 3):
+        stands = np.arange(5) < m
+        # The likeliest token of the draft is one of the refused ones.
+        refused = min(nearest(p, [(j, i) for i in range(5) if i != j]) for j in range(m, 5))
+        assert rule_certificate(p, stands) == pytest.approx(refused, abs=2e-6)
+        # At least m tokens are as likely as the target's first.
+        missed = min(
+            nearest(p, [(j, 0) for j in chosen])
+            for chosen in itertools.combinations(range(1, 5), m)
+        )
+        assert covered_certificate(p, m) == pytest.approx(missed, abs=2e-6)
+    first = greedy_certificate(p[0], p[1])
+    assert rule_certificate(p, top_set(p, 1)) == pytest.approx(first)
+    assert covered_certificate(p, 1) == pytest.approx(first)
+    assert rule_certificate(p, np.ones(5, bool)) == covered_certificate(p, 5) == np.inf
+    with pytest.raises(ValueError, match="must hold the likeliest"):
+        rule_certificate(p, [False, True, True, False, False])
+    with pytest.raises(ValueError, match="one shape"):
+        rule_certificate(p, [True])
 
 
 def test_experts_of_neighbouring_tokens_follow_a_chain() -> None:

@@ -18,8 +18,10 @@ from .ceilings import (
 )
 from .certificates import (
     acceptance_at_temperature,
+    covered_certificate,
     greedy_certificate,
     logit_oscillation,
+    rule_certificate,
 )
 from .headroom import (
     NONADAPTIVITY_BOUND,
@@ -84,6 +86,7 @@ __all__ = [
     "blended_slope",
     "branching_ceiling",
     "costless_length_ratio",
+    "covered_certificate",
     "draft_cost_elasticity",
     "energy_per_token",
     "energy_slope",
@@ -111,6 +114,7 @@ __all__ = [
     "relaxed_loss",
     "relaxed_loss_floor",
     "relaxed_verification",
+    "rule_certificate",
     "stopping_threshold",
     "threshold_policy",
     "top_set",

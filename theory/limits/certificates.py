@@ -3,7 +3,9 @@ r"""What a distance between target and draft guarantees: same greedy token, leas
     KL(p || q) < p_1 ln(2 p_1 / (p_1 + p_2)) + p_2 ln(2 p_2 / (p_1 + p_2))  =>  same greedy token
     alpha(T) >= 1 - tanh(osc / (4 T)),   osc = max - min of the logits' difference
 
-p_1 >= p_2 are the two largest probabilities of the target.
+p_1 >= p_2 are the two largest probabilities of the target. A rule that refuses the target's least
+likely tokens, or a tree that holds the draft's m likeliest ones, is certain by the same token up to
+the divergence of the nearest draft that breaks it: some tokens' probabilities are made equal.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import as_floats, check, unwrap
+from ..domain import Floats, as_floats, check, unwrap
 from ..formula import evaluates, formula
 from ..symbols import register
+from ..trees.verification import distribution
 
 register("top_mass", "p_1", "probability of the target's likeliest token", high=1.0, open_low=True)
 register("second_mass", "p_2", "probability of the target's second likeliest token", high=0.5)
@@ -105,3 +108,62 @@ def logit_oscillation(target_logits: ArrayLike, draft_logits: ArrayLike) -> Any:
     if difference.ndim == 0 or not np.isfinite(difference).all():
         raise ValueError("logits must be finite arrays of at least one axis")
     return unwrap(np.asarray(np.ptp(difference, axis=-1)))
+
+
+def rule_certificate(p: ArrayLike, stands: ArrayLike) -> float:
+    """KL(p || q) [nat] below which the draft's likeliest token certainly stands by a rule.
+
+    p: the target's distribution, (V,); stands: the tokens that the rule accepts, (V,) booleans,
+    which are the likeliest of p (see `relaxed`: top m, typical, entropy). inf where all stand, 0
+    where the likeliest does not. Raises ValueError otherwise.
+
+    The nearest draft whose likeliest token is refused lifts the likeliest refused token to the mean
+    of itself and of all tokens above that mean, and leaves the rest as it is.
+    Source: arXiv:2606.30265 shows that such rules refuse a lower level set and has the exact
+    divergence (its abstract); the form here is derived here and tested against a minimiser.
+    """
+    target, mask = distribution("p", p), np.asarray(stands, dtype=bool)
+    if target.ndim != 1 or mask.shape != target.shape:
+        raise ValueError(f"p and stands must have one shape (V,), got {target.shape}, {mask.shape}")
+    if mask.all():
+        return float(np.inf)
+    lifted = float(target[~mask].max())
+    if (target[mask] < lifted).any():
+        raise ValueError("stands must hold the likeliest tokens of p, got one below a refused one")
+    pooled = [lifted]
+    for mass in np.sort(target[mask])[::-1]:
+        if mass <= np.mean(pooled):
+            break
+        pooled.append(float(mass))
+    return _pool(np.array(pooled))
+
+
+def covered_certificate(p: ArrayLike, children: int) -> float:
+    """KL(p || q) [nat] below which the target's greedy token is among the draft's m likeliest.
+
+    p: the target's distribution, (V,); children: m, whole, >= 1; the greedy certificate at m = 1,
+    inf from m = V on. Raises ValueError otherwise.
+
+    The nearest draft without it has the m next likeliest tokens at least as likely: the least
+    likely of them, and those below the mean, are made equal to the first.
+    Source: arXiv:2606.30265 has certificates of coverage by the top m for greedy trees (its
+    abstract); derived here and tested against a minimiser.
+    """
+    target, m = distribution("p", p), int(check("n", children, label="children", whole=True))
+    if target.ndim != 1:
+        raise ValueError(f"p must have shape (V,), got {target.shape}")
+    order = np.sort(target)[::-1]
+    if m >= order.size:
+        return float(np.inf)
+    pooled = [float(order[0])]
+    for mass in order[m:0:-1]:
+        if mass >= np.mean(pooled):
+            break
+        pooled.append(float(mass))
+    return _pool(np.array(pooled))
+
+
+def _pool(pooled: Floats) -> float:
+    """Divergence from making these probabilities equal."""
+    inside = pooled[pooled > 0.0]
+    return max(0.0, float((inside * np.log(inside / pooled.mean())).sum()))
