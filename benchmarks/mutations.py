@@ -39,6 +39,7 @@ TESTS = {
     "rounds": ["test_rounds"],
     "speedup": ["test_speedup"],
     "optimum": ["test_optimum"],
+    "regret": ["test_optimum"],
     "domain": ["test_symbols_domain"],
     "symbols": ["test_symbols_domain"],
     "formula": ["test_symbols_domain"],

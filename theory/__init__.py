@@ -18,9 +18,8 @@ from .optimum import (
     optimal_gamma_gradient,
     optimal_speedup,
     optimum_curvature,
-    regret_halfwidth,
-    regret_window,
 )
+from .regret import regret_halfwidth, regret_window
 from .rounds import (
     tokens_generating_function,
     tokens_per_round,

@@ -18,9 +18,8 @@ from howspec.theory.optimum import (
     optimal_gamma_gradient,
     optimal_speedup,
     optimum_curvature,
-    regret_halfwidth,
-    regret_window,
 )
+from howspec.theory.regret import regret_halfwidth, regret_window
 from howspec.theory.speedup import reduced_cost, speedup
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
