@@ -244,6 +244,14 @@ def source_of(house: Path, module: str) -> Path:
 
 
 def tests_of(house: Path, module: str) -> list[str]:
+    """Its own tests, and the check of every worked value where the module states a formula."""
+    found = own_tests_of(house, module)
+    if found and "@formula(" in source_of(house, module).read_text(encoding="utf-8"):
+        found += [f"tests/theory/test_{name}.py" for name in ("formulas", "sheet")]
+    return list(dict.fromkeys(found))
+
+
+def own_tests_of(house: Path, module: str) -> list[str]:
     """Files of tests of a module: of the table, those that import it, or those that use its names.
 
     The last is for modules that their package exports for them.
