@@ -73,9 +73,18 @@ def draw_all(
 ) -> list[Workload]:
     """One workload of each generator, which is left as it was; see :func:`draw_workload`."""
     return [
-        draw_workload(copy.deepcopy(child), requests=requests, lengths=lengths, prompts=prompts)
+        draw_workload(afresh(child), requests=requests, lengths=lengths, prompts=prompts)
         for child in children
     ]
+
+
+def afresh(rng: np.random.Generator) -> np.random.Generator:
+    """A generator that spawns what ``rng`` would; a copy of it forgets its seed before numpy 2."""
+    bits = rng.bit_generator
+    seed = copy.deepcopy(bits.seed_seq)
+    if not isinstance(seed, np.random.SeedSequence):
+        raise ValueError(f"rng must have been made from a seed, got {type(seed).__name__}")
+    return np.random.Generator(type(bits)(seed))
 
 
 def _tokens(

@@ -295,18 +295,17 @@ def _fleet(
     requests: int | None,
     batch: int,
 ) -> dict[str, Any]:
-    import copy
-
     import numpy as np
 
     from .fleet import simulate_fleet
     from .fleet_engine import build_engine
+    from .fleet_workload import afresh
 
     runs = {}
     for name, gamma in (("fast", _schedule(rule, batch)), ("plain", 0)):
         engine = build_engine(_kinds(law), cost, gamma=gamma, max_batch=batch)
         runs[name] = simulate_fleet(
-            copy.deepcopy(rng), engine=engine, arrival_rate=rate, lengths=tokens,
+            afresh(rng), engine=engine, arrival_rate=rate, lengths=tokens,
             requests=requests,
         )  # fmt: skip
     fast, plain = runs["fast"], runs["plain"]

@@ -188,8 +188,14 @@ def _built(name: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
     return made.to_dict(), sum(p.numel() for p in net.parameters())
 
 
+# Earlier releases of transformers build these otherwise or not at all.
+NEW_CLASSES = {"dbrx", "nemotron_h", "deepseek_v32", "glm_moe_dsa", "minicpm3", "hy_v3"}
+
+
 @pytest.mark.parametrize("label", MODELS)
 def test_the_count_is_that_of_the_model_which_transformers_builds(label: str) -> None:
+    if label in NEW_CLASSES:
+        pytest.importorskip("transformers", minversion="5.24.0")
     name, keys = MODELS[label]
     config, count = _built(name, keys)
     shape = shape_of(json.loads(json.dumps(config, default=str)), name=label)

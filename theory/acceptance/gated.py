@@ -217,10 +217,12 @@ def gated_rates(accepted: float, drafted: float, gamma: int) -> GatedRates:
         if d == top
         else float(brentq(lambda x: gated_drafted(x, top) - d, 0.0, 1.0, xtol=1e-15))
     )
-    if a >= d:
-        kept = g
-    else:
-        kept = float(brentq(lambda x: gated_tokens(x, 1.0, top) - 1.0 - a, 0.0, g, xtol=1e-15))
+
+    def over(x: float) -> float:
+        return float(gated_tokens(x, 1.0, top)) - 1.0 - a
+
+    # All that the gate lets through is accepted, to the last digit of g.
+    kept = g if over(g) <= 0.0 else float(brentq(over, 0.0, g, xtol=1e-15))
     passed = min(kept / g, 1.0)
     return GatedRates(g, passed, kept, passed)
 

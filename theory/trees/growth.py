@@ -145,10 +145,12 @@ def growth_exponent(ranks: ArrayLike) -> float:
     theta = 0.0
     if logs.size < 2:
         return theta
+    logs = np.sort(logs)[::-1]
     for _ in range(200):
         weights = np.exp(theta * logs)
-        total = float(weights.sum())
-        step = np.log(total) * total / -float(weights @ logs)
+        # The total less 1: a largest rank near 1 would round the others away.
+        over = float(np.expm1(theta * logs[0]) + weights[1:].sum())
+        step = np.log1p(over) * (1.0 + over) / -float(weights @ logs)
         if not step > 1e-16 * theta:
             break
         theta += step
