@@ -11,7 +11,15 @@ from pathlib import Path
 
 WORDS = {
     "torch": {"torch", "transformers", "small_models"},
-    "process": {"subprocess", "multiprocessing", "ProcessPoolExecutor", "loky", "LocalCluster"},
+    # Where it ran is asked of git and of the driver.
+    "process": {
+        "subprocess",
+        "multiprocessing",
+        "ProcessPoolExecutor",
+        "loky",
+        "LocalCluster",
+        "collect_provenance",
+    },
 }
 
 
