@@ -19,7 +19,7 @@ from .optimum import (
     optimal_speedup,
     optimum_curvature,
 )
-from .regret import regret_halfwidth, regret_window
+from .regret import neighbour_loss, regret_halfwidth, regret_window
 from .rounds import (
     tokens_generating_function,
     tokens_per_round,
@@ -52,6 +52,7 @@ __all__ = [
     "cost_at_scale",
     "declared",
     "drafting_share",
+    "neighbour_loss",
     "optimal_gamma",
     "optimal_gamma_gradient",
     "optimal_speedup",

@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
+from howspec.theory.regret import neighbour_loss
 from howspec.theory.scale.law import (
     ACCEPTANCE_AT_SCALE,
     COST_AT_SCALE,
@@ -176,6 +177,17 @@ def test_turning_point_in_size_is_the_top_of_a_scan(law: DraftScaleLaw, gamma: i
     assert float(law.speedup(best, gamma)) >= values[top] * (1 - 1e-12)
     step = x[1] - x[0]
     assert abs(math.log(best) - x[top]) <= 1.01 * step + 1e-8
+
+
+def test_two_best_sizes_are_no_further_apart_than_a_neighbouring_gamma_may_lose() -> None:
+    law = DraftScaleLaw(0.1606, 0.1394, 0.1445, 0.0, 0.4788)
+    own = {g: float(law.optimal_scale(g)) for g in range(1, 13)}
+    local = [g for g, s in own.items() if g == 1 + int(np.argmax(law.speedup(s, np.arange(1, 14))))]
+    assert local == [6, 7]
+    values = {g: float(law.speedup(own[g], g)) for g in local}
+    top = max(values, key=values.__getitem__)
+    gap = 1.0 - min(values.values()) / values[top]
+    assert 1e-4 < gap < neighbour_loss(law.acceptance(own[top]), top)
 
 
 @given(laws, st.integers(1, 24))

@@ -19,7 +19,7 @@ from howspec.theory.optimum import (
     optimal_speedup,
     optimum_curvature,
 )
-from howspec.theory.regret import regret_halfwidth, regret_window
+from howspec.theory.regret import neighbour_loss, regret_halfwidth, regret_window
 from howspec.theory.speedup import reduced_cost, speedup
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -268,6 +268,40 @@ def test_speedup_at_the_optimum_bounds_every_gamma_with_overhead_too(
     options = {"verify_slope": b, "overhead": o}
     every = speedup(alpha, np.arange(0.0, 300.0), c, **options)
     assert every.max() <= optimal_speedup(alpha, c, **options) * (1 + 1e-13)
+
+
+@given(inner, costs, extras)
+@many
+def test_one_token_beside_the_best_gamma_loses_no_more_than_the_bound(
+    alpha: float, c: float, b: float
+) -> None:
+    best = best_gamma(alpha, c, verify_slope=b, gamma_max=10**6)
+    assume(1 <= best < 10**6)
+    top, *beside = (speedup(alpha, best + d, c, verify_slope=b) for d in (0, -1, 1))
+    losses = 1.0 - np.array(beside) / top
+    assert losses.max() <= neighbour_loss(alpha, best) + 1e-13
+
+
+@given(st.floats(0.01, 0.99), st.integers(1, 40))
+@many
+def test_the_loss_of_a_neighbour_is_reached_where_one_token_more_is_as_good(
+    alpha: float, gamma: int
+) -> None:
+    tokens = sum(alpha**k for k in range(gamma + 1))
+    share = alpha ** (gamma + 1) / tokens  # a draft token's part of the round at gamma
+    cost = share / (1.0 - gamma * share)
+    below, here, above = (speedup(alpha, gamma + d, cost) for d in (-1, 0, 1))
+    assert above == pytest.approx(here, rel=1e-12)
+    assert 1.0 - below / here == pytest.approx(neighbour_loss(alpha, gamma), abs=1e-12)
+
+
+def test_limits_of_the_loss_of_a_neighbour() -> None:
+    assert neighbour_loss([0.0, 1.0], 3).tolist() == [0.0, 0.0]
+    assert neighbour_loss(0.5, 1) == pytest.approx(0.2, rel=1e-15)
+    every = neighbour_loss(np.linspace(0, 1, 1001), np.arange(1, 20)[:, None])
+    assert (np.diff(every.max(axis=1)) < 0).all()
+    with pytest.raises(ValueError, match="gamma must be at least 1, got 0"):
+        neighbour_loss(0.5, 0)
 
 
 def test_limits_are_written_out() -> None:

@@ -7,7 +7,8 @@ often. If ln(1 - alpha) and ln of the round's cost are convex in ln s, ln S is c
 every fixed gamma, so there is exactly one turning point; both laws above satisfy this. With whole
 gamma chosen anew at every size the best speed-up is the largest of such curves, and can have two
 local maxima: with d = .1606, A = .1394, beta = .1445, c_0 = 0, c_1 = .4788 they are 0.02 % apart.
-Among 3000 random laws 62 had two, at most 0.15 % apart; no bound is proved.
+Where their gammas are neighbours, `neighbour_loss` bounds the gap; among 3,000 random laws 131 had
+two, all of them at neighbouring gammas and at most 0.19 % apart.
 """
 
 from __future__ import annotations
