@@ -1,15 +1,41 @@
-"""What is computed draw by draw of one draft or many: tokens, relative times, best gamma."""
+"""The one place where a gamma is chosen from a sample of speed-ups, under any objective.
+
+    latency     least E[1/S]       a fixed amount of work, such as a queue or a user who waits
+    throughput  largest E[S]       a fixed time, such as a server that is kept busy
+    regret      least E[1 - S/M]   M the best of a draw: least expected loss to not knowing
+    energy      least E[t/S]       t the time of a plain step: joules a token at a constant power
+    price       least E[t/S]       money a token at a price by the hour
+
+The estimate that belongs to an objective is the mean that it compares: 1/E[1/S] for latency, E[S]
+for throughput, exp E[ln S] for regret (its sum of relative losses, to first order), and E[t] /
+E[t/S] for energy and price: how many times less a token costs. Energy is that of time: devices are
+taken to draw the same power at every gamma. A verifying pass does more arithmetic in the same time,
+so what energy asks for is at most this gamma (`howspec.theory.limits`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..theory import CostLaw
+from ..theory.decision import decide, samples, score
 from ..theory.domain import Floats
 from ..theory.interval import Interval
+
+Objective = Literal["latency", "throughput", "regret", "energy", "price"]
+OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "regret", "energy", "price")
+DEFAULT_OBJECTIVE: Objective = "throughput"
+TOLERANCE = 0.05  # share of the best that a choice may lose and still be called near it
+# The mean that is estimated, in words that follow "speed-up".
+ESTIMATES: dict[str, str] = {
+    "latency": "of the mean time", "throughput": "mean", "regret": "geometric mean",
+    "energy": "of the mean energy", "price": "of the mean price",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,12 +63,24 @@ class RoundTimes:
         return self.times[: gamma + 1]
 
 
+def check_objective(objective: str) -> Objective:
+    """Return the name of an objective, or raise ValueError."""
+    for known in OBJECTIVES:
+        if objective == known:
+            return known
+    raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}")
+
+
 @dataclass(frozen=True)
 class Choice:
-    """The best gamma of one draft and its speed-up there.
+    """The best gamma of one draft under an objective, and what is at stake.
 
-    gamma: 0 for plain decoding; speedup: mean over the draws; low, high: interval; draws: at that
-    gamma, (draws,); probability_gain: share of the draws above 1.
+    gamma: 0 for plain decoding; speedup: the mean over the draws that belongs to the objective;
+    low, high: interval; draws: at that gamma, (draws,); probability_gain: share of the draws above
+    1. Arrays by gamma, (gammas,): by_gamma, the same mean, 0 where a gamma was not measured; score,
+    what the objective makes largest; probability_best, share of the draws in which it is the
+    fastest; probability_within, in which it gives up no more than 5 % of the fastest;
+    expected_regret, mean share of the time that a better gamma would save.
     """
 
     gamma: int
@@ -51,7 +89,13 @@ class Choice:
     high: float
     draws: Floats
     probability_gain: float
-    level: float = 0.9
+    level: float
+    objective: Objective
+    by_gamma: Floats
+    score: Floats
+    probability_best: Floats
+    probability_within: Floats
+    expected_regret: Floats
 
     @property
     def interval(self) -> Interval:
@@ -63,15 +107,89 @@ class Choice:
         """The speed-up of plain decoding."""
         return Interval(1.0, 1.0, 1.0, self.level)
 
+    @property
+    def within(self) -> float:
+        """Probability that the choice gives up no more than 5 % of the fastest gamma."""
+        return float(self.probability_within[self.gamma])
 
-def choose(table: Floats, *, level: float = 0.9) -> Choice:
-    """The gamma with the largest mean speed-up in a table of shape (draws, gammas)."""
-    center = table.mean(axis=0)
-    best = int(center.argmax())
+    @property
+    def regret(self) -> float:
+        """Mean share of the time that knowing the truth would save."""
+        return float(self.expected_regret[self.gamma])
+
+    def window(self, tolerance: float) -> tuple[int, ...]:
+        """Gammas whose score is within a share of the best."""
+        near = self.score >= (1.0 - tolerance) * self.score[self.gamma]
+        return tuple(int(g) for g in np.flatnonzero(near))
+
+
+def choose(
+    table: Floats,
+    *,
+    objective: Objective = DEFAULT_OBJECTIVE,
+    level: float = 0.9,
+    plain: ArrayLike | None = None,
+) -> Choice:
+    """The best gamma of a table of speed-ups, shape (draws, gammas), one column a gamma from 0.
+
+    table: > 0, or a column of zeros for a gamma that was not measured; objective: of `OBJECTIVES`;
+    level: of the interval, in (0, 1); plain: draws of the time of a plain step, (draws,) or one for
+    all, in any unit, which energy and price weigh by. Of equals the smallest gamma wins. Raises
+    ValueError for an unknown objective and for other tables.
+    """
+    able = table.any(axis=0)
+    known = np.ascontiguousarray(table[:, able])
+    kind, weights = _rule(objective, len(table), plain)
+    gains, stakes = score(known, kind, weights=weights), decide(known, tolerance=TOLERANCE)
+    center = estimates(known, objective, weights)
+    at = int(gains.argmax())
+    best = int(np.flatnonzero(able)[at])
+
+    def spread(values: Floats, missing: float = 0.0) -> Floats:
+        whole = np.full(able.size, missing)
+        whole[able] = values
+        return whole
+
     own = np.ascontiguousarray(table[:, best])
     low, high = np.quantile(own, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
-    gain = float((own > 1.0).mean()) if best else 0.0
-    return Choice(best, float(center[best]), float(low), float(high), own, gain, level)
+    return Choice(
+        best, float(center[at]), float(low), float(high), own,
+        float((own > 1.0).mean()) if best else 0.0, level, objective, spread(center),
+        spread(gains), spread(stakes.probability_best), spread(stakes.probability_within),
+        spread(stakes.expected_regret, 1.0),
+    )  # fmt: skip
+
+
+def _rule(
+    objective: Objective, draws: int, plain: ArrayLike | None
+) -> tuple[samples.Objective, Floats | None]:
+    """The objective as one of a sample with weights."""
+    check_objective(objective)
+    if objective == "energy" or objective == "price":
+        return "latency", None if plain is None else np.broadcast_to(np.ravel(plain), draws)
+    return objective, None
+
+
+def estimates(table: Floats, objective: Objective, weights: Floats | None = None) -> Floats:
+    """The mean over the draws that belongs to an objective, by column; see the module."""
+    if objective == "regret":
+        mean = np.exp(np.log(table).mean(axis=0))
+    else:
+        mean = score(table, "throughput" if objective == "throughput" else "latency",
+                     weights=weights)  # fmt: skip
+    sure = (table == table[0]).all(axis=0)  # as that of plain decoding, without rounding
+    return np.asarray(np.where(sure, table[0], mean))
+
+
+def between(choices: Sequence[Choice]) -> Floats:
+    """What the objective makes largest among choices with draws in common, (choices,).
+
+    The regret is against the best of them in each draw, plain decoding included.
+    """
+    if choices[0].objective != "regret":
+        return np.array([c.speedup for c in choices])
+    table = np.stack([*(c.draws for c in choices), np.ones(choices[0].draws.size)], axis=1)
+    return score(table, "regret")[:-1]
 
 
 def probabilities_best(choices: Sequence[Choice]) -> Floats:

@@ -1,7 +1,7 @@
 """From laws to an answer: which gamma, what speed-up, how sure, how flat.
 
 Laws with arrays are a posterior sample; a single law has nothing to be unsure of. The best gamma is
-the one with the largest mean speed-up over the sample, 0 (do not speculate) included.
+the one that an objective chooses from the sample (`choice`), 0 (do not speculate) included.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ..theory import (
     tokens_by_gamma,
 )
 from ..theory.interval import Interval
+from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose
 
 Floats = NDArray[np.float64]
 
@@ -29,17 +30,21 @@ Floats = NDArray[np.float64]
 class Prediction:
     """The answer.
 
-    gamma: best whole number of draft tokens, 0 for plain decoding [token].
+    gamma: best whole number of draft tokens under the objective, 0 for plain decoding [token].
+    objective: what was made largest; every estimate is the mean that belongs to it.
     speedup: at that gamma, over plain decoding (exactly 1 at gamma 0).
     speedup_by_gamma, low_by_gamma, high_by_gamma: index = gamma, shape (gamma_max + 1,).
     gamma_real: real optimum, None where it grows without bound.
-    gamma_window: gammas whose speed-up is within ``tolerance`` of the best.
-    probability_best: share of the sample in which each gamma is the best, shape (gamma_max + 1,).
+    gamma_window: gammas whose score under the objective is within ``tolerance`` of the best.
+    By gamma, (gamma_max + 1,): probability_best, share of the sample in which it is the fastest;
+    probability_within, in which it gives up no more than 5 % of the fastest; expected_regret, mean
+    share of the time that knowing the truth would save.
     probability_gain: share of the sample in which the best gamma beats plain decoding.
     notes: what to know before relying on it.
     """
 
     gamma: int
+    objective: Objective
     speedup: Interval
     speedup_by_gamma: Floats
     low_by_gamma: Floats
@@ -48,8 +53,20 @@ class Prediction:
     gamma_window: tuple[int, ...]
     tolerance: float
     probability_best: Floats
+    probability_within: Floats
+    expected_regret: Floats
     probability_gain: float
     notes: tuple[str, ...]
+
+    @property
+    def within(self) -> float:
+        """Probability that the best gamma gives up no more than 5 % of the fastest."""
+        return float(self.probability_within[self.gamma])
+
+    @property
+    def regret(self) -> float:
+        """Mean share of the time that knowing the truth would save, at the best gamma."""
+        return float(self.expected_regret[self.gamma])
 
 
 def speedup_table(
@@ -70,6 +87,7 @@ def predict(
     cost: CostLaw,
     *,
     gamma_max: int = 32,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     tolerance: float = 0.01,
     scatter: ArrayLike = 0.0,
@@ -79,10 +97,11 @@ def predict(
 ) -> Prediction:
     """Predict the best gamma and its speed-up under any acceptance law and any cost law.
 
-    gamma_max: >= 1 [token]; level: of the intervals, in (0, 1); tolerance: of the window, in
-    (0, 1); scatter: relative scatter of a single measurement (a number or one a draw), which
-    widens the intervals and the probabilities to those of a measurement and needs rng.
-    Raises ValueError outside these ranges.
+    gamma_max: >= 1 [token]; objective: what is made largest, one of `OBJECTIVES`; level: of the
+    intervals, in (0, 1); tolerance: of the window, in (0, 1); scatter: relative scatter of a single
+    measurement (a number or one a draw), which widens the intervals and the probabilities of being
+    the fastest and of a gain to those of a measurement, and needs rng. Raises ValueError outside
+    these ranges.
     """
     for name, value in (("level", level), ("tolerance", tolerance)):
         if not 0.0 < value < 1.0:
@@ -93,31 +112,34 @@ def predict(
     sample = table.reshape(-1, gamma_max + 1)
     moved = _with_scatter(sample, np.asarray(scatter, dtype=float), rng)
     low, high = np.quantile(moved, [0.5 * (1.0 - level), 0.5 * (1.0 + level)], axis=0)
-    center = sample.mean(axis=0)
-    return summarised(acceptance, cost, center, low, high, moved, level=level, tolerance=tolerance)
+    plain = np.asarray(cost.round_time(0, batch=batch, context=context))[..., 0]
+    plain = np.broadcast_to(plain, table.shape[:-1]).ravel()
+    chosen = choose(sample, objective=objective, level=level, plain=plain)
+    return summarised(acceptance, cost, chosen, low, high, moved, tolerance=tolerance)
 
 
 def summarised(
     acceptance: AcceptanceLaw,
     cost: CostLaw,
-    center: Floats,
+    chosen: Choice,
     low: Floats,
     high: Floats,
     sample: Floats,
     *,
-    level: float,
     tolerance: float = 0.01,
 ) -> Prediction:
-    """The answer from speed-ups at gamma = 0..gamma_max, each of shape (gamma_max + 1,).
+    """The answer from a choice among gamma = 0..gamma_max.
 
-    center: which decides; low, high: ends of the intervals; sample: draws, (draws, gamma_max + 1).
+    low, high: ends of the intervals, (gamma_max + 1,); sample: what a measurement would show, from
+    which the probabilities of being the fastest and of a gain are, (draws, gamma_max + 1).
     """
-    best, gamma_max = int(center.argmax()), center.size - 1
+    best, center, gamma_max = chosen.gamma, chosen.by_gamma, chosen.by_gamma.size - 1
     wins = np.bincount(sample.argmax(axis=1), minlength=center.size) / len(sample)
-    window = tuple(int(g) for g in np.flatnonzero(center >= (1.0 - tolerance) * center[best]))
+    window = chosen.window(tolerance)
     return Prediction(
         gamma=best,
-        speedup=Interval(float(center[best]), float(low[best]), float(high[best]), level),
+        objective=chosen.objective,
+        speedup=Interval(float(center[best]), float(low[best]), float(high[best]), chosen.level),
         speedup_by_gamma=center,
         low_by_gamma=low,
         high_by_gamma=high,
@@ -125,6 +147,8 @@ def summarised(
         gamma_window=window,
         tolerance=tolerance,
         probability_best=wins,
+        probability_within=chosen.probability_within,
+        expected_regret=chosen.expected_regret,
         probability_gain=float((sample[:, best] > 1.0).mean()) if best else 0.0,
         notes=tuple(_notes(center, best, window, wins, gamma_max, tolerance)),
     )

@@ -16,6 +16,7 @@ from ..calibrate.library.sweep import Sweep
 from ..calibrate.sweeps import SweepFit, fit_sweeps
 from ..theory import AffineCost
 from ..theory.interval import Interval, median_interval
+from .choice import DEFAULT_OBJECTIVE, Objective, choose
 from .prediction import Floats, Prediction, break_even, speedup_table, summarised
 
 
@@ -48,19 +49,21 @@ def predict_sweep(
     *,
     family: Sequence[Sweep] = (),
     gamma_max: int | None = None,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     seed: int = 0,
 ) -> tuple[SweepPrediction, ...]:
     """Predict the speed-up of every sweep at gamma = 0..gamma_max, the fastest sweep first.
 
     family: further sweeps of the target, which say what its side costs and where laws miss;
-    gamma_max: by default the largest measured. Laws are those of all points of a sweep; the
-    interval at each gamma is `forecast_gamma`. Raises ValueError for a sweep with too few points.
+    gamma_max: by default the largest measured; objective: what is made largest. Laws are those of
+    all points of a sweep; the interval at each gamma is `forecast_gamma`. Raises ValueError for a
+    sweep with too few points.
     """
     everything = [*sweeps, *(s for s in family if s not in sweeps)]
     joint = [s for s in everything if s in sweeps or s.tokens_per_round is None]
     fits = fit_sweeps(joint, rng)[: len(sweeps)]
-    found = [_answer(fit, everything, gamma_max, level, rng, seed) for fit in fits]
+    found = [_answer(fit, everything, gamma_max, level, rng, seed, objective) for fit in fits]
     return tuple(sorted(found, key=lambda a: -a.prediction.speedup.estimate))
 
 
@@ -71,6 +74,7 @@ def _answer(
     level: float,
     rng: np.random.Generator,
     seed: int,
+    objective: Objective,
 ) -> SweepPrediction:
     sweep = fit.sweep
     measured = int(sweep.gamma.max())
@@ -91,7 +95,7 @@ def _answer(
     if top > measured:
         notes.append(f"extrapolation: gamma above {measured} was not measured")
     return SweepPrediction(
-        _prediction(fit, ahead, level, rng),
+        _prediction(fit, ahead, level, rng, objective),
         sweep.target,
         sweep.draft,
         sweep.workload,
@@ -118,7 +122,11 @@ def _parameters(fit: SweepFit) -> dict[str, Floats]:
 
 
 def _prediction(
-    fit: SweepFit, ahead: Sequence[GammaForecast], level: float, rng: np.random.Generator
+    fit: SweepFit,
+    ahead: Sequence[GammaForecast],
+    level: float,
+    rng: np.random.Generator,
+    objective: Objective,
 ) -> Prediction:
     """Intervals as forecast at each gamma; what gammas share is taken from the fitted law.
 
@@ -129,11 +137,12 @@ def _prediction(
     noise = rng.standard_normal(table.shape) * fit.scatter.reshape(-1, 1)
     ranks = (np.log(table) + noise).argsort(axis=0).argsort(axis=0)
     sample = np.ones_like(table)
-    center, low, high = np.ones((3, table.shape[1]))
+    low, high = np.ones((2, table.shape[1]))
     if fit.sweep.relative_to:  # plain decoding was not measured, so it is not what is best
-        center[0] = low[0] = high[0] = sample[:, 0] = 0.0
+        low[0] = high[0] = sample[:, 0] = 0.0
     for a in ahead:
         sample[:, a.gamma] = a.speedup.quantiles((ranks[:, a.gamma] + 0.5) / len(table))
         ends = a.speedup.interval(level)
-        center[a.gamma], low[a.gamma], high[a.gamma] = ends.estimate, ends.low, ends.high
-    return summarised(fit.acceptance, fit.cost, center, low, high, sample, level=level)
+        low[a.gamma], high[a.gamma] = ends.low, ends.high
+    chosen = choose(sample, objective=objective, level=level)
+    return summarised(fit.acceptance, fit.cost, chosen, low, high, sample)
