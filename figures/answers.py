@@ -89,7 +89,7 @@ def crossover_curves(crossings: Mapping[str, Crossing]) -> Figure:
         ax.plot(x, c.speedup, color=COLOURS[0], marker="o", ms=2.5)
         if c.at is not None and c.pays:
             ax.axvline(c.at, color=COLOURS[1], lw=0.9)
-            ax.annotate(f" stops at {c.at:.4g}", (c.at, max(c.speedup)), fontsize=7, va="top")
+            ax.annotate(f" stops at {c.at:.4g}", (c.at, max(c.speedup)), fontsize="small", va="top")
         _plain(ax)
         if name == "batch":
             ax.set_xscale("log", base=2)

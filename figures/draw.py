@@ -1,69 +1,171 @@
-"""All figures and tables of the paper, and ours, into one folder."""
+"""All figures and tables of the paper, and ours, by name, into one folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from ..calibrate.library.own import bundled_costs, campaign_names, load_campaign
-from ..calibrate.measured.ladder import ladder_of, predict_ladder
+from ..calibrate.library.own import (
+    OwnCampaign,
+    OwnCosts,
+    bundled_costs,
+    campaign_names,
+    load_campaign,
+)
+from ..calibrate.measured.ladder import Ladder, Predicted, ladder_of, predict_ladder
 from .measured import bloom_grid, main_table
-from .own_costs import own_costs
-from .own_ladder import latency_by_depth, latency_by_size, size_study
+from .own_costs import Part, cost_parts
+from .own_depth import latency_by_depth
 from .own_ladder import latency_by_gamma as ladder_by_gamma
+from .own_ladder import latency_by_size, size_study
 from .scales import ScaleStudy, bloom_scale, scale_study
 from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
 from .study import GridStudy, Progress, grid_study
 from .transfer import TableRow
 from .transfer import main_table as table_rows
 
+Draw = Callable[[Path], list[Path]]
+
+
+@dataclass
+class Studies:
+    """What figures are drawn from, computed when the first of them asks; any may be given."""
+
+    seed: int = 0
+    given_study: GridStudy | None = None
+    given_rows: tuple[TableRow, ...] | None = None
+    given_scale: ScaleStudy | None = None
+    progress: Progress | None = None
+    _ladders: dict[str, OwnLadder] = field(default_factory=dict)
+
+    @cached_property
+    def study(self) -> GridStudy:
+        """The paper's grid."""
+        return self.given_study or grid_study(self.seed, self.progress, held_out=False)
+
+    @cached_property
+    def rows(self) -> tuple[TableRow, ...]:
+        """The paper's main table."""
+        return self.given_rows or table_rows(self.study, self.seed)
+
+    @cached_property
+    def scale(self) -> ScaleStudy:
+        """Draft scale on the paper's grid."""
+        return self.given_scale or scale_study(self.study, self.seed)
+
+    def ladder(self, name: str) -> OwnLadder:
+        """A bundled campaign with its predictions."""
+        if name not in self._ladders:
+            self._ladders[name] = OwnLadder(load_campaign(name), self.seed)
+        return self._ladders[name]
+
+
+class OwnLadder:
+    """A campaign, its ladder, and what is predicted of its sweep, each computed when asked for."""
+
+    def __init__(self, campaign: OwnCampaign, seed: int = 0) -> None:
+        self.campaign, self.seed = campaign, seed
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """The campaign's records with the sizes of its models."""
+        return ladder_of(self.campaign)
+
+    @cached_property
+    def predicted(self) -> tuple[Predicted, ...]:
+        """Every draft of the sweep, predicted from costs and acceptance."""
+        return predict_ladder(self.ladder, seed=self.seed)
+
+
+def figures(studies: Studies) -> dict[str, Draw]:
+    """Every figure of what is bundled, by name, in the order in which they are drawn."""
+    found: dict[str, Draw] = {
+        "latency_by_gamma": latency_by_gamma,
+        "latency_by_scale": latency_by_scale,
+        "speedup_surface": speedup_surface,
+        "bloom_grid": lambda out: bloom_grid(studies.study, out),
+        "bloom_scale": lambda out: bloom_scale(studies.scale, out),
+        "main_table": lambda out: main_table(studies.rows, out),
+    }
+    for name in campaign_names():
+        found |= ladder_figures(studies.ladder(name), name)
+    for costs in bundled_costs():
+        found |= cost_figures(costs, studies)
+    return found
+
+
+def ladder_figures(own: OwnLadder, name: str) -> dict[str, Draw]:
+    """The figures of a ladder: the grid, draft scale, and depth at equal size."""
+
+    def scale(out: Path) -> list[Path]:
+        study = size_study(own.ladder, own.predicted, seed=own.seed)
+        return latency_by_size(own.ladder, study, out, name=name)
+
+    return {
+        f"{name}_grid": lambda out: ladder_by_gamma(own.ladder, own.predicted, out, name=name),
+        f"{name}_scale": scale,
+        f"{name}_depth": lambda out: latency_by_depth(own.ladder, own.predicted, out, name=name),
+    }
+
+
+def cost_figures(costs: OwnCosts, studies: Studies) -> dict[str, Draw]:
+    """The figures of a cost record, those that its models allow."""
+
+    def drawn(part: Part) -> Draw:
+        return lambda out: part(out, studies)
+
+    return {name: drawn(part) for name, part in cost_parts(costs).items()}
+
+
+def figure_names() -> tuple[str, ...]:
+    """Names of the figures of what is bundled."""
+    return tuple(figures(Studies()))
+
 
 def draw_all(
     out: Path,
     *,
+    only: Sequence[str] = (),
     seed: int = 0,
     study: GridStudy | None = None,
     rows: tuple[TableRow, ...] | None = None,
     scale: ScaleStudy | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Write every figure (PDF, PNG), table (LaTeX) and the CSV behind each; return the paths.
+    """Write figures (PDF, PNG), tables (LaTeX), captions and the CSV behind each; return paths.
 
-    out: folder, made if absent; seed: of the posterior draws; study, rows and scale: results
-    already at hand. Raises ValueError when ``out`` is a file.
+    out: folder, made if absent; only: names of figures, default all of `figure_names`; seed: of
+    the posterior draws; study, rows and scale: results already at hand. Raises ValueError when
+    ``out`` is a file and for a name that is none.
     """
+    studies = Studies(seed, study, rows, scale, progress)
+    return draw(figures(studies), out, only=only, progress=progress)
+
+
+def draw(
+    known: dict[str, Draw],
+    out: Path,
+    *,
+    only: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Draw some figures, or all, into a folder; return the paths that were written."""
+    for name in only:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=len(known), cutoff=0.0)
+            raise ValueError(f"figure must be one of {', '.join(near)}, got {name!r}")
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder, got the file {out}")
-    # The measured side is computed before anything is written.
-    study = study or grid_study(seed, progress, held_out=False)
-    rows = rows or table_rows(study, seed)
-    result = scale or scale_study(study, seed)
     out.mkdir(parents=True, exist_ok=True)
-    steps: tuple[Callable[[], list[Path]], ...] = (
-        lambda: latency_by_gamma(out),
-        lambda: latency_by_scale(out),
-        lambda: speedup_surface(out),
-        lambda: bloom_grid(study, out),
-        lambda: bloom_scale(result, out),
-        lambda: main_table(rows, out),
-        *(partial(own_ladder, name, out, seed=seed) for name in campaign_names()),
-        *(partial(own_costs, costs, out, study=study, seed=seed) for costs in bundled_costs()),
-    )
     written: list[Path] = []
-    for i, step in enumerate(steps):
-        written += step()
+    chosen = [name for name in known if not only or name in only]
+    for i, name in enumerate(chosen):
         if progress:
-            progress("figures", i + 1, len(steps))
+            progress("figures", i, len(chosen))
+        written += known[name](out)
+    if progress:
+        progress("figures", len(chosen), len(chosen))
     return written
-
-
-def own_ladder(name: str, out: Path, *, seed: int = 0) -> list[Path]:
-    """The figures of a bundled campaign: the grid, draft scale, and depth at equal size."""
-    ladder = ladder_of(load_campaign(name))
-    predicted = predict_ladder(ladder, seed=seed)
-    return [
-        *ladder_by_gamma(predicted, out, name=name),
-        *latency_by_size(size_study(ladder, predicted, seed=seed), out, name=name),
-        *latency_by_depth(ladder, predicted, out, name=name),
-    ]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..calibrate.measured.ladder import Ladder, Predicted
 from ..calibrate.measured.sizes import fit_sizes, latency_over_plain
 from ..theory.interval import Interval
-from .style import COLOURS, COLUMN, MARKERS, PAGE, figure, save, styled, write_csv
+from .scales import best_scale_bar
+from .style import COLOURS, COLUMN, PAGE, figure, save, styled, write_csv
 from .validation.result import LEVEL, Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 POINTS = 90
 
@@ -72,65 +78,118 @@ def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 
 
 
 @styled
-def latency_by_gamma(predicted: tuple[Predicted, ...], out: Path, *, name: str) -> list[Path]:
-    """Measured latency of every draft against gamma, with the lines that costs and rounds give."""
-    columns = 4
+def latency_by_gamma(
+    ladder: Ladder, predicted: tuple[Predicted, ...], out: Path, *, name: str
+) -> list[Path]:
+    """Measured latency of every draft against gamma, with the lines that costs and rounds give.
+
+    A draft that rises far above the others has a scale of its own, so that the others are seen.
+    """
+    columns = min(4, len(predicted))
     rows = -(-len(predicted) // columns)
-    made, axes = figure(PAGE, 1.5 * rows, rows, columns, sharex=True, sharey=True, squeeze=False)
+    made, axes = figure(PAGE, 1.5 * rows + 0.5, rows, columns, sharex=True, squeeze=False)
     table = []
-    for ax, p in zip(axes.flat, predicted, strict=False):
-        gammas = np.concatenate([[0], p.gammas])
-        low, high = np.quantile(p.sample, [0.05, 0.95], axis=0)
-        every = np.arange(p.center.size)
-        ax.fill_between(every, low, high, color=COLOURS[0], alpha=0.2, lw=0)
-        ax.plot(every, p.center, color=COLOURS[0], label="predicted, 90 % band")
-        ax.errorbar(
-            gammas, p.measured[gammas], yerr=1.645 * p.error[gammas], fmt="o", color="black",
-            ms=2.5, lw=0.8, label="measured",
-        )  # fmt: skip
-        ax.axhline(1.0, color="0.7", lw=0.6, zorder=0)
-        ax.set_title(p.draft)
-        ax.set_xticks(range(0, int(gammas.max()) + 1))
-        ax.set_xlim(-0.3, gammas.max() + 0.3)
-        table += [
-            (p.draft, int(g), float(p.measured[g]), float(p.error[g]), float(p.center[g]),
-             float(low[g]), float(high[g])) for g in gammas
-        ]  # fmt: skip
+    tops = [float(np.nanmax([*p.measured, *p.center])) for p in predicted]
+    usual = max(t for t in tops if t <= 1.3 * float(np.median(tops)))
+    floor = min(float(np.nanmin([*p.measured, *p.center])) for p in predicted)
+    for ax, p, top in zip(axes.flat, predicted, tops, strict=False):
+        table += _grid_panel(ax, p)
+        ax.set_ylim(floor - 0.05, 1.05 * max(top, usual))
+        parameters = ladder.parameters[p.draft] / ladder.parameters[ladder.target]
+        own = ", own scale" if top > usual else ""
+        ax.set_title(f"1/{1 / parameters:.0f}, {_layers(ladder.layers[p.draft])}{own}")
     for ax in list(axes.flat)[len(predicted) :]:
         ax.axis("off")
-    axes[0, 0].legend(loc="best", handlelength=1.2)
-    made.supxlabel("draft tokens a round, $\\gamma$", fontsize=8)
-    made.supylabel("latency / plain latency", fontsize=8)
+    for ax in list(axes.flat)[: len(predicted)][-columns:]:
+        ax.tick_params(labelbottom=True)
+    _one_legend(made, axes)
+    made.supxlabel("draft tokens a round, $\\gamma$")
+    made.supylabel("latency / plain latency")
     headings = ["draft", "gamma", "measured", "standard_error", "predicted", "low_90", "high_90"]
     stem = f"{name}_grid"
-    return [*save(made, out, stem), write_csv(out, stem, headings, table)]
+    caption = (
+        f"Latency over plain decoding against the draft tokens of a round for {len(predicted)} "
+        "drafts, named by their share of the target's parameters and their layers: measured, and "
+        "predicted with a 90 % band from costs and acceptance alone; stars mark the predicted "
+        f"optimum. {setting(ladder)} Bars are 90 % intervals over prompts; nothing is fitted to "
+        "these latencies."
+    )
+    return [*save(made, out, stem, caption), write_csv(out, stem, headings, table)]
+
+
+def _layers(layers: int) -> str:
+    return f"{layers} layer{'s' if layers > 1 else ''}"
+
+
+def setting(ladder: Ladder) -> str:
+    """What was measured and how, as a sentence of a caption."""
+    s = ladder.sweep.settings
+    target = ladder.parameters[ladder.target]
+    unit = f"{target / 1e9:.3g} B" if target >= 1e9 else f"{target / 1e6:.3g} M"
+    return (
+        f"Target {ladder.target} ({unit} parameters), batch 1, temperature "
+        f"{float(s['temperature']):g}, prompts of {s['prompts']['tokens']} tokens, "
+        f"{s['new_tokens']} new tokens, time of decoding without prefill."
+    )
+
+
+def _grid_panel(ax: Axes, p: Predicted) -> list[tuple[Any, ...]]:
+    """One draft: points with their errors, the line with its band, and the optimum."""
+    gammas = np.concatenate([[0], p.gammas])
+    low, high = np.quantile(p.sample, [0.05, 0.95], axis=0)
+    every = np.arange(p.center.size)
+    ax.fill_between(
+        every, low, high, color=COLOURS[0], alpha=0.2, lw=0, label="90 % band of the prediction"
+    )
+    ax.plot(every, p.center, color=COLOURS[0], label="predicted")
+    ax.errorbar(
+        gammas, p.measured[gammas], yerr=1.645 * p.error[gammas], fmt="o", color="black",
+        ms=2.5, lw=0.8, label="measured",
+    )  # fmt: skip
+    best = int(p.center.argmin())
+    ax.plot(best, p.center[best], "*", color=COLOURS[1], ms=9, mec="white", mew=0.6, zorder=5,
+            ls="", label="predicted optimum")  # fmt: skip
+    ax.axhline(1.0, color="0.7", lw=0.6, zorder=0)
+    ax.set_xticks(range(0, int(gammas.max()) + 1))
+    ax.set_xlim(-0.3, gammas.max() + 0.3)
+    return [
+        (p.draft, int(g), float(p.measured[g]), float(p.error[g]), float(p.center[g]),
+         float(low[g]), float(high[g])) for g in gammas
+    ]  # fmt: skip
+
+
+def _one_legend(made: Figure, axes: Any) -> None:
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside upper center", ncols=len(labels))
 
 
 @styled
-def latency_by_size(result: SizeStudy, out: Path, *, name: str) -> list[Path]:
+def latency_by_size(ladder: Ladder, result: SizeStudy, out: Path, *, name: str) -> list[Path]:
     """Measured drafts, the law of the ladder with its band, and the turning point in scale."""
-    made, ax = figure(COLUMN, 2.6)
+    made, ax = figure(COLUMN, 2.8)
     ax.fill_between(result.grid, result.low, result.high, color=COLOURS[0], alpha=0.2, lw=0)
     ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
     ax.errorbar(
         result.scales, result.measured, yerr=1.645 * result.error, fmt="o", color="black",
-        lw=0.8, label="measured",
+        lw=0.8, label="measured, 90 %",
+    )  # fmt: skip
+    first = int(result.measured.argmin())
+    ax.annotate(
+        f"best measured\n1/{1 / result.scales[first]:.0f}",
+        (result.scales[first], result.measured[first]), xytext=(6, 0),
+        textcoords="offset points", fontsize="small", va="center",
     )  # fmt: skip
     turn = result.turning_point
-    base = float(min(result.low.min(), result.measured.min())) - 0.06
-    ax.plot([turn.low, turn.high], [base, base], color=COLOURS[1], lw=3, solid_capstyle="butt")
-    ax.plot(turn.estimate, base, "*", color=COLOURS[1], ms=10, mec="white", mew=0.6)
-    ax.text(
-        np.sqrt(turn.low * turn.high), base - 0.05,
-        f"best scale 1/{1 / turn.estimate:.0f} [1/{1 / turn.low:.0f}, 1/{1 / turn.high:.0f}]",
-        ha="center", va="top", fontsize=7, color=COLOURS[1],
-    )  # fmt: skip
+    best_scale_bar(ax, turn)
+    lowest = float(min(result.low.min(), (result.measured - 1.645 * result.error).min()))
+    highest = float(max(result.high.max(), (result.measured + 1.645 * result.error).max()))
+    ax.set_ylim(lowest - 0.25 * (highest - lowest), highest + 0.25 * (highest - lowest))
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     ax.set_xscale("log")
-    ax.set_ylim(bottom=base - 0.13)
     ax.set_xlabel("draft parameters / target parameters")
-    ax.set_ylabel("latency at the best $\\gamma$ / plain latency")
-    ax.legend(loc="upper center")
+    ax.set_ylabel("latency / plain latency")
+    ax.set_title(f"{ladder.target}, each draft at its best $\\gamma$")
+    ax.legend(loc="upper center", ncols=2)
     rows = [("law", float(s), float(c), float(a), float(b)) for s, c, a, b in zip(
         result.grid, result.center, result.low, result.high, strict=True)]  # fmt: skip
     rows += [
@@ -142,51 +201,12 @@ def latency_by_size(result: SizeStudy, out: Path, *, name: str) -> list[Path]:
     rows.append(("turning point", turn.estimate, float("nan"), turn.low, turn.high))
     stem = f"{name}_scale"
     headings = ["series", "scale", "relative_latency", "low_90", "high_90"]
-    return [*save(made, out, stem), write_csv(out, stem, headings, rows)]
-
-
-@styled
-def latency_by_depth(
-    ladder: Ladder, predicted: tuple[Predicted, ...], out: Path, *, name: str
-) -> list[Path]:
-    """Drafts of equal size and different depth: cost, acceptance and latency against layers."""
-    deep = [p for p in predicted if ladder.roles[p.draft] == "depth"]
-    size = float(np.median([ladder.parameters[p.draft] for p in deep]))
-    near = min(
-        (p for p in predicted if ladder.roles[p.draft] == "ladder"),
-        key=lambda p: abs(np.log(ladder.parameters[p.draft] / size)),
+    flat = result.grid[result.center <= 1.01 * result.center.min()]
+    caption = (
+        "Latency over plain decoding against the size of the draft: measured drafts, the law of "
+        "the ladder with its 90 % band, and the best size with its 90 % interval (star and bar). "
+        f"{setting(ladder)} Drafts of the ladder's usual depth, each at the number of draft "
+        f"tokens predicted to be its best. The law is flat: within 1 % of its lowest point from "
+        f"1/{1 / flat[0]:.0f} to 1/{1 / flat[-1]:.0f} of the target."
     )
-    chosen = sorted((*deep, near), key=lambda p: ladder.layers[p.draft])
-    layers = [ladder.layers[p.draft] for p in chosen]
-    made, axes = figure(PAGE, 2.1, 1, 3)
-    cost = [float(p.passes[1]) for p in chosen]
-    accepted = [float(p.survival[1:].sum() / p.survival[:-1].sum()) for p in chosen]
-    fastest = [int(p.gammas[p.center[p.gammas].argmin()]) for p in chosen]
-    latency = [float(p.measured[k]) for p, k in zip(chosen, fastest, strict=True)]
-    error = [float(p.error[k]) for p, k in zip(chosen, fastest, strict=True)]
-    law = [float(p.center[p.gammas].min()) for p in chosen]
-    series = (
-        (cost, "draft pass / plain step, $c$"),
-        (accepted, "accepted / decided, $\\alpha$"),
-    )
-    for i, (values, label) in enumerate(series):
-        axes[i].plot(layers, values, MARKERS[i] + "-", color=COLOURS[i])
-        axes[i].set_ylabel(label)
-    axes[2].errorbar(
-        layers, latency, yerr=1.645 * np.array(error), fmt="o", color="black", label="measured"
-    )
-    axes[2].plot(layers, law, color=COLOURS[0], label="predicted")
-    axes[2].set_ylabel("latency at the best $\\gamma$ / plain")
-    axes[2].legend()
-    for ax in axes:
-        ax.set_xlabel("layers of the draft")
-        ax.set_xticks(layers)
-    made.suptitle(f"drafts of {size / 1e6:.2g} M parameters", fontsize=8)
-    rows = [
-        (p.draft, layers[i], cost[i], accepted[i], latency[i], error[i], law[i])
-        for i, p in enumerate(chosen)
-    ]
-    headings = ["draft", "layers", "cost_ratio", "accepted_over_decided", "relative_latency",
-                "standard_error", "predicted"]  # fmt: skip
-    stem = f"{name}_depth"
-    return [*save(made, out, stem), write_csv(out, stem, headings, rows)]
+    return [*save(made, out, stem, caption), write_csv(out, stem, headings, rows)]

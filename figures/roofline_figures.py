@@ -57,9 +57,16 @@ def passes_and_floor(table: LimitsTable, out: Path, *, name: str) -> list[Path]:
     ax.set_yscale("log")
     ax.set_xlabel("bytes that a pass must move [MB]")
     ax.set_ylabel("time of a pass over one token [ms]")
-    made.legend(loc="outside upper center", ncols=2, handlelength=1.6)
+    ax.set_title("passes at every batch and context timed")
+    made.legend(loc="outside lower center", ncols=2, handlelength=1.6)
     stem = f"{name}_floor"
-    return [*save(made, out, stem), *write_limits(table, out, stem)]
+    caption = (
+        "Time of every pass over one token against the bytes that it must move, with the line "
+        "that the machine's own copy rate would allow. One point a model, batch and context, "
+        f"medians with quartiles, on {machine.device}; filled where launches take most of the "
+        "time. The line is dashed where the bytes may fit into a cache and it is no floor."
+    )
+    return [*save(made, out, stem, caption), *write_limits(table, out, stem)]
 
 
 def _floor_line(ax: Any, ends: tuple[float, float], table: LimitsTable) -> None:
@@ -105,7 +112,8 @@ def ratio_by_size(
         ax.plot(sizes, sizes / target.parameters, ":", color="0.5", label="draft / target size")
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.set_title(f"drafts of {target.name}")
+        _name_depths(ax, ratios_here)
+        ax.set_title(f"drafts of {target.name}, batch {place[0]}, context {place[1]}")
     for ax in list(axes.flat)[len(panels) :]:
         ax.axis("off")
     # The last panel of every column, which may have an empty place below it.
@@ -114,10 +122,31 @@ def ratio_by_size(
         ax.set_xlabel("parameters of the draft")
     for ax in axes[:, 0]:
         ax.set_ylabel("draft pass / target pass, $c$")
-    made.suptitle(f"batch {place[0]}, context {place[1]}", fontsize=8)
     _one_legend(made, axes, columns=2 if len(panels) == 1 else 3)
     stem = f"{name}_size"
-    return [*save(made, out, stem), write_csv(out, stem, _RATIO_COLUMNS, rows)]
+    caption = (
+        "Cost ratio of a draft against its parameters: small drafts cost far more than their "
+        "share of the parameters (dotted) or of the bytes (dashed). A pass over one token timed "
+        f"by itself, draft over target, batch {place[0]}, context {place[1]}; medians with "
+        "quartiles. Drafts of equal size are told apart by their layers."
+    )
+    return [*save(made, out, stem, caption), write_csv(out, stem, _RATIO_COLUMNS, rows)]
+
+
+def _name_depths(ax: Any, ratios: Sequence[Ratio]) -> None:
+    """Layers beside the drafts whose parameters are within a tenth of another's."""
+    drafts = {r.draft.name: r for r in ratios}.values()
+    for r in drafts:
+        alike = [
+            o for o in drafts
+            if o is not r and abs(np.log(o.draft.parameters / r.draft.parameters)) < 0.1
+        ]  # fmt: skip
+        if alike:
+            ax.annotate(
+                f"{r.draft.layers} layer{'s' if r.draft.layers > 1 else ''}",
+                (r.draft.parameters, r.cost.median), xytext=(-4, 0), textcoords="offset points",
+                ha="right", va="center", fontsize="x-small",
+            )  # fmt: skip
 
 
 def draw_ratios(
@@ -169,11 +198,16 @@ def ratio_by_depth(
         ax.set_yscale("log")
         ax.set_title(f"{_size(group)} parameters")
         ax.set_xlabel("layers")
-    made.suptitle(f"$c$ against {target.name}, batch {place[0]}, context {place[1]}", fontsize=8)
+    made.suptitle(f"against {target.name}, batch {place[0]}, context {place[1]}")
     axes[0, 0].set_ylabel("draft pass / target pass, $c$")
     _one_legend(made, axes, columns=2 if one else 3)
     stem = f"{name}_depth"
-    return [*save(made, out, stem), write_csv(out, stem, _RATIO_COLUMNS, rows)]
+    caption = (
+        "Cost ratio of drafts of equal parameters against their layers: depth sets the time of a "
+        "pass, which the bytes (dashed) do not. A pass over one token timed by itself, draft over "
+        f"{target.name}, batch {place[0]}, context {place[1]}; medians with quartiles."
+    )
+    return [*save(made, out, stem, caption), write_csv(out, stem, _RATIO_COLUMNS, rows)]
 
 
 def _size(group: Sequence[TimedModel]) -> str:

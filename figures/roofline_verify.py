@@ -19,7 +19,7 @@ from .roofline import TimedModel
 from .roofline_machine import Quartiles
 from .roofline_record import CostLimits
 from .roofline_table import LimitsTable
-from .style import COLOURS, MARKERS, PAGE, figure, save, styled, write_csv
+from .style import COLOURS, PAGE, figure, save, styled, write_csv
 
 Floats = NDArray[np.float64]
 _MODELS, _PLACES = 4, 3
@@ -74,52 +74,75 @@ def _curve(
 
 @styled
 def verify_figure(table: LimitsTable, out: Path, *, name: str) -> list[Path]:
-    """V(n) / V(1) of a few models, from the largest to the smallest, mode by mode and place by
-    place; the CSV has all. Nothing is drawn where no model was timed at three numbers of tokens.
+    """V(n) / V(1), a column of panels a model from the largest to the smallest, a row a mode and
+    place, all on the same axes; the CSV has every model. Nothing is drawn where no model was timed
+    at three numbers of tokens.
     """
     curves = verify_curves(table.limits)
     if not curves:
         return []
     modes = [m for m in table.limits.modes if any(c.mode == m for c in curves)]
-    places = _places(curves)
+    rows = [(mode, place) for mode in modes for place in _places(curves)]
     chosen = _spread([m for m in table.limits.models if any(c.model.name == m for c in curves)])
-    height = 2.2 * len(modes) + 0.5
-    made, axes = figure(PAGE, height, len(modes), len(places), sharex=True, squeeze=False)
-    for i, mode in enumerate(modes):
-        for j, place in enumerate(places):
-            ax = axes[i, j]
-            some = [c for c in curves if c.mode == mode and c.place == place]
-            for k, model in enumerate(chosen):
-                for curve in (c for c in some if c.model.name == model):
-                    _draw(ax, curve, k)
-            # The roofline alone may leave the panel: it is the measured curve that counts.
-            shown = [q for c in some for q in c.ratios if c.model.name in chosen]
-            if shown:
-                ax.set_ylim(0.9 * min(q.low for q in shown), 1.1 * max(q.high for q in shown))
-            ax.set_title(f"{mode}, batch {place[0]}, context {place[1]}")
-        axes[i, 0].set_ylabel("$V(n)\\,/\\,V(1)$")
-    for ax in axes[-1]:
-        ax.set_xlabel("new tokens of a pass, $n$")
-    _legend(made, chosen)
+    made, axes = figure(
+        PAGE, 1.35 * len(rows) + 0.8, len(rows), len(chosen), sharex=True, sharey=True,
+        squeeze=False,
+    )  # fmt: skip
+    for line, (mode, place) in zip(axes, rows, strict=True):
+        for ax, model in zip(line, chosen, strict=True):
+            some = [c for c in curves if (c.mode, c.place, c.model.name) == (mode, place, model)]
+            for curve in some:
+                _draw(ax, curve)
+        line[0].set_ylabel(f"{mode}\nbatch {place[0]}, context {place[1]}")
+    for ax, model in zip(axes[0], chosen, strict=True):
+        ax.set_title(model)
+    _axes(axes[0, 0], [c for c in curves if c.model.name in chosen])
+    made.supxlabel("new tokens of a pass, $n$")
+    made.supylabel("time of a pass over one of a single token, $V(n)\\,/\\,V(1)$")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside upper center", ncols=2)
     stem = f"{name}_verify"
-    return [*save(made, out, stem), write_csv(out, stem, _COLUMNS, _rows(curves))]
+    caption = (
+        "Time of a pass over n new tokens over that of one token, a column a model, the largest "
+        "first, and a row a batch and context: measured medians with quartiles, and two "
+        "predictions, neither of them fitted. w(n) is the roofline's time of the pass: the larger "
+        "of its bytes over the machine's copy rate and its operations over the machine's peak. "
+        "Full line: 1 + (w(n) - w(1)) / T(1), all that the roofline does not explain of the "
+        "measured time T(1) of one token staying what it is. Dotted: the roofline alone."
+    )
+    return [*save(made, out, stem, caption), write_csv(out, stem, _COLUMNS, _rows(curves))]
+
+
+def _axes(ax: Any, curves: Sequence[VerifyCurve]) -> None:
+    """Logarithmic axes for all panels; the roofline alone may leave them upwards."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    quartiles = [q for c in curves for q in c.ratios]
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log", base=2)
+    ax.set_ylim(0.9 * min(q.low for q in quartiles), 1.3 * max(q.high for q in quartiles))
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axis.set_minor_locator(NullLocator())
 
 
 _COLUMNS = ("model", "parameters", "mode", "batch", "context", "tokens", "ratio", "low", "high",
             "roofline", "fixed_and_work")  # fmt: skip
 
 
-def _draw(ax: Any, curve: VerifyCurve, k: int) -> None:
-    """The k-th curve of a panel, a little beside the others, so that its quartiles are seen."""
-    colour = COLOURS[k]
-    median = np.array([q.median for q in curve.ratios])
-    low = median - np.array([q.low for q in curve.ratios])
-    high = np.array([q.high for q in curve.ratios]) - median
-    beside = np.array(curve.tokens) + 0.2 * (k - 0.5 * (_MODELS - 1))
-    ax.errorbar(beside, median, yerr=[low, high], fmt=MARKERS[k], color=colour, ms=2.5, lw=0.6)
+def _draw(ax: Any, curve: VerifyCurve) -> None:
+    """One curve: medians with the band of its quartiles, and the two predictions."""
+    tokens = np.array(curve.tokens)
+    low, median, high = (
+        np.array([getattr(q, what) for q in curve.ratios]) for what in ("low", "median", "high")
+    )
+    ax.fill_between(tokens, low, high, color="0.6", alpha=0.4, lw=0, label="quartiles")
+    ax.plot(tokens, median, "o", color="black", ms=1.8, label="measured, median")
     if curve.fixed is not None and curve.roofline is not None:
-        ax.plot(curve.tokens, curve.fixed, "-", color=colour, lw=1.0)
-        ax.plot(curve.tokens, curve.roofline, ":", color=colour, lw=1.0)
+        ax.plot(tokens, curve.fixed, "-", color=COLOURS[0], lw=1.2,
+                label="$1 + (w(n) - w(1))\\,/\\,T(1)$, $w$: roofline")  # fmt: skip
+        ax.plot(tokens, curve.roofline, ":", color=COLOURS[1], lw=1.2,
+                label="roofline alone, $w(n)\\,/\\,w(1)$")  # fmt: skip
 
 
 def _places(curves: Sequence[VerifyCurve]) -> list[tuple[int, int]]:
@@ -138,20 +161,6 @@ def _spread(names: Sequence[str]) -> list[str]:
     """A few of the models, from the first to the last."""
     picked = np.unique(np.linspace(0, len(names) - 1, min(_MODELS, len(names))).round().astype(int))
     return [names[i] for i in picked]
-
-
-def _legend(made: Any, chosen: Sequence[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], marker=MARKERS[k], color=COLOURS[k], ls="", label=model)
-        for k, model in enumerate(chosen)
-    ]
-    handles += [
-        Line2D([], [], color="0.3", lw=1.0, label="$1 + (w(n) - w(1))\\,/\\,T(1)$"),
-        Line2D([], [], color="0.3", lw=1.0, ls=":", label="roofline alone, $w(n)\\,/\\,w(1)$"),
-    ]
-    made.legend(handles=handles, loc="outside lower center", ncols=3)
 
 
 def _rows(curves: Sequence[VerifyCurve]) -> list[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from ..sim.prediction import speedup_table
 from ..theory.interval import Interval
 from .study import LEVEL, GridStudy
 from .style import COLOURS, COLUMN, figure, save, styled, write_csv
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
 GAMMA_MAX = 7
@@ -29,6 +33,7 @@ class ScaleStudy:
     with its interval; at_edge: share of the sample whose best scale is an end of the grid.
     """
 
+    target: str
     drafts: tuple[str, ...]
     scales: Floats
     measured: Floats
@@ -67,6 +72,7 @@ def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
     turn = float(grid[best[0]])
     shortest, longest = (float(q) for q in np.quantile(grid[best], tails))
     return ScaleStudy(
+        study.target,
         drafts,
         scales,
         np.array([p.measured.min() for p in study.panels]),
@@ -80,6 +86,24 @@ def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
     )
 
 
+def best_scale_bar(ax: Axes, turn: Interval) -> None:
+    """The best scale and its interval as a bar at the foot of a plot, with its numbers above."""
+    at = ax.get_xaxis_transform()
+    ax.plot([turn.low, turn.high], [0.05, 0.05], color=COLOURS[1], lw=3, solid_capstyle="butt",
+            transform=at)  # fmt: skip
+    ax.plot(turn.estimate, 0.05, "*", color=COLOURS[1], ms=10, mec="white", mew=0.6, transform=at)
+    ax.text(
+        np.sqrt(turn.low * turn.high), 0.1,
+        f"best size {_part(turn.estimate)} [{_part(turn.low)}, {_part(turn.high)}]",
+        ha="center", va="bottom", fontsize="small", color=COLOURS[1], transform=at,
+    )  # fmt: skip
+
+
+def _part(scale: float) -> str:
+    """A share of the target as people write it: 0.13, 1/50."""
+    return f"{scale:.2f}" if scale >= 0.05 else f"1/{1 / scale:.0f}"
+
+
 @styled
 def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
     """Draw measured drafts, the fitted law with its band, and the turning point."""
@@ -88,7 +112,7 @@ def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
     ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
     for label, chosen, face in (
         ("measured", result.fitted, "black"),
-        ("measured, not fitted", ~result.fitted, "white"),
+        ("measured, no released model: not fitted", ~result.fitted, "white"),
     ):
         ax.plot(
             result.scales[chosen],
@@ -101,23 +125,18 @@ def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
     for name, s, m in zip(result.drafts, result.scales, result.measured, strict=True):
         ax.annotate(
             name.removeprefix("BLOOM-"), (s, m), xytext=(4, -8), textcoords="offset points",
-            fontsize=6.5,
+            fontsize="small",
         )  # fmt: skip
-    turn = result.turning_point
-    ax.plot([turn.low, turn.high], [0.42, 0.42], color=COLOURS[1], lw=3, solid_capstyle="butt")
-    ax.plot(turn.estimate, 0.42, "*", color=COLOURS[1], ms=10, mec="white", mew=0.6)
-    ax.text(
-        turn.estimate, 0.445, f"best scale {turn.estimate:.2f} [{turn.low:.2f}, {turn.high:.2f}]",
-        ha="center", fontsize=7, color=COLOURS[1],
-    )  # fmt: skip
+    best_scale_bar(ax, result.turning_point)
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     ax.set_xscale("log")
     ticks = [0.01, 0.03, 0.1, 0.3, 1.0]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
-    ax.set_ylim(0.38, 1.2)
+    ax.set_ylim(0.42, 1.3)
+    ax.set_title(f"{result.target}, each draft at its best $\\gamma$")
     ax.set_xlabel("draft parameters / target parameters")
-    ax.set_ylabel("latency at the best $K$ / plain latency")
+    ax.set_ylabel("latency / plain latency")
     ax.legend(loc="upper right")
     rows = [("law", float(s), float(c), float(a), float(b)) for s, c, a, b in zip(
         result.grid, result.center, result.low, result.high, strict=True)]  # fmt: skip
@@ -125,9 +144,23 @@ def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
         (name, float(s), float(m), float(m), float(m))
         for name, s, m in zip(result.drafts, result.scales, result.measured, strict=True)
     ]
+    turn = result.turning_point
     rows.append(("turning point", turn.estimate, float("nan"), turn.low, turn.high))
     columns = ["series", "scale", "relative_latency", "low_90", "high_90"]
+    shown = ", ".join(n for n, f in zip(result.drafts, result.fitted, strict=True) if not f)
+    left_out = (
+        f" {shown} is no released model of the family, has no known depth, and is shown only."
+        if shown
+        else ""
+    )
+    caption = (
+        f"Latency of {result.target} over plain decoding against the size of the draft: measured "
+        "drafts, the fitted law with its 90 % band, and the best size with its 90 % interval "
+        f"(bar). Each draft at its best number of draft tokens, up to {GAMMA_MAX}; the law is "
+        f"fitted to {int(result.fitted.sum())} drafts and turns at {turn.estimate:.2f} "
+        f"[{turn.low:.2f}, {turn.high:.2f}] of the target.{left_out}"
+    )
     return [
-        *save(made, out, "bloom_scale"),
+        *save(made, out, "bloom_scale", caption),
         write_csv(out, "bloom_scale", columns, rows),
     ]

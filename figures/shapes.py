@@ -17,6 +17,12 @@ EXAMPLE = DraftScaleLaw(
     cost_floor=0.03,
     cost_slope=1.0,
 )
+_EXAMPLE_TITLE = r"$\alpha(s) = 1 - 0.02 - 0.1\,s^{-0.2}$,  $c(s) = 0.03 + s$"
+_EXAMPLE_LAWS = (
+    "A draft with a share s of the target's parameters is accepted with probability α(s) = 1 - "
+    "0.02 - 0.1 s^-0.2 and costs c(s) = 0.03 + s plain steps a token; tokens are independent, a "
+    "round costs 1 + γ c(s), and these numbers are an example, not a measurement."
+)
 GAMMAS = np.arange(0, 13)
 
 
@@ -47,12 +53,18 @@ def latency_by_gamma(out: Path) -> list[Path]:
         ax.set_xlim(-0.3, GAMMAS[-1] + 0.3)
         ax.legend(ncols=2, loc="upper left", bbox_to_anchor=(0.1, 1.0))
     axes[0].set_ylabel("latency / plain latency")
-    axes[0].set_title("(a) cost ratio $c$ = 0.1", loc="left")
-    axes[1].set_title(r"(b) acceptance $\alpha$ = 0.8", loc="left")
+    axes[0].set_title(r"(a) cost ratio $c$ = 0.1, round $1 + \gamma c$", loc="left")
+    axes[1].set_title(r"(b) acceptance $\alpha$ = 0.8, round $1 + \gamma c$", loc="left")
     axes[0].set_ylim(0.2, 1.75)
+    caption = (
+        "Latency against the draft tokens of a round falls to one minimum (star) and rises again, "
+        "at four rates of acceptance (a) and at four cost ratios (b). Every draft token is "
+        "accepted with probability α independently, E[N] = (1 - α^(γ + 1)) / (1 - α) tokens a "
+        "round, and a round costs 1 + γ c plain steps of the target."
+    )
     name = "latency_by_gamma"
     columns = ["panel", "alpha", "cost_ratio", "gamma", "relative_latency", "best", "gamma_real"]
-    return [*save(made, out, name), write_csv(out, name, columns, rows)]
+    return [*save(made, out, name, caption), write_csv(out, name, columns, rows)]
 
 
 @styled
@@ -77,19 +89,25 @@ def latency_by_scale(out: Path) -> list[Path]:
         (scale, 1.0 / gain),
         xytext=(0.05, 0.05),
         textcoords="axes fraction",
-        fontsize=7,
+        fontsize="small",
         arrowprops={"arrowstyle": "-", "lw": 0.5, "shrinkB": 5},
     )
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     ax.set_xscale("log")
     ax.set_ylim(0.1, 1.55)
+    ax.set_title(_EXAMPLE_TITLE)
     ax.set_xlabel("draft parameters / target parameters")
     ax.set_ylabel("latency / plain latency")
     ax.legend(ncols=2, loc="upper left")
     rows += [("best", float(s), float(t), scale) for s, t in zip(scales, envelope, strict=True)]
     name = "latency_by_scale"
     columns = ["gamma", "scale", "relative_latency", "turning_point_scale"]
-    return [*save(made, out, name), write_csv(out, name, columns, rows)]
+    caption = (
+        "Latency against the size of the draft has one turning point at every number of draft "
+        f"tokens (dots) and at the best number (star, 1/{1 / scale:.0f} of the target with "
+        f"γ = {gamma:.0f}). {_EXAMPLE_LAWS}"
+    )
+    return [*save(made, out, name, caption), write_csv(out, name, columns, rows)]
 
 
 @styled
@@ -102,15 +120,20 @@ def speedup_surface(out: Path) -> list[Path]:
     levels = np.arange(0.5, top + 0.01, 0.25)
     filled = ax.contourf(scales, gammas, surface, levels=levels, cmap="cividis", extend="min")
     ax.contour(scales, gammas, surface, levels=[1.0], colors="white", linewidths=1.2)
+    lines = ax.contour(
+        scales, gammas, surface, levels=[1.5, 2.0, 2.5], colors="white", linewidths=0.5
+    )
+    ax.clabel(lines, fmt="%g", fontsize="x-small")
     ax.plot([], [], color="white", lw=1.2, label="break-even")
     ridge = np.array([float(EXAMPLE.optimal_scale(g)) for g in gammas])
     ax.plot(ridge, gammas, color="white", lw=1.0, ls="--", label="best scale")
     scale, gamma, gain = (float(x) for x in EXAMPLE.turning_point(int(gammas[-1])))
     ax.plot(scale, gamma, "*", color="#D55E00", ms=12, mec="white", mew=0.8)
     ax.annotate(
-        f"{gain:.2f}x", (scale, gamma), xytext=(6, 5), textcoords="offset points",
-        color="black", fontsize=8,
+        f"{gain:.2f}x", (scale, gamma), xytext=(7, 3), textcoords="offset points",
+        color="black", fontsize="small",
     )  # fmt: skip
+    ax.set_title(_EXAMPLE_TITLE)
     made.colorbar(filled, ax=ax, label="speed-up over plain decoding", ticks=levels[::2])
     ax.set_xscale("log")
     ax.set_xlabel("draft parameters / target parameters")
@@ -123,4 +146,12 @@ def speedup_surface(out: Path) -> list[Path]:
         for j, s in enumerate(scales)
     ]
     name = "speedup_surface"
-    return [*save(made, out, name), write_csv(out, name, ["gamma", "scale", "speedup"], rows)]
+    caption = (
+        "Speed-up over draft size and draft tokens together: one summit (star, "
+        f"{gain:.2f}x at 1/{1 / scale:.0f} of the target and γ = {gamma:.0f}), and the line at "
+        f"which drafting stops to pay. {_EXAMPLE_LAWS}"
+    )
+    return [
+        *save(made, out, name, caption),
+        write_csv(out, name, ["gamma", "scale", "speedup"], rows),
+    ]

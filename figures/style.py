@@ -1,9 +1,16 @@
-"""One look for every figure: column widths in inches, safe colours, readable at print size."""
+"""One look for every figure: column widths in inches, safe colours, readable at print size.
+
+A figure has a caption: its first sentence says what is seen, the others the setting. It is written
+into the files themselves and, for a paper, beside them. `venue` sets width and type size.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -17,13 +24,15 @@ PAGE = 6.9  # width of the page [inch]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SUFFIXES = (".pdf", ".png", ".svg")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Sizes of type are relative to font.size, so that one number sets them all.
 _SETTINGS: Any = {
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "legend.fontsize": 7,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
+    "axes.labelsize": "medium",
+    "axes.titlesize": "medium",
+    "figure.titlesize": "medium",
+    "figure.labelsize": "medium",
+    "legend.fontsize": "small",
+    "xtick.labelsize": "small",
+    "ytick.labelsize": "small",
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -33,8 +42,45 @@ _SETTINGS: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
+    "ps.fonttype": 42,
     "svg.hashsalt": "howspec",
 }
+
+
+@dataclass(frozen=True)
+class Venue:
+    """Where figures are printed: column and page [inch], size of type [pt]."""
+
+    column: float = COLUMN
+    page: float = PAGE
+    font: float = 8.0
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("width", self.column, 1.5, 20.0),
+            ("page width", self.page, self.column, 40.0),
+            ("font size", self.font, 4.0, 24.0),
+        ):
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be in [{low:g}, {high:g}], got {value:g}")
+
+    def scale(self, width: float) -> float:
+        """What a figure of a width in the house's size is stretched by."""
+        share = min(max((width - COLUMN) / (PAGE - COLUMN), 0.0), 1.0)
+        return (1 - share) * self.column / COLUMN + share * self.page / PAGE
+
+
+_VENUE: ContextVar[Venue] = ContextVar("venue", default=Venue())  # noqa: B039 - frozen
+
+
+@contextmanager
+def venue(place: Venue) -> Iterator[None]:
+    """Draw for a venue: figures made inside have its widths and its size of type."""
+    token = _VENUE.set(place)
+    try:
+        yield
+    finally:
+        _VENUE.reset(token)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,31 +93,55 @@ def styled(draw: F) -> F:
     def inside(*args: Any, **kwargs: Any) -> Any:
         from matplotlib import rc_context
 
-        with rc_context(_SETTINGS):
+        with rc_context({**_SETTINGS, "font.size": _VENUE.get().font}):
             return draw(*args, **kwargs)
 
     return cast("F", inside)
 
 
 def figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> Any:
-    """A new figure with its axes: (figure, axes). Needs no display."""
+    """A new figure with its axes, sized for the venue: (figure, axes). Needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(width, height), layout="constrained")
+    scale = _VENUE.get().scale(width)
+    made = Figure(figsize=(scale * width, scale * height), layout="constrained")
     FigureCanvasAgg(made)
     return made, made.subplots(rows, columns, **options)
 
 
-def save(made: Figure, out: Path, name: str) -> list[Path]:
-    """Write NAME.pdf and NAME.png into ``out``; the same figure gives the same bytes."""
+def save(made: Figure, out: Path, name: str, caption: str) -> list[Path]:
+    """Write NAME.pdf, NAME.png and NAME_caption.tex; the same figure gives the same bytes.
+
+    caption: what is seen, in one sentence, then the setting; also kept inside both pictures.
+    """
     paths = []
-    for suffix in ("pdf", "png"):
+    for suffix, fixed in (
+        ("pdf", {"CreationDate": None, "Subject": caption}),
+        ("png", {"Software": None, "Description": caption}),
+    ):
         path = out / f"{name}.{suffix}"
-        fixed = {"CreationDate": None} if suffix == "pdf" else {"Software": None}
         made.savefig(path, metadata=fixed)
         paths.append(path)
-    return paths
+    return [*paths, _write_caption(out, name, caption)]
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#", "$": r"\$",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "α": r"$\alpha$", "γ": r"$\gamma$", "≤": r"$\leq$", "±": r"$\pm$", "×": r"$\times$",
+}  # fmt: skip
+
+
+def latex_text(text: str) -> str:
+    """Plain text as LaTeX prints it: special characters escaped, Greek letters as symbols."""
+    return "".join(_LATEX.get(c, c) for c in text)
+
+
+def _write_caption(out: Path, name: str, caption: str) -> Path:
+    path = out / f"{name}_caption.tex"
+    path.write_text(latex_text(caption) + "\n", encoding="utf-8")
+    return path
 
 
 def check_path(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -12,42 +12,46 @@ from .style import COLOURS, COLUMN, figure, styled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Row = tuple[float, int, float, float, float, float]
+Row = tuple[float, int, float, float, float]
 
 
 @styled
-def turning_curve(rows: Sequence[Row], *, title: str = "") -> Figure:
-    """Draw rows of (share of the target, gamma, speed-up, low, high, probability best).
+def turning_curve(
+    curves: Mapping[str, Sequence[Row]], *, best: Row, level: float = 0.9, title: str = ""
+) -> Figure:
+    """Draw curves of rows of (share of the target, gamma, speed-up, low, high), one a depth.
 
-    The band is the interval of the speed-up, the bars say how likely each size is the best, the
-    star is the turning point. Raises ValueError for fewer than two sizes.
+    best: the answer, marked with a star; the curve that holds it has a band, the interval at
+    ``level``. Raises ValueError for fewer than two sizes, and for a best that is on no curve.
     """
-    if len(rows) < 2:
-        raise ValueError(f"a curve needs two sizes or more, got {len(rows)}")
-    share, gamma, middle, low, high, chance = np.array(sorted(rows), dtype=float).T
-    made, ax = figure(COLUMN, 2.6)
-    ax.fill_between(share, low, high, color=COLOURS[0], alpha=0.18, lw=0, label="interval")
-    ax.plot(share, middle, color=COLOURS[0], marker="o", ms=2.5, label="best $\\gamma$")
-    best = int(middle.argmax())
-    ax.plot(share[best], middle[best], "*", color="black", ms=10, mec="white", mew=0.6, zorder=5)
+    most = max((len(rows) for rows in curves.values()), default=0)
+    if most < 2:
+        raise ValueError(f"a curve needs two sizes or more, got {most}")
+    if not any(best in rows for rows in curves.values()):
+        raise ValueError(f"best must be a row of one of the curves, got {best}")
+    made, ax = figure(COLUMN, 3.0)
+    others = iter(COLOURS[1:])
+    for label, rows in curves.items():
+        share, _, middle, low, high = np.array(sorted(rows), dtype=float).T
+        held = best in rows
+        colour = COLOURS[0] if held else next(others)
+        if held:
+            ax.fill_between(
+                share, low, high, color=colour, alpha=0.18, lw=0,
+                label=f"{100 * level:g} % interval",
+            )  # fmt: skip
+        ax.plot(share, middle, color=colour, marker="o", ms=2.5, lw=1.4 if held else 0.8,
+                label=label)  # fmt: skip
+    ax.plot(best[0], best[2], "*", color="black", ms=10, mec="white", mew=0.6, zorder=5)
     ax.annotate(
-        f"1/{1 / share[best]:.0f}, $\\gamma$ = {gamma[best]:.0f}",
-        (share[best], middle[best]),
-        xytext=(0, 7),
-        textcoords="offset points",
-        ha="center",
-        fontsize=7,
-    )
+        f"1/{1 / best[0]:.0f}, $\\gamma$ = {best[1]}", (best[0], best[2]), xytext=(0, 7),
+        textcoords="offset points", ha="center", fontsize="small",
+    )  # fmt: skip
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     ax.set_xscale("log")
     ax.set_xlabel("draft parameters / target parameters")
-    ax.set_ylabel("speed-up")
+    ax.set_ylabel("speed-up at the best $\\gamma$")
     if title:
         ax.set_title(title, loc="left")
-    beside = ax.twinx()
-    width = 0.8 * np.gradient(share)
-    beside.bar(share, chance, width=width, color=COLOURS[1], alpha=0.35, lw=0)
-    beside.set_ylim(0.0, max(4.0 * float(chance.max()), 1e-9))
-    beside.set_yticks([])
-    ax.legend(loc="upper right")
+    made.legend(loc="outside lower center", ncols=2)
     return cast("Figure", made)

@@ -33,7 +33,7 @@ def waterfall(account: Account) -> Figure:
         ax.plot([i, i], reach, color="black", lw=1.0, zorder=4)
         ax.annotate(
             f"x{term.factor.estimate:.2f}", (i, max(high, *reach)), (0, 3),
-            textcoords="offset points", ha="center", va="bottom", fontsize=7.5,
+            textcoords="offset points", ha="center", va="bottom", fontsize="small",
         )  # fmt: skip
         level = after
         levels += [after, *reach]
@@ -44,12 +44,17 @@ def waterfall(account: Account) -> Figure:
     for x, value in ((0, account.ideal), (end, account.speedup.estimate)):
         ax.annotate(
             f"{value:.2f}", (x, max(value, 1.0)), (0, 3), textcoords="offset points",
-            ha="center", va="bottom", fontsize=8, fontweight="bold",
+            ha="center", va="bottom", fontsize="medium", fontweight="bold",
         )  # fmt: skip
     ax.axhline(1.0, color="0.55", lw=0.7, zorder=0)
     ax.annotate(
-        "plain", (end + 0.42, 1.0), (0, 2), textcoords="offset points", fontsize=7, color="0.35"
-    )
+        "plain",
+        (end + 0.42, 1.0),
+        (0, 2),
+        textcoords="offset points",
+        fontsize="small",
+        color="0.35",
+    )  # fmt: skip
     _axes(ax, ["ideal", *map(_label, terms), "measured"], levels, account)
     return cast("Figure", made)
 

@@ -119,15 +119,22 @@ class BestScale(Answer):
 
     def draw(self) -> Figure:
         """Speed-up against the size of the draft, with the turning point."""
-        from ..figures.turning_curve import turning_curve
+        from ..figures.turning_curve import Row, turning_curve
 
-        whole = self._target.parameters
-        rows = [
-            (p.parameters / whole, p.choice.gamma, p.choice.speedup, p.choice.low, p.choice.high,
-             p.probability_best)
-            for p in self.found.found.curve
-        ]  # fmt: skip
-        return turning_curve(rows, title=self._target.called)
+        whole, grid = self._target.parameters, self.found.found
+
+        def row(p: ScalePoint) -> Row:
+            c = p.choice
+            return (p.parameters / whole, c.gamma, c.speedup, c.low, c.high)
+
+        curves: dict[str, list[Row]] = {}
+        for p in grid.grid:
+            if p.fits:
+                name = "usual depth" if p.depth == 1.0 else f"{p.depth:g} of the usual layers"
+                curves.setdefault(name, []).append(row(p))
+        return turning_curve(
+            curves, best=row(grid.best), level=self.level, title=self._target.called
+        )
 
 
 def size(parameters: object) -> str:

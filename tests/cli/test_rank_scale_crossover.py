@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import howspec as hs
 import numpy as np
 import pytest
 from howspec.calibrate.depth import damped
@@ -169,9 +170,25 @@ def test_scale_prints_its_curve_and_draws_it(
     found = answer(capsys, *arguments)
     assert len(found["curve"]) == 5
     assert found["best"]["speedup"]["estimate"] > 0.9
-    drawn = turning_curve([(0.1, 2, 1.5, 1.0, 2.0, 0.5)] * 2)
+    top = (0.1, 2, 1.5, 1.0, 2.0)
+    drawn = turning_curve({"usual depth": [(0.2, 2, 1.4, 1.0, 2.0), top]}, best=top)
     with pytest.raises(ValueError, match=r"must end in \.pdf, \.png, \.svg"):
         write(drawn, tmp_path / "curve.txt")
+
+
+def test_the_star_of_the_curve_is_the_answer() -> None:
+    answer = hs.scale("Llama-3.1-70B", device="4x H100", task="chat", sizes=5)
+    (axes,) = answer.draw().axes
+    (star,) = (line for line in axes.lines if line.get_marker() == "*")
+    best = answer.found.found.best
+    target = answer.found.pair.target
+    assert target is not None
+    assert star.get_xdata()[0] == pytest.approx(best.parameters / target.parameters)
+    assert star.get_ydata()[0] == pytest.approx(best.choice.speedup)
+    with pytest.raises(ValueError, match="best must be a row of one of the curves"):
+        turning_curve({"a": [(0.1, 2, 1.5, 1.0, 2.0)] * 2}, best=(0.3, 1, 1.0, 1.0, 1.0))
+    with pytest.raises(ValueError, match="needs two sizes or more, got 0"):
+        turning_curve({}, best=(0.3, 1, 1.0, 1.0, 1.0))
 
 
 # --- crossover ---------------------------------------------------------------------------------

@@ -30,10 +30,17 @@ from howspec.calibrate.measured.sizes import (
     regress,
 )
 from howspec.calibrate.records import write_record
-from howspec.figures.draw import own_ladder
+from howspec.figures import style
+from howspec.figures.draw import OwnLadder, draw, ladder_figures
 from howspec.figures.own_ladder import size_study
 from howspec.figures.validation.ladder import campaign_test, leave_one_draft_out
 from howspec.theory.requests import rounds_moments
+
+
+@pytest.fixture(autouse=True)
+def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of few dots: what is tested is what they show, and that they are made."""
+    monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 40)
 
 
 @pytest.fixture(scope="module")
@@ -210,12 +217,14 @@ def test_the_turning_point_is_where_the_law_is_lowest(
     assert (study.center <= study.high).all()
 
 
-def test_figures_are_drawn_with_the_numbers_behind_them(tmp_path: Path) -> None:
-    written = own_ladder("cpu", tmp_path)
+def test_figures_are_drawn_with_the_numbers_behind_them(
+    campaign: OwnCampaign, tmp_path: Path
+) -> None:
+    written = draw(ladder_figures(OwnLadder(campaign), "cpu"), tmp_path)
     assert {p.name for p in written} == {
-        f"cpu_{what}.{suffix}"
+        f"cpu_{what}{rest}"
         for what in ("grid", "scale", "depth")
-        for suffix in ("pdf", "png", "csv")
+        for rest in (".pdf", ".png", ".csv", "_caption.tex")
     }
     with (tmp_path / "cpu_grid.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from howspec.figures import style
 from howspec.figures.checks import leviathan_rows, specbundle_test
-from howspec.figures.draw import draw_all
+from howspec.figures.draw import draw_all, figure_names
 from howspec.figures.scales import ScaleStudy, scale_study
 from howspec.figures.study import GridStudy, grid_study, leave_one_out
+from howspec.figures.style import Venue, latex_text, venue
 from howspec.figures.transfer import TableRow, main_table
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of few dots: what is tested is what they show, and that they are made."""
+    monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 40)
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +124,22 @@ def test_every_figure_comes_as_pdf_png_and_csv_and_twice_the_same(
     study: GridStudy, table: tuple[TableRow, ...], scale: ScaleStudy, tmp_path: Path
 ) -> None:
     first = draw_all(tmp_path / "a", study=study, rows=table, scale=scale)
-    second = draw_all(tmp_path / "b", study=study, rows=table, scale=scale)
+    again = ["bloom_grid", "main_table", "cpu_depth", "cpu_costs_floor"]
+    second = draw_all(tmp_path / "b", only=again, study=study, rows=table, scale=scale)
     names = {p.name for p in first}
-    stems = {p.stem for p in first}
+    stems = {p.stem for p in first if p.suffix == ".pdf"}
+    assert stems == set(figure_names())
     for stem in stems:
-        assert {f"{stem}.pdf", f"{stem}.png", f"{stem}.csv"} <= names
+        assert {f"{stem}.pdf", f"{stem}.png", f"{stem}.csv", f"{stem}_caption.tex"} <= names
+        _is_fit_for_print(tmp_path / "a", stem)
     assert "main_table.tex" in names
-    for one, two in zip(first, second, strict=True):
+    for two in second:
+        assert two.read_bytes() == (tmp_path / "a" / two.name).read_bytes(), two.name
+    for one in first:
+        if one.name.endswith("_caption.tex"):
+            continue
         # Depth at equal size is three drafts; everything else is a curve.
         assert one.stat().st_size > (200 if one.name.endswith("_depth.csv") else 300)
-        assert one.read_bytes() == two.read_bytes(), one.name
     for path in first:
         if path.suffix == ".csv":
             rows = list(csv.reader(path.read_text().splitlines()))
@@ -132,3 +148,42 @@ def test_every_figure_comes_as_pdf_png_and_csv_and_twice_the_same(
     tex = (tmp_path / "a" / "main_table.tex").read_text()
     assert tex.count(r"\\") == 11
     assert "%" not in tex.replace(r"\%", "")
+
+
+def _is_fit_for_print(folder: Path, stem: str) -> None:
+    """Fonts are embedded as TrueType, and the caption, escaped for LaTeX, has its setting."""
+    pdf = (folder / f"{stem}.pdf").read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf.replace(b"/Type /Type3", b"")
+    caption = (folder / f"{stem}_caption.tex").read_text(encoding="utf-8")
+    assert caption.count(". ") >= 1
+    assert not re.search(r"(?<!\\)[%&_#]", caption)
+    assert not re.search(r"[^\x00-\x7f]", caption), caption
+    with Image.open(folder / f"{stem}.png") as picture:
+        assert latex_text(picture.info["Description"]) == caption.strip()
+
+
+def test_one_figure_is_drawn_by_its_name_in_the_width_and_type_of_a_venue(tmp_path: Path) -> None:
+    with venue(Venue(column=3.03, page=6.3, font=9.0)):
+        files = draw_all(tmp_path, only=["latency_by_scale", "latency_by_gamma"])
+    assert {p.stem for p in files if p.suffix == ".pdf"} == {"latency_by_scale", "latency_by_gamma"}
+    for stem, width in (("latency_by_scale", 3.03), ("latency_by_gamma", 6.3)):
+        box = re.search(rb"/MediaBox \[ 0 0 ([0-9.]+)", (tmp_path / f"{stem}.pdf").read_bytes())
+        assert box is not None
+        assert float(box[1]) / 72 == pytest.approx(width, abs=1e-3)
+    with pytest.raises(ValueError, match=r"figure must be one of bloom_grid, .*, got 'bloom_gird'"):
+        draw_all(tmp_path, only=["bloom_gird"])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "line"),
+    [
+        ({"column": 0.3}, r"width must be in \[1.5, 20\], got 0.3"),
+        ({"column": float("nan")}, r"width must be in \[1.5, 20\], got nan"),
+        ({"page": 2.0}, r"page width must be in \[3.35, 40\], got 2"),
+        ({"font": 80.0}, r"font size must be in \[4, 24\], got 80"),
+    ],
+)
+def test_a_venue_has_sizes_that_can_be_printed(sizes: dict[str, float], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        Venue(**sizes)

@@ -25,7 +25,7 @@ from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate_show import show
 from howspec.cli.paper_costs import print_timed_rows
 from howspec.figures import style
-from howspec.figures.own_costs import own_costs
+from howspec.figures.draw import Studies, cost_figures, draw
 from howspec.figures.paper_costs import (
     has_paper_pairs,
     needed_alpha,
@@ -41,6 +41,7 @@ from howspec.figures.transfer import TransferLaws
 from typer.testing import CliRunner
 
 MACHINE = KnownMachine()
+DRAWN = (".pdf", ".png", ".csv", "_caption.tex")
 EQUAL = {
     f"equal-{size}-depth{layers}": llama(layers, hidden, ffn)
     for size, shapes in {
@@ -223,7 +224,7 @@ def test_the_papers_table_is_written_with_its_picture(
 ) -> None:
     rows = paper_cost_rows(architectures, laws)
     written = paper_cost_table(rows, tmp_path, name="gpu")
-    assert {p.name for p in written} == {f"gpu_paper.{s}" for s in ("csv", "tex", "pdf", "png")}
+    assert {p.name for p in written} == {f"gpu_paper{s}" for s in (*DRAWN, ".tex")}
     cells = read(tmp_path / "gpu_paper.csv")
     assert [float(c["cost_ratio"]) for c in cells] == pytest.approx(
         [r.cost_ratio for r in rows], rel=1e-5
@@ -237,7 +238,7 @@ def test_models_of_equal_size_are_drawn_against_depth_and_not_against_size(
     table = limits_table(equal)
     assert ratio_by_size(table, tmp_path, name="gpu") == []
     written = ratio_by_depth(table, tmp_path, name="gpu")
-    assert {p.name for p in written} == {f"gpu_depth.{s}" for s in ("pdf", "png", "csv")}
+    assert {p.name for p in written} == {f"gpu_depth{s}" for s in DRAWN}
     rows = read(tmp_path / "gpu_depth.csv")
     graph = [r for r in rows if (r["mode"], r["batch"], r["context"]) == ("graph", "1", "128")]
     for size in ("small", "large"):
@@ -253,7 +254,7 @@ def test_architectures_are_drawn_against_size_and_not_against_depth(
     table = limits_table(architectures)
     assert ratio_by_depth(table, tmp_path, name="gpu") == []
     written = ratio_by_size(table, tmp_path, name="gpu")
-    assert {p.name for p in written} == {f"gpu_size.{s}" for s in ("pdf", "png", "csv")}
+    assert {p.name for p in written} == {f"gpu_size{s}" for s in DRAWN}
     assert len(read(tmp_path / "gpu_size.csv")) == 4 * 2 * 2  # drafts, places, modes
 
 
@@ -274,11 +275,9 @@ def test_the_table_has_every_pass_and_what_bounds_it(architectures: Record, tmp_
 
 def test_the_bundled_record_is_drawn_with_its_repeats(tmp_path: Path) -> None:
     costs = next(c for c in bundled_costs() if c.stem == "cpu_costs")
-    written = own_costs(costs, tmp_path)
+    written = draw(cost_figures(costs, Studies()), tmp_path)
     assert {p.name for p in written} == {
-        f"cpu_costs_{what}.{suffix}"
-        for what in ("floor", "size", "depth", "verify")
-        for suffix in ("pdf", "png", "csv")
+        f"cpu_costs_{what}{rest}" for what in ("floor", "size", "depth", "verify") for rest in DRAWN
     } | {"cpu_costs_floor.tex"}
     for name, value in (("size", "cost_ratio"), ("verify", "ratio")):
         for r in read(tmp_path / f"cpu_costs_{name}.csv"):
