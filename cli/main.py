@@ -19,6 +19,7 @@ from .figures import figures
 from .formulas import formulas
 from .hook import hook
 from .import_ import import_statistics
+from .measure import measure
 from .output import print_json, purpose
 from .paper import paper
 from .predict import predict
@@ -43,6 +44,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "rank": rank,
     "scale": scale,
     "crossover": crossover,
+    "measure": measure,
     "import": import_statistics,
     "explain": explain,
     "evidence": evidence,
@@ -60,8 +62,10 @@ VERBS: dict[str, Callable[..., None]] = {
 for name, verb in VERBS.items():
     app.command(name, short_help=purpose(verb))(verb)
 app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
-# What the extra `calibrate` brings.
-MEASURING = ("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub")
+# What the extras bring.
+EXTRAS = dict.fromkeys(
+    ("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub"), "calibrate"
+) | {"httpx2": "measure"}
 
 
 def _version(wanted: bool) -> None:
@@ -103,9 +107,9 @@ def run(arguments: list[str] | None = None) -> None:
         _fail(str(error), 2, given)
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
-        if name not in MEASURING:
+        if name not in EXTRAS:
             raise
-        _fail(f"this needs {name}: pip install 'howspec[calibrate]'", 2, given)
+        _fail(f"this needs {name}: pip install 'howspec[{EXTRAS[name]}]'", 2, given)
     except Exception as error:
         # Errors of usage come from click or from the copy of it that typer carries.
         if not hasattr(error, "format_message"):

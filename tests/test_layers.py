@@ -24,6 +24,7 @@ HEAVY = {
     "matplotlib": {"figures"},
     "typer": {"cli"},
     "rich": {"cli"},
+    "httpx2": {"calibrate"},
 }
 MEASURING = {("calibrate", "measure"), ("calibrate", "family"), ("calibrate", "campaign")}
 FILES = [p for layer in LAYERS for p in sorted((ROOT / layer).rglob("*.py"))]

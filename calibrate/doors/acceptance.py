@@ -21,10 +21,12 @@ if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..engines.stated import Stated
     from ..prior.acceptance_forecast import AcceptanceForecast
     from ..records import Record
+    from ..serving.served import Served
 
     AcceptanceSource = (
-        float | str | Path | Stated | AcceptanceLaw | EngineCounts | Record | KnownAcceptance | None
-    )
+        float | str | Path | Stated | AcceptanceLaw | EngineCounts | Record | Served
+        | KnownAcceptance | None
+    )  # fmt: skip
 
 _NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*(?:%|±|\+/?-|$)", re.IGNORECASE)
 _LAW = re.compile(r"[a-z]+(?:-[a-z]+)*(?::.*)?")  # a name and its parameters, as of no file
@@ -48,8 +50,9 @@ def acceptance(
 
     source: a number, the conditional rate alpha in [0, 1] (a float counts as exact, a text such as
     "0.78" or "0.78+-0.02" has the accuracy that it states); the text of a law such as
-    "depth:alpha=0.8,decay=0.95"; a law; the path of a record, of an engine's log, response or
-    metrics, "-", or a URL; counts or a record that was read; None: predicted for the pair.
+    "depth:alpha=0.8,decay=0.95"; a law; the path of a record, of a folder of records of
+    servers, of an engine's log, response or metrics, "-", or a URL; counts or a record that was
+    read; None: predicted for the pair.
     length: an acceptance length with the bonus token, instead of a source, measured at gamma.
     gamma: draft tokens of the measured rounds, where the source leaves it open. tokens: decided
     draft tokens behind a stated alpha, which then updates the prediction for the pair. decay:
@@ -136,7 +139,7 @@ def of_evidence(found: Evidence, kind: Kind) -> KnownAcceptance:
 
 
 def _of_file(
-    source: str | Path | Record | EngineCounts | Stated,
+    source: str | Path | Record | Served | EngineCounts | Stated,
     pair: Pair | None,
     rng: np.random.Generator,
     gamma: int | None,
@@ -150,6 +153,12 @@ def _of_file(
     from ..models.names import squeeze
     from ..records import Record, read_record
 
+    asked = None if pair is None else pair.at.draft
+    if (served := _served(source)) is not None:
+        from ..serving.laws import served_acceptance
+
+        found = served_acceptance(served, rng, draft=asked, positions=positions, draws=draws)
+        return of_evidence(found, "measured")
     live = isinstance(source, str) and (source == "-" or source.startswith(("http://", "https://")))
     if isinstance(source, str | Path):
         known = not live and (Path(source).is_dir() or is_record(Path(source)))
@@ -163,7 +172,6 @@ def _of_file(
     if not isinstance(source, Record):
         raise ValueError(f"acceptance must be a number, a law, a path or a URL, got {source!r}")
     names = sorted({str(p["draft"]) for p in source.points if p.get("type") == "rounds"})
-    asked = None if pair is None else pair.at.draft
     near = [n for n in names if asked is not None and squeeze(n) == squeeze(asked)]
     chosen = near[0] if near else (asked if pair is None or pair.draft is None else None)
     at = None if pair is None else pair.at
@@ -172,6 +180,16 @@ def _of_file(
         temperature=None if at is None else at.temperature, domain=None if at is None else at.task,
     )  # fmt: skip
     return of_evidence(evidence, "measured")
+
+
+def _served(source: object) -> Served | None:
+    """The records of servers that a source is, or that lie in its file or folder."""
+    from ..records import Record
+    from ..serving.served import Served, served_of
+
+    if isinstance(source, str) and (source == "-" or source.startswith(("http://", "https://"))):
+        return None
+    return served_of(source) if isinstance(source, str | Path | Record | Served) else None
 
 
 def _predicted(

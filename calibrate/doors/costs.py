@@ -19,8 +19,9 @@ if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..prior.costs import PredictedCost
     from ..prior.costs_memory import MemoryNeed
     from ..records import Record
+    from ..serving.served import Served
 
-    CostSource = float | str | Path | CostLaw | Record | KnownCosts | None
+    CostSource = float | str | Path | CostLaw | Record | Served | KnownCosts | None
 
 _NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*", re.IGNORECASE)
 _UNBOUNDED = 10**9  # batches: the context is 0, so that a sequence takes no room
@@ -39,8 +40,9 @@ def costs(
     """What is known of the time of a round.
 
     source: a number, the cost ratio (time of a draft step in plain steps of the target), with
-    verify_slope and overhead in the same unit; a law; the path of a cost record, of a cost law as
-    JSON, or of a CSV of measured passes; None: predicted for the pair and its machine.
+    verify_slope and overhead in the same unit; a law; the path of a cost record, of a folder of
+    records of servers, of a cost law as JSON, or of a CSV of measured passes; None: predicted for
+    the pair and its machine.
     overhead_ms: what a round costs beyond the passes of a CSV. draws: of the sample.
     Raises ValueError for what determines no costs, OSError for what cannot be read.
     """
@@ -76,17 +78,25 @@ def costs(
 
 
 def _of_file(
-    source: str | Path | Record,
+    source: str | Path | Record | Served,
     pair: Pair | None,
     rng: np.random.Generator,
     overhead_ms: float,
     draws: int,
 ) -> KnownCosts:
     from ..records import Record, read_record
+    from ..serving.served import Served, served_of
 
+    of_passes = isinstance(source, str | Path) and str(source).endswith(".csv")
+    if not of_passes and (served := served_of(source)) is not None:
+        from ..serving.laws import served_costs
+
+        draft = None if pair is None else pair.at.draft
+        return _beside(served_costs(served, rng, draft=draft, draws=draws), pair, rng)
+    assert not isinstance(source, Served)
     if isinstance(source, Record):
         return _beside(_of_record(source, "the record", pair, rng, draws), pair, rng)
-    if str(source).endswith(".csv"):
+    if of_passes:
         from ..engines.pass_table import read_pass_table, table_contexts, table_limits
 
         with utf8(source):

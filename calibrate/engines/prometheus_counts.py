@@ -41,7 +41,7 @@ def counts_of(
     for (kind, _), n in counters.items():
         if kind != "position":
             totals[kind] = totals.get(kind, 0) + n
-    ladder = _ladder(counters)
+    ladder = by_position(counters)
     rounds, accepted = totals.get("rounds"), totals.get("accepted")
     gamma = _gamma(scrape, ladder, rounds, notes, _depths(counters))
     if rounds is None and "emitted" not in totals and counters:
@@ -73,7 +73,7 @@ def counts_of(
     )
 
 
-def _ladder(counters: Mapping[Key, int]) -> list[int] | None:
+def by_position(counters: Mapping[Key, int]) -> list[int] | None:
     """Accepted tokens by position, None without such series."""
     positions: dict[int, int] = {}
     for (kind, labels), n in counters.items():

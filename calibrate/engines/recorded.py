@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,25 +86,46 @@ def from_record(
         known = ", ".join(names) if names else "none with rounds"
         raise ValueError(f"draft must be one of those of the record ({known}), got {draft!r}")
     chosen, notes = _chosen([p for p in rounds if p["draft"] == draft], temperature, domain)
-    tried, kept, most = _by_request(chosen)
-    total = from_counts(
-        tried.sum(axis=0), kept.sum(axis=0), rng, positions=positions, draws=draws,
+    tried, kept = _by_request(chosen)
+    total = from_requests(
+        tried, kept, rng, positions=positions, draws=draws,
         given=f"{len(chosen)} recorded requests with {draft}",
     )  # fmt: skip
-    sample = np.array(total.sample.rates)
-    if len(chosen) > 1:
-        weights = rng.multinomial(len(chosen), np.full(len(chosen), 1.0 / len(chosen)), size=draws)
-        seen = weights @ tried
-        # Positions that a resample never reaches keep the draw from all requests.
-        share = np.divide(weights @ kept, seen, out=sample[:, :most].copy(), where=seen > 0.0)
-        sample[:, :most] = share
     for key, plural in (("domain", "domains"), ("temperature", "temperatures")):
         values = sorted({str(p[key]) for p in chosen})
         if len(values) > 1:
             notes.append(f"requests of several {plural} count alike: {', '.join(values)}")
     if len(chosen) == 1:
         notes.append("a single request: its interval says nothing about others")
-    return Evidence(total.middle, PositionalAcceptance(sample), most, total.given, tuple(notes))
+    return replace(total, notes=tuple(notes))
+
+
+def from_requests(
+    tried: Floats,
+    kept: Floats,
+    rng: np.random.Generator,
+    *,
+    positions: int,
+    draws: int,
+    given: str,
+) -> Evidence:
+    """Acceptance from how often each position was tried and accepted, (requests, positions) each.
+
+    Requests are resampled; of a single one the rounds count as independent.
+    """
+    most = tried.shape[1]
+    total = from_counts(
+        tried.sum(axis=0), kept.sum(axis=0), rng, positions=positions, draws=draws, given=given
+    )
+    if len(tried) == 1:
+        return total
+    sample = np.array(total.sample.rates)
+    weights = rng.multinomial(len(tried), np.full(len(tried), 1.0 / len(tried)), size=draws)
+    seen = weights @ tried
+    # Positions that a resample never reaches keep the draw from all requests.
+    share = np.divide(weights @ kept, seen, out=sample[:, :most].copy(), where=seen > 0.0)
+    sample[:, :most] = share
+    return Evidence(total.middle, PositionalAcceptance(sample), most, given)
 
 
 def _chosen(
@@ -121,8 +143,8 @@ def _chosen(
     return same or points, notes
 
 
-def _by_request(points: list[dict[str, Any]]) -> tuple[Floats, Floats, int]:
-    """(tried, accepted) by position for each request, (requests, positions), and the positions."""
+def _by_request(points: list[dict[str, Any]]) -> tuple[Floats, Floats]:
+    """(tried, accepted) by position for each request, (requests, positions) each."""
     pairs = []
     for point in points:
         accepted = np.asarray(point["accepted"], dtype=np.int64)
@@ -140,4 +162,4 @@ def _by_request(points: list[dict[str, Any]]) -> tuple[Floats, Floats, int]:
         decided = accepted + (accepted < drafted)
         tried[i] = (decided[:, None] >= at).sum(axis=0)
         kept[i] = (accepted[:, None] >= at).sum(axis=0)
-    return tried, kept, most
+    return tried, kept

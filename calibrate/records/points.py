@@ -90,6 +90,10 @@ def _times(name: str, *, required: bool) -> Entry:
     return Entry(name, "number", one=False, many=True, required=required)
 
 
+def _each(name: str, kind: str, *, nullable: bool = False) -> Entry:
+    return Entry(name, kind, one=False, many=True, nullable=nullable)
+
+
 _PASS = (
     Entry("model"),
     _whole("tokens", 1),
@@ -167,6 +171,32 @@ KINDS: dict[str, Kind] = {
             )
         },
         ("draft", "method", "gamma", "batch", "prompt", "repeat"),
+    ),
+    "serving": Kind(
+        "serving",
+        "",
+        {
+            "": (
+                Entry("draft", nullable=True),
+                Entry("method"),
+                _whole("gamma"),
+                _whole("batch", 1),
+                _whole("wave"),
+                _each("prompts", "whole"),
+                _each("tokens", "whole"),
+                _each("prompt_tokens", "whole", nullable=True),
+                _each("start_s", "number"),
+                _each("arrivals", "whole"),
+                _each("arrivals_s", "number"),
+                _each("arrived", "whole"),
+                _whole("rounds", nullable=True),
+                _whole("drafted", nullable=True),
+                _whole("accepted", nullable=True),
+                _each("accepted_by_position", "whole", nullable=True),
+                _whole("counted_tokens", nullable=True),
+            )
+        },
+        ("draft", "method", "gamma", "batch", "wave"),
     ),
 }
 

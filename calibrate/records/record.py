@@ -26,10 +26,11 @@ VERSION = 1
 class Record:
     """One measurement.
 
-    kind: ``costs``, ``acceptance`` or ``sweep``; settings: what was asked for; provenance: what it
-    was measured on, with one entry of ``runs`` for each run that added points; points: what was
-    measured, one dict a point; key: the entries that identify a point (default those of the kind).
-    Raises ValueError for points that the kind does not allow, or the same point twice.
+    kind: ``costs``, ``acceptance``, ``sweep`` or ``serving``; settings: what was asked for;
+    provenance: what it was measured on, with one entry of ``runs`` for each run that added points;
+    points: what was measured, one dict a point; key: the entries that identify a point (default
+    those of the kind). Raises ValueError for points that the kind does not allow, or the same point
+    twice.
     """
 
     kind: str

@@ -132,7 +132,10 @@ def test_a_record_with_one_wrong_byte_is_refused_or_another_record(
         ({"version": True}, "version must be 1"),
         ({"version": None}, "version must be 1"),
         ({"schema": "other"}, "schema must be 'howspec.record', got 'other'"),
-        ({"kind": "latency"}, "kind must be one of costs, acceptance, sweep, got 'latency'"),
+        (
+            {"kind": "latency"},
+            "kind must be one of costs, acceptance, sweep, serving, got 'latency'",
+        ),
         ({"kind": ["costs"]}, "kind must be one of"),
         ({"points": []}, "points must hold at least one point"),
         ({"points": {}}, "points must be a list, got dict"),

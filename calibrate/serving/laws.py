@@ -1,0 +1,147 @@
+"""Records of servers as both laws: acceptance by position, and the time of steps and rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engines.evidence import Evidence, from_length, reach
+from ..engines.recorded import from_requests
+from ..known import KnownCosts
+from ..rounds import fit_round_cost
+from .served import Floats, Served, Wave
+
+# Spread of ln(time) of one configuration from one start of a server to the next, beside what the
+# waves of one run show.
+BETWEEN_STARTS = 0.02
+
+
+def served_acceptance(
+    served: Served,
+    rng: np.random.Generator,
+    *,
+    draft: str | None = None,
+    positions: int = 32,
+    draws: int = 2000,
+) -> Evidence:
+    """Acceptance of a draft, of all gammas and batches together, waves being its unit.
+
+    Steps that drafted nothing count as rounds that accepted nothing, as `served_costs` counts them.
+    draft: see `Served.of_draft`. Raises ValueError where nothing was counted.
+    """
+    by_gamma = served.of_draft(draft)
+    waves = [w for levels in by_gamma.values() for some in levels.values() for w in some]
+    known = [w for w in waves if w.accepted is not None]
+    if not known:
+        raise ValueError(
+            "nothing says how many draft tokens the server accepted: its metrics were off"
+        )
+    top = max(by_gamma)
+    given = f"{len(known)} measured waves of {served.engine}"
+    places = [w for w in known if w.reached is not None]
+    if not places:
+        gamma = max(g for g in by_gamma)
+        lengths = np.array([w.tokens_per_step for w in known if w.point["gamma"] == gamma])
+        error = float(lengths.std(ddof=1) / np.sqrt(lengths.size)) if lengths.size > 1 else 0.0
+        stated = f"{lengths.mean():.4f}+-{error:.4f}"
+        return from_length(stated, gamma, rng, positions=positions, draws=draws)
+    tried, kept = np.zeros((len(places), top)), np.zeros((len(places), top))
+    for i, w in enumerate(places):
+        assert w.reached is not None
+        gamma = w.reached.size
+        kept[i, :gamma] = w.reached
+        tried[i, :gamma] = np.concatenate([[w.steps], w.reached[:-1]])
+    return from_requests(tried, kept, rng, positions=positions, draws=draws, given=given)
+
+
+@dataclass(frozen=True)
+class ServedCost:
+    """Times of steps of a server: plain, and of rounds of 1.. draft tokens [s].
+
+    batches: (b,), rising; times_s: (draws, b, gammas), entry 0 of the last axis a plain step. In
+    between times are straight lines of the batch; beyond, those of the nearest one.
+    """
+
+    batches: Floats
+    times_s: Floats
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(draws,)."""
+        return self.times_s.shape[:1]
+
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Floats:
+        """Times of rounds at 0..gamma, (draws, gamma + 1) [s]; entry 0 is a plain step."""
+        top = self.times_s.shape[-1] - 1
+        if gamma > top:
+            raise ValueError(f"gamma must be in [0, {top}], got {gamma}")
+        at = float(np.clip(batch, self.batches[0], self.batches[-1]))
+        right = int(np.clip(np.searchsorted(self.batches, at), 1, max(self.batches.size - 1, 1)))
+        if self.batches.size == 1:
+            return np.asarray(self.times_s[:, 0, : gamma + 1])
+        low, high = self.batches[right - 1], self.batches[right]
+        share = (at - low) / (high - low)
+        both = self.times_s[:, right - 1 : right + 1, : gamma + 1]
+        return np.asarray((1.0 - share) * both[:, 0] + share * both[:, 1])
+
+
+def served_costs(
+    served: Served, rng: np.random.Generator, *, draft: str | None = None, draws: int = 2000
+) -> KnownCosts:
+    """Times of plain steps and of a draft's rounds at the batches where both were measured.
+
+    At gammas that were not, the affine law fitted to those that were, through them. Raises
+    ValueError where no batch has both, or nothing says how many tokens a step gave.
+    """
+    plain, by_gamma = served.plain(), served.of_draft(draft)
+    batches = [b for b in plain if any(b in levels for levels in by_gamma.values())]
+    if not batches:
+        raise ValueError(
+            "costs need plain decoding and speculation at the same batch: measure the server "
+            "without speculation too, into the same folder"
+        )
+    top = reach(max(by_gamma))
+    times = np.empty((draws, len(batches), top + 1))
+    for i, batch in enumerate(batches):
+        rounds = {g: levels[batch] for g, levels in sorted(by_gamma.items()) if batch in levels}
+        times[:, i] = _times(plain[batch], rounds, top, rng, draws)
+    every = [w for waves in plain.values() for w in waves]
+    context = float(np.mean([w.context for w in every]))
+    seen = ", ".join(map(str, sorted(by_gamma)))
+    law = ServedCost(np.array(batches, dtype=np.float64), times)
+    return KnownCosts(
+        law, "measured", f"plain decoding and gamma {seen} of {served.engine}",
+        seconds=True, gamma_max=top, batch_max=max(batches), contexts=(context, context),
+        stack=served.engine,
+    )  # fmt: skip
+
+
+def _times(
+    plain: list[Wave], rounds: dict[int, list[Wave]], top: int, rng: np.random.Generator, draws: int
+) -> Floats:
+    """Draws of the times at one batch, (draws, top + 1)."""
+    step = step_draws(plain, rng, draws)
+    gammas = np.array(list(rounds))
+    measured = np.stack([step_draws(w, rng, draws) for w in rounds.values()], axis=1)
+    ratios = measured / step[:, None]
+    fit = fit_round_cost(gammas, np.median(ratios, axis=0), rng, draws=draws)
+    at = np.arange(top + 1.0)
+    line = 1.0 + fit.overhead[:, None] + fit.slope[:, None] * at
+    miss = ratios / line[:, gammas] - 1.0
+    found = np.array([np.interp(at, gammas, row) for row in miss])
+    times = step[:, None] * line * (1.0 + found)
+    times[:, 0] = step
+    return np.asarray(times)
+
+
+def step_draws(waves: list[Wave], rng: np.random.Generator, draws: int) -> Floats:
+    """Draws of the time of a step of the target, (draws,) [s]: of waves, and between starts."""
+    known = [w for w in waves if w.tokens_per_step is not None]
+    if not known:
+        raise ValueError("nothing says how many tokens a step of the server gave: metrics were off")
+    time_s = np.array([w.window_s * int(w.point["batch"]) for w in known])
+    steps = np.array([w.window_tokens / (w.tokens_per_step or 1.0) for w in known])
+    weight = rng.dirichlet(np.ones(len(known)), draws)
+    between = np.exp(BETWEEN_STARTS * rng.standard_normal(draws))
+    return np.asarray((weight @ time_s) / (weight @ steps) * between)

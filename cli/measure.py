@@ -1,0 +1,68 @@
+"""`howspec measure`: a running server under load."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import options
+from .output import show
+
+
+def measure(
+    url: Annotated[str, typer.Argument(help="Of the server, such as http://localhost:8000.")],
+    out: Annotated[str, typer.Option(help="File of the record, .json, or its folder.")],
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Requests sent together; may be given several times; default 1 and 4."),
+    ] = None,
+    requests: Annotated[int, typer.Option(help="Requests at each batch.")] = 12,
+    new_tokens: Annotated[int, typer.Option(help="Tokens that each request generates.")] = 128,
+    model: Annotated[str | None, typer.Option(help="The model that must be served.")] = None,
+    draft: Annotated[str | None, typer.Option(help="What its draft is called.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="How it drafts, such as ngram, where it does not say.")
+    ] = None,
+    gamma: Annotated[
+        int | None,
+        typer.Option(help="Draft tokens of a round, 0 for none, where the server does not say."),
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="File of prompts, .jsonl or .txt; default built-in ones.")
+    ] = None,
+    field: Annotated[str, typer.Option(help="Field of a .jsonl that holds the text.")] = "prompt",
+    temperature: Annotated[float, typer.Option(help="0 for the likeliest token.")] = 0.0,
+    warmup: Annotated[int, typer.Option(help="Warm-up requests at each batch.")] = 1,
+    completions: Annotated[
+        bool, typer.Option("--completions", help="Plain text, without a chat's template.")
+    ] = False,
+    keep_texts: Annotated[
+        bool, typer.Option("--keep-texts", help="Keep prompts and answers in the record.")
+    ] = False,
+    timeout_s: Annotated[float, typer.Option(help="Longest silence of the server.")] = 120.0,
+    seed: options.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Measure a running OpenAI-compatible server: times token by token, acceptance by position.
+
+    vLLM, SGLang, llama.cpp (with --metrics), TensorRT-LLM and LMDeploy. Measure it without
+    speculation and with, into one folder: the folder is what predict, explain and schedule take as
+    --acceptance and as --costs. What was stopped goes on with the same command. A key that the
+    server wants is read from the environment variable HOWSPEC_API_KEY.
+
+    Example:
+
+    howspec measure http://localhost:8000 --out served/plain.json
+    """
+    from ..verbs.measure import measure as ask
+    from .progress import progress_bar
+
+    with progress_bar() as progress:
+        answer = ask(
+            url, out=out, batch=tuple(batch or (1, 4)), requests=requests, new_tokens=new_tokens,
+            model=model, draft=draft, method=method, gamma=gamma, prompts=prompts, field=field,
+            temperature=temperature, warmup=warmup, completions=completions,
+            keep_texts=keep_texts, timeout_s=timeout_s, seed=seed, progress=progress,
+        )  # fmt: skip
+    show(answer, as_json)
