@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
+    from .sim.next_measurement import Next
     from .theory.interval import Interval
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
@@ -146,6 +148,20 @@ class Answer(ABC):
     def notes(self) -> tuple[str, ...]:
         """What to know before relying on the answer."""
 
+    @cached_property
+    def next(self) -> Next | None:
+        """What to measure next, with what it is expected to leave; None where nothing is unsure."""
+        return self._next()
+
+    def _next(self) -> Next | None:
+        return None
+
+    def ending(self) -> list[str]:
+        """The lines that say what to measure next and what was measured before, none without."""
+        from .parts import next_lines
+
+        return [] if self.next is None else next_lines(self.next)
+
     def draw(self) -> Figure:
         """The figure of the answer; raises ValueError where an answer has none."""
         raise ValueError(f"{type(self).__name__} has no figure")
@@ -176,11 +192,15 @@ class Answer(ABC):
         about: dict[str, JSON] = {"schema": f"howspec.{self.SCHEMA}", "version": self.VERSION}
         found = plain(dict(self.data()))
         assert isinstance(found, dict)
+        if self.next is not None:
+            from .parts import next_entry
+
+            found["next"] = plain(next_entry(self.next))
         return about | found
 
     def __str__(self) -> str:
         lines = [self.headline(), *(b for b in self.blocks() if isinstance(b, str))]
-        return "\n".join([*lines, *(f"note: {n}" for n in self.notes)])
+        return "\n".join([*lines, *(f"note: {n}" for n in self.notes), *self.ending()])
 
     def __repr__(self) -> str:
         count = len(self.notes)
@@ -194,6 +214,8 @@ class Answer(ABC):
         if self.notes:
             items = "".join(f"<li>{html.escape(n)}</li>" for n in self.notes)
             parts.append(f"<ul>{items}</ul>")
+        if self.next is not None:
+            parts.append(f"<pre>{html.escape(chr(10).join(self.ending()))}</pre>")
         return "".join(parts)
 
 

@@ -10,10 +10,13 @@ from .answer import Column, Table, span, sure
 if TYPE_CHECKING:
     from .calibrate.doors import Pair
     from .calibrate.known import KnownCosts
+    from .calibrate.library.evidence import Measurement
     from .calibrate.prior.pair import NamedModel
     from .sim.known import Laws
+    from .sim.next_measurement import Next
     from .sim.pair import PairPrediction
     from .sim.units import Speed
+    from .theory.decision import Ahead
     from .theory.domain import Floats
     from .theory.interval import Interval
 
@@ -123,6 +126,63 @@ def interval_of(sample: Floats | None, level: float) -> Interval | None:
     from .theory.interval import median_interval
 
     return None if sample is None else median_interval(sample, level)
+
+
+_SHOWN = 3  # measured rows in a list
+
+
+def next_entry(found: Next) -> Mapping[str, object]:
+    """What to measure next, as it stands in the JSON of an answer."""
+
+    def state(ahead: Ahead) -> Mapping[str, object]:
+        ends = {"low": ahead.low, "high": ahead.high, "level": found.level}
+        return {"speedup": ends, "expected_regret": ahead.regret}
+
+    return {
+        "now": state(found.now),
+        "measurements": [
+            {"command": m.command, "what": m.what, "then": m.then, "device_minutes": m.minutes,
+             **state(m.after)}
+            for m in found.measurements
+        ],
+        "evidence": [
+            {"metric": r.metric, "value": r.value, "gamma": r.gamma, "batch": r.batch,
+             "task": r.task, "hardware": r.hardware, "engine": r.engine, "citation": r.citation}
+            for r in found.evidence[:_SHOWN]
+        ],
+        "evidence_rows": len(found.evidence),
+    }  # fmt: skip
+
+
+def next_lines(found: Next) -> list[str]:
+    """What to measure next, and what was measured before, in lines."""
+    lines = []
+    if found.measurements:
+        lines.append(f"what to measure next (now {_state(found.now)}):")
+    for m in found.measurements:
+        time = "" if m.minutes is None else f"; {_minutes(m.minutes)} of device time"
+        lines += [f"  {m.command}", f"    {m.what}; then {m.then}: {_state(m.after)}{time}"]
+    if found.evidence:
+        shown = "; ".join(_row(r) for r in found.evidence[:_SHOWN])
+        more = len(found.evidence) - _SHOWN
+        lines.append(f"measured of this pair: {shown}{f'; and {more} more' if more > 0 else ''}")
+    return lines
+
+
+def _state(ahead: Ahead) -> str:
+    return f"speed-up {ahead.low:.2f}-{ahead.high:.2f}, expected regret {100 * ahead.regret:.1f} %"
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes >= 9.5 or minutes == 0.0 else f"{minutes:.1g} min"
+
+
+def _row(row: Measurement) -> str:
+    what = "speed-up" if row.metric.startswith("speedup") else row.metric.replace("_", " ")
+    at = [f"gamma {row.gamma}" if row.gamma is not None else "",
+          f"batch {row.batch:g}" if row.batch is not None else "",
+          row.task, row.hardware, row.engine]  # fmt: skip
+    return f"{what} {row.value:.4g} ({', '.join(a for a in at if a)})"
 
 
 def asked(given: Mapping[str, object], verb: Callable[..., object]) -> dict[str, object]:

@@ -41,6 +41,8 @@ def show(answer: Answer, as_json: bool, figure: Path | None = None) -> None:
             print(block)
     for note in answer.notes:
         print(f"note: {note}")
+    for line in answer.ending():
+        print(line)
     if figure is not None:
         print(f"figure: {figure}")
 

@@ -81,7 +81,8 @@ class DraftRanking:
     """Drafts of one target in order, one ranking for each batch.
 
     pair: target, machine and the first draft; costs: of that draft; acceptance: the kind of what is
-    known of it; notes: what to know before relying on it.
+    known of it; notes: what to know before relying on it; candidates: what is known of each draft,
+    with its pair.
     """
 
     pair: Pair
@@ -89,6 +90,7 @@ class DraftRanking:
     costs: KnownCosts
     acceptance: Kind
     notes: tuple[str, ...]
+    candidates: tuple[tuple[Pair, Candidate], ...] = ()
 
 
 def rank_drafts(
@@ -125,7 +127,7 @@ def rank_drafts(
     about = [n for p in pairs for n in p.notes] + [n for c in found.drafts for n in c.costs.notes]
     return DraftRanking(
         pairs[0], rankings, found.drafts[0].costs, found.kind,
-        _notes(rankings, (*about, *found.notes)),
+        _notes(rankings, (*about, *found.notes)), tuple(zip(pairs, found.drafts, strict=True)),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..calibrate.library.evidence import Measurement
+    from ..sim.next_measurement import Next
     from ..sim.pair import PairPrediction
     from ..theory.interval import Interval
 
@@ -55,6 +56,11 @@ class Prediction(Answer):
     @property
     def notes(self) -> tuple[str, ...]:
         return self.found.notes
+
+    def _next(self) -> Next | None:
+        from ..sim.next_measurement import next_of_pair
+
+        return next_of_pair(self.found.laws, objective="throughput", level=self.speedup.level)
 
     def data(self) -> Mapping[str, object]:
         found, said = self.found, self.found.prediction

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
+    from ..sim.next_measurement import Next
     from ..sim.ranking import DraftRanking, RankedDraft, Ranking
 
 
@@ -40,6 +41,11 @@ class RankedDrafts(Answer):
     @property
     def notes(self) -> tuple[str, ...]:
         return self.found.notes
+
+    def _next(self) -> Next | None:
+        from ..sim.next_measurement import next_of_ranking
+
+        return next_of_ranking(self.found, objective="throughput", level=self.level)
 
     def data(self) -> Mapping[str, object]:
         found = self.found

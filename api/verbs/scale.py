@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..calibrate.prior.pair import NamedModel
+    from ..sim.next_measurement import Next
     from ..sim.scale import DraftScale, ScalePoint
 
 
@@ -40,6 +41,11 @@ class BestScale(Answer):
         target = self.found.pair.target
         assert target is not None
         return target
+
+    def _next(self) -> Next | None:
+        from ..sim.next_measurement import next_of_scale
+
+        return next_of_scale(self.found, objective="throughput", level=self.level)
 
     def data(self) -> Mapping[str, object]:
         from ..calibrate.doors.costs import of_prediction

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..sim.emit.emission import Emission
+    from ..sim.next_measurement import Next
     from ..sim.schedule import PairSchedule
 
 
@@ -36,6 +37,16 @@ class GammaSchedule(Answer):
     def notes(self) -> tuple[str, ...]:
         more = () if self.emission is None else self.emission.notes
         return tuple(dict.fromkeys((*more, *self.found.notes)))
+
+    def _next(self) -> Next | None:
+        from ..sim.next_measurement import next_of_pair
+
+        laws, made = self.found.laws, self.found.made
+        if laws is None:
+            return None
+        level = made.ranges[0].speedup.level
+        middles = {round((r.first * r.last) ** 0.5) for r in made.ranges}
+        return next_of_pair(laws, objective="throughput", level=level, batches=sorted(middles))
 
     def emit(
         self,

@@ -242,8 +242,13 @@ _TABLES: dict[str, Callable[[Row], Iterator[Measurement]]] = {
 }  # fmt: skip
 
 
-def _rows(target: str | None) -> Iterator[Measurement]:
+@lru_cache(maxsize=64)
+def _rows(target: str | None) -> tuple[Measurement, ...]:
     """The measurements of a target, or all, in the order of the tables; others are not built."""
+    return tuple(_built(target))
+
+
+def _built(target: str | None) -> Iterator[Measurement]:
     fits: dict[str, bool] = {}
     for table, build in _TABLES.items():
         for row in _read(table):
@@ -277,7 +282,7 @@ def lengths(drafter: str) -> tuple[Measurement, ...]:
 @cache
 def measurements() -> tuple[Measurement, ...]:
     """Every bundled measurement of others, in the order of the tables."""
-    return tuple(_rows(None))
+    return _rows(None)
 
 
 def evidence(
