@@ -164,10 +164,15 @@ def _rule(
     objective: Objective, draws: int, plain: ArrayLike | None
 ) -> tuple[samples.Objective, Floats | None]:
     """The objective as one of a sample with weights."""
+    rule, weighed = sample_rule(objective), objective in ("energy", "price")
+    given = weighed and plain is not None
+    return rule, np.broadcast_to(np.ravel(np.asarray(plain)), draws) if given else None
+
+
+def sample_rule(objective: Objective) -> samples.Objective:
+    """What an objective makes of a sample: that of a price or an energy is a time with weights."""
     check_objective(objective)
-    if objective == "energy" or objective == "price":
-        return "latency", None if plain is None else np.broadcast_to(np.ravel(plain), draws)
-    return objective, None
+    return "latency" if objective == "energy" or objective == "price" else objective
 
 
 def estimates(table: Floats, objective: Objective, weights: Floats | None = None) -> Floats:

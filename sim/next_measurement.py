@@ -23,8 +23,9 @@ from ..calibrate.measured.sampled import BETWEEN_RUNS
 from ..calibrate.prior.acceptance_cells import DESIGN_EFFECT
 from ..calibrate.prior.pair import NamedModel, same_vocabulary
 from ..theory import DepthAcceptance, tokens_by_gamma
-from ..theory.decision import Ahead, Objective, at_hand, expected_after
+from ..theory.decision import Ahead, at_hand, expected_after
 from ..theory.domain import Floats
+from .choice import DEFAULT_OBJECTIVE, Objective, sample_rule
 from .known import GAMMA_MAX, Laws
 
 if TYPE_CHECKING:
@@ -109,7 +110,11 @@ class Draft:
 
 
 def next_of_pair(
-    laws: Laws, *, objective: Objective, level: float = 0.9, batches: Sequence[float] = ()
+    laws: Laws,
+    *,
+    objective: Objective = DEFAULT_OBJECTIVE,
+    level: float = 0.9,
+    batches: Sequence[float] = (),
 ) -> Next | None:
     """What to measure next of one pair, None where its laws leave nothing unsure.
 
@@ -133,9 +138,7 @@ def _draft_of(laws: Laws, batch: float) -> Draft:
     return Draft(laws.pair, tokens, times, laws.costs)
 
 
-def next_of_ranking(
-    found: DraftRanking, *, objective: Objective, level: float = 0.9
-) -> Next | None:
+def next_of_ranking(found: DraftRanking, *, level: float = 0.9) -> Next | None:
     """What to measure next of ranked drafts, of the best few of them; None where none fits."""
     by_name = {c.draft.called: (p, c) for p, c in found.candidates}
     first = found.rankings[0]
@@ -149,7 +152,7 @@ def next_of_ranking(
         drafts = drafts or own[:_RANKED]
         tables.append(np.concatenate([d.speedup for d in own], axis=1))
     options = [o for d in drafts for o in options_of(d, into=f"predict --draft {d.name} ")]
-    return weighed(options, tables, None, objective=objective, level=level)
+    return weighed(options, tables, None, objective=first.drafts[0].choice.objective, level=level)
 
 
 def _candidate(pair: Pair, known: Candidate, batch: float, context: float) -> Draft:
@@ -158,7 +161,7 @@ def _candidate(pair: Pair, known: Candidate, batch: float, context: float) -> Dr
     return Draft(pair, known.tokens, np.broadcast_to(times, known.tokens.shape), known.costs)
 
 
-def next_of_scale(found: DraftScale, *, objective: Objective, level: float = 0.9) -> Next | None:
+def next_of_scale(found: DraftScale, *, level: float = 0.9) -> Next | None:
     """What to measure next of a curve of sizes: the released draft that is nearest to the best."""
     able = [(p, c) for p, c in zip(found.found.grid, found.found.costs, strict=True) if p.fits]
     name = None if not able or found.pair.target is None else _released_near(found)
@@ -174,7 +177,8 @@ def next_of_scale(found: DraftScale, *, objective: Objective, level: float = 0.9
     draft = Draft(pair, tokens, times, of_prediction(law))
     table = np.stack([np.ones(len(tokens)), *(p.choice.draws for p, _ in able)], axis=1)
     options = options_of(draft, into=f"predict --draft {name} ")
-    return weighed(options, [table], None, objective=objective, level=level)
+    rule = found.found.best.choice.objective
+    return weighed(options, [table], None, objective=rule, level=level)
 
 
 def _released_near(found: DraftScale) -> str | None:
@@ -211,10 +215,14 @@ def weighed(
     objective: Objective,
     level: float,
 ) -> Next:
-    """Options in the order of what they leave, without those that tell nothing."""
+    """Options in the order of what they leave, without those that tell nothing.
+
+    Energy and price count as latency: each draw's plain step as heavy as any other's.
+    """
+    rule = sample_rule(objective)
     some = [t[:: max(1, len(t) // _DRAWS)] for t in tables]
-    _, now = at_hand(tables[0], objective=objective, level=level)
-    regret = float(np.mean([at_hand(t, objective=objective)[1].regret for t in tables]))
+    _, now = at_hand(tables[0], objective=rule, level=level)
+    regret = float(np.mean([at_hand(t, objective=rule)[1].regret for t in tables]))
     now = Ahead(now.low, now.high, regret)
     found = []
     for option in options:
@@ -223,7 +231,7 @@ def weighed(
         shown = option.shown[:: max(1, len(option.shown) // _DRAWS)]
         rng = np.random.default_rng(_SEED)
         after = expected_after(
-            rng, some, np.resize(shown, (len(some[0]), shown.shape[1])), objective=objective,
+            rng, some, np.resize(shown, (len(some[0]), shown.shape[1])), objective=rule,
             level=level, outcomes=128,
         )  # fmt: skip
         narrower = 1.0 - (after.high - after.low) / max(now.high - now.low, 1e-12)

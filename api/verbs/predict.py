@@ -60,7 +60,9 @@ class Prediction(Answer):
     def _next(self) -> Next | None:
         from ..sim.next_measurement import next_of_pair
 
-        return next_of_pair(self.found.laws, objective="throughput", level=self.speedup.level)
+        return next_of_pair(
+            self.found.laws, objective=self.found.prediction.objective, level=self.speedup.level
+        )
 
     def data(self) -> Mapping[str, object]:
         found, said = self.found, self.found.prediction

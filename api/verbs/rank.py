@@ -45,7 +45,7 @@ class RankedDrafts(Answer):
     def _next(self) -> Next | None:
         from ..sim.next_measurement import next_of_ranking
 
-        return next_of_ranking(self.found, objective="throughput", level=self.level)
+        return next_of_ranking(self.found, level=self.level)
 
     def data(self) -> Mapping[str, object]:
         found = self.found

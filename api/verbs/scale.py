@@ -45,7 +45,7 @@ class BestScale(Answer):
     def _next(self) -> Next | None:
         from ..sim.next_measurement import next_of_scale
 
-        return next_of_scale(self.found, objective="throughput", level=self.level)
+        return next_of_scale(self.found, level=self.level)
 
     def data(self) -> Mapping[str, object]:
         from ..calibrate.doors.costs import of_prediction

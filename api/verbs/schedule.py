@@ -46,7 +46,7 @@ class GammaSchedule(Answer):
             return None
         level = made.ranges[0].speedup.level
         middles = {round((r.first * r.last) ** 0.5) for r in made.ranges}
-        return next_of_pair(laws, objective="throughput", level=level, batches=sorted(middles))
+        return next_of_pair(laws, level=level, batches=sorted(middles))
 
     def emit(
         self,
