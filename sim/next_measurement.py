@@ -269,11 +269,9 @@ def _acceptance_here(draft: Draft, names: tuple[str, str]) -> Option:
     shown = rates_shown(draft.tokens, gamma, rounds * _decided(draft.tokens, gamma))
     minutes = None
     if draft.costs.seconds:
-        law, load = draft.costs.law, {"batch": float(_TOGETHER), "context": float(_NEW)}
-        time = np.median(np.asarray(law.round_time(gamma, **load)).reshape(-1, gamma + 1), axis=0)
+        time, length = np.median(draft.times, axis=0), float(draft.tokens[:, gamma].mean())
         turns = np.ceil(requests / _TOGETHER) * _NEW
-        length = float(draft.tokens[:, gamma].mean())
-        minutes = (_loading(draft) + turns * (time[gamma] / length + time[0])) / 60.0
+        minutes = (_loading(draft) + turns * float(time[gamma] / length + time[0])) / 60.0
     what = f"rounds of {requests:.0f} requests with {draft.name}"
     return Option(shlex.join(words), what, "--acceptance acceptance.json", minutes, shown)
 
