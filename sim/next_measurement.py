@@ -42,6 +42,8 @@ _WORTH = 0.05  # share of the interval or of the regret that a measurement takes
 # five domains, new tokens of each.
 _GAMMA, _TOGETHER, _PROMPTS, _NEW = 8, 16, 4, 96
 _LOG_TOKENS = 2000.0  # decided draft tokens of a server's log: a minute of one that speculates
+_REQUESTS, _LONG = 12, 128  # of `howspec measure`: requests at a batch, new tokens of each
+_LOCAL = ("eager", "graphs")  # stacks that are measured in this process, without a server
 _PASSES = 18 * 17  # timed and untimed passes of a point, and points, of `howspec calibrate costs`
 _LOG = "howspec import auto server.log"
 _READ = 1e9  # bytes of weights read from a disk in a second
@@ -253,7 +255,9 @@ def options_of(draft: Draft, *, into: str = "") -> list[Option]:
         found.append(_acceptance_here(draft, names))
     if top >= 1:
         found.append(_acceptance_of_a_log(draft))
-    if names and pair.head is None and costs.stack in ("eager", "graphs") and costs.seconds:
+    if costs.seconds and costs.stack not in _LOCAL:
+        found.append(_of_a_server(draft))
+    if names and pair.head is None and costs.stack in _LOCAL and costs.seconds:
         found.append(_costs_here(draft, names))
     return [replace(o, then=into + o.then) for o in found]
 
@@ -281,6 +285,24 @@ def _acceptance_of_a_log(draft: Draft) -> Option:
     shown = rates_shown(draft.tokens, gamma, _LOG_TOKENS)
     what = f"{_LOG_TOKENS:.0f} decided draft tokens of {draft.name}"
     return Option(_LOG, what, "--acceptance server.log", 0.0, shown)
+
+
+def _of_a_server(draft: Draft) -> Option:
+    """Plain decoding and one gamma, the best at hand, of a server under the load asked for."""
+    batch, top = max(1, round(draft.pair.at.batch)), draft.tokens.shape[1] - 1
+    gamma = min(max(1, int(draft.speedup.mean(axis=0).argmax())), _GAMMA, top)
+    words = ["howspec", "measure", "http://localhost:8000", "--gamma", str(gamma), "--batch",
+             str(batch), "--out", f"served/gamma-{gamma}.json"]  # fmt: skip
+    length, times = float(draft.tokens[:, gamma].mean()), np.median(draft.times, axis=0)
+    waves = max(2.0, np.ceil(_REQUESTS / batch))
+    decided = waves * batch * _LONG / length * _decided(draft.tokens, gamma)
+    shown = [rates_shown(draft.tokens, gamma, decided), times_shown(draft.times, [gamma])]
+    seconds = 2.0 * _loading(draft) + waves * _LONG * float(times[gamma] / length + times[0])
+    what = f"a server with {draft.name}; the same without it: --gamma 0 --out served/plain.json"
+    return Option(
+        shlex.join(words), what, "--acceptance served --costs served", seconds / 60.0,
+        np.concatenate(shown, axis=1),
+    )  # fmt: skip
 
 
 def _costs_here(draft: Draft, names: tuple[str, str]) -> Option:

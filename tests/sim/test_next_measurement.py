@@ -29,6 +29,7 @@ from howspec.sim.scale import draft_scale
 from howspec.theory import DepthAcceptance, tokens_by_gamma
 from questions import LOG
 
+LOG_COMMAND = "howspec import auto server.log"
 PAIR = Deployment("Llama-3.1-70B", "Llama-3.2-1B", "4x H100 SXM", task="chat")
 SMALL = Deployment("Llama-3.1-8B", "Llama-3.2-1B", "H100 SXM", task="chat", stack="eager")
 
@@ -72,8 +73,7 @@ def test_interval_and_regret_after_are_those_of_updates_with_simulated_counts() 
 def test_the_narrowing_of_a_pair_is_of_the_size_that_was_found_by_hand() -> None:
     answer = found(PAIR)
     assert (answer.now.low, answer.now.high) == pytest.approx((0.93, 3.05), abs=0.4)
-    log = answer.measurements[0]
-    assert log.command == "howspec import auto server.log"
+    log = next(m for m in answer.measurements if m.command == LOG_COMMAND)
     before, after = answer.now.high - answer.now.low, log.after.high - log.after.low
     assert 0.45 < after / before < 0.75
     assert log.after.regret < 0.5 * answer.now.regret
@@ -82,7 +82,7 @@ def test_the_narrowing_of_a_pair_is_of_the_size_that_was_found_by_hand() -> None
 def test_each_command_is_known_to_the_command_line_with_its_options() -> None:
     commands = {m.command for at in (PAIR, SMALL) for m in found(at).measurements}
     assert {c.split()[1] + " " + c.split()[2] for c in commands} == {
-        "import auto", "calibrate acceptance", "calibrate costs",
+        "import auto", "measure http://localhost:8000", "calibrate acceptance", "calibrate costs",
     }  # fmt: skip
     root = typer.main.get_command(app)
     for command in commands:
@@ -99,9 +99,8 @@ def test_a_log_that_was_asked_for_narrows_the_next_answer(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "server.log").write_text(LOG)
-    command = found(PAIR).measurements[0].command
     with pytest.raises(SystemExit) as stop:
-        run(shlex.split(command)[1:])
+        run(shlex.split(LOG_COMMAND)[1:])
     assert stop.value.code == 0, capsys.readouterr().err
     after = next_of_pair(both_laws(PAIR, Sources(acceptance="server.log")))
     assert after is not None
@@ -122,7 +121,10 @@ def test_what_is_known_is_not_to_be_measured() -> None:
 
 def test_a_head_and_a_target_over_several_devices_are_not_loaded_here() -> None:
     for at in (PAIR, replace(SMALL, draft="EAGLE3")):
-        assert all(m.command.startswith("howspec import") for m in found(at).measurements)
+        assert not any("calibrate" in m.command for m in found(at).measurements)
+    served = found(PAIR).measurements[0]
+    assert served.command.startswith("howspec measure http://localhost:8000 --gamma ")
+    assert served.after.regret < 0.3 * found(PAIR).now.regret
 
 
 def test_rankings_scales_and_schedules_have_measurements_of_their_own() -> None:
