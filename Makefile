@@ -17,13 +17,23 @@ UV = $(PIP) install uv && $(PY) -m uv -q pip compile pyproject.toml --all-extras
 WITHOUT_TORCH := grep -vE '^(torch|triton|nvidia-[^=]*|cuda-[^=]*)=='
 
 .NOTPARALLEL:
-.PHONY: run figures test suite check lint types lock test-latest test-lowest bench mutations sheet clean
+.PHONY: run figures docs test suite check lint types lock test-latest test-lowest bench mutations sheet clean
 
 run: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec paper --out $(OUT)
 
 figures: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec figures --out $(OUT)
+
+# The site, strictly: a broken link or a warning fails. Figures and today's table are made first.
+docs: $(VENV)/.extras $(OUT)/docs/validation.json
+	HOWSPEC_DOCS=$(abspath $(OUT))/docs NO_MKDOCS_2_WARNING=1 \
+		$(VENV)/bin/mkdocs build --strict --site-dir $(abspath $(OUT))/site
+
+$(OUT)/docs/validation.json: $(VENV)/.core $(VENV)/.wheel
+	$(VENV)/bin/howspec figures --out $(OUT)/docs/figures
+	$(VENV)/bin/howspec validate --json > $(OUT)/docs/validation.part
+	mv $(OUT)/docs/validation.part $@
 
 test: lint types suite
 

@@ -1,0 +1,38 @@
+"""Every command and every line of Python in the documentation runs, and prints what is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from doc_examples import ROOT, Runner, examples, matches, pages, prepare
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_examples_of_a_page_run_as_printed(page: Path, tmp_path: Path) -> None:
+    prepare(tmp_path)
+    runner = Runner(tmp_path)
+    for example in examples(page.read_text(encoding="utf-8")):
+        if not example.needs_torch:
+            got = runner.run(example)
+            assert matches(example, got), (
+                f"line {example.line + 1}: {example.source}\nprints\n{got}\nIf that is meant: "
+                "python tests/support/doc_examples.py writes it into the page"
+            )
+
+
+def test_there_are_examples_on_most_pages() -> None:
+    counts = {p.name: len(list(examples(p.read_text(encoding="utf-8")))) for p in pages()}
+    assert sum(counts.values()) > 40
+    assert sum(n > 0 for n in counts.values()) > 12
+
+
+def test_a_wrong_output_and_an_unknown_command_are_seen(tmp_path: Path) -> None:
+    text = "```pycon\n>>> 1 + 1\n3\n```\n```console\n$ rm -rf x\n```\n"
+    sum_, command = examples(text)
+    runner = Runner(tmp_path)
+    assert not matches(sum_, runner.run(sum_))
+    with pytest.raises(AssertionError, match="unknown"):
+        runner.run(command)
+    with pytest.raises(ValueError, match="a block must be of"):
+        list(examples("```bash\nls\n```\n"))
