@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check -q
 OUT ?= out
 ROOMS := theory sim calibrate figures cli
-SOURCES := $(shell find $(ROOMS) api -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name '*.json.gz' -o -name '*.jsonl' -o -name py.typed)
+SOURCES := $(shell find $(ROOMS) api -name '*.py' -o -name '*.csv' -o -name '*.md' -o -name '*.toml' -o -name '*.json' -o -name '*.json.gz' -o -name '*.jsonl' -o -path '*/page/*' -o -name py.typed)
 # constraints.txt pins torch, lock.txt everything else.
 VERSIONS := -c constraints.txt -c lock.txt
 LOCKED := 1

@@ -53,6 +53,12 @@ class Column:
         """The values as text, a dash where there is none."""
         return ["-" if v is None else self.show(v) for v in self.values]
 
+    @property
+    def of_words(self) -> bool:
+        """Whether it holds words rather than numbers."""
+        given = [v for v in self.values if v is not None]
+        return all(isinstance(v, str) for v in given) and any(" " in str(v) for v in given)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -79,11 +85,15 @@ class Table:
 
     def to_html(self) -> str:
         """The table as HTML; every text is escaped."""
-        head = "".join(f"<th>{html.escape(n)}</th>" for n in self.names)
+        words = [' class="words"' if c.of_words else "" for c in self.columns]
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>"
+            "<tr>"
+            + "".join(f"<td{w}>{html.escape(c)}</td>" for w, c in zip(words, row, strict=True))
+            + "</tr>"
             for row in self.rows
         )
+        named = zip(words, self.names, strict=True)
+        head = "".join(f"<th{w}>{html.escape(n)}</th>" for w, n in named)
         title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -174,6 +184,25 @@ class Answer(ABC):
 
             write(made, Path(path))
         return made
+
+    def to_paste(self) -> Iterator[tuple[str, str]]:
+        """What the answer has to copy elsewhere, such as a configuration: title and text."""
+        return iter(())
+
+    def to_html(self, path: str | Path | None = None, *, command: str | None = None) -> str:
+        """The answer as a page of its own to hand on, also written to ``path`` where given.
+
+        command: what the page says it was made with; by default this question in Python. The page
+        needs no other file. Raises OSError where the path cannot be written.
+        """
+        from .report import report
+
+        page = report(self, command)
+        if path is not None:
+            from .calibrate.records.record import atomic_write
+
+            atomic_write(Path(path), page.encode())
+        return page
 
     def tables(self) -> tuple[Table, ...]:
         """All tables of the answer, the main one first."""

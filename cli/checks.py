@@ -59,15 +59,26 @@ def record_place(out: str, kind: str) -> tuple[Path, str]:
     return path.parent, path.stem
 
 
-def check_figure(path: Path | None) -> None:
-    """A figure that can be drawn and written: known before any work."""
+def check_outputs(figure: Path | None, html: Path | None) -> None:
+    """A figure and a page that can be written: known before any work."""
+    check_file(figure, "--figure", (".png", ".pdf", ".svg"))
+    check_file(html, "--html", (".html", ".htm"))
+
+
+def check_file(path: Path | None, option: str, endings: Sequence[str]) -> None:
+    """A file that can be written, with one of the endings."""
     if path is None:
         return
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise ValueError(f"--figure must end in .png, .pdf or .svg, got {path.name!r}")
+    if path.suffix.lower() not in endings:
+        *others, last = endings
+        raise ValueError(f"{option} must end in {', '.join(others)} or {last}, got {path.name!r}")
     if path.is_dir():
-        raise ValueError(f"--figure must be a file, got the folder {path}")
-    check_folder(path.parent, "--figure")
+        raise ValueError(f"{option} must be a file, got the folder {path}")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ValueError(f"{option} must be a file that can be written, got {path}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} must be in a folder that is there, got {path}")
+    check_folder(path.parent, option)
 
 
 def names_of(given: Iterable[str] | None) -> list[str]:

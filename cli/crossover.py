@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_figure
+from .checks import check_outputs
 from .output import show
 
 
@@ -34,6 +34,7 @@ def crossover(
     seed: options.Seed = 0,
     online: options.Online = False,
     figure: options.Figure = None,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Find the batch, context and load at which the best gamma becomes 0.
@@ -46,7 +47,7 @@ def crossover(
     howspec crossover --target Llama-3.1-8B --draft Llama-3.2-1B --device H100 --task chat
     """
     options.one_thread()
-    check_figure(figure)
+    check_outputs(figure, html)
     from ..verbs.crossover import crossover as ask
 
     answer = ask(
@@ -56,4 +57,4 @@ def crossover(
         batch=batch, context=context, batch_max=batch_max, dtype=dtype, stack=stack,
         gamma_max=gamma_max, level=level, seed=seed, online=online,
     )  # fmt: skip
-    show(answer, as_json, figure)
+    show(answer, as_json, figure, html)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_figure
+from .checks import check_outputs
 from .output import show
 
 _DIGITS = "Its digits count as its accuracy; 98.2+-1.5 states a standard error."
@@ -78,6 +78,7 @@ def explain(
     level: options.Level = 0.9,
     seed: options.Seed = 0,
     figure: options.Figure = None,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Explain a measured speed-up: what each loss takes, and which change would pay most.
@@ -92,7 +93,7 @@ def explain(
     howspec explain --baseline-tokens-per-s 41 --speculative-tokens-per-s 72 --alpha 0.8 --gamma 3
     """
     options.one_thread()
-    check_figure(figure)
+    check_outputs(figure, html)
     from ..verbs.explain import explain as ask
 
     answer = ask(
@@ -107,4 +108,4 @@ def explain(
         device=device, costs=options.exact(costs), dtype=dtype, stack=stack, batch=batch,
         context=context, temperature=temperature, level=level, seed=seed,
     )  # fmt: skip
-    show(answer, as_json, figure)
+    show(answer, as_json, figure, html)

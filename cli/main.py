@@ -20,7 +20,7 @@ from .formulas import formulas
 from .hook import hook
 from .import_ import import_statistics
 from .measure import measure
-from .output import print_json, purpose
+from .output import COMMAND, print_json, purpose
 from .paper import paper
 from .predict import predict
 from .rank import rank
@@ -92,6 +92,7 @@ def run(arguments: list[str] | None = None) -> None:
     With --json among the arguments, the error is an object on stdout as well.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    COMMAND.set(tuple(given))
     try:
         status = app(args=present(given) or ["--help"], standalone_mode=False, prog_name="howspec")
         sys.stdout.flush()

@@ -91,6 +91,9 @@ Power = Annotated[
 Figure = Annotated[
     Path | None, typer.Option(help="Draw the answer into this .pdf, .png or .svg file.")
 ]
+Html = Annotated[
+    Path | None, typer.Option(help="Write the answer as a page to hand on into this .html file.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

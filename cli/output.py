@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ..answer import Answer
     from ..calibrate.engines.health import Finding
 
+COMMAND: ContextVar[tuple[str, ...]] = ContextVar("command", default=())  # its words, as given
 _GAP = "  "
 _PROSE = re.compile(r"[^\W\d]{2,}[,;:]? [^\W\d]{2,}")  # a cell of words, which may be wrapped
 
@@ -24,10 +27,19 @@ def purpose(verb: Callable[..., None]) -> str:
     return " ".join((verb.__doc__ or "").split("\n\n")[0].split())
 
 
-def show(answer: Answer, as_json: bool, figure: Path | None = None) -> None:
-    """Print an answer as text, or as one JSON object; draw it first where a figure is wanted."""
+def write_files(answer: Answer, figure: Path | None, html: Path | None) -> None:
+    """Write the figure and the page of an answer where they are wanted."""
     if figure is not None:
         answer.plot(figure)
+    if html is not None:
+        answer.to_html(html, command=shlex.join(("howspec", *COMMAND.get())))
+
+
+def show(
+    answer: Answer, as_json: bool, figure: Path | None = None, html: Path | None = None
+) -> None:
+    """Print an answer as text, or as one JSON object; write its figure and page first."""
+    write_files(answer, figure, html)
     if as_json:
         print_json(answer.to_json())
         return
@@ -45,6 +57,8 @@ def show(answer: Answer, as_json: bool, figure: Path | None = None) -> None:
         print(line)
     if figure is not None:
         print(f"figure: {figure}")
+    if html is not None:
+        print(f"page: {html}")
 
 
 def print_json(value: object) -> None:

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_figure
+from .checks import check_outputs
 from .output import show
 
 _OF_SWEEPS = (
-    "sweep", "target", "draft", "gamma_max", "level", "seed", "as_json", "figure", "known", "times",
+    "sweep", "target", "draft", "gamma_max", "level", "seed", "as_json", "figure", "html", "known",
+    "times",
 )  # fmt: skip
 
 
@@ -51,6 +52,7 @@ def predict(
     price_per_hour: options.Price = None,
     power_w: options.Power = None,
     figure: options.Figure = None,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Predict the best number of draft tokens and its speed-up, with an interval.
@@ -71,7 +73,7 @@ def predict(
     howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
     """
     options.one_thread()
-    check_figure(figure)
+    check_outputs(figure, html)
     known, times = options.acceptance(acceptance, alpha), options.costs(costs, cost_ratio)
     if sweep is not None:
         given = {n: v for n, v in locals().items() if n not in _OF_SWEEPS}
@@ -79,7 +81,7 @@ def predict(
         from ..verbs.predict_sweep import predict_sweep
 
         show(predict_sweep(sweep, target=target, draft=draft, gamma_max=gamma_max, level=level,
-                           seed=seed), as_json, figure)  # fmt: skip
+                           seed=seed), as_json, figure, html)  # fmt: skip
         return
     from ..verbs.predict import predict as ask
 
@@ -91,4 +93,4 @@ def predict(
         stack=stack, gamma_max=gamma_max, level=level, seed=seed, online=online,
         price_per_hour=price_per_hour, power_w=power_w,
     )  # fmt: skip
-    show(answer, as_json, figure)
+    show(answer, as_json, figure, html)

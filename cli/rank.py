@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_figure
+from .checks import check_outputs
 from .output import show
 
 
@@ -33,6 +33,7 @@ def rank(
     seed: options.Seed = 0,
     online: options.Online = False,
     figure: options.Figure = None,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Rank drafts of a target on a device, each at its best gamma.
@@ -46,7 +47,7 @@ def rank(
     howspec rank --target Qwen2.5-32B --draft Qwen2.5-0.5B,Qwen2.5-1.5B,Qwen2.5-7B --device A100
     """
     options.one_thread()
-    check_figure(figure)
+    check_outputs(figure, html)
     names = [n.strip() for text in draft for n in text.split(",") if n.strip()]
     from ..verbs.rank import rank as ask
 
@@ -56,4 +57,4 @@ def rank(
         batch=options.numbers(batch, "--batch"), context=context, dtype=dtype, stack=stack,
         gamma_max=gamma_max, level=level, seed=seed, online=online,
     )  # fmt: skip
-    show(answer, as_json, figure)
+    show(answer, as_json, figure, html)

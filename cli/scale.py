@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_figure
+from .checks import check_outputs
 from .output import show
 
 
@@ -26,6 +26,7 @@ def scale(
     seed: options.Seed = 0,
     online: options.Online = False,
     figure: options.Figure = None,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Find the best size and depth of a draft in the shape of the target's family.
@@ -38,7 +39,7 @@ def scale(
     howspec scale --target Llama-3.1-70B --device "4x H100" --task chat
     """
     options.one_thread()
-    check_figure(figure)
+    check_outputs(figure, html)
     from ..verbs.scale import scale as ask
 
     answer = ask(
@@ -46,4 +47,4 @@ def scale(
         dtype=dtype, stack=stack, sizes=sizes, gamma_max=gamma_max, level=level, seed=seed,
         online=online,
     )  # fmt: skip
-    show(answer, as_json, figure)
+    show(answer, as_json, figure, html)

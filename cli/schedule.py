@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_figure, spelled
-from .output import show
+from .checks import check_outputs, spelled
+from .output import show, write_files
 
 ENGINES = ("table", "vllm", "sglang", "tensorrt-llm", "llama.cpp")
 
@@ -70,6 +70,7 @@ def schedule(
     seed: options.Seed = 0,
     online: options.Online = False,
     figure: options.Figure = None,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Make a schedule: the best gamma by batch size, with few changes, 0 where nothing pays.
@@ -85,7 +86,7 @@ def schedule(
     howspec schedule --target Llama-3.1-8B --draft EAGLE3 --device L40S --task chat --context 1000
     """
     options.one_thread()
-    check_figure(figure)
+    check_outputs(figure, html)
     engine = spelled(engine, ENGINES)
     if engine not in ENGINES:
         raise ValueError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
@@ -104,7 +105,7 @@ def schedule(
         level=level, seed=seed, online=online,
     )  # fmt: skip
     if as_json or answer.emission is None:
-        show(answer, as_json, figure)
+        show(answer, as_json, figure, html)
         return
     # What is to be pasted alone on stdout, what is to be known beside it.
     print(answer.emission.text())
@@ -112,5 +113,4 @@ def schedule(
         typer.echo(f"note: {line}", err=True)
     for note in answer.notes:
         typer.echo(f"note: {note}", err=True)
-    if figure is not None:
-        answer.plot(figure)
+    write_files(answer, figure, html)

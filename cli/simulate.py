@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from . import options
+from .checks import check_outputs
 from .output import show
 
 
@@ -73,6 +74,7 @@ def simulate(
         str | None, typer.Option(help="File of finished points; those in it are not run again.")
     ] = None,
     seed: options.Seed = 0,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Simulate speculative decoding: tokens per round, speed-up and latency, with their errors.
@@ -91,6 +93,7 @@ def simulate(
     howspec simulate --cost-ratio 0.05 --grid "alpha=0.6,0.8 gamma=1,3,5"
     """
     options.one_thread()
+    check_outputs(None, html)
     if law is not None and alpha is not None:
         raise ValueError("--alpha and --law both state acceptance: give one of them")
     from ..verbs.simulate import simulate as ask
@@ -104,7 +107,7 @@ def simulate(
         grid=None if grid is None else _axes(grid), backend=backend, address=address,
         workers=workers, resume=resume, seed=seed,
     )  # fmt: skip
-    show(answer, as_json)
+    show(answer, as_json, html=html)
 
 
 _KINDS: dict[str, Callable[[str], Any]] = {

@@ -11,7 +11,7 @@ from ..sim.crossover import Crossing
 from ..sim.prediction import Prediction
 from ..sim.ranking import Ranking
 from ..sim.schedule import Schedule
-from .style import COLOURS, COLUMN, PAGE, figure, styled
+from .style import COLOURS, COLUMN, PAGE, figure, literal, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ def gamma_curve(
     _plain(ax)
     ax.set_xlabel("draft tokens per round, $\\gamma$")
     ax.set_ylabel("speed-up over plain decoding")
-    ax.set_title(title or f"best at $\\gamma$ = {found.gamma}", loc="left")
+    ax.set_title(literal(title) or f"best at $\\gamma$ = {found.gamma}", loc="left")
     ax.legend(loc="best")
     return cast("Figure", made)
 
@@ -68,7 +68,7 @@ def ranking_bars(rankings: Sequence[Ranking]) -> Figure:
             c = d.choice
             ax.plot([c.low, c.high], [i, i], color=COLOURS[0], lw=2.4, alpha=0.4)
             ax.plot(c.speedup, i, "o", color=COLOURS[0])
-        labels = [f"{d.draft.called}, $\\gamma$ = {d.choice.gamma}" for d in drafts]
+        labels = [f"{literal(d.draft.called)}, $\\gamma$ = {d.choice.gamma}" for d in drafts]
         ax.set_yticks(range(len(drafts)), labels)
         ax.set_ylim(-0.6, len(drafts) - 0.4)
         ax.axvline(1.0, color="0.6", lw=0.6, zorder=0)

@@ -7,6 +7,7 @@ into the files themselves and, for a paper, beside them. `venue` sets width and 
 from __future__ import annotations
 
 import csv
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -108,6 +109,11 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **optio
     made = Figure(figsize=(scale * width, scale * height), layout="constrained")
     FigureCanvasAgg(made)
     return made, made.subplots(rows, columns, **options)
+
+
+def literal(text: str, width: int = 50) -> str:
+    """A title with names as they are written, in short lines: a dollar in it begins no formula."""
+    return textwrap.fill(text, width).replace("$", r"\$")
 
 
 def save(made: Figure, out: Path, name: str, caption: str) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from .style import COLOURS, COLUMN, figure, styled
+from .style import COLOURS, COLUMN, figure, literal, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +52,6 @@ def turning_curve(
     ax.set_xlabel("draft parameters / target parameters")
     ax.set_ylabel("speed-up at the best $\\gamma$")
     if title:
-        ax.set_title(title, loc="left")
+        ax.set_title(literal(title), loc="left")
     made.legend(loc="outside lower center", ncols=2)
     return cast("Figure", made)

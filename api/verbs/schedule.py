@@ -124,6 +124,10 @@ class GammaSchedule(Answer):
             Column("loss", [r.loss for r in ranges], _loss),
         ))  # fmt: skip
 
+    def to_paste(self) -> Iterator[tuple[str, str]]:
+        if self.emission is not None:
+            yield f"For {self.emission.engine}", self.emission.text()
+
     def draw(self) -> Figure:
         """Gamma and speed-up against the batch size."""
         from ..figures.answers import schedule_steps

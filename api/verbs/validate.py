@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..answer import Answer, Column, Table
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..figures.validation.result import Test
     from ..figures.validation.suite import Report
 
@@ -88,6 +90,12 @@ class Validation(Answer):
                 f"    {p.label}: measured {p.observed:.3f}, predicted {p.predicted:.3f} "
                 f"({p.low:.3f} to {p.high:.3f}){outside}"
             )
+
+    def draw(self) -> Figure:
+        """Predicted against measured, one panel a test, every point named in a page."""
+        from ..figures.validation.drawing import predicted_against_measured
+
+        return predicted_against_measured(self.report.tests)
 
 
 def _error(value: object) -> str:

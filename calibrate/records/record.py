@@ -190,7 +190,10 @@ def dump(value: Any) -> str:
 
 def atomic_write(path: Path, data: bytes) -> None:
     """Write ``data`` beside ``path``, sync it, then rename: a killed run leaves no half file."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:  # it names the file beside
+        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(data)
