@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import fmean, median
 from typing import Any
 
@@ -27,10 +27,20 @@ def summarise(record: Record) -> Summary:
     costs: by operation, model, mode, batch and context, the median time of each number of tokens
     (in the dict ``median_s_by_tokens``) and the median range of the times of a point, in medians
     (spread); acceptance: by type, draft, domain and temperature; sweep:
-    by draft, method, gamma and batch.
+    by draft, method, gamma and batch; serving: by configuration and batch.
     """
+    if record.kind == "serving":
+        return _serving(record)
     make = {"costs": _costs, "acceptance": _acceptance, "sweep": _sweep}[record.kind]
     return make(record.points)
+
+
+def _serving(record: Record) -> Summary:
+    from ..serving.summary import Level, levels_of
+
+    names = [f.name for f in fields(Level) if f.name != "survival"]
+    rows = [{n: getattr(level, n) for n in names} for level in levels_of(record)]
+    return Summary(tuple(names), tuple(rows))
 
 
 def _groups(points: Iterable[Point], names: tuple[str, ...]) -> list[tuple[Row, list[Point]]]:

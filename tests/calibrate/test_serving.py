@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from fake_server import Fake, serving
 from howspec.calibrate.doors import acceptance, costs
-from howspec.calibrate.records import Record, read_record
+from howspec.calibrate.records import Record, read_record, summarise
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
 from howspec.calibrate.serving.summary import levels_of
 
@@ -50,6 +50,7 @@ def test_a_record_holds_exactly_what_the_server_counted(engine: str, tmp_path: P
     assert first.tokens_per_step == pytest.approx(1 + 15 / 10)
     assert first.survival == pytest.approx((0.7, 0.4, 0.4))
     assert first.coverage == second.coverage == 1.0
+    assert [row["batch"] for row in summarise(record).rows] == [1, 2]
 
 
 def test_without_metrics_the_timings_of_a_response_stand_in(tmp_path: Path) -> None:
