@@ -5,7 +5,8 @@
     hs.predict(target="Qwen3-32B", draft="Qwen3-0.6B", device="H100 SXM", task="chat")
 
 Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
-`simulate`, `validate`, `evidence`. `measure` asks a running server. What is known enters by
+`simulate`, `validate`, `evidence`. `measure` asks a running server,
+`compare` two measured ones. What is known enters by
 `acceptance` and `costs`. To read and look up: `read_statistics`, `read_record`, `formula`,
 `models`, `devices`. Every answer prints as a few lines and offers `.table()`, `.to_frame()`,
 `.to_json()` and `.plot()`.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .sources import acceptance, costs, devices, formula, models, read_record, read_statistics
+    from .verbs.compare import compare
     from .verbs.crossover import crossover
     from .verbs.evidence import evidence
     from .verbs.explain import explain
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "acceptance",
+    "compare",
     "costs",
     "crossover",
     "devices",

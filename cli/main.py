@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from .calibrate import calibrate
+from .compare import compare
 from .crossover import crossover
 from .evidence import evidence
 from .explain import explain
@@ -45,6 +46,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "scale": scale,
     "crossover": crossover,
     "measure": measure,
+    "compare": compare,
     "import": import_statistics,
     "explain": explain,
     "evidence": evidence,

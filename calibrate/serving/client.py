@@ -102,6 +102,9 @@ class Client:
             _no_redirect(answer)
             if answer.status_code in (401, 403):
                 raise ValueError(_refused(f"{self.url}{path}", answer.status_code))
+            if answer.status_code == 503:
+                said = _error(await self._body(answer, 1 << 16))
+                raise ValueError(f"{self.url}: is not ready, it answered 503: {said}")
             return await self._body(answer, most) if answer.status_code == 200 else None
 
     async def ask(self, path: str, body: Mapping[str, Any], begun: float) -> Reply:

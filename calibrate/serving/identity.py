@@ -17,8 +17,7 @@ _OWNERS = {
 _FLAGS = {
     "speculative_algorithm", "speculative_num_steps", "speculative_eagle_topk",
     "speculative_num_draft_tokens", "speculative_draft_model_path", "dtype", "quantization",
-    "tp_size", "kv_cache_dtype", "total_slots", "max_model_len", "speculative.types",
-    "speculative.n_max", "speculative.n_min", "speculative.p_min", "n_ctx",
+    "tp_size", "kv_cache_dtype", "total_slots", "max_model_len", "n_ctx",
 }  # fmt: skip
 # What each engine is asked for besides: to go on to the last token, to count as it streams, and to
 # take no prompt from a cache, which would hide its time.
@@ -72,7 +71,7 @@ async def identify(client: Client, model: str | None) -> Identity:
     engine = _OWNERS.get(str(row.get("owned_by", "")).casefold(), "unknown")
     if engine == "llama.cpp":
         props = _object(await client.get_json("/props"))
-        return _llama_cpp(row, props)
+        return _llama_cpp(row, props, await client.get_json("/slots"))
     told = _object(await client.get_json("/get_server_info"))
     if engine == "sglang" or "speculative_algorithm" in told:
         return _sglang(row, told)
@@ -96,16 +95,14 @@ def _chosen(rows: list[Mapping[str, Any]], model: str | None, url: str) -> Mappi
     return found
 
 
-def _llama_cpp(row: Mapping[str, Any], props: Mapping[str, Any]) -> Identity:
-    made = _object(props.get("default_generation_settings"))
-    settings = {**made, **_object(made.get("params")), **props}
-    types = str(settings.get("speculative.types") or "")
-    off = types in ("none", "[none]")
-    gamma = settings.get("speculative.n_max")
+def _llama_cpp(row: Mapping[str, Any], props: Mapping[str, Any], slots: Any) -> Identity:
+    """Whether slots speculate; the types in its default settings are "none" in any case."""
+    said = [s.get("speculative") for s in slots or [] if isinstance(s, Mapping)]
+    off = bool(said) and not any(said)
+    settings = {**_object(props.get("default_generation_settings")), **props}
     return Identity(
         "llama.cpp", str(props.get("build_info", "")), str(row["id"]), _told(settings),
-        method=None if off or not types else types.strip("[]"),
-        gamma=0 if off else gamma if isinstance(gamma, int) and gamma > 0 else None,
+        gamma=0 if off else None,
     )  # fmt: skip
 
 

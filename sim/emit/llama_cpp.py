@@ -2,7 +2,8 @@
 
 llama.cpp has no table by batch size, so one batch size (its `--parallel` slots in use) is chosen.
 Names since May 2026: --spec-draft-n-max, --spec-draft-n-min, --spec-draft-p-min; older programs
-take --draft-max, --draft-min and --draft-p-min (ggml-org/llama.cpp, common/arg.cpp).
+take --draft-max, --draft-min and --draft-p-min (ggml-org/llama.cpp, common/arg.cpp). Look-up has
+lengths of its own, which these flags leave alone (common/speculative.cpp).
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ Names = Literal["current", "older"]
 _FLAGS = {
     "current": ("--spec-draft-n-max", "--spec-draft-n-min", "--spec-draft-p-min"),
     "older": ("--draft-max", "--draft-min", "--draft-p-min"),
+}
+# How many tokens a look-up drafts; below its least number, ngram-mod drafts nothing.
+_LOOKUP = {
+    "ngram-simple": "--spec-ngram-simple-size-m {}",
+    "ngram-map-k": "--spec-ngram-map-k-size-m {}",
+    "ngram-map-k4v": "--spec-ngram-map-k4v-size-m {}",
+    "ngram-mod": "--spec-ngram-mod-n-max {} --spec-ngram-mod-n-min 0",
 }
 
 
@@ -44,14 +52,17 @@ def emit_llama_cpp(
         return Emission("llama.cpp", notes=tuple(notes))
     settings = {"n_max": gamma, "n_min": 0, "p_min": p_min}
     validate_llama_cpp(settings)
+    lookup = _LOOKUP.get(words.method or "") if names == "current" else None
     values = (f"{gamma}", "0", decimal(p_min))
     flags = [f"{flag} {value}" for flag, value in zip(_FLAGS[names], values, strict=True)]
+    if lookup is not None:
+        flags = [lookup.format(gamma)]
     if words.model is not None:
         flags.insert(0, f"--model-draft {shlex.quote(words.model)}")
     if words.method is not None and names == "current":
         flags.insert(0, f"--spec-type {words.method}")
     notes += words.notes
-    if p_min > 0.0:
+    if p_min > 0.0 and lookup is None:
         notes.append(f"with p-min {decimal(p_min)} rounds draft at most {gamma}, often fewer")
     return Emission("llama.cpp", " ".join(flags), config=settings, notes=tuple(notes))
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import howspec
 import numpy as np
 import pytest
 from fake_server import Fake, serving
@@ -180,3 +181,49 @@ def test_a_url_must_be_of_a_server_and_without_a_password(url: str, tmp_path: Pa
     with pytest.raises(ValueError, match="a server's URL must") as caught:
         measure_server(url, tmp_path, plan=PLAN)
     assert "secret" not in str(caught.value)
+
+
+def test_two_records_are_compared_by_waves_of_the_same_prompts(folder: Path) -> None:
+    found = howspec.compare(folder / "plain.json", folder / "k3.json")
+    assert found.names == ("plain", "tiny, gamma 3")
+    for change in found.changes:
+        assert change.paired
+        assert change.tokens is not None
+        assert change.steps is not None
+        assert change.tokens.estimate == pytest.approx(2.5)
+        assert change.speed.low < change.speed.estimate < change.speed.high
+        product = change.steps.estimate * change.tokens.estimate
+        assert product == pytest.approx(change.speed.estimate, rel=0.05)
+    assert any(line.startswith("gamma is 0 in the first and 3") for line in found.different)
+    assert found.notes == ()
+    same = howspec.compare(folder / "plain.json", folder / "plain.json")
+    assert {c.verdict for c in same.changes} == {"no difference seen"}
+    assert same.changes[0].speed.estimate == pytest.approx(1.0, abs=0.01)
+    assert any("speculation is off in both" in note for note in same.notes)
+
+
+def test_records_that_cannot_be_compared_are_told(folder: Path, tmp_path: Path) -> None:
+    plan = ServingPlan((3,), requests=2, new_tokens=8, warmup=0)
+    with serving(Fake()) as url:
+        measure_server(url, tmp_path / "other.json", plan=plan)
+    with pytest.raises(ValueError, match="must share a batch, got 1, 2 and 3"):
+        howspec.compare(folder / "plain.json", tmp_path / "other.json")
+    with pytest.raises(ValueError, match="cannot be read"):
+        howspec.compare(folder / "plain.json", tmp_path / "none.json")
+
+
+def test_records_of_other_loads_do_not_belong_together(folder: Path, tmp_path: Path) -> None:
+    for name in ("plain", "k3"):
+        (tmp_path / f"{name}.json").write_bytes((folder / f"{name}.json").read_bytes())
+    changed = json.loads((tmp_path / "k3.json").read_text())
+    changed["settings"]["temperature"] = 1.0
+    (tmp_path / "k3.json").write_text(json.dumps(changed))
+    with pytest.raises(ValueError, match=r"temperature 0.0, others with 1.0"):
+        acceptance(tmp_path, rng=np.random.default_rng(0))
+
+
+def test_predict_and_schedule_take_the_folder(folder: Path) -> None:
+    one = howspec.predict(acceptance=str(folder), costs=str(folder), batch=2)
+    assert one.data()["parts"]["cost"]["kind"] == "measured"  # type: ignore[index,call-overload]
+    table = howspec.schedule(acceptance=str(folder), costs=str(folder), batch_max=2)
+    assert table.headline()

@@ -95,12 +95,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/version" and fake.engine == "vllm":
             self._send(b'{"version": "0.32.0"}')
         elif self.path == "/props" and fake.engine == "llama.cpp":
-            kind = "draft-simple" if fake.gamma else "none"
-            params = {"speculative.types": kind}
-            settings = {"params": params, "n_ctx": 2048}
+            # What llama.cpp says with speculation as well as without.
+            settings = {"params": {"speculative.types": "none"}, "n_ctx": 2048}
             self._send(json.dumps(
                 {"default_generation_settings": settings, "build_info": "b1-abc"}
             ).encode())  # fmt: skip
+        elif self.path == "/slots" and fake.engine == "llama.cpp":
+            self._send(json.dumps([{"id": 0, "speculative": fake.gamma > 0}]).encode())
         elif self.path == "/metrics" and fake.metrics:
             with fake.lock:
                 self._send(fake.text().encode(), kind="text/plain")
