@@ -17,7 +17,7 @@ UV = $(PIP) install uv && $(PY) -m uv -q pip compile pyproject.toml --all-extras
 WITHOUT_TORCH := grep -vE '^(torch|triton|nvidia-[^=]*|cuda-[^=]*)=='
 
 .NOTPARALLEL:
-.PHONY: run figures docs test suite check lint types lock test-latest test-lowest bench mutations sheet clean
+.PHONY: run figures docs test suite seconds check lint types linked lock test-latest test-lowest bench mutations sheet clean
 
 run: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec paper --out $(OUT)
@@ -41,18 +41,29 @@ test: lint types suite
 suite: $(VENV)/.extras $(VENV)/.wheel
 	cd tests && HOWSPEC_LOCKED=$(LOCKED) ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) .
 
-# The loop of a person at work: the files as they lie, and no test that needs torch or a process.
-check: lint types
-	cd tests && HOWSPEC_LOCKED=1 PYTHONPATH=../$(VENV)/linked ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) --quick .
+# The loop of a person at work: the files as they lie, and the tests that need neither torch nor a
+# process and do not compute for long. Types are checked beside the tests.
+check: lint linked
+	trap 'rm -f $(VENV)/types.txt' EXIT; \
+	($(TYPES)) > $(VENV)/types.txt 2>&1 & types=$$!; \
+	(cd tests && HOWSPEC_LOCKED=1 PYTHONPATH=../$(VENV)/linked ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) --quick .); \
+	tests=$$?; wait $$types; types=$$?; cat $(VENV)/types.txt; exit $$((tests + types))
+
+# Which tests compute for long is measured: tests/support/seconds.txt.
+seconds: PARALLEL += --seconds
+seconds: suite
 
 lint: $(VENV)/.extras
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(VENV)/.extras
+TYPES := cd $(VENV) && MYPYPATH=linked bin/mypy --config-file ../pyproject.toml
+types: linked
+	$(TYPES)
+
+linked: $(VENV)/.extras
 	rm -rf $(VENV)/linked && mkdir -p $(VENV)/linked/howspec
 	ln -s $(addprefix ../../../,$(ROOMS) $(filter-out %/__pycache__,$(wildcard api/*))) $(VENV)/linked/howspec/
-	cd $(VENV) && MYPYPATH=linked bin/mypy --config-file ../pyproject.toml
 
 # The newest release of everything, so that a person hears of what will break.
 test-latest:

@@ -1,7 +1,8 @@
 """What holds for every test: its marks, its examples, its threads and what a warning means.
 
 Marks are read from the code (support/needs.py): `torch` and `process`. `--quick` leaves both out
-and makes torch unimportable and processes unstartable, so that a test without its mark fails.
+and makes torch unimportable and processes unstartable, so that a test without its mark fails. It
+leaves out what was measured to compute for long too (support/seconds.py), and draws fewer examples.
 
 Property tests draw the same examples in every run, so that a green tree stays green; set
 HOWSPEC_EXPLORE=1 to draw new ones, which is how counterexamples are hunted. HOWSPEC_LOCKED=1, which
@@ -14,12 +15,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cache
 from importlib.abc import MetaPathFinder
 from typing import NoReturn
 
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import settings
 from needs import needs_of
+from seconds import Seconds, is_long
 
 # Before NumPy and torch are imported. Every worker has one core, and threads of BLAS that wait for
 # each other there take up to thirty times as long.
@@ -27,8 +32,12 @@ for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")
 
 settings.register_profile("repeat", derandomize=True, deadline=None, database=None)
+settings.register_profile("quick", settings.get_profile("repeat"), max_examples=25)
 settings.register_profile("explore", deadline=None, database=None, print_blob=True)
 settings.load_profile("explore" if os.environ.get("HOWSPEC_EXPLORE") else "repeat")
+
+# To build the tree of commands takes ten times as long as most of them: it is built once in a run.
+typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)
 
 CAUSED_HERE = (
     "error:::(howspec|test_)",
@@ -48,23 +57,31 @@ class WithoutTorch(MetaPathFinder):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="no test that needs torch or a process")
+    parser.addoption(
+        "--quick", action="store_true", help="none that needs torch, a process or long"
+    )
+    parser.addoption("--seconds", action="store_true", help="measure which tests compute for long")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "torch: runs models")
     config.addinivalue_line("markers", "process: starts processes")
+    config.addinivalue_line("markers", "long: computes for long")
+    config.pluginmanager.register(Seconds(config))
     if os.environ.get("HOWSPEC_LOCKED"):
         for line in CAUSED_HERE:
             config.addinivalue_line("filterwarnings", line)
     if config.getoption("--quick"):
-        config.option.markexpr = "not torch and not process"
+        config.option.markexpr = "not torch and not process and not long"
+        settings.load_profile("quick")
         sys.meta_path.insert(0, WithoutTorch())
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     for mark in needs_of(item.path).get(getattr(item, "originalname", item.name), ()):
         item.add_marker(mark)
+    if is_long(item):
+        item.add_marker("long")
 
 
 def _refused(*_: object, **__: object) -> NoReturn:

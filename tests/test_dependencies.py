@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import tomllib
 import warnings
@@ -12,6 +13,7 @@ import pytest
 from needs import needs_of
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from seconds import FILE, LEAST, key_of, long_ones, written
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -108,3 +110,29 @@ def test_the_marks_of_a_test_follow_what_its_code_reaches(tmp_path: Path) -> Non
     whole = tmp_path / "test_whole.py"
     whole.write_text("import pytest\ntorch = pytest.importorskip('torch')\ndef test_all(): pass\n")
     assert needs_of(whole)["test_all"] == {"torch"}
+
+
+def test_long_tests_are_measured_and_leave_most_of_every_room_to_the_quick_run() -> None:
+    tests = Path(__file__).parent
+    named = {key.partition("[")[0] for key in long_ones()}
+    assert FILE.read_text(encoding="utf-8") == written((k, s) for k, s in long_ones().items())
+    for room in (p for p in tests.iterdir() if list(p.glob("test_*.py"))):
+        names = {
+            f"{room.name}/{path.name}::{node.name}"
+            for path in room.glob("test_*.py")
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.FunctionDef)
+        }
+        long = {key for key in named if key.startswith(f"{room.name}/")}
+        assert long <= names, f"no longer there: {sorted(long - names)}"
+        assert len(long) < 0.25 * len(names), f"{room.name}: most tests compute for long"
+
+
+def test_the_key_of_a_test_is_its_name_and_the_beginning_of_its_case() -> None:
+    assert key_of("tests/cli/test_a.py::test_b") == "cli/test_a.py::test_b"
+    assert key_of(f"tests/cli/test_a.py::test_b[{'x' * 99}]") == f"cli/test_a.py::test_b[{'x' * 40}"
+    rows = [("a.py::test_b", LEAST), ("a.py::test_a[1 2", 7.0), ("a.py::test_a[1 2", 8.0)]
+    assert written([*rows, ("a.py::test_c", 0.9 * LEAST)]).splitlines()[1:] == [
+        "8.0 a.py::test_a[1 2",
+        f"{LEAST} a.py::test_b",
+    ]

@@ -52,7 +52,7 @@ def load_ladder(folder: Path, campaign: Campaign) -> Ladder:
     from transformers.utils import logging
 
     # A campaign has its own progress bars.
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     models = read_family(folder)["models"]
     loaded = [
         load_model(folder / m["name"], device=campaign.device, dtype=campaign.dtype)

@@ -68,7 +68,7 @@ def train_family(
         raise ValueError(f"stage seconds must be above 0, got {stage_s}")
     shapes, place = _ordered(preset, order), _device(device)
     deadline_s = clock() + stage_s
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     with held_folder(out):
         corpus = _corpus(out, preset, text, code, say)
         names = tuple(corpus["domains"])

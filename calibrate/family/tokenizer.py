@@ -48,7 +48,7 @@ def train_tokenizer(
             f"the text is too small for a vocabulary of {vocabulary} tokens,"
             f" it gave {bare.get_vocab_size()}"
         )
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=bare,
         bos_token=END,
         eos_token=END,

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
-class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+class RowLayer(CacheLayerMixin):  # type: ignore[misc]
     """Keys and values of one layer, (batch, heads, capacity, head size), made at the first use."""
 
     is_compileable = False
@@ -25,7 +25,7 @@ class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     values: Tensor
 
     def __init__(self, batch: int, capacity: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.batch, self.capacity = batch, capacity
         self.views: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -65,13 +65,13 @@ class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         return self.capacity
 
 
-class RowCache(Cache):
+class RowCache(Cache):  # type: ignore[misc]
     """All layers of a model; `aim` says where the coming pass writes and how far it reads."""
 
     def __init__(self, *, batch: int, capacity: int) -> None:
         self.rows: list[RowLayer] = []
         super().__init__(layers=[])
-        self.layers = self.rows  # type: ignore[assignment]
+        self.layers = self.rows
         self.batch, self.capacity = batch, capacity
         self.bucket = capacity
         self._positions: Tensor | None = None
