@@ -5,11 +5,10 @@
     hs.predict(target="Qwen3-32B", draft="Qwen3-0.6B", device="H100 SXM", task="chat")
 
 Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
-`simulate`, `validate`, `evidence`. `measure` asks a running server,
-`compare` two measured ones. What is known enters by
-`acceptance` and `costs`. To read and look up: `read_statistics`, `read_record`, `formula`,
-`models`, `devices`. Every answer prints as a few lines and offers `.table()`, `.to_frame()`,
-`.to_json()` and `.plot()`.
+`simulate`, `validate`, `evidence`, `family`. `measure` asks a running server, `compare` two
+measured ones. What is known enters by `acceptance` and `costs`. To read and look up:
+`read_statistics`, `read_record`, `formula`, `models`, `devices`. Every answer prints as a few lines
+and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from .verbs.crossover import crossover
     from .verbs.evidence import evidence
     from .verbs.explain import explain
+    from .verbs.family import family
     from .verbs.measure import measure
     from .verbs.predict import predict
     from .verbs.predict_sweep import predict_sweep
@@ -40,6 +40,7 @@ __all__ = [
     "devices",
     "evidence",
     "explain",
+    "family",
     "formula",
     "measure",
     "models",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,21 +18,45 @@ def figures(
     only: Annotated[
         list[str] | None, typer.Option(help="Name of a figure, such as cpu_grid; repeat for more.")
     ] = None,
+    sweep: Annotated[
+        str | None, typer.Option(help="Table of your own measurements, instead of the paper's.")
+    ] = None,
+    records: Annotated[
+        str | None, typer.Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Target within the sweep.")] = None,
+    width: Annotated[
+        str | None, typer.Option(help="Width of a column, such as 3.03in or 77mm.")
+    ] = None,
+    font_size: Annotated[float | None, typer.Option(help="Size of type [pt]; default 8.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the posterior draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
 
+    With --sweep or --records, those of your own family; `howspec paper` tests it as well.
+
     Example:
 
     howspec figures --out out --only latency_by_gamma --only speedup_surface
     """
-    from ..figures.draw import draw_all
-
     check_seed(seed)
     check_folder(out)
-    with progress_bar() as progress:
-        written = draw_all(out, only=only or (), seed=seed, progress=progress)
+    written: Sequence[Path]
+    if sweep is not None or records is not None:
+        from ..verbs.family import family
+
+        with progress_bar() as progress:
+            written = family(
+                sweep=sweep, records=records, out=out, target=target, only=only or (), tests=False,
+                width=width, font_size=font_size, seed=seed, progress=progress,
+            ).files  # fmt: skip
+    else:
+        from ..figures.draw import draw_all
+        from ..figures.style import venue, venue_of
+
+        with venue(venue_of(width, font_size)), progress_bar() as progress:
+            written = draw_all(out, only=only or (), seed=seed, progress=progress)
     if as_json:
         print_json({"files": [str(p) for p in written]})
     else:

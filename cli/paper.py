@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .checks import check_folder, check_seed
-from .output import print_json, print_table
+from .output import print_json, print_table, show
 from .paper_costs import print_timed_rows
 from .progress import progress_bar
 
@@ -21,26 +21,51 @@ if TYPE_CHECKING:
 
 def paper(
     out: Annotated[Path, typer.Option(help="Folder for the figures; made if absent.")],
+    sweep: Annotated[
+        str | None, typer.Option(help="Table of your own measurements, instead of the paper's.")
+    ] = None,
+    records: Annotated[
+        str | None, typer.Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Target within the sweep.")] = None,
+    width: Annotated[
+        str | None, typer.Option(help="Width of a column, such as 3.03in or 77mm.")
+    ] = None,
+    font_size: Annotated[float | None, typer.Option(help="Size of type [pt]; default 8.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of draws and simulations.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fit the paper's measurements, predict best gamma and draft, confirm, draw the figures.
 
+    With --sweep or --records the same of your own family: fits, tests on what is left out, figures
+    and the main table in LaTeX, in the width and size of type of a venue.
+
     Example:
 
     howspec paper --out out
     """
+    check_seed(seed)
+    check_folder(out)
+    if sweep is not None or records is not None:
+        from ..verbs.family import family
+
+        with progress_bar() as progress:
+            answer = family(
+                sweep=sweep, records=records, out=out, target=target, width=width,
+                font_size=font_size, seed=seed, progress=progress,
+            )  # fmt: skip
+        show(answer, as_json)
+        return
     from ..calibrate.library.own import bundled_costs
     from ..figures.checks import leviathan_rows, specbundle_test
     from ..figures.draw import draw_all
     from ..figures.own_costs import paper_rows
     from ..figures.scales import scale_study
     from ..figures.study import grid_study
+    from ..figures.style import venue, venue_of
     from ..figures.transfer import main_table
 
-    check_seed(seed)
-    check_folder(out)
-    with progress_bar() as progress:
+    with venue(venue_of(width, font_size)), progress_bar() as progress:
         study = grid_study(seed, progress)
         rows = main_table(study, seed)
         scale = scale_study(study, seed)

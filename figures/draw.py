@@ -19,8 +19,8 @@ from ..calibrate.measured.ladder import Ladder, Predicted, ladder_of, predict_la
 from .measured import bloom_grid, main_table
 from .own_costs import Part, cost_parts
 from .own_depth import latency_by_depth
+from .own_ladder import SizeStudy, latency_by_size, size_study
 from .own_ladder import latency_by_gamma as ladder_by_gamma
-from .own_ladder import latency_by_size, size_study
 from .scales import ScaleStudy, bloom_scale, scale_study
 from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
 from .study import GridStudy, Progress, grid_study
@@ -79,6 +79,11 @@ class OwnLadder:
         """Every draft of the sweep, predicted from costs and acceptance."""
         return predict_ladder(self.ladder, seed=self.seed)
 
+    @cached_property
+    def size_study(self) -> SizeStudy:
+        """The law of the ladder in size."""
+        return size_study(self.ladder, self.predicted, seed=self.seed)
+
 
 def figures(studies: Studies) -> dict[str, Draw]:
     """Every figure of what is bundled, by name, in the order in which they are drawn."""
@@ -100,13 +105,9 @@ def figures(studies: Studies) -> dict[str, Draw]:
 def ladder_figures(own: OwnLadder, name: str) -> dict[str, Draw]:
     """The figures of a ladder: the grid, draft scale, and depth at equal size."""
 
-    def scale(out: Path) -> list[Path]:
-        study = size_study(own.ladder, own.predicted, seed=own.seed)
-        return latency_by_size(own.ladder, study, out, name=name)
-
     return {
         f"{name}_grid": lambda out: ladder_by_gamma(own.ladder, own.predicted, out, name=name),
-        f"{name}_scale": scale,
+        f"{name}_scale": lambda out: latency_by_size(own.ladder, own.size_study, out, name=name),
         f"{name}_depth": lambda out: latency_by_depth(own.ladder, own.predicted, out, name=name),
     }
 

@@ -3,79 +3,105 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .study import GridStudy
+from .study import GridStudy, Panel
 from .style import COLOURS, PAGE, figure, save, styled, write_csv, write_latex
 from .transfer import TableRow
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def bloom_grid(study: GridStudy, out: Path) -> list[Path]:
+    """The paper's grid: latency against gamma for every draft."""
+    return latency_grid(
+        study, out, name="bloom_grid", where="speculative sampling; digitised from the paper",
+        how="Speculative sampling, measured by the paper (which writes K for γ) and digitised from "
+        "its figure", measured="measured (digitised)",
+    )  # fmt: skip
+
 
 @styled
-def bloom_grid(study: GridStudy, out: Path) -> list[Path]:
-    """Latency against K for every draft: measured points, fitted line and band, the optimum."""
-    made, axes = figure(PAGE, 3.9, 2, 3, sharex=True, sharey=True)
-    rows = []
-    for ax, panel, colour in zip(axes.flat, study.panels, COLOURS, strict=False):
-        gammas = np.arange(panel.center.size)
-        ax.fill_between(gammas[1:], panel.low[1:], panel.high[1:], color=colour, alpha=0.22, lw=0)
-        ax.plot(gammas[1:], panel.center[1:], color=colour)
-        ax.plot(panel.gammas, panel.measured, "o", color="black", ms=3, zorder=4)
-        ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
-        best = panel.prediction.gamma
-        window = panel.prediction.gamma_window
-        ax.plot(best, panel.center[best], "*", color=colour, ms=11, mec="white", mew=0.7, zorder=5)
-        span = f"{window[0]}-{window[-1]}" if len(window) > 1 else f"{best}"
-        ax.plot([window[0] - 0.25, window[-1] + 0.25], [0.585, 0.585], color=colour, lw=3)
-        s = panel.prediction.speedup
-        ax.text(
-            0.97, 0.96,
-            f"$\\gamma^*$ = {best} (within 1 %: {span})\n"
-            f"{s.estimate:.2f}x [{s.low:.2f}, {s.high:.2f}]",
-            transform=ax.transAxes, ha="right", va="top", fontsize="small",
-        )  # fmt: skip
-        ax.set_title(panel.draft, loc="left")
-        rows += [
-            (
-                panel.draft, int(g), float(m), float(panel.center[g]), float(panel.low[g]),
-                float(panel.high[g]), int(g == best), int(g in window),
-            )
-            for g, m in zip(panel.gammas, panel.measured, strict=True)
-        ]  # fmt: skip
-    _legend(axes.flat[len(study.panels)])
-    axes[0, 0].set_ylim(0.55, 1.42)
-    axes[0, 0].set_xticks(range(1, 8))
-    for ax in axes[:, 0]:
-        ax.set_ylabel("latency / plain latency")
-    for ax in (axes[1, 0], axes[1, 1]):
-        ax.set_xlabel("draft tokens per round, $\\gamma$")
-    axes[0, 2].tick_params(labelbottom=True)
-    axes[0, 2].set_xlabel("draft tokens per round, $\\gamma$")
-    made.suptitle(f"{study.target}, speculative sampling; digitised from the paper")
+def latency_grid(
+    study: GridStudy, out: Path, *, name: str, where: str, how: str, measured: str = "measured"
+) -> list[Path]:
+    """Latency against gamma for every draft: measured points, fitted line and band, the optimum.
+
+    where: ends the title; how: the sentence of the caption that says how it was measured.
+    """
+    cells = len(study.panels) + 1
+    columns = min(3, cells)
+    lines = -(-cells // columns)
+    made, axes = figure(
+        PAGE, 1.7 * lines + 0.5, lines, columns, sharex=True, sharey=True, squeeze=False
+    )
+    rows: list[tuple[object, ...]] = []
+    for i, (ax, panel) in enumerate(zip(axes.flat, study.panels, strict=False)):
+        rows += _grid_panel(ax, panel, COLOURS[i % (len(COLOURS) - 1)])
+        ax.set_ylabel("latency / plain latency" if i % columns == 0 else "")
+        if i + columns >= len(study.panels):
+            ax.tick_params(labelbottom=True)
+            ax.set_xlabel("draft tokens per round, $\\gamma$")
+    for ax in axes.flat[len(study.panels) :]:
+        ax.axis("off")
+    _legend(axes.flat[len(study.panels)], measured)
+    ends = np.concatenate([np.r_[p.measured, p.low[1:], p.high[1:], 1.0] for p in study.panels])
+    spread = float(ends.max() - ends.min())
+    axes[0, 0].set_ylim(ends.min() - 0.3 * spread, ends.max() + 0.35 * spread)
+    axes[0, 0].set_xticks(sorted({int(g) for p in study.panels for g in p.gammas}))
+    made.suptitle(f"{study.target}, {where}")
     caption = (
         f"Latency of {study.target} over plain decoding against the draft tokens of a round, for "
-        f"{len(study.panels)} drafts: measured points, the fitted line, its optimum (star) and "
-        "the window within 1 % of it. Speculative sampling, measured by the paper (which writes K "
-        "for γ) and digitised from its figure; one fit of all drafts, overhead and decay in "
-        f"common, rms {100 * study.rms:.1f} % of plain latency; bands hold 90 % of measurements."
+        f"{len(study.panels)} draft{'s' if len(study.panels) > 1 else ''}: measured points, the "
+        f"fitted line, its optimum (star) and the window within 1 % of it. {how}; one fit of all "
+        "drafts, overhead and decay in common, rms "
+        f"{100 * study.rms:.1f} % of plain latency; bands hold 90 % of measurements."
     )
-    name = "bloom_grid"
-    columns = [
+    columns_of = [
         "draft", "gamma", "measured_relative_latency", "fitted", "low_90", "high_90", "best",
         "within_1_percent",
     ]  # fmt: skip
-    return [*save(made, out, name, caption), write_csv(out, name, columns, rows)]
+    return [*save(made, out, name, caption), write_csv(out, name, columns_of, rows)]
 
 
-def _legend(ax: object) -> None:
-    from matplotlib.axes import Axes
+def _grid_panel(ax: Axes, panel: Panel, colour: str) -> list[tuple[object, ...]]:
+    """One draft; the rows of its points."""
+    gammas = np.arange(panel.center.size)
+    ax.fill_between(gammas[1:], panel.low[1:], panel.high[1:], color=colour, alpha=0.22, lw=0)
+    ax.plot(gammas[1:], panel.center[1:], color=colour)
+    ax.plot(panel.gammas, panel.measured, "o", color="black", ms=3, zorder=4)
+    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    best, window = panel.prediction.gamma, panel.prediction.gamma_window
+    ax.plot(best, panel.center[best], "*", color=colour, ms=11, mec="white", mew=0.7, zorder=5)
+    span = f"{window[0]}-{window[-1]}" if len(window) > 1 else f"{best}"
+    ax.plot([window[0] - 0.25, window[-1] + 0.25], [0.06, 0.06], color=colour, lw=3,
+            transform=ax.get_xaxis_transform())  # fmt: skip
+    s = panel.prediction.speedup
+    ax.text(
+        0.97, 0.96,
+        f"$\\gamma^*$ = {best} (within 1 %: {span})\n"
+        f"{s.estimate:.2f}x [{s.low:.2f}, {s.high:.2f}]",
+        transform=ax.transAxes, ha="right", va="top", fontsize="small",
+    )  # fmt: skip
+    ax.set_title(panel.draft, loc="left")
+    return [
+        (
+            panel.draft, int(g), float(m), float(panel.center[g]), float(panel.low[g]),
+            float(panel.high[g]), int(g == best), int(g in window),
+        )
+        for g, m in zip(panel.gammas, panel.measured, strict=True)
+    ]  # fmt: skip
+
+
+def _legend(ax: Axes, measured: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    assert isinstance(ax, Axes)
-    ax.axis("off")
     handles = [
-        Line2D([], [], marker="o", ls="", color="black", label="measured (digitised)"),
+        Line2D([], [], marker="o", ls="", color="black", label=measured),
         Line2D([], [], color="0.35", label="fitted, all drafts jointly"),
         Patch(color="0.35", alpha=0.22, lw=0, label="90 % interval of a measurement"),
         Line2D([], [], marker="*", ls="", color="0.35", ms=9, label="predicted optimum"),

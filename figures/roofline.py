@@ -154,7 +154,7 @@ def _shape(
         except ValueError:
             return None
     trained = {m["name"]: m for m in family["models"]} if family is not None else {}
-    if family is not None and name in trained:
+    if family is not None and "hidden" in trained.get(name, {}):
         return shape_of(_llama(trained[name], family.get("settings", {})), name=name)
     entry = find_model(name)
     return entry.shape if entry is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Floats = NDArray[np.float64]
-GAMMA_MAX = 7
 
 
 @dataclass(frozen=True)
@@ -47,42 +47,45 @@ class ScaleStudy:
 
 
 def scale_study(study: GridStudy, seed: int = 0) -> ScaleStudy:
-    """Fit one law to the latencies of the ladder and find the best size under every draw of it.
+    """The best size on the paper's ladder.
 
     Drafts that are not released models of the family have no entry in the ladder and are shown
     only.
     """
-    rng = np.random.default_rng([seed, 4])
     params = {
         text(r, "draft"): number(r, "draft_params") / number(r, "target_params")
         for r in load_table("paper_bloom_grid").rows
     }
     released = {r["draft"] for r in load_table("paper_ladders").rows}
+    return size_study(study, params, tuple(d for d in study.fit.drafts if d in released), seed=seed)
+
+
+def size_study(
+    study: GridStudy, params: Mapping[str, float], fitted: Sequence[str], *, seed: int = 0
+) -> ScaleStudy:
+    """Fit one law to the latencies of a ladder and find the best size under every draw of it.
+
+    params: draft over target parameters, by draft, in (0, 1]; fitted: the drafts that enter the
+    law, three or more. Raises ValueError for fewer.
+    """
+    rng = np.random.default_rng([seed, 4])
     drafts = study.fit.drafts
     scales = np.array([params[d] for d in drafts])
-    fitted = np.array([d in released for d in drafts])
-    points = [p for p, keep in zip(study.fit.points, fitted, strict=True) if keep]
-    ladder = fit_ladder(points, scales[fitted], rng)
-    grid = np.geomspace(0.01, 1.0, 140)
-    latency = 1.0 / speedup_table(*ladder.laws(grid), GAMMA_MAX).max(axis=-1)
+    chosen = np.array([d in fitted for d in drafts])
+    points = [p for p, keep in zip(study.fit.points, chosen, strict=True) if keep]
+    ladder = fit_ladder(points, scales[chosen], rng)
+    gamma_max = max(int(p.gammas.max()) for p in points)
+    grid = np.geomspace(min(0.01, float(scales.min()) / 3), 1.0, 140)
+    latency = 1.0 / speedup_table(*ladder.laws(grid), gamma_max).max(axis=-1)
     best = latency.argmin(axis=1)
     at_edge = float(((best == 0) | (best == grid.size - 1)).mean())
     tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
     low, high = np.quantile(latency, tails, axis=0)
-    turn = float(grid[best[0]])
     shortest, longest = (float(q) for q in np.quantile(grid[best], tails))
+    measured = np.array([p.measured.min() for p in study.panels])
+    turn = Interval(float(grid[best[0]]), shortest, longest, LEVEL)
     return ScaleStudy(
-        study.target,
-        drafts,
-        scales,
-        np.array([p.measured.min() for p in study.panels]),
-        fitted,
-        grid,
-        latency[0],
-        low,
-        high,
-        Interval(turn, shortest, longest, LEVEL),
-        at_edge,
+        study.target, drafts, scales, measured, chosen, grid, latency[0], low, high, turn, at_edge
     )
 
 
@@ -94,46 +97,68 @@ def best_scale_bar(ax: Axes, turn: Interval) -> None:
     ax.plot(turn.estimate, 0.05, "*", color=COLOURS[1], ms=10, mec="white", mew=0.6, transform=at)
     ax.text(
         np.sqrt(turn.low * turn.high), 0.1,
-        f"best size {_part(turn.estimate)} [{_part(turn.low)}, {_part(turn.high)}]",
+        "best size {} [{}, {}]".format(*_parts(turn.estimate, turn.low, turn.high)),
         ha="center", va="bottom", fontsize="small", color=COLOURS[1], transform=at,
     )  # fmt: skip
 
 
-def _part(scale: float) -> str:
-    """A share of the target as people write it: 0.13, 1/50."""
-    return f"{scale:.2f}" if scale >= 0.05 else f"1/{1 / scale:.0f}"
+def _parts(*shares: float) -> list[str]:
+    """Shares of the target as people write them: 0.13, or all as 1/50 where one is small."""
+    return [f"1/{1 / s:.0f}" if min(shares) < 0.045 else f"{s:.2f}" for s in shares]
+
+
+def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
+    """Draw the paper's ladder."""
+    shown = ", ".join(n for n, f in zip(result.drafts, result.fitted, strict=True) if not f)
+    left_out = f"{shown} is no released model of the family, has no known depth, and is shown only."
+    return draft_scale(
+        result, out, name="bloom_scale", note=left_out if shown else "", short="BLOOM-",
+        unfitted="measured, no released model: not fitted",
+    )  # fmt: skip
 
 
 @styled
-def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
-    """Draw measured drafts, the fitted law with its band, and the turning point."""
+def draft_scale(
+    result: ScaleStudy,
+    out: Path,
+    *,
+    name: str,
+    note: str = "",
+    short: str = "",
+    unfitted: str = "measured, not fitted",
+) -> list[Path]:
+    """Draw measured drafts, the fitted law with its band, and the turning point.
+
+    note: ends the caption; short: start of names that is left out beside the points.
+    """
     made, ax = figure(COLUMN, 2.6)
     ax.fill_between(result.grid, result.low, result.high, color=COLOURS[0], alpha=0.2, lw=0)
     ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
     for label, chosen, face in (
         ("measured", result.fitted, "black"),
-        ("measured, no released model: not fitted", ~result.fitted, "white"),
+        (unfitted, ~result.fitted, "white"),
     ):
-        ax.plot(
-            result.scales[chosen],
-            result.measured[chosen],
-            "o",
-            color="black",
-            mfc=face,
-            label=label,
-        )
-    for name, s, m in zip(result.drafts, result.scales, result.measured, strict=True):
+        if chosen.any():
+            ax.plot(
+                result.scales[chosen], result.measured[chosen], "o", color="black", mfc=face,
+                label=label,
+            )  # fmt: skip
+    for draft, s, m in zip(result.drafts, result.scales, result.measured, strict=True):
         ax.annotate(
-            name.removeprefix("BLOOM-"), (s, m), xytext=(4, -8), textcoords="offset points",
+            draft.removeprefix(short), (s, m), xytext=(4, -8), textcoords="offset points",
             fontsize="small",
         )  # fmt: skip
-    best_scale_bar(ax, result.turning_point)
+    turn = result.turning_point
+    best_scale_bar(ax, turn)
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     ax.set_xscale("log")
-    ticks = [0.01, 0.03, 0.1, 0.3, 1.0]
+    ticks = [t for t in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0) if t >= 0.9 * result.grid[0]]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
-    ax.set_ylim(0.42, 1.3)
+    lowest = min(float(result.measured.min()), float(result.center.min()))
+    highest = max(float(result.measured.max()), float(result.center.max()))
+    spread = max(highest - lowest, 0.1)
+    ax.set_ylim(lowest - 0.65 * spread, highest + 0.85 * spread)
     ax.set_title(f"{result.target}, each draft at its best $\\gamma$")
     ax.set_xlabel("draft parameters / target parameters")
     ax.set_ylabel("latency / plain latency")
@@ -141,26 +166,21 @@ def bloom_scale(result: ScaleStudy, out: Path) -> list[Path]:
     rows = [("law", float(s), float(c), float(a), float(b)) for s, c, a, b in zip(
         result.grid, result.center, result.low, result.high, strict=True)]  # fmt: skip
     rows += [
-        (name, float(s), float(m), float(m), float(m))
-        for name, s, m in zip(result.drafts, result.scales, result.measured, strict=True)
+        (draft, float(s), float(m), float(m), float(m))
+        for draft, s, m in zip(result.drafts, result.scales, result.measured, strict=True)
     ]
-    turn = result.turning_point
     rows.append(("turning point", turn.estimate, float("nan"), turn.low, turn.high))
     columns = ["series", "scale", "relative_latency", "low_90", "high_90"]
-    shown = ", ".join(n for n, f in zip(result.drafts, result.fitted, strict=True) if not f)
-    left_out = (
-        f" {shown} is no released model of the family, has no known depth, and is shown only."
-        if shown
+    edge = (
+        f" In {100 * result.at_edge:.0f} % of the draws the best size is an end of the sizes shown."
+        if result.at_edge > 0.05
         else ""
     )
     caption = (
         f"Latency of {result.target} over plain decoding against the size of the draft: measured "
         "drafts, the fitted law with its 90 % band, and the best size with its 90 % interval "
-        f"(bar). Each draft at its best number of draft tokens, up to {GAMMA_MAX}; the law is "
-        f"fitted to {int(result.fitted.sum())} drafts and turns at {turn.estimate:.2f} "
-        f"[{turn.low:.2f}, {turn.high:.2f}] of the target.{left_out}"
+        f"(bar). Each draft at its best number of draft tokens; the law is fitted to "
+        f"{int(result.fitted.sum())} drafts and turns at {turn.estimate:.3g} "
+        f"[{turn.low:.3g}, {turn.high:.3g}] of the target.{edge}" + (f" {note}" if note else "")
     )
-    return [
-        *save(made, out, "bloom_scale", caption),
-        write_csv(out, "bloom_scale", columns, rows),
-    ]
+    return [*save(made, out, name, caption), write_csv(out, name, columns, rows)]

@@ -139,14 +139,19 @@ def _panel(fit: LatencyFit, points: LatencyPoints, rng: np.random.Generator) -> 
 
 
 def grid_study(
-    seed: int = 0, progress: Progress | None = None, *, held_out: bool = True
+    seed: int = 0,
+    progress: Progress | None = None,
+    *,
+    held_out: bool = True,
+    grid: tuple[list[LatencyPoints], str, float] | None = None,
 ) -> GridStudy:
-    """Fit the grid jointly and predict every draft; with ``held_out`` leave one gamma out in turn.
+    """Fit a grid jointly and predict every draft; with ``held_out`` leave one gamma out in turn.
 
-    progress: called with (what, done, total).
+    progress: called with (what, done, total); grid: points, target and plain latency, by default
+    the paper's.
     """
     rng = np.random.default_rng([seed, 1])
-    points, target, plain = grid_points()
+    points, target, plain = grid or grid_points()
     fit = fit_latency(points, rng)
     residual = fit.residuals()
     panels = tuple(_panel(fit, p, rng) for p in points)

@@ -7,6 +7,7 @@ into the files themselves and, for a paper, beside them. `venue` sets width and 
 from __future__ import annotations
 
 import csv
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,24 @@ class Venue:
         return (1 - share) * self.column / COLUMN + share * self.page / PAGE
 
 
+_LENGTH = re.compile(r"([\d.]+)\s*(in|mm|cm|pt)?")
+_INCHES = {"in": 1.0, "mm": 1 / 25.4, "cm": 1 / 2.54, "pt": 1 / 72.27}  # points of TeX
+
+
+def inches(length: str | float) -> float:
+    """A length such as 3.03in, 77mm or 246pt in inches; a number is inches already."""
+    match = _LENGTH.fullmatch(str(length).strip())
+    if match is None or match[1].count(".") > 1 or match[1] == ".":
+        raise ValueError(f"width must be a length such as 3.03in, 77mm or 246pt, got {length!r}")
+    return float(match[1]) * _INCHES[match[2] or "in"]
+
+
+def venue_of(width: str | float | None, font_size: float | None) -> Venue:
+    """A venue by the width of its column; its page is as much wider as the house's."""
+    column = COLUMN if width is None else inches(width)
+    return Venue(column, PAGE * column / COLUMN, 8.0 if font_size is None else font_size)
+
+
 _VENUE: ContextVar[Venue] = ContextVar("venue", default=Venue())  # noqa: B039 - frozen
 
 
@@ -129,7 +148,7 @@ def save(made: Figure, out: Path, name: str, caption: str) -> list[Path]:
         path = out / f"{name}.{suffix}"
         made.savefig(path, metadata=fixed)
         paths.append(path)
-    return [*paths, _write_caption(out, name, caption)]
+    return [*paths, write_caption(out, name, caption)]
 
 
 _LATEX = {
@@ -144,7 +163,8 @@ def latex_text(text: str) -> str:
     return "".join(_LATEX.get(c, c) for c in text)
 
 
-def _write_caption(out: Path, name: str, caption: str) -> Path:
+def write_caption(out: Path, name: str, caption: str) -> Path:
+    """Write a caption as LaTeX into NAME_caption.tex."""
     path = out / f"{name}_caption.tex"
     path.write_text(latex_text(caption) + "\n", encoding="utf-8")
     return path

@@ -88,11 +88,15 @@ def load_campaign(name: str) -> OwnCampaign:
 def read_campaign(folder: str | Path, *, prefix: str = "", name: str = "") -> OwnCampaign:
     """The campaign whose records lie in a folder, as `howspec calibrate campaign` leaves them.
 
-    Records may be .json or .json.gz. Raises ValueError naming the file that is missing or bad.
+    Records may be .json or .json.gz, in the folder or in its folder ``records``. Without a family
+    beside them the largest model that they name is the target, and the others are its ladder.
+    Raises ValueError naming the file that is missing or bad.
     """
     from ..records import read_record
 
     place = Path(folder)
+    if (place / "records").is_dir():
+        place = place / "records"
     found = {}
     for kind in _KINDS:
         path = _file(place, f"{prefix}{kind}")
@@ -102,12 +106,31 @@ def read_campaign(folder: str | Path, *, prefix: str = "", name: str = "") -> Ow
     more = [_file(place, f"{prefix}{what}") for what in COSTS[1:]]
     architectures, equal = (read_record(path) if path is not None else None for path in more)
     return OwnCampaign(
-        name or place.name,
+        name or Path(folder).name,
         **found,
-        family=_family(place / f"{prefix}family.json"),
+        family=_family_of(place, prefix, found["costs"]),
         costs_architectures=architectures,
         costs_equal=equal,
     )
+
+
+def _family_of(place: Path, prefix: str, costs: Record) -> dict[str, Any]:
+    """The family beside records, or as much of it as the cost record says of its models."""
+    for path in (place / f"{prefix}family.json", place.parent / "family" / "family.json"):
+        if path.is_file():
+            return _family(path)
+    said = costs.provenance.get("models")
+    models = [m for m in said.values() if isinstance(m, dict)] if isinstance(said, dict) else []
+    sized = [m for m in models if {"name", "parameters", "layers"} <= set(m)]
+    if len(sized) < 2:
+        raise ValueError(
+            f"{place}: holds no {prefix}family.json, and the record of costs says parameters and "
+            f"layers of {len(sized)} models, where a target and a draft are needed"
+        )
+    sized.sort(key=lambda m: -int(m["parameters"]))
+    return {
+        "models": [{**m, "role": "target" if i == 0 else "ladder"} for i, m in enumerate(sized)]
+    }
 
 
 def bundled_costs() -> tuple[OwnCosts, ...]:

@@ -61,7 +61,7 @@ def ladder_of(campaign: OwnCampaign) -> Ladder:
         {n: int(m["parameters"]) for n, m in models.items()},
         {n: int(m["layers"]) for n, m in models.items()},
         {n: str(m["role"]) for n, m in models.items()},
-        {n: float(m["held_out"]["loss_nats"]) for n, m in models.items()},
+        {n: float(m.get("held_out", {}).get("loss_nats", "nan")) for n, m in models.items()},
     )
 
 

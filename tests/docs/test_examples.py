@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
-from doc_examples import ROOT, Runner, examples, matches, pages, prepare
+from doc_examples import DOCS, ROOT, Runner, examples, matches, pages, prepare
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda p: str(p.relative_to(ROOT)))
@@ -36,3 +37,20 @@ def test_a_wrong_output_and_an_unknown_command_are_seen(tmp_path: Path) -> None:
         runner.run(command)
     with pytest.raises(ValueError, match="a block must be of"):
         list(examples("```bash\nls\n```\n"))
+
+
+def test_every_schema_and_every_function_is_looked_up() -> None:
+    """What `howspec` offers is on the page of the API, and what it returns among the schemas."""
+    import howspec
+    from howspec.answer import Answer
+
+    api = (DOCS / "api.md").read_text(encoding="utf-8")
+    for name in howspec.__all__:
+        getattr(howspec, name)  # brings its answer with it
+        assert f"::: howspec.{name}\n" in api, name
+    schemas = (DOCS / "schemas.md").read_text(encoding="utf-8")
+    kinds = {k for k in Answer.__subclasses__() if k.__module__.startswith("howspec.")}
+    assert len(kinds) >= 11
+    for kind in kinds:
+        assert f"| `howspec.{kind.SCHEMA}` |" in schemas, kind
+        assert re.search(rf"`howspec.{kind.SCHEMA}` .*\| {kind.VERSION} \|", schemas), kind
