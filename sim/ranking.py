@@ -120,7 +120,7 @@ def rank_drafts(
     places = [replace(at, draft=None, batch=float(b)) for b in batches]
     base = resolve(places[0])
     pairs = [base.with_draft(name) for name in names]
-    found = _candidates(pairs, given, top, check_seed(seed))
+    found = candidates(pairs, given, top, check_seed(seed))
     rankings = tuple(
         _rank(found.drafts, batch=p.batch, context=p.cached, level=level) for p in places
     )
@@ -132,7 +132,7 @@ def rank_drafts(
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """Candidates in the order of their names, the kind of their acceptance, and notes on it."""
 
     drafts: tuple[Candidate, ...]
@@ -140,13 +140,14 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _candidates(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> _Found:
+def candidates(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> Found:
+    """What is known of drafts of one target at gamma = 0..top, from sources or predicted."""
     if given != Sources():
         laws = [
             both_laws(p.at, given, gamma_max=top, seed=seed, member=i) for i, p in enumerate(pairs)
         ]
         notes = tuple(n for known in laws for n in known.acceptance.notes)
-        return _Found(tuple(map(_candidate, laws)), laws[0].acceptance.kind, notes)
+        return Found(tuple(map(_candidate, laws)), laws[0].acceptance.kind, notes)
     models = [p.draft for p in pairs if p.head is None and p.draft is not None]
     of_models: list[Candidate] = []
     more: list[str] = []
@@ -165,7 +166,7 @@ def _candidates(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> _
             head = both_laws(p.at, gamma_max=top, seed=seed)
             made.append(_candidate(head))
             more += head.acceptance.notes
-    return _Found(tuple(made), "predicted", tuple(more))
+    return Found(tuple(made), "predicted", tuple(more))
 
 
 def _kept(mine: Candidate, known: Published) -> Candidate:
