@@ -14,7 +14,7 @@ from .ranking import Candidate, candidates
 from .tuning import Belief, with_misfits
 
 _UNKNOWN = 1.5  # spread of ln(tokens/s) of a machine whose costs are stated in plain steps
-GAMMAS = 8  # largest gamma of a grid, where none is named
+GAMMAS = tuple(range(1, 9))  # of a grid, where none are named
 
 
 def believed(
@@ -23,25 +23,27 @@ def believed(
     given: Sources = Sources(),  # noqa: B008 - frozen
     *,
     batches: Sequence[int] = (1,),
-    gamma_max: int = GAMMAS,
+    gammas: Sequence[int] = GAMMAS,
     seed: int = 0,
 ) -> tuple[Belief, tuple[Pair, ...], tuple[str, ...]]:
     """The belief of named drafts of a target on a machine, their pairs, and notes.
 
-    drafts: one or more; batches: whole numbers >= 1, each once. Draws of all drafts are of one
+    drafts: one or more; batches, gammas: whole numbers >= 1. Draws of all drafts are of one
     machine: they are put in the order of their plain step. Raises ValueError outside the ranges,
     where nothing fits in memory, and as the laws do.
     """
-    check_gamma_max(gamma_max)
-    names, loads = list(dict.fromkeys(drafts)), sorted(set(batches))
+    names, loads, many = list(dict.fromkeys(drafts)), sorted(set(batches)), sorted(set(gammas))
     if not names:
         raise ValueError("drafts must name one draft or more, got none")
     if not loads or loads[0] < 1 or any(int(b) != b for b in loads):
         raise ValueError(f"batch must be whole numbers in [1, inf), got {list(batches)}")
+    if not many or many[0] < 1 or any(int(g) != g for g in many):
+        raise ValueError(f"gamma must be whole numbers in [1, inf), got {list(gammas)}")
+    check_gamma_max(many[-1])
     at.needs("tune", "target")
     base = resolve(replace(at, draft=None, batch=float(loads[-1])))
     pairs = [base.with_draft(name) for name in names]
-    found = candidates(pairs, given, gamma_max, check_seed(seed))
+    found = candidates(pairs, given, many[-1], check_seed(seed))
     notes = [n for p in pairs for n in p.notes] + list(found.notes)
     able = []
     for name, pair, known in zip(names, pairs, found.drafts, strict=True):
@@ -53,9 +55,9 @@ def believed(
     if not able:
         raise ValueError(f"no draft can be tuned: {notes[-1]}")
     rng = np.random.default_rng([seed, 1])
-    logs, lengths = _tables([k for *_, k in able], gamma_max, loads, base.at.cached, rng)
+    logs, lengths = _tables([k for *_, k in able], many, loads, base.at.cached, rng)
     belief = with_misfits(
-        rng, logs, lengths, drafts=[n for n, *_ in able], gammas=range(1, gamma_max + 1),
+        rng, logs, lengths, drafts=[n for n, *_ in able], gammas=many,
         batches=loads,
     )  # fmt: skip
     return belief, tuple(p for _, p, _ in able), tuple(dict.fromkeys(notes))
@@ -63,13 +65,13 @@ def believed(
 
 def _tables(
     known: Sequence[Candidate],
-    top: int,
+    gammas: Sequence[int],
     batches: Sequence[int],
     context: float,
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """(ln tokens/s of the points, ln tokens a step), draws in the order of the plain step."""
-    draws = max(len(k.tokens) for k in known)
+    draws, top, own = max(len(k.tokens) for k in known), gammas[-1], list(gammas)
     plain: Floats | None = None
     speeds, lengths = [], []
     machine = _UNKNOWN * rng.standard_normal((draws, 1, 1))
@@ -84,7 +86,7 @@ def _tables(
         whole = tokens[:, :, None] - np.log(times[order]) + np.log(batches)
         whole = whole if k.costs.seconds else whole + machine
         plain = whole[:, 0] if plain is None else plain
-        speeds.append(whole[:, 1:].reshape(draws, -1))
-        lengths.append(tokens[:, 1:])
+        speeds.append(whole[:, own].reshape(draws, -1))
+        lengths.append(tokens[:, own])
     assert plain is not None
     return np.concatenate([plain, *speeds], axis=1), np.concatenate(lengths, axis=1)
