@@ -34,7 +34,9 @@ from numpy.typing import NDArray
 from ..theory.domain import Floats
 from ..theory.interval import Interval, interval
 
-PLAIN, VERIFY, DRAFT, POINT = 0.05, 0.06, 0.05, 0.015
+# Set so that the intervals of gains hold nine in ten of the measured grids of one engine (H100, 32B and
+# 70B, batch 1 to 128), their study left out of the prior; how far laws miss at load is most of it.
+PLAIN, VERIFY, DRAFT, POINT = 0.08, 0.08, 0.05, 0.015
 # Spread of a measured ln(tokens/s) from one start of a server to the next, and of a mean length.
 SPEED_ERROR, LENGTH_ERROR = 0.02, 0.02
 _BATCHES, _GAMMAS = 1.5, 0.7  # distances of ln batch and ln(gamma + 1) at which misfits are unlike
