@@ -5,10 +5,10 @@
     hs.predict(target="Qwen3-32B", draft="Qwen3-0.6B", device="H100 SXM", task="chat")
 
 Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
-`simulate`, `validate`, `evidence`, `family`. `measure` asks a running server, `compare` two
-measured ones. What is known enters by `acceptance` and `costs`. To read and look up:
-`read_statistics`, `read_record`, `formula`, `models`, `devices`. Every answer prints as a few lines
-and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
+`simulate`, `validate`, `evidence`, `family`. `measure` asks a running server, `tune` finds what it
+should run, `compare` two measured ones. What is known enters by `acceptance` and `costs`. To read
+and look up: `read_statistics`, `read_record`, `formula`, `models`, `devices`. Every answer prints
+as a few lines and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .verbs.scale import scale
     from .verbs.schedule import schedule
     from .verbs.simulate import simulate
+    from .verbs.tune import tune
     from .verbs.validate import validate
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "scale",
     "schedule",
     "simulate",
+    "tune",
     "validate",
 ]
 _SOURCES = ("acceptance", "costs", "devices", "formula", "models", "read_record", "read_statistics")

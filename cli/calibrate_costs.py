@@ -77,13 +77,13 @@ def costs(
     check_seed(seed)
     names = (target, *names_of(draft))
     settings = {
-        "tokens": _numbers(tokens, "--tokens"),
-        "batches": _numbers(batch, "--batch"),
-        "contexts": _numbers(context, "--context", least=0),
+        "tokens": ranges(tokens, "--tokens"),
+        "batches": ranges(batch, "--batch"),
+        "contexts": ranges(context, "--context", least=0),
         "modes": _modes(mode, device),
         "repeats": _whole("--repeats", repeats, 1),
         "warmup": _whole("--warmup", warmup, 0),
-        "gammas": _numbers(gamma, "--gamma") if draft and gamma.strip() != "0" else [],
+        "gammas": ranges(gamma, "--gamma") if draft and gamma.strip() != "0" else [],
     }
     require_extra()
     check_models(names, random_weights=random_weights)
@@ -179,7 +179,7 @@ def _whole(name: str, value: int, least: int) -> int:
     return value
 
 
-def _numbers(text: str, name: str, *, least: int = 1) -> list[int]:
+def ranges(text: str, name: str, *, least: int = 1) -> list[int]:
     """Numbers and ranges with commas: 1-3,8 is 1, 2, 3 and 8."""
     found: list[int] = []
     for part in text.split(","):

@@ -31,6 +31,7 @@ from .schedule import schedule
 from .simulate import simulate
 from .synthetic import synthetic
 from .tables import devices, models
+from .tune import tune
 from .validate import validate
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "crossover": crossover,
     "measure": measure,
     "compare": compare,
+    "tune": tune,
     "import": import_statistics,
     "explain": explain,
     "evidence": evidence,

@@ -365,11 +365,11 @@ def _loadable(draft: Draft) -> tuple[str, str] | None:
         return None
     if (pair.machine is not None and pair.machine.count > 1) or (memory and not memory.fits):
         return None
-    found = [_released(n) for n in (pair.at.target, pair.at.draft)]
+    found = [released(n) for n in (pair.at.target, pair.at.draft)]
     return (found[0], found[1]) if found[0] and found[1] else None
 
 
-def _released(name: str) -> str:
+def released(name: str) -> str:
     """The hub's name of a model of the tables, or a folder with weights; "" for any other."""
     from ..calibrate.models.catalogue import find_model
 

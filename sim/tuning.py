@@ -34,13 +34,14 @@ from numpy.typing import NDArray
 from ..theory.domain import Floats
 from ..theory.interval import Interval, interval
 
-# Set so that the intervals of gains hold nine in ten of the measured grids of one engine (H100, 32B and
-# 70B, batch 1 to 128), their study left out of the prior; how far laws miss at load is most of it.
+# Set so that intervals of gains hold nine in ten of two measured grids of one engine (32B and 70B
+# on H100, batch 1 to 128), their study left out of the prior; most of it is how laws miss at load.
 PLAIN, VERIFY, DRAFT, POINT = 0.08, 0.08, 0.05, 0.015
 # Spread of a measured ln(tokens/s) from one start of a server to the next, and of a mean length.
 SPEED_ERROR, LENGTH_ERROR = 0.02, 0.02
 _BATCHES, _GAMMAS = 1.5, 0.7  # distances of ln batch and ln(gamma + 1) at which misfits are unlike
 _OUTCOMES = 48
+_FAR = 4.0  # standard deviations of the belief, beyond which a measurement is called surprising
 _NOTHING = 1e-5  # gain of worth below which measurements are told apart by their spread alone
 _NAMELESS = ""
 
@@ -170,6 +171,21 @@ class Belief:
             tuple(seen), prior,
         )  # fmt: skip
 
+    def surprising(self) -> tuple[str, ...]:
+        """What was measured far outside of what was believed before, in words."""
+        if self.prior is None:
+            return ()
+        found = []
+        for s in self.seen:
+            own = self.prior[:, self.where(s.point)]
+            low, high = own.mean() + _FAR * own.std() * np.array([-1.0, 1.0])
+            if not low <= np.log(s.tokens_per_s) <= high:
+                found.append(
+                    f"{s.point}: {s.tokens_per_s:.4g} tokens/s were measured, where "
+                    f"{np.exp(own.mean()):.4g} were expected: is it the device that was named?"
+                )
+        return tuple(found)
+
     def worth(self, logs: Floats) -> Floats:
         """Worth of the best draft with its best gammas, (...,) of logs of shape (..., points)."""
         return np.asarray(logs[..., self.grid].max(axis=-1).mean(axis=-1).max(axis=-1))
@@ -188,7 +204,7 @@ class Belief:
         }
         gammas = {b: self.points[k].gamma for b, k in zip(self.batches, at, strict=True)}
         name = self.drafts[draft] if any(gammas.values()) else _NAMELESS
-        return Chosen(name, gammas, gain, float(-np.expm1(-lost).mean()))
+        return Chosen(name, gammas, gain, float((1.0 - np.exp(-lost)).mean()))
 
     def next(self, minutes: Callable[[Sequence[Point]], float]) -> Point | None:
         """The point to measure next, None where all are measured.
@@ -306,7 +322,8 @@ def _root(places: Floats, distance: float) -> Floats:
 @dataclass(frozen=True)
 class Tuned:
     """chosen: what to run; seen: what was measured, in order; left: points that were not tried;
-    minutes: that the measurements took; why: the search ended.
+    minutes: that the measurements took; why: the search ended; following: what it would measure
+    next, None where it is done; notes: what was measured that surprises.
     """
 
     chosen: Chosen
@@ -314,6 +331,8 @@ class Tuned:
     left: tuple[Point, ...]
     minutes: float
     why: str
+    following: Point | None = None
+    notes: tuple[str, ...] = ()
 
 
 def tune(
@@ -340,6 +359,7 @@ def tune(
     found, spent = list(seen), 0.0
     now = belief.given(found, np.random.default_rng([seed, len(found)]))
     last: Point | None = None
+    ahead: Point | None = None
     while True:
         chosen = now.chosen(level)
         if found and chosen.regret < tolerance:
@@ -350,7 +370,7 @@ def tune(
             why = "everything was measured"
             break
         if spent + minutes([point], last) > most_minutes:
-            why = f"the {most_minutes:g} minutes are used up"
+            ahead, why = point, f"{most_minutes:g} minutes allow no more"
             break
         spent += minutes([point], last)
         report(chosen, point)
@@ -359,7 +379,7 @@ def tune(
         now = belief.given(found, np.random.default_rng([seed, len(found)]))
     done = {s.point for s in found}
     left = tuple(p for p in belief.points if p not in done)
-    return Tuned(chosen, tuple(found), left, spent, why)
+    return Tuned(chosen, tuple(found), left, spent, why, ahead, now.surprising())
 
 
 def _after(

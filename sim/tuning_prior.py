@@ -9,7 +9,7 @@ import numpy as np
 
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..theory.domain import Floats
-from .known import Sources, check_gamma_max, check_seed
+from .known import DRAWS, Sources, check_gamma_max, check_seed
 from .ranking import Candidate, candidates
 from .tuning import Belief, with_misfits
 
@@ -71,7 +71,7 @@ def _tables(
     rng: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """(ln tokens/s of the points, ln tokens a step), draws in the order of the plain step."""
-    draws, top, own = max(len(k.tokens) for k in known), gammas[-1], list(gammas)
+    draws, top, own = DRAWS, gammas[-1], list(gammas)
     plain: Floats | None = None
     speeds, lengths = [], []
     machine = _UNKNOWN * rng.standard_normal((draws, 1, 1))

@@ -1,0 +1,103 @@
+"""`howspec tune`: the best draft and gamma of a server, with few measurements."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import options
+from .checks import check_folder, names_of
+from .output import show
+
+
+def tune(
+    target: Annotated[str, options.TARGET],
+    draft: Annotated[
+        list[str],
+        typer.Option(
+            help="Draft, several times or with commas; NAME=MODEL where the engine loads MODEL."
+        ),
+    ],
+    out: Annotated[str, typer.Option(help="Folder of the measurements; the search goes on there.")],
+    device: options.Device = None,
+    launch: Annotated[
+        str | None,
+        typer.Option(
+            help="Command that starts the server, with {config} or {flags} where a configuration "
+            "goes; without it the next measurement is told."
+        ),
+    ] = None,
+    url: Annotated[str, typer.Option(help="Of the server.")] = "http://localhost:8000",
+    record: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Record of `howspec measure` from elsewhere; may be given several times."
+        ),
+    ] = None,
+    acceptance: options.Acceptance = None,
+    costs: options.Costs = None,
+    task: options.Task = None,
+    temperature: options.Temperature = None,
+    batch: Annotated[str, typer.Option(help="Sequences decoded together, with commas.")] = "1",
+    gamma: Annotated[str, typer.Option(help="Draft tokens to choose among, as 1-8 or 1,3,5.")] = (
+        "1-8"
+    ),
+    context: options.Context = None,
+    dtype: options.Dtype = "",
+    stack: options.Stack = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="vllm, sglang, tensorrt-llm or llama.cpp; default that of --launch."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Expected regret at which the search ends.")
+    ] = 0.02,
+    minutes: Annotated[float | None, typer.Option(help="Device time at most.")] = None,
+    start_minutes: Annotated[float, typer.Option(help="What a start of the server takes.")] = 2.0,
+    requests: Annotated[int, typer.Option(help="Requests of a measurement.")] = 12,
+    new_tokens: Annotated[int, typer.Option(help="Tokens that each request generates.")] = 128,
+    prompts: Annotated[
+        str | None, typer.Option(help="File of prompts, .jsonl or .txt; default built-in ones.")
+    ] = None,
+    patience_s: Annotated[
+        float, typer.Option(help="Longest wait for a server to answer, in seconds.")
+    ] = 1200.0,
+    level: options.Level = 0.9,
+    seed: options.Seed = 0,
+    online: options.Online = False,
+    as_json: options.Json = False,
+) -> None:
+    """Find the best draft and gamma of a server with few measurements.
+
+    From what is predicted and what was measured, the next measurement is the one that lowers the
+    expected regret most for its time. With --launch servers are started, measured and stopped; what
+    was stopped goes on with the same command. Without it, the next measurement is told.
+
+    Examples:
+
+    howspec tune --target Qwen3-32B --draft Qwen3-0.6B,Qwen3-1.7B,EAGLE3 --device "H100 SXM"
+    --batch 1,8 --out tuned
+
+    howspec tune --target Qwen3-8B --draft Qwen3-0.6B --device H100 --out tuned --launch 'vllm
+    serve Qwen/Qwen3-8B --speculative-config {config}'
+    """
+    options.one_thread()
+    from pathlib import Path
+
+    from ..verbs.tune import tune as ask
+    from .calibrate_costs import ranges
+    from .progress import progress_bar
+
+    check_folder(Path(out))
+    with progress_bar() as progress:
+        answer = ask(
+            target, names_of(draft), out=out, device=device, launch=launch, url=url,
+            records=tuple(record or ()), acceptance=options.acceptance(acceptance, None),
+            costs=options.costs(costs, None), task=task, temperature=temperature,
+            batch=ranges(batch, "--batch"), gamma=ranges(gamma, "--gamma"), context=context,
+            dtype=dtype, stack=stack, engine=engine, tolerance=tolerance, minutes=minutes,
+            start_minutes=start_minutes, requests=requests, new_tokens=new_tokens, prompts=prompts,
+            patience_s=patience_s, level=level, seed=seed, online=online, progress=progress,
+        )  # fmt: skip
+    show(answer, as_json)

@@ -1,0 +1,188 @@
+"""Tuning: the belief is updated as conjugate laws are, and the search ends where it should."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+from howspec.calibrate.doors import Deployment
+from howspec.sim.known import Sources
+from howspec.sim.tuning import (
+    LENGTH_ERROR,
+    SPEED_ERROR,
+    Belief,
+    Point,
+    Seen,
+    Tuned,
+    start_and_load,
+    tune,
+)
+from howspec.sim.tuning_prior import believed
+from howspec.sim.tuning_words import check_template, engine_of, launch_words, pasted, words
+
+AT = Deployment("Qwen3-32B", device="H200 SXM", task="chat")
+DRAFTS, GAMMAS, BATCHES = ("Qwen3-0.6B", "Qwen3-1.7B", "EAGLE3"), (1, 2, 3, 4, 6), (1, 8, 32)
+MINUTES = start_and_load(2.0, 1.0)
+FULL = 2.0 * (1 + len(DRAFTS) * len(GAMMAS)) + len(BATCHES) * (1 + len(DRAFTS) * len(GAMMAS))
+
+
+@cache
+def prior(seed: int = 0) -> Belief:
+    return believed(AT, DRAFTS, gammas=GAMMAS, batches=BATCHES, seed=seed)[0]
+
+
+def search(number: int, *, tolerance: float = 0.01, share: float = 0.12) -> tuple[Tuned, float]:
+    """A search on an engine whose truth is drawn from laws of another seed, and its regret."""
+    truths = prior(991)
+    rng = np.random.default_rng([3, number])
+    i = int(rng.integers(len(truths.logs)))
+    speeds = dict(zip(truths.points, truths.logs[i], strict=True))
+
+    def measure(point: Point) -> Seen:
+        length = None
+        if point.draft:
+            at = DRAFTS.index(point.draft) * len(GAMMAS) + GAMMAS.index(point.gamma)
+            length = max(math.exp(truths.lengths[i, at] + 0.01 * rng.standard_normal()), 1.0)
+        return Seen(point, math.exp(speeds[point] + 0.02 * rng.standard_normal()), length)
+
+    found = tune(prior(), measure, minutes=MINUTES, tolerance=tolerance, most_minutes=share * FULL)
+    mine = [
+        speeds[Point(found.chosen.draft if g else "", g, b)] for b, g in found.chosen.gammas.items()
+    ]
+    return found, 1.0 - math.exp(float(np.mean(mine)) - float(truths.worth(truths.logs[i])))
+
+
+def test_measurements_move_a_belief_as_normal_laws_are_updated() -> None:
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((6, 6))
+    state = 4.0 + rng.standard_normal((40_000, 6)) @ root.T
+    belief = Belief(("d",), (2,), (1, 4), state[:, :4], state[:, 4:5])
+    seen = [Seen(Point("", 0, 4), 60.0), Seen(Point("d", 2, 1), 90.0, 2.0)]
+    after = belief.given(seen, rng)
+    rows, values = [1, 2, 4], np.log([60.0, 90.0, 2.0])
+    errors = np.square([SPEED_ERROR, SPEED_ERROR, LENGTH_ERROR])
+    mean, covariance = belief.state.mean(axis=0), np.cov(belief.state, rowvar=False)
+    gain = covariance[:, rows] @ np.linalg.inv(covariance[np.ix_(rows, rows)] + np.diag(errors))
+    left = covariance - gain @ covariance[rows]
+    assert after.state.mean(axis=0) == pytest.approx(mean + gain @ (values - mean[rows]), abs=0.02)
+    assert np.cov(after.state, rowvar=False) == pytest.approx(left, abs=0.03)
+    again = after.given(seen, np.random.default_rng(1))
+    assert again.state.mean(axis=0) == pytest.approx(after.state.mean(axis=0), abs=0.02)
+
+
+def test_a_fifth_of_the_time_of_a_small_grid_leaves_little_regret_and_it_is_the_one_said() -> None:
+    runs = [search(k, share=0.2) for k in range(16)]
+    regrets = np.array([r for _, r in runs])
+    assert regrets.mean() < 0.02
+    assert all(found.minutes <= 0.2 * FULL for found, _ in runs)
+    said = np.mean([found.chosen.regret for found, _ in runs])
+    assert said == pytest.approx(regrets.mean(), abs=4.0 * regrets.std() / 4.0)
+
+
+def test_the_search_ends_at_its_tolerance_and_measures_nothing_twice() -> None:
+    found, _ = search(1, tolerance=0.05, share=1.0)
+    assert found.chosen.regret < 0.05
+    assert found.why == "the expected regret is below 5 %"
+    assert found.seen[0].point == Point("", 0, 8)
+    points = [s.point for s in found.seen]
+    assert len(set(points)) == len(points)
+    assert set(points) | set(found.left) == set(prior().points)
+    every, _ = search(1, tolerance=1e-9, share=2.0)
+    assert every.why == "everything was measured"
+    assert not every.left
+
+
+def test_a_search_goes_on_from_what_was_measured_before() -> None:
+    first, _ = search(2, tolerance=0.02)
+
+    def never(point: Point) -> Seen:
+        raise AssertionError(f"{point} was measured again")
+
+    again = tune(prior(), never, minutes=MINUTES, seen=first.seen, tolerance=0.021, most_minutes=0)
+    assert again.chosen.draft == first.chosen.draft
+    assert again.seen == first.seen
+
+
+def test_starting_a_server_weighs_against_another_configuration() -> None:
+    rng = np.random.default_rng(4)
+    middle = prior().points.index(Point("", 0, 8))
+    seen = [Seen(Point("", 0, 8), float(np.exp(prior().logs[:, middle].mean())))]
+    belief = prior().given(seen, rng)
+    dear, free = start_and_load(1e6, 1.0), start_and_load(0.0, 1.0)
+    last = Point("EAGLE3", 3, 1)
+    there = belief.next(lambda points: dear(points, last))
+    assert there is not None
+    assert there.configuration == ("EAGLE3", 3)
+    elsewhere = belief.next(lambda points: free(points, last))
+    assert elsewhere is not None
+
+
+def test_what_lies_far_outside_is_said() -> None:
+    at = Point("", 0, 8)
+    usual = float(np.exp(prior().logs[:, prior().points.index(at)].mean()))
+    rng = np.random.default_rng(5)
+    assert prior().given([Seen(at, usual)], rng).surprising() == ()
+    (note,) = prior().given([Seen(at, 1000.0 * usual)], rng).surprising()
+    assert note.startswith("plain decoding, batch 8: ")
+
+
+def test_stated_costs_leave_the_machine_open_and_the_choice_known() -> None:
+    belief, _, _ = believed(
+        Deployment("Qwen3-32B"), ["Qwen3-0.6B"], Sources(acceptance=0.8, costs=0.05), batches=(1,)
+    )
+    chosen = belief.chosen()
+    assert chosen.gammas[1] in range(5, 9)
+    assert belief.logs[:, 0].std() > 1.0
+    assert chosen.gain[1].high / chosen.gain[1].low < 1.6
+
+
+def test_templates_take_a_configuration_flags_or_neither() -> None:
+    _, pairs, _ = believed(AT, ["Qwen3-0.6B"], batches=(4,))
+    vllm, llama = (words(pairs[0], {4: 3}, e) for e in ("vllm", "llama.cpp"))
+    template = "vllm serve M --speculative-config {config} --port 1"
+    assert launch_words(template, vllm)[:4] == ["vllm", "serve", "M", "--speculative-config"]
+    assert '"num_speculative_tokens": 3' in launch_words(template, vllm)[4]
+    assert launch_words(template, None) == ["vllm", "serve", "M", "--port", "1"]
+    served = launch_words("llama-server -m t.gguf {flags}", llama)
+    assert served[-6:-4] == ["--spec-draft-n-max", "3"]
+    assert launch_words("llama-server -m t.gguf {flags}", None) == ["llama-server", "-m", "t.gguf"]
+    assert (engine_of(template), engine_of("x {flags}"), engine_of(None)) == (
+        "vllm", "llama.cpp", "vllm",
+    )  # fmt: skip
+    for wrong in ("vllm serve", "{config} x", "a {flags} {config}", "a 'b {config}"):
+        with pytest.raises(ValueError, match="launch must"):
+            check_template(wrong)
+
+
+def test_what_is_pasted_holds_each_gamma_around_its_batch() -> None:
+    belief, pairs, _ = believed(AT, ["Qwen3-0.6B"], batches=(1, 16))
+    chosen = belief.chosen()
+    emission = pasted(pairs[0], chosen, "vllm")
+    table = emission.config.get("num_speculative_tokens_per_batch_size")
+    if len(set(chosen.gammas.values())) > 1:
+        assert table == [[1, 4, chosen.gammas[1]], [5, 16, chosen.gammas[16]]]
+    one = words(pairs[0], {1: 5, 16: 2, 32: 2}, "vllm")
+    assert one.config["num_speculative_tokens_per_batch_size"] == [[1, 4, 5], [5, 32, 2]]
+    assert words(pairs[0], {1: 0}, "vllm").command == ""
+
+
+def test_bad_input_is_refused_by_name() -> None:
+    for given, said in (
+        ({"batches": (0,)}, "batch must be"),
+        ({"gammas": (0, 1)}, "gamma must be"),
+        ({"batches": (100_000,)}, "no draft can be tuned"),
+        ({"seed": -1}, "seed must be"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            believed(AT, ["Qwen3-0.6B"], **given)
+    with pytest.raises(ValueError, match="drafts must name"):
+        believed(AT, [])
+    for given, said in (((0.0, None), "tokens_per_s must"), ((9.0, 0.5), "tokens_per_step must")):
+        with pytest.raises(ValueError, match=said):
+            Seen(Point("", 0, 1), *given)
+    with pytest.raises(ValueError, match="tolerance must"):
+        tune(prior(), lambda p: Seen(p, 1.0), minutes=MINUTES, tolerance=0.0)
+    with pytest.raises(ValueError, match="is not among what is tuned"):
+        prior().given([Seen(Point("nobody", 1, 1), 5.0)], np.random.default_rng(0))
