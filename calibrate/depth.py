@@ -7,6 +7,7 @@ would promise long drafts that nobody has seen.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..theory import DepthAcceptance
 from ..theory.acceptance import PositionalAcceptance
@@ -34,3 +35,13 @@ def damped(law: DepthAcceptance, positions: int) -> PositionalAcceptance:
     inside = np.minimum(at, _SEEN - 1.0)
     factor = decay[..., None] ** inside * trend(decay[..., None], at - inside)
     return PositionalAcceptance(np.minimum(alpha[..., None] * factor, 1.0))
+
+
+def powered(log_hazard: ArrayLike, exponent: ArrayLike, positions: int) -> PositionalAcceptance:
+    """alpha_k = exp(-exp(log_hazard) k^exponent) at k = 1..positions; shapes broadcast.
+
+    Rejection that grows, or falls, as a power of the position; positions: >= 1.
+    """
+    at = np.log(np.arange(1.0, positions + 1.0))
+    log_h = np.asarray(log_hazard, float)[..., None] + np.asarray(exponent, float)[..., None] * at
+    return PositionalAcceptance(np.exp(-np.exp(np.minimum(log_h, 6.0))))

@@ -215,7 +215,8 @@ def _predicted(
             )
         return expected_head(
             pair.head, target.called, rng, task=pair.at.task, temperature=pair.at.temperature,
-            positions=positions, draws=draws, unseen=pair.at.unseen, draft=draft,
+            context=pair.at.context, positions=positions, draws=draws, unseen=pair.at.unseen,
+            draft=draft,
         )  # fmt: skip
     from ..prior.pair import expected_acceptance
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 
 from .load import bundled_bytes
@@ -263,20 +263,50 @@ def _built(target: str | None) -> Iterator[Measurement]:
 def lengths(drafter: str) -> tuple[Measurement, ...]:
     """Tokens per round of a kind of drafter, of chains, blocks and look-up: those that are scored,
     and those that were counted from raw traces.
+
+    Accepted over drafted tokens and rates by position say the same where gamma is stated, and are
+    turned into it; a gamma that has a printed length keeps that.
     """
     found: list[Measurement] = []
     for table in ("measured", "specbundle", "serving_speedups"):
         for row in _read(table):
             if table == "measured":
-                mine = row["drafter"] == drafter and row["metric"] == "tokens_per_round"
+                mine = row["drafter"] == drafter and row["metric"] in _AS_LENGTH
             else:
                 mine = drafter_of(row["draft"], text(row, "method")) == drafter
             if mine:
-                found += (m for m in _TABLES[table](row) if m.metric == "tokens_per_round")
-    return tuple(
+                found += (m for m in _TABLES[table](row) if m.metric in _AS_LENGTH)
+    kept = [
         m for m in found
         if (m.scored or m.status == "computed") and m.drafting not in ("tree", "adaptive")
-    )  # fmt: skip
+    ]  # fmt: skip
+    printed = [m for m in kept if m.metric == "tokens_per_round"]
+    seen = {(_setting(m), m.gamma) for m in printed}
+    return (*printed, *(m for m in _derived(kept) if (_setting(m), m.gamma) not in seen))
+
+
+_AS_LENGTH = ("tokens_per_round", "accepted_over_drafted", "position_rate")
+
+
+def _setting(m: Measurement) -> tuple[object, ...]:
+    return (m.citation, m.target, m.draft, m.task, m.temperature, m.context)
+
+
+def _derived(rows: Iterable[Measurement]) -> Iterator[Measurement]:
+    """Lengths that accepted over drafted tokens, or rates of all positions up to one, amount to."""
+    by_position: dict[tuple[object, ...], dict[int, Measurement]] = {}
+    for m in rows:
+        if m.metric == "accepted_over_drafted" and m.gamma:
+            yield replace(m, metric="tokens_per_round", value=1.0 + m.gamma * m.value)
+        elif m.metric == "position_rate" and m.position and m.gamma:
+            by_position.setdefault((_setting(m), m.gamma), {}).setdefault(m.position, m)
+    for rates in by_position.values():
+        value = 1.0
+        for k in range(1, len(rates) + 1):
+            if k not in rates:
+                break
+            value += rates[k].value
+            yield replace(rates[k], metric="tokens_per_round", gamma=k, position=None, value=value)
 
 
 @cache

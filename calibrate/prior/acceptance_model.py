@@ -19,7 +19,7 @@ stretch move of Goodman & Weare 2010 (Commun. Appl. Math. Comput. Sci. 5, 65).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import numpy as np
@@ -156,24 +156,43 @@ def sample_parameters(
 
     draws: even, > 20; steps: of the whole ensemble, whose last state is returned.
     """
-    if draws % 2 or draws <= 2 * len(PARAMETERS):
-        raise ValueError(f"draws must be even and in ({2 * len(PARAMETERS)}, inf), got {draws}")
     design = Design(cells)
     problem = (design, Kernel(design, design), *observed(cells))
     center = np.log([m for m, _ in PARAMETERS.values()])
+    return np.exp(
+        walk(lambda log_theta: _log_posterior(log_theta, *problem), center, rng,
+             draws=draws, steps=steps)
+    )  # fmt: skip
+
+
+def walk(
+    log_posterior: Callable[[Floats], Floats],
+    center: Floats,
+    rng: np.random.Generator,
+    *,
+    draws: int,
+    steps: int,
+) -> Floats:
+    """Draws of a density whose logarithm is given, shape (draws, numbers), begun around center.
+
+    draws: even, more than twice the numbers; steps: of the whole ensemble, whose last state is
+    returned.
+    """
+    if draws % 2 or draws <= 2 * center.size:
+        raise ValueError(f"draws must be even and in ({2 * center.size}, inf), got {draws}")
     walkers = center + 0.3 * rng.standard_normal((draws, center.size))
-    values = _log_posterior(walkers, *problem)
+    values = log_posterior(walkers)
     half = draws // 2
     for step in range(2 * steps):
         own, rest = (np.arange(half) + half * ((step + i) % 2) for i in (0, 1))
         partner = walkers[rng.choice(rest, half)]
         stretch = np.square(rng.random(half) + 1.0) / 2.0  # density 1 / sqrt(z) on [1/2, 2]
         moved = partner + stretch[:, None] * (walkers[own] - partner)
-        value = _log_posterior(moved, *problem)
+        value = log_posterior(moved)
         gain = (center.size - 1) * np.log(stretch) + value - values[own]
         take = np.log(rng.random(half)) < gain
         walkers[own[take]], values[own[take]] = moved[take], value[take]
-    return np.exp(walkers)
+    return np.asarray(walkers)
 
 
 def _log_posterior(

@@ -16,7 +16,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "code": (
         "code", "coding", "code-generation", "humaneval", "human-eval", "humaneval+", "mbpp",
         "livecodebench", "bigcodebench", "bash", "python", "programming", "swe-bench", "apps",
-        "codealpaca", "sql", "spider", "script", "function", "refactor", "debug", "json",
+        "codealpaca", "instructcoder", "sql", "spider", "script", "function", "refactor", "debug",
+        "json",
     ),
     "math": (
         "math", "maths", "mathematics", "gsm8k", "math-500", "math500", "mathbench",
@@ -73,12 +74,12 @@ def canonical_task(text: str | None) -> str | None:
     """
     found: dict[str, None] = {}
     parts: set[str] = set()
-    for word in _SPLIT.split((text or "").casefold()):
-        same = [word, word.rstrip("0123456789.+-"), *re.split(r"[_/\-.]", word)]
-        parts |= set(same)
-        task = next((_BY_WORD[part] for part in same if part in _BY_WORD), None)
-        if task is not None:
-            found[task] = None
+    for word in _SPLIT.split((text or "").casefold().replace("natural questions", "nq")):
+        whole, inside = [word, word.rstrip("0123456789.+-")], re.split(r"[_/\-.+]", word)
+        parts |= {*whole, *inside}
+        # A word that is one names its task alone; one that joins several may name several.
+        one = next((_BY_WORD[w] for w in whole if w in _BY_WORD), None)
+        found |= dict.fromkeys([one] if one else (_BY_WORD[w] for w in inside if w in _BY_WORD))
     if len(found) > 1:
         found.pop("reasoning", None)  # "math reasoning" is math
     if len(found) > 1 or parts & set(SEVERAL) or (not found and parts & set(AVERAGES)):

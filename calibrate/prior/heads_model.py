@@ -1,0 +1,236 @@
+r"""The hierarchy of heads: what the measured curves of a kind say of a head that nobody measured.
+
+For a curve (y, b) of `head_curves`, of kind k, task t, family f, target m, head i and study s,
+
+    y = level + kind + task + kind x task + family + target + target x task + head + study
+        + study x task + setting
+        + temperature's slope + (slope + head's own) ln(context / 4000), of contexts beyond 4000
+    b = level + kind + head + study + setting
+
+Effects are normal, with a spread of their own; a label that was never seen draws a new effect from
+that spread. So the curves of a target, of its family, or of the kind on other tasks move what is
+asked as far as the spreads of all heads allow. The spreads are sampled, the effects given them are
+integrated in closed form, as in `acceptance_model`.
+Assumes: spreads are the same for all kinds; a curve is linear in (y, b) around its own fit.
+Wrong when: the head was trained on little data.
+Source: derived here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+
+from ...theory.domain import Floats
+from ..library.study import study_of
+from ..models.catalogue import find_model
+from ..models.drafters import DRAFTERS
+from ..models.names import squeeze
+from .acceptance_model import walk
+from .head_curves import LOOK_UP, SHORT, HeadCurve
+
+# Spreads: (median, spread of ln) of their log-normal priors. The first are of y, the rest of b.
+SPREADS: dict[str, tuple[float, float]] = {
+    "kind": (0.25, 0.6),
+    "task": (0.3, 0.6),
+    "kind_task": (0.12, 0.6),
+    "family": (0.15, 0.6),
+    "target": (0.15, 0.6),
+    "target_task": (0.15, 0.6),
+    "head": (0.2, 0.6),
+    "study": (0.2, 0.6),
+    "study_task": (0.12, 0.6),
+    "setting": (0.12, 0.6),
+    "context": (0.6, 0.6),
+    "b_kind": (0.12, 0.6),
+    "b_head": (0.1, 0.6),
+    "b_study": (0.1, 0.6),
+    "b_setting": (0.1, 0.6),
+}
+_OF_Y = 11  # the first of them
+# Level and slopes shared by all: mean and standard deviation.
+COMMON_Y = {"level": (-1.2, 0.7), "temperature": (0.0, 0.2), "context": (0.4, 0.4)}
+LEVEL_B = (0.3, 0.3)
+# The levels of look-up: it accepts less at first, and rounds that found a match go on.
+LOOK_UP_Y, LOOK_UP_B = (0.2, 0.6), (-0.6, 0.4)
+# Draws are Student's: of what a kind does, few studies have shown how far the next may be off.
+DEGREES = 12
+LEAST_VARIANCE = 1e-9
+_new = count()
+_codes: dict[str, int] = {}
+
+
+def _code(label: str) -> int:
+    """A number for a label, the same for the same; comparing numbers is faster."""
+    return _codes.setdefault(label, len(_codes))
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, or what a curve is of; "" and None for what is not known."""
+
+    kind: str
+    target: str = ""
+    head: str = ""
+    task: str | None = None
+    study: str = ""
+    temperature: float | None = None
+    context: float | None = None
+    setting: str = ""
+
+    @classmethod
+    def of(cls, curve: HeadCurve) -> Question:
+        """The question that a curve answers."""
+        setting = f"{curve.task}|{curve.temperature}|{curve.context}"
+        return cls(
+            curve.kind, curve.target, curve.head, curve.canonical, study_of(curve.source),
+            curve.temperature, curve.context, setting,
+        )  # fmt: skip
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the effects, in the order of `SPREADS`; an unknown one is like no other."""
+        model = find_model(self.target) if self.target else None
+        target = model.name if model else self.target
+        called = squeeze(self.head.split("/")[-1])
+        if self.head and DRAFTERS[self.kind].weights == "shipped":
+            called = "own"  # a release comes with one, however it is called
+        head = f"{self.kind}|{target}|{called}" if target and called else ""
+        pooled = f"{self.study}|{self.task}" if self.study and self.task else ""
+        of_target = f"{self.kind}|{target}|{self.task}" if target and self.task else ""
+        setting = f"{self.study}|{head}|{self.setting}" if self.study and head else ""
+        known = [
+            self.kind, self.task or "", f"{self.kind}|{self.task}" if self.task else "",
+            model.shape.family if model else "", target, of_target, head, self.study, pooled,
+            setting, head, self.kind, head, self.study, setting,
+        ]  # fmt: skip
+        return [label or f"?{next(_new)}" for label in known]
+
+    @property
+    def long(self) -> float:
+        """ln of the context beyond what drafters are trained on, 0 for a short or unknown one."""
+        return float(np.log(max((self.context or 0.0) / SHORT, 1.0)))
+
+
+class Design:
+    """What the hierarchy needs of a list of questions."""
+
+    def __init__(self, asked: Sequence[Question]) -> None:
+        size = len(asked)
+        self.labels = np.array([[_code(v) for v in q.labels] for q in asked], dtype=np.int64)
+        self.labels = self.labels.reshape(size, len(SPREADS))
+        self.long = np.array([q.long for q in asked])
+        self.slopes = np.array([[1.0, q.temperature or 0.0, q.long] for q in asked])
+        self.slopes = self.slopes.reshape(size, len(COMMON_Y))
+        self.look_up = any(q.kind in LOOK_UP for q in asked)
+        common = COMMON_Y | ({"level": LOOK_UP_Y} if self.look_up else {})
+        self.common, self.width = (np.array(v) for v in zip(*common.values(), strict=True))
+        self.b = LOOK_UP_B if self.look_up else LEVEL_B
+
+    @property
+    def mean(self) -> Floats:
+        """Known part of (y, b), shape (questions, 2)."""
+        y = self.slopes @ self.common
+        return np.stack([y, np.full(y.shape, self.b[0])], axis=-1)
+
+
+class Kernel:
+    """Covariance of (y, b) between two lists of questions, as a function of the spreads."""
+
+    def __init__(self, one: Design, other: Design) -> None:
+        same = np.moveaxis(one.labels[:, None] == other.labels[None], -1, 0).astype(float)
+        context = list(SPREADS).index("context")
+        same[context] *= np.outer(one.long, other.long)
+        self.parts = same
+        self.common = (one.slopes * one.width**2) @ other.slopes.T
+        self.level = one.b[1] ** 2
+
+    def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Of y and of b, each (draws, one, other), for spreads of shape (draws, 15)."""
+        squares = np.square(theta)
+        y = self.common + np.tensordot(squares[:, :_OF_Y], self.parts[:_OF_Y], axes=1)
+        return y, self.level + np.tensordot(squares[:, _OF_Y:], self.parts[_OF_Y:], axes=1)
+
+
+class Observed:
+    """Curves as equations: rows of (A_y, A_b) on the questions behind them, with unit errors."""
+
+    def __init__(self, curves: Sequence[HeadCurve]) -> None:
+        self.design = Design([Question.of(c) for c in curves])
+        rows = [c.equations for c in curves]
+        self.at = np.repeat(np.arange(len(curves)), [len(c) for _, c in rows])
+        self.a = np.concatenate([a for a, _ in rows]).reshape(-1, 2)
+        self.c = np.concatenate([c for _, c in rows])
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        return Kernel(self.design, self.design)
+
+    @cached_property
+    def residual(self) -> Floats:
+        """Right sides less what the known parts give, shape (equations,)."""
+        return np.asarray(self.c - (self.a * self.design.mean[self.at]).sum(axis=-1))
+
+    def root(self, theta: Floats) -> Floats:
+        """Cholesky factor of the covariance of the right sides, (draws, equations, equations)."""
+        total = np.eye(self.c.size)
+        for own, k in zip(self.a.T, self.kernel(theta), strict=True):
+            total = total + np.outer(own, own) * k[:, self.at[:, None], self.at[None]]
+        return np.asarray(np.linalg.cholesky(total))
+
+
+class Conditioned:
+    """The hierarchy given measured curves, at draws of its spreads of shape (draws, 15)."""
+
+    def __init__(self, curves: Sequence[HeadCurve], theta: Floats) -> None:
+        self.theta = theta
+        self.seen = Observed(curves) if curves else None
+        if self.seen is not None:
+            self.root = self.seen.root(theta)
+            self.solved = np.linalg.solve(self.root, self.seen.residual[:, None])
+
+    def predict(self, asked: Question) -> tuple[Floats, Floats]:
+        """Mean (draws, 2) and covariance (draws, 2, 2) of (y, b)."""
+        design = Design([asked])
+        own_y, own_b = Kernel(design, design)(self.theta)
+        mean = np.broadcast_to(design.mean[0], (len(self.theta), 2)).copy()
+        covariance = np.zeros((len(self.theta), 2, 2))
+        covariance[:, 0, 0], covariance[:, 1, 1] = own_y[:, 0, 0], own_b[:, 0, 0]
+        if self.seen is not None:
+            both = Kernel(self.seen.design, design)(self.theta)
+            across = np.stack([k[:, self.seen.at, 0] for k in both], axis=-1) * self.seen.a
+            turned = np.linalg.solve(self.root, across)
+            mean += (np.swapaxes(turned, 1, 2) @ self.solved)[..., 0]
+            covariance -= np.swapaxes(turned, 1, 2) @ turned
+        return mean, covariance
+
+    def draw(self, asked: Question, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
+        """Draws of (y, b), each of shape (draws,)."""
+        mean, covariance = self.predict(asked)
+        root = np.linalg.cholesky(covariance + LEAST_VARIANCE * np.eye(2))
+        which = rng.permutation(np.resize(np.arange(len(mean)), draws))
+        normal = rng.standard_normal((draws, 2))
+        normal /= np.sqrt(rng.chisquare(DEGREES, draws) / DEGREES)[:, None]
+        z = mean[which] + np.einsum("dij,dj->di", root[which], normal)
+        return z[:, 0], z[:, 1]
+
+
+def sample_spreads(
+    curves: Sequence[HeadCurve], rng: np.random.Generator, *, draws: int = 32, steps: int = 300
+) -> Floats:
+    """Draws of the spreads given measured curves, shape (draws, 15): an ensemble of walkers."""
+    seen = Observed(curves)
+    prior = np.array(list(SPREADS.values()))
+
+    def log_posterior(log_theta: Floats) -> Floats:
+        z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
+        root = seen.root(np.exp(log_theta))
+        r = np.linalg.solve(root, seen.residual[:, None])[..., 0]
+        half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
+
+    return np.exp(walk(log_posterior, np.log(prior[:, 0]), rng, draws=draws, steps=steps))
