@@ -17,7 +17,7 @@ from .published import Published, published
 
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
-    from ..calibrate.doors.costs import CostSource
+    from ..calibrate.doors.costs import CostSource, PlainTimes
 
 DRAWS = 2000
 # Beyond, tables take minutes and no engine drafts so far; of draws, each has a table.
@@ -40,6 +40,7 @@ class Sources:
     verify_slope: float = 0.0
     overhead: float = 0.0
     overhead_ms: float = 0.0
+    plain_ms: PlainTimes = None
 
     def check_gamma(self) -> None:
         """Raise ValueError for a gamma of measured rounds beside acceptance that has none."""
@@ -100,7 +101,8 @@ def both_laws(
     pair = resolve(at)
     known = costs(
         given.costs, rng=for_costs, pair=pair, verify_slope=given.verify_slope,
-        overhead=given.overhead, overhead_ms=given.overhead_ms, draws=DRAWS,
+        overhead=given.overhead, overhead_ms=given.overhead_ms,
+        plain_ms=given.plain_ms, draws=DRAWS,
     )  # fmt: skip
     if at.context is None and known.contexts is not None:
         measured = float(np.clip(at.cached, *known.contexts))

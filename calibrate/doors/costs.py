@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..records import Record
     from ..serving.served import Served
 
+    PlainTimes = float | str | Mapping[float, float] | None
     CostSource = float | str | Path | CostLaw | Record | Served | KnownCosts | None
 
 _NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*", re.IGNORECASE)
@@ -35,6 +38,7 @@ def costs(
     verify_slope: float = 0.0,
     overhead: float = 0.0,
     overhead_ms: float = 0.0,
+    plain_ms: PlainTimes = None,
     draws: int = 2000,
 ) -> KnownCosts:
     """What is known of the time of a round.
@@ -43,7 +47,9 @@ def costs(
     verify_slope and overhead in the same unit; a law; the path of a cost record, of a folder of
     records of servers, of a cost law as JSON, or of a CSV of measured passes; None: predicted for
     the pair and its machine.
-    overhead_ms: what a round costs beyond the passes of a CSV. draws: of the sample.
+    overhead_ms: what a round costs beyond the passes of a CSV. plain_ms: what is known of the plain
+    time per token of a predicted pair [ms], at the batch asked about or by batch, see
+    `plain_times`. draws: of the sample.
     Raises ValueError for what determines no costs, OSError for what cannot be read.
     """
     number = isinstance(source, int | float) or (
@@ -54,10 +60,12 @@ def costs(
     table = isinstance(source, str | Path) and str(source).endswith(".csv")
     if overhead_ms and not table:
         raise ValueError("overhead_ms goes with a CSV of passes as costs, got none")
+    if plain_ms is not None and source is not None:
+        raise ValueError("plain_ms scales predicted costs, and costs were given: give one of them")
     if isinstance(source, KnownCosts):
         return source
     if source is None:
-        return _predicted(pair, rng, draws)
+        return _predicted(pair, rng, draws, plain_ms)
     if isinstance(source, bool):
         raise ValueError(f"costs must be a number, a law or a path, got {source}")
     if number:
@@ -158,7 +166,41 @@ def _of_record(
     )
 
 
-def _predicted(pair: Pair | None, rng: np.random.Generator, draws: int) -> KnownCosts:
+def plain_times(plain_ms: PlainTimes, batch: float) -> dict[float, float]:
+    """Plain times per token [s] by batch.
+
+    plain_ms: a number [ms], at ``batch``; a mapping from batches to ms; or a text of one of them,
+    ``34.2`` or ``1:34.2,32:51``. Raises ValueError for anything else, and for numbers that are
+    not in (0, inf), or batches below 1.
+    """
+    if plain_ms is None:
+        return {}
+    if isinstance(plain_ms, str):
+        parts = [part.rpartition(":") for part in plain_ms.split(",")]
+        try:
+            found = {float(b) if b else batch: float(t) for b, _, t in parts}
+        except ValueError:
+            raise ValueError(
+                "plain_ms must be a time in ms, or batch:ms,... such as 1:34.2,32:51; "
+                f"got {plain_ms!r}"
+            ) from None
+        if len(found) < len(parts):
+            raise ValueError(f"plain_ms must state each batch once, got {plain_ms!r}")
+    elif isinstance(plain_ms, Mapping):
+        found = {float(b): float(t) for b, t in plain_ms.items()}
+    else:
+        found = {batch: float(plain_ms)}
+    for at, time in found.items():
+        if not 0.0 < time < math.inf:
+            raise ValueError(f"plain_ms must be in (0, inf), got {time:g}")
+        if not 1.0 <= at < math.inf:
+            raise ValueError(f"batch of plain_ms must be in [1, inf), got {at:g}")
+    return {at: 1e-3 * time for at, time in found.items()}
+
+
+def _predicted(
+    pair: Pair | None, rng: np.random.Generator, draws: int, plain_ms: PlainTimes = None
+) -> KnownCosts:
     if pair is None:
         raise ValueError("costs need a source, or target, draft and device, got none")
     pair.at.needs("to predict costs", "target", "draft", "device", instead="costs")
@@ -170,8 +212,17 @@ def _predicted(pair: Pair | None, rng: np.random.Generator, draws: int) -> Known
     if pair.head is not None:
         from ..prior.heads import head_costs
 
-        return of_prediction(head_costs(target, draft, load=load, rng=rng, draws=draws))
-    return of_prediction(expected_costs(target, [draft], load=load, rng=rng, draws=draws)[0])
+        law = head_costs(target, draft, load=load, rng=rng, draws=draws)
+    else:
+        law = expected_costs(target, [draft], load=load, rng=rng, draws=draws)[0]
+    times = plain_times(plain_ms, load.batch)
+    if not times:
+        return of_prediction(law)
+    from ..prior.costs_plain import at_plain_times
+
+    known = of_prediction(at_plain_times(law, times, context=load.context, rng=rng))
+    stated = ", ".join(f"{1e3 * t:g} ms at batch {b:g}" for b, t in times.items())
+    return replace(known, given=f"{known.given}; plain time per token {stated}")
 
 
 def of_prediction(law: PredictedCost) -> KnownCosts:

@@ -29,9 +29,6 @@ from .costs_points import stack_name
 from .costs_setting import Setting, notes_on, usual_dtype
 from .costs_stored import stored_stacks
 
-# What a round does besides its passes (compare, draw, roll back), in works around a pass: not
-# measured by any bundled source, so a wide guess.
-_ROUND = (0.25, 0.7)
 _KEPT = 32
 
 
@@ -131,7 +128,7 @@ def predict_pass(
     """
     draws = next(iter(values.values())).shape[0]
     work = work_of(shape, device, dtype=dtype, kv_dtype=kv_dtype, stack=posterior.stack)
-    factor = draw_factor(posterior, rng, draws=draws)
+    factor = draw_factor(posterior, shape, rng, draws=draws)
     return PredictedPass(shape, posterior.stack, work, values, factor)
 
 
@@ -186,7 +183,8 @@ def predict_pairs(
     shared: dict[str, Any] = {"values": values, "posterior": known, "rng": rng}
     shared["kv_dtype"] = asked.kv_dtype
     own = predict_pass(target, device, dtype=form, **shared)
-    overhead = values["overhead"] * _ROUND[0] * np.exp(rng.normal(0.0, _ROUND[1], draws))
+    overhead = values["overhead"] * values["round"]
+    inside = {**values, "overhead": values["overhead"] * values["drafting"]}
     laws = []
     for draft in drafts:
         need = memory_need(
@@ -195,7 +193,7 @@ def predict_pairs(
         )  # fmt: skip
         law = PredictedCost(
             target=own,
-            draft=predict_pass(draft, device, dtype=draft_form, **shared),
+            draft=predict_pass(draft, device, dtype=draft_form, **(shared | {"values": inside})),
             overhead=overhead,
             stack=known.stack,
             device=device.label,

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...theory.domain import Floats
-from ..models import Device
+from ..models import Device, ModelShape
 from .costs_fit import StackPosterior
 from .costs_model import PARAMETERS, Work, pass_times, peak_times
+from .costs_unknowns import DEVIATIONS
 
 # Reading weights against a plain copy on the same machine: the copy writes too, and is as fast.
 _COPIED = (0.95, 0.08)
@@ -28,15 +29,10 @@ def draw_values(
     """
     factor = np.linalg.cholesky(posterior.covariance + 1e-12 * np.eye(len(PARAMETERS)))
     logs = posterior.mean + rng.standard_normal((draws, len(PARAMETERS))) @ factor.T
-    spread = posterior.spread
-    own = {
-        "memory": _deviations(rng, spread.memory, draws),
-        "compute": _deviations(rng, spread.compute, draws),
-        "launch": _deviations(rng, spread.launch, draws),
-        "packing": _deviations(rng, spread.packing, draws),
-    }
-    own["overhead"] = own["launch"]
-    values = {name: np.exp(logs[:, k] + own.get(name, 0.0)) for k, name in enumerate(PARAMETERS)}
+    kinds = dict.fromkeys(DEVIATIONS.values())
+    own = {k: _deviations(rng, getattr(posterior.spread, k), draws) for k in kinds}
+    shifts = {name: own[kind] for name, kind in DEVIATIONS.items()}
+    values = {name: np.exp(logs[:, k] + shifts.get(name, 0.0)) for k, name in enumerate(PARAMETERS)}
     if device is not None and device.measured_bandwidth is not None:
         values["memory"] = _COPIED[0] * np.exp(rng.normal(0.0, _COPIED[1], draws))
     if device is not None and device.measured_launch is not None:
@@ -44,13 +40,17 @@ def draw_values(
     return values
 
 
-def draw_factor(posterior: StackPosterior, rng: np.random.Generator, *, draws: int) -> Floats:
+def draw_factor(
+    posterior: StackPosterior, shape: ModelShape, rng: np.random.Generator, *, draws: int
+) -> Floats:
     """How much slower than its shape says a model runs here, (draws,)."""
-    return np.asarray(np.exp(_deviations(rng, posterior.spread.model, draws)))
+    return np.asarray(np.exp(_deviations(rng, posterior.spread.of(shape), draws)))
 
 
 def _deviations(rng: np.random.Generator, spread: float, draws: int) -> Floats:
-    return np.asarray(spread * rng.standard_t(_TAILS, draws))
+    """Heavy-tailed, with the standard deviation that the sources have shown."""
+    usual = np.sqrt((_TAILS - 2.0) / _TAILS)
+    return np.asarray(spread * usual * rng.standard_t(_TAILS, draws))
 
 
 def draw_times(

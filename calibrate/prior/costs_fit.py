@@ -21,11 +21,14 @@ from .costs_unknowns import (
     Spread,
     columns_of,
     layout_of,
-    log_times,
+    log_numbers,
     passes_of,
     priors_of,
-    slopes_of,
 )
+
+_SPREAD_WIDTH = 0.3  # of the logarithm of a spread
+_GAIN = 0.2  # of a logarithm of probability, below which spreads are as good
+_CONVERGED = 1e-5  # of the sum of squares, from one step to the next
 
 
 @dataclass(frozen=True)
@@ -65,39 +68,40 @@ class _Solution:
     evidence: float
 
 
-def _solve(points: Sequence[CostPoint], layout: Layout, spread: Spread) -> _Solution:
-    """Gauss-Newton with damping; the posterior is the Gaussian at the solution."""
+def _solve(
+    points: Sequence[CostPoint], layout: Layout, spread: Spread, start: Floats | None = None
+) -> _Solution:
+    """Gauss-Newton with damping; the posterior is the Gaussian at the solution.
+
+    start: unknowns near the solution, by default the middle of the prior.
+    """
     passes = passes_of(points, layout)
     matrix, mean, width = priors_of(layout, spread)
     observed = np.log([p.value for p in points])
     error = np.array([p.error for p in points])
-    ratio = np.array([k for k, p in enumerate(points) if p.draft is not None], dtype=int)
 
     def gap(unknowns: Floats) -> tuple[Floats, Floats]:
-        parts, logs = log_times(passes, unknowns)
-        slopes = slopes_of(passes, parts, layout.size)
-        value, slope = logs[: len(points)].copy(), slopes[: len(points)].copy()
-        value[ratio] = logs[len(points) :] - value[ratio]
-        slope[ratio] = slopes[len(points) :] - slope[ratio]
+        value, slope = log_numbers(passes, unknowns)
         left = np.concatenate([(value - observed) / error, (matrix @ unknowns - mean) / width])
         return left, np.concatenate([slope / error[:, None], matrix / width[:, None]])
 
-    unknowns: Floats = np.asarray(np.linalg.lstsq(matrix, mean, rcond=None)[0], np.float64)
+    middle = np.linalg.lstsq(matrix, mean, rcond=None)[0]
+    unknowns: Floats = np.asarray(middle, np.float64) if start is None else start
     left, slope = gap(unknowns)
-    damping = 1.0
+    damping = 1.0 if start is None else 1e-3
     for _ in range(200):
         normal = slope.T @ slope
         step = -np.linalg.solve(normal + damping * np.eye(layout.size), slope.T @ left)
         new_left, new_slope = gap(np.asarray(unknowns + step, np.float64))
         if new_left @ new_left < left @ left:
-            done = left @ left - new_left @ new_left < 1e-9 * (left @ left)
+            done = left @ left - new_left @ new_left < _CONVERGED * (left @ left)
             unknowns, left, slope = np.asarray(unknowns + step, np.float64), new_left, new_slope
-            damping = max(damping * 0.3, 1e-9)
-            if done and damping < 1e-3:
+            damping = max(damping * 0.2, 1e-9)
+            if done and damping < 1e2:
                 break
         else:
             damping *= 4.0
-            if damping > 1e8:
+            if damping > 1e4:
                 break
     normal = slope.T @ slope
     sign, logdet = np.linalg.slogdet(normal)
@@ -136,26 +140,40 @@ def fit_costs(points: Sequence[CostPoint], spread: Spread | None = None) -> Cost
                 weights[k, column] += 1.0
         weights = weights[:, :-1]
         block = weights @ found.covariance @ weights.T
-        own = Spread(0.0, 0.0, 0.0, 0.0, chosen.model)
+        own = Spread(
+            **dict.fromkeys(vars(chosen), 0.0) | {"model": chosen.model, "head": chosen.head}
+        )
         groups[group] = StackPosterior(p.stack, weights @ found.unknowns, block, own, 1)
     return CostFit(stacks, groups, chosen, found.evidence, found.residual)
 
 
 def choose_spread(points: Sequence[CostPoint], *, start: Spread | None = None) -> Spread:
-    """The spreads with the largest evidence, by a search over one of them at a time."""
+    """The likeliest spreads, by a search over one of them at a time.
+
+    The evidence alone would let a spread grow without end where it says nothing of large ones (a
+    pass that takes the larger of two times looks alike for every large order), so each has a
+    log-normal prior around its default.
+    """
     used = [p for p in points if p.fitted]
     layout = layout_of(used)
+    usual = np.log(list(vars(Spread()).values()))
+
+    def score(found: _Solution, spread: Spread) -> float:
+        apart = (np.log(list(vars(spread).values())) - usual) / _SPREAD_WIDTH
+        return float(found.evidence - 0.5 * (apart @ apart))
+
     best = start or Spread()
-    value = _solve(used, layout, best).evidence
-    step = 1.6
-    while step > 1.08:
+    found = _solve(used, layout, best)
+    value = score(found, best)
+    step = 1.5
+    while step > 1.2:
         moved = False
-        for name in ("memory", "compute", "launch", "packing", "model"):
+        for name in vars(best):
             for factor in (step, 1.0 / step):
                 trial = replace(best, **{name: getattr(best, name) * factor})
-                other = _solve(used, layout, trial).evidence
-                if other > value + 1e-3:
-                    best, value, moved = trial, other, True
+                other = _solve(used, layout, trial, found.unknowns)
+                if score(other, trial) > value + _GAIN:
+                    best, found, value, moved = trial, other, score(other, trial), True
                     break
         step = step if moved else step**0.5
     return best

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..library.own import FAMILY
 from ..models import Device, ModelShape, device
 from ..records import Record, read_record
+from .costs_measured import measured_points
 from .costs_points import CostPoint, bundled_points
 from .costs_records import points_from_record
 
@@ -40,8 +41,8 @@ def library_points(folder: str | Path | None = None) -> tuple[CostPoint, ...]:
 
 
 def all_points() -> tuple[CostPoint, ...]:
-    """The published step times and those of the bundled cost records."""
-    return (*bundled_points(), *library_points())
+    """The published times, those in the tables of measurements, and the bundled cost records'."""
+    return (*bundled_points(), *measured_points(), *library_points())
 
 
 def record_points(record: Record, name: str) -> tuple[CostPoint, ...]:

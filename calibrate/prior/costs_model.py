@@ -1,18 +1,25 @@
 r"""Time of a pass from a model's shape, a device's peak rates and what software reaches of them.
 
-    T = t_o + agg(t_l n_l, work) + 2 n_l t_r log2(count)
-    work = (1 + kappa [B m > 1]) (u_m W(B m) + B S kv) / (e_m BW)
-           + u_c (B m - 1) (phi + S phi_a) / (e_c R)
+    T = t_o + agg(t_l n_l, (R^q + C^q)^(1/q)) + 2 n_l t_r log2(count)
+    R = (1 + kappa [B m > 1]) (u_m W(B m) + B S kv) / (e_m BW)
+    C = u(B m) (B m - 1) (phi + S phi_a) / (e_c R_peak)
+    u(n) = 1 for plain weights, about min(1 + u_c, max(1, 32 / n)) for packed ones
 
 t_o is the engine's work around a pass, t_l the launches of one of n_l layers, t_r a step of the
 reductions over the devices that share the pass. agg adds where launches are captured or run before
 the work, and takes the larger where they run ahead of it (kernels launched one by one on an
 accelerator): both were measured on one machine in
 github.com/adixg/vllm-specdecode-cost-model@0796e27. W counts the experts that the tokens touch;
-kappa is what a pass of several tokens reads more slowly than a pass of one. The products of one
-token run while its weights are read, so computing counts from the second token on. u_m and u_c
-apply to weights of 8 bits or fewer, which are unpacked as they are read, and again for the products
-of several tokens.
+kappa is what a pass of several tokens reads more slowly than a pass of one.
+
+Reading R and computing C overlap: q = 1 adds them, a large q takes the larger, so that further
+tokens are nearly free where memory bounds and cost their products where computing does; q is
+learned for each stack. The products of one token run while its weights are read, so computing
+counts from the second token on. Packed weights (16 bits unpacked as they are read, or blocks of
+fewer bits) are read u_m times as slowly; few tokens are multiplied one by one, each at 1 + u_c
+times the cost, and many in tiles of 32 that cost the same however many are filled: V(n) of
+github.com/mxxm-t/mx-llama.cpp issue 10 and github.com/sathvik-vadari/spec-decode-advisor@9f9d462
+rises to 8 or 12 tokens, is flat to 32 and doubles at 33.
 """
 
 from __future__ import annotations
@@ -28,13 +35,17 @@ from ...theory.domain import Floats
 from ..models import Device, ModelShape, number_format
 
 # Logarithms of: share of the peak bandwidth, share of the peak rate, launch of a layer [s], work
-# around a pass [s], excess of reading for several tokens, reading and computing with packed weights
-# over plain ones, one step of a reduction [s].
+# around a pass [s], excess of reading for several tokens, reading packed weights over plain ones,
+# the excess of computing with them one by one, one step of a reduction [s], q - 1 of the overlap of
+# reading and computing, and in works around a pass what a round adds and a draft pass in it takes.
 PARAMETERS = (
-    "memory", "compute", "launch", "overhead", "switch", "packing", "unpack", "reduce",
+    "memory", "compute", "launch", "overhead", "switch", "packing", "unpack", "reduce", "overlap",
+    "round", "drafting",
 )  # fmt: skip
-_BITS_UNPACKED = 8.5
-_OVERLAP = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
+_PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than that of the weights
+_TILE = 32.0  # tokens that a matrix kernel of packed weights takes at once
+_SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
+_AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class Work:
     weights: bytes that every pass reads, experts aside; expert: bytes of one expert, experts and
     active: of a layer; cache: bytes of one cached token; token_ops, attention_ops: operations;
     bandwidth, rate: peak of all devices together; layers; several: steps of a reduction over the
-    devices; packed: weights of 8 bits or fewer; runs_ahead: launches overlap with the work; around:
+    devices; packed: weights that are unpacked; runs_ahead: launches overlap with the work; around:
     1 where the engine's work is part of the time, else 0.
     """
 
@@ -94,7 +105,7 @@ def work_of(
         "rate": device.rate(dtype) * device.count,
         "layers": float(shape.layers),
         "several": math.log2(device.count),
-        "packed": float(number_format(dtype).bits <= _BITS_UNPACKED),
+        "packed": float(number_format(dtype).kernel in _PACKED),
         "runs_ahead": float(ahead),
         "around": float(not forward),
     }
@@ -112,7 +123,9 @@ class Parts:
     """Parts of the time of passes, all of one shape [s]: they add up to ``total``.
 
     memory, compute, launch: little where they hide behind another part; packed: the part of memory
-    that reads packed weights; switch: what is there only with several tokens.
+    that reads packed weights; switch: what is there only with several tokens. one_by_one: the part
+    of compute that multiplying packed weights token by token adds; overlap: slope of the time over
+    the logarithm of q - 1.
     """
 
     memory: Floats
@@ -122,6 +135,8 @@ class Parts:
     launch: Floats
     reduce: Floats
     overhead: Floats
+    one_by_one: Floats
+    overlap: Floats
 
     @property
     def total(self) -> Floats:
@@ -135,13 +150,14 @@ class Peak:
     """Times of passes at the peak rates, before any loss, of one shape [s].
 
     weights, cache: reading them; compute: products from the second token on; several: 1 where the
-    pass has several tokens.
+    pass has several tokens; tiles: products of tokens in whole tiles, over those of the tokens.
     """
 
     weights: Floats
     cache: Floats
     compute: Floats
     several: Floats
+    tiles: Floats
 
 
 def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> Peak:
@@ -164,7 +180,8 @@ def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> 
     total = np.asarray(tokens * batch, dtype=np.float64)
     later = np.asarray(compute) * (1.0 - 1.0 / total)
     several = np.where(total > 1.0, 1.0, 0.0) + 0.0 * later
-    return Peak(np.asarray(weights) + 0.0 * later, np.asarray(cache), later, several)
+    tiles = np.maximum(1.0, _TILE / total) + 0.0 * later
+    return Peak(np.asarray(weights) + 0.0 * later, np.asarray(cache), later, several, tiles)
 
 
 def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:
@@ -172,26 +189,37 @@ def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:
 
     values: exponentials of PARAMETERS. Everything broadcasts.
     """
-    packing, unpacking = _packed(work, values)
-    weights = peak.weights * packing / values["memory"]
+    packed = work.packed > 0.0
+    weights = peak.weights * np.where(packed, values["packing"], 1.0) / values["memory"]
     reading = weights + peak.cache / values["memory"]
     slower = reading * values["switch"] * peak.several
+    unpacking = _unpacking(work, values["unpack"], peak)
+    each = 1.0 + values["unpack"]
+    single = packed * (unpacking / each) ** _SWITCH * values["unpack"] / each
     computing = peak.compute * unpacking / values["compute"]
+    read = reading + slower
+    q = 1.0 + values["overlap"]
+    busy = _power_mean(read, computing, q)
     launch = work.layers * values["launch"]
-    busy = reading + slower + computing
-    norm = _norm(busy, launch)
+    norm = _power_mean(busy, launch, _AHEAD)
     # Shares of the norm (x^p + y^p)^(1/p) = x (x/norm)^(p-1) + y (y/norm)^(p-1).
     ahead = work.runs_ahead > 0.0
-    of_busy = np.where(ahead, (busy / norm) ** (_OVERLAP - 1.0), 1.0)
-    of_launch = np.where(ahead, (launch / norm) ** (_OVERLAP - 1.0), 1.0)
+    of_busy = np.where(ahead, (busy / norm) ** (_AHEAD - 1.0), 1.0)
+    of_launch = np.where(ahead, (launch / norm) ** (_AHEAD - 1.0), 1.0)
+    of_read, of_computing = (of_busy * (x / busy) ** (q - 1.0) for x in (read, computing))
+    share = np.clip((read / busy) ** q, 1e-300, 1.0)
+    other = np.clip((computing / busy) ** q, 1e-300, 1.0)
+    bent = (share * np.log(share) + other * np.log(other)) / q**2
     return Parts(
-        reading * of_busy,
-        weights * of_busy * work.packed,
-        slower * of_busy,
-        computing * of_busy,
+        reading * of_read,
+        weights * of_read * work.packed,
+        slower * of_read,
+        computing * of_computing,
         launch * of_launch,
         2.0 * work.layers * values["reduce"] * work.several + 0.0 * busy,
         values["overhead"] * work.around + 0.0 * busy,
+        computing * of_computing * single,
+        busy * of_busy * bent * values["overlap"],
     )
 
 
@@ -200,24 +228,28 @@ def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
 
     work: of one model, arrays of shape (1,); values: of shape (draws,); peak: of shape (tokens,).
     """
-    packing, unpacking = _packed(work, values)
+    packing = values["packing"] if work.packed[0] > 0.0 else np.ones(1)
     slow = 1.0 / values["memory"]
     later = slow * values["switch"]
-    rates = [slow * packing, slow, later * packing, later, unpacking / values["compute"]]
+    rates = [slow * packing, slow, later * packing, later]
     again = [peak.weights * peak.several, peak.cache * peak.several]
-    busy = np.stack(rates).T @ np.stack([peak.weights, peak.cache, *again, peak.compute])
+    reading = np.stack(rates).T @ np.stack([peak.weights, peak.cache, *again])
+    unpacking = _unpacking(work, values["unpack"][:, None], peak)
+    computing = peak.compute / values["compute"][:, None] * unpacking
+    busy = _power_mean(reading, computing, 1.0 + values["overlap"][:, None])
     launch = (work.layers * values["launch"])[:, None]
     around = values["overhead"] * work.around + 2.0 * work.layers * values["reduce"] * work.several
-    joined_up = _norm(busy, launch) if work.runs_ahead[0] > 0.0 else busy + launch
+    joined_up = _power_mean(busy, launch, _AHEAD) if work.runs_ahead[0] > 0.0 else busy + launch
     return np.asarray(joined_up + around[:, None])
 
 
-def _packed(work: Work, values: Mapping[str, Floats]) -> tuple[Floats, Floats]:
-    """What packed weights cost in reading and in computing, 1 for plain ones."""
-    packed = work.packed > 0.0
-    return np.where(packed, values["packing"], 1.0), np.where(packed, values["unpack"], 1.0)
+def _unpacking(work: Work, unpack: Floats, peak: Peak) -> Floats:
+    """What packed weights cost in computing, 1 for plain ones: one by one, or in tiles."""
+    lower = _power_mean(1.0 / (1.0 + unpack), 1.0 / peak.tiles, _SWITCH)
+    return np.where(work.packed > 0.0, 1.0 / lower, 1.0)
 
 
-def _norm(busy: Floats, launch: Floats) -> Floats:
-    large, small = np.maximum(busy, launch), np.minimum(busy, launch)
-    return np.asarray(large * (1.0 + (small / large) ** _OVERLAP) ** (1.0 / _OVERLAP))
+def _power_mean(one: Floats, other: Floats, order: Floats | float) -> Floats:
+    """(x^q + y^q)^(1/q), elementwise, without overflow; y may be 0."""
+    large, small = np.maximum(one, other), np.minimum(one, other)
+    return np.asarray(large * (1.0 + (small / large) ** order) ** (1.0 / order))

@@ -16,11 +16,11 @@ import numpy as np
 from ..library.study import same_study
 from .costs_fit import CostFit, StackPosterior, choose_spread, fit_costs
 from .costs_model import PARAMETERS
-from .costs_points import STACKS, CostPoint, bundled_points, studies
+from .costs_points import STACKS, CostPoint, bundled_points
 from .costs_unknowns import Spread
 
 _FILE, _LEFT_OUT = "costs_fit.json", "costs_left_out.json"
-_VERSION = 1
+_VERSION = 2
 
 
 def to_json(fit: CostFit) -> dict[str, Any]:
@@ -65,19 +65,23 @@ def stored_stacks() -> MappingProxyType[str, StackPosterior]:
 @cache
 def stacks_without(study: str) -> Mapping[str, StackPosterior]:
     """What the bundled points say of every stack without those of a study, "" for none."""
-    left = [own for own in dict.fromkeys(studies().values()) if same_study(own, study)]
-    if not left:
+    if not study:
         return stored_stacks()
     text = resources.files(__package__).joinpath(_LEFT_OUT).read_text(encoding="utf-8")
-    return MappingProxyType(from_json(json.loads(text)[left[0]]))
+    fits = json.loads(text)
+    left = [own for own in fits if same_study(own, study)]
+    return MappingProxyType(from_json(fits[left[0]])) if left else stored_stacks()
 
 
 def store_left_out(path: str | Path) -> None:
     """Fit everything but each study in turn, the spreads as stored; the file of `stacks_without`.
 
-    To be run after `store`; it takes a minute or two.
+    To be run after `store`; it takes some minutes.
     """
-    fits = {study: to_json(fit_without(study)) for study in dict.fromkeys(studies().values())}
+    from .costs_library import all_points
+
+    found = dict.fromkeys(p.study for p in all_points() if p.fitted and p.study)
+    fits = {study: to_json(fit_without(study)) for study in found}
     Path(path).write_text(json.dumps(fits).replace("}}, ", "}},\n") + "\n", encoding="utf-8")
 
 
@@ -86,7 +90,7 @@ def fit_without(study: str) -> CostFit:
     from .costs_library import all_points
 
     spread = next(iter(stored_stacks().values())).spread
-    return fit_costs([p for p in all_points() if studies().get(p.group) != study], spread)
+    return fit_costs([p for p in all_points() if not same_study(p.study, study)], spread)
 
 
 def store(path: str | Path) -> CostFit:
@@ -97,7 +101,7 @@ def store(path: str | Path) -> CostFit:
     from .costs_library import all_points
 
     points = all_points()
-    found = choose_spread(points, start=stored_stacks()[STACKS[0]].spread)
+    found = choose_spread(points)
     rounded = Spread(**{name: round(value, 4) for name, value in asdict(found).items()})
     fit = fit_costs(points, rounded)
     Path(path).write_text(json.dumps(to_json(fit), indent=1) + "\n", encoding="utf-8")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...theory.domain import Floats
+from ..models import ModelShape
 from .costs_model import PARAMETERS, Parts, Peak, Work, joined, pass_parts, peak_times, work_of
-from .costs_points import STACKS, CostPoint
+from .costs_points import STACKS, CostPoint, terms_of
 
 # Of the common prior: median, and standard deviation of the logarithm of the common mean and of a
 # stack around it. Shares of a peak are known within a factor; times of launches hardly at all.
@@ -20,31 +22,49 @@ COMMON = {
     "overhead": (5e-4, 1.0, 1.0),
     "switch": (0.03, 0.7, 0.8),
     "packing": (1.2, 0.15, 0.15),
-    "unpack": (3.0, 0.5, 0.7),
+    "unpack": (1.5, 0.7, 0.7),
     "reduce": (1e-5, 0.7, 0.0),
+    "overlap": (1.5, 0.7, 0.5),
+    "round": (0.5, 0.7, 0.5),
+    "drafting": (0.5, 0.7, 0.5),
 }
 # Against kernels that were captured: launched one by one, or compiled into one program.
 _LAUNCHED = {("eager", "launch"): float(np.log(10.0)), ("xla", "launch"): float(-np.log(3.0))}
 _OF_STACK = tuple(name for name in PARAMETERS if COMMON[name][2] > 0.0)
 _SHARED = tuple(name for name in PARAMETERS if COMMON[name][2] == 0.0)
 # Deviations of a source; the work around a pass and the launches are of one processor.
-_DEVIATIONS = {
+DEVIATIONS = {
     "memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch",
-    "packing": "packing",
+    "packing": "packing", "unpack": "unpack", "overlap": "overlap",
+    "round": "round", "drafting": "round",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviations of logarithms: of a source's memory share, compute share, launches and
-    packing, and of a model's time in its source.
+    """Standard deviations of logarithms: of a source's memory share, compute share, launches,
+    packing, unpacking, overlap and the work of rounds; and of the time of a model, or of a head, in
+    its source.
     """
 
-    memory: float = 0.12
+    memory: float = 0.15
     compute: float = 0.5
-    launch: float = 0.4
-    packing: float = 0.2
-    model: float = 0.08
+    launch: float = 0.5
+    packing: float = 0.15
+    unpack: float = 0.5
+    overlap: float = 0.7
+    round: float = 0.5
+    model: float = 0.1
+    head: float = 0.3
+
+    def of(self, shape: ModelShape) -> float:
+        """Of the time of a model, or of a head."""
+        return self.head if is_head(shape.name) else self.model
+
+
+def is_head(name: str) -> bool:
+    """Whether a shape is that of a head on a target, by the name that `head_shape` gives it."""
+    return " head of " in name
 
 
 @dataclass(frozen=True)
@@ -61,12 +81,23 @@ class Layout:
 
 @dataclass(frozen=True)
 class Passes:
-    """All passes of the points: targets first, then the drafts of ratios."""
+    """All passes of the points, in the order of `terms_of` each.
+
+    columns: for each pass the unknowns behind each parameter; factor: the unknown of its model;
+    point, weight, below: of which point's number it is a part, how often, and whether of what the
+    number is divided by; verifies, drafts: 1 where a round's work is around it, and where it is a
+    draft's pass within a round.
+    """
 
     work: Work
     peak: Peak
-    columns: tuple[tuple[int, ...], ...]  # for each pass the unknowns behind each parameter
-    factor: tuple[int, ...]  # for each pass the unknown of its model
+    columns: NDArray[np.int64]
+    factor: NDArray[np.int64]
+    point: NDArray[np.int64]
+    weight: Floats
+    below: NDArray[np.bool_]
+    verifies: Floats
+    drafts: Floats
 
 
 def layout_of(points: Sequence[CostPoint]) -> Layout:
@@ -74,9 +105,9 @@ def layout_of(points: Sequence[CostPoint]) -> Layout:
     names += [("stack", s, n) for s in STACKS for n in _OF_STACK]
     names += [("shared", n) for n in _SHARED]
     groups = sorted({p.group for p in points})
-    kinds = sorted(set(_DEVIATIONS.values()))
+    kinds = sorted(set(DEVIATIONS.values()))
     names += [("deviation", g, k) for g in groups for k in kinds]
-    shapes = {(p.group, s.name) for p in points for s in (p.target, p.draft) if s}
+    shapes = {(p.group, s.name) for p in points for s in p.models}
     names += [("model", g, m) for g, m in sorted(shapes)]
     at = {name: index for index, name in enumerate(names)}
     return Layout(
@@ -90,25 +121,30 @@ def layout_of(points: Sequence[CostPoint]) -> Layout:
 
 
 def passes_of(points: Sequence[CostPoint], layout: Layout) -> Passes:
-    runs = [(p, p.target, p.tokens) for p in points]
-    runs += [(p, p.draft, 1.0) for p in points if p.draft is not None]
-    works, columns, factor = [], [], []
-    for p, shape, _ in runs:
-        works.append(
-            work_of(
-                shape, p.device, dtype=p.dtype, kv_dtype="bf16", stack=p.stack, forward=p.forward
-            )
-        )
-        columns.append(columns_of(p, layout))
-        factor.append(layout.model[p.group, shape.name])
+    terms = [(k, p, t) for k, p in enumerate(points) for t in terms_of(p)]
+    works = [
+        work_of(t.shape, p.device, dtype=t.dtype, kv_dtype="bf16", stack=p.stack, forward=p.forward)
+        for _, p, t in terms
+    ]
     work = joined(works)
     peak = peak_times(
         work,
-        tokens=np.array([tokens for *_, tokens in runs]),
-        batch=np.array([p.batch for p, *_ in runs]),
-        cached=np.array([float(shape.read_tokens(p.context)) for p, shape, _ in runs]),
+        tokens=np.array([t.tokens for *_, t in terms]),
+        batch=np.array([p.batch for _, p, _ in terms]),
+        cached=np.array([float(t.shape.read_tokens(p.context)) for _, p, t in terms]),
     )
-    return Passes(work, peak, tuple(columns), tuple(factor))
+    columns = np.array([columns_of(p, layout) for _, p, _ in terms])
+    return Passes(
+        work,
+        peak,
+        columns.reshape(len(terms), len(PARAMETERS), 2),
+        np.array([layout.model[p.group, t.shape.name] for _, p, t in terms]),
+        np.array([k for k, *_ in terms]),
+        np.array([t.times for *_, t in terms]),
+        np.array([t.below for *_, t in terms]),
+        np.array([float(t.kind == "verify") for *_, t in terms]),
+        np.array([float(t.kind == "draft") for *_, t in terms]),
+    )
 
 
 def columns_of(p: CostPoint, layout: Layout) -> tuple[int, ...]:
@@ -117,7 +153,7 @@ def columns_of(p: CostPoint, layout: Layout) -> tuple[int, ...]:
     for name in PARAMETERS:
         own = layout.shared.get(name)
         found.append(layout.stack[p.stack, name] if own is None else own)
-        kind = _DEVIATIONS.get(name)
+        kind = DEVIATIONS.get(name)
         # A machine whose bandwidth was measured has no share of a peak to deviate in.
         found.append(-1 if kind is None else layout.deviation[p.group, kind])
     return tuple(found)
@@ -142,41 +178,55 @@ def priors_of(layout: Layout, spread: Spread) -> tuple[Floats, Floats, Floats]:
         add(index, _LAUNCHED.get((stack, name), 0.0), COMMON[name][2], layout.common[name])
     for (_, kind), index in layout.deviation.items():
         add(index, 0.0, getattr(spread, kind))
-    for index in layout.model.values():
-        add(index, 0.0, spread.model)
+    for (_, name), index in layout.model.items():
+        add(index, 0.0, spread.head if is_head(name) else spread.model)
     return np.array(rows), np.array(mean), np.array(sd)
 
 
-def log_times(passes: Passes, unknowns: Floats) -> tuple[Parts, Floats]:
-    """Parts of every pass, and the logarithm of its time with its model's factor."""
+def log_numbers(passes: Passes, unknowns: Floats) -> tuple[Floats, Floats]:
+    """Logarithms of the points' numbers, (points,), and their slopes, (points, unknowns)."""
     padded = np.append(unknowns, 0.0)
-    columns = np.array(passes.columns).reshape(len(passes.columns), len(PARAMETERS), 2)
-    logs = padded[columns].sum(axis=-1)
+    logs = padded[passes.columns].sum(axis=-1)
     values = {name: np.exp(logs[:, k]) for k, name in enumerate(PARAMETERS)}
-    parts = pass_parts(passes.work, values, passes.peak)
-    return parts, np.log(parts.total) + unknowns[list(passes.factor)]
+    around = 1.0 + passes.verifies * values["round"] + passes.drafts * (values["drafting"] - 1.0)
+    parts = pass_parts(passes.work, values | {"overhead": values["overhead"] * around}, passes.peak)
+    times = parts.total * np.exp(unknowns[passes.factor]) * passes.weight
+    slopes = _slopes(passes, parts, values, unknowns.size) * times[:, None]
+    count = int(passes.point[-1]) + 1
+    value, slope = np.zeros(count), np.zeros((count, unknowns.size))
+    for below, sign in ((False, 1.0), (True, -1.0)):
+        mine = passes.below == below
+        total = np.bincount(passes.point[mine], times[mine], count)
+        there = total > 0.0
+        summed = np.zeros_like(slope)
+        np.add.at(summed, passes.point[mine], slopes[mine])
+        value[there] += sign * np.log(total[there])
+        slope[there] += sign * summed[there] / total[there, None]
+    return value, slope
 
 
-def slopes_of(passes: Passes, parts: Parts, size: int) -> Floats:
+def _slopes(passes: Passes, parts: Parts, values: Mapping[str, Floats], size: int) -> Floats:
     """d ln T / d unknowns of every pass, (passes, size)."""
-    total = parts.total
+    once = values["overhead"] * passes.work.around
     by_name = {
-        "memory": -(parts.memory + parts.switch) / total,
-        "compute": -parts.compute / total,
-        "launch": parts.launch / total,
-        "overhead": parts.overhead / total,
-        "switch": parts.switch / total,
+        "memory": -(parts.memory + parts.switch),
+        "compute": -parts.compute,
+        "launch": parts.launch,
+        "overhead": parts.overhead,
+        "switch": parts.switch,
         # Several tokens read packed weights more slowly too, in proportion.
-        "packing": parts.packed * (1.0 + parts.switch / parts.memory) / total,
-        "unpack": parts.compute * (passes.work.packed > 0.0) / total,
-        "reduce": parts.reduce / total,
+        "packing": parts.packed * (1.0 + parts.switch / np.maximum(parts.memory, 1e-30)),
+        "unpack": parts.one_by_one,
+        "reduce": parts.reduce,
+        "overlap": parts.overlap,
+        "round": once * passes.verifies * values["round"],
+        "drafting": once * passes.drafts * values["drafting"],
     }
-    slopes = np.zeros((total.size, size + 1))
-    rows = np.arange(total.size)
-    columns = np.array(passes.columns).reshape(total.size, len(PARAMETERS), 2)
+    slopes = np.zeros((parts.total.size, size + 1))
+    rows = np.arange(parts.total.size)
     for k, name in enumerate(PARAMETERS):
         for j in range(2):
-            np.add.at(slopes, (rows, columns[:, k, j]), by_name[name])
+            np.add.at(slopes, (rows, passes.columns[:, k, j]), by_name[name] / parts.total)
     slopes = slopes[:, :-1]
-    np.add.at(slopes, (rows, np.array(passes.factor)), 1.0)
+    np.add.at(slopes, (rows, passes.factor), 1.0)
     return slopes

@@ -12,7 +12,7 @@ from ...theory.domain import Floats
 from .costs_draws import draw_factor, draw_times, draw_values
 from .costs_fit import StackPosterior, fit_costs
 from .costs_model import work_of
-from .costs_points import CostPoint
+from .costs_points import CostPoint, Term, terms_of
 from .costs_unknowns import Spread
 
 
@@ -20,9 +20,9 @@ from .costs_unknowns import Spread
 class Held:
     """One number of a source that was left out.
 
-    kind: ``time`` of a pass or ``ratio`` of two; observed, median, low, high: the number, and
-    median and 90 % interval of the prediction; published: whether the ratio is stated, rather than
-    taken from two times of one source.
+    kind: ``time`` of a pass, ``ratio`` of two, or ``round``, a time or in plain steps; observed,
+    median, low, high: the number, and median and 90 % interval of the prediction; published:
+    whether the ratio is stated, rather than taken from two times of one source.
     """
 
     label: str
@@ -68,8 +68,7 @@ def leave_source_out(
 ) -> tuple[Held, ...]:
     """Predict every source from the others, without refitting the spreads.
 
-    A source is what stands before the first hyphen of its group, so that two devices of one study
-    are left out together.
+    A source is a study, with all its devices.
     """
     used = [p for p in points if p.fitted]
     held: list[Held] = []
@@ -82,43 +81,54 @@ def leave_source_out(
 
 
 def _study(point: CostPoint) -> str:
-    return point.group.split("-")[0]
+    return point.study or point.group.split("-")[0]
 
 
 def _predict(
     own: Sequence[CostPoint], posterior: StackPosterior, rng: np.random.Generator, draws: int
 ) -> list[Held]:
     values = draw_values(posterior, rng, draws=draws)
-    names = sorted({s.name for p in own for s in (p.target, p.draft) if s})
-    factors = {name: draw_factor(posterior, rng, draws=draws) for name in names}
+    shapes = {s.name: s for p in own for s in p.models}
+    factors = {
+        name: draw_factor(posterior, shapes[name], rng, draws=draws) for name in sorted(shapes)
+    }
 
-    def times(p: CostPoint, *, draft: bool = False) -> Floats:
-        shape = p.draft if draft else p.target
-        assert shape is not None
+    def part(p: CostPoint, t: Term) -> Floats:
         work = work_of(
-            shape, p.device, dtype=p.dtype, kv_dtype="bf16", stack=p.stack, forward=p.forward
+            t.shape, p.device, dtype=t.dtype, kv_dtype="bf16", stack=p.stack, forward=p.forward
         )
-        return draw_times(
-            work,
-            values,
-            factors[shape.name],
-            tokens=np.array([1.0 if draft else p.tokens]),
-            batch=p.batch,
-            cached=float(shape.read_tokens(p.context)),
-        )[:, 0]
+        around: Floats = np.ones(draws)
+        if t.kind != "step":
+            around = 1.0 + values["round"] if t.kind == "verify" else values["drafting"]
+        there = {**values, "overhead": values["overhead"] * around}
+        found = draw_times(
+            work, there, factors[t.shape.name], tokens=np.array([t.tokens]), batch=p.batch,
+            cached=float(t.shape.read_tokens(p.context)),
+        )  # fmt: skip
+        return np.asarray(t.times * found[:, 0])
+
+    def number(p: CostPoint) -> Floats:
+        above, below = (
+            sum((part(p, t) for t in terms_of(p) if t.below == under), np.zeros(draws))
+            for under in (False, True)
+        )
+        return np.asarray(above / np.where(below > 0.0, below, 1.0))
 
     found = []
     for p in own:
-        value = times(p) if p.draft is None else times(p, draft=True) / times(p)
-        found.append(_held(p, p.label, value, p.value, p.error, rng))
-    for a, b in combinations([p for p in own if p.draft is None and p.tokens == 1.0], 2):
+        found.append(_held(p, p.label, number(p), p.value, p.error, rng))
+    for a, b in combinations([p for p in own if not p.gamma and _plain(p)], 2):
         if not _same_setting(a, b):
             continue
         big, small = (a, b) if a.value >= b.value else (b, a)
         error = float(np.hypot(a.error, b.error))
         label, observed = f"{small.label}/{big.label}", small.value / big.value
-        found.append(_held(a, label, times(small) / times(big), observed, error, rng, pair=True))
+        found.append(_held(a, label, number(small) / number(big), observed, error, rng, pair=True))
     return found
+
+
+def _plain(p: CostPoint) -> bool:
+    return p.draft is None and p.tokens == 1.0
 
 
 def _same_setting(a: CostPoint, b: CostPoint) -> bool:
@@ -139,7 +149,7 @@ def _held(
 ) -> Held:
     seen = value * np.exp(rng.normal(0.0, error, value.shape))
     low, high = np.quantile(seen, (0.05, 0.95))
-    kind = "ratio" if pair or p.draft is not None else "time"
+    kind = "round" if p.gamma else "ratio" if pair or p.draft is not None else "time"
     median = float(np.median(value))
     return Held(label, p.group, p.stack, kind, observed, median, float(low), float(high), not pair)
 

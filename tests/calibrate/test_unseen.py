@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from howspec.calibrate.library.study import same_study, study_of
 from howspec.calibrate.prior.acceptance import AcceptancePrior
-from howspec.calibrate.prior.costs_points import studies
 from howspec.calibrate.prior.costs_stored import fit_without, stacks_without, stored_stacks
 from howspec.calibrate.prior.head_curves import head_curves
 from howspec.calibrate.prior.heads import expected_head
@@ -31,7 +30,6 @@ def test_acceptance_without_a_study_rests_on_the_others() -> None:
 def test_step_times_of_a_study_are_left_out_of_every_stack() -> None:
     assert stacks_without("nobody") is stored_stacks()
     study = "2302.01318"
-    assert study in studies().values()
     found, again = stacks_without(f"arXiv:{study}"), fit_without(study).stacks
     assert found["xla"].sources == stored_stacks()["xla"].sources - 1
     assert found["xla"].mean == pytest.approx(again["xla"].mean, abs=2e-3)

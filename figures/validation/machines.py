@@ -1,0 +1,161 @@
+"""Speed-ups on machines whose plain step was measured too: from names, and with what users know.
+
+The rows of one target and draft on one machine under one load are a sweep over gamma; rows of
+several drafts are a ladder. Each is predicted from the names alone, with tokens per round at one
+gamma, and with the plain time per token besides; the study of the row is left out of every prior.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...calibrate.doors import Deployment
+from ...calibrate.learned.timed import TimedSpeedup, timed_speedups
+from ...calibrate.models import number_format
+from ...calibrate.prior.acceptance_tasks import canonical_task
+from ...sim.known import GAMMA_MAX, Laws, Sources, both_laws
+from ...sim.pair import PairPrediction, predict_pair
+from ...theory import speedup
+from ...theory.acceptance import alpha_from_length
+from .result import LEVEL, Point, Test
+from .rivals import PLAIN, SDSL, plain_from_numbers, sdsl_alpha
+
+GIVEN_GAMMA = 3  # draft tokens of the rounds whose tokens are known
+_SERVING, _A100 = "vllm-scripts", "specdecoding-study"
+_LADDER_CONTEXT = 500.0  # tokens: built-in prompts, answers of up to 1024
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known beside the names: tokens per round, at the gamma of the row or at
+    `GIVEN_GAMMA`, and the plain time per token.
+    """
+
+    tokens: bool = False
+    plain: bool = False
+
+    @property
+    def words(self) -> str:
+        """In words, for the test."""
+        parts = ["names, formats, engine, batch and task"]
+        parts += ["tokens per round at one gamma"] if self.tokens else []
+        parts += ["the plain time per token at the load"] if self.plain else []
+        return ", ".join(parts) + "; every prior without the study"
+
+
+def machines_tests(*, seed: int = 0) -> list[Test]:
+    """All tests of the kind over the bundled tables, by what is given."""
+    rows = [r for r in timed_speedups() if r.p_min is None and not r.kv_dtype.startswith("fp8")]
+    tests = []
+    for name, key in (("H100, 70B and 32B", _SERVING), ("A100, EAGLE-3", _A100)):
+        mine = [r for r in rows if key in r.study]
+        for given in (Given(), Given(tokens=True), Given(tokens=True, plain=True)):
+            tests.append(sweeps_test(name, mine, given, seed=seed))
+    return tests
+
+
+def sweeps_test(name: str, rows: Iterable[TimedSpeedup], given: Given, *, seed: int = 0) -> Test:
+    """Speed-up of every row, and the share of the best measured one that the choice loses.
+
+    Where tokens at one gamma are given, that gamma is predicted too: its tokens are known, its
+    time is not.
+    """
+    sweeps: dict[tuple[object, ...], list[TimedSpeedup]] = defaultdict(list)
+    for row in rows:
+        sweeps[(*row.machine, row.draft)].append(row)
+    points: list[Point] = []
+    regret = []
+    for sweep in sweeps.values():
+        found = _predicted(sweep, given, seed)
+        points += (_point(row, found, given) for row in sweep)
+        if len(sweep) > 1:
+            best = max(sweep, key=lambda r: found.prediction.speedup_by_gamma[r.gamma])
+            regret.append(1.0 - best.speedup / max(r.speedup for r in sweep))
+    what = (
+        "speed-up on a machine by its name"
+        if not (given.tokens or given.plain)
+        else (
+            "speed-up"
+            + (" from tokens at one gamma" if given.tokens else "")
+            + (" and the plain time" if given.plain else "")
+        )
+    )
+    return Test(
+        f"{name}: {what}", given.words, "relative", tuple(points), tuple(regret), _by(points)
+    )
+
+
+def _by(points: Sequence[Point]) -> tuple[str, ...]:
+    """Errors by batch, which the label holds."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    for p in points:
+        found = re.search(r"batch [\d.]+", p.label)
+        groups[found[0] if found else ""].append(p)
+    lines = []
+    for name, mine in groups.items():
+        error = np.array([p.predicted / p.observed - 1.0 for p in mine])
+        inside = np.mean([p.inside for p in mine])
+        lines.append(
+            f"{name}: {len(mine)} rows, median error {np.median(np.abs(error)):.3f}, bias "
+            f"{np.median(error):+.3f}, coverage {inside:.2f}"
+        )
+    return tuple(lines)
+
+
+def deployment(row: TimedSpeedup, *, context: float | None = None) -> Deployment:
+    """The question of a row."""
+    return Deployment(
+        row.target,
+        row.draft,
+        row.device,
+        dtype=_format(row.dtype),
+        draft_dtype=_format(row.draft_dtype),
+        stack=row.stack,
+        batch=row.batch,
+        context=context,
+        task=canonical_task(row.task),
+        temperature=0.0,
+        unseen=row.study,
+    )
+
+
+def _format(name: str) -> str:
+    return number_format(name).name if name else ""
+
+
+def _predicted(sweep: Sequence[TimedSpeedup], given: Given, seed: int) -> PairPrediction:
+    row = next((r for r in sweep if r.gamma == GIVEN_GAMMA), sweep[0])
+    top = max(GAMMA_MAX, *(r.gamma for r in sweep))
+    sources = Sources(
+        acceptance_length=row.tokens if given.tokens else None,
+        gamma=row.gamma if given.tokens else None,
+        plain_ms=1e3 * row.plain if given.plain else None,
+    )
+    return predict_pair(both_laws(deployment(row), sources, gamma_max=top, seed=seed), level=LEVEL)
+
+
+def _point(row: TimedSpeedup, found: PairPrediction, given: Given) -> Point:
+    answer = found.prediction
+    ends = (answer.speedup_by_gamma, answer.low_by_gamma, answer.high_by_gamma)
+    middle, low, high = (float(v[row.gamma]) for v in ends)
+    return Point(row.label, row.speedup, middle, low, high, _rivals(row, found.laws, given))
+
+
+def _rivals(row: TimedSpeedup, laws: Laws, given: Given) -> Mapping[str, float | None]:
+    """The plain formula and SDSL with the acceptance and the cost ratio of the same laws."""
+    ratio = laws.costs.cost_ratio(batch=row.batch, context=laws.pair.at.cached)
+    target, draft = laws.pair.models
+    c = 0.0 if ratio is None else float(np.median(ratio))
+    alpha = float(np.median(laws.acceptance.alpha))
+    if given.tokens and row.tokens is not None:
+        alpha = float(alpha_from_length(row.tokens, row.gamma))
+    other = sdsl_alpha(draft.parameters, target.parameters)
+    return {
+        PLAIN: plain_from_numbers(alpha, float("nan"), row.gamma, c),
+        SDSL: None if other is None else float(speedup(other, row.gamma, c)),
+    }
