@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .calibrate.doors.acceptance import AcceptanceSource
-    from .calibrate.doors.costs import CostSource
+    from .calibrate.doors.costs import CostSource, PlainTimes
     from .calibrate.engines import EngineCounts
     from .calibrate.known import KnownAcceptance, KnownCosts
     from .calibrate.models.catalogue import Model
@@ -58,6 +58,7 @@ def costs(
     verify_slope: float = 0.0,
     overhead: float = 0.0,
     overhead_ms: float = 0.0,
+    plain_ms: PlainTimes = None,
     target: str | None = None,
     draft: str | None = None,
     device: str | None = None,
@@ -73,6 +74,8 @@ def costs(
     source: a number (the cost ratio, with verify_slope and overhead in plain steps), a law, the
     path of a cost record, of a law as JSON, or of a CSV of measured passes, or None: predicted for
     target, draft and device. Every verb takes what this gives as its ``costs``.
+    plain_ms: plain time per token that a prediction is to meet [ms], at the batch, or by batch: a
+    mapping, or a text such as ``1:34.2,32:51``. Several tell bandwidth from work around a pass.
     Raises ValueError for what determines nothing, OSError for what cannot be read.
     """
     import numpy as np
@@ -84,6 +87,7 @@ def costs(
     return door(
         source, rng=np.random.default_rng(seed), pair=resolve(at), verify_slope=verify_slope,
         overhead=overhead, overhead_ms=overhead_ms,
+        plain_ms=plain_ms,
     )  # fmt: skip
 
 

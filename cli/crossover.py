@@ -20,6 +20,7 @@ def crossover(
     alpha: options.Alpha = None,
     acceptance_length: options.AcceptanceLength = None,
     gamma: options.Gamma = None,
+    plain_ms: options.PlainMs = None,
     batch: options.Batch = 1.0,
     context: options.Context = None,
     batch_max: Annotated[
@@ -53,7 +54,8 @@ def crossover(
     answer = ask(
         target=target, draft=draft, device=device,
         acceptance=options.acceptance(acceptance, alpha), costs=options.exact(costs),
-        acceptance_length=acceptance_length, gamma=gamma, task=task, temperature=temperature,
+        acceptance_length=acceptance_length, gamma=gamma, plain_ms=plain_ms,
+        task=task, temperature=temperature,
         batch=batch, context=context, batch_max=batch_max, dtype=dtype, stack=stack,
         gamma_max=gamma_max, level=level, seed=seed, online=online,
     )  # fmt: skip

@@ -55,6 +55,13 @@ VerifySlope = Annotated[
 Overhead = Annotated[
     float, typer.Option(help="Other time of a speculative round, in target steps.")
 ]
+PlainMs = Annotated[
+    str | None,
+    typer.Option(
+        help="Plain time per token in ms, that predicted costs are to meet: 34.2, or by batch as "
+        "1:34.2,32:51."
+    ),
+]
 Context = Annotated[
     float | None, typer.Option(help="Tokens in the cache of each sequence; default 1000.")
 ]

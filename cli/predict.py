@@ -30,6 +30,7 @@ def predict(
     decay: options.Decay = 1.0,
     verify_slope: options.VerifySlope = 0.0,
     overhead: options.Overhead = 0.0,
+    plain_ms: options.PlainMs = None,
     sweep: Annotated[
         str | None, typer.Option(help="Measured sweep: a table, or the name of a bundled one.")
     ] = None,
@@ -68,6 +69,8 @@ def predict(
 
     howspec predict --target Llama-3.1-70B --draft Llama-3.2-1B --device "4x H100" --task chat
 
+    howspec predict --target Qwen3-32B --draft Qwen3-1.7B --device H100 --plain-ms 34.2
+
     howspec predict --acceptance-length 2.4 --gamma 5 --cost-ratio 0.1
 
     howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
@@ -88,7 +91,8 @@ def predict(
     answer = ask(
         target=target, draft=draft, device=device, acceptance=known, costs=times,
         acceptance_length=acceptance_length, gamma=gamma, alpha_tokens=alpha_tokens, decay=decay,
-        verify_slope=verify_slope, overhead=overhead, task=task, temperature=temperature,
+        verify_slope=verify_slope, overhead=overhead, plain_ms=plain_ms,
+        task=task, temperature=temperature,
         tuned=tuned, batch=batch, context=context, dtype=dtype, draft_dtype=draft_dtype,
         stack=stack, gamma_max=gamma_max, level=level, seed=seed, online=online,
         price_per_hour=price_per_hour, power_w=power_w,

@@ -30,6 +30,7 @@ def schedule(
     overhead_ms: Annotated[
         float, typer.Option(help="Milliseconds that a round costs beyond a CSV of passes.")
     ] = 0.0,
+    plain_ms: options.PlainMs = None,
     sweep: Annotated[
         str | None,
         typer.Option(help="Table of measured speeds by gamma and batch, in place of the laws."),
@@ -97,7 +98,7 @@ def schedule(
         acceptance=options.acceptance(acceptance, alpha), costs=options.costs(costs, cost_ratio),
         acceptance_length=acceptance_length, gamma=gamma, alpha_tokens=alpha_tokens, decay=decay,
         verify_slope=verify_slope, overhead=overhead, overhead_ms=overhead_ms, sweep=sweep,
-        task=task,
+        task=task, plain_ms=plain_ms,
         temperature=temperature, context=options.numbers(context, "--context") or None,
         dtype=dtype, stack=stack, batch_max=batch_max, gamma_max=gamma_max, tolerance=tolerance,
         engine=None if engine == "table" else engine, method=method, model=model, batch=batch,

@@ -6,12 +6,15 @@ Near the optimum the speed-up is flat, so a table of the argmax at every batch s
 neighbours for nothing. The schedule is the table with the fewest changes in which every batch size
 keeps at least (1 - tolerance) of its best speed-up, and among those the one with the largest mean
 of the logarithm; a dynamic programme over batch sizes finds it exactly.
+
+Gamma 0 by a table is not plain decoding: an engine that holds a drafter is slower at K = 0 than one
+without (see `off_price`). Where a schedule is for such an engine, gamma 0 competes at that speed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
@@ -88,12 +91,14 @@ def make_schedule(
     tolerance: float = 0.01,
     level: float = 0.9,
     falling: bool = False,
+    priced: bool = False,
 ) -> Schedule:
     """The schedule of a pair of laws; arrays of parameters are a sample, paired draw by draw.
 
     batch_max: in [1, 4096]; contexts: one or more, >= 0 [token]; gamma_max: >= 1 [token];
     tolerance: share of the speed-up that smoothing may cost, in [0, 1); level: of the intervals;
-    falling: gamma never rises with the batch, as some engines require, at whatever loss that needs.
+    falling: gamma never rises with the batch, as some engines require, at whatever loss that needs;
+    priced: gamma 0 is that of an engine with a drafter, where the schedule speculates at all.
     Raises ValueError outside these ranges.
     """
     if int(gamma_max) != gamma_max or gamma_max < 1:
@@ -101,10 +106,45 @@ def make_schedule(
     if not contexts:
         raise ValueError("contexts must hold one or more numbers, got none")
     tokens = tokens_by_gamma(acceptance, gamma_max)
-    return schedule_of(
-        _Sample(tokens, cost, tuple(contexts), gamma_max),
-        batch_max=batch_max, contexts=contexts, tolerance=tolerance, level=level, falling=falling,
-    )  # fmt: skip
+
+    def made(priced: bool) -> Schedule:
+        return schedule_of(
+            _Sample(tokens, cost, tuple(contexts), gamma_max, priced), batch_max=batch_max,
+            contexts=contexts, tolerance=tolerance, level=level, falling=falling,
+        )  # fmt: skip
+
+    free = made(False)
+    kinds = {r.gamma > 0 for r in free.ranges}
+    if not (priced and kinds == {False, True}):
+        return free
+    found = made(True)
+    return replace(found, notes=(*found.notes, *_price_notes(found)))
+
+
+# Running sequences, and share by which an engine with a drafter decodes more slowly at K = 0 than
+# one without: github.com/vllm-project/vllm/issues/49548, one model on one device.
+_OFF = ((2.0, 15.317 / 14.374 - 1.0), (189.0, 93.82 / 77.164 - 1.0))
+
+
+def off_price(batch: float) -> float:
+    """Share by which decoding at gamma 0 is slower in an engine that holds a drafter, >= 0.
+
+    Between the measured batches along the logarithm of the batch, beyond them as at the nearest.
+    """
+    batches, shares = zip(*_OFF, strict=True)
+    return float(np.interp(np.log(batch), np.log(batches), shares))
+
+
+def _price_notes(schedule: Schedule) -> list[str]:
+    off = [r for r in schedule.ranges if r.gamma == 0]
+    if not off:
+        return []
+    spans = ", ".join(f"{r.first}-{r.last}: {100 * off_price(r.last):.1f} %" for r in off)
+    return [
+        "gamma 0 in an engine that holds a drafter is slower than plain decoding without one, by "
+        f"up to (batch {spans}), as vLLM was measured (6.6 % at batch 2, 21.6 % at 189); where "
+        "the load stays there, run without the drafter"
+    ]
 
 
 class Speeds(Protocol):
@@ -185,6 +225,7 @@ def pair_schedule(
     tolerance: float = 0.01,
     level: float = 0.9,
     falling: bool = False,
+    priced: bool = False,
 ) -> PairSchedule:
     """The schedule of a pair; arguments as of `make_schedule`, contexts by default the pair's.
 
@@ -202,7 +243,7 @@ def pair_schedule(
     made = make_schedule(
         laws.acceptance.law, known.law, batch_max=most, gamma_max=laws.gamma_max,
         contexts=tuple(contexts) or (laws.pair.at.cached,), tolerance=tolerance, level=level,
-        falling=falling,
+        falling=falling, priced=priced,
     )  # fmt: skip
     notes = [*made.notes, *laws.notes]
     seen = laws.acceptance.gamma
@@ -215,10 +256,11 @@ class _Sample:
     """Speed-up of every draw at a batch size, the geometric mean over contexts."""
 
     def __init__(
-        self, tokens: Floats, cost: CostLaw, contexts: tuple[float, ...], gamma_max: int
-    ) -> None:
+        self, tokens: Floats, cost: CostLaw, contexts: tuple[float, ...], gamma_max: int,
+        priced: bool,
+    ) -> None:  # fmt: skip
         self.tokens, self.cost, self.contexts = tokens, cost, contexts
-        self.gamma_max = gamma_max
+        self.gamma_max, self.priced = gamma_max, priced
 
     def draws(self, batch: int) -> Floats:
         """Shape (draws, gamma_max + 1)."""
@@ -229,7 +271,10 @@ class _Sample:
                 raise ValueError(f"times of the cost law must be in (0, inf) at batch {batch}")
             table = self.tokens * times[..., :1] / times
             logs = logs + np.log(table.reshape(-1, self.gamma_max + 1))
-        return np.asarray(np.exp(logs / len(self.contexts)))
+        found = np.asarray(np.exp(logs / len(self.contexts)))
+        if self.priced:
+            found[:, 0] /= 1.0 + off_price(batch)
+        return found
 
     def summary(self, batch: int) -> tuple[Floats, Floats]:
         """(mean speed-up, probability of being the best) by gamma."""

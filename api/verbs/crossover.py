@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..calibrate.doors.acceptance import AcceptanceSource
-    from ..calibrate.doors.costs import CostSource
+    from ..calibrate.doors.costs import CostSource, PlainTimes
     from ..sim.crossover import Crossing, PairCrossover
 
 UNITS = {"batch": "sequences", "context": "tokens", "load": "tokens/s"}
@@ -121,6 +121,7 @@ def crossover(
     costs: CostSource = None,
     acceptance_length: str | float | None = None,
     gamma: int | None = None,
+    plain_ms: PlainTimes = None,
     task: str | None = None,
     temperature: float | None = None,
     batch: float = 1.0,
@@ -147,7 +148,7 @@ def crossover(
     at = Deployment(
         target, draft, device, dtype, "", stack, batch, context, task, temperature, online=online
     )
-    given = Sources(acceptance, acceptance_length, gamma, costs=costs)
+    given = Sources(acceptance, acceptance_length, gamma, costs=costs, plain_ms=plain_ms)
     given.check_gamma()
     laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
     return Crossover(pair_crossover(laws, batch_max=batch_max, level=level), level, inputs)

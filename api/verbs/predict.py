@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..calibrate.doors.acceptance import AcceptanceSource
-    from ..calibrate.doors.costs import CostSource
+    from ..calibrate.doors.costs import CostSource, PlainTimes
     from ..calibrate.library.evidence import Measurement
     from ..sim.next_measurement import Next
     from ..sim.pair import PairPrediction
@@ -182,6 +182,7 @@ def predict(
     decay: float = 1.0,
     verify_slope: float = 0.0,
     overhead: float = 0.0,
+    plain_ms: PlainTimes = None,
     task: str | None = None,
     temperature: float | None = None,
     tuned: bool = False,
@@ -203,7 +204,8 @@ def predict(
     acceptance, costs: what is known, see `howspec.acceptance` and `howspec.costs`; or
     acceptance_length at gamma. alpha_tokens: draft tokens behind a stated acceptance, which then
     updates the prediction. decay: of a stated alpha with depth; verify_slope, overhead: beside a
-    stated cost ratio, in plain steps. task, temperature, tuned, batch, context (cached tokens of a
+    stated cost ratio, in plain steps. plain_ms: plain time per token that predicted costs are to
+    meet, see `howspec.costs`. task, temperature, tuned, batch, context (cached tokens of a
     sequence, default 1000), dtype, draft_dtype, stack: of the deployment. gamma_max: largest gamma
     tried; level: of intervals; seed: of draws; online: look up unknown models on the hub.
     price_per_hour, power_w: of all devices, for price and energy a token.
@@ -226,8 +228,9 @@ def predict(
         online,
     )  # fmt: skip
     given = Sources(
-        acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead
-    )
+        acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead,
+        plain_ms=plain_ms,
+    )  # fmt: skip
     laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
     rates = Rates(price_per_hour, power_w)
     found = predict_pair(laws, level=level, gamma=gamma, rates=rates)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..calibrate.doors.acceptance import AcceptanceSource
-    from ..calibrate.doors.costs import CostSource
+    from ..calibrate.doors.costs import CostSource, PlainTimes
     from ..sim.emit.emission import Emission
     from ..sim.next_measurement import Next
     from ..sim.schedule import PairSchedule
@@ -158,6 +158,7 @@ def schedule(
     verify_slope: float = 0.0,
     overhead: float = 0.0,
     overhead_ms: float = 0.0,
+    plain_ms: PlainTimes = None,
     sweep: str | None = None,
     task: str | None = None,
     temperature: float | None = None,
@@ -183,7 +184,8 @@ def schedule(
     default 256 or what was measured or fits. tolerance: share of speed that fewer changes may cost;
     a gain within it is none, and speculation is off. sweep: a table of measured speeds by gamma and
     batch, in place of acceptance and costs. engine: say it in this engine's words too, see
-    `GammaSchedule.emit`. Other arguments and errors as of `howspec.predict`.
+    `GammaSchedule.emit`; for vllm, gamma 0 carries the price of holding a drafter. Other arguments
+    and errors as of `howspec.predict`.
     """
     inputs = asked(locals(), schedule)
     from ..calibrate.doors import Deployment
@@ -199,7 +201,7 @@ def schedule(
     )  # fmt: skip
     given = Sources(
         acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead,
-        overhead_ms,
+        overhead_ms, plain_ms,
     )  # fmt: skip
     falling = engine == "tensorrt-llm"
     if sweep is not None:
@@ -218,7 +220,7 @@ def schedule(
         laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
         found = pair_schedule(
             laws, batch_max=batch_max, contexts=contexts, tolerance=tolerance, level=level,
-            falling=falling,
+            falling=falling, priced=engine == "vllm",
         )  # fmt: skip
     made = GammaSchedule(found, None, inputs)
     if engine is None:

@@ -22,7 +22,7 @@ from howspec.sim.emit.sglang import (
 from howspec.sim.emit.tensorrt_llm import emit_tensorrt_llm, validate_tensorrt_llm
 from howspec.sim.emit.vllm import emit_vllm, validate_vllm
 from howspec.sim.prediction import predict, speedup_table
-from howspec.sim.schedule import Schedule, make_schedule
+from howspec.sim.schedule import Schedule, make_schedule, off_price
 from howspec.theory import AffineCost, CostLaw, DepthAcceptance
 from howspec.theory.costs import (
     LinearPass,
@@ -47,6 +47,40 @@ def made(alpha: Any = 0.7, cost: CostLaw = H100, **options: Any) -> Schedule:
 def speeds(alpha: float, cost: CostLaw, batch_max: int, gamma_max: int) -> np.ndarray:
     law = DepthAcceptance(alpha)
     return np.array([speedup_table(law, cost, gamma_max, batch=b) for b in range(1, batch_max + 1)])
+
+
+# --- the price of gamma 0 ----------------------------------------------------------------------
+LOADED = LinearStepCost(7e-3, 3e-5, 4e-8, 1e-3, 1e-6, 2e-9)
+
+
+def test_an_engine_that_holds_a_drafter_is_slower_at_gamma_0_as_it_was_measured() -> None:
+    assert off_price(2) == pytest.approx(0.0656, abs=1e-4)
+    assert off_price(189) == pytest.approx(0.2158, abs=1e-4)
+    assert off_price(1) == off_price(2) < off_price(20) < off_price(189) == off_price(4000)
+
+
+def test_gamma_0_in_a_priced_schedule_competes_at_the_price_and_says_so() -> None:
+    free, priced = (made(0.6, LOADED, batch_max=256, priced=p) for p in (False, True))
+    assert free.ranges[-1].gamma == 0
+    last = priced.ranges[-1]
+    assert last.speedup.estimate < 1.0
+    assert last.speedup.estimate >= 1.0 / (1.0 + off_price(256)) - 1e-12
+    assert np.mean(priced.best_gamma > 0) > np.mean(free.best_gamma > 0)
+    for b in (1, 20, 100, 256):
+        table = speedup_table(DepthAcceptance(0.6), LOADED, 8, batch=b)
+        if priced.gamma(b):
+            assert table[priced.gamma(b)] >= 1.0 / (1.0 + off_price(b)) - 1e-12
+    heavy = LinearStepCost(7e-3, 2e-4, 4e-8, 1e-3, 1e-6, 2e-9)
+    dear = made(0.45, heavy, batch_max=256, priced=True)
+    assert dear.ranges[-1].gamma == 0
+    assert any("21.6 % at 189" in note for note in dear.notes)
+
+
+def test_where_nothing_is_speculated_no_drafter_is_held_and_nothing_is_paid() -> None:
+    never = LinearStepCost(7e-3, 5e-3, 4e-8, 7e-3, 1e-6, 2e-9)
+    assert made(0.2, never, priced=True).ranges == made(0.2, never).ranges
+    always = made(0.9, priced=True)
+    assert always.ranges == made(0.9).ranges
 
 
 # --- the schedule ------------------------------------------------------------------------------
