@@ -240,7 +240,7 @@ def test_drafts_as_fast_as_the_best_are_named_and_plain_decoding_has_no_interval
 ) -> None:
     arguments = (
         "rank", "--target", "Qwen3-32B", "--draft", "Qwen3-0.6B,Qwen3-1.7B", "--device",
-        "2x A100", "--task", "chat", "--dtype", "int8", "--batch", "1,32",
+        "2x A100", "--task", "chat", "--dtype", "int8", "--batch", "1,128",
     )  # fmt: skip
     found, (_, text, _) = answer(capsys, *arguments), call(capsys, *arguments)
     first, second = (d["speedup"]["estimate"] for d in found["order"])
