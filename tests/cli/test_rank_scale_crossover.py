@@ -285,7 +285,7 @@ def test_the_papers_table_is_predicted_from_names_alone() -> None:
     assert found.points[0].label == "Pythia-2.8B, SpS"
     assert found.points[0].observed == 1.984
     assert found.coverage >= 0.7  # 8 of 10 when written
-    assert all(p.low < p.predicted < p.high for p in found.points)
+    assert all(p.low <= p.predicted <= p.high for p in found.points)  # alike at gamma 0
     assert len(found.notes) == 11
     with pytest.raises(ValueError, match="method must be one of SpS, AsG, got 'beam'"):
         predicted_ranking("GPT2-XL", ["GPT2"], method="beam")
