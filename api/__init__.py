@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .verbs.crossover import crossover
     from .verbs.evidence import evidence
     from .verbs.explain import explain
+    from .verbs.explore import explore
     from .verbs.family import family
     from .verbs.measure import measure
     from .verbs.predict import predict
@@ -41,6 +42,7 @@ __all__ = [
     "devices",
     "evidence",
     "explain",
+    "explore",
     "family",
     "formula",
     "measure",

@@ -16,6 +16,7 @@ from .compare import compare
 from .crossover import crossover
 from .evidence import evidence
 from .explain import explain
+from .explore import explore
 from .figures import figures
 from .formulas import formulas
 from .hook import hook
@@ -57,6 +58,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "hook": hook,
     "simulate": simulate,
     "validate": validate,
+    "explore": explore,
     "paper": paper,
     "figures": figures,
     "formulas": formulas,

@@ -13,11 +13,13 @@ test causes is an error, since no release of a dependency can bring a new one.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.abc import MetaPathFinder
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import typer.main
@@ -36,6 +38,10 @@ settings.register_profile("quick", settings.get_profile("repeat"), max_examples=
 settings.register_profile("explore", deadline=None, database=None, print_blob=True)
 settings.load_profile("explore" if os.environ.get("HOWSPEC_EXPLORE") else "repeat")
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # To build the tree of commands takes ten times as long as most of them: it is built once in a run.
 typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)
 
@@ -54,6 +60,20 @@ class WithoutTorch(MetaPathFinder):
     def find_spec(self, fullname: str, *_: object) -> None:
         if fullname == "torch":
             raise ModuleNotFoundError("torch is left out of a quick run", name="torch")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser that is installed, without a window; the test is skipped where there is none."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser is installed (looked for {', '.join(BROWSERS)})")
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with driver.sync_playwright() as started:
+        # Nobody else's pages are opened, and root has no sandbox.
+        made = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield made
+        made.close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,6 +19,7 @@ WORDS = {
         "loky",
         "LocalCluster",
         "collect_provenance",
+        "browser",
         "nbclient",  # a kernel
     },
 }
