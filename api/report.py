@@ -53,11 +53,14 @@ def style() -> str:
 def python_call(answer: Answer, found: Mapping[str, Any]) -> str:
     """The question as a call of Python."""
     verb = type(answer).__module__.rpartition(".")[2]
-    given = found.get("inputs", {n: found.get(n) for n in ("rows", "target", "draft", "device")})
+    given = found.get("inputs", {n: found[n] for n in _ASKED if n in found})
+    if "inputs" not in found and not given:
+        return f"howspec.{verb}(...)"
     words = [f"{n}={v!r}" for n, v in given.items() if v is not None and (n, v) != _BUNDLED]
     return f"howspec.{verb}({', '.join(words)})"
 
 
+_ASKED = ("rows", "target", "draft", "device")  # in answers that keep no inputs
 _BUNDLED = ("rows", "bundled")  # what stands where no file was given
 
 
@@ -113,11 +116,11 @@ def how_sure(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{batches}: speed-up {_interval(row['speedup'])}"
     for axis in ("batch", "context", "load"):
         where = found.get(axis)
-        if isinstance(where, Mapping) and where.get("low") is not None:
-            high = where["high"]
-            end = f"beyond {where['looked_up_to']:.4g}" if high is None else f"{high:.4g}"
-            level = f"{100 * where['level']:g} % interval"
-            yield f"{axis} at which it stops paying: {level} {where['low']:.4g} to {end}"
+        if isinstance(where, Mapping) and where.get("pays"):
+            beyond = f"beyond {where['looked_up_to']:.4g}"
+            ends = [beyond if v is None else f"{v:.4g}" for v in (where["low"], where["high"])]
+            known = " to ".join(dict.fromkeys(ends))
+            yield f"{axis} at which it stops paying: {100 * where['level']:g} % interval {known}"
     for test in found.get("tests", ()):
         if test["coverage_90"] is not None:
             share = f"{100 * test['coverage_90']:.0f} % of {test['points']}"

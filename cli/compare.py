@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .checks import check_outputs
 from .output import show
 
 
@@ -15,6 +16,7 @@ def compare(
     second: Annotated[str, typer.Argument(help="Another one, such as after.")],
     level: options.Level = 0.9,
     seed: options.Seed = 0,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare two measured servers: what changed, how sure that is, and what explains it.
@@ -26,6 +28,7 @@ def compare(
 
     howspec compare served/plain.json served/k3.json
     """
+    check_outputs(None, html)
     from ..verbs.compare import compare as ask
 
-    show(ask(first, second, level=level, seed=seed), as_json)
+    show(ask(first, second, level=level, seed=seed), as_json, html=html)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
+from .checks import check_outputs
 from .output import show
 
 
@@ -42,6 +43,7 @@ def measure(
     ] = False,
     timeout_s: Annotated[float, typer.Option(help="Longest silence of the server.")] = 120.0,
     seed: options.Seed = 0,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Measure a running OpenAI-compatible server: times token by token, acceptance by position.
@@ -55,6 +57,7 @@ def measure(
 
     howspec measure http://localhost:8000 --out served/plain.json
     """
+    check_outputs(None, html)
     from ..verbs.measure import measure as ask
     from .progress import progress_bar
 
@@ -65,4 +68,4 @@ def measure(
             temperature=temperature, warmup=warmup, completions=completions,
             keep_texts=keep_texts, timeout_s=timeout_s, seed=seed, progress=progress,
         )  # fmt: skip
-    show(answer, as_json)
+    show(answer, as_json, html=html)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_folder, names_of
+from .checks import check_folder, check_outputs, names_of
 from .output import show
 
 
@@ -66,6 +66,7 @@ def tune(
     level: options.Level = 0.9,
     seed: options.Seed = 0,
     online: options.Online = False,
+    html: options.Html = None,
     as_json: options.Json = False,
 ) -> None:
     """Find the best draft and gamma of a server with few measurements.
@@ -82,6 +83,7 @@ def tune(
     howspec tune --target Qwen3-8B --draft Qwen3-0.6B --device H100 --out tuned --launch 'vllm
     serve Qwen/Qwen3-8B --speculative-config {config}'
     """
+    check_outputs(None, html)
     options.one_thread()
     from pathlib import Path
 
@@ -100,4 +102,4 @@ def tune(
             start_minutes=start_minutes, requests=requests, new_tokens=new_tokens, prompts=prompts,
             patience_s=patience_s, level=level, seed=seed, online=online, progress=progress,
         )  # fmt: skip
-    show(answer, as_json)
+    show(answer, as_json, html=html)

@@ -177,3 +177,26 @@ def test_a_page_that_cannot_be_written_is_known_before_any_work(
     error = capsys.readouterr().err
     assert (stop.value.code, error.count("\n")) == (2, 1)
     assert said in error
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_browser_shows_the_page_at_any_width_and_has_nothing_to_say(
+    tmp_path: Path, browser: Any, width: int
+) -> None:
+    howspec.predict_sweep(a_file(tmp_path / "sweep.csv", SWEEP, HOSTILE)).to_html(
+        tmp_path / "a.html"
+    )
+    howspec.validate(a_file(tmp_path / "rows.csv", ROWS, HOSTILE)).to_html(tmp_path / "b.html")
+    howspec.explain(**ANSWERS["explain"][0]).to_html(tmp_path / "c.html")
+    said: list[str] = []
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.on("console", lambda m: said.append(m.text))
+    page.on("dialog", lambda d: (said.append(d.message), d.dismiss()))
+    page.on("request", lambda r: said.append(r.url) if not r.url.startswith("file:") else None)
+    for name in "abc":
+        page.goto((tmp_path / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert page.locator("svg").bounding_box()["width"] > 250
+        assert page.locator("h1").bounding_box()["y"] < 120
+    page.close()
+    assert said == []
