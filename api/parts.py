@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .answer import Column, Table, span, sure
+from .answer import Column, Table, percent, span, sure
 
 if TYPE_CHECKING:
     from .calibrate.doors import Pair
     from .calibrate.known import KnownCosts
     from .calibrate.library.evidence import Measurement
     from .calibrate.prior.pair import NamedModel
+    from .sim.choice import Objective
     from .sim.known import Laws
     from .sim.next_measurement import Next
     from .sim.pair import PairPrediction
+    from .sim.prediction import Prediction
     from .sim.units import Speed
     from .theory.decision import Ahead
     from .theory.domain import Floats
     from .theory.interval import Interval
+
+CLEAR = 0.9  # probability within 5 % of the best from which on an optimum is called clear
 
 
 def model_entry(model: NamedModel | None, name: str | None = None) -> object:
@@ -53,6 +57,63 @@ def setting_entry(pair: Pair, costs: KnownCosts) -> Mapping[str, object]:
         "draft_dtype": costs.draft_dtype, "batch": pair.at.batch, "context": pair.at.cached,
         "task": pair.at.task, "temperature": pair.at.temperature,
     }  # fmt: skip
+
+
+def objective_entry(objective: Objective, estimate: str = "") -> Mapping[str, object]:
+    """What was made largest, and which mean over the draws the estimates are, or what else."""
+    from .sim.choice import MEANINGS
+
+    meaning, mean = MEANINGS[objective]
+    return {"name": objective, "meaning": meaning, "estimate": estimate or mean}
+
+
+def stakes_entry(said: Prediction, estimate: str = "") -> Mapping[str, object]:
+    """The objective of a choice, how safe it is and what not knowing costs, and so every gamma."""
+    return {
+        "objective": objective_entry(said.objective, estimate),
+        "probability_within_5_percent": said.within,
+        "expected_regret": said.regret,
+        "probability_within_5_percent_by_gamma": said.probability_within,
+        "expected_regret_by_gamma": said.expected_regret,
+    }  # fmt: skip
+
+
+def objective_line(objective: Objective) -> str:
+    """The objective and its estimates in words."""
+    from .sim.choice import MEANINGS
+
+    meaning, mean = MEANINGS[objective]
+    return f"objective: {objective} ({meaning}); speed-ups: {mean} over what may be true"
+
+
+def safe(within: float, of: str = "the best") -> str:
+    """How safe a choice is, in words."""
+    return f"within 5 % of {of} with probability {percent(within)}"
+
+
+def optimum(said: Prediction) -> str:
+    """How the best gamma stands out, in words."""
+    window = said.gamma_window
+    if len(window) > 1:
+        return f"flat: {window[0]}-{window[-1]} within 1 %"
+    return "a clear optimum" if said.within >= CLEAR else "an uncertain optimum"
+
+
+def lost(regret: object) -> str:
+    """An expected regret as a share of the time."""
+    assert isinstance(regret, float)
+    return f"{100 * regret:.1f} %"
+
+
+def or_more(said: Prediction) -> str:
+    """The best gamma, which is the largest one tried or more than that."""
+    last = len(said.speedup_by_gamma) - 1
+    return f"{said.gamma} or more" if said.gamma == last else f"{said.gamma}"
+
+
+def stake(regret: float) -> str:
+    """What not knowing more costs, in words."""
+    return f"not knowing more costs {lost(regret)} of the time"
 
 
 def parts_entry(laws: Laws, found: PairPrediction) -> Mapping[str, object]:

@@ -31,6 +31,7 @@ def crossover(
     task: options.Task = None,
     temperature: options.Temperature = None,
     gamma_max: options.GammaMax = None,
+    objective: options.Objective = None,
     level: options.Level = 0.9,
     seed: options.Seed = 0,
     online: options.Online = False,
@@ -57,6 +58,6 @@ def crossover(
         acceptance_length=acceptance_length, gamma=gamma, plain_ms=plain_ms,
         task=task, temperature=temperature,
         batch=batch, context=context, batch_max=batch_max, dtype=dtype, stack=stack,
-        gamma_max=gamma_max, level=level, seed=seed, online=online,
+        gamma_max=gamma_max, objective=objective, level=level, seed=seed, online=online,
     )  # fmt: skip
     show(answer, as_json, figure, html)

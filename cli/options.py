@@ -86,6 +86,13 @@ GammaMax = Annotated[
         "predicted, less where laws were measured."
     ),
 ]
+Objective = Annotated[
+    str | None,
+    typer.Option(
+        help="What gamma makes largest: latency (a fixed amount of work), throughput (a fixed "
+        "time), regret (least expected loss), energy or price; default throughput."
+    ),
+]
 Level = Annotated[float, typer.Option(help="Probability that an interval holds.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws, >= 0.")]
 Online = Annotated[bool, typer.Option("--online", help="Look up unknown models on the hub.")]

@@ -11,8 +11,8 @@ from .checks import check_outputs
 from .output import show
 
 _OF_SWEEPS = (
-    "sweep", "target", "draft", "gamma_max", "level", "seed", "as_json", "figure", "html", "known",
-    "times",
+    "sweep", "target", "draft", "gamma_max", "objective", "level", "seed", "as_json", "figure",
+    "html", "known", "times",
 )  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def predict(
     ] = "",
     stack: options.Stack = None,
     gamma_max: options.GammaMax = None,
+    objective: options.Objective = None,
     level: options.Level = 0.9,
     seed: options.Seed = 0,
     online: options.Online = False,
@@ -83,8 +84,11 @@ def predict(
         options.alone("sweep", given)
         from ..verbs.predict_sweep import predict_sweep
 
-        show(predict_sweep(sweep, target=target, draft=draft, gamma_max=gamma_max, level=level,
-                           seed=seed), as_json, figure, html)  # fmt: skip
+        swept = predict_sweep(
+            sweep, target=target, draft=draft, gamma_max=gamma_max, objective=objective,
+            level=level, seed=seed,
+        )  # fmt: skip
+        show(swept, as_json, figure, html)
         return
     from ..verbs.predict import predict as ask
 
@@ -94,7 +98,7 @@ def predict(
         verify_slope=verify_slope, overhead=overhead, plain_ms=plain_ms,
         task=task, temperature=temperature,
         tuned=tuned, batch=batch, context=context, dtype=dtype, draft_dtype=draft_dtype,
-        stack=stack, gamma_max=gamma_max, level=level, seed=seed, online=online,
-        price_per_hour=price_per_hour, power_w=power_w,
+        stack=stack, gamma_max=gamma_max, objective=objective, level=level, seed=seed,
+        online=online, price_per_hour=price_per_hour, power_w=power_w,
     )  # fmt: skip
     show(answer, as_json, figure, html)

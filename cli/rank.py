@@ -29,6 +29,7 @@ def rank(
     task: options.Task = None,
     temperature: options.Temperature = None,
     gamma_max: options.GammaMax = None,
+    objective: options.Objective = None,
     level: options.Level = 0.9,
     seed: options.Seed = 0,
     online: options.Online = False,
@@ -55,6 +56,6 @@ def rank(
         target, names, device=device, acceptance=options.exact(acceptance),
         costs=options.exact(costs), task=task, temperature=temperature,
         batch=options.numbers(batch, "--batch"), context=context, dtype=dtype, stack=stack,
-        gamma_max=gamma_max, level=level, seed=seed, online=online,
+        gamma_max=gamma_max, objective=objective, level=level, seed=seed, online=online,
     )  # fmt: skip
     show(answer, as_json, figure, html)

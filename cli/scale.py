@@ -22,6 +22,7 @@ def scale(
     temperature: options.Temperature = None,
     sizes: Annotated[int, typer.Option(help="Sizes tried from target/2 to target/1000.")] = 19,
     gamma_max: options.GammaMax = None,
+    objective: options.Objective = None,
     level: options.Level = 0.9,
     seed: options.Seed = 0,
     online: options.Online = False,
@@ -44,7 +45,7 @@ def scale(
 
     answer = ask(
         target, device=device, task=task, temperature=temperature, batch=batch, context=context,
-        dtype=dtype, stack=stack, sizes=sizes, gamma_max=gamma_max, level=level, seed=seed,
-        online=online,
+        dtype=dtype, stack=stack, sizes=sizes, gamma_max=gamma_max, objective=objective,
+        level=level, seed=seed, online=online,
     )  # fmt: skip
     show(answer, as_json, figure, html)

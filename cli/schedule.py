@@ -67,6 +67,7 @@ def schedule(
     older: Annotated[
         bool, typer.Option("--older", help="Words of older TensorRT-LLM and llama.cpp versions.")
     ] = False,
+    objective: options.Objective = None,
     level: options.Level = 0.9,
     seed: options.Seed = 0,
     online: options.Online = False,
@@ -103,7 +104,7 @@ def schedule(
         dtype=dtype, stack=stack, batch_max=batch_max, gamma_max=gamma_max, tolerance=tolerance,
         engine=None if engine == "table" else engine, method=method, model=model, batch=batch,
         adapt=adapt, older=older,
-        level=level, seed=seed, online=online,
+        objective=objective, level=level, seed=seed, online=online,
     )  # fmt: skip
     if as_json or answer.emission is None:
         show(answer, as_json, figure, html)

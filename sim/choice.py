@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..theory import CostLaw
-from ..theory.decision import decide, samples, score
+from ..theory.decision import Decision, decide, samples, score
 from ..theory.domain import Floats
 from ..theory.interval import Interval
 
@@ -31,10 +31,15 @@ Objective = Literal["latency", "throughput", "regret", "energy", "price"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "regret", "energy", "price")
 DEFAULT_OBJECTIVE: Objective = "throughput"
 TOLERANCE = 0.05  # share of the best that a choice may lose and still be called near it
-# The mean that is estimated, in words that follow "speed-up".
-ESTIMATES: dict[str, str] = {
-    "latency": "of the mean time", "throughput": "mean", "regret": "geometric mean",
-    "energy": "of the mean energy", "price": "of the mean price",
+# What each asks for, and the mean over the draws that its estimates are.
+MEANINGS: dict[Objective, tuple[str, str]] = {
+    "latency": ("least mean time for a fixed amount of work", "harmonic mean"),
+    "throughput": ("most work in a fixed time", "arithmetic mean"),
+    "regret": ("least expected loss against the fastest gamma", "geometric mean"),
+    "energy": ("least mean energy a token, at one power at every gamma",
+               "harmonic mean weighted by the plain step"),
+    "price": ("least mean price a token, at a price by the hour",
+              "harmonic mean weighted by the plain step"),
 }  # fmt: skip
 
 
@@ -63,8 +68,10 @@ class RoundTimes:
         return self.times[: gamma + 1]
 
 
-def check_objective(objective: str) -> Objective:
-    """Return the name of an objective, or raise ValueError."""
+def check_objective(objective: str | None) -> Objective:
+    """Return the name of an objective, the usual one for None, or raise ValueError."""
+    if objective is None:
+        return DEFAULT_OBJECTIVE
     for known in OBJECTIVES:
         if objective == known:
             return known
@@ -186,23 +193,18 @@ def estimates(table: Floats, objective: Objective, weights: Floats | None = None
     return np.asarray(np.where(sure, table[0], mean))
 
 
+def among(choices: Sequence[Choice]) -> Decision:
+    """What is at stake among choices with draws in common; index 0 is plain decoding, (1 + n,).
+
+    Choices of gamma 0 are plain decoding too, which wins their draws.
+    """
+    plain = np.ones(choices[0].draws.size)
+    table = np.stack([plain, *(c.draws if c.gamma else plain for c in choices)], axis=1)
+    return decide(table, tolerance=TOLERANCE)
+
+
 def between(choices: Sequence[Choice]) -> Floats:
-    """What the objective makes largest among choices with draws in common, (choices,).
-
-    The regret is against the best of them in each draw, plain decoding included.
-    """
-    if choices[0].objective != "regret":
-        return np.array([c.speedup for c in choices])
-    table = np.stack([*(c.draws for c in choices), np.ones(choices[0].draws.size)], axis=1)
-    return score(table, "regret")[:-1]
-
-
-def probabilities_best(choices: Sequence[Choice]) -> Floats:
-    """Share of the draws in which each choice beats the others and plain decoding, (choices + 1,).
-
-    The last entry is plain decoding. Choices of gamma 0 are plain decoding too.
-    """
-    draws = choices[0].draws.size
-    rows = [c.draws if c.gamma else np.full(draws, -np.inf) for c in choices]
-    winner = np.argmax(np.stack([*rows, np.ones(draws)]), axis=0)
-    return np.bincount(winner, minlength=len(rows) + 1) / draws
+    """What the objective makes largest among choices with draws in common, (choices,)."""
+    if choices[0].objective == "regret":
+        return 1.0 - among(choices).expected_regret[1:]
+    return np.array([c.speedup for c in choices])

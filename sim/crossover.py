@@ -23,7 +23,7 @@ from ..calibrate.prior.costs import PredictedCost, PredictedPass
 from ..theory import CostLaw
 from ..theory.domain import Floats
 from ..theory.interval import check_level
-from .choice import choose
+from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose
 from .known import Laws
 
 Quantity = Literal["batch", "context", "load"]
@@ -65,7 +65,8 @@ def batches_up_to(largest: int, *, per_doubling: int = 3) -> tuple[float, ...]:
 class PairCrossover:
     """Where a pair stops paying; largest: batch that fits or was looked at, 0 where none fits.
 
-    load: None where the costs are not in seconds; notes: what to know before relying on it.
+    load: None where the costs are not in seconds; objective: what gamma makes largest; notes: what
+    to know before relying on it.
     """
 
     laws: Laws
@@ -73,6 +74,7 @@ class PairCrossover:
     context: Crossing
     load: Crossing | None
     largest: int
+    objective: Objective
     notes: tuple[str, ...]
 
     @property
@@ -81,7 +83,13 @@ class PairCrossover:
         return self.largest >= 1
 
 
-def pair_crossover(laws: Laws, *, batch_max: int = 1024, level: float = 0.9) -> PairCrossover:
+def pair_crossover(
+    laws: Laws,
+    *,
+    batch_max: int = 1024,
+    objective: Objective = DEFAULT_OBJECTIVE,
+    level: float = 0.9,
+) -> PairCrossover:
     """The crossings of a pair in batch, context and load, at the pair's own context and batch.
 
     batch_max: largest batch looked at, in [2, 1e6], less where memory ends before. Raises
@@ -107,7 +115,7 @@ def pair_crossover(laws: Laws, *, batch_max: int = 1024, level: float = 0.9) -> 
         )
     found = crossings(
         tokens, law, batches=batches_up_to(most), contexts=contexts, batch=at.batch,
-        context=at.cached, level=level,
+        context=at.cached, objective=objective, level=level,
     )  # fmt: skip
     both = (found["batch"], found["context"])
     notes = [*laws.notes]
@@ -116,7 +124,7 @@ def pair_crossover(laws: Laws, *, batch_max: int = 1024, level: float = 0.9) -> 
     if 1 <= most < batch_max:
         notes.append(f"memory or costs end at batch {most}, at context {at.cached:g}")
     load = found["load"] if known.seconds else None
-    return PairCrossover(laws, *both, load, most, tuple(dict.fromkeys(notes)))
+    return PairCrossover(laws, *both, load, most, objective, tuple(dict.fromkeys(notes)))
 
 
 def _depends(law: CostLaw, batch: float, longest: float, context: float) -> bool:
@@ -159,25 +167,37 @@ def crossings(
     contexts: Sequence[float],
     batch: float,
     context: float,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
 ) -> dict[Quantity, Crossing]:
     """Crossings in batch (at ``context``), context (at ``batch``) and load (at ``context``).
 
     tokens: of rounds of gamma = 0.., shape (draws, gammas); batches, contexts: rising, where to
-    look; level: of the intervals.
+    look; objective: what gamma makes largest; level: of the intervals.
     """
     tables = [_table(tokens, law, batch=b, context=context) for b in batches]
-    plain = np.stack(
-        [np.atleast_1d(law.round_time(0, batch=b, context=context)[..., 0]) for b in batches]
-    )
+    plain = np.stack([_plain(law, batch=b, context=context) for b in batches])
     loads = np.asarray(batches, dtype=float)[:, None] / plain
     loads = np.broadcast_to(loads, (len(batches), tables[0].shape[0]))
     at_batch = [_table(tokens, law, batch=batch, context=c) for c in contexts]
+    by_batch = [
+        choose(t, objective=objective, level=level, plain=p)
+        for t, p in zip(tables, plain, strict=True)
+    ]
+    by_context = [
+        choose(t, objective=objective, level=level, plain=_plain(law, batch=batch, context=c))
+        for t, c in zip(at_batch, contexts, strict=True)
+    ]
     return {
-        "batch": _crossing("batch", np.asarray(batches, float), tables, level),
-        "context": _crossing("context", np.asarray(contexts, float), at_batch, level),
-        "load": _crossing("load", loads, tables, level),
+        "batch": _crossing("batch", np.asarray(batches, float), tables, by_batch),
+        "context": _crossing("context", np.asarray(contexts, float), at_batch, by_context),
+        "load": _crossing("load", loads, tables, by_batch),
     }
+
+
+def _plain(law: CostLaw, *, batch: float, context: float) -> Floats:
+    """Draws of the time of a plain step, (draws,) or (1,)."""
+    return np.atleast_1d(law.round_time(0, batch=batch, context=context)[..., 0])
 
 
 def _table(tokens: Floats, law: CostLaw, *, batch: float, context: float) -> Floats:
@@ -186,11 +206,11 @@ def _table(tokens: Floats, law: CostLaw, *, batch: float, context: float) -> Flo
 
 
 def _crossing(
-    quantity: Quantity, values: Floats, tables: Sequence[Floats], level: float
+    quantity: Quantity, values: Floats, tables: Sequence[Floats], choices: Sequence[Choice]
 ) -> Crossing:
     """values: (points,), or (points, draws) where each draw has its own."""
-    choices = [choose(t, level=level) for t in tables]
-    excess = np.array([t[:, 1:].mean(axis=0).max() for t in tables]) - 1.0
+    level = choices[0].level
+    excess = np.array([c.score[1:].max() / c.score[0] for c in choices]) - 1.0
     # Each draw would choose its own gamma, once it is known which draw is true.
     own = np.stack([t[:, 1:].max(axis=1) for t in tables]) - 1.0
     middle = values if values.ndim == 1 else np.median(values, axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..theory import AffineCost, DepthAcceptance, break_even_alpha
 from ..theory.interval import Interval, check_level, median_interval
-from .choice import RoundTimes
+from .choice import DEFAULT_OBJECTIVE, Objective, RoundTimes
 from .known import Laws
 from .prediction import Prediction, break_even, predict, speedup_table
 from .units import Rates, Speed, speed
@@ -57,22 +57,24 @@ class PairPrediction:
 def predict_pair(
     laws: Laws,
     *,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     gamma: int | None = None,
     rates: Rates = Rates(),  # noqa: B008 - frozen
 ) -> PairPrediction:
     """Predict the best gamma of a pair and its speed-up.
 
-    level: of the intervals, in (0, 1); gamma: of measured rounds, compared with the best; rates:
-    prices of running. Raises ValueError as the laws do.
+    objective: what gamma makes largest; level: of the intervals, in (0, 1); gamma: of measured
+    rounds, compared with the best; rates: prices of running. Raises ValueError as the laws do.
     """
     check_level(level)
     at, top = laws.pair.at, laws.gamma_max
     load = {"batch": at.batch, "context": at.cached}
     accepted, cost = laws.acceptance, laws.costs
     found = predict(
-        accepted.law, cost.law, gamma_max=top, level=level, batch=at.batch, context=at.cached
-    )
+        accepted.law, cost.law, gamma_max=top, objective=objective, level=level, batch=at.batch,
+        context=at.cached,
+    )  # fmt: skip
     compared = None if gamma is None or gamma > top else _at(found, gamma)
     memory, fitted = cost.memory, None
     notes = [*laws.notes]
@@ -111,12 +113,14 @@ def _at(found: Prediction, gamma: int) -> AtGamma:
     estimate = float(found.speedup_by_gamma[gamma])
     low, high = (float(v[gamma]) for v in (found.low_by_gamma, found.high_by_gamma))
     loss = 1.0 - estimate / found.speedup.estimate
+    if found.objective == "regret":  # which is what it makes least, and not the mean itself
+        loss = float(found.expected_regret[gamma]) - found.regret
     return AtGamma(gamma, Interval(estimate, low, high, found.speedup.level), loss)
 
 
 def _off(found: Prediction, line: str) -> Prediction:
     """The prediction turned into NO: what does not fit cannot run, however fast it would be."""
-    about = ("flat optimum", "the best gamma", "the speed-up keeps rising", line)
+    about = ("flat optimum", "the best gamma", "gamma ", "the speed-up keeps rising", line)
     kept = (n for n in found.notes if not n.startswith(about))
     return replace(
         found, gamma=0, gamma_real=0.0, gamma_window=(0,), probability_gain=0.0,

@@ -24,6 +24,7 @@ from ..theory.interval import Interval
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose
 
 Floats = NDArray[np.float64]
+UNSEEN = 0.02  # probability at the largest gamma tried from which on it is said
 
 
 @dataclass(frozen=True)
@@ -126,14 +127,17 @@ def summarised(
     high: Floats,
     sample: Floats,
     *,
+    center: Floats | None = None,
     tolerance: float = 0.01,
 ) -> Prediction:
     """The answer from a choice among gamma = 0..gamma_max.
 
     low, high: ends of the intervals, (gamma_max + 1,); sample: what a measurement would show, from
-    which the probabilities of being the fastest and of a gain are, (draws, gamma_max + 1).
+    which the probabilities of being the fastest and of a gain are, (draws, gamma_max + 1); center:
+    estimates in place of the mean that belongs to the objective.
     """
-    best, center, gamma_max = chosen.gamma, chosen.by_gamma, chosen.by_gamma.size - 1
+    center = chosen.by_gamma if center is None else center
+    best, gamma_max = chosen.gamma, center.size - 1
     wins = np.bincount(sample.argmax(axis=1), minlength=center.size) / len(sample)
     window = chosen.window(tolerance)
     return Prediction(
@@ -219,7 +223,8 @@ def _notes(
         )
     elif best == gamma_max:
         notes.append(
-            f"the best gamma is the largest one tried, {gamma_max}; the optimum may lie beyond"
+            f"the best gamma is the largest one tried, {gamma_max} or more: the optimum may lie "
+            "beyond"
         )
     if best and len(window) > 1:
         notes.append(
@@ -228,10 +233,11 @@ def _notes(
         )
     if best and 0 in window:
         notes.append(f"the gain is below {100 * tolerance:g} %: plain decoding is as good")
-    if 0 < wins[best] < 0.5:
-        order = np.argsort(wins)[::-1][:3]
-        odds = ", ".join(f"{int(g)} ({100 * wins[g]:.0f} %)" for g in order if wins[g] > 0)
-        notes.append(f"the best gamma is uncertain; probabilities: {odds}")
+    if best < gamma_max and wins[-1] >= UNSEEN:
+        notes.append(
+            f"gamma {gamma_max} or more is the fastest with probability {100 * wins[-1]:.0f} %: "
+            "larger ones were not tried"
+        )
     return notes
 
 

@@ -15,7 +15,7 @@ from ..calibrate.prior.pair import Expected, NamedModel, expect
 from ..theory import tokens_by_gamma
 from ..theory.domain import Floats
 from ..theory.interval import check_level
-from .choice import Choice, choose, probabilities_best
+from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose
 from .known import DRAWS, GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
 from .published import Published, published
 
@@ -36,13 +36,17 @@ class Candidate:
 @dataclass(frozen=True)
 class RankedDraft:
     """choice: best gamma and its speed-up; probability_best: that it beats all others at its gamma,
-    and plain decoding; alpha, cost_ratio: draws, (draws,), the latter None where the costs have no
-    such number; fits: in memory.
+    and plain decoding; probability_within: that it gives up no more than 5 % of the fastest of
+    them; expected_regret: mean share of the time that knowing the fastest would save; alpha,
+    cost_ratio: draws, (draws,), the latter None where the costs have no such number; fits: in
+    memory.
     """
 
     draft: NamedModel
     choice: Choice
     probability_best: float
+    probability_within: float
+    expected_regret: float
     alpha: Floats
     cost_ratio: Floats | None
     memory: MemoryUse | None
@@ -65,15 +69,19 @@ def rank(
     batches: Sequence[float] = (1.0,),
     context: float = 0.0,
     gamma_max: int = 16,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
 ) -> tuple[Ranking, ...]:
-    """One ranking for each batch, by the mean speed-up at each draft's best gamma.
+    """One ranking for each batch, by what the objective makes largest at each draft's best gamma.
 
     Draws are in common: draw i of every draft has one task, family and machine, so that what is not
     known of these moves the speed-ups and not the order.
     """
     found = _predicted(expected, gamma_max)
-    return tuple(_rank(found, batch=float(b), context=context, level=level) for b in batches)
+    return tuple(
+        _rank(found, batch=float(b), context=context, objective=objective, level=level)
+        for b in batches
+    )
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,7 @@ def rank_drafts(
     *,
     batches: Sequence[float] = (1.0,),
     gamma_max: int | None = None,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     seed: int = 0,
 ) -> DraftRanking:
@@ -107,7 +116,8 @@ def rank_drafts(
 
     given: sources that hold every draft, such as records of costs and acceptance; what they leave
     open is predicted, with draws in common where nothing is given. batches: each >= 1; gamma_max:
-    default 16. Raises ValueError without a draft, and as the laws do.
+    default 16; objective: what each gamma and the order make largest. Raises ValueError without a
+    draft, and as the laws do.
     """
     check_level(level)
     names = list(dict.fromkeys(drafts))
@@ -122,7 +132,8 @@ def rank_drafts(
     pairs = [base.with_draft(name) for name in names]
     found = candidates(pairs, given, top, check_seed(seed))
     rankings = tuple(
-        _rank(found.drafts, batch=p.batch, context=p.cached, level=level) for p in places
+        _rank(found.drafts, batch=p.batch, context=p.cached, objective=objective, level=level)
+        for p in places
     )
     about = [n for p in pairs for n in p.notes] + [n for c in found.drafts for n in c.costs.notes]
     return DraftRanking(
@@ -197,24 +208,33 @@ def _predicted(expected: Expected, top: int) -> list[Candidate]:
 
 
 def _rank(
-    candidates: Sequence[Candidate], *, batch: float, context: float, level: float
+    candidates: Sequence[Candidate],
+    *,
+    batch: float,
+    context: float,
+    objective: Objective,
+    level: float,
 ) -> Ranking:
     choices, fits = [], []
     for c in candidates:
         times = c.costs.law.round_time(c.tokens.shape[-1] - 1, batch=batch, context=context)
-        choices.append(choose(c.tokens * (times[..., :1] / times), level=level))
+        table = c.tokens * (times[..., :1] / times)
+        choices.append(choose(table, objective=objective, level=level, plain=times[..., 0]))
         fits.append(c.costs.memory is None or c.costs.memory.holds(batch))
     able = [i for i, good in enumerate(fits) if good]
-    chance = np.zeros(len(choices))
-    plain = 1.0
+    chance, near, regret = np.zeros((3, len(choices)))
+    worth, plain = np.array([c.speedup for c in choices]), 1.0
     if able:
-        found = probabilities_best([choices[i] for i in able])
-        chance[able], plain = found[:-1], float(found[-1])
-    order = sorted(range(len(choices)), key=lambda i: (not fits[i], -choices[i].speedup))
+        those = [choices[i] for i in able]
+        found = among(those)
+        chance[able], plain = found.probability_best[1:], float(found.probability_best[0])
+        near[able], regret[able] = found.probability_within[1:], found.expected_regret[1:]
+        worth[able] = between(those)
+    order = sorted(range(len(choices)), key=lambda i: (not fits[i], -worth[i]))
     ranked = tuple(
         RankedDraft(
-            candidates[i].draft, choices[i], float(chance[i]), candidates[i].alpha,
-            candidates[i].costs.cost_ratio(batch=batch, context=context),
+            candidates[i].draft, choices[i], float(chance[i]), float(near[i]), float(regret[i]),
+            candidates[i].alpha, candidates[i].costs.cost_ratio(batch=batch, context=context),
             candidates[i].costs.memory, fits[i],
         )
         for i in order

@@ -1,10 +1,10 @@
 r"""Gamma by batch size: the best one everywhere, and as few changes of it as 1 % allows.
 
-    gamma*(B) = argmax over 0..gamma_max of E[N] C(0, B) / C(gamma, B),  mean over the draws
+    gamma*(B) = what the objective chooses among 0..gamma_max of E[N] C(0, B) / C(gamma, B)
 
 Near the optimum the speed-up is flat, so a table of the argmax at every batch size flickers between
 neighbours for nothing. The schedule is the table with the fewest changes in which every batch size
-keeps at least (1 - tolerance) of its best speed-up, and among those the one with the largest mean
+keeps at least (1 - tolerance) of its best score, and among those the one with the largest mean
 of the logarithm; a dynamic programme over batch sizes finds it exactly.
 
 Gamma 0 by a table is not plain decoding: an engine that holds a drafter is slower at K = 0 than one
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from ..calibrate.doors import Pair
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
-from ..theory.interval import Interval, check_level, interval
+from ..theory.interval import Interval, check_level
+from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose
 from .known import Laws
 
 Floats = NDArray[np.float64]
@@ -56,7 +57,8 @@ class Schedule:
     """Gamma by batch size for 1..batch_max, in ranges that follow on each other.
 
     contexts: cached tokens of each sequence that it was made for, each with the same weight;
-    best_gamma, best_speedup: without smoothing, shape (batch_max,); likely: per range, gammas that
+    objective: what was made largest; best_gamma, best_speedup: without smoothing, shape
+    (batch_max,), the latter the mean that belongs to the objective; likely: per range, gammas that
     are the best with a probability of 10 % or more, for engines that adapt; notes.
     """
 
@@ -64,6 +66,7 @@ class Schedule:
     gamma_max: int
     contexts: tuple[float, ...]
     tolerance: float
+    objective: Objective
     best_gamma: NDArray[np.int64]
     best_speedup: Floats
     likely: tuple[tuple[int, ...], ...]
@@ -89,6 +92,7 @@ def make_schedule(
     contexts: Sequence[float] = (0.0,),
     gamma_max: int = 16,
     tolerance: float = 0.01,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     falling: bool = False,
     priced: bool = False,
@@ -96,9 +100,10 @@ def make_schedule(
     """The schedule of a pair of laws; arrays of parameters are a sample, paired draw by draw.
 
     batch_max: in [1, 4096]; contexts: one or more, >= 0 [token]; gamma_max: >= 1 [token];
-    tolerance: share of the speed-up that smoothing may cost, in [0, 1); level: of the intervals;
-    falling: gamma never rises with the batch, as some engines require, at whatever loss that needs;
-    priced: gamma 0 is that of an engine with a drafter, where the schedule speculates at all.
+    tolerance: share of the speed-up that smoothing may cost, in [0, 1); objective: what gamma makes
+    largest; level: of the intervals; falling: gamma never rises with the batch, as some engines
+    require, at whatever loss that needs; priced: gamma 0 is that of an engine with a drafter, where
+    the schedule speculates at all.
     Raises ValueError outside these ranges.
     """
     if int(gamma_max) != gamma_max or gamma_max < 1:
@@ -110,7 +115,8 @@ def make_schedule(
     def made(priced: bool) -> Schedule:
         return schedule_of(
             _Sample(tokens, cost, tuple(contexts), gamma_max, priced), batch_max=batch_max,
-            contexts=contexts, tolerance=tolerance, level=level, falling=falling,
+            contexts=contexts, tolerance=tolerance, objective=objective, level=level,
+            falling=falling,
         )  # fmt: skip
 
     free = made(False)
@@ -153,11 +159,11 @@ class Speeds(Protocol):
     gamma_max: int
 
     def draws(self, batch: int) -> Floats:
-        """Speed-ups, shape (draws, gamma_max + 1)."""
+        """Speed-ups, shape (draws, gamma_max + 1), 0 at a gamma that was not measured."""
         ...
 
-    def summary(self, batch: int) -> tuple[Floats, Floats]:
-        """(mean speed-up, probability of being the best) by gamma."""
+    def plain(self, batch: int) -> Floats | None:
+        """Draws of the time of a plain step, (draws,) or (1,), None where it is not known."""
         ...
 
 
@@ -167,6 +173,7 @@ def schedule_of(
     batch_max: int,
     contexts: Sequence[float],
     tolerance: float = 0.01,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     falling: bool = False,
     notes: Sequence[str] = (),
@@ -178,14 +185,17 @@ def schedule_of(
     if not 0.0 <= tolerance < 1.0:
         raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
     gamma_max = sample.gamma_max
-    batches = range(1, batch_max + 1)
-    means, wins = zip(*(sample.summary(b) for b in batches), strict=True)
-    speed, chance = np.array(means), np.array(wins)
+    choices = [
+        choose(sample.draws(b), objective=objective, level=level, plain=sample.plain(b))
+        for b in range(1, batch_max + 1)
+    ]
+    speed = np.array([c.score for c in choices])
+    chance = np.array([c.probability_best for c in choices])
     gammas = _smooth(speed, tolerance, falling)
     ranges, likely = [], []
     starts = [0, *(np.flatnonzero(np.diff(gammas)) + 1).tolist(), batch_max]
     for start, stop in pairwise(starts):
-        ranges.append(_range(sample, speed, start, stop, int(gammas[start]), tolerance, level))
+        ranges.append(_range(choices, speed, start, stop, int(gammas[start]), tolerance, sample))
         seen = np.flatnonzero(chance[start:stop].mean(axis=0) >= 0.1)
         likely.append(tuple(sorted({int(g) for g in seen} | {int(gammas[start])})))
     return Schedule(
@@ -193,8 +203,9 @@ def schedule_of(
         gamma_max=gamma_max,
         contexts=tuple(float(c) for c in contexts),
         tolerance=tolerance,
-        best_gamma=speed.argmax(axis=1),
-        best_speedup=speed.max(axis=1),
+        objective=objective,
+        best_gamma=np.array([c.gamma for c in choices]),
+        best_speedup=np.array([c.speedup for c in choices]),
         likely=tuple(likely),
         notes=(
             *notes,
@@ -223,6 +234,7 @@ def pair_schedule(
     batch_max: int | None = None,
     contexts: Sequence[float] = (),
     tolerance: float = 0.01,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     falling: bool = False,
     priced: bool = False,
@@ -242,8 +254,8 @@ def pair_schedule(
             most = min(most, known.memory.largest_batch)
     made = make_schedule(
         laws.acceptance.law, known.law, batch_max=most, gamma_max=laws.gamma_max,
-        contexts=tuple(contexts) or (laws.pair.at.cached,), tolerance=tolerance, level=level,
-        falling=falling, priced=priced,
+        contexts=tuple(contexts) or (laws.pair.at.cached,), tolerance=tolerance,
+        objective=objective, level=level, falling=falling, priced=priced,
     )  # fmt: skip
     notes = [*made.notes, *laws.notes]
     seen = laws.acceptance.gamma
@@ -276,11 +288,10 @@ class _Sample:
             found[:, 0] /= 1.0 + off_price(batch)
         return found
 
-    def summary(self, batch: int) -> tuple[Floats, Floats]:
-        """(mean speed-up, probability of being the best) by gamma."""
-        table = self.draws(batch)
-        wins = np.bincount(table.argmax(axis=1), minlength=self.gamma_max + 1)
-        return table.mean(axis=0), wins / len(table)
+    def plain(self, batch: int) -> Floats:
+        """Draws of the time of a plain step, the mean over contexts, (draws,) or (1,)."""
+        steps = (self.cost.round_time(0, batch=batch, context=c)[..., 0] for c in self.contexts)
+        return np.ravel(sum(steps) / len(self.contexts))
 
 
 def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]:
@@ -311,24 +322,26 @@ def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]
 
 
 def _range(
-    sample: Speeds,
+    choices: Sequence[Choice],
     speed: Floats,
     start: int,
     stop: int,
     gamma: int,
     tolerance: float,
-    level: float,
+    sample: Speeds,
 ) -> Range:
     part = speed[start:stop]
-    slowest = start + int(part[:, gamma].argmin())
+    slowest = min(range(start, stop), key=lambda i: choices[i].by_gamma[gamma])
+    level, least = choices[slowest].level, float(choices[slowest].by_gamma[gamma])
     best = part.argmax(axis=1)
     share = part / part.max(axis=1, keepdims=True)
     draws = sample.draws(slowest + 1)[:, gamma]
+    low, high = np.quantile(draws, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
     return Range(
         first=start + 1,
         last=stop,
         gamma=gamma,
-        speedup=interval(draws, level),
+        speedup=Interval(least, float(low), float(high), level),
         best=(int(best.min()), int(best.max())),
         window=tuple(int(g) for g in np.flatnonzero(share.min(axis=0) >= 1.0 - tolerance)),
         loss=float(1.0 - share[:, gamma].min()),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..calibrate.doors import Deployment, Pair
 from ..calibrate.library import load_sweeps
 from ..calibrate.library.sweep import Sweep
+from .choice import DEFAULT_OBJECTIVE, Objective
 from .known import check_seed
 from .schedule import PairSchedule, Schedule, schedule_of
 
@@ -30,6 +31,7 @@ def schedule_from_grid(
     *,
     batch_max: int | None = None,
     tolerance: float = 0.01,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     falling: bool = False,
     scatter: float = SCATTER,
@@ -46,6 +48,7 @@ def schedule_from_grid(
         batch_max=int(grid.batches[-1]) if batch_max is None else batch_max,
         contexts=(sweeps[0].context or 0.0,),
         tolerance=tolerance,
+        objective=objective,
         level=level,
         falling=falling,
         notes=grid.notes,
@@ -59,6 +62,7 @@ def grid_schedule(
     *,
     batch_max: int | None = None,
     tolerance: float = 0.01,
+    objective: Objective = DEFAULT_OBJECTIVE,
     level: float = 0.9,
     seed: int = 0,
     falling: bool = False,
@@ -71,8 +75,9 @@ def grid_schedule(
     sweeps = load_sweeps(source, at.target, at.draft)
     rng = np.random.default_rng(check_seed(seed))
     made = schedule_from_grid(
-        sweeps, rng, batch_max=batch_max, tolerance=tolerance, level=level, falling=falling
-    )
+        sweeps, rng, batch_max=batch_max, tolerance=tolerance, objective=objective, level=level,
+        falling=falling,
+    )  # fmt: skip
     return PairSchedule(None, made, made.notes, Pair(at, None, None, None, None), source)
 
 
@@ -143,8 +148,5 @@ class _Grid:
             mixed = (1.0 - share) * self.sample[:, right - 1] + share * self.sample[:, right]
         return np.asarray(np.exp(np.where(np.isnan(mixed), -np.inf, mixed)))
 
-    def summary(self, batch: int) -> tuple[Floats, Floats]:
-        """(mean speed, probability of being the best) by gamma."""
-        table = self.draws(batch)
-        wins = np.bincount(table.argmax(axis=1), minlength=self.gamma_max + 1)
-        return table.mean(axis=0), wins / len(table)
+    def plain(self, batch: int) -> None:
+        """Times in seconds are not known."""

@@ -24,7 +24,8 @@ from .prediction import Floats, Prediction, break_even, speedup_table, summarise
 class SweepPrediction:
     """The answer for one sweep.
 
-    prediction: intervals are those of a measurement, at measured gammas of another one.
+    prediction: intervals and estimates, which are medians, are those of a measurement, at measured
+    gammas of another one.
     tokens_by_gamma: tokens per round at gamma = 1..gamma_max, empty where the sweep states none.
     parameters: of the fitted laws, by name; fitted_to: what they were fitted to.
     measured_speedup: by gamma; notes: what limits the answer, those of the prediction included.
@@ -137,12 +138,12 @@ def _prediction(
     noise = rng.standard_normal(table.shape) * fit.scatter.reshape(-1, 1)
     ranks = (np.log(table) + noise).argsort(axis=0).argsort(axis=0)
     sample = np.ones_like(table)
-    low, high = np.ones((2, table.shape[1]))
+    center, low, high = np.ones((3, table.shape[1]))
     if fit.sweep.relative_to:  # plain decoding was not measured, so it is not what is best
-        low[0] = high[0] = sample[:, 0] = 0.0
+        center[0] = low[0] = high[0] = sample[:, 0] = 0.0
     for a in ahead:
         sample[:, a.gamma] = a.speedup.quantiles((ranks[:, a.gamma] + 0.5) / len(table))
         ends = a.speedup.interval(level)
-        low[a.gamma], high[a.gamma] = ends.low, ends.high
+        center[a.gamma], low[a.gamma], high[a.gamma] = ends.estimate, ends.low, ends.high
     chosen = choose(sample, objective=objective, level=level)
-    return summarised(fit.acceptance, fit.cost, chosen, low, high, sample)
+    return summarised(fit.acceptance, fit.cost, chosen, low, high, sample, center=center)

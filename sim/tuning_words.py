@@ -11,6 +11,7 @@ import numpy as np
 
 from ..calibrate.doors import Pair
 from ..theory.interval import Interval
+from .choice import DEFAULT_OBJECTIVE
 from .emit import emit
 from .emit.emission import Emission, one_line
 from .next_measurement import released
@@ -44,7 +45,7 @@ def words(
             ranges.append(Range(first, last, g, said, (g, g), (g,), 0.0))
     best = np.concatenate([np.full(r.last - r.first + 1, r.gamma) for r in ranges])
     made = Schedule(
-        tuple(ranges), max(gammas.values()), (pair.at.cached,), 0.0, best,
+        tuple(ranges), max(gammas.values()), (pair.at.cached,), 0.0, DEFAULT_OBJECTIVE, best,
         np.ones(best.size), tuple((r.gamma,) for r in ranges), (),
     )  # fmt: skip
     named = model or (released(pair.at.draft) if pair.at.draft and pair.head is None else "")

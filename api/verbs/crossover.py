@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, numbers, percent, whole
-from ..parts import asked, model_entry, part_lines, setting_entry
+from ..parts import (
+    asked,
+    model_entry,
+    objective_entry,
+    objective_line,
+    part_lines,
+    setting_entry,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +31,7 @@ class Crossover(Answer):
     """Where speculation stops paying; see `howspec.crossover`. level: of the intervals."""
 
     SCHEMA = "crossover"
+    VERSION = 2
 
     found: PairCrossover
     level: float
@@ -47,6 +55,7 @@ class Crossover(Answer):
             "target": model_entry(laws.pair.target, laws.pair.at.target),
             "draft": model_entry(laws.pair.draft, laws.pair.at.draft),
             "setting": setting_entry(laws.pair, laws.costs),
+            "objective": objective_entry(self.found.objective),
             "parts": {"acceptance": laws.acceptance.kind, "cost": laws.costs.kind},
             "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
@@ -75,6 +84,7 @@ class Crossover(Answer):
             if name != "batch":
                 yield self._line(name, crossing)
         yield from part_lines(self.found.laws, None, None)
+        yield objective_line(self.found.objective)
         for name in ("batch", "context"):
             yield self._table(name, self.crossings[name])
 
@@ -130,6 +140,7 @@ def crossover(
     dtype: str = "",
     stack: str | None = None,
     gamma_max: int | None = None,
+    objective: str | None = None,
     level: float = 0.9,
     seed: int = 0,
     online: bool = False,
@@ -142,6 +153,7 @@ def crossover(
     """
     inputs = asked(locals(), crossover)
     from ..calibrate.doors import Deployment
+    from ..sim.choice import check_objective
     from ..sim.crossover import pair_crossover
     from ..sim.known import Sources, both_laws
 
@@ -150,5 +162,7 @@ def crossover(
     )
     given = Sources(acceptance, acceptance_length, gamma, costs=costs, plain_ms=plain_ms)
     given.check_gamma()
+    goal = check_objective(objective)
     laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
-    return Crossover(pair_crossover(laws, batch_max=batch_max, level=level), level, inputs)
+    found = pair_crossover(laws, batch_max=batch_max, objective=goal, level=level)
+    return Crossover(found, level, inputs)

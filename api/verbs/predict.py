@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, numbers, percent, span, sure
-from ..parts import asked, pair_entry, part_lines, parts_entry, speed_table
+from ..parts import (
+    asked,
+    lost,
+    objective_line,
+    optimum,
+    or_more,
+    pair_entry,
+    part_lines,
+    parts_entry,
+    safe,
+    speed_table,
+    stake,
+    stakes_entry,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +41,7 @@ class Prediction(Answer):
     """
 
     SCHEMA = "prediction"
+    VERSION = 2
 
     found: PairPrediction
     inputs: Mapping[str, object]
@@ -82,6 +96,7 @@ class Prediction(Answer):
             "high_by_gamma": said.high_by_gamma, "gamma_real": said.gamma_real,
             "gamma_window": said.gamma_window, "break_even_alpha": found.break_even_alpha,
             "probability_best": said.probability_best, "probability_gain": said.probability_gain,
+            **stakes_entry(said),
             "expected_measurement": found.expected_measurement, "plain": found.plain,
             "speculative": found.speculative,
             "published": self.published, "parts": parts_entry(found.laws, found),
@@ -94,24 +109,18 @@ class Prediction(Answer):
         if said.gamma == 0:
             line = self.notes[0] if found.if_it_fitted is not None else "plain decoding is fastest"
             return f"NO: do not speculate (gamma 0): {line}"
-        speedup, window = said.speedup, said.gamma_window
-        flat = "a clear optimum"
-        if len(window) > 1:
-            flat = f"flat: {window[0]}-{window[-1]} within 1 %"
+        speedup, flat = said.speedup, optimum(said)
         if speedup.exact:
             return (
-                f"gamma {said.gamma}, speed-up {speedup.estimate:.3f} (exact for these numbers; "
+                f"gamma {or_more(said)}, speed-up {speedup.estimate:.3f} (exact for these numbers; "
                 f"{flat})"
             )
-        best = float(said.probability_best[said.gamma])
-        if len(window) == 1 and best < 0.5:
-            flat = "an uncertain optimum"
         known = sure(speedup)
         if speedup.low < 1.0:
             known += f", above 1 with probability {percent(said.probability_gain)}"
         return (
-            f"gamma {said.gamma} (best with probability {percent(best)}), speed-up "
-            f"{speedup.estimate:.3f} ({known}; {flat})"
+            f"gamma {or_more(said)}, {safe(said.within)}, speed-up {speedup.estimate:.3f} "
+            f"({known}; {flat}; {stake(said.regret)})"
         )
 
     def blocks(self) -> Iterator[str | Table]:
@@ -121,6 +130,8 @@ class Prediction(Answer):
         if not (exact and laws.acceptance.kind == laws.costs.kind == "stated"):
             yield from part_lines(found.laws, found.alpha, found.cost_ratio)
         yield self.by_gamma(exact)
+        if not exact:
+            yield objective_line(said.objective)
         if found.plain is not None and found.speculative is not None:
             yield speed_table(found.plain, found.speculative, said.gamma, found.laws.pair.at.batch)
         if found.at_gamma is not None:
@@ -152,7 +163,8 @@ class Prediction(Answer):
             ends = [None, *((said.low_by_gamma[g], said.high_by_gamma[g]) for g in at[1:])]
             columns += [
                 Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
-                Column("probability best", [float(said.probability_best[g]) for g in at], percent),
+                Column("within 5 %", [float(said.probability_within[g]) for g in at], percent),
+                Column("time lost", [float(said.expected_regret[g]) for g in at], lost),
             ]
         return Table(tuple(columns))
 
@@ -192,6 +204,7 @@ def predict(
     draft_dtype: str = "",
     stack: str | None = None,
     gamma_max: int | None = None,
+    objective: str | None = None,
     level: float = 0.9,
     seed: int = 0,
     online: bool = False,
@@ -207,7 +220,10 @@ def predict(
     stated cost ratio, in plain steps. plain_ms: plain time per token that predicted costs are to
     meet, see `howspec.costs`. task, temperature, tuned, batch, context (cached tokens of a
     sequence, default 1000), dtype, draft_dtype, stack: of the deployment. gamma_max: largest gamma
-    tried; level: of intervals; seed: of draws; online: look up unknown models on the hub.
+    tried; objective: what it makes largest, one of latency (a fixed amount of work), throughput (a
+    fixed time; the default), regret (least expected loss), energy and price; see
+    `howspec.sim.choice`. level: of intervals; seed: of draws; online: look up unknown models on the
+    hub.
     price_per_hour, power_w: of all devices, for price and energy a token.
     Raises ValueError with one line for anything that cannot be, OSError for unreadable files.
 
@@ -217,12 +233,14 @@ def predict(
     """
     inputs = asked(locals(), predict)
     from ..calibrate.doors import Deployment
+    from ..sim.choice import check_objective
     from ..sim.known import Sources, both_laws
     from ..sim.pair import predict_pair
     from ..sim.units import Rates
     from ..theory.interval import check_level
 
     check_level(level)
+    goal = check_objective(objective)
     at = Deployment(
         target, draft, device, dtype, draft_dtype, stack, batch, context, task, temperature, tuned,
         online,
@@ -233,5 +251,5 @@ def predict(
     )  # fmt: skip
     laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
     rates = Rates(price_per_hour, power_w)
-    found = predict_pair(laws, level=level, gamma=gamma, rates=rates)
+    found = predict_pair(laws, objective=goal, level=level, gamma=gamma, rates=rates)
     return Prediction(found, {**inputs, "gamma_max": laws.gamma_max})

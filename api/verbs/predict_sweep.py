@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, estimate, numbers, percent, span, sure
-from ..parts import asked
+from ..parts import asked, lost, optimum, safe, stakes_entry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +24,7 @@ class SweepPrediction(Answer):
     """
 
     SCHEMA = "sweep_prediction"
+    VERSION = 2
 
     found: tuple[Found, ...]
     inputs: Mapping[str, object]
@@ -68,6 +69,7 @@ class SweepPrediction(Answer):
             "high_by_gamma": said.high_by_gamma, "gamma_real": said.gamma_real,
             "gamma_window": said.gamma_window, "break_even_alpha": best.break_even_alpha,
             "probability_best": said.probability_best, "probability_gain": said.probability_gain,
+            **stakes_entry(said, "median of a measurement"),
             "target": best.target, "draft": best.draft, "workload": best.workload,
             "parameters": best.parameters, "measured_speedup": best.measured_speedup,
             "tokens_per_round": best.tokens_by_gamma, "fitted_to": best.fitted_to,
@@ -80,13 +82,10 @@ class SweepPrediction(Answer):
         with_draft = f"draft with {self.draft}: "
         if said.gamma == 0:
             return f"{with_draft}NO: do not speculate (gamma 0): plain decoding is fastest"
-        window = said.gamma_window
-        flat = "a clear optimum"
-        if len(window) > 1:
-            flat = f"flat: {window[0]}-{window[-1]} within 1 %"
+        sure_enough = "" if said.within > 0.995 else f"; {safe(said.within)}"
         return (
             f"{with_draft}gamma {said.gamma}, speed-up {said.speedup.estimate:.3f} "
-            f"({sure(said.speedup)}; {flat})"
+            f"({sure(said.speedup)}; {optimum(said)}{sure_enough})"
         )
 
     def blocks(self) -> Iterator[str | Table]:
@@ -98,7 +97,8 @@ class SweepPrediction(Answer):
             Column("gamma", list(at)),
             Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], numbers()),
             Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
-            Column("probability best", [float(said.probability_best[g]) for g in at], percent),
+            Column("within 5 %", [float(said.probability_within[g]) for g in at], percent),
+            Column("time lost", [float(said.expected_regret[g]) for g in at], lost),
             Column("measured", [best.measured_speedup.get(g) for g in at], numbers()),
         ))  # fmt: skip
         if len(self.found) > 1:
@@ -128,6 +128,7 @@ def predict_sweep(
     target: str | None = None,
     draft: str | None = None,
     gamma_max: int | None = None,
+    objective: str | None = None,
     level: float = 0.9,
     seed: int = 0,
 ) -> SweepPrediction:
@@ -135,17 +136,20 @@ def predict_sweep(
 
     source: a table of measurements (columns target, draft, gamma or k, and a speed-up, latency or
     speed, tokens_per_round where known), or the name of a bundled one. target, draft: within it.
-    gamma_max: by default the largest measured. Raises ValueError for tables that are none.
+    gamma_max: by default the largest measured; objective: as of `howspec.predict`. Raises
+    ValueError for tables that are none.
     """
     inputs = asked(locals(), predict_sweep)
     import numpy as np
 
     from ..calibrate.library import load_sweeps
+    from ..sim.choice import check_objective
     from ..sim.known import check_gamma_max, check_seed
     from ..sim.sweep_answer import predict_sweep as answer
     from ..theory.interval import check_level
 
     check_level(level)
+    goal = check_objective(objective)
     check_seed(seed)
     if gamma_max is not None:
         check_gamma_max(gamma_max)
@@ -157,6 +161,6 @@ def predict_sweep(
     wanted = {s.label for s in load_sweeps(source, target, draft)}
     found = answer(
         [s for s in family if s.label in wanted], np.random.default_rng(seed), family=family,
-        gamma_max=gamma_max, level=level, seed=seed,
+        gamma_max=gamma_max, objective=goal, level=level, seed=seed,
     )  # fmt: skip
     return SweepPrediction(found, {**inputs, "gamma_max": found[0].gamma_max})

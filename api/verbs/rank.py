@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, estimate, numbers, percent, span
-from ..parts import asked, interval_of, model_entry, setting_entry
+from ..parts import (
+    asked,
+    interval_of,
+    lost,
+    model_entry,
+    objective_entry,
+    objective_line,
+    safe,
+    setting_entry,
+    stake,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +33,7 @@ class RankedDrafts(Answer):
     """Drafts of a target, best first; see `howspec.rank`. level: of the intervals."""
 
     SCHEMA = "ranking"
+    VERSION = 2
 
     found: DraftRanking
     level: float
@@ -54,6 +65,7 @@ class RankedDrafts(Answer):
             "by_batch": [{"batch": r.batch, **self._entry(r)} for r in found.rankings],
             "target": model_entry(found.pair.target),
             "setting": setting_entry(found.pair, found.costs),
+            "objective": objective_entry(found.rankings[0].drafts[0].choice.objective),
             "parts": {"acceptance": found.acceptance, "cost": found.costs.kind},
             "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
@@ -63,6 +75,8 @@ class RankedDrafts(Answer):
             "best": _best(ranking),
             "order": [self._draft(d) for d in ranking.drafts],
             "probability_none_pays": ranking.probability_plain,
+            "probability_within_5_percent": ranking.drafts[0].probability_within,
+            "expected_regret": ranking.drafts[0].expected_regret,
         }
 
     def _draft(self, ranked: RankedDraft) -> Mapping[str, object]:
@@ -76,6 +90,8 @@ class RankedDrafts(Answer):
             "draft": ranked.draft.called, "model": model_entry(ranked.draft),
             "gamma": choice.gamma if ranked.fits else 0, "speedup": speedup,
             "probability_best": ranked.probability_best,
+            "probability_within_5_percent": ranked.probability_within,
+            "expected_regret": ranked.expected_regret,
             "probability_gain": choice.probability_gain if ranked.fits else 0.0,
             "alpha": interval_of(ranked.alpha, self.level),
             "cost_ratio": interval_of(ranked.cost_ratio, self.level), "fits": ranked.fits,
@@ -92,8 +108,9 @@ class RankedDrafts(Answer):
         if not (best.fits and best.choice.gamma):
             return f"NO: do not speculate with any of them; {at}"
         return (
-            f"best: {best.draft.called}, gamma {best.choice.gamma} "
-            f"({percent(best.probability_best)}); {at}"
+            f"best: {best.draft.called}, gamma {best.choice.gamma}, "
+            f"{safe(best.probability_within, 'the best draft')}; {stake(best.expected_regret)}; "
+            f"{at}"
         )
 
     def blocks(self) -> Iterator[str | Table]:
@@ -101,6 +118,7 @@ class RankedDrafts(Answer):
             if i:
                 yield self._line(ranking)
             yield self._table(ranking)
+        yield objective_line(self.found.rankings[0].drafts[0].choice.objective)
 
     def _table(self, ranking: Ranking) -> Table:
         drafts = ranking.drafts
@@ -114,6 +132,8 @@ class RankedDrafts(Answer):
                    span),
             Column("best", [*(d.probability_best for d in drafts), ranking.probability_plain],
                    percent),
+            Column("time lost", [*(d.expected_regret if d.fits else None for d in drafts), None],
+                   lost),
             Column("alpha", [*(interval_of(d.alpha, self.level) for d in drafts), None], estimate),
             Column("cost ratio", [*(interval_of(d.cost_ratio, self.level) for d in drafts), None],
                    estimate),
@@ -145,6 +165,7 @@ def rank(
     dtype: str = "",
     stack: str | None = None,
     gamma_max: int | None = None,
+    objective: str | None = None,
     level: float = 0.9,
     seed: int = 0,
     online: bool = False,
@@ -158,6 +179,7 @@ def rank(
     """
     inputs = asked(locals(), rank)
     from ..calibrate.doors import Deployment
+    from ..sim.choice import check_objective
     from ..sim.known import Sources
     from ..sim.ranking import rank_drafts
 
@@ -167,7 +189,7 @@ def rank(
     )
     found = rank_drafts(
         at, (drafts,) if isinstance(drafts, str) else tuple(drafts),
-        Sources(acceptance, costs=costs), batches=batches, gamma_max=gamma_max, level=level,
-        seed=seed,
+        Sources(acceptance, costs=costs), batches=batches, gamma_max=gamma_max,
+        objective=check_objective(objective), level=level, seed=seed,
     )  # fmt: skip
     return RankedDrafts(found, level, inputs)

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, estimate, numbers, percent, span
-from ..parts import asked, interval_of, model_entry, setting_entry
+from ..parts import (
+    asked,
+    interval_of,
+    model_entry,
+    objective_entry,
+    objective_line,
+    safe,
+    setting_entry,
+    stake,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +31,7 @@ class BestScale(Answer):
     """The best size and depth of a draft; see `howspec.scale`. level: of the intervals."""
 
     SCHEMA = "scale"
+    VERSION = 2
 
     found: DraftScale
     level: float
@@ -58,8 +68,10 @@ class BestScale(Answer):
             "pays": found.pays, "best": self._entry(grid.best), "size_interval": low_high,
             "turning_point": None if turn is None else self._entry(turn),
             "probability_none_pays": grid.probability_plain,
+            "probability_within_5_percent": grid.within, "expected_regret": grid.regret,
             "curve": [self._entry(p) for p in grid.curve],
             "grid": [self._entry(p) for p in grid.grid],
+            "objective": objective_entry(grid.best.choice.objective),
             "parts": {"acceptance": "predicted", "cost": "predicted"},
             "target": model_entry(self._target),
             "setting": setting_entry(found.pair, of_prediction(grid.costs[0])),
@@ -83,7 +95,8 @@ class BestScale(Answer):
         return (
             f"best draft: {size(best.parameters)} parameters (1/{share:.0f} of the target) in "
             f"{best.shape.layers} layers of width {best.shape.hidden}, gamma {best.choice.gamma}: "
-            f"speed-up {best.choice.speedup:.3f} ({span(best.choice.interval)})"
+            f"speed-up {best.choice.speedup:.3f} ({span(best.choice.interval)}); "
+            f"{safe(self.found.found.within, 'the best size')}; {stake(self.found.found.regret)}"
         )
 
     def blocks(self) -> Iterator[str | Table]:
@@ -92,6 +105,7 @@ class BestScale(Answer):
             yield (
                 f"best size, {100 * self.level:g} % interval: {size(ends[0])} to {size(ends[1])}"
             )
+        yield objective_line(self.found.found.best.choice.objective)
         yield self._curve(self.found.found.curve)
         yield self._depths()
 
@@ -110,10 +124,12 @@ class BestScale(Answer):
         ))  # fmt: skip
 
     def _depths(self) -> Table:
+        from ..sim.scale import best_point
+
         tops = []
         for depth in self.found.found.depths:
             mine = [p for p in self.found.found.grid if p.depth == depth and p.fits]
-            tops += [max(mine, key=lambda p: p.choice.speedup)] if mine else []
+            tops += [best_point(mine)] if mine else []
         return Table((
             Column("depth / usual", [p.depth for p in tops], lambda v: f"{v:g}"),
             Column("best size", [p.parameters for p in tops], size),
@@ -169,6 +185,7 @@ def scale(
     stack: str | None = None,
     sizes: int = 19,
     gamma_max: int | None = None,
+    objective: str | None = None,
     level: float = 0.9,
     seed: int = 0,
     online: bool = False,
@@ -181,10 +198,14 @@ def scale(
     """
     inputs = asked(locals(), scale)
     from ..calibrate.doors import Deployment
+    from ..sim.choice import check_objective
     from ..sim.scale import draft_scale
 
     at = Deployment(
         target, None, device, dtype, "", stack, batch, context, task, temperature, online=online
     )
-    found = draft_scale(at, sizes=sizes, gamma_max=gamma_max, level=level, seed=seed)
+    found = draft_scale(
+        at, sizes=sizes, gamma_max=gamma_max, objective=check_objective(objective), level=level,
+        seed=seed,
+    )  # fmt: skip
     return BestScale(found, level, inputs)

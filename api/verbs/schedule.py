@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, numbers, span
-from ..parts import asked, pair_entry, part_lines
+from ..parts import asked, objective_entry, objective_line, pair_entry, part_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +24,7 @@ class GammaSchedule(Answer):
     """Gamma by batch size; see `howspec.schedule`. emission: in an engine's words, or None."""
 
     SCHEMA = "schedule"
+    VERSION = 2
 
     found: PairSchedule
     emission: Emission | None
@@ -46,7 +47,9 @@ class GammaSchedule(Answer):
             return None
         level = made.ranges[0].speedup.level
         middles = {round((r.first * r.last) ** 0.5) for r in made.ranges}
-        return next_of_pair(laws, level=level, batches=sorted(middles))
+        return next_of_pair(
+            laws, objective=self.found.made.objective, level=level, batches=sorted(middles)
+        )
 
     def emit(
         self,
@@ -93,6 +96,7 @@ class GammaSchedule(Answer):
             "environment": {} if emission is None else emission.environment,
             "files": {} if emission is None else emission.files,
             "config": None if emission is None else emission.config,
+            "objective": objective_entry(made.objective),
             "parts": {"acceptance": kinds[0], "cost": kinds[1]},
             "pair": pair_entry(self.found.pair), "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
@@ -112,6 +116,7 @@ class GammaSchedule(Answer):
             yield f"speeds: measured ({self.found.measured})"
         else:
             yield from part_lines(self.found.laws, None, None)
+        yield objective_line(self.found.made.objective)
         ranges = self.found.made.ranges
         yield Table((
             Column("batch", [_range(r.first, r.last) for r in ranges]),
@@ -174,6 +179,7 @@ def schedule(
     batch: int = 1,
     adapt: bool = False,
     older: bool = False,
+    objective: str | None = None,
     level: float = 0.9,
     seed: int = 0,
     online: bool = False,
@@ -189,6 +195,7 @@ def schedule(
     """
     inputs = asked(locals(), schedule)
     from ..calibrate.doors import Deployment
+    from ..sim.choice import check_objective
     from ..sim.emit import check_engine
     from ..sim.known import Sources, both_laws
     from ..sim.schedule import pair_schedule
@@ -203,7 +210,7 @@ def schedule(
         acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead,
         overhead_ms, plain_ms,
     )  # fmt: skip
-    falling = engine == "tensorrt-llm"
+    falling, goal = engine == "tensorrt-llm", check_objective(objective)
     if sweep is not None:
         from ..sim.schedule_grid import grid_schedule
 
@@ -212,15 +219,15 @@ def schedule(
                 "a sweep holds what was measured: no acceptance, costs or device with it"
             )
         found = grid_schedule(
-            sweep, at, batch_max=batch_max, tolerance=tolerance, level=level, seed=seed,
-            falling=falling,
+            sweep, at, batch_max=batch_max, tolerance=tolerance, objective=goal,
+            level=level, seed=seed, falling=falling,
         )  # fmt: skip
     else:
         given.check_gamma()
         laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
         found = pair_schedule(
-            laws, batch_max=batch_max, contexts=contexts, tolerance=tolerance, level=level,
-            falling=falling, priced=engine == "vllm",
+            laws, batch_max=batch_max, contexts=contexts, tolerance=tolerance,
+            objective=goal, level=level, falling=falling, priced=engine == "vllm",
         )  # fmt: skip
     made = GammaSchedule(found, None, inputs)
     if engine is None:

@@ -67,6 +67,7 @@ class Validation(Answer):
             Column("95 %", errors("p95_abs_error"), _error),
             Column("worst", errors("worst_abs_error"), _error),
             Column("in 90 %", [f["coverage_90"] for f in found], lambda v: f"{100 * v:.0f} %"),  # type: ignore[operator]
+            Column("regret", [f["regret_mean"] for f in found], lambda v: f"{100 * v:.1f} %"),  # type: ignore[operator]
             Column("regret 95 %", [f["regret_p95"] for f in found], lambda v: f"{100 * v:.1f} %"),  # type: ignore[operator]
         ))  # fmt: skip
         for test, summary in zip(tests, found, strict=True):

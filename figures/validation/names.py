@@ -39,7 +39,7 @@ def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozen
         try:
             answer = predicted(row, seed)
         except ValueError as error:
-            skipped[_reason(str(error))] += 1
+            skipped[reason(str(error))] += 1
             continue
         found = answer.prediction
         ends = (v[row.gamma] for v in (found.speedup_by_gamma, found.low_by_gamma,
@@ -65,7 +65,7 @@ def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozen
     return test, frozenset(used)
 
 
-def _reason(message: str) -> str:
+def reason(message: str) -> str:
     return re.split(r"[:;]| must be one of | is not in | not found", message)[0][:70]
 
 
@@ -78,7 +78,7 @@ def predicted(row: Measured, seed: int) -> PairPrediction:
         row.target,
         row.draft,
         row.hardware,
-        dtype=_format(row.precision),
+        dtype=weights_format(row.precision),
         stack=stack_of(row),
         batch=batch,
         task=canonical_task(row.task),
@@ -98,7 +98,7 @@ def _group(answer: PairPrediction) -> str:
     return f"{pair.head or 'draft model'} on {pair.at.stack}"
 
 
-def _format(precision: str) -> str:
+def weights_format(precision: str) -> str:
     """The format of the weights that a row names, "" where it names none."""
     for word in re.split(r"[\s,;/()]+", re.sub(r"\S+ (?:KV|draft)\b", "", precision)):
         try:

@@ -16,6 +16,7 @@ from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
 from ...calibrate.measured.ladder import ladder_of, predict_ladder
 from ...calibrate.tables.cells import Cells, read_cells
 from .chips import chips_test
+from .choices import choices_tests
 from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
 from .machines import machines_tests
 from .names import names_test
@@ -51,6 +52,7 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     tests.append(serving_test(rows))
     tests.append(names_test(rows, seed=seed)[0])
     tests += machines_tests(seed=seed)
+    tests += choices_tests(seed=seed)
     tests += families_test(seed=seed)
     tests.append(paper_rows_test(seed=seed))
     for name in campaign_names():

@@ -39,7 +39,7 @@ def test_predict_with_numbers_answers_with_every_promised_key(
     assert answer["gamma_window"] == [7, 8, 9]
     assert answer["break_even_alpha"] == pytest.approx(0.05, abs=1e-12)
     assert answer["inputs"]["acceptance"] == 0.8
-    assert (answer["schema"], answer["version"]) == ("howspec.prediction", 1)
+    assert (answer["schema"], answer["version"]) == ("howspec.prediction", 2)
     assert isinstance(answer["notes"], list)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from howspec.sim.prediction import break_even, predict, speedup_table
+from howspec.sim.prediction import UNSEEN, break_even, predict, speedup_table
 from howspec.theory import (
     AffineCost,
     DepthAcceptance,
@@ -86,7 +86,11 @@ def test_flat_edge_and_uncertain_optima_are_said() -> None:
     assert any("plain decoding is as good" in n for n in faint.notes)
     rng = np.random.default_rng(1)
     vague = predict(DepthAcceptance(rng.uniform(0.3, 0.95, 500)), AffineCost(0.05))
-    assert any("uncertain" in n for n in vague.notes)
+    assert vague.within < 0.9
+    assert vague.probability_best[-1] < UNSEEN
+    short = predict(DepthAcceptance(rng.uniform(0.3, 0.95, 500)), AffineCost(0.05), gamma_max=10)
+    assert short.gamma < 10
+    assert any("gamma 10 or more is the fastest with probability" in n for n in short.notes)
     endless = predict(DepthAcceptance(0.8), AffineCost(0.0), gamma_max=8)
     assert endless.gamma_real is None
 

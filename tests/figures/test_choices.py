@@ -1,0 +1,57 @@
+"""The comparison of objectives on measured sweeps: what a sweep is, what a choice loses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from howspec.calibrate.doors import Deployment
+from howspec.calibrate.library.evidence import Measurement
+from howspec.figures.validation import choices
+from howspec.figures.validation.choices import MeasuredSweep, asked, measured_sweeps
+from howspec.sim.choice import OBJECTIVES
+from howspec.sim.known import both_laws
+from howspec.sim.pair import predict_pair
+
+AT = Deployment("Llama-3.1-8B", "Llama-3.2-1B", "H100", batch=4.0, task="code", unseen="none")
+
+
+def row(gamma: int | None, value: float, metric: str = "tpot_ms", **more: object) -> Measurement:
+    cells = {"id": "x", "table": "t", "citation": "github a/b", "target": "T", "task": "code",
+             "hardware": "H100", "batch": 4.0, "metric": metric, "value": value}  # fmt: skip
+    drafted = {"draft": "d", "drafter": "model", "gamma": gamma} if gamma else {}
+    return Measurement(**(cells | drafted | more))  # type: ignore[arg-type]
+
+
+def test_a_sweep_has_its_plain_decoding_and_one_metric_and_leaves_out_what_is_not_comparable() -> (
+    None
+):
+    rows = [row(None, 10.0), row(1, 8.0), row(3, 5.0), row(3, 5.0, batch=8.0), row(5, 7.0),
+            row(1, 50.0, "throughput_run"), row(7, 1.0, objection="odd"),
+            row(6, 1.0, drafting="tree")]  # fmt: skip
+    found = [s for s in choices._of_evidence(rows) if len(s.gammas) > 2]
+    (sweep,) = found
+    assert sweep.gammas == (0, 1, 3, 5)
+    assert [sweep.regret(g) for g in sweep.gammas] == pytest.approx([0.5, 0.375, 0.0, 2 / 7])
+    assert (sweep.study, sweep.at.unseen, sweep.at.batch) == ("a/b", "a/b", 4.0)
+
+
+def test_a_sweep_is_asked_as_predict_is_among_the_gammas_that_were_measured() -> None:
+    sweep = MeasuredSweep(AT, "none", "", dict.fromkeys(range(17), 1.0))
+    found = asked(sweep)
+    for objective in OBJECTIVES:
+        said = predict_pair(both_laws(AT), objective=objective).prediction
+        assert found.gamma(objective) == said.gamma
+        assert found.choices[objective].regret == pytest.approx(said.regret)
+    few = asked(MeasuredSweep(AT, "none", "", {0: 1.0, 9: 0.5, 12: 0.25}))
+    assert {few.gamma(o) for o in OBJECTIVES} <= {0, 9, 12}
+    assert few.regret("regret") in (0.0, 0.5, 0.75)
+
+
+def test_the_bundled_sweeps_are_many_and_of_many_studies() -> None:
+    found = measured_sweeps(least=3)
+    assert len(found) >= 130
+    assert len({s.study for s in found}) >= 12
+    for sweep in found:
+        assert all(np.isfinite(v) and v > 0.0 for v in sweep.speeds.values())
+        assert min(sweep.regret(g) for g in sweep.gammas) == 0.0
+        assert sweep.at.unseen == sweep.study
