@@ -10,9 +10,10 @@ import numpy as np
 
 from ...theory import AcceptanceLaw, DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance
-from ...theory.domain import check
+from ...theory.domain import Floats, check
 from ..depth import damped
 from ..known import Kind, KnownAcceptance, pooled
+from ..models.drafters import DRAFTERS
 from .pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
@@ -68,7 +69,8 @@ def acceptance(
         from ..engines.evidence import from_length
 
         assert gamma is not None
-        found = from_length(length, gamma, rng, positions=positions, draws=draws)
+        growth = _growth(pair, rng, draws)
+        found = from_length(length, gamma, rng, positions=positions, draws=draws, growth=growth)
         return of_evidence(found, "stated")
     if source is None or tokens is not None:
         return _predicted(pair, source, tokens, rng, positions, dtype, draws)
@@ -94,6 +96,16 @@ def acceptance(
         alpha = np.resize(pooled(source, min(SHOWN, covered)), draws)
         return KnownAcceptance(source, "stated", f"law {type(source).__name__} as stated", alpha)
     return _of_file(source, pair, rng, gamma, positions, draws)
+
+
+def _growth(pair: Pair | None, rng: np.random.Generator, draws: int) -> Floats | None:
+    """How rejection of the named head grows with depth, None for a draft that is no head."""
+    if pair is None or pair.head is None or not DRAFTERS[pair.head].is_head:
+        return None
+    from ..prior.heads import head_depth
+
+    target = "" if pair.target is None else pair.target.called
+    return head_depth(pair.head, rng, draws, target=target, unseen=pair.at.unseen)
 
 
 def _is_number(source: AcceptanceSource) -> bool:

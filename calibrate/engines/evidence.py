@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance, tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
-from ..depth import trend
+from ..depth import powered, trend
 from ..grid import Priors
 from ..tokens import fit_counts, fit_tokens
 from .counts import EngineCounts
@@ -115,10 +115,12 @@ def from_length(
     *,
     positions: int = 32,
     draws: int = 2000,
+    growth: Floats | None = None,
 ) -> Evidence:
     """Acceptance from an acceptance length (bonus token counted) at gamma.
 
-    The length fixes one number; how rates change with depth is drawn from a normal law of the
+    The length fixes one number. How rates change with depth is drawn: rejection grows as k^growth,
+    where draws of shape (draws,) are known for the kind of drafter, else from a normal law of the
     width in `howspec.calibrate.grid`. Every draw meets the length within its digits.
     """
     number, g = stated(length, "acceptance_length"), check_gamma(gamma)
@@ -127,7 +129,35 @@ def from_length(
             f"acceptance_length must be in [1, gamma + 1 = {g + 1}], the bonus token counted, got "
             f"{number.value:g}"
         )
-    return from_lengths(number, np.clip(number.draw(rng, draws), 1.0, g + 1.0), g, rng, positions)
+    lengths = np.clip(number.draw(rng, draws), 1.0, g + 1.0)
+    if growth is not None:
+        return _with_growth(number, lengths, g, growth, positions)
+    return from_lengths(number, lengths, g, rng, positions)
+
+
+def _with_growth(
+    number: Stated, lengths: Floats, gamma: int, growth: Floats, positions: int
+) -> Evidence:
+    """Laws that meet the lengths, (draws,), whose rejection grows as k^growth."""
+    wide = max(gamma, check_gamma(positions, name="gamma_max"))
+    usual = np.array([float(np.median(growth))])
+    middle = powered(_hazard(np.array([number.value]), usual, gamma), usual, wide)
+    sample = powered(_hazard(lengths, growth, gamma), growth, wide)
+    return Evidence(
+        PositionalAcceptance(np.asarray(middle.rates)[0]), sample, gamma,
+        f"acceptance length {number.value:g} at gamma {gamma}",
+        ("other gammas lean on how published drafters of this kind change with depth",),
+    )  # fmt: skip
+
+
+def _hazard(lengths: Floats, growth: Floats, gamma: int) -> Floats:
+    """ln h of the first position with which tokens per round at gamma are ``lengths``."""
+    low, high = np.full_like(lengths, -16.0), np.full_like(lengths, 3.0)
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        short = tokens_by_gamma(powered(middle, growth, gamma), gamma)[:, gamma] < lengths
+        low, high = np.where(short, low, middle), np.where(short, middle, high)
+    return 0.5 * (low + high)
 
 
 def from_lengths(

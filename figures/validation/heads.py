@@ -1,0 +1,116 @@
+"""Drafting heads that were not measured, and those measured at one short length: tokens a round.
+
+Both questions are those of `howspec predict`: names and task, with or without --acceptance-length.
+The study of a curve is left out of what teaches the answer; the spreads were fitted with it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...calibrate.doors import Deployment, acceptance, resolve
+from ...calibrate.known import KnownAcceptance
+from ...calibrate.library.evidence import model_name
+from ...calibrate.library.study import same_study, study_of
+from ...calibrate.prior.head_curves import HeadCurve, head_curves
+from ...theory import tokens_per_round
+from ...theory.acceptance import alpha_from_length
+from ...theory.interval import ends
+from .result import LEVEL, Point, Test
+
+CONSTANT, INDEPENDENT = "mean of the task", "independent acceptance"
+FROM, BEYOND = 3, 2  # the gamma whose length is given, and by how much the asked one is longer
+_DRAWS = 1000
+
+
+def heads_test(*, seed: int = 0) -> Test:
+    """Tokens per round at every published gamma of every head whose target the tables know."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    curves = head_curves()
+    for c in _known(curves):
+        found = _asked(c, seed)
+        for gamma, seen in zip(c.gammas, c.tokens, strict=True):
+            point = _point(c, gamma, seen, found, {CONSTANT: _mean(curves, c, gamma)})
+            groups[c.kind].append(point)
+    return _test(
+        "tokens per round of an unmeasured head, its study unseen",
+        "names, task, temperature and context; the call of `predict`",
+        groups,
+    )
+
+
+def depth_test(*, seed: int = 0) -> Test:
+    """Tokens per round at the longest published gamma, from those at gamma 3 (or the shortest)."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    for c in _known(head_curves()):
+        given = FROM if FROM in c.gammas else c.gammas[0]
+        last = c.gammas[-1]
+        if last < given + BEYOND:
+            continue
+        length = c.tokens[c.gammas.index(given)]
+        found = _asked(c, seed, length=f"{length:.4f}", gamma=given)
+        plain = tokens_per_round(float(alpha_from_length(length, given)), last)
+        point = _point(c, last, c.tokens[-1], found, {INDEPENDENT: float(plain)})
+        groups[c.kind].append(point)
+    return _test(
+        "tokens per round at the longest gamma, from gamma 3",
+        "names, and the acceptance length at gamma 3; the call of `predict --acceptance-length`",
+        groups,
+    )
+
+
+def _known(curves: Sequence[HeadCurve]) -> list[HeadCurve]:
+    return [c for c in curves if model_name(c.target)]
+
+
+def _asked(
+    curve: HeadCurve, seed: int, *, length: str | None = None, gamma: int | None = None
+) -> KnownAcceptance:
+    """What is answered for the kind of head on this target, its study unseen."""
+    at = Deployment(
+        curve.target, curve.kind, task=curve.canonical, temperature=curve.temperature,
+        context=curve.context, unseen=study_of(curve.source),
+    )  # fmt: skip
+    return acceptance(
+        None, rng=np.random.default_rng([seed, 67]), pair=resolve(at), length=length, gamma=gamma,
+        positions=max(curve.gammas), draws=_DRAWS,
+    )  # fmt: skip
+
+
+def _point(
+    curve: HeadCurve,
+    gamma: int,
+    seen: float,
+    found: KnownAcceptance,
+    rivals: dict[str, float | None],
+) -> Point:
+    draws = found.tokens(gamma)[1]
+    low, high = ends(draws, LEVEL)
+    label = f"{curve.kind} of {curve.target}, {curve.task or 'any task'}, gamma {gamma}"
+    return Point(label, seen, float(np.median(draws)), float(low), float(high), rivals)
+
+
+def _mean(curves: Sequence[HeadCurve], own: HeadCurve, gamma: int) -> float | None:
+    """Mean tokens at this gamma that other studies' heads reach on the task, None without any."""
+    seen = [
+        c.tokens[c.gammas.index(gamma)]
+        for c in curves
+        if gamma in c.gammas
+        and c.canonical == own.canonical
+        and not same_study(c.source, own.source)
+    ]
+    return float(np.mean(seen)) if seen else None
+
+
+def _test(name: str, given: str, groups: dict[str, list[Point]]) -> Test:
+    parts = [Test(kind, given, "relative", tuple(points)) for kind, points in groups.items()]
+    notes = [
+        f"{t.name}: {len(t.points)} points, median error {np.median(np.abs(t.errors())):.3f}, "
+        f"bias {np.median(t.errors()):+.3f}, coverage {t.coverage:.2f}"
+        for t in parts
+    ]
+    points = tuple(p for t in parts for p in t.points)
+    return Test(name, given, "relative", points, notes=tuple(notes))
