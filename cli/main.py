@@ -70,7 +70,16 @@ for name, verb in VERBS.items():
 app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
 # What the extras bring.
 EXTRAS = dict.fromkeys(
-    ("torch", "transformers", "safetensors", "tokenizers", "huggingface_hub"), "calibrate"
+    (
+        "torch",
+        "transformers",
+        "safetensors",
+        "tokenizers",
+        "huggingface_hub",
+        "gguf",
+        "accelerate",
+    ),
+    "calibrate",
 ) | {"httpx2": "measure"}
 
 

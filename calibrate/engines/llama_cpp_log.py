@@ -22,7 +22,7 @@ from .printed import MOST_POSITIONS, NUMBER, number_list, printed, whole
 from .tally import Digits, Intervals
 
 _GAMMA = re.compile(r"(?:--draft-max|--draft-n|--draft|--spec-draft-n-max|\bn_max)[ =]+(\d{1,4})\b")
-_BUILD = re.compile(r"\bbuild(?:_info)?:\s*(b?\d[\w.-]*)")
+_BUILD = re.compile(r"\bbuild(?:(?:_info)?:\s*| )(b?\d[\w.-]*)")
 _TASK = re.compile(r"\btask\s+(\d+)")
 _EVAL = re.compile(r"(?<!prompt )\beval time\s*=\s*\S+\s*ms\s*/\s*(\d+)\s*(?:tokens|runs)")
 _ROUND = re.compile(r"accepted\s+(\d+)\s*/\s*(\d+)\s+draft tokens")

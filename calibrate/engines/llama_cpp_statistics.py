@@ -158,7 +158,11 @@ def listed_gamma(depths: set[int], stated: int | None, notes: list[str]) -> int 
 
 
 def _gamma(parts: list[Statistics], stated: int | None, notes: list[str]) -> int | None:
-    return listed_gamma({len(p.rates) for p in parts if p.rates}, stated, notes)
+    """Of the settings where they say more: lines list no position that nothing was accepted at."""
+    depths = {len(p.rates) for p in parts if p.rates}
+    if stated is not None and stated > max(depths, default=0):
+        depths = set()
+    return listed_gamma(depths, stated, notes)
 
 
 def _durations(parts: list[Statistics]) -> dict[str, float]:

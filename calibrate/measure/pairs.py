@@ -1,6 +1,7 @@
 """Models and pairs that transformers can load: by hub name, from a folder, or with random weights.
 
-Weights are read from safetensors alone, and no code that comes with a model runs unless asked for.
+Weights are read from safetensors, or from one file of GGUF and dequantised; no code that comes with
+a model runs unless asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from .sources import (
     check_device,
     check_dtype,
     folder_hash,
+    is_gguf,
+    located,
     model_called,
     model_source,
     only_here,
@@ -96,9 +99,9 @@ def load_model(
 ) -> LoadedModel:
     """A causal language model in evaluation mode, with its tokenizer where it has one.
 
-    name_or_folder: a hub name, a folder in the hub's layout, a name of `families.toml`; with
-    random_weights also the JSON file of a configuration. Raises ValueError, in one line, for what
-    cannot be loaded.
+    name_or_folder: a hub name, a folder in the hub's layout, a file of GGUF, a name of
+    `families.toml`; with random_weights also the JSON file of a configuration. Raises ValueError,
+    in one line, for what cannot be loaded.
     """
     place = choose_device(device)
     number = choose_dtype(dtype, device=place)
@@ -123,8 +126,10 @@ def load_model(
     }
     if random_weights:
         identity |= {"seed": seed, "config_sha256_16": _config_hash(config)}
-    elif path.is_dir():
+    elif path.exists():
         identity["sha256_16"] = folder_hash(path)
+        if path.is_file():
+            identity["weights"] = "GGUF, dequantised"
     else:
         identity["revision"] = getattr(config, "_commit_hash", None)
     # Nothing is downloaded for random weights.
@@ -186,15 +191,16 @@ def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> An
     found = family_model(str(path))
     if random_weights and found is not None and found.model_type and not path.exists():
         return config_from_family(found.name)
-    if path.is_file():
+    if path.is_file() and not is_gguf(path):
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             return AutoConfig.for_model(values.pop("model_type"), **values)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"{path}: not the configuration of a model: {error!r}") from None
+    where, file = located(source)
     return _asked(
         lambda: AutoConfig.from_pretrained(
-            source, trust_remote_code=trust, local_files_only=only_here(source)
+            where, trust_remote_code=trust, local_files_only=only_here(source), **file
         ),
         source,
         path,
@@ -207,14 +213,16 @@ def _trained_model(
     """The model with the weights of its files: what they lack transformers would draw at random."""
     from transformers import AutoModelForCausalLM
 
+    where, file = located(source)
     model, found = _asked(
         lambda: AutoModelForCausalLM.from_pretrained(
-            source,
+            where,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=trust,
             output_loading_info=True,
             local_files_only=only_here(source),
+            **file,
         ),
         source,
         path,
@@ -251,12 +259,13 @@ def _tokenizer(source: str, path: Path, *, trust: bool) -> Any | None:
 
     if path.is_dir() and not any((path / n).exists() for n in _TOKENIZERS):
         return None
+    where, file = located(source)
     try:
         return AutoTokenizer.from_pretrained(
-            source, trust_remote_code=trust, local_files_only=only_here(source)
+            where, trust_remote_code=trust, local_files_only=only_here(source), **file
         )
     except Exception as error:  # the readers of tokenizers raise nothing narrower
-        if not path.is_dir():
+        if not path.exists():
             return None
         raise ValueError(f"{path}: its tokenizer cannot be read: {_first_line(error)}") from None
 
@@ -273,7 +282,7 @@ def _asked(load: Callable[[], Any], source: str, path: Path) -> Any:
             reason = "its weights have other shapes than its config.json says"
         elif "trust_remote_code" in text or "custom code" in text:
             reason = "it comes with code of its own, which does not run unless asked for"
-        elif path.is_dir():
+        elif path.exists():
             reason = f"cannot be loaded: {_first_line(error)}"
         elif "safetensors" in text:
             reason = "the hub has no safetensors of it, and pickled weights are not loaded"

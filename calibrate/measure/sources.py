@@ -61,6 +61,8 @@ def named_models(
 def model_called(given: str) -> str:
     """The name of a model in a record: of a released one, of its folder, or as it was given."""
     found, path = family_model(given), Path(given).expanduser()
+    if path.suffix.casefold() == ".gguf" and path.is_file():
+        return path.stem
     return found.name if found else (path.resolve().name if path.exists() else given)
 
 
@@ -83,11 +85,11 @@ def model_source(given: str, *, random_weights: bool) -> str:
         _require_files(given, path, weights=not random_weights)
         return str(path)
     if path.is_file():
-        if random_weights and path.suffix == ".json":
+        if is_gguf(path) or (random_weights and path.suffix == ".json"):
             return str(path)
         raise ValueError(
-            f"{given}: a file is no model; give a folder, or the JSON of a configuration together "
-            "with random weights"
+            f"{given}: is no model; give a folder, a .gguf file, or the JSON of a configuration "
+            "together with random weights"
         )
     found = family_model(given)
     if found is not None:
@@ -97,13 +99,40 @@ def model_source(given: str, *, random_weights: bool) -> str:
     return given
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether a path is a file of GGUF, by its name and its first bytes.
+
+    Raises ValueError for one that has the name alone.
+    """
+    if path.suffix.casefold() != ".gguf" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise ValueError(f"{path}: has the name of a GGUF file and is none")
+    return True
+
+
+def located(source: str) -> tuple[str, dict[str, str]]:
+    """A source as transformers takes it: a folder or a name, and which file of GGUF in it.
+
+    Raises ModuleNotFoundError where what reads GGUF is missing.
+    """
+    path = Path(source)
+    if not is_gguf(path):
+        return source, {}
+    import accelerate  # noqa: F401
+    import gguf  # noqa: F401
+
+    return str(path.parent), {"gguf_file": path.name}
+
+
 def _require_files(given: str, path: Path, *, weights: bool) -> None:
     """Raise ValueError where a folder is no model, or has no weights of a kind that is loaded."""
     held = {suffix: any(path.glob(f"*{suffix}")) for suffix in (".safetensors", ".gguf")}
     if not held[".safetensors"] and held[".gguf"]:
         raise ValueError(
-            f"{given}: the weights are GGUF, which is not loaded: give the folder of safetensors "
-            "that they were made from"
+            f"{given}: a folder of GGUF is no model: give one of its .gguf files, or the folder of "
+            "safetensors that they were made from"
         )
     if not (path / "config.json").is_file():
         raise ValueError(f"{given}: the folder has no config.json, so it is no model")
@@ -155,12 +184,13 @@ def _require_cached(source: str) -> None:
 
 
 def folder_hash(folder: Path) -> str:
-    """The first 16 digits of a hash of a model's configuration and weights.
+    """The first 16 digits of a hash of a model's configuration and weights; of a file of GGUF too.
 
     Of weights above 256 MiB together, the size and the first mebibyte of each file stand for all.
     """
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    files = sorted(folder.glob("*.safetensors"))
+    alone = folder.is_file()
+    digest = hashlib.sha256(b"" if alone else (folder / "config.json").read_bytes())
+    files = [folder] if alone else sorted(folder.glob("*.safetensors"))
     whole = sum(f.stat().st_size for f in files) <= _WHOLE
     for file in files:
         digest.update(f"{file.name} {file.stat().st_size}".encode())

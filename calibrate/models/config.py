@@ -65,6 +65,20 @@ def read_config(path: str | Path) -> ModelShape:
         raise ValueError(f"{file}: {err}") from None
 
 
+def gguf_shape(path: str | Path) -> ModelShape:
+    """The shape that a file of GGUF describes. Raises ValueError where it is none."""
+    from transformers import AutoConfig
+
+    from ..measure.sources import located, model_source
+
+    folder, file = located(model_source(str(path), random_weights=False))
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, **file)
+    except (ValueError, OSError, KeyError, NotImplementedError) as error:
+        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    return shape_of(config.to_dict(), name=Path(path).stem)
+
+
 def auto_shape(name: str) -> ModelShape:
     """The shape of a hub identifier, read with transformers' AutoConfig (no code of the release).
 
@@ -100,6 +114,8 @@ def shape_for(name: str, *, online: bool = False) -> tuple[ModelShape, str]:
         return found.shape, found.dtype
     if name.endswith(".json") or (name and Path(name).is_dir()):
         shape = read_config(name)
+    elif name.endswith(".gguf"):
+        shape = gguf_shape(name)
     elif online:
         shape = auto_shape(name)
     else:

@@ -15,6 +15,7 @@ from .served import Floats, Served, Wave
 # Spread of ln(time) of one configuration from one start of a server to the next, beside what the
 # waves of one run show.
 BETWEEN_STARTS = 0.02
+_LEAST = 8  # gamma that is covered in any case
 
 
 def served_acceptance(
@@ -101,7 +102,7 @@ def served_costs(
             "costs need plain decoding and speculation at the same batch: measure the server "
             "without speculation too, into the same folder"
         )
-    top = reach(max(by_gamma))
+    top = max(reach(max(by_gamma)), _LEAST)
     times = np.empty((draws, len(batches), top + 1))
     for i, batch in enumerate(batches):
         rounds = {g: levels[batch] for g, levels in sorted(by_gamma.items()) if batch in levels}

@@ -177,7 +177,7 @@ def test_a_folder_of_gguf_is_named_as_such(folder: Path, tmp_path: Path) -> None
     (tmp_path / "alone" / "model.gguf").write_bytes(b"GGUF")
     (folder / "model.safetensors").rename(folder / "model.gguf")
     for place in (tmp_path / "alone", folder):
-        with pytest.raises(ValueError, match="the weights are GGUF, which is not loaded"):
+        with pytest.raises(ValueError, match="a folder of GGUF is no model: give one of its"):
             load_model(place)
 
 

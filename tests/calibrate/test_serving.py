@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fake_server
 import howspec
 import numpy as np
 import pytest
 from fake_server import Fake, serving
 from howspec.calibrate.doors import acceptance, costs
+from howspec.calibrate.engines import import_counts
 from howspec.calibrate.records import Record, read_record, summarise
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
 from howspec.calibrate.serving.summary import levels_of
@@ -74,7 +76,7 @@ def test_both_doors_take_the_folder_and_agree_with_what_was_measured(folder: Pat
     k3, plain = (levels_of(read_record(folder / f"{n}.json"))[0] for n in ("k3", "plain"))
     assert rounds[3] == pytest.approx(1e-3 * (k3.step_ms or 0), rel=0.1)
     assert rounds[0] == pytest.approx(1e-3 * plain.token_ms, rel=0.1)
-    assert (np.diff(rounds) > 0).all()
+    assert (np.diff(rounds[1:]) >= 0).all()
 
 
 def test_a_plain_server_alone_determines_neither_law(folder: Path) -> None:
@@ -227,3 +229,16 @@ def test_predict_and_schedule_take_the_folder(folder: Path) -> None:
     assert one.data()["parts"]["cost"]["kind"] == "measured"  # type: ignore[index,call-overload]
     table = howspec.schedule(acceptance=str(folder), costs=str(folder), batch_max=2)
     assert table.headline()
+
+
+@pytest.mark.parametrize("gamma", [3, 8])
+def test_a_real_log_of_llama_cpp_says_what_its_metrics_counted(gamma: int) -> None:
+    """SmolLM2-135M-Instruct with its own Q2_K as draft, 35 requests at 1 and at 4 together."""
+    place = Path(fake_server.__file__).parent / "served" / f"llama-cpp-k{gamma}"
+    log, scrape = (import_counts(f"{place}.{end}") for end in ("log", "prom"))
+    assert (log.format, scrape.format) == ("llama.cpp-statistics", "llama.cpp-prometheus")
+    assert log.gamma == scrape.gamma == gamma
+    for name in ("rounds", "drafted", "accepted", "tokens", "per_position_accepted"):
+        assert getattr(log, name) == getattr(scrape, name)
+    assert log.survival == pytest.approx(scrape.survival)
+    assert log.version == "1"

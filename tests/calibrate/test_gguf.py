@@ -1,0 +1,98 @@
+"""A model of one GGUF file: the weights that are written are those that are measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+gguf = pytest.importorskip("gguf")
+pytest.importorskip("accelerate")
+
+from howspec.calibrate.measure.pairs import load_model, pair_of  # noqa: E402
+from howspec.calibrate.models.config import shape_for  # noqa: E402
+
+WORDS = ["<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz0123", "ab"]
+SIZES = {"hidden": 32, "heads": 2, "ffn": 64, "layers": 1}
+
+
+def write(path: Path, seed: int = 0) -> dict[str, Any]:
+    """A tiny Llama with random weights, as llama.cpp's converter writes one; its tensors."""
+    rng = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(SIZES["layers"])
+    writer.add_context_length(64)
+    writer.add_embedding_length(SIZES["hidden"])
+    writer.add_feed_forward_length(SIZES["ffn"])
+    writer.add_head_count(SIZES["heads"])
+    writer.add_head_count_kv(SIZES["heads"])
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_vocab_size(len(WORDS))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(WORDS)
+    writer.add_token_types([3, *[1] * (len(WORDS) - 1)])
+    writer.add_token_merges(["a b"])
+    for add in (writer.add_bos_token_id, writer.add_eos_token_id, writer.add_unk_token_id):
+        add(0)
+    shapes = {"token_embd": (len(WORDS), 32), "output": (len(WORDS), 32), "output_norm": (32,)}
+    for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+        shapes[f"blk.0.{name}"] = (32, 32)
+    shapes |= {f"blk.0.{n}": (64, 32) for n in ("ffn_gate", "ffn_up")}
+    shapes |= {"blk.0.ffn_down": (32, 64), "blk.0.attn_norm": (32,), "blk.0.ffn_norm": (32,)}
+    made = {f"{n}.weight": rng.normal(size=s).astype(np.float32) for n, s in shapes.items()}
+    for name, values in made.items():
+        if name in ("token_embd.weight", "blk.0.ffn_up.weight"):
+            packed = gguf.quantize(values, gguf.GGMLQuantizationType.Q8_0)
+            made[name] = gguf.dequantize(packed, gguf.GGMLQuantizationType.Q8_0)
+            writer.add_tensor(name, packed, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+        else:
+            writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return made
+
+
+def test_a_file_of_gguf_is_loaded_as_a_folder_is(tmp_path: Path) -> None:
+    written = write(tmp_path / "tiny-Q8_0.gguf")
+    loaded = load_model(tmp_path / "tiny-Q8_0.gguf", device="cpu")
+    assert loaded.name == "tiny-Q8_0"
+    assert loaded.identity["weights"] == "GGUF, dequantised"
+    assert len(loaded.identity["sha256_16"]) == 16
+    assert str(tmp_path) not in str(loaded.identity)
+    state = loaded.model.state_dict()
+    for ours, theirs in (
+        ("token_embd.weight", "model.embed_tokens.weight"),
+        ("blk.0.ffn_up.weight", "model.layers.0.mlp.up_proj.weight"),
+        ("blk.0.ffn_down.weight", "model.layers.0.mlp.down_proj.weight"),
+    ):
+        np.testing.assert_allclose(state[theirs].numpy(), written[ours], rtol=1e-6)
+    assert loaded.tokenizer is not None
+    assert len(loaded.tokenizer("ab")["input_ids"]) > 0
+
+
+def test_two_files_are_a_pair_and_tell_their_shape(tmp_path: Path) -> None:
+    for seed, name in enumerate(("target.gguf", "draft.gguf")):
+        write(tmp_path / name, seed)
+    target, draft = (load_model(tmp_path / f"{n}.gguf", device="cpu") for n in ("target", "draft"))
+    pair = pair_of(target, draft)
+    assert pair.vocabulary == len(WORDS)
+    assert target.identity["sha256_16"] != draft.identity["sha256_16"]
+    shape, _ = shape_for(str(tmp_path / "target.gguf"))
+    assert (shape.layers, shape.hidden, shape.vocab) == (1, 32, len(WORDS))
+
+
+def test_what_has_the_name_alone_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match="has the name of a GGUF file and is none"):
+        load_model(tmp_path / "a.gguf")
+    (tmp_path / "b.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ValueError, match="cannot be loaded") as caught:
+        load_model(tmp_path / "b.gguf")
+    assert "\n" not in str(caught.value)
