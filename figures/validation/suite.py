@@ -16,11 +16,8 @@ from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
 from ...calibrate.measured.ladder import ladder_of, predict_ladder
 from ...calibrate.tables.cells import Cells, read_cells
 from .chips import chips_test
-<<<<<<< HEAD
 from .choices import choices_tests
-=======
 from .heads import depth_test, heads_test
->>>>>>> aeb1d54 (An acceptance length of a named head goes on to other gammas as published heads do; both are tests of truth)
 from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
 from .machines import machines_tests
 from .names import names_test
