@@ -19,6 +19,7 @@ WORDS = {
         "loky",
         "LocalCluster",
         "collect_provenance",
+        "measure_server",
         "browser",
         "nbclient",  # a kernel
     },
