@@ -92,6 +92,7 @@ def tune(
     from .progress import progress_bar
 
     check_folder(Path(out))
+    check_outputs(None, html)
     with progress_bar() as progress:
         answer = ask(
             target, names_of(draft), out=out, device=device, launch=launch, url=url,
