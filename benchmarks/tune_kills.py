@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -49,7 +47,7 @@ def killed(folder: Path, seconds: float) -> tuple[bool, float]:
     with subprocess.Popen(command(folder), stdout=subprocess.DEVNULL) as search:
         time.sleep(seconds)
         ran = search.poll() is None
-        os.kill(search.pid, signal.SIGKILL)
+        search.kill()  # SIGKILL
     begun = time.monotonic()
     while answers(URL) and time.monotonic() < begun + 60.0:
         time.sleep(0.05)

@@ -28,7 +28,9 @@ class SweepPrediction:
     gammas of another one.
     tokens_by_gamma: tokens per round at gamma = 1..gamma_max, empty where the sweep states none.
     parameters: of the fitted laws, by name; fitted_to: what they were fitted to.
-    measured_speedup: by gamma; notes: what limits the answer, those of the prediction included.
+    measured_speedup: by gamma; notes: what limits the answer, those of the prediction included;
+    sample: draws of the speed-ups, (draws, gammas), zeros where plain decoding was not measured;
+    scatter: of a measured ln S, from one measurement to the next.
     """
 
     prediction: Prediction
@@ -42,6 +44,8 @@ class SweepPrediction:
     break_even_alpha: float | None
     tokens_by_gamma: tuple[Interval, ...]
     notes: tuple[str, ...]
+    sample: Floats
+    scatter: float
 
 
 def predict_sweep(
@@ -95,8 +99,9 @@ def _answer(
         )
     if top > measured:
         notes.append(f"extrapolation: gamma above {measured} was not measured")
+    prediction, sample = _prediction(fit, ahead, level, rng, objective)
     return SweepPrediction(
-        _prediction(fit, ahead, level, rng, objective),
+        prediction,
         sweep.target,
         sweep.draft,
         sweep.workload,
@@ -109,6 +114,8 @@ def _answer(
         else break_even(cost, decay=parameters["decay"].estimate, gamma_max=top),
         tuple(a.tokens.interval(level) for a in ahead if a.tokens is not None),
         tuple(notes),
+        sample,
+        float(np.median(fit.scatter)),
     )
 
 
@@ -128,7 +135,7 @@ def _prediction(
     level: float,
     rng: np.random.Generator,
     objective: Objective,
-) -> Prediction:
+) -> tuple[Prediction, Floats]:
     """Intervals as forecast at each gamma; what gammas share is taken from the fitted law.
 
     A draw of the law, with the scatter of a measurement, has a rank among the draws at each gamma;
@@ -146,4 +153,5 @@ def _prediction(
         ends = a.speedup.interval(level)
         center[a.gamma], low[a.gamma], high[a.gamma] = ends.estimate, ends.low, ends.high
     chosen = choose(sample, objective=objective, level=level)
-    return summarised(fit.acceptance, fit.cost, chosen, low, high, sample, center=center)
+    said = summarised(fit.acceptance, fit.cost, chosen, low, high, sample, center=center)
+    return said, sample

@@ -14,7 +14,7 @@ from ..theory.interval import Interval
 from .choice import DEFAULT_OBJECTIVE
 from .emit import emit
 from .emit.emission import Emission, one_line
-from .next_measurement import released
+from .next_options import released
 from .schedule import PairSchedule, Range, Schedule
 from .tuning import Chosen
 

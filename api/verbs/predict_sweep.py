@@ -12,6 +12,7 @@ from ..parts import asked, lost, optimum, safe, stakes_entry
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..sim.next_measurement import Next
     from ..sim.sweep_answer import SweepPrediction as Found
     from ..theory.interval import Interval
 
@@ -51,6 +52,11 @@ class SweepPrediction(Answer):
         if best.break_even_alpha is None:
             more.append(f"at these costs no acceptance makes a gamma up to {best.gamma_max} pay")
         return tuple(dict.fromkeys((*best.prediction.notes, *best.notes, *more)))
+
+    def _next(self) -> Next | None:
+        from ..sim.next_measurement import next_of_sweep
+
+        return next_of_sweep(self.found[0])
 
     def data(self) -> Mapping[str, object]:
         best, said = self.found[0], self.found[0].prediction

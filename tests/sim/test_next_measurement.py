@@ -20,9 +20,9 @@ from howspec.sim.next_measurement import (
     next_of_pair,
     next_of_ranking,
     next_of_scale,
-    rates_shown,
-    times_shown,
+    next_of_sweep,
 )
+from howspec.sim.next_options import rates_shown, times_shown
 from howspec.sim.prediction import speedup_table
 from howspec.sim.ranking import rank_drafts
 from howspec.sim.scale import draft_scale
@@ -139,6 +139,17 @@ def test_rankings_scales_and_schedules_have_measurements_of_their_own() -> None:
     batches = next_of_pair(laws(SMALL), batches=(1, 16, 64))
     assert batches is not None
     assert batches.measurements
+
+
+def test_a_sweep_is_measured_again_where_its_best_gamma_is_unsure() -> None:
+    answer = howspec.predict_sweep("paper_bloom_grid", target="BLOOM-7.1B", draft="BLOOM-1.1B")
+    best, ahead = answer.found[0], next_of_sweep(answer.found[0])
+    assert ahead is not None
+    assert ahead.now.regret == pytest.approx(best.prediction.regret)
+    gammas = {int(m.command.split("--gamma ")[1].split()[0]) for m in ahead.measurements}
+    assert gammas & set(best.prediction.gamma_window)
+    assert all(abs(g - answer.gamma) <= 2 for g in gammas)
+    assert ahead.measurements[0].after.regret < ahead.now.regret
 
 
 def test_evidence_of_the_device_comes_first() -> None:
