@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=6.0, help="latest moment of a kill")
+    parser.add_argument("--seconds", type=float, default=15.0, help="latest moment of a kill")
     given = parser.parse_args()
     rng, well = random.Random(given.seed), True
     with tempfile.TemporaryDirectory() as name:

@@ -79,6 +79,8 @@ def options_of(draft: Draft, *, into: str = "") -> list[Option]:
         found.append(_acceptance_of_a_log(draft))
     if costs.seconds and costs.stack not in _LOCAL:
         found.append(_of_a_server(draft))
+        if not into and costs.kind == "predicted":  # what takes the plain time of a token
+            found.append(_plain_of_a_server(draft))
     if names and pair.head is None and costs.stack in _LOCAL and costs.seconds:
         found.append(_costs_here(draft, names))
     return [replace(o, then=into + o.then) for o in found]
@@ -125,6 +127,18 @@ def _of_a_server(draft: Draft) -> Option:
         shlex.join(words), what, "--acceptance served --costs served", seconds / 60.0,
         np.concatenate(shown, axis=1),
     )  # fmt: skip
+
+
+def _plain_of_a_server(draft: Draft) -> Option:
+    """The plain step of a server as it runs, before there is a draft."""
+    batch = max(1, round(draft.pair.at.batch))
+    words = ["howspec", "measure", "http://localhost:8000", "--gamma", "0", "--batch", str(batch),
+             "--out", "served/plain.json"]  # fmt: skip
+    steps = max(2.0, np.ceil(_REQUESTS / batch)) * _LONG
+    seconds = _loading(draft) + steps * float(np.median(draft.times[:, 0]))
+    shown = np.log(draft.times[:, :1]) / BETWEEN_RUNS
+    what = f"plain decoding of {draft.pair.at.target}"
+    return Option(shlex.join(words), what, "--plain-ms with its ms a token", seconds / 60.0, shown)
 
 
 def gammas_of_a_server(draft: str, speedups: Floats, scatter: float) -> list[Option]:
