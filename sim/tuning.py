@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from ..theory.domain import Floats
 from ..theory.interval import Interval, interval
 
-# Checked on two measured grids of one engine (32B and 70B on H100, batch 1 to 128), their study left
-# out of the prior: intervals of gains held 97 % of 75; on simulated engines 88 % of 120.
+# Checked on two measured grids of one engine (32B and 70B on H100, batch 1 to 128), their study not
+# in the prior: intervals of gains held 97 % of 75; on simulated engines 88 % of 120.
 PLAIN, VERIFY, DRAFT, POINT = 0.05, 0.05, 0.05, 0.015
 # Spread of a measured ln(tokens/s) from one start of a server to the next, and of a mean length.
 SPEED_ERROR, LENGTH_ERROR = 0.02, 0.02
