@@ -21,7 +21,7 @@ from howspec.theory.optimum import (
 )
 from howspec.theory.regret import neighbour_loss, regret_halfwidth, regret_window
 from howspec.theory.speedup import reduced_cost, speedup
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 few = settings(max_examples=50, deadline=None)
@@ -271,7 +271,7 @@ def test_speedup_at_the_optimum_bounds_every_gamma_with_overhead_too(
 
 
 @given(inner, costs, extras)
-@many
+@settings(many, suppress_health_check=[HealthCheck.filter_too_much])
 def test_one_token_beside_the_best_gamma_loses_no_more_than_the_bound(
     alpha: float, c: float, b: float
 ) -> None:
