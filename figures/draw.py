@@ -16,6 +16,7 @@ from ..calibrate.library.own import (
     load_campaign,
 )
 from ..calibrate.measured.ladder import Ladder, Predicted, ladder_of, predict_ladder
+from .choices import batch_gain, decision, draft_ladder
 from .measured import bloom_grid, main_table
 from .own_costs import Part, cost_parts
 from .own_depth import latency_by_depth
@@ -94,6 +95,9 @@ def figures(studies: Studies) -> dict[str, Draw]:
         "bloom_grid": lambda out: bloom_grid(studies.study, out),
         "bloom_scale": lambda out: bloom_scale(studies.scale, out),
         "main_table": lambda out: main_table(studies.rows, out),
+        "draft_ladder": draft_ladder,
+        "batch_gain": lambda out: batch_gain(out, seed=studies.seed),
+        "decision": lambda out: decision(out, seed=studies.seed),
     }
     for name in campaign_names():
         found |= ladder_figures(studies.ladder(name), name)
