@@ -46,6 +46,10 @@ def predict(
         str, typer.Option(help="Number format of the draft; default that of the target.")
     ] = "",
     stack: options.Stack = None,
+    p_min: Annotated[
+        float | None,
+        typer.Option(help="Confidence below which drafts end early; llama.cpp's older 0.75."),
+    ] = None,
     gamma_max: options.GammaMax = None,
     objective: options.Objective = None,
     level: options.Level = 0.9,
@@ -98,7 +102,7 @@ def predict(
         verify_slope=verify_slope, overhead=overhead, plain_ms=plain_ms,
         task=task, temperature=temperature,
         tuned=tuned, batch=batch, context=context, dtype=dtype, draft_dtype=draft_dtype,
-        stack=stack, gamma_max=gamma_max, objective=objective, level=level, seed=seed,
-        online=online, price_per_hour=price_per_hour, power_w=power_w,
+        stack=stack, p_min=p_min, gamma_max=gamma_max, objective=objective, level=level,
+        seed=seed, online=online, price_per_hour=price_per_hour, power_w=power_w,
     )  # fmt: skip
     show(answer, as_json, figure, html)

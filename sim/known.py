@@ -124,6 +124,11 @@ def both_laws(
         # Timed rounds take longer where they are accepted whole.
         whole = accepted_whole(accepted.law, top).reshape(-1, top + 1)
         known = replace(known, law=known.law.after(whole.mean(axis=0)))
+    if at.p_min is not None:
+        from .gate import gated
+
+        accepted, known = gated(accepted, known, p_min=at.p_min, gamma=top, rng=source)
+        return Laws(pair, accepted, known, top)
     laws = Laws(pair, accepted, known, top)
     return _with_published(laws, source) if accepted.kind == known.kind == "predicted" else laws
 

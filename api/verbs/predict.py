@@ -203,6 +203,7 @@ def predict(
     dtype: str = "",
     draft_dtype: str = "",
     stack: str | None = None,
+    p_min: float | None = None,
     gamma_max: int | None = None,
     objective: str | None = None,
     level: float = 0.9,
@@ -219,8 +220,9 @@ def predict(
     updates the prediction. decay: of a stated alpha with depth; verify_slope, overhead: beside a
     stated cost ratio, in plain steps. plain_ms: plain time per token that predicted costs are to
     meet, see `howspec.costs`. task, temperature, tuned, batch, context (cached tokens of a
-    sequence, default 1000), dtype, draft_dtype, stack: of the deployment. gamma_max: largest gamma
-    tried; objective: what it makes largest, one of latency (a fixed amount of work), throughput (a
+    sequence, default 1000), dtype, draft_dtype, stack: of the deployment; p_min: confidence below
+    which a draft ends early, as llama.cpp's did by default until May 2026 (0.75). gamma_max:
+    largest gamma tried; objective: what it makes largest, one of latency (a fixed amount of work), throughput (a
     fixed time; the default), regret (least expected loss), energy and price; see
     `howspec.sim.choice`. level: of intervals; seed: of draws; online: look up unknown models on the
     hub.
@@ -243,7 +245,7 @@ def predict(
     goal = check_objective(objective)
     at = Deployment(
         target, draft, device, dtype, draft_dtype, stack, batch, context, task, temperature, tuned,
-        online,
+        online, p_min=p_min,
     )  # fmt: skip
     given = Sources(
         acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead,

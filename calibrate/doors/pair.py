@@ -21,7 +21,8 @@ class Deployment:
     software; batch: sequences decoded together, >= 1; context: cached tokens of each, >= 0; task;
     temperature: of sampling; tuned: the draft was trained towards the target; online: unknown
     models are looked up on the hub; unseen: a study of which no published measurement is used, as
-    tests of truth ask. Raises ValueError outside the ranges.
+    tests of truth ask; p_min: confidence of a draft token, in [0, 1], below which a draft ends,
+    None where drafts have their full length. Raises ValueError outside the ranges.
     """
 
     target: str | None = None
@@ -37,8 +38,11 @@ class Deployment:
     tuned: bool = False
     online: bool = False
     unseen: str = ""
+    p_min: float | None = None
 
     def __post_init__(self) -> None:
+        if self.p_min is not None and not 0.0 <= self.p_min <= 1.0:
+            raise ValueError(f"p_min must be in [0, 1], got {self.p_min:g}")
         if not 1.0 <= self.batch < float("inf"):
             raise ValueError(f"batch must be in [1, inf), got {self.batch:g}")
         if self.context is not None and not 0.0 <= self.context < float("inf"):

@@ -56,6 +56,8 @@ def machines_tests(*, seed: int = 0) -> list[Test]:
         mine = [r for r in rows if key in r.study]
         for given in (Given(), Given(tokens=True), Given(tokens=True, plain=True)):
             tests.append(sweeps_test(name, mine, given, seed=seed))
+    ladder = [r for r in timed_speedups() if r.p_min is not None]
+    tests += [ladder_test(ladder, given, seed=seed) for given in (Given(), Given(plain=True))]
     return tests
 
 
@@ -90,6 +92,28 @@ def sweeps_test(name: str, rows: Iterable[TimedSpeedup], given: Given, *, seed: 
     )
 
 
+def ladder_test(rows: Iterable[TimedSpeedup], given: Given, *, seed: int = 0) -> Test:
+    """Speed-up of every draft of a ladder that ends its drafts by confidence; what choosing the
+    draft with the largest predicted one loses, one share a target.
+    """
+    points: list[Point] = []
+    order: dict[tuple[object, ...], list[tuple[float, float]]] = defaultdict(list)
+    for row in rows:
+        at = deployment(row, context=_LADDER_CONTEXT)
+        sources = Sources(plain_ms=1e3 * row.plain if given.plain else None)
+        laws = both_laws(at, sources, gamma_max=row.gamma, seed=seed)
+        point = _point(row, predict_pair(laws, level=LEVEL), given)
+        points.append(point)
+        order[row.machine].append((point.predicted, row.speedup))
+    regret = tuple(1.0 - max(m)[1] / max(s for _, s in m) for m in order.values())
+    near = np.mean([r <= 0.05 for r in regret])
+    what = "draft ladder of llama.cpp: speed-up" + (" from the plain time" if given.plain else "")
+    note = (
+        f"best draft within 5 % of the best measured in {100 * near:.0f} % of {len(regret)} targets"
+    )
+    return Test(what, given.words, "relative", tuple(points), regret, (note,))
+
+
 def _by(points: Sequence[Point]) -> tuple[str, ...]:
     """Errors by batch, which the label holds."""
     groups: dict[str, list[Point]] = defaultdict(list)
@@ -121,6 +145,7 @@ def deployment(row: TimedSpeedup, *, context: float | None = None) -> Deployment
         task=canonical_task(row.task),
         temperature=0.0,
         unseen=row.study,
+        p_min=row.p_min,
     )
 
 
