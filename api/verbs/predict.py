@@ -222,8 +222,8 @@ def predict(
     meet, see `howspec.costs`. task, temperature, tuned, batch, context (cached tokens of a
     sequence, default 1000), dtype, draft_dtype, stack: of the deployment; p_min: confidence below
     which a draft ends early, as llama.cpp's did by default until May 2026 (0.75). gamma_max:
-    largest gamma tried; objective: what it makes largest, one of latency (a fixed amount of work), throughput (a
-    fixed time; the default), regret (least expected loss), energy and price; see
+    largest gamma tried; objective: what it makes largest, one of latency (a fixed amount of work),
+    throughput (a fixed time; the default), regret (least expected loss), energy and price; see
     `howspec.sim.choice`. level: of intervals; seed: of draws; online: look up unknown models on the
     hub.
     price_per_hour, power_w: of all devices, for price and energy a token.
