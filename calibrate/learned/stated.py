@@ -24,8 +24,11 @@ from ...theory import tokens_per_round
 from ...theory.domain import Floats
 from ..models.config import shape_for
 from ..models.devices import device
+from ..models.formats import number_format
 from ..prior.acceptance_metrics import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
+from ..prior.costs_points import stack_name
+from ..prior.costs_stored import stacks_without
 from .measured import Measured, squeezed
 from .stored import Realised
 
@@ -93,22 +96,52 @@ def stack_of(row: Measured) -> str:
     return next((s for s, words in _STACKS if re.search(words, said, re.IGNORECASE)), "serving")
 
 
+def weights_format(precision: str) -> str:
+    """The format of the weights that a row names, "" where it names none."""
+    for word in re.split(r"[\s,;/()]+", re.sub(r"\S+ (?:KV|draft)\b", "", precision)):
+        try:
+            return number_format("int4" if word == "4-bit" else word).name if word else ""
+        except ValueError:
+            continue
+    return ""
+
+
 def passes(row: Measured) -> Floats | None:
     """`verify_and_around` of a row."""
     batch = row.batch_size if math.isfinite(row.batch_size) else 1.0
-    return verify_and_around(row.target, row.hardware, batch, row.gamma, stack_of(row))
+    return verify_and_around(
+        row.target,
+        row.hardware,
+        batch,
+        row.gamma,
+        stack_of(row),
+        weights_format(row.precision),
+        row.study,
+    )
 
 
 @cache
 def verify_and_around(
-    target: str, hardware: str, batch: float, gamma: int, stack: str
+    target: str,
+    hardware: str,
+    batch: float,
+    gamma: int,
+    stack: str,
+    dtype: str = "",
+    unseen: str = "",
 ) -> Floats | None:
-    """(V(gamma + 1) + o) over a plain step, (DRAWS,), or None where a name is unknown."""
+    """(V(gamma + 1) + o) over a plain step, (DRAWS,), or None where a name is unknown.
+
+    dtype: of the weights, "" for the usual one; unseen: a study whose times are left out.
+    """
     try:
         shape, _ = shape_for(target)
         machine = device(hardware)
         rng = np.random.default_rng(29)
-        law = predict_costs(shape, shape, machine, rng=rng, draws=DRAWS, stack=stack, batch=batch)
+        law = predict_costs(
+            shape, shape, machine, rng=rng, draws=DRAWS, stack=stack, batch=batch, dtype=dtype,
+            posterior=stacks_without(unseen)[stack_name(stack)],
+        )  # fmt: skip
     except ValueError:
         return None
     times = law.target.step_time(np.array([1.0, gamma + 1.0]), batch=batch)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...calibrate.doors import Deployment
+from ...calibrate.learned.stated import weights_format
 from ...calibrate.library.evidence import Measurement, measurements
 from ...calibrate.library.load import load_table
 from ...calibrate.library.schema import number, text
@@ -26,7 +27,7 @@ from ...sim.choice import DEFAULT_OBJECTIVE, OBJECTIVES, TOLERANCE, Choice, Obje
 from ...sim.known import GAMMA_MAX, both_laws
 from ...sim.prediction import speedup_table
 from ...theory.domain import Floats
-from .names import reason, weights_format
+from .names import reason
 from .result import Point, Test
 
 DEVICE = "A100 80GB"  # of the paper, which names none

@@ -17,8 +17,7 @@ import numpy as np
 
 from ...calibrate.doors import Deployment
 from ...calibrate.learned.measured import Measured
-from ...calibrate.learned.stated import stack_of
-from ...calibrate.models import number_format
+from ...calibrate.learned.stated import stack_of, weights_format
 from ...calibrate.prior.acceptance_tasks import canonical_task
 from ...sim.known import GAMMA_MAX, both_laws
 from ...sim.pair import PairPrediction, predict_pair
@@ -96,16 +95,6 @@ def _group(answer: PairPrediction) -> str:
     """Kind of draft, and the stack that it ran on."""
     pair = answer.laws.pair
     return f"{pair.head or 'draft model'} on {pair.at.stack}"
-
-
-def weights_format(precision: str) -> str:
-    """The format of the weights that a row names, "" where it names none."""
-    for word in re.split(r"[\s,;/()]+", re.sub(r"\S+ (?:KV|draft)\b", "", precision)):
-        try:
-            return number_format("int4" if word == "4-bit" else word).name if word else ""
-        except ValueError:
-            continue
-    return ""
 
 
 def _temperature(row: Measured) -> float | None:
