@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from inspect import signature
 from typing import Annotated, NoReturn
 
@@ -35,13 +36,6 @@ from .tables import devices, models
 from .tune import tune
 from .validate import validate
 
-app = typer.Typer(
-    name="howspec",
-    help="How many tokens to draft, and how small a draft: predictions for speculative decoding.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 VERBS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "rank": rank,
@@ -65,9 +59,6 @@ VERBS: dict[str, Callable[..., None]] = {
     "models": models,
     "devices": devices,
 }
-for name, verb in VERBS.items():
-    app.command(name, short_help=purpose(verb))(verb)
-app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
 # What the extras bring.
 EXTRAS = dict.fromkeys(
     (
@@ -91,7 +82,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool,
@@ -99,6 +89,28 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+@cache
+def application(only: str | None = None) -> typer.Typer:
+    """The command line; of one verb only if that is a verb, which takes a tenth of the time."""
+    app = typer.Typer(
+        name="howspec",
+        help=(
+            "How many tokens to draft, and how small a draft: predictions for speculative decoding."
+        ),
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    known = only in VERBS or only == "calibrate"
+    for name, verb in VERBS.items():
+        if not known or name == only:
+            app.command(name, short_help=purpose(verb))(verb)
+    if not known or only == "calibrate":
+        app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
+    return app
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -109,7 +121,9 @@ def run(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     COMMAND.set(tuple(given))
     try:
-        status = app(args=present(given) or ["--help"], standalone_mode=False, prog_name="howspec")
+        asked = present(given) or ["--help"]
+        app = application(asked[0])
+        status = app(args=asked, standalone_mode=False, prog_name="howspec")
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..answer import Answer, Column, Table, numbers, percent, span, sure
 from ..parts import (
     asked,
@@ -72,6 +74,9 @@ class Prediction(Answer):
         return self.found.notes
 
     def _next(self) -> Next | None:
+        said = self.found.prediction
+        if np.array_equal(said.low_by_gamma, said.high_by_gamma):  # stated numbers: all is known
+            return None
         from ..sim.next_measurement import next_of_pair
 
         return next_of_pair(

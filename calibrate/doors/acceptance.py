@@ -13,7 +13,6 @@ from ...theory.acceptance import PositionalAcceptance
 from ...theory.domain import Floats, check
 from ..depth import damped
 from ..known import Kind, KnownAcceptance, pooled
-from ..models.drafters import DRAFTERS
 from .pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
@@ -100,7 +99,11 @@ def acceptance(
 
 def _growth(pair: Pair | None, rng: np.random.Generator, draws: int) -> Floats | None:
     """How rejection of the named head grows with depth, None for a draft that is no head."""
-    if pair is None or pair.head is None or not DRAFTERS[pair.head].is_head:
+    if pair is None or pair.head is None:
+        return None
+    from ..models.drafters import DRAFTERS
+
+    if not DRAFTERS[pair.head].is_head:
         return None
     from ..prior.heads import head_depth
 

@@ -87,3 +87,9 @@ def test_bad_input_is_one_line_with_quantity_range_and_value(call: object, messa
     with pytest.raises(ValueError, match="must be") as caught:
         call()  # type: ignore[operator]
     assert str(caught.value) == message
+
+
+def test_a_round_beyond_the_largest_float_takes_forever() -> None:
+    times = AffineCost(1e308).round_time(3)
+    assert times[0] == 1.0
+    assert np.isinf(times[3])

@@ -68,4 +68,5 @@ class AffineCost:
         )
         per_token = np.broadcast_to(per_token, self.shape)[..., None]
         extra = np.broadcast_to(as_floats("overhead", self.overhead), self.shape)[..., None]
-        return np.asarray(self.step * (1.0 + drafted * per_token + (drafted > 0) * extra))
+        with np.errstate(over="ignore"):  # beyond the largest float a round takes forever
+            return np.asarray(self.step * (1.0 + drafted * per_token + (drafted > 0) * extra))
