@@ -180,12 +180,13 @@ def _laws(sweep: Sweep, gamma: int, family: Sequence[Sweep], seed: int) -> tuple
 
 def _line(sweep: Sweep) -> _Line:
     tokens = sweep.tokens_per_round
+    # Plain values: numbers of NumPy are equal to them and print otherwise, and _fit seeds by print.
     return _Line(
-        sweep.draft,
+        str(sweep.draft),
         tuple(int(g) for g in sweep.gamma),
         tuple(sweep.speedup.tolist()),
         None if tokens is None else tuple(tokens.tolist()),
-        sweep.digit,
+        float(sweep.digit),
     )
 
 

@@ -113,7 +113,7 @@ def test_what_is_no_model_is_named(folder: Path, tmp_path: Path) -> None:
     (folder / "pytorch_model.bin").unlink()
     with pytest.raises(ValueError, match="has no weights"):
         load_model(folder)
-    with pytest.raises(ValueError, match="a file is no model"):
+    with pytest.raises(ValueError, match="is no model; give a folder, a"):
         load_model(folder / "config.json")
 
 

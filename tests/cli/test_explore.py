@@ -267,7 +267,9 @@ def test_what_is_copied_holds_the_numbers_and_a_picture(opened: Any) -> None:
     page = opened("own")
     for name, columns in (("by-gamma", 5), ("by-scale", 4), ("surface", 3)):
         csv, svg = page.locator(f"#{name} .tools button").all()
+        page.evaluate("howspec.copied = ''")
         csv.click()
+        until(page, "howspec.copied")
         rows = [line.split(",") for line in page.evaluate("howspec.copied").strip().split("\n")]
         assert {len(r) for r in rows} == {columns}
         assert all(np.isfinite(float(v)) for r in rows[1:] for v in r)
