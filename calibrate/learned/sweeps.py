@@ -175,7 +175,7 @@ def _companions(sweep: Sweep, family: Sequence[Sweep]) -> list[Sweep]:
 
 def _laws(sweep: Sweep, gamma: int, family: Sequence[Sweep], seed: int) -> tuple[_Law, _Law | None]:
     lines = [_line(s) for s in (sweep, *_companions(sweep, family))]
-    return _law_at(tuple(lines), gamma, seed)
+    return _law_at(tuple(lines), gamma, seed, DRAWS)
 
 
 def _line(sweep: Sweep) -> _Line:
@@ -191,7 +191,7 @@ def _line(sweep: Sweep) -> _Line:
 
 
 @cache
-def _fit(lines: tuple[_Line, ...], seed: int) -> SweepFit:
+def _fit(lines: tuple[_Line, ...], seed: int, draws: int) -> SweepFit:
     """The first of the lines fitted, the others jointly with it.
 
     The generator is of these numbers alone: what else was fitted before must not reach the draws.
@@ -203,13 +203,15 @@ def _fit(lines: tuple[_Line, ...], seed: int) -> SweepFit:
     priors = replace(priors, scatter=float(np.hypot(priors.scatter, rounded)))
     rng = np.random.default_rng([seed, zlib.crc32(repr(lines).encode())])
     sweeps = [line.sweep() for line in lines]
-    return fit_sweeps(sweeps, rng, draws=DRAWS, priors=priors, size="coarse")[0]
+    return fit_sweeps(sweeps, rng, draws=draws, priors=priors, size="coarse")[0]
 
 
 @cache
-def _law_at(lines: tuple[_Line, ...], gamma: int, seed: int) -> tuple[_Law, _Law | None]:
+def _law_at(
+    lines: tuple[_Line, ...], gamma: int, seed: int, draws: int
+) -> tuple[_Law, _Law | None]:
     """Laws of ln S and, where tokens per round are stated, of ln tau at a gamma."""
-    fit, gammas = _fit(lines, seed), lines[0].gammas
+    fit, gammas = _fit(lines, seed, draws), lines[0].gammas
     log_tokens = np.log(tokens_by_gamma(fit.acceptance, gamma)[..., gamma])
     log_gain = log_tokens - np.log(fit.cost.round_time(gamma)[..., gamma])
     far = np.log2((gamma + 1.0) / (gammas[0] + 1.0)) if len(gammas) == 1 else 0.0
