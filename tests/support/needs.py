@@ -20,6 +20,9 @@ WORDS = {
         "LocalCluster",
         "collect_provenance",
         "measure_server",
+        "launched",
+        "launching",
+        "Fake",  # a measurement says where it ran
         "browser",
         "nbclient",  # a kernel
     },
