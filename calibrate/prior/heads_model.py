@@ -195,7 +195,7 @@ class Conditioned:
         self.seen = Observed(curves) if curves else None
         if self.seen is not None:
             self.root = self.seen.root(theta)
-            self.solved = np.linalg.solve(self.root, self.seen.residual[:, None])
+            self.solved = np.linalg.solve(self.root, self.seen.residual[None, :, None])
 
     def predict(self, asked: Question) -> tuple[Floats, Floats]:
         """Mean (draws, 2) and covariance (draws, 2, 2) of (y, b)."""
@@ -235,7 +235,7 @@ def sample_spreads(
     def log_posterior(log_theta: Floats) -> Floats:
         z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
         root = seen.root(np.exp(log_theta))
-        r = np.linalg.solve(root, seen.residual[:, None])[..., 0]
+        r = np.linalg.solve(root, seen.residual[None, :, None])[..., 0]
         half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
         return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
 
