@@ -334,7 +334,13 @@ def test_a_stated_row_is_ideal_times_what_others_realise() -> None:
     seen, unseen = stated_tests([row, a_row(4), a_row(0, tau=2.0, cost_ratio=0.1)])
     (point,) = unseen.points
     assert seen.points == unseen.points  # of a study that nothing else is known of
-    assert 0.7 < point.predicted / (3.0 / 1.4) < 1.1  # what the bundled studies realise
+    gained = np.log(point.predicted / (3.0 / 1.4))
+    assert gained == pytest.approx(np.interp(0.5, *reversed(stored().new_study)), abs=1e-9)
+    studies: dict[str, list[float]] = {}
+    for r in stored().realised:
+        studies.setdefault(r.study, []).append(r.misfit)
+    means = [np.mean(v) for v in studies.values()]  # each study counts alike
+    assert abs(gained - np.mean(means)) < np.std(means, ddof=1) / np.sqrt(len(means))
     assert point.low < point.predicted < point.high
     assert point.rivals[rivals.PLAIN] == pytest.approx(3.0 / 1.4)
     assert point.rivals[rivals.SDSL] is None
