@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 TARGET = typer.Option(help="Target model: a name, a config.json or its folder.")
-DEVICE = typer.Option(help="Device, such as H100 or '2x A100 80GB'.")
+DEVICE = typer.Option(
+    help="Device: H100, '2x A100 80GB', or its data: bandwidth=320,memory=16,fp16=51."
+)
 Target = Annotated[str | None, TARGET]
 Draft = Annotated[
     str | None,

@@ -16,9 +16,11 @@ from .columns import DEVICES
 from .formats import Arithmetic, number_format
 
 _RATES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4")
+_STATED = frozenset({*_RATES, "bandwidth", "memory", "link", "kind"})
 _TIMES = r"\s*[x×*]\s*"
 _COUNTED = re.compile(rf"^\s*(\d{{1,4}})(?:{_TIMES}|\s+(?=[a-z]))(.+?)\s*$", re.IGNORECASE)
-_COUNTED_AFTER = re.compile(rf"^\s*(.+?){_TIMES}(\d{{1,4}})\s*$", re.IGNORECASE)
+# The x of "H100 x4" and "H100x4" follows no letter: that of "RTX 4000" does.
+_COUNTED_AFTER = re.compile(rf"^\s*(.+?)(?<![a-z]){_TIMES}(\d{{1,4}})\s*$", re.IGNORECASE)
 _MEMORY = re.compile(r"\b(\d{1,4})\s*gi?b\b", re.IGNORECASE)
 _MARKS = re.compile(r"\((?:r|tm)\)|[®™]|@\s*[\d.]+\s*ghz|\b\d+-core\b", re.IGNORECASE)
 # What follows a name in parentheses, or how several devices share a pass.
@@ -178,7 +180,9 @@ def _keys() -> MappingProxyType[str, str]:
 
 def device(name: str) -> Device:
     """The device of a name such as ``H100``, ``4x A100 80GB``, ``H100 x4``, ``M4 16 GB``, ``4090``
-    or what a driver prints, e.g. ``NVIDIA RTX 6000 Ada Generation``.
+    or what a driver prints, e.g. ``NVIDIA RTX 6000 Ada Generation``; or one that no table has, by
+    its data in units of the table: ``bandwidth=320, memory=16, fp16=51``, with ``2x`` before it
+    for two of them.
 
     Case, maker, separators and remarks in parentheses do not matter; a memory in the name replaces
     the table's. What the name leaves open is said in ``remarks``. A CPU that no row names is the
@@ -190,6 +194,8 @@ def device(name: str) -> Device:
     trials = [(1, name)]
     trials += [(int(counted[1]), counted[2])] if counted else []
     trials += [(int(after[2]), after[1])] if after else []
+    if "=" in name:
+        return _by_data(*trials[-1][::-1])
     for count, wanted in trials:
         found = _named(wanted)
         if found is not None:
@@ -203,6 +209,26 @@ def device(name: str) -> Device:
         f"device must be a name of the table, nearest: {listed}; got {name!r}; "
         "`howspec devices` lists them"
     )
+
+
+def _by_data(wanted: str, count: int) -> Device:
+    """Devices of columns of the table: ``bandwidth=320, memory=16, fp16=51``."""
+    fields = [[side.strip() for side in part.partition("=")[::2]] for part in wanted.split(",")]
+    columns = {c.name: c for c in DEVICES.columns if c.name in _STATED}
+    row: Row = {"name": wanted.strip(), "kind": "gpu", "link": 32.0, "source": "stated"}
+    for name, cell in fields:
+        if name not in columns:
+            raise ValueError(f"device must state {', '.join(columns)} as name=value, got {name!r}")
+        try:
+            row[name] = replace(columns[name], nullable=False).parse(cell)
+        except ValueError as error:
+            raise ValueError(f"device: {name} {error}") from None
+    if not {"bandwidth", "memory"} <= row.keys() or not row.keys() & set(_RATES):
+        raise ValueError(
+            "device must state bandwidth [GB/s], memory [GB] and a rate of "
+            f"{', '.join(_RATES)} [Top/s], got {wanted.strip()!r}"
+        )
+    return replace(_device(row), count=count)
 
 
 def _named(wanted: str) -> Device | None:

@@ -348,7 +348,8 @@ def test_devices_are_many_and_their_rates_are_in_order() -> None:
             if slow in found.rates and fast in found.rates and (name, fast) not in SLOW_INTEGERS:
                 assert found.rates[slow] <= found.rates[fast], (name, slow, fast)
         ridge = max(found.rates.values()) / found.bandwidth
-        assert 1 < ridge < 2000, (name, ridge)  # operations a byte; CPUs are at the low end
+        # Operations a byte: CPUs are low, 4-bit rates beside mobile memory high.
+        assert 1 < ridge < 4000, (name, ridge)
         assert 1e9 <= found.memory <= 1e12
 
 
@@ -433,6 +434,37 @@ def test_an_unknown_device_is_one_line(written: str) -> None:
     ) as e:
         device(written)
     assert "\n" not in str(e.value)
+
+
+def test_a_device_that_no_table_has_is_stated_by_its_data() -> None:
+    row = device("T4")
+    stated = device("3x bandwidth=320, memory=16, fp32=8.1, fp16=65,int8=130, link=32")
+    assert stated.count == 3
+    assert stated.source == "stated"
+    for name in ("rates", "bandwidth", "memory", "link", "kind"):
+        assert getattr(stated, name) == getattr(row, name)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            "bandwidth=320",
+            r"device must state bandwidth \[GB/s\], memory \[GB\] and a rate of fp32,",
+        ),
+        (
+            "bandwidth=320,memory=16,fp16=-1",
+            r"device: fp16 must be a number in \(0, inf\).*got '-1'",
+        ),
+        ("bandwith=320,memory=16,fp16=5", "device must state .* as name=value, got 'bandwith'"),
+        ("bandwidth=320,memory=16,fp16=5,kind=car", "device: kind must be one of gpu, .*got 'car'"),
+        ("bandwidth=320,memory=16,fp16", "device: fp16 .*got an empty cell"),
+        ("RTX 4000", "nearest: RTX A4000, .*got 'RTX 4000'"),
+    ],
+)
+def test_data_of_a_device_that_say_too_little_are_one_line(written: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        device(written)
 
 
 def test_no_alias_stands_for_two_devices() -> None:
