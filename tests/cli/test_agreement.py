@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -324,15 +323,9 @@ IN_HELP = [
     for line in (VERBS[verb].__doc__ or "").splitlines()
     if line.strip().startswith("howspec ")
 ]
-# Lines without a prompt: those with one are compared with what they print elsewhere.
-IN_README = [
-    line.split("#")[0].strip()
-    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    if line.startswith("howspec ") and not re.search("calibrate|TARGET|howspec --", line)
-]
 
 
-@pytest.mark.parametrize("example", [*IN_HELP, *IN_README])
+@pytest.mark.parametrize("example", IN_HELP)
 def test_every_example_runs_as_printed(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

@@ -22,6 +22,20 @@ def test_the_examples_of_a_page_run_as_printed(page: Path, tmp_path: Path) -> No
             )
 
 
+def test_pictures_and_files_that_the_readme_names_are_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"\]\(([^)#]+)", readme)
+    assert len(named) > 10
+    assert [n for n in named if not (ROOT / n).exists()] == []
+
+
+def test_every_command_stands_in_the_table_of_commands() -> None:
+    from howspec.cli.main import VERBS
+
+    table = (DOCS / "commands.md").read_text(encoding="utf-8")
+    assert [v for v in VERBS if not re.search(rf"^\| .*`(howspec )?{v}\b.* \|", table, re.M)] == []
+
+
 def test_there_are_examples_on_most_pages() -> None:
     counts = {p.name: len(list(examples(p.read_text(encoding="utf-8")))) for p in pages()}
     assert sum(counts.values()) > 40

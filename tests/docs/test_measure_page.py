@@ -1,43 +1,24 @@
-"""What the README shows is what happens."""
+"""What the page on measuring a pair shows works with two models, line after line."""
 
 from __future__ import annotations
 
-import doctest
 import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from doc_examples import DOCS
 from howspec.cli.main import run
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-SHOWN = re.findall(r"^\$ howspec (.+)\n(\w.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
-
-
-def test_the_python_of_the_readme_runs_as_printed() -> None:
-    result = doctest.testfile(str(README), module_relative=False)
-    assert result.attempted >= 3
-    assert result.failed == 0
-
-
-@pytest.mark.parametrize(("command", "first_line"), SHOWN)
-def test_a_command_of_the_readme_answers_as_printed(
-    command: str, first_line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as stop:
-        run(shlex.split(command))
-    assert stop.value.code == 0
-    assert capsys.readouterr().out.splitlines()[0] == first_line
-
-
+PAGE = DOCS / "howto" / "measure.md"
 QUICKLY = {  # what keeps the measuring of two small models short; the rest is as it stands
     "costs": "--tokens 1-4 --context 32 --gamma 1-3 --repeats 2 --warmup 1",
     "acceptance": "--requests 1 --prompt-tokens 8 --new-tokens 8 --temperature 0 --gamma 3",
 }
 
 
-def test_what_the_readme_says_of_models_of_your_own_works_line_after_line(
+def test_what_the_page_says_of_models_of_your_own_works_line_after_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch")
@@ -53,7 +34,7 @@ def test_what_the_readme_says_of_models_of_your_own_works_line_after_line(
         llama(seed, num_hidden_layers=layers).save_pretrained(tmp_path / name)
         tokenizer.save_pretrained(tmp_path / name)
     capsys.readouterr()
-    lines = re.findall(r"^howspec (.*TARGET.*)$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = re.findall(r"^\$ howspec (.*TARGET.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert [line.split()[0] for line in lines] == ["calibrate", "calibrate", "predict"]
     for line in lines:
         more = next((v for k, v in QUICKLY.items() if line.startswith(f"calibrate {k}")), "")
@@ -68,12 +49,3 @@ def test_what_the_readme_says_of_models_of_your_own_works_line_after_line(
     parts = json.loads(capsys.readouterr().out)["parts"]
     assert {part["kind"] for part in parts.values()} == {"measured"}
     assert "rounds of this pair in costs.json" in parts["cost"]["source"]
-
-
-def test_pictures_and_files_that_the_readme_names_are_there() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8")):
-        assert (README.parent / target).exists(), target
-
-
-def test_the_readme_shows_a_prediction_a_sweep_and_a_plain_no() -> None:
-    assert len(SHOWN) == 3
