@@ -59,15 +59,11 @@ class ResultFile:
             raise OSError(f"{self._path}: the disk took {written} of {len(data)} bytes")
 
     def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # not POSIX
-            return
+        from ..calibrate.records.lock import lock
+
         assert self._handle is not None
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(f"{self._path} is being written by another sweep") from None
+        if not lock(self._handle):
+            raise ValueError(f"{self._path} is being written by another sweep")
 
     def _load(self, header: dict[str, Any]) -> None:
         assert self._handle is not None

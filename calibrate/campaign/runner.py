@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ..records.lock import lock
 from .estimate import Estimate
 from .work import StageOver, Work
 
@@ -180,13 +180,11 @@ def held(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock(handle):
             raise ValueError(
                 f"{folder}: another run of a campaign holds this folder; wait for it, or choose "
                 "another with --out"
-            ) from None
+            )
         yield
     finally:
         os.close(handle)

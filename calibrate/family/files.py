@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..records.lock import lock
+
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file beside its place, flush it to the disk, and move it there."""
@@ -58,12 +60,8 @@ def same_settings(kept: dict[str, Any], wanted: dict[str, Any], what: str) -> No
 @contextmanager
 def held_folder(folder: Path) -> Iterator[None]:
     """Hold a folder for this run; a second run is refused with one line."""
-    import fcntl
-
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another run is training the family in {folder}") from None
+        if not lock(handle.fileno()):
+            raise ValueError(f"another run is training the family in {folder}")
         yield

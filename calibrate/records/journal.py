@@ -7,13 +7,13 @@ one whose settings, machine, models or number format differ from those of the fi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .lock import lock
 from .merge import difference, same_origin
 from .origin import RUN
 from .points import Point, check_point, in_words, kind_of, point_key
@@ -160,13 +160,11 @@ class Journal:
     def _lock(self) -> None:
         while True:
             self._handle = os.open(self.part, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not lock(self._handle):
                 raise ValueError(
                     f"{self.part}: another run is writing this measurement; wait for it, or choose "
                     "another folder"
-                ) from None
+                )
             with contextlib.suppress(FileNotFoundError):
                 # The one that held the lock may have removed the file in between.
                 if os.path.samestat(os.fstat(self._handle), os.stat(self.part)):

@@ -186,7 +186,6 @@ def test_a_file_of_another_version_or_of_something_else_is_refused(tmp_path: Pat
 
 
 def test_two_sweeps_cannot_write_one_file(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
     path = tmp_path / "results.jsonl"
 
     def nested(rng: np.random.Generator, *, n: int) -> int:
@@ -195,6 +194,14 @@ def test_two_sweeps_cannot_write_one_file(tmp_path: Path) -> None:
         return n
 
     assert sweep(nested, [{"n": 1}], seed=0, backend="sequential", resume=path) == [1]
+
+
+def test_a_platform_without_file_locks_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(ValueError, match="file locks of Linux or macOS"):
+        sweep(mean_tokens, SETTINGS, seed=0, backend="sequential", resume=tmp_path / "x.jsonl")
 
 
 def test_an_exception_names_its_setting_and_keeps_what_was_done(tmp_path: Path) -> None:
