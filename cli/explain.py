@@ -36,8 +36,8 @@ def explain(
             "default: by the name of --draft, else serial."
         ),
     ] = None,
-    plain_step_ms: Annotated[
-        _Number, typer.Option(help="Time of a plain step of the target.")
+    plain_ms: Annotated[
+        _Number, typer.Option(help="Plain time per token of a sequence, in ms: a plain step.")
     ] = None,
     round_ms: Annotated[_Number, typer.Option(help="Time of a whole speculative round.")] = None,
     draft_step_ms: Annotated[_Number, typer.Option(help="Time of one draft step.")] = None,
@@ -101,7 +101,7 @@ def explain(
         speculative_tokens_per_s=speculative_tokens_per_s, acceptance=acceptance,
         acceptance_length=acceptance_length, alpha=alpha, decay=decay, gamma=gamma,
         drafter=drafter,
-        plain_step_ms=plain_step_ms, round_ms=round_ms, draft_step_ms=draft_step_ms,
+        plain_ms=plain_ms, round_ms=round_ms, draft_step_ms=draft_step_ms,
         verify_ms=verify_ms, cost_ratio=cost_ratio, verify_slope=verify_slope, overhead=overhead,
         verify_ratio_batch_1=verify_ratio_batch_1, prefill_s=prefill_s,
         prompt_tokens=prompt_tokens, output_tokens=output_tokens, target=target, draft=draft,

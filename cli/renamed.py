@@ -9,7 +9,7 @@ FORMER: dict[str, dict[str, str]] = {
     "predict": {"--statistics": "--acceptance"},
     "rank": {"--drafts": "--draft"},
     "schedule": {"--cost": "--costs", "--passes": "--costs", "--statistics": "--acceptance"},
-    "explain": {"--statistics": "--acceptance"},
+    "explain": {"--statistics": "--acceptance", "--plain-step-ms": "--plain-ms"},
 }
 
 

@@ -75,7 +75,7 @@ def measured_from(
         if name.endswith("_tokens_per_s") and (0.0 < number.value < 1e-6 or number.value > 1e9):
             raise ValueError(f"{name} must be in [1e-6, 1e9], got {number.value:g}")
         if name.endswith("_ms"):
-            given[f"{name[:-3]}_s"] = number.scaled(1e-3)
+            given["plain_step_s" if name == "plain_ms" else f"{name[:-3]}_s"] = number.scaled(1e-3)
         else:
             given[name] = number
     if output_tokens is not None:
@@ -134,8 +134,8 @@ def solve(
         quick = _put_together(at, unit, gamma, per_step, coverage)
     if slow is None or quick is None:
         raise ValueError(
-            "the speed-up is not determined: it needs baseline_tokens_per_s or plain_step_s, and "
-            "speculative_tokens_per_s, round_s, or all parts of a round (draft, verify, overhead)"
+            "the speed-up is not determined: it needs baseline_tokens_per_s or plain_ms, and "
+            "speculative_tokens_per_s, round_ms, or all parts of a round (draft, verify, overhead)"
         )
     p = none if prefill is None or length is None else prefill / (slow * length)
     decode = slow / quick

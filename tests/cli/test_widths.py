@@ -28,7 +28,7 @@ VERBS = {
     "import": ("import", "vllm", "FOLDER/server.log", "--fit"),
     "explain": (
         "explain", "--baseline-tokens-per-s", "41", "--speculative-tokens-per-s", "72",
-        "--alpha", "0.8", "--gamma", "3", "--plain-step-ms", "24", "--verify-ms", "27",
+        "--alpha", "0.8", "--gamma", "3", "--plain-ms", "24", "--verify-ms", "27",
         "--draft-step-ms", "1.5",
     ),
     "schedule": ("schedule", *PAIR, "--draft", "Qwen3-0.6B"),

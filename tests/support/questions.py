@@ -76,7 +76,7 @@ QUESTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
                  "gamma": 3}),
     ("explain", BASE | {"acceptance": "engine.log"}),
     ("explain", BASE | PAIR | {"acceptance": "engine.log"}),
-    ("explain", {"plain_step_ms": "20", "round_ms": "45", "draft_step_ms": "4", "verify_ms": "26",
+    ("explain", {"plain_ms": "20", "round_ms": "45", "draft_step_ms": "4", "verify_ms": "26",
                  "acceptance_length": "2.6", "gamma": 4, "batch": 8.0}),
     ("schedule", {"acceptance": 0.73, "costs": 0.08, "verify_slope": 0.02}),
     ("schedule", {"acceptance": 0.73, "costs": 0.08, "verify_slope": 0.02, "engine": "vllm"}),
