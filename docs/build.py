@@ -50,7 +50,8 @@ def with_math(text: str) -> str:
     def one(found: re.Match[str]) -> str:
         block = found["block"] is not None
         formula = convert(found["block"] or found["line"], display="block" if block else "inline")
-        return formula.replace("|", "&#124;")
+        formula = formula.replace("|", "&#124;")
+        return f'<div class="formula">{formula}</div>' if block else formula
 
     return _MATH.sub(one, text)
 

@@ -100,8 +100,10 @@ def batch_gain(out: Path, *, seed: int = 0) -> list[Path]:
     found = pair_crossover(both_laws(at, Sources(), seed=seed), batch_max=1024).batch
     made, ax = figure(COLUMN, 2.7)
     batch = np.array(found.values)
-    ax.fill_between(batch, found.speedup_low, found.speedup_high, color=COLOURS[0], alpha=0.18,
-                    lw=0, label="90 % interval")  # fmt: skip
+    pays = np.array(found.gamma) > 0
+    ax.fill_between(batch[pays], np.array(found.speedup_low)[pays],
+                    np.array(found.speedup_high)[pays], color=COLOURS[0], alpha=0.18, lw=0,
+                    label="90 % interval")  # fmt: skip
     ax.plot(batch, found.speedup, color=COLOURS[0], marker="o", ms=2.5, label="predicted")
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     if found.at is not None:
@@ -111,7 +113,7 @@ def batch_gain(out: Path, *, seed: int = 0) -> list[Path]:
     ax.set_xlabel("batch [sequences]")
     ax.set_ylabel("speed-up at the best $\\gamma$")
     ax.set_title(f"{target} + {draft}, {device}")
-    ax.legend(loc="upper right")
+    made.legend(loc="outside lower left", ncols=3, columnspacing=1.0)
     end = "it pays to the largest batch shown" if found.at is None else (
         f"it stops to pay at batch {found.at:.0f}")  # fmt: skip
     caption = (
@@ -149,7 +151,7 @@ def decision(out: Path, *, seed: int = 0) -> list[Path]:
     best = found["regret"].gamma
     right.plot(best, any_of.expected_regret[best], "*", color=COLOURS[2], ms=10, mec="white",
                mew=0.6, zorder=5)  # fmt: skip
-    left.set_ylabel("over plain decoding")
+    left.set_ylabel("speed-up over plain decoding")
     right.set_ylabel("share")
     for ax in (left, right):
         ax.set_xlabel("draft tokens per round, $\\gamma$")

@@ -186,7 +186,7 @@ const charts = {};
 for (const [name, height, xTitle, yTitle, layers] of [
   ["by-gamma", 300, "draft tokens per round, K", "latency / plain latency", ["window", "band", "even", "curve", "dots", "measured", "star"]],
   ["by-scale", 290, "draft parameters / target parameters", "latency / plain latency", ["window", "band", "even", "curve", "measured", "star", "you"]],
-  ["surface", 290, "draft parameters / target parameters", "draft tokens per round, K", ["levels", "lines", "star", "you"]],
+  ["surface", 290, "draft parameters / target parameters", "draft tokens per round, K", ["levels", "lines", "measured", "star", "you"]],
 ]) {
   const box = document.querySelector(`#${name} .plot`);
   const svg = d3.select(box).append("svg").attr("role", "img").attr("height", height).attr("xmlns", "http://www.w3.org/2000/svg");
@@ -206,7 +206,7 @@ for (const [name, height, xTitle, yTitle, layers] of [
     document.querySelector(`#${name} .tools`).append(button);
   }
 }
-const STAR = d3.symbol(d3.symbolStar, 130)(), CIRCLE = d3.symbol(d3.symbolCircle, 70)(), DIAMOND = d3.symbol(d3.symbolDiamond, 64)();
+const STAR = d3.symbol(d3.symbolStar, 130)(), CIRCLE = d3.symbol(d3.symbolCircle, 70)(), DIAMOND = d3.symbol(d3.symbolDiamond, 64)(), CELL = d3.symbol(d3.symbolDiamond, 44)();
 
 function frame(chart, x, y, xTicks, xFormat, yTicks) {
   const width = chart.width, bottom = chart.height - EDGE.bottom;
@@ -283,7 +283,7 @@ function drawScale(found, beside) {
     turn && ["dash", "", `break-even: pays <b>${span(found.gain, found.scales)}</b>`], ladder.length && ["◆", "c-orange", "measured"]]);
 }
 
-function drawSurface(found) {
+function drawSurface(found, beside) {
   const chart = charts.surface, { curve, turn, now } = found;
   const [x, ticks] = scaleAxis(chart, found), top = now.top;
   const y = d3.scaleLinear([0.5, top + 0.5], [chart.height - EDGE.bottom, EDGE.top]);
@@ -307,11 +307,16 @@ function drawSurface(found) {
   one(chart.lines, "path", "flat", turn && line(turn.latency / (1 - TOLERANCE)));
   const ridge = curve.map((p) => [p.scale, 1 + d3.minIndex(p.all.slice(1))]);
   one(chart.lines, "path", "ridge", { d: d3.line((p) => x(p[0]), (p) => y(p[1])).curve(d3.curveStepBefore)(ridge) ?? "" });
+  // A measured point has the colour of its latency: where it fades into the surface, they agree.
+  const points = beside.cells.filter((p) => p.gamma >= 1 && p.gamma <= top && p.scale >= found.scales[0] && p.scale <= found.scales[1]);
+  mark(chart.measured, CELL, "cell", points.map((p) => [x(p.scale), y(p.gamma), p]), (p) => `measured, ${p[2].draft}, K ${p[2].gamma}: latency ${p[2].latency.toFixed(3)}`);
+  chart.measured.selectAll("path").attr("fill", (p) => colour(d3.bisectRight(levels, p[2].latency) - 1));
   mark(chart.star, STAR, "star", turn ? [[x(turn.scale), y(turn.gamma)]] : [], () => "turning point");
   mark(chart.you, CIRCLE, "you", [[x(now.draft / now.target), y(Math.max(found.gamma, 0.5))]], () => "your draft at its best K");
   const strip = levels.map((v, i) => `<i style="background:${colour(i)}"></i>`).join("");
   legend(chart, [["", "", `latency <b>${ends[0].toFixed(2)}</b><span class="steps" aria-hidden="true">${strip}</span><b>${high.toFixed(2)}</b>`], ["line", "", "break-even"],
-    ["dots", "", "within 1 %"], ["dash", "", "best K of each size"], ["★", "", "turning point"], ["○", "c-blue", "your draft"]]);
+    ["dots", "", "within 1 %"], ["dash", "", "best K of each size"], ["★", "", "turning point"], ["○", "c-blue", "your draft"],
+    points.length && ["◇", "c-orange", "measured, in the colour of its latency"]]);
 }
 
 function legend(chart, entries) {
@@ -336,11 +341,12 @@ function span([low, high], [first, last]) {
 // --- what was measured ------------------------------------------------------------------------
 function besides() {
   const sweep = data.measured.find((m) => m.id === state.measured);
-  if (!sweep) return { sweep: null, points: [], ladder: [] };
+  if (!sweep) return { sweep: null, points: [], ladder: [], cells: [] };
   const points = sweep.gamma.map((k, i) => [k, 1 / sweep.speedup[i]]);
   const ladder = data.measured.filter((m) => m.scale && m.source === sweep.source && m.target === sweep.target && m.workload === sweep.workload)
-    .map((m) => ({ scale: m.scale, latency: 1 / Math.max(...m.speedup), draft: m.draft }));
-  return { sweep, points, ladder };
+    .map((m) => ({ ...m, latency: 1 / Math.max(...m.speedup) }));
+  const cells = ladder.flatMap((m) => m.gamma.map((k, i) => ({ scale: m.scale, gamma: k, latency: 1 / m.speedup[i], draft: m.draft })));
+  return { sweep, points, ladder, cells };
 }
 
 for (const source of new Set(data.measured.map((m) => m.source))) {
@@ -507,7 +513,7 @@ function draw() {
   showInputs(found);
   drawGamma(found, beside);
   drawScale(found, beside);
-  drawSurface(found);
+  drawSurface(found, beside);
   $("command").textContent = command(found);
   $("measured").value = beside.sweep ? beside.sweep.id : "";
   $("fit").hidden = !beside.sweep?.fit;

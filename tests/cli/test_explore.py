@@ -314,6 +314,12 @@ def test_without_a_posterior_there_is_no_band_and_the_papers_points_lie_on_the_c
     assert far[0] == 4
     assert far[1] < 0.03
     assert far[2] < 0.03
+    cells = page.evaluate("""() => {
+      const data = JSON.parse(document.querySelector('#data').textContent);
+      const paper = (m) => m.source === 'the paper' && m.target === 'BLOOM-7.1B';
+      return d3.sum(data.measured.filter(paper), (m) => m.gamma.filter((k) => k >= 1).length);
+    }""")
+    assert page.locator("#surface .cell").count() == cells == 35
 
 
 def test_a_printed_page_keeps_the_charts_and_leaves_the_buttons_out(opened: Any) -> None:
