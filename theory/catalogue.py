@@ -28,13 +28,35 @@ GROUPS = (
     "schedules and cascades",
 )
 
+# The modules with formulas, in the order in which a group prints theirs.
+MODULES = """
+    rounds acceptance.law acceptance.mixture acceptance.heterogeneity acceptance.markov speedup
+    optimum costs.choose costs.linear costs.crossover costs.load costs.roofline costs.memory
+    costs.moe costs.occupancy costs.parallel costs.staircase acceptance.coverage
+    acceptance.depth acceptance.estimation acceptance.gated acceptance.intervals
+    acceptance.metrics acceptance.offsets regret scale.law scale.bits limits.bandit
+    limits.ceilings trees.verification trees.growth trees.multipath trees.several
+    trees.rejection trees.value limits.certificates limits.headroom limits.objectives
+    limits.rejections limits.relaxed limits.sensitivity limits.threshold scale.concavity
+    scale.log_linear scale.loss scale.sdsl scale.two_axes decision.small requests.completion
+    requests.heterogeneity requests.horizon requests.latency requests.length requests.under_load
+    schedules.cached schedules.cascade schedules.chain schedules.lookup schedules.overlap
+    schedules.self_speculation schedules.sparse_cache schedules.trimmed schedules.two_layers
+"""
+
 
 def formulas() -> tuple[Formula, ...]:
     """All formulas, grouped and in the order of their modules; imports every module of theory."""
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.walk_packages([str(Path(__file__).parent)], package + "."):
+    package = __name__.rpartition(".")[0] + "."
+    for module in pkgutil.walk_packages([str(Path(__file__).parent)], package):
         importlib.import_module(module.name)
-    return tuple(sorted(declared(), key=lambda f: GROUPS.index(f.group)))
+
+    def place(f: Formula) -> tuple[int, int]:
+        return GROUPS.index(f.group), MODULES.split().index(
+            f.build.__module__.removeprefix(package)
+        )
+
+    return tuple(sorted(declared(), key=place))
 
 
 def find(name: str) -> Formula:

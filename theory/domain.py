@@ -70,6 +70,14 @@ def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool 
     return values
 
 
+def check_least(name: str, values: Floats, least: float) -> Floats:
+    """Return ``values``, or raise ValueError where one is below the least of a quantity here."""
+    if values.size and values.min() < least:
+        shown = _first_bad(values, np.asarray(values < least))
+        raise ValueError(f"{name} must be in [{least:g}, inf), got {shown}")
+    return values
+
+
 def check_gamma_max(value: ArrayLike) -> Floats:
     """Return ``value`` as float64 after checking that it is a whole number in [1, 2^53].
 

@@ -1,26 +1,34 @@
 """A formula is one SymPy expression with its claim, its assumptions and its source.
 
-The expression is written once, as a function of the symbols, and built at the first use:
-``import howspec.theory`` and a prediction therefore start without SymPy. The numeric function
-beside it is tied to it by :func:`evaluates`, and the tests compare the two at 50 digits.
+An :func:`equation` is a function of its quantities that is both: of symbols it gives the
+expression, of numbers the value, with the arguments checked against the symbol table. Where the
+value needs another way than the statement (a sum that cancels, the end of a range) the two are
+written apart, as :func:`formula` and a function that :func:`evaluates` it. The expression is built
+at the first use: ``import howspec.theory`` and a prediction start without SymPy. The tests compare
+values and expressions at 50 digits.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cached_property, wraps
+from types import SimpleNamespace
+from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
 
+from .domain import check, check_least, unwrap
 from .symbols import Symbols, quantity
 
 _FORMULAS: dict[str, Formula] = {}
 _SECTIONS = ("Assumes", "Wrong when", "Source")
+_VALUE = "Returns"  # of the numeric function only: not part of the statement
 SYMBOLS = Symbols()
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+# A number, an array of numbers, or a SymPy expression (which has no type).
+Number: TypeAlias = Any
 
 
 @dataclass
@@ -50,6 +58,10 @@ class Formula:
     @cached_property
     def _parts(self) -> dict[str, str]:
         return split_docstring(inspect.getdoc(self.build) or "", self.name)
+
+    def __call__(self, **symbols: Any) -> Any:
+        """The expression with these in the place of its symbols."""
+        return self.build(SimpleNamespace(**symbols))
 
     @property
     def claim(self) -> str:
@@ -109,12 +121,14 @@ class Formula:
 def split_docstring(text: str, name: str) -> dict[str, str]:
     """Split a formula's docstring into its claim and the sections Assumes, Wrong when, Source.
 
+    What it returns, a last section, may be there or not.
+
     Raises ValueError when a section is missing: a formula without them is not finished.
     """
     parts: dict[str, list[str]] = {"claim": []}
     current = "claim"
     for line in text.splitlines():
-        head = next((s for s in _SECTIONS if line.startswith(s + ":")), None)
+        head = next((s for s in (*_SECTIONS, _VALUE) if line.startswith(s + ":")), None)
         if head:
             current = head
             parts[head] = []
@@ -127,6 +141,13 @@ def split_docstring(text: str, name: str) -> dict[str, str]:
     return joined
 
 
+def _declare(new: Formula) -> Formula:
+    if new.name in _FORMULAS:
+        raise ValueError(f"formula {new.name!r} is already declared")
+    _FORMULAS[new.name] = new
+    return new
+
+
 def formula(
     name: str, symbol: str, *, group: str, **worked: float
 ) -> Callable[[Callable[[Any], Any]], Formula]:
@@ -134,28 +155,128 @@ def formula(
 
     worked: values of the symbols for the printed example.
     """
+    return lambda build: _declare(Formula(name, symbol, group, build, worked))
 
-    def wrap(build: Callable[[Any], Any]) -> Formula:
-        if name in _FORMULAS:
-            raise ValueError(f"formula {name!r} is already declared")
-        _FORMULAS[name] = Formula(name, symbol, group, build, worked)
-        return _FORMULAS[name]
+
+def symbolic(*values: Any) -> bool:
+    """Whether any of the values is a SymPy expression."""
+    return any(hasattr(v, "free_symbols") for v in values)
+
+
+def _names(function: Any) -> tuple[str, ...]:
+    code = inspect.unwrap(function).__code__
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def numeric(
+    *, whole: Sequence[str] = (), least: Mapping[str, float] | None = None, broadcast: bool = False
+) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """A function of quantities by name, as one of numbers or arrays that are checked on the way in.
+
+    Each argument is held to the range of the quantity of its name and comes as a float64 array; a
+    result without dimensions goes out as a float. SymPy expressions pass as they are. A value
+    beyond the largest float is inf, without a warning: it is the value. NaN still warns. whole:
+    names that must be whole numbers; least: names with a smallest value above that of their range;
+    broadcast: whether the arguments come in their common shape.
+    """
+    limits = dict(least or {})
+
+    def one(name: str, value: Any) -> Any:
+        values = check(name, value, whole=name in whole)
+        return check_least(name, values, limits[name]) if name in limits else values
+
+    def wrap(function: Callable[P, Any]) -> Callable[P, Any]:
+        names = _names(function)
+        positional = names[: function.__code__.co_argcount]
+        defaults = {n: np.asarray(v, np.float64) for n, v in _defaults(function).items()}
+
+        @wraps(function)
+        @np.errstate(over="ignore", divide="ignore")
+        def checked(*args: P.args, **kwargs: P.kwargs) -> Any:
+            fits = len(args) <= len(positional) and kwargs.keys().isdisjoint(names[: len(args)])
+            if not fits or symbolic(*args, *kwargs.values()):
+                return function(*args, **kwargs)
+            given: dict[str, Any] = {**dict(zip(names, args, strict=False)), **kwargs}
+            values: Any = {n: one(n, v) if n in names else v for n, v in given.items()}
+            values = {**defaults, **values}
+            if broadcast:
+                values = dict(zip(values, np.broadcast_arrays(*values.values()), strict=True))
+            value = function(**values)  # type: ignore[call-arg]
+            if isinstance(value, tuple):
+                return tuple(unwrap(np.asarray(v)) for v in value)
+            return unwrap(np.asarray(value))
+
+        return checked
 
     return wrap
 
 
-def evaluates(target: Formula) -> Callable[[F], F]:
-    """Tie a numeric function to the formula that it evaluates.
+def _defaults(function: Any) -> dict[str, Any]:
+    given = function.__defaults__ or ()
+    count = function.__code__.co_argcount
+    last = function.__code__.co_varnames[count - len(given) : count]
+    return {**dict(zip(last, given, strict=True)), **(function.__kwdefaults__ or {})}
 
-    A value beyond the largest float is inf, without a warning: it is the value. NaN still warns.
+
+def evaluates(target: Formula) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Tie a numeric function to the formula that it evaluates; of SymPy expressions it gives that.
+
+    A value beyond the largest float is inf, as in :func:`numeric`.
     """
 
-    def wrap(function: F) -> F:
-        quiet: F = np.errstate(over="ignore", divide="ignore")(function)
-        target.evaluator = quiet
-        return quiet
+    def wrap(function: Callable[P, Any]) -> Callable[P, Any]:
+        names, defaults = _names(function), _defaults(inspect.unwrap(function))
+
+        @wraps(function)
+        @np.errstate(over="ignore", divide="ignore")
+        def either(*args: P.args, **kwargs: P.kwargs) -> Any:
+            if symbolic(*args, *kwargs.values()):
+                given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+                return target(**given)
+            return function(*args, **kwargs)
+
+        target.evaluator = either
+        return either
 
     return wrap
+
+
+def equation(
+    symbol: str,
+    *,
+    group: str,
+    whole: Sequence[str] = (),
+    least: Mapping[str, float] | None = None,
+    broadcast: bool = False,
+    **worked: float,
+) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
+    """Declare a formula by the function that is its statement and evaluates it too.
+
+    The function takes quantities by name, of symbols or of numbers, and its docstring is that of a
+    formula. whole, least, broadcast: as in :func:`numeric`; worked: values for the printed example.
+    """
+
+    def wrap(function: Callable[P, Any]) -> Callable[P, Any]:
+        names = _names(function)
+        count = function.__code__.co_argcount
+
+        @wraps(function)
+        def build(s: Any) -> Any:
+            named: Any = {n: getattr(s, n) for n in names[count:]}
+            return function(*(getattr(s, n) for n in names[:count]), **named)
+
+        checked = numeric(whole=whole, least=least, broadcast=broadcast)(function)
+        _declare(Formula(function.__name__, symbol, group, build, worked, checked))
+        takes = (f"{n} in {quantity(n).range} [{quantity(n).unit}]" for n in names)
+        checked.__doc__ = f"{function.__doc__}\n    Takes: {'; '.join(takes)}. Shapes broadcast."
+        return checked
+
+    return wrap
+
+
+def formula_of(function: Callable[..., Any]) -> Formula:
+    """The formula that a numeric function evaluates."""
+    return _FORMULAS[function.__name__]
 
 
 def declared() -> tuple[Formula, ...]:

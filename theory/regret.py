@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .domain import Floats, check, unwrap
-from .formula import evaluates, formula
+from .domain import Floats, unwrap
+from .formula import Number, equation, symbolic
 from .optimum import _costs, _optimal_gamma, _root, _where_interior
 from .rounds import geometric_sum
 
 
-@formula("neighbour_loss", r"\ell_{\pm 1}", group="optimum", alpha=0.8, gamma=5)
-def NEIGHBOUR_LOSS(s: Any) -> Any:
+@equation(r"\ell_{\pm 1}", group="optimum", whole=("gamma",), broadcast=True, alpha=0.8, gamma=5)
+def neighbour_loss(alpha: Number, gamma: Number) -> Number:
     """The most that one token more or one less loses of the speed-up at the best whole gamma >= 1.
 
     Whatever the costs: with a = alpha^gamma / E[N] and v = draft token / round, the best gamma has
@@ -32,23 +32,16 @@ def NEIGHBOUR_LOSS(s: Any) -> Any:
     Assumes: independent acceptance, affine costs; gamma the best whole number of draft tokens.
     Wrong when: the round's cost has steps, or one token less is plain decoding without overhead.
     Source: derived here from the best gamma against both of its neighbours; reached from below.
+    Returns: The most that gamma - 1 or gamma + 1 loses where gamma >= 1 is the best, as a share.
+    Between rounds that draft: with gamma = 1 and overhead, plain decoding is not one.
     """
-    a, g = s.alpha, s.gamma
-    return a**g * (1 - a) ** 2 / (1 - a ** (g + 1) * (2 - a))
-
-
-@evaluates(NEIGHBOUR_LOSS)
-def neighbour_loss(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """The most that gamma - 1 or gamma + 1 loses where gamma >= 1 is the best, as a share.
-
-    alpha: in [0, 1]; gamma: whole, >= 1 [token]. Shapes broadcast. Raises ValueError outside the
-    ranges. Between rounds that draft: with gamma = 1 and overhead, plain decoding is not one.
-    """
-    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma, whole=True))
+    a, g = alpha, gamma
+    if symbolic(alpha, gamma):
+        return a**g * (1 - a) ** 2 / (1 - a ** (g + 1) * (2 - a))
     if (g < 1).any():
         raise ValueError(f"gamma must be at least 1, got {g.min():g}")
     # (1 - alpha) is divided out of both sides, so that nothing cancels near 1.
-    return unwrap(a**g * (1.0 - a) / (geometric_sum(a, g + 1.0) - a ** (g + 1.0)))
+    return a**g * (1.0 - a) / (geometric_sum(a, g + 1.0) - a ** (g + 1.0))
 
 
 def regret_halfwidth(

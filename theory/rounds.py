@@ -15,18 +15,21 @@ from numpy.typing import ArrayLike
 
 from .blocks import in_blocks
 from .domain import Floats, check, unwrap
-from .formula import evaluates, formula
+from .formula import Number, equation, evaluates, formula, symbolic
 
 
-@formula("tokens_per_round", r"\mathrm{E}[N]", group="rounds", alpha=0.8, gamma=5)
-def TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="rounds", alpha=0.8, gamma=5)
+def tokens_per_round(alpha: Number, gamma: Number) -> Number:
     """Mean number of tokens that a round emits, the bonus token included.
 
     Assumes: one acceptance probability, independent positions, gamma the same in every round.
     Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
     Source: Leviathan, Kalman, Matias 2023, arXiv:2211.17192v2, equation 1.
+    Returns: Mean tokens per round, the bonus token included. alpha: acceptance probability of a
+    draft token given those before it, in [0, 1]. gamma: tokens drafted per round [token], >= 0; a
+    real gamma gives the smooth continuation.
     """
-    return (1 - s.alpha ** (s.gamma + 1)) / (1 - s.alpha)
+    return geometric(alpha, gamma + 1)
 
 
 @formula("tokens_survival", r"\mathrm{P}(N > n)", group="rounds", alpha=0.8, n=3)
@@ -40,28 +43,49 @@ def SURVIVAL(s: Any) -> Any:
     return s.alpha**s.n
 
 
-@formula("tokens_variance", r"\mathrm{Var}[N]", group="rounds", alpha=0.8, gamma=5)
-def VARIANCE(s: Any) -> Any:
+@evaluates(SURVIVAL)
+def tokens_survival(alpha: ArrayLike, n: ArrayLike) -> Any:
+    """P(N > n) for 0 <= n <= gamma: probability that the first n draft tokens are all accepted.
+
+    alpha: in [0, 1]; n: whole number >= 0 [token]. Shapes broadcast; returns values in [0, 1].
+    Raises ValueError outside these ranges.
+    """
+    return unwrap(np.power(check("alpha", alpha), check("gamma", n, label="n", whole=True)))
+
+
+@equation(r"\mathrm{Var}[N]", group="rounds", whole=("gamma",), alpha=0.8, gamma=5)
+def tokens_variance(alpha: Number, gamma: Number) -> Number:
     """Variance of the number of tokens that a round emits.
 
     Assumes: one acceptance probability, independent positions, gamma the same in every round.
     Wrong when: acceptance differs between requests, which adds a variance between them.
     Source: derived here from the second moment, the sum of (2 n + 1) alpha^n over n <= gamma.
+    Returns: Variance of the tokens per round [token^2]. The closed form cancels where (gamma + 1)(1
+    - alpha) is small; there its expansion in 1 - alpha is summed instead.
     """
-    a, g = s.alpha, s.gamma
-    return (a - (2 * g + 1) * (1 - a) * a ** (g + 1) - a ** (2 * g + 2)) / (1 - a) ** 2
+    a, g = alpha, gamma
+    if symbolic(alpha, gamma):
+        return (a - (2 * g + 1) * (1 - a) * a ** (g + 1) - a ** (2 * g + 2)) / (1 - a) ** 2
+    return in_blocks(_variance, a, g)
 
 
-@formula("tokens_generating_function", "G(z)", group="rounds", alpha=0.8, gamma=5, z=0.5)
-def GENERATING_FUNCTION(s: Any) -> Any:
+@equation("G(z)", group="rounds", whole=("gamma",), alpha=0.8, gamma=5, z=0.5)
+def tokens_generating_function(alpha: Number, gamma: Number, z: Number) -> Number:
     """Probability generating function E[z^N] of the number of tokens that a round emits.
 
     Assumes: one acceptance probability, independent positions, gamma the same in every round.
     Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
     Source: derived here by summation by parts of the survival function.
+    Returns: E[z^N], the probability generating function of the tokens per round. Summed with
+    positive terms only; the gamma-th power is taken of each factor, because it would multiply the
+    rounding of their product by gamma.
     """
-    az = s.alpha * s.z
-    return 1 + (s.z - 1) * (1 - az ** (s.gamma + 1)) / (1 - az)
+    if symbolic(alpha, gamma):
+        az = alpha * z
+        return 1 + (z - 1) * (1 - az ** (gamma + 1)) / (1 - az)
+    a, x = alpha, z
+    g = gamma
+    return in_blocks(_generating_function, a, g, x)
 
 
 def geometric_sum(ratio: Floats, terms: Floats) -> Floats:
@@ -73,6 +97,13 @@ def geometric_sum(ratio: Floats, terms: Floats) -> Floats:
     term sums to exactly 1.
     """
     return in_blocks(_geometric_sum, ratio, terms)
+
+
+def geometric(ratio: Number, terms: Number) -> Number:
+    """:func:`geometric_sum` of numbers, (1 - ratio^terms) / (1 - ratio) of symbols."""
+    if symbolic(ratio, terms):
+        return (1 - ratio**terms) / (1 - ratio)
+    return geometric_sum(np.asarray(ratio), np.asarray(terms))
 
 
 def _geometric_sum(ratio: Floats, terms: Floats) -> Floats:
@@ -88,29 +119,6 @@ def _geometric_sum(ratio: Floats, terms: Floats) -> Floats:
     return np.asarray(np.where(terms == 0.0, 0.0, total))
 
 
-@evaluates(TOKENS)
-def tokens_per_round(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """Mean tokens per round, the bonus token included.
-
-    alpha: acceptance probability of a draft token given those before it, in [0, 1].
-    gamma: tokens drafted per round [token], >= 0; a real gamma gives the smooth continuation.
-    Shapes broadcast; returns a float for scalars, else an array, in [1, gamma + 1] [token].
-    Raises ValueError outside these ranges. Source: arXiv:2211.17192v2, equation 1.
-    """
-    a, g = check("alpha", alpha), check("gamma", gamma)
-    return unwrap(geometric_sum(a, g + 1.0))
-
-
-@evaluates(SURVIVAL)
-def tokens_survival(alpha: ArrayLike, n: ArrayLike) -> Any:
-    """P(N > n) for 0 <= n <= gamma: probability that the first n draft tokens are all accepted.
-
-    alpha: in [0, 1]; n: whole number >= 0 [token]. Shapes broadcast; returns values in [0, 1].
-    Raises ValueError outside these ranges.
-    """
-    return unwrap(np.power(check("alpha", alpha), check("gamma", n, label="n", whole=True)))
-
-
 def tokens_pmf(alpha: ArrayLike, gamma: int) -> Floats:
     """P(N = n) for n = 1..gamma + 1, on a new last axis of length gamma + 1.
 
@@ -122,18 +130,6 @@ def tokens_pmf(alpha: ArrayLike, gamma: int) -> Floats:
     powers: Floats = np.power(a, np.arange(g + 1.0))
     powers[..., :-1] *= 1.0 - a
     return powers
-
-
-@evaluates(VARIANCE)
-def tokens_variance(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """Variance of the tokens per round [token^2].
-
-    alpha: in [0, 1]; gamma: whole number >= 0 [token]. Shapes broadcast.
-    Raises ValueError outside these ranges. The closed form cancels where (gamma + 1)(1 - alpha) is
-    small; there its expansion in 1 - alpha is summed instead.
-    """
-    a, g = check("alpha", alpha), check("gamma", gamma, whole=True)
-    return unwrap(in_blocks(_variance, a, g))
 
 
 def _variance(alpha: Floats, gamma: Floats) -> Floats:
@@ -165,19 +161,6 @@ def _variance_near_one(q: Floats, g: Floats, terms: int = 22) -> Floats:
         power = power * q
         total = total + (-1) ** j * ((2 * g + 1) * small - full) * power
     return total
-
-
-@evaluates(GENERATING_FUNCTION)
-def tokens_generating_function(alpha: ArrayLike, gamma: ArrayLike, z: ArrayLike) -> Any:
-    """E[z^N], the probability generating function of the tokens per round.
-
-    alpha, z: in [0, 1]; gamma: whole number >= 0 [token]. Shapes broadcast; values in [0, 1].
-    Raises ValueError outside these ranges. Summed with positive terms only; the gamma-th power is
-    taken of each factor, because it would multiply the rounding of their product by gamma.
-    """
-    a, x = check("alpha", alpha), check("z", z)
-    g = check("gamma", gamma, whole=True)
-    return unwrap(in_blocks(_generating_function, a, g, x))
 
 
 def _generating_function(a: Floats, g: Floats, x: Floats) -> Floats:

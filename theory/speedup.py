@@ -15,27 +15,35 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .domain import Floats, check, check_gamma_max, unwrap
-from .formula import evaluates, formula
-from .rounds import TOKENS, geometric_sum
+from .formula import Number, equation, symbolic
+from .rounds import geometric_sum, tokens_per_round
 
 
-@formula(
-    "speedup", "S", group="speed-up",
-    alpha=0.8, gamma=5, cost_ratio=0.05, verify_slope=0.01, overhead=0.1,
-)  # fmt: skip
-def SPEEDUP(s: Any) -> Any:
+@equation("S", group="speed-up", alpha=0.8, gamma=5, cost_ratio=0.05, verify_slope=0.01,
+          overhead=0.1)  # fmt: skip
+def speedup(alpha: Number, gamma: Number, cost_ratio: Number, *, verify_slope: Number = 0.0,
+            overhead: Number = 0.0) -> Number:  # fmt: skip
     """Speed-up over plain decoding at gamma >= 1; with verify_slope = overhead = 0 the ideal law.
 
     Assumes: rounds repeat independently (renewal reward), one acceptance probability, costs
     affine in gamma, prefill not counted.
     Wrong when: the verifying pass has steps or a knee (large batch, tiles, mixture of experts).
     Source: arXiv:2211.17192v2, theorem 3.8, for b = o = 0; the affine terms are derived here.
+    Returns: Speed-up over plain decoding, E[N] / (1 + gamma (c + b) + o); exactly 1 at gamma = 0.
+    alpha: acceptance probability of a draft token given those before it, in [0, 1]. gamma: tokens
+    drafted per round [token], >= 0, real or whole. cost_ratio, verify_slope, overhead: >= 0 [target
+    step]; the overhead is paid only when speculating.
     """
-    return TOKENS.build(s) / (1 + s.gamma * (s.cost_ratio + s.verify_slope) + s.overhead)
+    if symbolic(alpha, gamma):
+        return tokens_per_round(alpha, gamma) / (1 + gamma * (cost_ratio + verify_slope) + overhead)
+    a, g = alpha, gamma
+    per_token = _per_token(cost_ratio, verify_slope)
+    cost = _round_cost(g, per_token, overhead)
+    return geometric_sum(a, g + 1.0) / cost
 
 
-@formula("reduced_cost", "c'", group="speed-up", cost_ratio=0.05, verify_slope=0.01, overhead=0.1)
-def REDUCED_COST(s: Any) -> Any:
+@equation("c'", group="speed-up", cost_ratio=0.05, verify_slope=0.01, overhead=0.1)
+def reduced_cost(cost_ratio: Number, verify_slope: Number = 0.0, overhead: Number = 0.0) -> Number:
     """The draft cost that gives the same optimum without verification slope and overhead.
 
     S(gamma; alpha, c, b, o) = S(gamma; alpha, c', 0, 0) / (1 + o) for gamma >= 1. So overhead
@@ -44,8 +52,13 @@ def REDUCED_COST(s: Any) -> Any:
     Assumes: costs affine in gamma.
     Wrong when: costs are not affine, or the choice includes not speculating, which pays no o.
     Source: derived here by dividing the cost of a round by 1 + o.
+    Returns: The reduced cost c' = (c + b) / (1 + o) of one more draft token. All arguments >= 0
+    [target step]; shapes broadcast.
     """
-    return (s.cost_ratio + s.verify_slope) / (1 + s.overhead)
+    if symbolic(cost_ratio, verify_slope):
+        return (cost_ratio + verify_slope) / (1 + overhead)
+    per_token = _per_token(cost_ratio, verify_slope)
+    return per_token / (1.0 + overhead)
 
 
 def round_cost(
@@ -62,9 +75,7 @@ def round_cost(
     """
     return unwrap(
         _round_cost(
-            check("gamma", gamma),
-            _per_token(cost_ratio, verify_slope),
-            check("overhead", overhead),
+            check("gamma", gamma), _per_token(cost_ratio, verify_slope), check("overhead", overhead)
         )
     )
 
@@ -83,47 +94,8 @@ def _per_token(cost_ratio: ArrayLike, verify_slope: ArrayLike) -> Floats:
     return np.minimum(total, np.finfo(np.float64).max)  # finite, so that gamma = 0 still costs 0
 
 
-@evaluates(SPEEDUP)
-def speedup(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """Speed-up over plain decoding, E[N] / (1 + gamma (c + b) + o); exactly 1 at gamma = 0.
-
-    alpha: acceptance probability of a draft token given those before it, in [0, 1].
-    gamma: tokens drafted per round [token], >= 0, real or whole.
-    cost_ratio, verify_slope, overhead: >= 0 [target step]; the overhead is paid only when
-    speculating. Shapes broadcast; returns a float for scalars, else an array.
-    Raises ValueError outside these ranges. Source: arXiv:2211.17192v2, theorem 3.8, extended.
-    """
-    a, g = check("alpha", alpha), check("gamma", gamma)
-    per_token = _per_token(cost_ratio, verify_slope)
-    cost = _round_cost(g, per_token, check("overhead", overhead))
-    return unwrap(geometric_sum(a, g + 1.0) / cost)
-
-
-@evaluates(REDUCED_COST)
-def reduced_cost(
-    cost_ratio: ArrayLike, verify_slope: ArrayLike = 0.0, overhead: ArrayLike = 0.0
-) -> Any:
-    """The reduced cost c' = (c + b) / (1 + o) of one more draft token.
-
-    All arguments >= 0 [target step]; shapes broadcast. Raises ValueError outside that range.
-    """
-    per_token = _per_token(cost_ratio, verify_slope)
-    return unwrap(np.asarray(per_token / (1.0 + check("overhead", overhead))))
-
-
 def break_even_alpha(
-    cost_ratio: float,
-    *,
-    verify_slope: float = 0.0,
-    overhead: float = 0.0,
-    gamma_max: int = 32,
+    cost_ratio: float, *, verify_slope: float = 0.0, overhead: float = 0.0, gamma_max: int = 32
 ) -> float | None:
     """The acceptance probability above which some gamma in 1..gamma_max beats plain decoding.
 

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from .quantities import TABLE
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -108,77 +110,17 @@ class Symbols:
         return self._made[name]
 
 
-# --- acceptance -----------------------------------------------------------------------------
-register(
-    "alpha",
-    r"\alpha",
-    "probability that a draft token is accepted, given that all before it in the round were",
-    high=1.0,
-)
-register(
-    "gamma",
-    r"\gamma",
-    "tokens drafted in a round; 0 is plain decoding, and a real number the smooth continuation",
-    unit="token",
-)
-register(
-    "n",
-    "n",
-    "tokens emitted by one round, the bonus token included",
-    unit="token",
-    low=1,
-    integer=True,
-)
-register("z", "z", "argument of a generating function", high=1.0)
-register(
-    "decay",
-    r"\rho",
-    "factor by which the acceptance probability changes from one draft position to the next",
-    open_low=True,
-)
-register("position", "k", "position of a draft token in its round, from 1", low=1, integer=True)
-
-# --- cost, in units of one plain step of the target -----------------------------------------
-register("cost_ratio", "c", "time of one draft step", unit="target step")
-register(
-    "verify_slope",
-    "b",
-    "time that one more token adds to the verifying pass of the target",
-    unit="target step",
-)
-register(
-    "overhead",
-    "o",
-    "time that a speculative round costs beyond its passes, paid only when speculating",
-    unit="target step",
-)
-register("slope", "c'", "reduced cost of one more draft token, (c + b) / (1 + o)")
-
-# --- draft scale ----------------------------------------------------------------------------
-register("scale", "s", "size of the draft as a share of the target's parameters", open_low=True)
-register(
-    "rejection_floor",
-    r"\delta_\infty",
-    "rejection probability that no draft size removes",
-    high=1.0,
-    open_high=True,
-)
-register(
-    "rejection_coefficient",
-    "A",
-    "rejection probability above the floor of a draft as large as the target",
-    open_low=True,
-)
-register(
-    "rejection_exponent", r"\beta", "exponent of the rejection law in draft scale", open_low=True
-)
-register("cost_floor", "c_0", "draft step time that does not shrink with size", unit="target step")
-register(
-    "cost_slope", "c_1", "draft step time per unit of scale", unit="target step", open_low=True
-)
-
-# --- serving ----------------------------------------------------------------------------------
-register("batch", "B", "sequences decoded together", unit="sequence", low=1.0)
-register("context", "S", "tokens in the cache of each sequence", unit="token")
-register("length", "L", "tokens that a request generates", unit="token", low=1.0, integer=True)
-register("temperature", "T", "sampling temperature", open_low=True)
+for _name, _latex, _unit, _range, _meaning in TABLE:
+    _interval, _, _whole = _range.partition(" whole")
+    _low, _high = _interval[1:-1].split(", ")
+    register(
+        _name,
+        _latex,
+        _meaning,
+        low=float(_low),
+        high=float(_high),
+        unit=_unit,
+        integer=_range != _interval,
+        open_low=_interval[0] == "(",
+        open_high=_interval[-1] == ")" and _high != "inf",
+    )

@@ -11,7 +11,7 @@ import pytest
 from exact import at_digits, relative_error
 from howspec.sim.bandit import BanditChooser
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
-from howspec.theory.limits.bandit import UCB_PLAYS, bandit_regret, ucb_plays
+from howspec.theory.limits.bandit import bandit_regret, ucb_plays
 
 
 def decode(
@@ -76,7 +76,7 @@ def test_a_round_shows_what_a_shorter_draft_would_have_kept() -> None:
 
 def test_the_bound_is_its_formula_and_grows_with_the_logarithm() -> None:
     point = {"gamma": 4, "arm_time": 1.3, "rate_gap": 0.2, "played_rounds": 5000}
-    assert relative_error(ucb_plays(**point), at_digits(UCB_PLAYS, **point)) < 1e-14
+    assert relative_error(ucb_plays(**point), at_digits(ucb_plays, **point)) < 1e-14
     assert ucb_plays(4, 1.3, 0.2, played_rounds=1) == pytest.approx(1 + math.pi**2 / 3)
     law, cost = DepthAcceptance(0.7), AffineCost(0.15)
     short, long = (bandit_regret(law, cost, length=10**n, gamma_max=3).time for n in (9, 12))

@@ -7,7 +7,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from howspec.theory.formula import SYMBOLS, Formula
+from howspec.theory.formula import SYMBOLS, Formula, formula_of
 from hypothesis import strategies as st
 
 # Everything that a probability can be, the awkward values first.
@@ -54,10 +54,11 @@ def relative_error(got: Any, exact: Any) -> float:
 _EXPRESSIONS: dict[tuple[str, ...], Callable[..., Any]] = {}
 
 
-def expression(formula: Formula, *names: str) -> Callable[..., Any]:
-    """The formula's SymPy expression as an mpmath function of the named quantities."""
+def expression(function: Any, *names: str) -> Callable[..., Any]:
+    """The SymPy expression of a function as an mpmath function of the named quantities."""
     import sympy
 
+    formula = function if isinstance(function, Formula) else formula_of(function)
     key = (formula.name, *names)
     if key not in _EXPRESSIONS:
         symbols = [getattr(SYMBOLS, n) for n in names]
@@ -65,7 +66,7 @@ def expression(formula: Formula, *names: str) -> Callable[..., Any]:
     return _EXPRESSIONS[key]
 
 
-def at_digits(formula: Formula, digits: int = 60, **values: float) -> Any:
+def at_digits(formula: Any, digits: int = 60, **values: float) -> Any:
     """The expression at a point, floats taken at their exact binary value."""
     with mpmath.workdps(digits):
         function = expression(formula, *values)

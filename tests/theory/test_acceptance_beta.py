@@ -23,14 +23,7 @@ from howspec.theory.acceptance import (
     round_counts,
     tokens_by_gamma,
 )
-from howspec.theory.acceptance.heterogeneity import REQUEST_TOKENS, REQUEST_TOKENS_LIMIT
-from howspec.theory.acceptance.mixture import (
-    BETA_RATE,
-    BETA_SURVIVAL,
-    BETA_TOKENS,
-    BETA_TOKENS_LIMIT,
-)
-from howspec.theory.formula import Formula
+from howspec.theory.formula import Formula, formula_of
 from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,9 +52,12 @@ def test_survival_rates_and_tokens_are_moments_of_the_beta_law(a: float, b: floa
     assert abs(beta_tokens(a, b, g) - tokens) <= 1e-13 * tokens
     point = {"shape_accept": a, "shape_reject": b}
     tiny = mpmath.mpf("1e-25")
-    assert abs(_exact(BETA_SURVIVAL, **point, position=g) - moments[g]) <= tiny * moments[g]
-    assert abs(_exact(BETA_RATE, **point, position=g) - rate) <= tiny * rate
-    assert abs(_exact(BETA_TOKENS, **point, gamma=g) - tokens) <= tiny * tokens
+    assert (
+        abs(_exact(formula_of(beta_survival), **point, position=g) - moments[g])
+        <= tiny * moments[g]
+    )
+    assert abs(_exact(formula_of(beta_conditional_rate), **point, position=g) - rate) <= tiny * rate
+    assert abs(_exact(formula_of(beta_tokens), **point, gamma=g) - tokens) <= tiny * tokens
 
 
 @settings(max_examples=20, deadline=None)
@@ -70,7 +66,7 @@ def test_endless_drafts_yield_the_mean_of_the_geometric_means(a: float, b: float
     # E[1 / (1 - alpha)] is an integral of the Beta kind with b lowered by one.
     exact = mpmath.beta(a, mpmath.mpf(b) - 1) / mpmath.beta(a, b)
     assert abs(beta_tokens_limit(a, b) - exact) <= 1e-13 * exact
-    symbolic = _exact(BETA_TOKENS_LIMIT, shape_accept=a, shape_reject=b)
+    symbolic = _exact(formula_of(beta_tokens_limit), shape_accept=a, shape_reject=b)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-40") * exact
     assert beta_tokens(a, b, 40) <= beta_tokens_limit(a, b) * (1 + 1e-13)
     assert beta_tokens_limit(a, 1.0) == np.inf
@@ -106,7 +102,7 @@ def test_request_tokens_are_the_harmonic_mean_over_the_beta_law(
 
 @pytest.mark.parametrize(("a", "b", "gamma"), [(4, 3, 3), (2, 2, 1)])
 def test_the_symbolic_request_tokens_are_the_same_integral(a: float, b: float, gamma: int) -> None:
-    got = float(_exact(REQUEST_TOKENS, shape_accept=a, shape_reject=b, gamma=gamma))
+    got = float(_exact(formula_of(request_tokens), shape_accept=a, shape_reject=b, gamma=gamma))
     assert got == pytest.approx(float(_harmonic(a, b, gamma)), rel=1e-13)
 
 
@@ -115,7 +111,7 @@ def test_the_symbolic_request_tokens_are_the_same_integral(a: float, b: float, g
 def test_with_endless_drafts_requests_yield_the_tokens_of_their_mean(a: float, b: float) -> None:
     rejection = 1 - _moment(a, b, 1)
     assert abs(request_tokens_limit(a, b) - 1 / rejection) <= 1e-13 / rejection
-    symbolic = _exact(REQUEST_TOKENS_LIMIT, shape_accept=a, shape_reject=b)
+    symbolic = _exact(formula_of(request_tokens_limit), shape_accept=a, shape_reject=b)
     assert abs(symbolic - 1 / rejection) <= mpmath.mpf("1e-40") / rejection
     if b > 0.5:
         assert request_tokens(a, b, 100) <= request_tokens_limit(a, b) * (1 + 1e-12)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, probabilities, relative_error, tokens_of_round
 from howspec.theory.acceptance.law import (
-    CONDITIONAL_RATE,
     AcceptanceLaw,
     DepthAcceptance,
     conditional_rate,
@@ -43,7 +42,7 @@ def test_conditional_rate_equals_repeated_multiplication(
     with mpmath.workdps(50):
         exact = rate(alpha, decay, position)
         assert relative_error(conditional_rate(alpha, decay, position), exact) < 1e-12
-        printed = at_digits(CONDITIONAL_RATE, alpha=alpha, decay=decay, position=position)
+        printed = at_digits(conditional_rate, alpha=alpha, decay=decay, position=position)
         assert relative_error(printed, exact) < 1e-15
 
 

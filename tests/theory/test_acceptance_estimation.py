@@ -17,13 +17,8 @@ from howspec.theory.acceptance import (
     round_counts,
     rounds_to_measure,
 )
-from howspec.theory.acceptance.estimation import (
-    ALPHA_ESTIMATE,
-    ALPHA_VARIANCE,
-    ROUNDS_TO_MEASURE,
-)
-from howspec.theory.acceptance.intervals import OPTIMAL_GAMMA_VARIANCE
 from howspec.theory.acceptance.law import DepthAcceptance, count_accepted
+from howspec.theory.formula import formula_of
 from howspec.theory.optimum import best_gamma, optimal_gamma
 from howspec.theory.rounds import geometric_sum
 from hypothesis import assume, given, settings
@@ -48,12 +43,14 @@ def test_variance_is_the_inverse_fisher_information(alpha: float, gamma: int, n:
     exact = 1 / (n * _information(alpha, gamma))
     assert abs(alpha_variance(alpha, gamma, n) - exact) <= 1e-12 * exact
     point = {"alpha": alpha, "gamma": gamma}
-    symbolic = mpmath.mpf(str(ALPHA_VARIANCE.exact(50, **point, measured_rounds=n)))
+    symbolic = mpmath.mpf(str(formula_of(alpha_variance).exact(50, **point, measured_rounds=n)))
     assert abs(symbolic - exact) <= mpmath.mpf("1e-20") * exact
     # Rounds and half-width undo each other.
     exact_rounds = (mpmath.mpf(1.5) / mpmath.mpf(0.01)) ** 2 * exact * n
     assert abs(rounds_to_measure(alpha, gamma, 0.01, 1.5) - exact_rounds) <= 1e-12 * exact_rounds
-    symbolic = mpmath.mpf(str(ROUNDS_TO_MEASURE.exact(50, **point, halfwidth=0.01, z_quantile=1.5)))
+    symbolic = mpmath.mpf(
+        str(formula_of(rounds_to_measure).exact(50, **point, halfwidth=0.01, z_quantile=1.5))
+    )
     assert abs(symbolic - exact_rounds) <= mpmath.mpf("1e-20") * exact_rounds
 
 
@@ -83,7 +80,9 @@ def test_the_estimate_maximises_the_censored_likelihood(seed: int, alpha: float)
     assert estimate.alpha == pytest.approx(best, abs=1e-5)
     point = {"accepted_tokens": estimate.accepted, "rejections": estimate.rejections}
     assert alpha_estimate(**point) == pytest.approx(estimate.alpha, rel=1e-15)
-    assert float(ALPHA_ESTIMATE.exact(30, **point)) == pytest.approx(estimate.alpha, rel=1e-14)
+    assert float(formula_of(alpha_estimate).exact(30, **point)) == pytest.approx(
+        estimate.alpha, rel=1e-14
+    )
 
 
 def test_the_order_of_rounds_and_the_split_of_labels_do_not_matter() -> None:
@@ -215,7 +214,7 @@ def test_the_symbolic_variance_of_the_optimal_gamma_is_the_same(
         by_alpha = mpmath.diff(lambda a: _reference_gamma(a, c, start), mpmath.mpf(alpha))
         exact = by_alpha**2 / (500 * _information(alpha, gamma))
     point = {"alpha": alpha, "slope": slope, "gamma": gamma, "measured_rounds": 500}
-    symbolic = mpmath.mpf(str(OPTIMAL_GAMMA_VARIANCE.exact(30, **point)))
+    symbolic = mpmath.mpf(str(formula_of(optimal_gamma_variance).exact(30, **point)))
     assert abs(symbolic - exact) <= mpmath.mpf("1e-10") * exact
 
 

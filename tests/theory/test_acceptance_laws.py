@@ -23,8 +23,8 @@ from howspec.theory.acceptance import (
     round_counts,
     tokens_by_gamma,
 )
-from howspec.theory.acceptance.depth import DEPTH_TOKENS
-from howspec.theory.acceptance.law import CONDITIONAL_RATE, conditional_rate
+from howspec.theory.acceptance.law import conditional_rate
+from howspec.theory.formula import formula_of
 from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,7 +117,7 @@ def test_depth_tokens_are_the_sum_of_products_of_rates(
         rate = conditional_rate(alpha, decay, gamma)
         assert abs(rate - rates[-1]) <= 1e-13 * rates[-1] + 1e-300
         point = {"alpha": alpha, "decay": decay}
-        symbolic = mpmath.mpf(str(CONDITIONAL_RATE.exact(50, **point, position=gamma)))
+        symbolic = mpmath.mpf(str(formula_of(conditional_rate).exact(50, **point, position=gamma)))
         assert abs(symbolic - rates[-1]) <= mpmath.mpf("1e-40")
 
 
@@ -128,7 +128,9 @@ def test_the_symbolic_depth_tokens_are_the_same_sum(alpha: float, decay: float, 
     a, r = mpmath.mpf(alpha), mpmath.mpf(decay)
     rates = [min(mpmath.mpf(1), a * r**k) for k in range(gamma)]
     exact = mpmath.fsum(mpmath.fprod(rates[:k]) for k in range(gamma + 1))
-    symbolic = mpmath.mpf(str(DEPTH_TOKENS.exact(50, alpha=alpha, decay=decay, gamma=gamma)))
+    symbolic = mpmath.mpf(
+        str(formula_of(depth_tokens).exact(50, alpha=alpha, decay=decay, gamma=gamma))
+    )
     assert abs(symbolic - exact) <= mpmath.mpf("1e-40") * exact
 
 

@@ -22,15 +22,8 @@ from howspec.theory.acceptance import (
     walk_counts,
     walk_rounds,
 )
-from howspec.theory.acceptance.markov import (
-    MARKOV_FIRST_RATE,
-    MARKOV_TOKEN_RATE,
-    MARKOV_TOKENS,
-    MARKOV_TOKENS_LIMIT,
-)
-from howspec.theory.acceptance.offsets import MARKOV_OFFSET_TOKENS, MARKOV_START_BIAS
-from howspec.theory.formula import SYMBOLS
-from howspec.theory.rounds import TOKENS, tokens_per_round
+from howspec.theory.formula import SYMBOLS, formula_of
+from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +69,10 @@ def test_tokens_are_those_of_the_stationary_chain_over_rounds(
     assert abs(markov_first_rate(p, q, gamma) - first) <= 1e-13 * first
     if p < 1 - 1e-9:
         point = {"accept_after_accept": p, "accept_after_reject": q, "gamma": gamma}
-        for formula, exact in ((MARKOV_TOKENS, tokens), (MARKOV_FIRST_RATE, first)):
+        for formula, exact in (
+            (formula_of(markov_tokens), tokens),
+            (formula_of(markov_first_rate), first),
+        ):
             symbolic = mpmath.mpf(str(formula.exact(50, **point)))
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25") * exact
 
@@ -93,9 +89,12 @@ def test_mean_over_all_positions_and_its_bias_match_their_definitions(
     assert abs(markov_start_bias(p, q, gamma) - bias) <= 1e-12 * abs(bias) + 1e-45
     if p < 1 - 1e-9 and abs(p - q) > 1e-6:  # SymPy refines a difference of equals for seconds
         point = {"accept_after_accept": p, "accept_after_reject": q}
-        symbolic = mpmath.mpf(str(MARKOV_TOKEN_RATE.exact(50, **point)))
+        symbolic = mpmath.mpf(str(formula_of(markov_token_rate).exact(50, **point)))
         assert abs(symbolic - rate) <= mpmath.mpf("1e-25") * rate
-        for formula, exact in ((MARKOV_OFFSET_TOKENS, every), (MARKOV_START_BIAS, bias)):
+        for formula, exact in (
+            (formula_of(markov_offset_tokens), every),
+            (formula_of(markov_start_bias), bias),
+        ):
             symbolic = mpmath.mpf(str(formula.exact(50, **point, gamma=gamma)))
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25")
 
@@ -107,14 +106,16 @@ def test_endless_drafts_depend_on_the_share_of_accepted_tokens_only(p: float, q:
     assert abs(markov_tokens_limit(p, q) - exact) <= 1e-12 * exact
     assert markov_tokens_limit(p, q) == pytest.approx(1 / (1 - markov_token_rate(p, q)), rel=1e-9)
     point = {"accept_after_accept": p, "accept_after_reject": q}
-    symbolic = mpmath.mpf(str(MARKOV_TOKENS_LIMIT.exact(50, **point)))
+    symbolic = mpmath.mpf(str(formula_of(markov_tokens_limit).exact(50, **point)))
     assert abs(symbolic - exact) <= mpmath.mpf("1e-20") * exact
 
 
 def test_equal_transition_rates_are_independent_acceptance() -> None:
     p = SYMBOLS.accept_after_accept
     same = {SYMBOLS.accept_after_reject: p}
-    gap = MARKOV_TOKENS.expression.subs(same) - TOKENS.expression.subs(SYMBOLS.alpha, p)
+    gap = formula_of(markov_tokens).expression.subs(same) - formula_of(
+        tokens_per_round
+    ).expression.subs(SYMBOLS.alpha, p)
     assert sympy.simplify(gap) == 0
     alpha = np.linspace(0, 1, 21)[:, None]
     gamma = np.arange(0, 12)

@@ -11,22 +11,13 @@ import pytest
 from exact import at_digits, counts, decades, pmf_of_round, probabilities, relative_error
 from howspec.theory.rounds import tokens_per_round
 from howspec.theory.schedules.cascade import (
-    HORIZONTAL_SPEEDUP,
-    HORIZONTAL_TOKENS,
-    VERTICAL_SPEEDUP,
-    VERTICAL_TOKENS,
     best_vertical,
     horizontal_speedup,
     horizontal_tokens,
     vertical_speedup,
     vertical_tokens,
 )
-from howspec.theory.schedules.two_layers import (
-    TWO_LAYER_BOUND,
-    TWO_LAYER_SPEEDUP,
-    two_layer_bound,
-    two_layer_speedup,
-)
+from howspec.theory.schedules.two_layers import two_layer_bound, two_layer_speedup
 from howspec.theory.speedup import speedup
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -69,7 +60,7 @@ def test_vertical_tokens_are_the_mean_over_all_draft_lengths(
                 "inner_gamma": k,
                 "inner_rounds": m,
             }
-            assert abs(at_digits(VERTICAL_TOKENS, 400, **point) / exact - 1) < 1e-30
+            assert abs(at_digits(vertical_tokens, 400, **point) / exact - 1) < 1e-30
     got = vertical_tokens(alpha, inner_alpha=inner_alpha, inner_gamma=k, inner_rounds=m)
     assert relative_error(got, exact) < 1e-12
     assert got <= tokens_per_round(alpha, m * (k + 1)) * (1 + 1e-13)
@@ -92,7 +83,7 @@ def test_vertical_speedup_pays_for_every_level(
     got = vertical_speedup(alpha, c, **inner)
     assert relative_error(got, exact) < 1e-12
     if alpha > 0:
-        stated = at_digits(VERTICAL_SPEEDUP, 400, alpha=alpha, cost_ratio=c, **inner)
+        stated = at_digits(vertical_speedup, 400, alpha=alpha, cost_ratio=c, **inner)
         assert abs(stated / exact - 1) < 1e-13
 
 
@@ -136,10 +127,10 @@ def test_horizontal_cascade_adds_the_second_draft_where_the_first_is_accepted(
     got = horizontal_speedup(alpha, g, c, second_cost=c2, **p)
     assert relative_error(got, exact) < 1e-13
     if 0 < alpha < 1 and 0 < second < 1:
-        stated = at_digits(HORIZONTAL_TOKENS, 400, alpha=alpha, gamma=g, **p)
+        stated = at_digits(horizontal_tokens, 400, alpha=alpha, gamma=g, **p)
         assert abs(stated / tokens - 1) < 1e-30
         point = {"alpha": alpha, "gamma": g, "cost_ratio": c, "second_cost": c2, **p}
-        assert abs(at_digits(HORIZONTAL_SPEEDUP, 400, **point) / exact - 1) < 1e-13
+        assert abs(at_digits(horizontal_speedup, 400, **point) / exact - 1) < 1e-13
 
 
 @given(st.floats(0, 1), counts(12), extras, st.floats(0, 1))
@@ -210,8 +201,8 @@ def test_two_layers_speed_up_the_target_but_not_the_drafting_of_steps(
         product = steps / (1 + extra) * inner
         if 0 < a < 1 and g > 0:
             point = {"step_alpha": a, "step_gamma": g, **p}
-            assert abs(at_digits(TWO_LAYER_SPEEDUP, 400, **point) / both - 1) < 1e-30
-            assert abs(at_digits(TWO_LAYER_BOUND, 400, **point) / product - 1) < 1e-30
+            assert abs(at_digits(two_layer_speedup, 400, **point) / both - 1) < 1e-30
+            assert abs(at_digits(two_layer_bound, 400, **point) / product - 1) < 1e-30
     assert relative_error(two_layer_speedup(a, g, **p), both) < 1e-13
     assert relative_error(two_layer_bound(a, g, **p), product) < 1e-13
     assert both <= product * (1 + 1e-14)

@@ -11,10 +11,6 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, probabilities, relative_error
 from howspec.theory.limits.ceilings import (
-    BRANCHING_CEILING,
-    ENTROPY_CEILING,
-    HARDWARE_CEILING,
-    LEFT_ENTROPY_CEILING,
     branching_ceiling,
     entropy_ceiling,
     hardware_ceiling,
@@ -22,14 +18,11 @@ from howspec.theory.limits.ceilings import (
     left_entropy_of,
 )
 from howspec.theory.limits.certificates import (
-    ACCEPTANCE_AT_TEMPERATURE,
-    GREEDY_CERTIFICATE,
     acceptance_at_temperature,
     greedy_certificate,
     logit_oscillation,
 )
 from howspec.theory.limits.rejections import (
-    BIASED_ACCEPTANCE_CEILING,
     biased_acceptance_ceiling,
     expected_rejections,
     lenient_verification,
@@ -57,7 +50,7 @@ def test_entropy_ceiling_counts_the_ways_a_pass_ends(nodes: int, size: int, h: f
     with mpmath.workdps(50):
         exact = mpmath.log(ways) / mpmath.mpf(h)
         point = {"verified_nodes": nodes, "vocabulary": size, "entropy": h}
-        assert abs(at_digits(ENTROPY_CEILING, **point) / exact - 1) < mpmath.mpf(10) ** -40
+        assert abs(at_digits(entropy_ceiling, **point) / exact - 1) < mpmath.mpf(10) ** -40
     assert relative_error(entropy_ceiling(nodes, size, h), exact) < 1e-14
 
 
@@ -131,11 +124,11 @@ def test_the_left_entropy_and_branching_ceilings_are_their_definitions() -> None
     point = {"verified_nodes": 64, "vocabulary": 32000, "left_entropy": 0.8}
     with mpmath.workdps(50):
         exact = mpmath.log(65 * 32000) / mpmath.mpf(0.8)
-        assert relative_error(at_digits(LEFT_ENTROPY_CEILING, **point), exact) < 1e-15
+        assert relative_error(at_digits(left_entropy_ceiling, **point), exact) < 1e-15
         assert relative_error(left_entropy_ceiling(**point), exact) < 1e-14
         exact = (1.5 + mpmath.mpf(4)) * mpmath.log(64) / mpmath.mpf(1.5) ** 2
     point = {"verified_nodes": 64, "entropy": 1.5, "log_moment": 4.0}
-    assert relative_error(at_digits(BRANCHING_CEILING, **point), exact) < 1e-15
+    assert relative_error(at_digits(branching_ceiling, **point), exact) < 1e-15
     assert relative_error(branching_ceiling(**point), exact) < 1e-14
     assert branching_ceiling(1, 1.5, 4.0) == 0.0
     with pytest.raises(ValueError, match="verified_nodes"):
@@ -166,7 +159,7 @@ def test_hardware_ceiling_is_tokens_per_reading(
     got = hardware_ceiling(alpha, gamma, **costs, **load)
     assert relative_error(got, exact) < 1e-13
     if alpha < 1:
-        stated = at_digits(HARDWARE_CEILING, alpha=alpha, gamma=gamma, **costs, **load)
+        stated = at_digits(hardware_ceiling, alpha=alpha, gamma=gamma, **costs, **load)
         assert abs(stated / exact - 1) < 1e-13
 
 
@@ -194,7 +187,7 @@ def test_greedy_certificate_is_the_divergence_of_the_tie(
         tie = (a + b) / 2  # q gives both tokens the same, everything else as p does
         exact = a * mpmath.log(a / tie) + (b * mpmath.log(b / tie) if p2 > 0 else 0)
         if p2 > 0:
-            stated = at_digits(GREEDY_CERTIFICATE, top_mass=p1, second_mass=p2)
+            stated = at_digits(greedy_certificate, top_mass=p1, second_mass=p2)
             assert abs(stated - exact) < mpmath.mpf(10) ** -50
     got = greedy_certificate(p1, p2)
     assert relative_error(got, exact) < 1e-12 or (exact == 0 and got == 0)
@@ -232,7 +225,7 @@ def test_least_acceptance_at_a_temperature_is_its_definition(osc: float, t: floa
     with mpmath.workdps(400):
         x = mpmath.mpf(osc) / (4 * mpmath.mpf(t))
         exact = 1 - mpmath.sinh(x) / mpmath.cosh(x)
-        stated = at_digits(ACCEPTANCE_AT_TEMPERATURE, 400, oscillation=osc, temperature=t)
+        stated = at_digits(acceptance_at_temperature, 400, oscillation=osc, temperature=t)
         assert abs(stated - exact) < mpmath.mpf(10) ** -300
     assert relative_error(acceptance_at_temperature(osc, t), exact) < 1e-11
 
@@ -271,7 +264,7 @@ def test_oscillation_ignores_constants_and_refuses_infinite_logits() -> None:
 @few
 def test_biased_ceiling_adds_the_bias_up_to_one(alpha: float, bias: float) -> None:
     exact = min(mpmath.mpf(1), mpmath.mpf(alpha) + mpmath.mpf(bias))
-    assert abs(at_digits(BIASED_ACCEPTANCE_CEILING, alpha=alpha, bias=bias) - exact) < 1e-15
+    assert abs(at_digits(biased_acceptance_ceiling, alpha=alpha, bias=bias) - exact) < 1e-15
     assert biased_acceptance_ceiling(alpha, bias) == pytest.approx(float(exact), rel=1e-15)
 
 

@@ -13,7 +13,6 @@ from howspec.theory import AffineCost, DepthAcceptance, best_gamma
 from howspec.theory.acceptance import AcceptanceLaw, BetaRequestAcceptance, MarkovAcceptance
 from howspec.theory.acceptance.law import accepted_whole
 from howspec.theory.costs.choose import (
-    DRAFT_THRESHOLD,
     choose_gamma,
     draft_threshold,
     first_failure,
@@ -74,7 +73,7 @@ def test_threshold_is_marginal_cost_times_speedup(alpha: float, gamma: int, slop
         point = {"alpha": alpha, "gamma": gamma, "slope": slope}
         assert relative_error(draft_threshold(**point), exact) < 1e-12
         if 1e-6 < alpha < 1 - 1e-6:
-            assert relative_error(at_digits(DRAFT_THRESHOLD, **point), exact) < 1e-15
+            assert relative_error(at_digits(draft_threshold, **point), exact) < 1e-15
         # One more token pays exactly where the survival exceeds the threshold.
         more = tokens_of_round(alpha, gamma + 1) / (1 + (gamma + 1) * c)
         pays = mpmath.mpf(alpha) ** (gamma + 1) > exact

@@ -12,13 +12,13 @@ from howspec.theory.decision import (
     measurement_value,
     optima_gap,
     score,
-    small,
     timed_point_value,
     unknown_alpha_regret,
     value_of_knowing,
     value_of_measuring,
 )
 from howspec.theory.domain import Floats
+from howspec.theory.formula import formula_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
@@ -182,10 +182,10 @@ def test_closed_forms_keep_their_digits(alpha: float, slope: float, v: float) ->
         return
     point = {"alpha": alpha, "slope": slope}
     for formula, extra in (
-        (small.OPTIMA_GAP, {"alpha_spread": v}),
-        (small.UNKNOWN_ALPHA_REGRET, {"alpha_spread": v}),
-        (small.DECIDED_TOKENS_VALUE, {"belief_tokens": 50.0, "decided_tokens": 1000 * v}),
-        (small.TIMED_POINT_VALUE, {"slope_spread": v, "error_variance": 1e-3}),
+        (formula_of(optima_gap), {"alpha_spread": v}),
+        (formula_of(unknown_alpha_regret), {"alpha_spread": v}),
+        (formula_of(decided_tokens_value), {"belief_tokens": 50.0, "decided_tokens": 1000 * v}),
+        (formula_of(timed_point_value), {"slope_spread": v, "error_variance": 1e-3}),
     ):
         exact = at_digits(formula, **point, **extra)
         assert formula.evaluator is not None

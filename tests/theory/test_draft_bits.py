@@ -15,7 +15,6 @@ from howspec.theory.scale import (
     QuantisedScaleLaw,
     acceptance_at_bits,
     best_bits,
-    bits,
     cost_at_bits,
     size_over_bits,
 )
@@ -64,19 +63,19 @@ def test_formulas_of_bits_agree_with_their_evaluators(
 ) -> None:
     point: dict[str, Any] = {"scale": x, "bits": w, "rejection_floor": 0.0, **law}
     value = acceptance_at_bits(**point)
-    exact = at_digits(bits.ACCEPTANCE_AT_BITS, **point)
+    exact = at_digits(acceptance_at_bits, **point)
     assert np.isnan(value) == (exact < 0)
     if exact > 1e-3:
         assert relative_error(value, exact) < 1e-11
     ratio = {"scale": x, "bits": w, **law}
-    assert relative_error(size_over_bits(**ratio), at_digits(bits.SIZE_OVER_BITS, **ratio)) < 1e-12
+    assert relative_error(size_over_bits(**ratio), at_digits(size_over_bits, **ratio)) < 1e-12
     costs = {"scale": x, "bits": w, "target_bits": 16.0, "cost_floor": 0.02, "cost_slope": 1.5}
-    assert relative_error(cost_at_bits(**costs), at_digits(bits.COST_AT_BITS, **costs)) < 1e-14
+    assert relative_error(cost_at_bits(**costs), at_digits(cost_at_bits, **costs)) < 1e-14
     assume(law["rejection_exponent"] < 0.95)
     given_ = {"byte_share": x, "target_bits": 16.0, **law}
     found = best_bits(**given_)
     assume(found > 1.01 * (1 - law["rejection_exponent"]) / law["bits_exponent"])
-    assert relative_error(found, at_digits(bits.BEST_BITS, **given_)) < 1e-9
+    assert relative_error(found, at_digits(best_bits, **given_)) < 1e-9
 
 
 def test_the_turning_point_in_two_axes_is_that_of_a_grid() -> None:

@@ -11,10 +11,6 @@ import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.regret import neighbour_loss
 from howspec.theory.scale.law import (
-    ACCEPTANCE_AT_SCALE,
-    COST_AT_SCALE,
-    DRAFTING_SHARE,
-    REJECTION_SENSITIVITY,
     DraftScaleLaw,
     acceptance_at_scale,
     cost_at_scale,
@@ -78,7 +74,7 @@ def test_acceptance_law_is_one_less_floor_and_power(scale: float, **law: float) 
     with mpmath.workdps(50):
         power = mpmath.exp(-mpmath.mpf(b) * mpmath.log(mpmath.mpf(scale)))
         exact = 1 - mpmath.mpf(d) - mpmath.mpf(a) * power
-        stated = at_digits(ACCEPTANCE_AT_SCALE, scale=scale, **law)
+        stated = at_digits(acceptance_at_scale, scale=scale, **law)
         assert abs(stated - exact) < mpmath.mpf(10) ** -40
     got = acceptance_at_scale(scale, d, a, b)
     if 1e-12 < exact < 1 - 1e-12:
@@ -92,7 +88,7 @@ def test_acceptance_law_is_one_less_floor_and_power(scale: float, **law: float) 
 @few
 def test_cost_law_is_a_floor_and_a_part_in_size(scale: float, floor: float, slope: float) -> None:
     exact = mpmath.mpf(floor) + mpmath.mpf(slope) * mpmath.mpf(scale)
-    stated = at_digits(COST_AT_SCALE, scale=scale, cost_floor=floor, cost_slope=slope)
+    stated = at_digits(cost_at_scale, scale=scale, cost_floor=floor, cost_slope=slope)
     assert abs(stated / exact - 1) < 1e-14
     assert relative_error(cost_at_scale(scale, floor, slope), exact) < 1e-14
 
@@ -103,7 +99,7 @@ def test_sensitivity_is_the_log_derivative_of_the_tokens(alpha: float, gamma: in
     with mpmath.workdps(700 if alpha < 1e-200 else 80):
         exact = sensitivity_by_hand(alpha, gamma)
         if 0 < alpha < 1:
-            stated = at_digits(REJECTION_SENSITIVITY, 700, alpha=alpha, gamma=gamma)
+            stated = at_digits(rejection_sensitivity, 700, alpha=alpha, gamma=gamma)
             assert abs(stated - exact) < mpmath.mpf(10) ** -30
     got = rejection_sensitivity(alpha, gamma)
     assert 0.0 <= got <= 1.0
@@ -135,7 +131,7 @@ def test_drafting_share_is_the_gain_of_size_in_the_tokens(
         exact = mpmath.mpf(exponent) * above * sensitivity_by_hand(alpha, gamma)
         point = {"alpha": alpha, "gamma": gamma}
         law = {"rejection_exponent": exponent, "rejection_floor": floor}
-        assert abs(at_digits(DRAFTING_SHARE, **point, **law) - exact) < mpmath.mpf(10) ** -30
+        assert abs(at_digits(drafting_share, **point, **law) - exact) < mpmath.mpf(10) ** -30
     got = drafting_share(alpha, gamma, exponent, floor)
     assert relative_error(got, exact) < 1e-12 or gamma == 0
     assert 0.0 <= got <= exponent

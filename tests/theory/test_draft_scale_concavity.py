@@ -11,10 +11,6 @@ import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
 from howspec.theory.scale.concavity import (
-    COST_LOG_CURVATURE,
-    REJECTION_LOG_CURVATURE,
-    SENSITIVITY_FALL,
-    SPEEDUP_LOG_CURVATURE,
     cost_log_curvature,
     rejection_log_curvature,
     sensitivity_fall,
@@ -72,7 +68,7 @@ def test_fall_of_the_sensitivity_is_its_derivative(alpha: float, gamma: int) -> 
         mean = mpmath.fsum(j * w for j, w in enumerate(weights)) / mpmath.fsum(weights)
         exact = (gamma + 1) * a**gamma / mpmath.fsum(weights) * mean
         if 0 < alpha < 1:
-            stated = at_digits(SENSITIVITY_FALL, 700, alpha=alpha, gamma=gamma)
+            stated = at_digits(sensitivity_fall, 700, alpha=alpha, gamma=gamma)
             assert abs(stated - exact) < mpmath.mpf(10) ** -30
     got = sensitivity_fall(alpha, gamma)
     assert got >= 0.0
@@ -99,7 +95,7 @@ def test_rejection_curvature_is_the_second_derivative(scale: float, **law: float
 
     with mpmath.workdps(60):
         exact = second_difference(log_rejection, mpmath.log(mpmath.mpf(scale)))
-    assert abs(at_digits(REJECTION_LOG_CURVATURE, scale=scale, **law) - exact) < 1e-20
+    assert abs(at_digits(rejection_log_curvature, scale=scale, **law) - exact) < 1e-20
     got = rejection_log_curvature(scale, d, a, b)
     assert abs(got - exact) <= 1e-11 * abs(exact) + mpmath.mpf(10) ** -20
     assert 0 <= got <= b * b / 4 * (1 + 1e-15)
@@ -119,7 +115,7 @@ def test_cost_curvature_is_the_second_derivative(gamma: int, scale: float, **cos
 
     with mpmath.workdps(60):
         exact = second_difference(log_cost, mpmath.log(mpmath.mpf(scale)))
-    assert abs(at_digits(COST_LOG_CURVATURE, gamma=gamma, scale=scale, **costs) - exact) < 1e-20
+    assert abs(at_digits(cost_log_curvature, gamma=gamma, scale=scale, **costs) - exact) < 1e-20
     got = cost_log_curvature(gamma, scale, **costs)
     assert abs(got - exact) <= 1e-11 * abs(exact) + mpmath.mpf(10) ** -20
     assert 0 <= got <= 0.25
@@ -148,7 +144,7 @@ def test_speedup_curvature_is_the_second_derivative_and_never_positive(
 
     with mpmath.workdps(60):
         exact = second_difference(log_speedup, mpmath.log(mpmath.mpf(scale)))
-    stated = at_digits(SPEEDUP_LOG_CURVATURE, gamma=gamma, scale=scale, **p)
+    stated = at_digits(speedup_log_curvature, gamma=gamma, scale=scale, **p)
     assert abs(stated - exact) < 1e-18
     assert abs(got - exact) <= 1e-10 * abs(exact) + mpmath.mpf(10) ** -18
     assert got <= 0

@@ -9,39 +9,19 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, decades, relative_error
+from howspec.theory.formula import formula_of
 from howspec.theory.scale.law import DraftScaleLaw
-from howspec.theory.scale.log_linear import (
-    LOG_LINEAR_SCALE,
-    LOG_LINEAR_SPEEDUP,
-    log_linear_scale,
-    log_linear_speedup,
-)
+from howspec.theory.scale.log_linear import log_linear_scale, log_linear_speedup
 from howspec.theory.scale.loss import (
-    ACCEPTANCE_FROM_DIVERGENCE,
-    EXPONENTIAL_ACCEPTANCE,
-    HALF_EXPONENTIAL_ACCEPTANCE,
-    PINSKER_ACCEPTANCE,
     acceptance_from_divergence,
     exponential_acceptance,
     half_exponential_acceptance,
     mean_divergence,
     pinsker_acceptance,
 )
-from howspec.theory.scale.sdsl import (
-    SDSL_ACCEPTANCE,
-    SDSL_LINE,
-    TRAINING_LOSS,
-    sdsl_acceptance,
-    sdsl_line,
-    sdsl_size,
-    training_loss,
-)
+from howspec.theory.scale.sdsl import sdsl_acceptance, sdsl_line, sdsl_size, training_loss
 from howspec.theory.scale.shapes import ShapeLaw
 from howspec.theory.scale.two_axes import (
-    ACCEPTANCE_OF_SHAPE,
-    COST_OF_SHAPE,
-    LAYERS_AT_ASPECT,
-    PARAMETERS_OF_SHAPE,
     acceptance_of_shape,
     cost_of_shape,
     layers_at_aspect,
@@ -64,12 +44,12 @@ def test_a_shape_counts_its_matrices_and_the_aspect_gives_the_layers_back(
     w = mpmath.mpf(width)
     matrices = [w * w] * 4 + [w * 4 * w] * 2  # queries, keys, values, output; up and down
     exact = mpmath.fsum(matrices * layers)
-    stated = at_digits(PARAMETERS_OF_SHAPE, draft_layers=layers, draft_width=width)
+    stated = at_digits(parameters_of_shape, draft_layers=layers, draft_width=width)
     assert relative_error(stated, exact) < 1e-15
     assert relative_error(parameters_of_shape(layers, width), exact) < 1e-14
     total = float(parameters_of_shape(layers, aspect * layers))
     assert layers_at_aspect(total, aspect) == pytest.approx(layers, rel=1e-13)
-    back = at_digits(LAYERS_AT_ASPECT, parameters=total, aspect=aspect)
+    back = at_digits(layers_at_aspect, parameters=total, aspect=aspect)
     assert relative_error(layers_at_aspect(total, aspect), back) < 1e-14
     assert abs(back / layers - 1) < 1e-13
 
@@ -92,7 +72,7 @@ def test_acceptance_of_a_shape_loses_a_part_to_size_and_a_part_to_depth(
         by_size = m["rejection_coefficient"] / mpmath.power(scale, m["rejection_exponent"])
         by_depth = m["depth_coefficient"] / mpmath.power(layers, m["depth_exponent"])
         exact = 1 - (m["rejection_floor"] + by_size + by_depth)
-    stated = at_digits(ACCEPTANCE_OF_SHAPE, draft_layers=layers, scale=scale, **p)
+    stated = at_digits(acceptance_of_shape, draft_layers=layers, scale=scale, **p)
     assert abs(stated - exact) < mpmath.mpf(10) ** -40
     got = acceptance_of_shape(layers, scale, **p)
     if exact > 1e-12:
@@ -111,7 +91,7 @@ def test_cost_of_a_shape_adds_its_layers_and_its_bytes(
     got = cost_of_shape(layers, layer_time, slope, scale)
     assert relative_error(got, exact) < 1e-14
     point = {"draft_layers": layers, "layer_time": layer_time, "cost_slope": slope, "scale": scale}
-    assert relative_error(at_digits(COST_OF_SHAPE, **point), exact) < 1e-15
+    assert relative_error(at_digits(cost_of_shape, **point), exact) < 1e-15
 
 
 shapes = st.builds(
@@ -260,9 +240,9 @@ def test_log_linear_optimum_solves_its_equation_and_beats_its_neighbours(
         alpha = top - 1 + per * low
         point = {"acceptance_intercept": a, "acceptance_per_log_scale": b, **p}
         if 0 <= alpha <= 1:
-            stated = at_digits(LOG_LINEAR_SCALE, 60, **point)
+            stated = at_digits(log_linear_scale, 60, **point)
             assert abs(stated / exact - 1) < mpmath.mpf(10) ** -25
-            peak = at_digits(LOG_LINEAR_SPEEDUP, 60, **point)
+            peak = at_digits(log_linear_speedup, 60, **point)
             assert abs(peak / speedup(exact) - 1) < mpmath.mpf(10) ** -25
     got = log_linear_scale(a, b, **p)
     if 1e-9 < alpha < 1 - 1e-9:
@@ -291,10 +271,10 @@ def test_training_loss_and_line_are_the_published_ones(n: float, d: float) -> No
     with mpmath.workdps(50):
         loss = mpmath.mpf("1.69") + mpmath.mpf("406.4") / mpmath.mpf(n) ** mpmath.mpf("0.34")
         loss += mpmath.mpf("410.7") / mpmath.mpf(d) ** mpmath.mpf("0.28")
-        stated = at_digits(TRAINING_LOSS, parameters=n, training_tokens=d)
+        stated = at_digits(training_loss, parameters=n, training_tokens=d)
         assert abs(stated / loss - 1) < mpmath.mpf(10) ** -30
         line = mpmath.mpf("2.71e-3") * n + mpmath.mpf("8.7e7")
-        assert abs(at_digits(SDSL_LINE, target_parameters=n) / line - 1) < mpmath.mpf(10) ** -30
+        assert abs(at_digits(sdsl_line, target_parameters=n) / line - 1) < mpmath.mpf(10) ** -30
     assert relative_error(training_loss(n, d), loss) < 1e-14
     assert relative_error(sdsl_line(n), line) < 1e-14
 
@@ -306,7 +286,7 @@ def test_baseline_acceptance_is_affine_in_the_perplexities(draft: float, target:
         exact = mpmath.mpf("0.6421") + mpmath.mpf("0.0130") * target
         exact -= mpmath.mpf("0.0067") * draft
         point = {"draft_perplexity": draft, "target_perplexity": target}
-        assert abs(at_digits(SDSL_ACCEPTANCE, **point) - exact) < mpmath.mpf(10) ** -30
+        assert abs(at_digits(sdsl_acceptance, **point) - exact) < mpmath.mpf(10) ** -30
     got = sdsl_acceptance(draft, target)
     if 1e-9 < exact < 1 - 1e-9:
         assert abs(got - exact) < 1e-15
@@ -371,10 +351,10 @@ def test_loss_bounds_are_their_definitions_at_many_digits(kl: float) -> None:
         second = 1 - mpmath.sqrt(1 - mpmath.exp(-k))
         third = mpmath.exp(-k) / 2
     cases = [
-        (PINSKER_ACCEPTANCE, pinsker_acceptance, first),
-        (EXPONENTIAL_ACCEPTANCE, exponential_acceptance, second),
-        (HALF_EXPONENTIAL_ACCEPTANCE, half_exponential_acceptance, third),
-        (ACCEPTANCE_FROM_DIVERGENCE, acceptance_from_divergence, max(first, second)),
+        (formula_of(pinsker_acceptance), pinsker_acceptance, first),
+        (formula_of(exponential_acceptance), exponential_acceptance, second),
+        (formula_of(half_exponential_acceptance), half_exponential_acceptance, third),
+        (formula_of(acceptance_from_divergence), acceptance_from_divergence, max(first, second)),
     ]
     for formula, function, exact in cases:
         stated = at_digits(formula, 700, divergence=kl)

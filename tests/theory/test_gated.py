@@ -14,7 +14,6 @@ from howspec.theory.acceptance import (
     GatedAcceptance,
     MarkovAcceptance,
     best_gate,
-    gated,
     gated_drafted,
     gated_last_tokens,
     gated_rates,
@@ -31,7 +30,7 @@ from howspec.theory.costs import (
     block_draft_speedup,
     choose_gamma,
 )
-from howspec.theory.costs.parallel import BLOCK_DRAFT_SPEEDUP
+from howspec.theory.formula import formula_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,9 +99,9 @@ def test_gated_formulas_keep_their_digits_and_their_limits(
     point = {"gate_pass": g, "passed_alpha": a, "gamma": gamma}
     if 1e-6 < g < 1 - 1e-6 and 1e-6 < a < 1 - 1e-6:
         for formula, more in (
-            (gated.GATED_TOKENS, {}), (gated.GATED_RATIO, {}),
-            (gated.GATED_LAST_TOKENS, {"failed_alpha": low}),
-            (gated.GATED_SPEEDUP, {"cost_ratio": 0.1, "verify_slope": 0.02, "overhead": 0.3}),
+            (formula_of(gated_tokens), {}), (formula_of(gated_ratio), {}),
+            (formula_of(gated_last_tokens), {"failed_alpha": low}),
+            (formula_of(gated_speedup), {"cost_ratio": 0.1, "verify_slope": 0.02, "overhead": 0.3}),
         ):  # fmt: skip
             exact = at_digits(formula, 100, **point, **more)
             assert formula.evaluator is not None
@@ -154,7 +153,7 @@ def test_blocks_cost_by_the_call() -> None:
         "alpha": 0.85, "gamma": 9, "draft_block": 4, "verify_slope": 0.01, "draft_call": 0.2,
         "overhead": 0.1,
     }  # fmt: skip
-    exact = at_digits(BLOCK_DRAFT_SPEEDUP, **point)
+    exact = at_digits(block_draft_speedup, **point)
     assert relative_error(block_draft_speedup(**point), exact) < 1e-14
     tokens = sum(0.85**k for k in range(10))
     assert block_draft_speedup(**point) == pytest.approx(tokens / (1 + 3 * 0.2 + 0.09 + 0.1))
@@ -180,11 +179,11 @@ def test_blocks_cost_by_the_call() -> None:
 def test_tokens_of_steps_and_of_rounds_convert_both_ways(q: float, tokens: float) -> None:
     step = tokens_per_step(q, tokens)
     assert (
-        relative_error(step, at_digits(steps.TOKENS_PER_STEP, step_coverage=q, round_tokens=tokens))
+        relative_error(step, at_digits(steps.tokens_per_step, step_coverage=q, round_tokens=tokens))
         < 1e-14
     )
     assert round_tokens_from_steps(q, step) == pytest.approx(tokens, rel=1e-12)
-    back = at_digits(steps.ROUND_TOKENS, step_coverage=q, step_tokens=step)
+    back = at_digits(steps.round_tokens_from_steps, step_coverage=q, step_tokens=step)
     assert relative_error(round_tokens_from_steps(q, step), back) < 1e-13
     with pytest.raises(ValueError, match="step_coverage"):
         round_tokens_from_steps(0.0, 2.0)

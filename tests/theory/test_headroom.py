@@ -11,14 +11,7 @@ import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.limits.headroom import (
-    COSTLESS_LENGTH_RATIO,
-    INDIFFERENT_COST,
-    LOOKAHEAD_LATENCY,
     NONADAPTIVITY_BOUND,
-    NONADAPTIVITY_COST,
-    NONADAPTIVITY_LIMIT,
-    ORACLE_SPEEDUP,
-    WORST_NONADAPTIVITY,
     costless_length_ratio,
     indifferent_cost,
     lookahead_latency,
@@ -29,12 +22,7 @@ from howspec.theory.limits.headroom import (
     oracle_speedup,
     worst_nonadaptivity,
 )
-from howspec.theory.limits.threshold import (
-    STOPPING_THRESHOLD,
-    headroom_report,
-    stopping_threshold,
-    threshold_policy,
-)
+from howspec.theory.limits.threshold import headroom_report, stopping_threshold, threshold_policy
 from howspec.theory.optimum import best_gamma
 from howspec.theory.speedup import speedup
 from hypothesis import assume, example, given, settings
@@ -76,7 +64,7 @@ def test_oracle_drafts_the_runs_that_pay(alpha: float, c: float, b: float, o: fl
         exact = oracle_by_hand(alpha, c, b, o)
         costs = {"cost_ratio": c, "verify_slope": b, "overhead": o}
         if c + b < 1:
-            assert abs(at_digits(ORACLE_SPEEDUP, alpha=alpha, **costs) / exact - 1) < 1e-20
+            assert abs(at_digits(oracle_speedup, alpha=alpha, **costs) / exact - 1) < 1e-20
     got = oracle_speedup(alpha, c, verify_slope=b, overhead=o)
     assert relative_error(got, exact) < 1e-11
     assert got >= 1 - 1e-15
@@ -130,8 +118,8 @@ def test_limit_ratio_and_its_cost_are_their_definitions(x: float) -> None:
         # alpha -> 1, c = kappa (1 - alpha): S = (1 - e^-x) / (1 + kappa x) against 1 / (1 + kappa)
         kappa = 1 / (mpmath.expm1(m) - m)
         at_best = (1 + kappa * m) / ((1 + kappa) * -mpmath.expm1(-m))
-        assert abs(at_digits(NONADAPTIVITY_COST, drafted_mean=x) / kappa - 1) < 1e-20
-        assert abs(at_digits(NONADAPTIVITY_LIMIT, drafted_mean=x) - at_best) < 1e-20
+        assert abs(at_digits(nonadaptivity_cost, drafted_mean=x) / kappa - 1) < 1e-20
+        assert abs(at_digits(nonadaptivity_limit, drafted_mean=x) - at_best) < 1e-20
     assert relative_error(nonadaptivity_cost(x), kappa) < 1e-13
     assert relative_error(nonadaptivity_limit(x), at_best) < 1e-14
     # x is the best length at this cost: a little shorter or longer is no better.
@@ -157,10 +145,10 @@ def test_at_the_indifferent_cost_two_drafts_are_equally_good_and_the_ratio_is_wo
         def fixed(g: int, c: Any) -> Any:
             return mpmath.fsum(a**i for i in range(g + 1)) / (1 + g * c)
 
-        cost = at_digits(INDIFFERENT_COST, 80, alpha=alpha, gamma=gamma)
+        cost = at_digits(indifferent_cost, 80, alpha=alpha, gamma=gamma)
         assert abs(fixed(gamma, cost) / fixed(gamma + 1, cost) - 1) < mpmath.mpf(10) ** -40
         ratio = 1 / (1 - a * (1 - cost)) / fixed(gamma, cost)
-        stated = at_digits(WORST_NONADAPTIVITY, 80, alpha=alpha, gamma=gamma)
+        stated = at_digits(worst_nonadaptivity, 80, alpha=alpha, gamma=gamma)
         assert abs(stated / ratio - 1) < mpmath.mpf(10) ** -40
     assert relative_error(indifferent_cost(alpha, gamma), cost) < 1e-12
     assert relative_error(worst_nonadaptivity(alpha, gamma), ratio) < 1e-13
@@ -209,7 +197,7 @@ def test_the_mean_run_is_a_draft_length_whose_price_does_not_depend_on_the_cost(
         gamma = a / (1 - a)
         fixed = (1 - a ** (gamma + 1)) / (1 - a) / (1 + gamma * c)
         exact = 1 / (1 - a * (1 - mpmath.mpf(c))) / fixed
-        assert abs(at_digits(COSTLESS_LENGTH_RATIO, alpha=alpha) / exact - 1) < 1e-20
+        assert abs(at_digits(costless_length_ratio, alpha=alpha) / exact - 1) < 1e-20
     assert relative_error(got, exact) < 1e-13
     if 1e-3 < alpha < 1 - 1e-9:
         real = speedup(alpha, float(gamma), c)
@@ -234,7 +222,7 @@ def test_lookahead_takes_as_long_per_token_as_the_oracle(a: float, c: float, len
         exact = 1 + mpmath.fsum([per_token] * (length - 1))
     got = lookahead_latency(a, c, length)
     assert relative_error(got, exact) < 1e-12
-    stated = at_digits(LOOKAHEAD_LATENCY, alpha=a, cost_ratio=c, length=length)
+    stated = at_digits(lookahead_latency, alpha=a, cost_ratio=c, length=length)
     assert abs(stated / exact - 1) < 1e-20
     if per_token > 1e-6:
         assert 1 / per_token == pytest.approx(oracle_speedup(a, c), rel=1e-9)
@@ -384,7 +372,7 @@ def test_stopping_threshold_is_the_cost_in_tokens_over_the_gain(
 ) -> None:
     exact = (mpmath.mpf(c) + mpmath.mpf(b)) * rate / mpmath.mpf(alpha)
     point = {"alpha": alpha, "cost_ratio": c, "verify_slope": b, "policy_rate": rate}
-    assert abs(at_digits(STOPPING_THRESHOLD, **point) - exact) <= 1e-14 * exact
+    assert abs(at_digits(stopping_threshold, **point) - exact) <= 1e-14 * exact
     assert abs(stopping_threshold(alpha, c, rate, verify_slope=b) - exact) <= 1e-14 * exact
 
 

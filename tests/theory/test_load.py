@@ -15,6 +15,7 @@ from howspec.theory.costs import crossover, load, memory, occupancy
 from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.linear import LinearPass, LinearStepCost
 from howspec.theory.costs.parallel import ParallelDraftCost
+from howspec.theory.formula import formula_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -109,7 +110,7 @@ def test_critical_context_ends_the_loss_from_a_larger_batch(
         assume(abs(slope) > 0.05 * times["step_per_cached"] * alpha)
         point = {k: v for k, v in times.items() if not k.endswith("fixed")} | {"alpha": alpha}
         if slope > 0:
-            both(crossover.CRITICAL_CONTEXT, -by_batch(0) / slope, point)
+            both(formula_of(crossover.critical_context), -by_batch(0) / slope, point)
             edge = crossover.critical_context(**point)
             if alpha * times["step_fixed"] > 1.01 * times["draft_fixed"]:
                 assert crossover.crossover_batch(alpha, edge * 1.001, **times) == np.inf
@@ -161,7 +162,7 @@ def test_gain_of_one_draft_call_is_the_time_saved(
         assume(abs(exact) > 0.01 * tokens_of_round(alpha, gamma) * plain)
         point = {"alpha": alpha, "gamma": gamma, "batch": rows, "context": context}
         point |= {k: times[k] for k in (*TARGET, "draft_fixed")}
-        both(crossover.PARALLEL_GAIN, exact, point)
+        both(formula_of(crossover.parallel_gain), exact, point)
         law = ParallelDraftCost(
             LinearPass(*(times[k] for k in TARGET)), LinearPass(times["draft_fixed"])
         )
@@ -428,14 +429,14 @@ def test_memory_bounds_the_batch_and_the_gain_at_it(
             return mpmath.mpf(value.numerator) / value.denominator
 
         point: dict[str, Any] = dict(sizes)
-        both(memory.LARGEST_BATCH, number(rows), {**point, "context": context})
-        both(memory.BATCH_KEPT, number(rows / alone), point)
+        both(formula_of(memory.largest_batch), number(rows), {**point, "context": context})
+        both(formula_of(memory.batch_kept), number(rows / alone), point)
         b, b0 = number(rows), number(alone)
         clock = {**times, "round_overhead": 2e-4}
         spec = b * tokens_of_round(alpha, gamma) / round_time(gamma, b, context, clock, mpmath.mpf)
         plain = b0 / round_time(0, b0, context, clock, mpmath.mpf)
         point |= {"alpha": alpha, "gamma": gamma, "context": context, **clock}
-        both(memory.MEMORY_LIMITED_GAIN, spec / plain, point)
+        both(formula_of(memory.memory_limited_gain), spec / plain, point)
         common = tokens_of_round(alpha, gamma) * round_time(0, b0, context, clock, mpmath.mpf)
         for share in (0, mpmath.mpf(1) / 3, 1):  # common batches between the two largest ones
             c = b + share * (b0 - b)

@@ -22,6 +22,7 @@ from howspec.theory.costs.passes import PassLaw, SequentialDraftCost, target_eff
 from howspec.theory.costs.roofline_cost import RooflineCost, RooflinePass
 from howspec.theory.costs.staircase import StaircasePass
 from howspec.theory.costs.table import TablePass
+from howspec.theory.formula import formula_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,9 +71,9 @@ def test_roofline_times_are_the_norm_of_memory_and_computing(
     with mpmath.workdps(50):
         memory, compute = parts(point)
         names = ("batch", "context", "weight_bytes", "kv_bytes", "bandwidth")
-        both(roofline.MEMORY_TIME, memory, {k: point[k] for k in names})
+        both(formula_of(roofline.memory_time), memory, {k: point[k] for k in names})
         names = ("pass_tokens", "batch", "context", "token_ops", "attention_ops", "compute_rate")
-        both(roofline.COMPUTE_TIME, compute, {k: point[k] for k in names})
+        both(formula_of(roofline.compute_time), compute, {k: point[k] for k in names})
         start, p = mpmath.mpf(point["launch"]), mpmath.mpf(power)
         joined = (memory**p + compute**p) ** (1 / p)
         both(roofline.ROOFLINE_STEP, start + joined, {**point, "overlap": power})
@@ -96,7 +97,7 @@ def test_overlap_lies_between_the_larger_time_and_the_sum(
 def test_cache_bytes_are_counted_key_by_key(layers: int, heads: int, size: int, each: int) -> None:
     count = sum(each * size for _ in range(layers) for _ in range(heads) for _ in ("key", "value"))
     point = {"layers": layers, "kv_heads": heads, "head_size": size, "value_bytes": each}
-    both(roofline.KV_BYTES, mpmath.mpf(count), point)
+    both(formula_of(roofline.kv_bytes_per_token), mpmath.mpf(count), point)
 
 
 @given(decades(8, 12), decades(8, 12), decades(11, 13), decades(12, 15))
@@ -108,7 +109,7 @@ def test_free_tokens_take_as_long_to_compute_as_the_weights_to_read(
     with mpmath.workdps(50):
         read = mpmath.mpf(weights) / mpmath.mpf(bandwidth)
         exact = read / (mpmath.mpf(ops) / mpmath.mpf(rate))
-        both(roofline.FREE_TOKENS, exact, {**point, "compute_rate": rate})
+        both(formula_of(roofline.free_tokens), exact, {**point, "compute_rate": rate})
 
 
 def test_free_tokens_of_an_h100_depend_on_the_weight_format() -> None:
@@ -178,17 +179,17 @@ def test_linear_rounds_are_the_sum_of_their_passes(
         quiet = {**times, "round_overhead": 0.0, "draft_fixed": 0.0}
         bare = {**quiet, "draft_per_token": 0.0, "draft_per_cached": 0.0}
         point = {"pass_tokens": gamma + 1, "batch": rows, "context": context, **step}
-        both(linear.STEP_TIME, walk(gamma, rows, context, bare), point)
+        both(formula_of(linear.linear_step_time), walk(gamma, rows, context, bare), point)
         row = walk(gamma, 2, context, quiet) - walk(gamma, 1, context, quiet)
         names = ("step_per_token", "step_per_cached", "draft_per_token", "draft_per_cached")
         point = {"gamma": gamma, "context": context, **{k: times[k] for k in names}}
-        both(linear.ROUND_SEQUENCE, row, point)
+        both(formula_of(linear.round_sequence_time), row, point)
         names = ("step_fixed", "draft_fixed", "round_overhead")
         point = {"gamma": gamma, **{k: times[k] for k in names}}
         fixed = 2 * walk(gamma, 1, context, times) - walk(gamma, 2, context, times)
         if gamma:
-            both(linear.ROUND_FIXED, fixed, point)
-        assert relative_error(linear.ROUND_FIXED.evaluator(**point), fixed) < 1e-12
+            both(formula_of(linear.round_fixed_time), fixed, point)
+        assert relative_error(formula_of(linear.round_fixed_time).evaluator(**point), fixed) < 1e-12
 
 
 def test_linear_cost_splits_into_a_fixed_part_and_one_per_sequence() -> None:
@@ -223,7 +224,7 @@ def test_parallel_speedup_is_tokens_over_one_draft_call(
         point = {"alpha": alpha, "gamma": gamma, "verify_slope": slope, "draft_call": call}
         assert relative_error(parallel.parallel_speedup(**point), exact) < 1e-12
         if 1e-6 < alpha < 1 - 1e-6:
-            both(parallel.PARALLEL_SPEEDUP, exact, point)
+            both(formula_of(parallel.parallel_speedup), exact, point)
     assert parallel.parallel_speedup(alpha, 0, verify_slope=slope, draft_call=call) == 1.0
 
 
@@ -273,7 +274,7 @@ def test_padding_fills_tiles_one_after_the_other(tokens: int, rows: int, tile: i
     while filled < tokens * rows:
         filled += tile
     point = {"pass_tokens": tokens, "batch": rows, "tile": tile}
-    both(staircase.PADDED_TOKENS, mpmath.mpf(filled), point)
+    both(formula_of(staircase.padded_tokens), mpmath.mpf(filled), point)
 
 
 def test_a_padded_pass_takes_the_time_of_the_padded_tokens() -> None:
@@ -301,7 +302,7 @@ def test_experts_touched_is_the_mean_over_all_routings(
         total += len(set().union(*routing))
     exact = total / len(choices) ** tokens
     point = {"experts": experts, "active_experts": active, "pass_tokens": tokens, "batch": 1}
-    both(moe.EXPERTS_TOUCHED, mpmath.mpf(exact.numerator) / exact.denominator, point)
+    both(formula_of(moe.experts_touched), mpmath.mpf(exact.numerator) / exact.denominator, point)
     swapped = {**point, "pass_tokens": 1, "batch": tokens}
     assert moe.experts_touched(**swapped) == moe.experts_touched(**point)
 
@@ -327,7 +328,7 @@ def test_experts_and_their_time_follow_the_missed_ones(
             exact = fixed + mpmath.mpf(2) ** -13 * touched
             point |= {"batch": rows, "context": context, "expert_time": 2.0**-13}
             point |= {"step_fixed": 2.0**-8, "step_per_token": 2.0**-16}
-            both(moe.MOE_STEP, exact, {**point, "step_per_cached": 2.0**-24})
+            both(formula_of(moe.moe_step_time), exact, {**point, "step_per_cached": 2.0**-24})
     assert active * (1 - 1e-12) <= got <= experts if tokens * rows <= 3000 else True
 
 

@@ -8,12 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from exact import at_digits, relative_error
-from howspec.theory.costs.moe import (
-    CORRELATED_EXPERTS,
-    MoEPass,
-    correlated_experts,
-    experts_touched,
-)
+from howspec.theory.costs.moe import MoEPass, correlated_experts, experts_touched
+from howspec.theory.formula import formula_of
 from howspec.theory.limits.certificates import (
     covered_certificate,
     greedy_certificate,
@@ -21,9 +17,6 @@ from howspec.theory.limits.certificates import (
 )
 from howspec.theory.limits.rejections import total_variation
 from howspec.theory.limits.relaxed import (
-    RELAXED_LOSS,
-    RELAXED_LOSS_FLOOR,
-    TYPICAL_LEVEL,
     entropy_set,
     relaxed_loss,
     relaxed_loss_floor,
@@ -32,7 +25,7 @@ from howspec.theory.limits.relaxed import (
     typical_level,
     typical_set,
 )
-from howspec.theory.scale.log_linear import LOG_LINEAR_LENGTH_SCALE, log_linear_length_scale
+from howspec.theory.scale.log_linear import log_linear_length_scale
 from howspec.theory.schedules import (
     chain_time,
     even_chain_time,
@@ -41,14 +34,8 @@ from howspec.theory.schedules import (
     vertical_speedup,
     vertical_tokens,
 )
-from howspec.theory.schedules.cached import (
-    CACHED_BATCH_SPEEDUP,
-    cached_batch_speedup,
-    cached_speedup,
-)
-from howspec.theory.schedules.chain import EVEN_CHAIN_TIME, INSERTION_SAVING
+from howspec.theory.schedules.cached import cached_batch_speedup, cached_speedup
 from howspec.theory.trees import hub_acceptance, hub_share, overlap
-from howspec.theory.trees.several import HUB_SHARE
 from scipy import optimize
 
 
@@ -94,23 +81,35 @@ def test_rules_are_their_definitions() -> None:
 @pytest.mark.parametrize(
     ("stated", "numeric", "point"),
     [
-        (RELAXED_LOSS, relaxed_loss, {"kept_draft_mass": 0.7, "kept_distance": 0.3}),
-        (RELAXED_LOSS_FLOOR, relaxed_loss_floor, {"kept_draft_mass": 0.7, "kept_target_mass": 0.6}),
+        (formula_of(relaxed_loss), relaxed_loss, {"kept_draft_mass": 0.7, "kept_distance": 0.3}),
         (
-            TYPICAL_LEVEL, typical_level,
+            formula_of(relaxed_loss_floor),
+            relaxed_loss_floor,
+            {"kept_draft_mass": 0.7, "kept_target_mass": 0.6},
+        ),
+        (
+            formula_of(typical_level),
+            typical_level,
             {"typical_epsilon": 0.3, "typical_delta": 0.4, "target_entropy": 1.7},
         ),
         (
-            EVEN_CHAIN_TIME, even_chain_time,
+            formula_of(even_chain_time),
+            even_chain_time,
             {"models": 3, "cost_ratio": 0.3, "step_passes": 5, "pass_length": 4},
         ),
         (
-            INSERTION_SAVING, insertion_saving,
-            {"above_time": 1.5, "above_before": 2.5, "above_after": 4.0, "inserted_time": 0.2,
-             "inserted_length": 1.5},
+            formula_of(insertion_saving),
+            insertion_saving,
+            {
+                "above_time": 1.5,
+                "above_before": 2.5,
+                "above_after": 4.0,
+                "inserted_time": 0.2,
+                "inserted_length": 1.5,
+            },
         ),
     ],
-)  # fmt: skip
+)
 def test_functions_of_rules_and_chains_are_their_formulas(
     stated: Any, numeric: Any, point: dict[str, float]
 ) -> None:
@@ -164,7 +163,7 @@ def test_experts_of_neighbouring_tokens_follow_a_chain() -> None:
     assert some / one == pytest.approx(2.5, abs=0.01)
     point = {"experts": 128, "active_experts": 8, "pass_tokens": 4, "batch": 3,
              "routing_correlation": 0.3}  # fmt: skip
-    exact = at_digits(CORRELATED_EXPERTS, **point)
+    exact = at_digits(correlated_experts, **point)
     assert relative_error(correlated_experts(**point), exact) < 1e-13
     rng = np.random.default_rng(2)
     picked = rng.random((4000, 3, 32)) < 0.25
@@ -188,7 +187,7 @@ def test_a_batch_waits_unless_every_sequence_hits() -> None:
         "backup_time": 0.2, "batch": 4,
     }  # fmt: skip
     got = cached_batch_speedup(**point)
-    assert relative_error(got, at_digits(CACHED_BATCH_SPEEDUP, **point)) < 1e-14
+    assert relative_error(got, at_digits(cached_batch_speedup, **point)) < 1e-14
     rng = np.random.default_rng(3)
     hit = rng.random((50_000, 4)) < 0.8
     tokens = np.where(hit, 4.0, 2.5).mean(axis=1)
@@ -223,7 +222,7 @@ def test_hub_pairs_accept_what_the_best_transport_of_them_accepts(seed: int) -> 
     assert hub_acceptance(p, q) <= 1.0
     assert overlap(p, q) <= hub_acceptance(p, q) + 1e-12
     point = {"target_mass": p[others[0]], "draft_mass": q[others[0]], "hub_mass": q[hub]}
-    assert relative_error(hub_share(**point), at_digits(HUB_SHARE, **point)) < 1e-14
+    assert relative_error(hub_share(**point), at_digits(hub_share, **point)) < 1e-14
     assert hub_acceptance([0.3, 0.7], [1.0, 0.0]) == 0.3
 
 
@@ -257,7 +256,7 @@ def test_the_best_size_of_a_log_linear_length_is_that_of_a_scan(
     s = np.geomspace(1e-4, 1.0, 200_001)
     speed = (tau + per * np.log(s)) / (1 + gamma * (0.02 + 1.2 * s))
     assert best == pytest.approx(s[speed.argmax()], rel=1e-3)
-    assert relative_error(best, at_digits(LOG_LINEAR_LENGTH_SCALE, **point)) < 1e-12
+    assert relative_error(best, at_digits(log_linear_length_scale, **point)) < 1e-12
     assert log_linear_length_scale(**{**point, "length_intercept": tau + 0.3}) < best
     with pytest.raises(ValueError, match="gamma must be in"):
         log_linear_length_scale(**{**point, "gamma": 0.5})

@@ -17,6 +17,7 @@ from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.linear import LinearPass
 from howspec.theory.costs.passes import SequentialDraftCost
 from howspec.theory.costs.staircase import StaircasePass
+from howspec.theory.formula import formula_of
 from howspec.theory.requests import (
     completion,
     distribution,
@@ -84,8 +85,8 @@ def test_factorial_moments_are_sums_over_the_round_lengths(alpha: float, gamma: 
         assert relative_error(length.factorial_moment_2(**point), second) < 1e-13
         assert relative_error(length.factorial_moment_3(**point), third) < 1e-13
         if 1e-9 < alpha < 1 - 1e-9 and gamma > 1:
-            assert relative_error(at_digits(length.FACTORIAL_2, **point), second) < 1e-15
-            assert relative_error(at_digits(length.FACTORIAL_3, **point), third) < 1e-15
+            assert relative_error(at_digits(length.factorial_moment_2, **point), second) < 1e-15
+            assert relative_error(at_digits(length.factorial_moment_3, **point), third) < 1e-15
 
 
 def test_factorial_moments_broadcast() -> None:
@@ -179,13 +180,13 @@ def test_expansions_meet_the_recursion_for_any_law_of_round_lengths(
         point = {"round_mean": mu, "round_factorial_2": f2}
         whole = {"length": 600, **point}
         variance = second - mean**2
-        got = at_digits(length.ROUNDS_MEAN, **whole)
+        got = at_digits(length.rounds_mean, **whole)
         assert abs(got - mean) < 1e-10
-        got = at_digits(length.ROUNDS_VARIANCE, **whole, round_factorial_3=f3)
+        got = at_digits(length.rounds_variance, **whole, round_factorial_3=f3)
         assert abs(got - variance) < 1e-8
         past = mu * mean - 600
-        assert abs(at_digits(length.OVERSHOOT, **point) - past) < 1e-9
-        assert abs(at_digits(length.LENGTH_FACTOR, **whole) - 600 / (mu * mean)) < 1e-12
+        assert abs(at_digits(length.overshoot, **point) - past) < 1e-9
+        assert abs(at_digits(length.length_factor, **whole) - 600 / (mu * mean)) < 1e-12
 
 
 @given(st.integers(1, 5000), INNER, st.integers(1, 30), st.floats(-4, 4))
@@ -201,17 +202,17 @@ def test_numeric_expansions_agree_with_their_definition(
         mean = tokens / mu + f2 / (2 * mu**2)
         constant = 5 * f2**2 / (4 * mu**4) - f2 / (2 * mu**2) - 2 * f3 / (3 * mu**3)
         point: dict[str, Any] = {"round_mean": m[0], "round_factorial_2": m[1]}
-        both(length.OVERSHOOT, f2 / (2 * mu), point)
+        both(formula_of(length.overshoot), f2 / (2 * mu), point)
         whole = {"length": tokens, **point}
-        both(length.ROUNDS_MEAN, mean, whole)
-        both(length.LENGTH_FACTOR, tokens / (mu * mean), whole)
+        both(formula_of(length.rounds_mean), mean, whole)
+        both(formula_of(length.length_factor), tokens / (mu * mean), whole)
         quantile = mean + z * mpmath.sqrt(tokens * sigma2) / mu ** mpmath.mpf(1.5)
         point = {**whole, "normal_quantile": z}
-        assert relative_error(at_digits(length.ROUNDS_QUANTILE, **point), quantile) < 1e-15
+        assert relative_error(at_digits(length.rounds_quantile_normal, **point), quantile) < 1e-15
         assert abs(length.rounds_quantile_normal(**point) - quantile) < 1e-10 * mean
         variance = tokens * sigma2 / mu**3 + constant
         point = {**whole, "round_factorial_3": m[2]}
-        assert relative_error(at_digits(length.ROUNDS_VARIANCE, **point), variance) < 1e-15
+        assert relative_error(at_digits(length.rounds_variance, **point), variance) < 1e-15
         scale = tokens * (f2 + mu * mu) / mu**3 + f2**2 / mu**4 + f3 / mu**3
         assert abs(length.rounds_variance(**point) - variance) < 1e-13 * scale
 
@@ -472,7 +473,7 @@ def test_last_two_tokens_are_worth_a_draft_where_acceptance_exceeds_its_cost(
         a, c, b, o = map(mpmath.mpf, (alpha, ratio, slope, extra))
         point = {"alpha": alpha, "cost_ratio": ratio, "verify_slope": slope, "overhead": extra}
         drafted = (1 + c + b + o) + (1 - a) * 1
-        both(horizon.TIME_OF_TWO, min(mpmath.mpf(2), drafted), point)
+        both(formula_of(horizon.time_of_two), min(mpmath.mpf(2), drafted), point)
     plan = horizon.plan_horizon(
         DepthAcceptance(alpha), AffineCost(ratio, slope, extra), length=2, gamma_max=3
     )
@@ -496,7 +497,10 @@ def test_shortest_and_longest_round_of_a_batch_match_enumeration(
         weight = functools.reduce(lambda w, n: w * pmf[n - 1], lengths, Fraction(1))
         low, high = low + weight * min(lengths), high + weight * max(lengths)
     point = {"alpha": float(alpha), "gamma": gamma, "batch": rows}
-    for formula, exact in ((completion.LOCKSTEP_TOKENS, low), (completion.LONGEST_ROUND, high)):
+    for formula, exact in (
+        (formula_of(completion.lockstep_tokens), low),
+        (formula_of(completion.longest_round), high),
+    ):
         reference = mpmath.mpf(exact.numerator) / exact.denominator
         assert relative_error(formula.evaluator(**point), reference) < 1e-12
         if 0 < eighths < 16:
@@ -573,8 +577,8 @@ def test_mixed_rounds_of_long_drafts_match_enumeration_over_the_beta_law(
     variance = sum((r - mean) ** 2 * p for r, p in enumerate(exact))
     point = {"length": tokens, "request_beta_a": float(a), "request_beta_b": float(b)}
     as_mp = [mpmath.mpf(x.numerator) / x.denominator for x in (mean, variance)]
-    both(heterogeneity.MIXED_MEAN, as_mp[0], point)
-    both(heterogeneity.MIXED_VARIANCE, as_mp[1], point)
+    both(formula_of(heterogeneity.mixed_rounds_mean), as_mp[0], point)
+    both(formula_of(heterogeneity.mixed_rounds_variance), as_mp[1], point)
     mix = heterogeneity.RequestMix.beta(float(a), float(b), nodes=24)
     got = mix.rounds_pmf(tokens + 3, tokens)
     np.testing.assert_allclose(got, floats(exact), atol=1e-13)
@@ -665,8 +669,12 @@ def test_whole_requests_are_sped_up_by_the_ratio_of_their_times(
         rest = (1 - f) + (1 - f) * d
         exact = ((1 - f) + f) / (rest + f / s)
         point = {"decode_share": share, "decode_speedup": decode, "prefill_ratio": ratio}
-        both(latency.END_TO_END, exact, point)
-        both(latency.FIRST_TOKEN, t + t * d, {"prefill_time": prefill, "prefill_ratio": ratio})
+        both(formula_of(latency.end_to_end_speedup), exact, point)
+        both(
+            formula_of(latency.first_token_time),
+            t + t * d,
+            {"prefill_time": prefill, "prefill_ratio": ratio},
+        )
     assert latency.end_to_end_speedup(1.0, decode) == pytest.approx(decode, rel=1e-14)
     assert latency.end_to_end_speedup(0.0, decode) == 1.0
 
@@ -689,9 +697,9 @@ def test_gaps_of_a_stream_are_zero_within_a_round_and_one_round_at_its_end(
         point = {"round_mean": mu_float}
         clock = {"round_mean": mu_float, "round_time": time}
         for function, want, values in (
-            (latency.GAP_ZERO, exact[0], point),
-            (latency.GAP_MEAN, exact[1], clock),
-            (latency.GAP_VARIANCE, exact[2], clock),
+            (formula_of(latency.gap_zero_probability), exact[0], point),
+            (formula_of(latency.gap_mean), exact[1], clock),
+            (formula_of(latency.gap_variance), exact[2], clock),
         ):
             got = function.evaluator(**values)
             assert got == pytest.approx(float(want), rel=1e-11, abs=1e-16)

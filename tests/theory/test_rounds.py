@@ -14,11 +14,8 @@ from exact import (
     relative_error,
     tokens_of_round,
 )
+from howspec.theory.formula import formula_of
 from howspec.theory.rounds import (
-    GENERATING_FUNCTION,
-    SURVIVAL,
-    TOKENS,
-    VARIANCE,
     geometric_sum,
     tokens_generating_function,
     tokens_per_round,
@@ -123,12 +120,18 @@ def test_printed_expressions_equal_the_sums(alpha: float, gamma: int, z: float) 
         tokens = mpmath.fsum(n * p for n, p in enumerate(masses, start=1))
         tail = mpmath.fsum(masses[min(3, gamma) :])
         transform = mpmath.fsum(mpmath.mpf(z) ** n * p for n, p in enumerate(masses, start=1))
-        assert relative_error(at_digits(TOKENS, 90, alpha=alpha, gamma=gamma), tokens) < 1e-15
-        assert relative_error(at_digits(SURVIVAL, 90, alpha=alpha, n=min(3, gamma)), tail) < 1e-15
-        got = at_digits(GENERATING_FUNCTION, 90, alpha=alpha, gamma=gamma, z=z)
+        assert (
+            relative_error(at_digits(tokens_per_round, 90, alpha=alpha, gamma=gamma), tokens)
+            < 1e-15
+        )
+        assert (
+            relative_error(at_digits(tokens_survival, 90, alpha=alpha, n=min(3, gamma)), tail)
+            < 1e-15
+        )
+        got = at_digits(tokens_generating_function, 90, alpha=alpha, gamma=gamma, z=z)
         assert relative_error(got, transform) < 1e-15
     exact = variance_of_round(alpha, gamma)
-    assert relative_error(at_digits(VARIANCE, 160, alpha=alpha, gamma=gamma), exact) < 1e-15
+    assert relative_error(at_digits(tokens_variance, 160, alpha=alpha, gamma=gamma), exact) < 1e-15
 
 
 @pytest.mark.parametrize("gamma", range(6))
@@ -142,9 +145,9 @@ def test_moments_follow_from_the_generating_function(gamma: int) -> None:
     second = sympy.diff(transform, z, 2).subs(z, 1)
     names = {"alpha": alpha, "gamma": sympy.Integer(gamma), "z": z}
     s = type("S", (), names)
-    assert sympy.simplify(GENERATING_FUNCTION.build(s) - transform) == 0
-    assert sympy.simplify(TOKENS.build(s) - first) == 0
-    assert sympy.simplify(VARIANCE.build(s) - (second + first - first**2)) == 0
+    assert sympy.simplify(formula_of(tokens_generating_function).build(s) - transform) == 0
+    assert sympy.simplify(formula_of(tokens_per_round).build(s) - first) == 0
+    assert sympy.simplify(formula_of(tokens_variance).build(s) - (second + first - first**2)) == 0
 
 
 @pytest.mark.parametrize("gamma", [0, 1, 7, 10_000])

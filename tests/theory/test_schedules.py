@@ -12,28 +12,16 @@ import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
 from howspec.theory.schedules.budget import best_budget, budgeted_lengths
-from howspec.theory.schedules.cached import CACHED_SPEEDUP, cached_speedup, fan_out
-from howspec.theory.schedules.lookup import LOOKUP_SPEEDUP, best_lookup_gamma, lookup_speedup
+from howspec.theory.schedules.cached import cached_speedup, fan_out
+from howspec.theory.schedules.lookup import best_lookup_gamma, lookup_speedup
 from howspec.theory.schedules.overlap import (
-    OVERLAPPED_SPEEDUP,
-    STOPPED_OVERLAP_SPEEDUP,
     best_overlapped_gamma,
     overlapped_speedup,
     stopped_overlap_speedup,
 )
-from howspec.theory.schedules.self_speculation import (
-    SELF_SPECULATION_LOWER,
-    SELF_SPECULATION_UPPER,
-    self_speculation_lower,
-    self_speculation_upper,
-)
-from howspec.theory.schedules.sparse_cache import SPARSE_CACHE_COST, sparse_cache_cost
-from howspec.theory.schedules.trimmed import (
-    TRIMMED_SPEEDUP,
-    best_vocabulary,
-    trimmed_acceptance,
-    trimmed_speedup,
-)
+from howspec.theory.schedules.self_speculation import self_speculation_lower, self_speculation_upper
+from howspec.theory.schedules.sparse_cache import sparse_cache_cost
+from howspec.theory.schedules.trimmed import best_vocabulary, trimmed_acceptance, trimmed_speedup
 from howspec.theory.speedup import speedup
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -129,7 +117,7 @@ def test_overlapped_speedup_is_tokens_over_time_of_a_round(a: float, g: int, c: 
         hidden = max(mpmath.mpf(1), mpmath.mpf(c) * g)
         exact = tokens / (hidden + (1 - mpmath.mpf(a) ** g) * mpmath.mpf(c) * g)
         if 0 < a < 1:
-            stated = at_digits(OVERLAPPED_SPEEDUP, 400, alpha=a, gamma=g, cost_ratio=c)
+            stated = at_digits(overlapped_speedup, 400, alpha=a, gamma=g, cost_ratio=c)
             assert abs(stated / exact - 1) < 1e-13
     assert relative_error(overlapped_speedup(a, g, c), exact) < 1e-13
 
@@ -170,7 +158,7 @@ def test_a_stopped_draft_is_dropped_when_the_rejection_is_known(a: float, g: int
     else:
         assert stopped == pytest.approx(finished, rel=1e-14)
     point = {"alpha": a, "gamma": g, "cost_ratio": c}
-    assert relative_error(stopped, at_digits(STOPPED_OVERLAP_SPEEDUP, **point)) < 1e-13
+    assert relative_error(stopped, at_digits(stopped_overlap_speedup, **point)) < 1e-13
     best = best_overlapped_gamma(a, c, stopped=True)
     scan = [stopped_overlap_speedup(a, k, c) for k in range(1, 65)]
     assert stopped_overlap_speedup(a, max(best, 1), c) == max(scan)
@@ -211,7 +199,7 @@ def test_cached_speedup_weighs_hits_and_misses(
         tokens = x * hit + (1 - x) * miss
         time = x * max(mpmath.mpf(1), mpmath.mpf(advance)) + (1 - x) * (1 + mpmath.mpf(backup))
         exact = tokens / time
-        assert abs(at_digits(CACHED_SPEEDUP, hit_rate=h, **p) / exact - 1) < 1e-20
+        assert abs(at_digits(cached_speedup, hit_rate=h, **p) / exact - 1) < 1e-20
     assert relative_error(cached_speedup(h, **p), exact) < 1e-13
 
 
@@ -266,7 +254,7 @@ def test_lookup_speedup_mixes_matched_rounds_and_plain_steps(
         round_time = 1 + mpmath.fsum([mpmath.mpf(c), mpmath.mpf(b)] * g) + (o if g else 0)
         exact = tokens / ((1 - x) + x * round_time)
         if 0 < a < 1 and g > 0:
-            stated = at_digits(LOOKUP_SPEEDUP, 400, match=m, alpha=a, gamma=g, **costs)
+            stated = at_digits(lookup_speedup, 400, match=m, alpha=a, gamma=g, **costs)
             assert abs(stated / exact - 1) < 1e-13
     assert relative_error(lookup_speedup(m, a, g, **costs), exact) < 1e-13
     assert lookup_speedup(1.0, a, g, **costs) == pytest.approx(
@@ -297,8 +285,8 @@ def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e
         low, high = tokens / (drafting + 1), tokens / (drafting + 1 - mpmath.mpf(e))
         if a < 1:
             point = {"alpha": a, "gamma": g, "exit_share": e}
-            assert abs(at_digits(SELF_SPECULATION_LOWER, **point) / low - 1) < 1e-13
-            assert abs(at_digits(SELF_SPECULATION_UPPER, **point) / high - 1) < 1e-13
+            assert abs(at_digits(self_speculation_lower, **point) / low - 1) < 1e-13
+            assert abs(at_digits(self_speculation_upper, **point) / high - 1) < 1e-13
     assert relative_error(self_speculation_lower(a, g, e), low) < 1e-13
     assert relative_error(self_speculation_upper(a, g, e), high) < 1e-13
     assert self_speculation_lower(a, g, e) == pytest.approx(speedup(a, g, e), rel=1e-13)
@@ -327,7 +315,7 @@ def test_trimmed_speedup_pays_the_kept_share_of_the_head(
         step = mpmath.mpf(body) + mpmath.mpf(head) * mpmath.mpf(kept) + mpmath.mpf(b)
         exact = tokens_by_hand(alpha, g + 1) / (1 + step * g + (o if g else 0))
         if 0 < alpha < 1 and g > 0:
-            stated = at_digits(TRIMMED_SPEEDUP, 400, alpha=a, gamma=g, **p)
+            stated = at_digits(trimmed_speedup, 400, alpha=a, gamma=g, **p)
             assert abs(stated / exact - 1) < 1e-13
     assert relative_error(trimmed_speedup(a, g, **p), exact) < 1e-13
 
@@ -392,7 +380,7 @@ def test_sparse_cache_cost_is_the_ratio_of_what_is_read(
         per_token = mpmath.mpf(kv) * batch
         exact = (mpmath.mpf(own) + per_token * read) / (mpmath.mpf(weights) + per_token * context)
         point = {"draft_cached": read, "context": context, **p}
-        assert abs(at_digits(SPARSE_CACHE_COST, **point) / exact - 1) < mpmath.mpf(10) ** -40
+        assert abs(at_digits(sparse_cache_cost, **point) / exact - 1) < mpmath.mpf(10) ** -40
     assert relative_error(sparse_cache_cost(read, context, **p), exact) < 1e-13
 
 

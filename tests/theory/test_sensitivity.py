@@ -8,20 +8,14 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
+from howspec.theory.formula import formula_of
 from howspec.theory.limits.objectives import (
-    BLENDED_SLOPE,
-    ENERGY_SLOPE,
     blended_slope,
     energy_per_token,
     energy_slope,
     optimal_gamma_for_energy,
 )
 from howspec.theory.limits.sensitivity import (
-    ACCEPTANCE_ELASTICITY,
-    DRAFT_COST_ELASTICITY,
-    EXCHANGE_RATE,
-    OVERHEAD_ELASTICITY,
-    VERIFY_COST_ELASTICITY,
     acceptance_elasticity,
     draft_cost_elasticity,
     exchange_rate,
@@ -66,7 +60,7 @@ def test_acceptance_elasticity_is_a_mean_of_positions(alpha: float, gamma: int) 
     with mpmath.workdps(700 if alpha < 1e-200 else 80):
         exact = elasticity_by_hand(alpha, gamma)
         if 0 < alpha < 1:
-            stated = at_digits(ACCEPTANCE_ELASTICITY, 700, alpha=alpha, gamma=gamma)
+            stated = at_digits(acceptance_elasticity, 700, alpha=alpha, gamma=gamma)
             assert abs(stated - exact) <= mpmath.mpf(10) ** -30 * exact
     got = acceptance_elasticity(alpha, gamma)
     assert relative_error(got, exact) < 2e-13 or (exact == 0 and got == 0)
@@ -87,11 +81,11 @@ def test_elasticities_are_the_log_derivatives_of_the_speedup(
     slope = log_slope(lambda x: log_speedup(x, gamma, m[1], m[2], m[3]), alpha)
     assert abs(acceptance_elasticity(alpha, gamma) - slope) < 1e-12 * slope
     cases: list[tuple[Any, Any, float, Any]] = [
-        (DRAFT_COST_ELASTICITY, draft_cost_elasticity, c,
+        (formula_of(draft_cost_elasticity), draft_cost_elasticity, c,
          lambda x: log_speedup(m[0], gamma, x, m[2], m[3])),
-        (VERIFY_COST_ELASTICITY, verify_cost_elasticity, b,
+        (formula_of(verify_cost_elasticity), verify_cost_elasticity, b,
          lambda x: log_speedup(m[0], gamma, m[1], x, m[3])),
-        (OVERHEAD_ELASTICITY, overhead_elasticity, o,
+        (formula_of(overhead_elasticity), overhead_elasticity, o,
          lambda x: log_speedup(m[0], gamma, m[1], m[2], x)),
     ]  # fmt: skip
     for formula, function, at, of in cases:
@@ -114,7 +108,7 @@ def test_exchange_rate_is_the_ratio_of_the_two_slopes(
         by_cost = mpmath.diff(lambda x: log_speedup(m[0], gamma, x, m[2], m[3]), m[1])
         exact = -by_alpha / by_cost
     costs = {"cost_ratio": c, "verify_slope": b, "overhead": o}
-    assert abs(at_digits(EXCHANGE_RATE, alpha=alpha, gamma=gamma, **costs) / exact - 1) < 1e-20
+    assert abs(at_digits(exchange_rate, alpha=alpha, gamma=gamma, **costs) / exact - 1) < 1e-20
     got = exchange_rate(alpha, gamma, c, verify_slope=b, overhead=o)
     assert relative_error(got, exact) < 1e-11
     # Paying the rate for a little acceptance leaves the speed-up where it was.
@@ -211,9 +205,9 @@ def test_reduced_costs_of_energy_and_of_a_blend_divide_a_token_by_the_fixed_part
             return (1 - mpmath.mpf(w)) * time + w * used
 
         blend = (cost(2) - cost(1)) / cost(0)
-        assert abs(at_digits(ENERGY_SLOPE, **energies) - energy) < mpmath.mpf(10) ** -30
+        assert abs(at_digits(energy_slope, **energies) - energy) < mpmath.mpf(10) ** -30
         point = {"cost_ratio": c, "draft_energy": ed, **p, "energy_weight": w}
-        assert abs(at_digits(BLENDED_SLOPE, **point) - blend) < mpmath.mpf(10) ** -30
+        assert abs(at_digits(blended_slope, **point) - blend) < mpmath.mpf(10) ** -30
     assert abs(energy_slope(ed, eb, eo) - energy) <= 1e-14 * energy
     assert abs(blended_slope(c, ed, energy_weight=w, **p) - blend) <= 1e-13 * blend + 1e-30
     assert blended_slope(c, ed, energy_weight=0.0, **p) == pytest.approx(reduced_cost(c, b, o))

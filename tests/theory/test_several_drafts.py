@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from exact import at_digits, probabilities, relative_error
 from howspec.theory.trees.rejection import (
-    KSEQ_ACCEPTANCE,
-    TWO_TOKEN_RECURSIVE,
     kseq,
     kseq_acceptance,
     recursive_rejection,
@@ -19,9 +17,6 @@ from howspec.theory.trees.rejection import (
     two_token_recursive_rejection,
 )
 from howspec.theory.trees.several import (
-    COUPLING_FLOOR,
-    MEMBERSHIP_SHARE,
-    TWO_TOKEN_OPTIMUM,
     coupling_floor,
     drafts_optimum,
     drafts_optimum_distinct,
@@ -292,9 +287,9 @@ def test_two_tokens_are_the_general_rules(p: float, q: float, drafts: int) -> No
             reached *= 1 - share
             target = mpmath.mpf(1 if target > b else 0)
         point = {"target_mass": p, "draft_mass": q, "drafts": drafts}
-        got = at_digits(TWO_TOKEN_OPTIMUM, 400, **point)
+        got = at_digits(two_token_drafts_optimum, 400, **point)
         assert abs(got - best) < 1e-30
-        assert abs(at_digits(TWO_TOKEN_RECURSIVE, 400, **point) - accepted) < 1e-30
+        assert abs(at_digits(two_token_recursive_rejection, 400, **point) - accepted) < 1e-30
         assert abs(two_token_drafts_optimum(p, q, drafts) - best) <= 1e-13 * best
         got = two_token_recursive_rejection(p, q, drafts)
         assert abs(got - accepted) <= 1e-13 * accepted
@@ -315,12 +310,12 @@ def test_kseq_and_membership_terms_equal_tests_one_by_one(
             accepted += reached * mpmath.mpf(beta)
             reached *= 1 - mpmath.mpf(beta)
         assert relative_error(kseq_acceptance(beta, drafts), accepted) < 1e-14
-        got = at_digits(KSEQ_ACCEPTANCE, 400, kept_mass=beta, drafts=drafts)
+        got = at_digits(kseq_acceptance, 400, kept_mass=beta, drafts=drafts)
         assert relative_error(got, accepted) < 1e-14
         share = mpmath.mpf(p) * accepted
         assert relative_error(membership_share(p, beta, drafts), share) < 1e-14
         point = {"target_mass": p, "draft_mass": beta, "drafts": drafts}
-        assert relative_error(at_digits(MEMBERSHIP_SHARE, 400, **point), share) < 1e-14
+        assert relative_error(at_digits(membership_share, 400, **point), share) < 1e-14
 
 
 @given(probabilities())
@@ -330,7 +325,7 @@ def test_the_coupling_floor_is_one_minus_over_one_plus_the_variation(alpha: floa
         variation = 1 - mpmath.mpf(alpha)
         exact = (1 - variation) / (1 + variation)
         assert relative_error(coupling_floor(alpha), exact) < 1e-15
-        assert relative_error(at_digits(COUPLING_FLOOR, 400, alpha=alpha), exact) < 1e-15
+        assert relative_error(at_digits(coupling_floor, 400, alpha=alpha), exact) < 1e-15
 
 
 def test_equal_laws_are_always_accepted_and_disjoint_laws_never() -> None:

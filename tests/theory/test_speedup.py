@@ -14,14 +14,7 @@ from exact import (
     relative_error,
     tokens_of_round,
 )
-from howspec.theory.speedup import (
-    REDUCED_COST,
-    SPEEDUP,
-    break_even_alpha,
-    reduced_cost,
-    round_cost,
-    speedup,
-)
+from howspec.theory.speedup import break_even_alpha, reduced_cost, round_cost, speedup
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -62,10 +55,10 @@ def test_printed_speedup_and_reduced_cost_equal_the_passes(
     with mpmath.workdps(90):
         exact = tokens_of_round(alpha, gamma) / round_of(gamma, c, b, o)
         point = {"cost_ratio": c, "verify_slope": b, "overhead": o}
-        got = at_digits(SPEEDUP, 90, alpha=alpha, gamma=gamma, **point)
+        got = at_digits(speedup, 90, alpha=alpha, gamma=gamma, **point)
         assert relative_error(got, exact) < 1e-15
         per_token = (round_of(2, c, b, o) - round_of(1, c, b, o)) / (1 + mpmath.mpf(o))
-        assert relative_error(at_digits(REDUCED_COST, 90, **point), per_token) < 1e-15
+        assert relative_error(at_digits(reduced_cost, 90, **point), per_token) < 1e-15
         assert relative_error(reduced_cost(c, b, o), per_token) < 1e-15
 
 

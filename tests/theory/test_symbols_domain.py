@@ -10,8 +10,16 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from howspec.theory.domain import as_floats, check, check_gamma_max, unwrap
-from howspec.theory.formula import SYMBOLS, Formula, declared, evaluates, formula, split_docstring
-from howspec.theory.rounds import TOKENS, tokens_per_round
+from howspec.theory.formula import (
+    SYMBOLS,
+    Formula,
+    declared,
+    evaluates,
+    formula,
+    formula_of,
+    split_docstring,
+)
+from howspec.theory.rounds import tokens_per_round
 from howspec.theory.symbols import Quantity, Symbols, quantities, quantity
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -159,18 +167,24 @@ def test_symbols_carry_the_assumptions_of_their_ranges() -> None:
 
 
 def test_a_formula_prints_evaluates_and_keeps_its_sections() -> None:
-    assert TOKENS.statement == "tokens_per_round = (1 - alpha**(gamma + 1))/(1 - alpha)"
-    assert TOKENS.latex == r"\mathrm{E}[N] = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}"
-    assert TOKENS.evaluator is tokens_per_round
-    assert TOKENS.expression is TOKENS.expression
-    assert TOKENS.claim.startswith("Mean number of tokens")
-    assert TOKENS.assumptions.startswith("one acceptance probability")
-    assert TOKENS.wrong_when.startswith("acceptance comes in bursts")
-    assert TOKENS.source.startswith("Leviathan")
+    assert (
+        formula_of(tokens_per_round).statement
+        == "tokens_per_round = (1 - alpha**(gamma + 1))/(1 - alpha)"
+    )
+    assert (
+        formula_of(tokens_per_round).latex
+        == r"\mathrm{E}[N] = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}"
+    )
+    assert formula_of(tokens_per_round).evaluator is tokens_per_round
+    assert formula_of(tokens_per_round).expression is formula_of(tokens_per_round).expression
+    assert formula_of(tokens_per_round).claim.startswith("Mean number of tokens")
+    assert formula_of(tokens_per_round).assumptions.startswith("one acceptance probability")
+    assert formula_of(tokens_per_round).wrong_when.startswith("acceptance comes in bursts")
+    assert formula_of(tokens_per_round).source.startswith("Leviathan")
     # 0.8 is not a binary number: the exact value of the float is used.
-    exact = TOKENS.exact(30, alpha=0.8, gamma=1)
+    exact = formula_of(tokens_per_round).exact(30, alpha=0.8, gamma=1)
     assert str(exact) == "1.80000000000000004440892098501"
-    assert str(TOKENS.exact(12, alpha=0.5, gamma=2)) == "1.75000000000"
+    assert str(formula_of(tokens_per_round).exact(12, alpha=0.5, gamma=2)) == "1.75000000000"
 
 
 def test_a_docstring_is_split_where_its_sections_begin() -> None:

@@ -8,11 +8,9 @@ import mpmath
 import numpy as np
 import pytest
 from exact import EDGES, at_digits, probabilities, relative_error, tokens_of_round
+from howspec.theory.formula import formula_of
 from howspec.theory.rounds import tokens_per_round
 from howspec.theory.trees.value import (
-    PARALLEL_CHAINS_TOKENS,
-    RANKED_CHILDREN_MASS,
-    REGULAR_TREE_TOKENS,
     geometric_ranks,
     parallel_chains_tokens,
     path_products,
@@ -64,7 +62,9 @@ def test_a_complete_tree_is_a_geometric_sum_in_the_mass_of_its_children(
     assert regular_tree_tokens(sum(ranks), depth) == pytest.approx(expected, rel=1e-13)
     with mpmath.workdps(50):
         levels = mpmath.fsum(mpmath.mpf(sum(ranks)) ** i for i in range(depth + 1))
-        got = at_digits(REGULAR_TREE_TOKENS, 60, children_mass=sum(ranks), tree_depth=depth)
+        got = at_digits(
+            formula_of(regular_tree_tokens), 60, children_mass=sum(ranks), tree_depth=depth
+        )
         assert relative_error(got, levels) < 1e-15
 
 
@@ -122,7 +122,9 @@ def test_parallel_chains_equal_the_enumeration_of_every_outcome(gamma: int, chai
 
 def at_digits_unrolled(alpha: float, gamma: int, chains: int) -> float:
     """The printed sum, which must be unrolled before it is evaluated."""
-    return float(PARALLEL_CHAINS_TOKENS.exact(40, alpha=alpha, gamma=gamma, chains=chains))
+    return float(
+        formula_of(parallel_chains_tokens).exact(40, alpha=alpha, gamma=gamma, chains=chains)
+    )
 
 
 @given(probabilities(), st.integers(0, 40), st.integers(1, 50))
@@ -151,7 +153,7 @@ def test_ranked_children_are_a_geometric_sum(share: float, ratio: float, childre
         assert relative_error(ranked_children_mass(first, ratio, children), exact) < 1e-13
         assert relative_error(ranks.sum(), exact) < 1e-13
         point = {"rank_first": first, "rank_ratio": ratio, "children": children}
-        assert relative_error(at_digits(RANKED_CHILDREN_MASS, 60, **point), exact) < 1e-15
+        assert relative_error(at_digits(ranked_children_mass, 60, **point), exact) < 1e-15
     assert ranks.shape == (children,)
     assert (np.diff(ranks) <= 0).all()
 

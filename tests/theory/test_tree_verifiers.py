@@ -10,7 +10,6 @@ from exact import at_digits, relative_error
 from howspec.theory.trees import drafts_optimum, overlap, recursive_rejection
 from howspec.theory.trees.block import block_gain, block_next_token, block_stop_law
 from howspec.theory.trees.multipath import (
-    CHOSEN_PATH_MASS,
     chosen_path_mass,
     chosen_token_law,
     multipath_tokens,
@@ -151,7 +150,7 @@ def test_the_mass_of_the_chosen_prefix_is_the_law_of_a_maximum(
     below: float, mass: float, drafts: int
 ) -> None:
     point = {"mass_below": below, "draft_mass": mass, "drafts": drafts}
-    exact = at_digits(CHOSEN_PATH_MASS, **point)
+    exact = at_digits(chosen_path_mass, **point)
     assert relative_error(chosen_path_mass(**point), exact) < 1e-14
     with pytest.raises(ValueError, match="mass_below \\+ draft_mass"):
         chosen_path_mass(0.8, 0.3, 2)

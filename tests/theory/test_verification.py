@@ -8,9 +8,6 @@ import pytest
 from exact import at_digits, probabilities, relative_error
 from howspec.theory.trees.logits import overlap_from_logits, sampled_from, temperature_sweep
 from howspec.theory.trees.verification import (
-    BLOCK_ACCEPT,
-    BLOCK_WEIGHT_STEP,
-    TWO_TOKEN_OVERLAP,
     block_accept_probability,
     block_weight_step,
     distribution,
@@ -88,7 +85,7 @@ def test_two_tokens_are_the_general_overlap(p: float, q: float) -> None:
     with mpmath.workdps(400):
         exact = 1 - abs(mpmath.mpf(p) - mpmath.mpf(q))
         assert relative_error(two_token_overlap(p, q), exact) < 1e-15
-        got = at_digits(TWO_TOKEN_OVERLAP, 400, target_mass=p, draft_mass=q)
+        got = at_digits(two_token_overlap, 400, target_mass=p, draft_mass=q)
         assert abs(got - exact) < 1e-30
     assert overlap([p, 1 - p], [q, 1 - q]) == pytest.approx(float(exact), rel=1e-14)
 
@@ -202,7 +199,7 @@ def test_a_step_of_the_block_weight_is_the_capped_ratio(h: float, p: float, q: f
         exact = min(mpmath.mpf(1), mpmath.mpf(h) * mpmath.mpf(p) / mpmath.mpf(q))
         if h * p > 1e-290 or exact == 0:
             assert relative_error(got, exact) < 1e-15
-        printed = at_digits(BLOCK_WEIGHT_STEP, block_weight=h, target_mass=p, draft_mass=q)
+        printed = at_digits(block_weight_step, block_weight=h, target_mass=p, draft_mass=q)
         assert relative_error(printed, exact) < 1e-14
 
 
@@ -217,7 +214,7 @@ def test_a_test_of_the_block_passes_with_the_surplus_over_what_is_missing(
         with mpmath.workdps(400):
             exact = mpmath.mpf(s) / (mpmath.mpf(s) + 1 - mpmath.mpf(h))
             assert relative_error(got, exact) < 1e-14
-            printed = at_digits(BLOCK_ACCEPT, 400, block_weight=h, block_surplus=s)
+            printed = at_digits(block_accept_probability, 400, block_weight=h, block_surplus=s)
             assert relative_error(printed, exact) < 1e-14
     else:
         assert got == 1

@@ -15,12 +15,7 @@ from __future__ import annotations
 
 from .bootstrap import bootstrap_law, resample_requests
 from .counts import RoundCounts, round_counts
-from .coverage import (
-    CoveredAcceptance,
-    CoveredCost,
-    round_tokens_from_steps,
-    tokens_per_step,
-)
+from .coverage import CoveredAcceptance, CoveredCost, round_tokens_from_steps, tokens_per_step
 from .depth import depth_log_likelihood, depth_tokens, fit_depth
 from .estimation import (
     AlphaEstimate,

@@ -9,64 +9,42 @@ the first number, logs of drafting rounds E[N] itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..costs.law import CostLaw
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, as_floats, check
+from ..formula import Number, equation, symbolic
 from .law import AcceptanceLaw, single, tokens_by_gamma
 
-register("step_coverage", "q", "share of the target's steps for which there is a draft", high=1.0)
-register("round_tokens", r"\mathrm{E}[N]", "mean tokens of a drafting round", unit="token", low=1.0)
-register("step_tokens", r"\bar N", "mean tokens of a target step, with or without a draft",
-         unit="token", low=1.0)  # fmt: skip
 
-
-@formula("tokens_per_step", r"\bar N", group="metrics", step_coverage=0.6, round_tokens=3.2)
-def TOKENS_PER_STEP(s: Any) -> Any:
+@equation(r"\bar N", group="metrics", step_coverage=0.6, round_tokens=3.2)
+def tokens_per_step(step_coverage: Number, round_tokens: Number) -> Number:
     """Mean tokens of a target step where only a share of the steps has a draft.
 
     Assumes: a step without a draft emits one token; any acceptance in the others.
     Wrong when: a tool counts drafting rounds only; then it shows E[N].
     Source: derived here by averaging over the steps.
     """
-    return 1 - s.step_coverage + s.step_coverage * s.round_tokens
+    return 1 - step_coverage + step_coverage * round_tokens
 
 
-@formula("round_tokens_from_steps", r"\mathrm{E}[N]", group="metrics",
-         step_coverage=0.6, step_tokens=2.32)  # fmt: skip
-def ROUND_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="metrics", step_coverage=0.6, step_tokens=2.32)
+def round_tokens_from_steps(step_coverage: Number, step_tokens: Number) -> Number:
     """Mean tokens of a drafting round from the mean over all steps.
 
     Assumes: a step without a draft emits one token.
     Wrong when: the coverage is that of another text.
     Source: derived here, the inverse of the tokens of a step.
+    Returns: 1 + (tokens of a step - 1) / q [token].
     """
-    return 1 + (s.step_tokens - 1) / s.step_coverage
-
-
-@evaluates(TOKENS_PER_STEP)
-def tokens_per_step(step_coverage: ArrayLike, round_tokens: ArrayLike) -> Any:
-    """1 - q + q E[N] [token]. step_coverage: in [0, 1]; round_tokens: >= 1. Shapes broadcast."""
-    q = check("step_coverage", step_coverage)
-    return unwrap(1.0 + q * (check("round_tokens", round_tokens) - 1.0))
-
-
-@evaluates(ROUND_TOKENS)
-def round_tokens_from_steps(step_coverage: ArrayLike, step_tokens: ArrayLike) -> Any:
-    """1 + (tokens of a step - 1) / q [token].
-
-    step_coverage: in (0, 1]; step_tokens: >= 1 [token]. Shapes broadcast. Raises ValueError outside
-    these ranges.
-    """
-    q = check("step_coverage", step_coverage)
+    if symbolic(step_coverage, step_tokens):
+        return 1 + (step_tokens - 1) / step_coverage
+    q = step_coverage
     if q.size and q.min() == 0.0:
         raise ValueError("step_coverage must be in (0, 1], got 0")
-    return unwrap(1.0 + (check("step_tokens", step_tokens) - 1.0) / q)
+    return 1.0 + (step_tokens - 1.0) / q
 
 
 @dataclass(frozen=True)

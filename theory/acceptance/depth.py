@@ -7,48 +7,38 @@ The law itself is :class:`~.law.DepthAcceptance`; decay = 1 is independent accep
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats
+from ..formula import Number, equation, symbolic
 from .counts import RoundCounts
-from .law import CONDITIONAL_RATE, DepthAcceptance, conditional_rate
+from .law import DepthAcceptance, conditional_rate
 
 
-@formula("depth_tokens", r"\mathrm{E}[N]", group="acceptance laws", alpha=0.8, decay=0.95, gamma=5)
-def DEPTH_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="acceptance laws", whole=("gamma",), broadcast=True, alpha=0.8,
+          decay=0.95, gamma=5)  # fmt: skip
+def depth_tokens(alpha: Number, decay: Number, gamma: Number) -> Number:
     """Mean tokens per round when the acceptance probability changes geometrically with depth.
 
     Assumes: the rate changes by one factor per position, and is 1 where the product exceeds 1;
     rounds independent; gamma a whole number.
     Wrong when: the depth effect saturates, or bursts rather than depth make rates differ.
     Source: derived here; decay = 1 is arXiv:2211.17192v2, equation 1.
+    Returns: Mean tokens per round under depth decay, in [1, gamma + 1] [token]. alpha: in [0, 1],
+    of the first position; decay: > 0; gamma: whole number >= 0 [token].
     """
-    import sympy
+    if symbolic(alpha, decay):
+        import sympy
 
-    j, k = sympy.symbols("j k", integer=True, positive=True, cls=sympy.Dummy)
-    survival = sympy.Product(CONDITIONAL_RATE.build(s).subs(s.position, j), (j, 1, k))
-    return 1 + sympy.Sum(survival, (k, 1, s.gamma))
-
-
-@evaluates(DEPTH_TOKENS)
-def depth_tokens(alpha: ArrayLike, decay: ArrayLike, gamma: ArrayLike) -> Any:
-    """Mean tokens per round under depth decay, in [1, gamma + 1] [token].
-
-    alpha: in [0, 1], of the first position; decay: > 0; gamma: whole number >= 0 [token]. Shapes
-    broadcast; time grows with the largest gamma. Raises ValueError outside the ranges.
-    """
-    a, r, g = np.broadcast_arrays(
-        check("alpha", alpha), check("decay", decay), check("gamma", gamma, whole=True)
-    )
+        j, k = sympy.symbols("j k", integer=True, positive=True, cls=sympy.Dummy)
+        survival = sympy.Product(conditional_rate(alpha, decay, j), (j, 1, k))
+        return 1 + sympy.Sum(survival, (k, 1, gamma))
+    a, r, g = alpha, decay, gamma
     total, survival = np.ones(g.shape), np.ones(g.shape)
     for k in range(1, int(g.max(initial=0.0)) + 1):
         survival = survival * conditional_rate(a, r, k)
         total = total + np.where(k <= g, survival, 0.0)
-    return unwrap(total)
+    return total
 
 
 def depth_log_likelihood(law: DepthAcceptance, counts: RoundCounts) -> float:

@@ -11,28 +11,18 @@ the interval uses the variance between requests (sandwich) where the requests ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import geometric_sum
-from ..symbols import register
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
+from ..rounds import geometric
 from .counts import RoundCounts
 
-register("accepted_tokens", "K", "accepted draft tokens of all measured rounds", unit="token")
-register("rejections", "R", "measured rounds that ended in a rejection", unit="round")
-register(
-    "measured_rounds", "n_{\\mathrm{r}}", "rounds in a measurement", unit="round", open_low=True
-)
-register("halfwidth", "h", "wanted half-width of an interval", open_low=True)
-register("z_quantile", "z_q", "quantile of the standard normal law", open_low=True)
 
-
-@formula("alpha_estimate", r"\hat{\alpha}", group="estimation", accepted_tokens=167, rejections=48)
-def ALPHA_ESTIMATE(s: Any) -> Any:
+@equation(r"\hat{\alpha}", group="estimation", accepted_tokens=167, rejections=48)
+def alpha_estimate(accepted_tokens: Number, rejections: Number) -> Number:
     """Maximum-likelihood acceptance probability from rounds cut off at gamma.
 
     The number of drafted tokens does not enter, so rounds of different gamma may be pooled.
@@ -40,38 +30,49 @@ def ALPHA_ESTIMATE(s: Any) -> Any:
     Assumes: one acceptance probability; how much a round drafts is chosen without knowing its fate.
     Wrong when: positions that no round visits are averaged in.
     Source: derived here; the likelihood is alpha^accepted (1 - alpha)^rejected.
+    Returns: accepted / (accepted + rejected), in [0, 1]. Both >= 0, and not both 0; shapes
+    broadcast.
     """
-    return s.accepted_tokens / (s.accepted_tokens + s.rejections)
+    if symbolic(accepted_tokens, rejections):
+        return accepted_tokens / (accepted_tokens + rejections)
+    kept, lost = accepted_tokens, rejections
+    if np.any(kept + lost == 0.0):
+        raise ValueError("accepted_tokens + rejections must be in (0, inf), got 0")
+    return kept / (kept + lost)
 
 
-@formula(
-    "alpha_variance", r"\mathrm{Var}(\hat{\alpha})", group="estimation",
-    alpha=0.8, gamma=5, measured_rounds=1000,
-)  # fmt: skip
-def ALPHA_VARIANCE(s: Any) -> Any:
+@equation(r"\mathrm{Var}(\hat{\alpha})", group="estimation", least={"gamma": 1}, alpha=0.8, gamma=5,
+          measured_rounds=1000)  # fmt: skip
+def alpha_variance(alpha: Number, gamma: Number, measured_rounds: Number) -> Number:
     """Large-sample variance of the estimated acceptance probability.
 
     Assumes: independent rounds, each drafting gamma tokens, one acceptance probability.
     Wrong when: rounds of one request are alike; the variance is then a multiple of this.
     Source: derived here; alpha (1 - alpha) over the expected number of decided draft tokens.
+    Returns: 0 at alpha = 0 and at alpha = 1.
     """
-    a = s.alpha
-    return a * (1 - a) ** 2 / (s.measured_rounds * (1 - a**s.gamma))
+    return alpha * (1 - alpha) / (measured_rounds * geometric(alpha, gamma))
 
 
-@formula(
-    "rounds_to_measure", "n_{\\mathrm{r}}", group="estimation",
-    alpha=0.8, gamma=5, halfwidth=0.01, z_quantile=1.96,
-)  # fmt: skip
-def ROUNDS_TO_MEASURE(s: Any) -> Any:
+@equation("n_{\\mathrm{r}}", group="estimation", alpha=0.8, gamma=5, halfwidth=0.01,
+          z_quantile=1.96)  # fmt: skip
+def rounds_to_measure(
+    alpha: Number, gamma: Number, halfwidth: Number, z_quantile: Number = 1.959963984540054
+) -> Number:
     """Rounds after which the interval for alpha has the wanted half-width.
 
     Assumes: independent rounds, each drafting gamma tokens; multiply by the design effect.
     Wrong when: alpha is so near 0 or 1 that the normal approximation fails.
     Source: derived here by solving the variance for the number of rounds.
+    Returns: Rounds (a real number) for the wanted half-width; 0 at alpha = 0 and at alpha = 1.
+    alpha: expected, in [0, 1]; gamma: >= 1 [token]; halfwidth, z_quantile: > 0. Multiply by the
+    design effect of an :class:`AlphaEstimate` where rounds come from requests.
     """
-    a = s.alpha
-    return s.z_quantile**2 * a * (1 - a) ** 2 / (s.halfwidth**2 * (1 - a**s.gamma))
+    a = alpha
+    if symbolic(alpha, gamma):
+        return z_quantile**2 * a * (1 - a) ** 2 / (halfwidth**2 * (1 - a**gamma))
+    ratio = z_quantile / halfwidth
+    return ratio * ratio * np.asarray(alpha_variance(alpha, gamma, 1.0))
 
 
 def _drafting(gamma: ArrayLike) -> Floats:
@@ -79,48 +80,6 @@ def _drafting(gamma: ArrayLike) -> Floats:
     if g.size and g.min() < 1.0:
         raise ValueError(f"gamma must be in [1, inf), got {g.min():.12g}")
     return g
-
-
-@evaluates(ALPHA_ESTIMATE)
-def alpha_estimate(accepted_tokens: ArrayLike, rejections: ArrayLike) -> Any:
-    """accepted / (accepted + rejected), in [0, 1].
-
-    Both >= 0, and not both 0; shapes broadcast. Raises ValueError otherwise: without a decided
-    draft token there is no estimate.
-    """
-    kept, lost = check("accepted_tokens", accepted_tokens), check("rejections", rejections)
-    if np.any(kept + lost == 0.0):
-        raise ValueError("accepted_tokens + rejections must be in (0, inf), got 0")
-    return unwrap(kept / (kept + lost))
-
-
-@evaluates(ALPHA_VARIANCE)
-def alpha_variance(alpha: ArrayLike, gamma: ArrayLike, measured_rounds: ArrayLike) -> Any:
-    """Large-sample variance of the estimated alpha; 0 at alpha = 0 and at alpha = 1.
-
-    alpha: in [0, 1]; gamma: >= 1 [token]; measured_rounds: > 0. Shapes broadcast.
-    Raises ValueError outside the ranges.
-    """
-    a, g = check("alpha", alpha), _drafting(gamma)
-    decided = check("measured_rounds", measured_rounds) * geometric_sum(a, g)
-    return unwrap(a * (1.0 - a) / decided)
-
-
-@evaluates(ROUNDS_TO_MEASURE)
-def rounds_to_measure(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    halfwidth: ArrayLike,
-    z_quantile: ArrayLike = 1.959963984540054,
-) -> Any:
-    """Rounds (a real number) for the wanted half-width; 0 at alpha = 0 and at alpha = 1.
-
-    alpha: expected, in [0, 1]; gamma: >= 1 [token]; halfwidth, z_quantile: > 0. Shapes broadcast.
-    Multiply by the design effect of an :class:`AlphaEstimate` where rounds come from requests.
-    Raises ValueError outside the ranges.
-    """
-    ratio = check("z_quantile", z_quantile) / check("halfwidth", halfwidth)
-    return unwrap(ratio * ratio * np.asarray(alpha_variance(alpha, gamma, 1.0)))
 
 
 @dataclass(frozen=True)

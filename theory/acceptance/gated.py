@@ -20,26 +20,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import geometric_sum
-from ..symbols import register
+from ..domain import Floats, as_floats, check
+from ..either import when_drafting
+from ..formula import Number, equation, symbolic
+from ..rounds import geometric, geometric_sum
 from .law import count_accepted, single
 
-register(
-    "gate_pass", "g", "probability that a draft token's confidence is above the gate", high=1.0
-)
-register("passed_alpha", "a_1", "acceptance probability of a draft token above the gate", high=1.0)
-register("failed_alpha", "a_0", "acceptance probability of a draft token below the gate", high=1.0)
-_GATE = {"gate_pass": 0.7, "passed_alpha": 0.9, "gamma": 8}
+_GATE: dict[str, Any] = {"gate_pass": 0.7, "passed_alpha": 0.9, "gamma": 8}
 
 
 def _sum(ratio: Any, terms: Any) -> Any:
     return (1 - ratio**terms) / (1 - ratio)
 
 
-@formula("gated_tokens", r"\mathrm{E}[N]", group="acceptance laws", **_GATE)
-def GATED_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="acceptance laws", **_GATE)
+def gated_tokens(gate_pass: Number, passed_alpha: Number, gamma: Number) -> Number:
     """Mean tokens of a round whose draft ends before the first token below the gate.
 
     That of independent acceptance with alpha = g a_1: a gate costs tokens, and saves draft and
@@ -49,11 +44,11 @@ def GATED_TOKENS(s: Any) -> Any:
     Wrong when: confidence comes in bursts, as in copied or in difficult passages.
     Source: derived here; the gate is that of llama.cpp's p-min.
     """
-    return _sum(s.gate_pass * s.passed_alpha, s.gamma + 1)
+    return geometric(gate_pass * passed_alpha, gamma + 1)
 
 
-@formula("gated_drafted", r"\mathrm{E}[D]", group="acceptance laws", gate_pass=0.7, gamma=8)
-def GATED_DRAFTED(s: Any) -> Any:
+@equation(r"\mathrm{E}[D]", group="acceptance laws", gate_pass=0.7, gamma=8)
+def gated_drafted(gate_pass: Number, gamma: Number) -> Number:
     """Mean tokens that a gated draft hands to the target, the one below the gate dropped.
 
     The draft itself runs 1 + g + ... + g^(gamma-1) passes, its last one in vain unless it reaches
@@ -63,11 +58,11 @@ def GATED_DRAFTED(s: Any) -> Any:
     Wrong when: confidence comes in bursts.
     Source: derived here; the mean of a stopping time.
     """
-    return s.gate_pass * _sum(s.gate_pass, s.gamma)
+    return gate_pass * geometric(gate_pass, gamma)
 
 
-@formula("gated_ratio", r"\mathrm{accepted}/\mathrm{drafted}", group="metrics", **_GATE)
-def GATED_RATIO(s: Any) -> Any:
+@equation(r"\mathrm{accepted}/\mathrm{drafted}", group="metrics", **_GATE)
+def gated_ratio(gate_pass: Number, passed_alpha: Number, gamma: Number) -> Number:
     """Accepted over drafted tokens of gated drafts, the "acceptance rate" of their logs.
 
     Above a_1^gamma and at most a_1: long drafts happen only where confidence is high.
@@ -75,13 +70,21 @@ def GATED_RATIO(s: Any) -> Any:
     Assumes: confidences independent from token to token; the token below the gate is dropped.
     Wrong when: confidence comes in bursts.
     Source: derived here as the ratio of two geometric sums.
+    Returns: Accepted over drafted, in [0, a_1]; a_1 where next to nothing is drafted.
     """
-    accepted = GATED_TOKENS.build(s) - 1
-    return accepted / GATED_DRAFTED.build(s)
+    if symbolic(gate_pass, passed_alpha):
+        accepted = gated_tokens(gate_pass, passed_alpha, gamma) - 1
+        return accepted / gated_drafted(gate_pass, gamma)
+    g, a, top = np.broadcast_arrays(*_gate(gate_pass, passed_alpha, gamma))
+    below = geometric_sum(g, top)
+    ratio = a * geometric_sum(g * a, top) / np.where(below > 0.0, below, 1.0)
+    return np.where(below > 0.0, ratio, a)
 
 
-@formula("gated_last_tokens", r"\mathrm{E}[N]", group="acceptance laws", failed_alpha=0.3, **_GATE)
-def GATED_LAST_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="acceptance laws", failed_alpha=0.3, **_GATE)
+def gated_last_tokens(
+    gate_pass: Number, passed_alpha: Number, failed_alpha: Number, gamma: Number
+) -> Number:
     """Mean tokens of a round whose draft ends with the first token below the gate, verified too.
 
     1 + alpha (1 - (g a_1)^gamma) / (1 - g a_1), alpha = g a_1 + (1 - g) a_0: as many draft passes
@@ -91,96 +94,30 @@ def GATED_LAST_TOKENS(s: Any) -> Any:
     Wrong when: confidence comes in bursts.
     Source: derived here; the gate is that of transformers' assistant_confidence_threshold.
     """
-    kept = s.gate_pass * s.passed_alpha
-    alpha = kept + (1 - s.gate_pass) * s.failed_alpha
-    return 1 + alpha * _sum(kept, s.gamma)
+    kept = gate_pass * passed_alpha
+    alpha = kept + (1 - gate_pass) * failed_alpha
+    return 1 + alpha * geometric(kept, gamma)
 
 
-@formula("gated_speedup", r"S_\mathrm{gate}", group="speed-up",
-         cost_ratio=0.08, verify_slope=0.01, overhead=0.05, **_GATE)  # fmt: skip
-def GATED_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\mathrm{gate}", group="speed-up", cost_ratio=0.08, verify_slope=0.01, overhead=0.05,
+          **_GATE)  # fmt: skip
+def gated_speedup(gate_pass: Number, passed_alpha: Number, gamma: Number, cost_ratio: Number, *,
+                  verify_slope: Number = 0.0, overhead: Number = 0.0) -> Number:  # fmt: skip
     """Speed-up with gated drafts, the token below the gate dropped, gamma >= 1.
 
     Assumes: confidences independent from token to token, costs affine in draft passes and verified
     tokens; the overhead is paid in every round, also where the first token fails.
     Wrong when: rounds without a draft are plain steps, or the verifying pass has steps.
     Source: derived here by renewal reward.
+    Returns: 1 at gamma = 0; at gate_pass = 1 that of drafts without a gate.
     """
-    passes = _sum(s.gate_pass, s.gamma)
-    verified = s.gate_pass * passes
-    time = 1 + passes * s.cost_ratio + verified * s.verify_slope + s.overhead
-    return GATED_TOKENS.build(s) / time
+    passes = geometric(gate_pass, gamma)
+    time = 1 + passes * cost_ratio + gate_pass * passes * verify_slope
+    return gated_tokens(gate_pass, passed_alpha, gamma) / (time + when_drafting(gamma, overhead))
 
 
 def _gate(gate_pass: ArrayLike, passed: ArrayLike, gamma: ArrayLike) -> tuple[Floats, ...]:
-    return (
-        check("gate_pass", gate_pass),
-        check("passed_alpha", passed),
-        check("gamma", gamma),
-    )
-
-
-@evaluates(GATED_TOKENS)
-def gated_tokens(gate_pass: ArrayLike, passed_alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """E[N] of gated drafts [token]. gate_pass, passed_alpha: in [0, 1]; gamma: >= 0 [token].
-
-    Shapes broadcast; returns a float for scalars. Raises ValueError outside the ranges.
-    """
-    g, a, top = _gate(gate_pass, passed_alpha, gamma)
-    return unwrap(geometric_sum(g * a, top + 1.0))
-
-
-@evaluates(GATED_DRAFTED)
-def gated_drafted(gate_pass: ArrayLike, gamma: ArrayLike) -> Any:
-    """E[D], tokens handed to the target a round [token]. Arguments as in :func:`gated_tokens`."""
-    g, top = check("gate_pass", gate_pass), check("gamma", gamma)
-    return unwrap(g * geometric_sum(g, top))
-
-
-@evaluates(GATED_RATIO)
-def gated_ratio(gate_pass: ArrayLike, passed_alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """Accepted over drafted, in [0, a_1]; a_1 where next to nothing is drafted.
-
-    Arguments and errors as in :func:`gated_tokens`.
-    """
-    g, a, top = np.broadcast_arrays(*_gate(gate_pass, passed_alpha, gamma))
-    below = geometric_sum(g, top)
-    ratio = a * geometric_sum(g * a, top) / np.where(below > 0.0, below, 1.0)
-    return unwrap(np.where(below > 0.0, ratio, a))
-
-
-@evaluates(GATED_LAST_TOKENS)
-def gated_last_tokens(
-    gate_pass: ArrayLike, passed_alpha: ArrayLike, failed_alpha: ArrayLike, gamma: ArrayLike
-) -> Any:
-    """E[N] where the token below the gate is verified as the last [token].
-
-    failed_alpha: in [0, 1]; the rest as in :func:`gated_tokens`.
-    """
-    g, a, top = _gate(gate_pass, passed_alpha, gamma)
-    alpha = g * a + (1.0 - g) * check("failed_alpha", failed_alpha)
-    return unwrap(1.0 + alpha * geometric_sum(g * a, top))
-
-
-@evaluates(GATED_SPEEDUP)
-def gated_speedup(
-    gate_pass: ArrayLike,
-    passed_alpha: ArrayLike,
-    gamma: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """Speed-up with gated drafts; 1 at gamma = 0. Costs: >= 0 [target step].
-
-    The rest as in :func:`gated_tokens`. At gate_pass = 1 it is that of drafts without a gate.
-    """
-    g, a, top = _gate(gate_pass, passed_alpha, gamma)
-    passes = geometric_sum(g, top)
-    extra = np.where(top > 0.0, check("overhead", overhead), 0.0)
-    per_pass = check("cost_ratio", cost_ratio) + g * check("verify_slope", verify_slope)
-    return unwrap(geometric_sum(g * a, top + 1.0) / (1.0 + passes * per_pass + extra))
+    return (check("gate_pass", gate_pass), check("passed_alpha", passed), check("gamma", gamma))
 
 
 @dataclass(frozen=True)

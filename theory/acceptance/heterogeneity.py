@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS, geometric_sum, tokens_per_round, tokens_variance
+from ..domain import Floats, as_floats, check
+from ..formula import Number, equation, symbolic
+from ..rounds import geometric_sum, tokens_per_round, tokens_variance
 from .counts import RoundCounts, round_counts
 from .law import count_accepted, single
 from .mixture import beta_tokens, maximise_beta
@@ -33,11 +33,9 @@ from .mixture import beta_tokens, maximise_beta
 LARGEST_GAMMA = 10_000  # the quadrature takes memory in proportion to gamma
 
 
-@formula(
-    "request_tokens", r"\mathrm{E}[N]", group="acceptance laws",
-    shape_accept=6, shape_reject=2.5, gamma=5,
-)  # fmt: skip
-def REQUEST_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="acceptance laws", broadcast=True, shape_accept=6,
+          shape_reject=2.5, gamma=5)  # fmt: skip
+def request_tokens(shape_accept: Number, shape_reject: Number, gamma: Number) -> Number:
     """Mean tokens per round of a fleet whose requests keep an alpha drawn from a Beta law.
 
     The harmonic mean over requests; putting the mean alpha into the formula for one alpha
@@ -46,30 +44,37 @@ def REQUEST_TOKENS(s: Any) -> Any:
     Assumes: independent acceptance within a request, requests of equal length.
     Wrong when: long requests are the easy (or hard) ones, or alpha drifts within a request.
     Source: derived here by counting the rounds of equally long requests.
+    Returns: Mean tokens per round when requests of equal length keep an alpha drawn from a Beta
+    law. By Gauss quadrature.
     """
-    import sympy
+    if symbolic(shape_accept, shape_reject):
+        import sympy
 
-    class Unevaluated(sympy.Integral):  # type: ignore[misc]
-        """An integral that is left to numerical integration: it has no short closed form."""
+        class Unevaluated(sympy.Integral):  # type: ignore[misc]
+            """An integral that is left to numerical integration: it has no short closed form."""
 
-        def doit(self, **hints: Any) -> Any:
-            return self
+            def doit(self, **hints: Any) -> Any:
+                return self
 
-        def _eval_evalf(self, prec: int) -> Any:
-            return sympy.Integral(*self.args).evalf(int(prec / 3.32))
+            def _eval_evalf(self, prec: int) -> Any:
+                return sympy.Integral(*self.args).evalf(int(prec / 3.32))
 
-    x = sympy.Dummy("x", positive=True)
-    a, b = s.shape_accept, s.shape_reject
-    norm = sympy.gamma(a + b) / (sympy.gamma(a) * sympy.gamma(b))
-    density = norm * x ** (a - 1) * (1 - x) ** (b - 1)
-    return 1 / Unevaluated(density / TOKENS.build(s).subs(s.alpha, x), (x, 0, 1))
+        x = sympy.Dummy("x", positive=True)
+        a, b = shape_accept, shape_reject
+        norm = sympy.gamma(a + b) / (sympy.gamma(a) * sympy.gamma(b))
+        density = norm * x ** (a - 1) * (1 - x) ** (b - 1)
+        return 1 / Unevaluated(density / tokens_per_round(x, gamma), (x, 0, 1))
+    a, b, g = shape_accept, shape_reject, gamma
+    value = np.empty(g.shape)
+    for i in np.ndindex(g.shape):
+        nodes, weights = _beta_nodes(float(a[i]), float(b[i]), _node_count(float(g[i])))
+        value[i] = 1.0 / np.sum(weights / geometric_sum(nodes, g[i] + 1.0))
+    return value
 
 
-@formula(
-    "request_tokens_limit", r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws",
-    shape_accept=6, shape_reject=2.5,
-)  # fmt: skip
-def REQUEST_TOKENS_LIMIT(s: Any) -> Any:
+@equation(r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws", shape_accept=6,
+          shape_reject=2.5)  # fmt: skip
+def request_tokens_limit(shape_accept: Number, shape_reject: Number) -> Number:
     """Tokens per round of endless drafts when requests differ: that of the mean alpha.
 
     1 - alpha is linear, so with endless drafts heterogeneity between requests costs nothing.
@@ -78,7 +83,7 @@ def REQUEST_TOKENS_LIMIT(s: Any) -> Any:
     Wrong when: long requests are the easy (or hard) ones.
     Source: derived here as 1 / E[1 - alpha].
     """
-    return (s.shape_accept + s.shape_reject) / s.shape_reject
+    return (shape_accept + shape_reject) / shape_reject
 
 
 def _beta_nodes(a: float, b: float, count: int) -> tuple[Floats, Floats]:
@@ -113,35 +118,6 @@ def _node_count(gamma: float) -> int:
     if gamma > LARGEST_GAMMA:
         raise ValueError(f"gamma must be in [0, {LARGEST_GAMMA}] for request laws, got {gamma:g}")
     return int(32 + 8 * np.sqrt(gamma + 1.0))
-
-
-@evaluates(REQUEST_TOKENS)
-def request_tokens(shape_accept: ArrayLike, shape_reject: ArrayLike, gamma: ArrayLike) -> Any:
-    """Mean tokens per round when requests of equal length keep an alpha drawn from a Beta law.
-
-    shape_accept, shape_reject: > 0; gamma: in [0, 10000] [token], real or whole. Shapes broadcast;
-    values in [1, gamma + 1] [token]. By Gauss quadrature. Raises ValueError outside the ranges.
-    """
-    a, b, g = np.broadcast_arrays(
-        check("shape_accept", shape_accept),
-        check("shape_reject", shape_reject),
-        check("gamma", gamma),
-    )
-    value = np.empty(g.shape)
-    for i in np.ndindex(g.shape):
-        nodes, weights = _beta_nodes(float(a[i]), float(b[i]), _node_count(float(g[i])))
-        value[i] = 1.0 / np.sum(weights / geometric_sum(nodes, g[i] + 1.0))
-    return unwrap(value)
-
-
-@evaluates(REQUEST_TOKENS_LIMIT)
-def request_tokens_limit(shape_accept: ArrayLike, shape_reject: ArrayLike) -> Any:
-    """Tokens per round as gamma grows, (a + b) / b [token].
-
-    shape_accept, shape_reject: > 0. Shapes broadcast; ValueError outside that range.
-    """
-    a, b = check("shape_accept", shape_accept), check("shape_reject", shape_reject)
-    return unwrap(1.0 + a / b)
 
 
 def jensen_sandwich(

@@ -6,42 +6,34 @@ each value, because an interval of a whole number hides how close the race is.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
 from ..optimum import GAMMA_BY_ALPHA, best_gamma, optimal_gamma, optimal_gamma_gradient
-from .estimation import ALPHA_VARIANCE, AlphaEstimate, alpha_variance, check_confidence
+from .estimation import AlphaEstimate, alpha_variance, check_confidence
 
 
-@formula(
-    "optimal_gamma_variance", r"\mathrm{Var}(\hat{\gamma}^*)", group="estimation",
-    alpha=0.8, slope=0.05, gamma=5, measured_rounds=1000,
-)  # fmt: skip
-def OPTIMAL_GAMMA_VARIANCE(s: Any) -> Any:
+@equation(r"\mathrm{Var}(\hat{\gamma}^*)", group="estimation", alpha=0.8, slope=0.05, gamma=5,
+          measured_rounds=1000)  # fmt: skip
+def optimal_gamma_variance(
+    alpha: Number, slope: Number, gamma: Number, measured_rounds: Number
+) -> Number:
     """Variance of the real optimal gamma when alpha is estimated from rounds at gamma.
 
     Assumes: independent rounds, one acceptance probability, costs known, an interior optimum.
     Wrong when: the optimum is so near 0 that the estimate often falls on it.
     Source: derived here by the delta method.
-    """
-    return GAMMA_BY_ALPHA.build(s) ** 2 * ALPHA_VARIANCE.build(s)
-
-
-@evaluates(OPTIMAL_GAMMA_VARIANCE)
-def optimal_gamma_variance(
-    alpha: ArrayLike, slope: ArrayLike, gamma: ArrayLike, measured_rounds: ArrayLike
-) -> Any:
-    """Variance of the real optimal gamma [token^2], NaN where there is no interior optimum.
-
+    Returns: Variance of the real optimal gamma [token^2], NaN where there is no interior optimum.
     alpha: in [0, 1]; slope: reduced cost of a draft token, >= 0 [target step]; gamma: drafted per
-    measured round, >= 1 [token]; measured_rounds: > 0. Shapes broadcast; ValueError outside.
+    measured round, >= 1 [token]; measured_rounds: > 0.
     """
+    if symbolic(alpha, slope):
+        return GAMMA_BY_ALPHA(alpha=alpha, slope=slope) ** 2 * alpha_variance(
+            alpha, gamma, measured_rounds
+        )
     by_alpha = np.asarray(optimal_gamma_gradient(alpha, slope)[0])
-    return unwrap(by_alpha**2 * np.asarray(alpha_variance(alpha, gamma, measured_rounds)))
+    return by_alpha**2 * np.asarray(alpha_variance(alpha, gamma, measured_rounds))
 
 
 def optimal_gamma_interval(

@@ -15,14 +15,14 @@ its results carry that shape in front.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..blocks import in_blocks
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, as_floats, check
+from ..formula import Number, equation, symbolic
 
 
 @runtime_checkable
@@ -60,31 +60,23 @@ class GammaDependentLaw(AcceptanceLaw, Protocol):
         ...
 
 
-@formula(
-    "conditional_rate", r"\alpha_k", group="acceptance laws", alpha=0.8, decay=0.95, position=3
-)
-def CONDITIONAL_RATE(s: Any) -> Any:
+@equation(r"\alpha_k", group="acceptance laws", alpha=0.8, decay=0.95, position=3)
+def conditional_rate(alpha: Number, decay: Number, position: Number) -> Number:
     """Acceptance probability of the k-th draft token given those before it, under depth decay.
 
     Assumes: the rate changes by the same factor from one position to the next; where the product
     exceeds 1 (decay above 1, deep positions) it is 1.
     Wrong when: the depth effect saturates, or bursts rather than depth make rates differ.
     Source: derived here; decay = 1 is the independent law of arXiv:2211.17192v2.
+    Returns: min(1, alpha decay^(k-1)): acceptance probability of draft token k given those before
+    it. alpha: in [0, 1], of the first position; decay: > 0; position: whole number >= 1.
     """
-    import sympy
+    if symbolic(alpha, decay):
+        import sympy
 
-    return sympy.Min(1, s.alpha * s.decay ** (s.position - 1))
-
-
-@evaluates(CONDITIONAL_RATE)
-def conditional_rate(alpha: ArrayLike, decay: ArrayLike, position: ArrayLike) -> Any:
-    """min(1, alpha decay^(k-1)): acceptance probability of draft token k given those before it.
-
-    alpha: in [0, 1], of the first position; decay: > 0; position: whole number >= 1. Shapes
-    broadcast. Raises ValueError outside these ranges.
-    """
-    a, r, k = check("alpha", alpha), check("decay", decay), check("position", position)
-    return unwrap(in_blocks(_conditional_rate, a, r, k))
+        return sympy.Min(1, alpha * decay ** (position - 1))
+    a, r, k = alpha, decay, position
+    return in_blocks(_conditional_rate, a, r, k)
 
 
 def _conditional_rate(a: Floats, r: Floats, k: Floats) -> Floats:

@@ -16,52 +16,38 @@ At p = 1, q = 0 the chain never leaves its start; it is then taken to start afte
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, as_floats, check
+from ..formula import Number, equation, symbolic
 from ..rounds import geometric_sum
-from ..symbols import register
 from .counts import RoundCounts
 from .law import count_accepted, single
 
-register(
-    "accept_after_accept",
-    "p",
-    "probability that a draft token is accepted if the token before it was (or would have been)",
-    high=1.0,
-)
-register(
-    "accept_after_reject",
-    "q",
-    "probability that a draft token is accepted if the token before it was not",
-    high=1.0,
-)
 
-
-@formula(
-    "markov_token_rate", r"\pi", group="acceptance laws",
-    accept_after_accept=0.75, accept_after_reject=0.1,
-)  # fmt: skip
-def MARKOV_TOKEN_RATE(s: Any) -> Any:
+@equation(r"\pi", group="acceptance laws", accept_after_accept=0.75, accept_after_reject=0.1)
+def markov_token_rate(accept_after_accept: Number, accept_after_reject: Number) -> Number:
     """Share of all tokens that would be accepted as drafts, under bursty acceptance.
 
     Assumes: a stationary two-state chain over tokens.
     Wrong when: acceptance falls with depth in the round, or drifts along the request.
     Source: derived here; the stationary law of a two-state chain.
+    Returns: q / (1 - p + q), in [0, 1]; 0 at p = 1, q = 0.
     """
-    p, q = s.accept_after_accept, s.accept_after_reject
-    return q / (1 - p + q)
+    p, q = accept_after_accept, accept_after_reject
+    if symbolic(accept_after_accept, accept_after_reject):
+        return q / (1 - p + q)
+    p, q = _checked(accept_after_accept, accept_after_reject)
+    return _ratio(q, (1.0 - p) + q)
 
 
-@formula(
-    "markov_first_rate", "s_1", group="acceptance laws",
-    accept_after_accept=0.75, accept_after_reject=0.1, gamma=5,
-)  # fmt: skip
-def MARKOV_FIRST_RATE(s: Any) -> Any:
+@equation("s_1", group="acceptance laws", accept_after_accept=0.75, accept_after_reject=0.1,
+          gamma=5)  # fmt: skip
+def markov_first_rate(
+    accept_after_accept: Number, accept_after_reject: Number, gamma: Number
+) -> Number:
     """Acceptance probability of the first draft token of a round, under bursty acceptance.
 
     Below the share of accepted tokens, because most rounds start after a rejection.
@@ -69,16 +55,20 @@ def MARKOV_FIRST_RATE(s: Any) -> Any:
     Assumes: a stationary two-state chain over tokens, gamma >= 1 the same in every round.
     Wrong when: acceptance falls with depth in the round, or drifts along the request.
     Source: derived here from the balance of full rounds, the bonus token hiding one step.
+    Returns: Acceptance probability of a round's first draft token, in [0, 1].
     """
-    p, q = s.accept_after_accept, s.accept_after_reject
-    return q / (1 - p**s.gamma * (p - q))
+    p, q = accept_after_accept, accept_after_reject
+    if symbolic(accept_after_accept, accept_after_reject):
+        return q / (1 - p**gamma * (p - q))
+    p, q = _checked(accept_after_accept, accept_after_reject)
+    return _first(p, q, gamma)
 
 
-@formula(
-    "markov_tokens", r"\mathrm{E}[N]", group="acceptance laws",
-    accept_after_accept=0.75, accept_after_reject=0.1, gamma=5,
-)  # fmt: skip
-def MARKOV_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="acceptance laws", accept_after_accept=0.75,
+          accept_after_reject=0.1, gamma=5)  # fmt: skip
+def markov_tokens(
+    accept_after_accept: Number, accept_after_reject: Number, gamma: Number
+) -> Number:
     """Mean tokens per round under bursty acceptance, the bonus token included.
 
     For p >= q it is at most the value for independent acceptance at the rate pi, and that is at
@@ -87,16 +77,21 @@ def MARKOV_TOKENS(s: Any) -> Any:
     Assumes: a stationary two-state chain over tokens, gamma the same in every round.
     Wrong when: acceptance falls with depth in the round, or drifts along the request.
     Source: derived here; p = q is arXiv:2211.17192v2, equation 1.
+    Returns: Mean tokens per round under bursty acceptance, in [1, gamma + 1] [token].
     """
-    p = s.accept_after_accept
-    return 1 + MARKOV_FIRST_RATE.build(s) * (1 - p**s.gamma) / (1 - p)
+    p = accept_after_accept
+    if symbolic(accept_after_accept, accept_after_reject):
+        return 1 + markov_first_rate(accept_after_accept, accept_after_reject, gamma) * (
+            1 - p**gamma
+        ) / (1 - p)
+    p, q = _checked(accept_after_accept, accept_after_reject)
+    g = gamma
+    return 1.0 + _first(p, q, g) * geometric_sum(p, g)
 
 
-@formula(
-    "markov_tokens_limit", r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws",
-    accept_after_accept=0.75, accept_after_reject=0.1,
-)  # fmt: skip
-def MARKOV_TOKENS_LIMIT(s: Any) -> Any:
+@equation(r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws", accept_after_accept=0.75,
+          accept_after_reject=0.1)  # fmt: skip
+def markov_tokens_limit(accept_after_accept: Number, accept_after_reject: Number) -> Number:
     """Tokens per round of endless drafts: only the share of accepted tokens counts, not the bursts.
 
     Every token that would be rejected ends one round, so rounds per token are 1 - pi.
@@ -104,8 +99,14 @@ def MARKOV_TOKENS_LIMIT(s: Any) -> Any:
     Assumes: a stationary two-state chain over tokens, p < 1.
     Wrong when: acceptance falls with depth in the round.
     Source: derived here; rejections per token as in arXiv:2411.00841.
+    Returns: Tokens per round as gamma grows, 1 + q / (1 - p) [token]; inf at p = 1, but 1 at q = 0.
     """
-    return 1 / (1 - MARKOV_TOKEN_RATE.build(s))
+    if symbolic(accept_after_accept, accept_after_reject):
+        return 1 / (1 - markov_token_rate(accept_after_accept, accept_after_reject))
+    p, q = np.broadcast_arrays(*_checked(accept_after_accept, accept_after_reject))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        extra = np.where(q > 0.0, q / (1.0 - p), 0.0)
+    return 1.0 + extra
 
 
 def _checked(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
@@ -122,55 +123,6 @@ def _first(p: Floats, q: Floats, gamma: Floats) -> Floats:
     # 1 - p^gamma (p - q) = (1 - p)(1 + ... + p^gamma) + p^gamma q has positive terms only.
     below = (1.0 - p) * geometric_sum(p, gamma + 1.0) + np.power(p, gamma) * q
     return _ratio(q, below)
-
-
-@evaluates(MARKOV_TOKEN_RATE)
-def markov_token_rate(accept_after_accept: ArrayLike, accept_after_reject: ArrayLike) -> Any:
-    """q / (1 - p + q), in [0, 1]; 0 at p = 1, q = 0.
-
-    Both arguments in [0, 1]; shapes broadcast. Raises ValueError outside that range.
-    """
-    p, q = _checked(accept_after_accept, accept_after_reject)
-    return unwrap(_ratio(q, (1.0 - p) + q))
-
-
-@evaluates(MARKOV_FIRST_RATE)
-def markov_first_rate(
-    accept_after_accept: ArrayLike, accept_after_reject: ArrayLike, gamma: ArrayLike
-) -> Any:
-    """Acceptance probability of a round's first draft token, in [0, 1].
-
-    accept_after_accept, accept_after_reject: in [0, 1]; gamma: >= 0 [token], real or whole.
-    Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    p, q = _checked(accept_after_accept, accept_after_reject)
-    return unwrap(_first(p, q, check("gamma", gamma)))
-
-
-@evaluates(MARKOV_TOKENS)
-def markov_tokens(
-    accept_after_accept: ArrayLike, accept_after_reject: ArrayLike, gamma: ArrayLike
-) -> Any:
-    """Mean tokens per round under bursty acceptance, in [1, gamma + 1] [token].
-
-    accept_after_accept, accept_after_reject: in [0, 1]; gamma: >= 0 [token], real or whole.
-    Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    p, q = _checked(accept_after_accept, accept_after_reject)
-    g = check("gamma", gamma)
-    return unwrap(1.0 + _first(p, q, g) * geometric_sum(p, g))
-
-
-@evaluates(MARKOV_TOKENS_LIMIT)
-def markov_tokens_limit(accept_after_accept: ArrayLike, accept_after_reject: ArrayLike) -> Any:
-    """Tokens per round as gamma grows, 1 + q / (1 - p) [token]; inf at p = 1, but 1 at q = 0.
-
-    Both arguments in [0, 1]; shapes broadcast. Raises ValueError outside that range.
-    """
-    p, q = np.broadcast_arrays(*_checked(accept_after_accept, accept_after_reject))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        extra = np.where(q > 0.0, q / (1.0 - p), 0.0)
-    return unwrap(1.0 + extra)
 
 
 @dataclass(frozen=True)

@@ -22,39 +22,33 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import geometric_sum
-from ..symbols import register
-
-register(
-    "drafted_rate",
-    "m",
-    "accepted draft tokens divided by drafted tokens, all positions together",
-    high=1.0,
-)
+from ..formula import Number, equation
+from ..rounds import geometric, geometric_sum
 
 
-@formula("drafted_rate", "m", group="metrics", alpha=0.8, gamma=5)
-def DRAFTED_RATE(s: Any) -> Any:
+@equation("m", group="metrics", least={"gamma": 1}, alpha=0.8, gamma=5)
+def drafted_rate(alpha: Number, gamma: Number) -> Number:
     """Accepted draft tokens per drafted token under independent acceptance; falls with gamma.
 
     Assumes: one acceptance probability, independent positions, gamma >= 1 in every round.
     Wrong when: acceptance depends on depth, or rounds draft different numbers of tokens.
     Source: derived here, as (E[N] - 1) / gamma with E[N] of arXiv:2211.17192v2, equation 1.
+    Returns: in [0, alpha].
     """
-    return s.alpha * (1 - s.alpha**s.gamma) / (s.gamma * (1 - s.alpha))
+    return alpha * geometric(alpha, gamma) / gamma
 
 
-@formula("acceptance_length", r"\tau", group="metrics", drafted_rate=0.5, gamma=5)
-def ACCEPTANCE_LENGTH(s: Any) -> Any:
+@equation(r"\tau", group="metrics", least={"gamma": 1}, drafted_rate=0.5, gamma=5)
+def acceptance_length(drafted_rate: Number, gamma: Number) -> Number:
     """Tokens per round, the bonus token included, from accepted / drafted; true of any acceptance.
 
     Assumes: every round drafts gamma tokens and yields one bonus or corrected token.
     Wrong when: some rounds draft fewer (end of a request, no match found), or the engine counts
     the bonus token as drafted.
     Source: derived here by counting tokens.
+    Returns: tokens per round with the bonus token.
     """
-    return 1 + s.gamma * s.drafted_rate
+    return 1 + gamma * drafted_rate
 
 
 def _drafting(gamma: ArrayLike) -> Floats:
@@ -75,25 +69,6 @@ def _inside(name: str, value: ArrayLike, low: Floats | float, high: Floats | flo
             f"{name} must be in [{lows[where]:g}, {highs[where]:g}], got {values[where]:.12g}"
         )
     return values
-
-
-@evaluates(DRAFTED_RATE)
-def drafted_rate(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """Accepted / drafted under independent acceptance, in [0, alpha].
-
-    alpha: in [0, 1]; gamma: >= 1 [token]. Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    a, g = check("alpha", alpha), _drafting(gamma)
-    return unwrap(a * geometric_sum(a, g) / g)
-
-
-@evaluates(ACCEPTANCE_LENGTH)
-def acceptance_length(drafted_rate: ArrayLike, gamma: ArrayLike) -> Any:
-    """1 + gamma m: tokens per round with the bonus token [token].
-
-    drafted_rate: in [0, 1]; gamma: >= 1 [token]. Shapes broadcast; ValueError outside the ranges.
-    """
-    return unwrap(1.0 + _drafting(gamma) * check("drafted_rate", drafted_rate))
 
 
 def alpha_from_drafted_rate(drafted_rate: ArrayLike, gamma: ArrayLike) -> Any:

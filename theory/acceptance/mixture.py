@@ -15,57 +15,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, as_floats, check
+from ..formula import Number, equation, symbolic
 from .counts import RoundCounts
 from .law import count_accepted, single
 
-register("shape_accept", "a", "shape of the Beta law of acceptance, on accepting", open_low=True)
-register(
-    "shape_reject",
-    r"b_{\mathrm{r}}",
-    "shape of the Beta law of acceptance, on rejecting",
-    open_low=True,
-)
 
-
-@formula(
-    "beta_survival", "s_k", group="acceptance laws", shape_accept=6, shape_reject=2.5, position=3
-)
-def BETA_SURVIVAL(s: Any) -> Any:
+@equation("s_k", group="acceptance laws", broadcast=True, shape_accept=6, shape_reject=2.5,
+          position=3)  # fmt: skip
+def beta_survival(shape_accept: Number, shape_reject: Number, position: Number) -> Number:
     """Probability that the first k draft tokens survive, each round drawing alpha from a Beta law.
 
     Assumes: alpha is constant within a round, drawn independently for each round.
     Wrong when: easy stretches last longer than a round (bursts), or requests differ for good.
     Source: derived here; the moments of the Beta law.
+    Returns: B(a + k, b) / B(a, b): probability that the first k draft tokens survive, in [0, 1].
     """
-    import sympy
+    a, b, k = shape_accept, shape_reject, position
+    if symbolic(shape_accept, shape_reject):
+        import sympy
 
-    a, b, k = s.shape_accept, s.shape_reject, s.position
-    return sympy.rf(a, k) / sympy.rf(a + b, k)  # rising factorials
+        return sympy.rf(a, k) / sympy.rf(a + b, k)  # rising factorials
+    value = np.ones(k.shape)
+    for j in range(1, int(k.max(initial=0.0)) + 1):
+        value = np.where(j <= k, value * beta_conditional_rate(a, b, j), value)
+    return value
 
 
-@formula(
-    "beta_conditional_rate", r"\alpha_k", group="acceptance laws",
-    shape_accept=6, shape_reject=2.5, position=3,
-)  # fmt: skip
-def BETA_RATE(s: Any) -> Any:
+@equation(r"\alpha_k", group="acceptance laws", shape_accept=6, shape_reject=2.5, position=3)
+def beta_conditional_rate(shape_accept: Number, shape_reject: Number, position: Number) -> Number:
     """Acceptance probability of the k-th draft token given those before it; rises with depth.
 
     Assumes: alpha is constant within a round, drawn from a Beta law for each round.
     Wrong when: the draft degrades with depth, which makes rates fall.
     Source: derived here as a ratio of successive moments of the Beta law.
+    Returns: in (0, 1].
     """
-    before = s.shape_accept + s.position - 1
-    return before / (before + s.shape_reject)
+    before = shape_accept + (position - 1)
+    return before / (before + shape_reject)
 
 
-@formula(
-    "beta_tokens", r"\mathrm{E}[N]", group="acceptance laws",
-    shape_accept=6, shape_reject=2.5, gamma=5,
-)  # fmt: skip
-def BETA_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="acceptance laws", whole=("gamma",), broadcast=True,
+          shape_accept=6, shape_reject=2.5, gamma=5)  # fmt: skip
+def beta_tokens(shape_accept: Number, shape_reject: Number, gamma: Number) -> Number:
     """Mean tokens per round when each round draws its acceptance probability from a Beta law.
 
     At least the tokens of independent acceptance with the same mean, since alpha^k is convex.
@@ -73,93 +65,41 @@ def BETA_TOKENS(s: Any) -> Any:
     Assumes: alpha is constant within a round, drawn independently for each round.
     Wrong when: easy stretches last longer than a round, or requests differ for good.
     Source: derived here by summing the moments of the Beta law; a digamma difference at b = 1.
+    Returns: Mean tokens per round, alpha drawn for each round from a Beta law, in [1, gamma + 1]
+    [token]. Summed with positive terms, because the closed form is a difference that cancels near b
+    = 1.
     """
-    import sympy
+    a, b, g = shape_accept, shape_reject, gamma
+    if symbolic(shape_accept, shape_reject):
+        import sympy
 
-    a, b, g = s.shape_accept, s.shape_reject, s.gamma
-    next_survival = BETA_SURVIVAL.build(s).subs(s.position, g + 1)
-    general = (a + b - 1 - (a + b + g) * next_survival) / (b - 1)
-    at_one = a * (sympy.digamma(a + g + 1) - sympy.digamma(a))
-    return sympy.Piecewise((general, sympy.Ne(b, 1)), (at_one, True))
+        next_survival = beta_survival(a, b, g + 1)
+        general = (a + b - 1 - (a + b + g) * next_survival) / (b - 1)
+        at_one = a * (sympy.digamma(a + g + 1) - sympy.digamma(a))
+        return sympy.Piecewise((general, sympy.Ne(b, 1)), (at_one, True))
+    total, survival = np.ones(g.shape), np.ones(g.shape)
+    for k in range(1, int(g.max(initial=0.0)) + 1):
+        survival = survival * beta_conditional_rate(a, b, k)
+        total = total + np.where(k <= g, survival, 0.0)
+    return total
 
 
-@formula(
-    "beta_tokens_limit", r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws",
-    shape_accept=6, shape_reject=2.5,
-)  # fmt: skip
-def BETA_TOKENS_LIMIT(s: Any) -> Any:
+@equation(r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws", broadcast=True,
+          shape_accept=6, shape_reject=2.5)  # fmt: skip
+def beta_tokens_limit(shape_accept: Number, shape_reject: Number) -> Number:
     """Tokens per round of endless drafts when each round draws alpha from a Beta law.
 
     Assumes: as for beta_tokens, and b > 1; at b <= 1 the tokens grow without bound.
     Wrong when: easy stretches last longer than a round, or requests differ for good.
     Source: derived here as the mean of 1 / (1 - alpha).
+    Returns: Tokens per round as gamma grows: (a + b - 1) / (b - 1) for b > 1, inf for b <= 1
+    [token].
     """
-    return (s.shape_accept + s.shape_reject - 1) / (s.shape_reject - 1)
-
-
-@evaluates(BETA_RATE)
-def beta_conditional_rate(
-    shape_accept: ArrayLike, shape_reject: ArrayLike, position: ArrayLike
-) -> Any:
-    """(a + k - 1) / (a + b + k - 1), in (0, 1].
-
-    shape_accept, shape_reject: > 0; position: whole number >= 1. Shapes broadcast.
-    Raises ValueError outside the ranges.
-    """
-    a, b = check("shape_accept", shape_accept), check("shape_reject", shape_reject)
-    before = a + (check("position", position) - 1.0)
-    return unwrap(before / (before + b))
-
-
-@evaluates(BETA_SURVIVAL)
-def beta_survival(shape_accept: ArrayLike, shape_reject: ArrayLike, position: ArrayLike) -> Any:
-    """B(a + k, b) / B(a, b): probability that the first k draft tokens survive, in [0, 1].
-
-    shape_accept, shape_reject: > 0; position: whole number >= 1. Shapes broadcast; a product over
-    the positions, so no difference of log-gammas cancels. Raises ValueError outside the ranges.
-    """
-    a, b, k = np.broadcast_arrays(
-        check("shape_accept", shape_accept),
-        check("shape_reject", shape_reject),
-        check("position", position),
-    )
-    value = np.ones(k.shape)
-    for j in range(1, int(k.max(initial=0.0)) + 1):
-        value = np.where(j <= k, value * beta_conditional_rate(a, b, j), value)
-    return unwrap(value)
-
-
-@evaluates(BETA_TOKENS)
-def beta_tokens(shape_accept: ArrayLike, shape_reject: ArrayLike, gamma: ArrayLike) -> Any:
-    """Mean tokens per round, alpha drawn for each round from a Beta law, in [1, gamma + 1] [token].
-
-    shape_accept, shape_reject: > 0; gamma: whole number >= 0 [token]. Shapes broadcast; time grows
-    with the largest gamma. Summed with positive terms, because the closed form is a difference
-    that cancels near b = 1. Raises ValueError outside the ranges.
-    """
-    a, b, g = np.broadcast_arrays(
-        check("shape_accept", shape_accept),
-        check("shape_reject", shape_reject),
-        check("gamma", gamma, whole=True),
-    )
-    total, survival = np.ones(g.shape), np.ones(g.shape)
-    for k in range(1, int(g.max(initial=0.0)) + 1):
-        survival = survival * beta_conditional_rate(a, b, k)
-        total = total + np.where(k <= g, survival, 0.0)
-    return unwrap(total)
-
-
-@evaluates(BETA_TOKENS_LIMIT)
-def beta_tokens_limit(shape_accept: ArrayLike, shape_reject: ArrayLike) -> Any:
-    """Tokens per round as gamma grows: (a + b - 1) / (b - 1) for b > 1, inf for b <= 1 [token].
-
-    shape_accept, shape_reject: > 0. Shapes broadcast; ValueError outside that range.
-    """
-    a, b = check("shape_accept", shape_accept), check("shape_reject", shape_reject)
-    a, b = np.broadcast_arrays(a, b)
-    bounded = b > 1.0
-    value = 1.0 + np.divide(a, b - 1.0, out=np.full(b.shape, np.inf), where=bounded)
-    return unwrap(value)
+    if symbolic(shape_accept, shape_reject):
+        return (shape_accept + shape_reject - 1) / (shape_reject - 1)
+    a, b = shape_accept, shape_reject
+    value = np.divide(a, b - 1.0, out=np.full(b.shape, np.inf), where=b > 1.0)
+    return 1.0 + value
 
 
 @dataclass(frozen=True)

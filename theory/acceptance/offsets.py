@@ -17,77 +17,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import check, unwrap
-from ..formula import evaluates, formula
+from ..domain import check
+from ..formula import Number, equation, symbolic
 from ..rounds import geometric_sum
 from .counts import RoundCounts, round_counts
-from .markov import MARKOV_TOKEN_RATE, MARKOV_TOKENS, markov_token_rate, markov_tokens
+from .markov import markov_token_rate, markov_tokens
 
 
-@formula(
-    "markov_offset_tokens", r"\mathrm{E}[N_{\mathrm{all}}]", group="acceptance laws",
-    accept_after_accept=0.75, accept_after_reject=0.1, gamma=5,
-)  # fmt: skip
-def MARKOV_OFFSET_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N_{\mathrm{all}}]", group="acceptance laws", accept_after_accept=0.75,
+          accept_after_reject=0.1, gamma=5)  # fmt: skip
+def markov_offset_tokens(
+    accept_after_accept: Number, accept_after_reject: Number, gamma: Number
+) -> Number:
     """Mean tokens of rounds started at every position alike, under bursty acceptance.
 
     Assumes: a stationary two-state chain over tokens.
     Wrong when: it is taken for the tokens of the rounds that are run.
     Source: derived here; the first token is accepted at the stationary rate.
+    Returns: Mean tokens of rounds started at every position alike, in [1, gamma + 1] [token].
     """
-    p = s.accept_after_accept
-    return 1 + MARKOV_TOKEN_RATE.build(s) * (1 - p**s.gamma) / (1 - p)
+    p = accept_after_accept
+    if symbolic(accept_after_accept, accept_after_reject):
+        return 1 + markov_token_rate(accept_after_accept, accept_after_reject) * (1 - p**gamma) / (
+            1 - p
+        )
+    rate = np.asarray(markov_token_rate(accept_after_accept, accept_after_reject))
+    p = accept_after_accept
+    return 1.0 + rate * geometric_sum(p, gamma)
 
 
-@formula(
-    "markov_start_bias", r"\mathrm{bias}", group="acceptance laws",
-    accept_after_accept=0.75, accept_after_reject=0.1, gamma=5,
-)  # fmt: skip
-def MARKOV_START_BIAS(s: Any) -> Any:
+@equation(r"\mathrm{bias}", group="acceptance laws", accept_after_accept=0.75,
+          accept_after_reject=0.1, gamma=5)  # fmt: skip
+def markov_start_bias(
+    accept_after_accept: Number, accept_after_reject: Number, gamma: Number
+) -> Number:
     """How much a mean over every starting position overstates the tokens per round, relatively.
 
     Assumes: a stationary two-state chain over tokens.
     Wrong when: acceptance falls with depth, which adds a bias of its own.
     Source: derived here as the ratio of the two means.
+    Returns: Relative excess of the mean over every starting position; negative where p < q, else >=
+    0. The difference of the two means is written as pi (p - q)(1 - p^gamma)^2 / ((1 - p) D), D the
+    denominator of the first rate, so that it does not cancel.
     """
-    return MARKOV_OFFSET_TOKENS.build(s) / MARKOV_TOKENS.build(s) - 1
-
-
-@evaluates(MARKOV_OFFSET_TOKENS)
-def markov_offset_tokens(
-    accept_after_accept: ArrayLike, accept_after_reject: ArrayLike, gamma: ArrayLike
-) -> Any:
-    """Mean tokens of rounds started at every position alike, in [1, gamma + 1] [token].
-
-    accept_after_accept, accept_after_reject: in [0, 1]; gamma: >= 0 [token], real or whole.
-    Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    rate = np.asarray(markov_token_rate(accept_after_accept, accept_after_reject))
-    p = check("accept_after_accept", accept_after_accept)
-    return unwrap(1.0 + rate * geometric_sum(p, check("gamma", gamma)))
-
-
-@evaluates(MARKOV_START_BIAS)
-def markov_start_bias(
-    accept_after_accept: ArrayLike, accept_after_reject: ArrayLike, gamma: ArrayLike
-) -> Any:
-    """Relative excess of the mean over every starting position; negative where p < q, else >= 0.
-
-    Arguments as for :func:`markov_offset_tokens`. The difference of the two means is written as
-    pi (p - q)(1 - p^gamma)^2 / ((1 - p) D), D the denominator of the first rate, so that it does
-    not cancel.
-    """
+    if symbolic(accept_after_accept, accept_after_reject):
+        return (
+            markov_offset_tokens(accept_after_accept, accept_after_reject, gamma)
+            / markov_tokens(accept_after_accept, accept_after_reject, gamma)
+            - 1
+        )
     tokens = np.asarray(markov_tokens(accept_after_accept, accept_after_reject, gamma))
-    p, q, g = np.broadcast_arrays(
-        check("accept_after_accept", accept_after_accept),
-        check("accept_after_reject", accept_after_reject),
-        check("gamma", gamma),
-    )
+    p, q, g = np.broadcast_arrays(accept_after_accept, accept_after_reject, gamma)
     inner = geometric_sum(p, g)
     below = (1.0 - p) * geometric_sum(p, g + 1.0) + np.power(p, g) * q
     above = np.asarray(markov_token_rate(p, q)) * (p - q) * (1.0 - p) * inner * inner
     difference = np.divide(above, below, out=np.zeros(below.shape), where=below > 0.0)
-    return unwrap(difference / tokens)
+    return difference / tokens
 
 
 def walk_rounds(lengths: ArrayLike, gamma: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -128,10 +128,5 @@ def estimate_positional(counts: RoundCounts) -> PositionalEstimate:
     # Where a rate is 0 the survival is 0 from there on, and so is its plug-in variance.
     lost = np.divide(1.0 - rates, kept, out=np.zeros_like(rates), where=kept > 0.0)
     return PositionalEstimate(
-        tried,
-        kept,
-        rates,
-        rates * (1.0 - rates) / tried,
-        survival,
-        survival**2 * np.cumsum(lost),
+        tried, kept, rates, rates * (1.0 - rates) / tried, survival, survival**2 * np.cumsum(lost)
     )

@@ -12,24 +12,24 @@ local maxima, and every gamma is tried. The answer says which of the three was u
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..acceptance.law import AcceptanceLaw, GammaDependentLaw, tokens_by_gamma
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, check
+from ..formula import Number, equation
 from ..optimum import best_gamma
-from ..rounds import TOKENS, geometric_sum
+from ..rounds import geometric, geometric_sum
 from .law import CostLaw
 
 Method = Literal["closed form", "rule", "scan"]
 _EQUAL = 1e-9  # differences below this share of a round's time are rounding, not shape
 
 
-@formula("draft_threshold", r"\theta_\gamma", group="optimum", alpha=0.8, gamma=5, slope=0.05)
-def DRAFT_THRESHOLD(s: Any) -> Any:
+@equation(r"\theta_\gamma", group="optimum", alpha=0.8, gamma=5, slope=0.05)
+def draft_threshold(alpha: Number, gamma: Number, slope: Number) -> Number:
     """Survival s_{gamma+1} above which one more draft token raises the speed-up.
 
     The marginal cost of the token times the speed-up so far. At gamma = 0 it is the reduced cost
@@ -38,19 +38,9 @@ def DRAFT_THRESHOLD(s: Any) -> Any:
     Assumes: independent acceptance, affine costs in units of (1 + overhead) steps.
     Wrong when: a later token would make up for this one (costs that are not convex).
     Source: derived here from S(gamma + 1) > S(gamma).
+    Returns: to compare with alpha^(gamma + 1).
     """
-    return s.slope * TOKENS.build(s) / (1 + s.slope * s.gamma)
-
-
-@evaluates(DRAFT_THRESHOLD)
-def draft_threshold(alpha: ArrayLike, gamma: ArrayLike, slope: ArrayLike) -> Any:
-    """c' E[N] / (1 + c' gamma), to compare with alpha^(gamma + 1).
-
-    alpha: in [0, 1]; gamma: >= 0 [token]; slope: >= 0, the reduced cost. Shapes broadcast; returns
-    a float for scalars. Raises ValueError outside the ranges.
-    """
-    a, g, c = check("alpha", alpha), check("gamma", gamma), check("slope", slope)
-    return unwrap(c * geometric_sum(a, g + 1.0) / (1.0 + c * g))
+    return slope * geometric(alpha, gamma + 1) / (1 + slope * gamma)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS, geometric_sum
+from ..formula import Number, equation, evaluates, formula, symbolic
+from ..rounds import geometric_sum, tokens_per_round
 from . import linear
 
-_TIMES = {
+_TIMES: dict[str, Any] = {
     "step_fixed": 7e-3, "step_per_token": 2e-5, "step_per_cached": 4e-8,
     "draft_fixed": 1e-3, "draft_per_token": 1e-6, "draft_per_cached": 2e-9,
 }  # fmt: skip
@@ -51,27 +51,35 @@ def CROSSOVER_BATCH(s: Any) -> Any:
     return (s.alpha * s.step_fixed - s.draft_fixed) / _bracket(s)
 
 
-@formula(
-    "critical_context", r"S_\times", group="batch, load and memory", alpha=0.7,
-    **{k: v for k, v in _TIMES.items() if not k.endswith("fixed")},
-)  # fmt: skip
-def CRITICAL_CONTEXT(s: Any) -> Any:
+@equation(r"S_\times", group="batch, load and memory", alpha=0.7,
+          **{k: v for k, v in _TIMES.items() if not k.endswith("fixed")})  # fmt: skip
+def critical_context(alpha: Number, *, step_per_token: Number, step_per_cached: Number,
+                     draft_per_token: Number = 0.0,
+                     draft_per_cached: Number = 0.0) -> Number:  # fmt: skip
     """Context from which on no batch is too large for speculation, where alpha F > F_d.
 
     Assumes: as for the crossover batch, and alpha k > k_d.
     Wrong when: the cache of that context and a large batch does not fit the device.
     Source: derived here; the phenomenon is that of arXiv:2408.11049.
+    Returns: (c_t (1 - alpha) + c_d) / (alpha k - k_d) [token]; inf where alpha k <= k_d.
     """
-    tokens = s.step_per_token * (1 - s.alpha) + s.draft_per_token
-    return tokens / (s.alpha * s.step_per_cached - s.draft_per_cached)
+    if symbolic(alpha, step_per_token):
+        tokens = step_per_token * (1 - alpha) + draft_per_token
+        return tokens / (alpha * step_per_cached - draft_per_cached)
+    a = alpha
+    tokens = step_per_token * (1.0 - a)
+    tokens = tokens + draft_per_token
+    saved = a * step_per_cached
+    saved = saved - draft_per_cached
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where(saved > 0.0, tokens / saved, np.inf)
 
 
-@formula(
-    "parallel_gain", r"\Delta t", group="batch, load and memory",
-    alpha=0.7, gamma=3, batch=16, context=200, draft_fixed=2e-3,
-    step_fixed=7e-3, step_per_token=2e-5, step_per_cached=4e-8,
-)  # fmt: skip
-def PARALLEL_GAIN(s: Any) -> Any:
+@equation(r"\Delta t", group="batch, load and memory", alpha=0.7, gamma=3, batch=16, context=200,
+          draft_fixed=2e-3, step_fixed=7e-3, step_per_token=2e-5, step_per_cached=4e-8)  # fmt: skip
+def parallel_gain(alpha: Number, gamma: Number, *, batch: Number, context: Number,
+                  step_fixed: Number, step_per_token: Number, step_per_cached: Number,
+                  draft_fixed: Number) -> Number:  # fmt: skip
     """Plain decoding time that a round with one draft call saves: (E[N] - 1) T_1 - gamma c_t B - F_d.
 
     Speculation with this gamma helps iff it is positive; a larger gamma can pay where 1 does not.
@@ -79,10 +87,27 @@ def PARALLEL_GAIN(s: Any) -> Any:
     Assumes: linear step times, a draft call whose time depends on neither gamma nor batch.
     Wrong when: the batch lies outside the fitted range.
     Source: derived here.
+    Returns: (E[N] - 1) T_1 - gamma c_t B - F_d [s], for gamma >= 1; 0 at gamma = 0, where no call
+    is made. alpha: in [0, 1]; gamma, context: >= 0 [token]; batch: >= 1; step_fixed: > 0 [s]; the
+    other times >= 0 [s].
     """  # noqa: E501
-    plain = s.step_fixed + s.batch * s.step_per_cached * s.context + s.batch * s.step_per_token
-    verify = s.gamma * s.step_per_token * s.batch
-    return (TOKENS.build(s) - 1) * plain - verify - s.draft_fixed
+    if symbolic(alpha, gamma):
+        plain = step_fixed + batch * step_per_cached * context + batch * step_per_token
+        verify = gamma * step_per_token * batch
+        return (tokens_per_round(alpha, gamma) - 1) * plain - verify - draft_fixed
+    a, g, rows = alpha, gamma, batch
+    token = step_per_token
+    plain = linear.linear_step_time(
+        1.0,
+        rows,
+        context=context,
+        step_fixed=step_fixed,
+        step_per_token=token,
+        step_per_cached=step_per_cached,
+    )
+    more = a * geometric_sum(a, g)  # E[N] - 1 without its cancellation
+    value = more * plain - g * token * rows - draft_fixed
+    return np.where(g > 0.0, value, 0.0)
 
 
 def half_line(gain: Floats, loss: Floats) -> tuple[Floats, Floats]:
@@ -144,57 +169,3 @@ def crossover_batch(alpha: ArrayLike, context: ArrayLike, **times: ArrayLike) ->
     """
     low, high = helpful_batches(alpha, context, **times)
     return unwrap(np.where(np.asarray(low) > 0.0, low, high))
-
-
-@evaluates(CRITICAL_CONTEXT)
-def critical_context(
-    alpha: ArrayLike,
-    *,
-    step_per_token: ArrayLike,
-    step_per_cached: ArrayLike,
-    draft_per_token: ArrayLike = 0.0,
-    draft_per_cached: ArrayLike = 0.0,
-) -> Any:
-    """(c_t (1 - alpha) + c_d) / (alpha k - k_d) [token]; inf where alpha k <= k_d.
-
-    alpha: in [0, 1]; times: >= 0 [s]. Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    a = check("alpha", alpha)
-    tokens = check("step_per_token", step_per_token) * (1.0 - a)
-    tokens = tokens + check("draft_per_token", draft_per_token)
-    saved = a * check("step_per_cached", step_per_cached)
-    saved = saved - check("draft_per_cached", draft_per_cached)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return unwrap(np.where(saved > 0.0, tokens / saved, np.inf))
-
-
-@evaluates(PARALLEL_GAIN)
-def parallel_gain(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    *,
-    batch: ArrayLike,
-    context: ArrayLike,
-    step_fixed: ArrayLike,
-    step_per_token: ArrayLike,
-    step_per_cached: ArrayLike,
-    draft_fixed: ArrayLike,
-) -> Any:
-    """(E[N] - 1) T_1 - gamma c_t B - F_d [s], for gamma >= 1; 0 at gamma = 0, where no call is made.
-
-    alpha: in [0, 1]; gamma, context: >= 0 [token]; batch: >= 1; step_fixed: > 0 [s]; the other
-    times >= 0 [s]. Shapes broadcast. Raises ValueError outside the ranges.
-    """  # noqa: E501
-    a, g, rows = check("alpha", alpha), check("gamma", gamma), check("batch", batch)
-    token = check("step_per_token", step_per_token)
-    plain = linear.linear_step_time(
-        1.0,
-        rows,
-        context=context,
-        step_fixed=step_fixed,
-        step_per_token=token,
-        step_per_cached=step_per_cached,
-    )
-    more = a * geometric_sum(a, g)  # E[N] - 1 without its cancellation
-    value = more * plain - g * token * rows - check("draft_fixed", draft_fixed)
-    return unwrap(np.asarray(np.where(g > 0.0, value, 0.0)))

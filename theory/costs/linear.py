@@ -12,139 +12,61 @@ takes F = 5.886 ms + 1.207 ms of engine work, c_t = 21.01 us a token, k = 39.26 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, check
+from ..either import when_drafting
+from ..formula import Number, equation
 from .passes import SequentialDraftCost, column, operating_point, token_grid
 
-register(
-    "step_fixed", "F", "time of a target pass that no token and no cache adds to",
-    unit="s", open_low=True,
-)  # fmt: skip
-register("step_per_token", "c_t", "time that one more token adds to a target pass", unit="s")
-register("step_per_cached", "k", "time that one more cached token adds to a target pass", unit="s")
-register("draft_fixed", "F_d", "fixed time of a draft pass", unit="s")
-register("draft_per_token", "c_d", "time that one more token adds to a draft pass", unit="s")
-register(
-    "draft_per_cached", "k_d", "time that one more cached token adds to a draft pass", unit="s"
-)
 _TARGET = ("step_fixed", "step_per_token", "step_per_cached")
 _DRAFT = ("draft_fixed", "draft_per_token", "draft_per_cached")
 
 
-@formula(
-    "linear_step_time", "T", group="cost laws",
-    pass_tokens=4, batch=16, context=1000,
-    step_fixed=7e-3, step_per_token=2e-5, step_per_cached=4e-8,
-)  # fmt: skip
-def STEP_TIME(s: Any) -> Any:
+@equation("T", group="cost laws", pass_tokens=4, batch=16, context=1000, step_fixed=7e-3,
+          step_per_token=2e-5, step_per_cached=4e-8)  # fmt: skip
+def linear_step_time(pass_tokens: Number, batch: Number, *, context: Number, step_fixed: Number,
+                     step_per_token: Number, step_per_cached: Number) -> Number:  # fmt: skip
     """Time of one target pass over m tokens of each of B sequences with S cached tokens each.
 
     Assumes: one regime over the range used; reading the cache and computing tokens add up.
     Wrong when: tiles or captured graphs quantise the tokens, or compute overtakes memory.
     Source: the form fitted in arXiv:2601.11580 and arXiv:2406.14066.
     """
-    return (
-        s.step_fixed
-        + s.step_per_cached * s.batch * s.context
-        + s.step_per_token * s.batch * s.pass_tokens
-    )
+    cached, computed = step_per_cached * batch * context, step_per_token * batch * pass_tokens
+    return step_fixed + cached + computed
 
 
-@formula(
-    "round_fixed_time", r"F_\gamma", group="cost laws",
-    gamma=3, step_fixed=7e-3, draft_fixed=1e-3, round_overhead=2e-4,
-)  # fmt: skip
-def ROUND_FIXED(s: Any) -> Any:
+@equation(r"F_\gamma", group="cost laws", gamma=3, step_fixed=7e-3, draft_fixed=1e-3,
+          round_overhead=2e-4)  # fmt: skip
+def round_fixed_time(
+    gamma: Number, *, step_fixed: Number, draft_fixed: Number, round_overhead: Number = 0.0
+) -> Number:
     """Part of a speculative round's time that does not grow with the batch, gamma >= 1.
 
     Assumes: linear passes, one draft pass for each draft token.
     Wrong when: the draft makes one pass a round (then gamma F_d is one F_d).
     Source: derived here by adding gamma draft passes to the verifying pass.
+    Returns: without the overhead t_o at gamma = 0.
     """
-    return s.step_fixed + s.gamma * s.draft_fixed + s.round_overhead
+    return step_fixed + gamma * draft_fixed + when_drafting(gamma, round_overhead)
 
 
-@formula(
-    "round_sequence_time", r"H_\gamma", group="cost laws",
-    gamma=3, context=1000, step_per_token=2e-5, step_per_cached=4e-8,
-    draft_per_token=1e-6, draft_per_cached=2e-9,
-)  # fmt: skip
-def ROUND_SEQUENCE(s: Any) -> Any:
+@equation(r"H_\gamma", group="cost laws", gamma=3, context=1000, step_per_token=2e-5,
+          step_per_cached=4e-8, draft_per_token=1e-6, draft_per_cached=2e-9)  # fmt: skip
+def round_sequence_time(gamma: Number, *, context: Number, step_per_token: Number,
+                        step_per_cached: Number, draft_per_token: Number = 0.0,
+                        draft_per_cached: Number = 0.0) -> Number:  # fmt: skip
     """Time that one more sequence in the batch adds to a round.
 
     Assumes: linear passes, one draft pass for each draft token, equal contexts.
     Wrong when: sequences of very different contexts are padded to the longest.
     Source: derived here by collecting the terms in the batch.
     """
-    verify = s.step_per_cached * s.context + s.step_per_token * (s.gamma + 1)
-    return verify + s.gamma * (s.draft_per_token + s.draft_per_cached * s.context)
-
-
-@evaluates(STEP_TIME)
-def linear_step_time(
-    pass_tokens: ArrayLike,
-    batch: ArrayLike,
-    *,
-    context: ArrayLike,
-    step_fixed: ArrayLike,
-    step_per_token: ArrayLike,
-    step_per_cached: ArrayLike,
-) -> Any:
-    """F + k B S + c_t B m, the time of one target pass [s].
-
-    pass_tokens: >= 1 [token]; batch: >= 1; context: >= 0 [token]; step_fixed: > 0 [s]; the other
-    two >= 0 [s]. Shapes broadcast; returns a float for scalars. ValueError outside the ranges.
-    """
-    rows = check("batch", batch)
-    per_row = check("step_per_cached", step_per_cached) * check("context", context) + check(
-        "step_per_token", step_per_token
-    ) * check("pass_tokens", pass_tokens)
-    return unwrap(check("step_fixed", step_fixed) + rows * per_row)
-
-
-@evaluates(ROUND_FIXED)
-def round_fixed_time(
-    gamma: ArrayLike,
-    *,
-    step_fixed: ArrayLike,
-    draft_fixed: ArrayLike,
-    round_overhead: ArrayLike = 0.0,
-) -> Any:
-    """F + gamma F_d + t_o [s], without the overhead t_o at gamma = 0.
-
-    gamma: >= 0 [token]; step_fixed: > 0 [s]; the others >= 0 [s]. Shapes broadcast.
-    Raises ValueError outside the ranges.
-    """
-    g = check("gamma", gamma)
-    extra = check("round_overhead", round_overhead) * (g > 0.0)
-    return unwrap(check("step_fixed", step_fixed) + g * check("draft_fixed", draft_fixed) + extra)
-
-
-@evaluates(ROUND_SEQUENCE)
-def round_sequence_time(
-    gamma: ArrayLike,
-    *,
-    context: ArrayLike,
-    step_per_token: ArrayLike,
-    step_per_cached: ArrayLike,
-    draft_per_token: ArrayLike = 0.0,
-    draft_per_cached: ArrayLike = 0.0,
-) -> Any:
-    """k S + c_t (gamma + 1) + gamma (c_d + k_d S) [s], what one more sequence adds to a round.
-
-    gamma, context: >= 0 [token]; times >= 0 [s]. Shapes broadcast. ValueError outside the ranges.
-    """
-    g, ctx = check("gamma", gamma), check("context", context)
-    token = check("step_per_token", step_per_token)
-    verify = check("step_per_cached", step_per_cached) * ctx + token * (g + 1.0)
-    draft = check("draft_per_token", draft_per_token)
-    return unwrap(verify + g * (draft + check("draft_per_cached", draft_per_cached) * ctx))
+    verify = step_per_cached * context + step_per_token * (gamma + 1)
+    return verify + gamma * (draft_per_token + draft_per_cached * context)
 
 
 @dataclass(frozen=True)

@@ -21,29 +21,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..acceptance.law import AcceptanceLaw, tokens_by_gamma
 from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS, geometric_sum
-from ..symbols import register
+from ..formula import evaluates, formula, formula_of
+from ..rounds import geometric_sum, tokens_per_round
 from .crossover import half_line
-from .linear import (
-    ROUND_FIXED,
-    ROUND_SEQUENCE,
-    LinearStepCost,
-    round_fixed_time,
-    round_sequence_time,
-)
+from .linear import LinearStepCost, round_fixed_time, round_sequence_time
 
-register(
-    "token_load", "x", "tokens requested in a second: arrival rate times mean length",
-    unit="token/s",
-)  # fmt: skip
 GROUP = "batch, load and memory"
-_ROUND = {
+_ROUND: dict[str, Any] = {
     "alpha": 0.7, "gamma": 3, "context": 500, "step_fixed": 7e-3, "step_per_token": 2e-5,
     "step_per_cached": 4e-8, "draft_fixed": 1e-3, "draft_per_token": 1e-6,
     "draft_per_cached": 2e-9,
 }  # fmt: skip
-POINT = {**_ROUND, "round_overhead": 2e-4}
+POINT: dict[str, Any] = {**_ROUND, "round_overhead": 2e-4}
 
 
 def _plain(s: Any) -> tuple[Any, Any]:
@@ -59,7 +48,7 @@ def CAPACITY(s: Any) -> Any:
     Wrong when: memory bounds the batch first (see `memory`), or compute overtakes memory.
     Source: derived here; the same algebra for latency is in arXiv:2605.15051.
     """
-    return TOKENS.build(s) / ROUND_SEQUENCE.build(s)
+    return formula_of(tokens_per_round).build(s) / formula_of(round_sequence_time).build(s)
 
 
 @formula("capacity_gain", r"x_{\max}/x_{\max,0}", group=GROUP,
@@ -84,8 +73,8 @@ def LATENCY(s: Any) -> Any:
     Wrong when: prefill interrupts rounds, memory bounds the batch, or x is near the capacity.
     Source: derived here from the processor-sharing queue; mean-field form: arXiv:2605.15051.
     """
-    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
-    return (fixed + row) / (TOKENS.build(s) - s.token_load * row)
+    fixed, row = formula_of(round_fixed_time).build(s), formula_of(round_sequence_time).build(s)
+    return (fixed + row) / (formula_of(tokens_per_round).build(s) - s.token_load * row)
 
 
 @formula("mean_field_latency", r"w_\mathrm{mf}", group=GROUP, token_load=2000, **POINT)
@@ -96,8 +85,8 @@ def MEAN_FIELD_LATENCY(s: Any) -> Any:
     Wrong when: few requests are in service, or one sequence adds much to a round.
     Source: arXiv:2605.15051; rederived here.
     """
-    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
-    return fixed / (TOKENS.build(s) - s.token_load * row)
+    fixed, row = formula_of(round_fixed_time).build(s), formula_of(round_sequence_time).build(s)
+    return fixed / (formula_of(tokens_per_round).build(s) - s.token_load * row)
 
 
 @formula("crossover_load", r"x_\times", group=GROUP, **POINT)
@@ -112,9 +101,9 @@ def CROSSOVER_LOAD(s: Any) -> Any:
     Wrong when: as there; where speculation also has more capacity there is no crossover.
     Source: derived here by equating the two latencies.
     """
-    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
+    fixed, row = formula_of(round_fixed_time).build(s), formula_of(round_sequence_time).build(s)
     plain_fixed, plain_row = _plain(s)
-    gain = (plain_fixed + plain_row) * TOKENS.build(s) - (fixed + row)
+    gain = (plain_fixed + plain_row) * formula_of(tokens_per_round).build(s) - (fixed + row)
     return gain / (plain_fixed * row - fixed * plain_row)
 
 

@@ -16,13 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS
-from ..symbols import register
-from .linear import ROUND_FIXED, ROUND_SEQUENCE
+from ..formula import evaluates, formula, formula_of
+from ..rounds import tokens_per_round
+from .linear import round_fixed_time, round_sequence_time
 from .load import GROUP, LATENCY, POINT, latency_under_load, round_terms
-
-register("in_service", "n_s", "requests in service", unit="request", integer=True)
 
 
 @formula("requests_in_service", r"\mathrm{E}[n_s]", group=GROUP, token_load=2000, **POINT)
@@ -47,8 +44,8 @@ def IN_SERVICE_RATIO(s: Any) -> Any:
     Wrong when: the latency under load is wrong.
     Source: derived here from the balance P(n + 1) (n + 1) / (F + (n + 1) H) = P(n) x / E.
     """
-    fixed, row = ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
-    return s.token_load / TOKENS.build(s) * (fixed / (s.in_service + 1) + row)
+    fixed, row = formula_of(round_fixed_time).build(s), formula_of(round_sequence_time).build(s)
+    return s.token_load / formula_of(tokens_per_round).build(s) * (fixed / (s.in_service + 1) + row)
 
 
 @evaluates(IN_SERVICE)

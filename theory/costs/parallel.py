@@ -13,42 +13,37 @@ call, and its cost has steps:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS, geometric_sum
-from ..speedup import speedup
-from ..symbols import register
+from ..domain import Floats, check
+from ..either import ceiling, when_drafting
+from ..formula import Number, equation
+from ..rounds import geometric
 from .passes import PassLaw, drafted
 
-register("draft_call", "d", "time of one call of the draft, a round or a block", unit="target step")
-register("draft_block", "k", "tokens of a block of the draft", unit="token", low=1.0, integer=True)
 
-
-@formula(
-    "parallel_speedup", r"S_\parallel", group="speed-up",
-    alpha=0.8, gamma=5, verify_slope=0.01, draft_call=0.15,
-)  # fmt: skip
-def PARALLEL_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\parallel", group="speed-up", alpha=0.8, gamma=5, verify_slope=0.01, draft_call=0.15)
+def parallel_speedup(
+    alpha: Number, gamma: Number, *, verify_slope: Number, draft_call: Number
+) -> Number:
     """Speed-up of a drafter that makes all its tokens in one call, gamma >= 1.
 
     Assumes: one acceptance probability, a call whose time does not depend on gamma.
     Wrong when: the heads are compute-bound, or later heads are accepted much less than earlier
     ones (then sum the survival of a measured law instead).
     Source: derived here; drafters of this kind: arXiv:2401.10774.
+    Returns: exactly 1 at gamma = 0, where no call is made.
     """
-    return TOKENS.build(s) / (1 + s.gamma * s.verify_slope + s.draft_call)
+    time = 1 + gamma * verify_slope + when_drafting(gamma, draft_call)
+    return geometric(alpha, gamma + 1) / time
 
 
-@formula(
-    "block_draft_speedup", r"S_\mathrm{block}", group="speed-up",
-    alpha=0.8, gamma=8, draft_block=8, verify_slope=0.01, draft_call=0.15, overhead=0.0,
-)  # fmt: skip
-def BLOCK_DRAFT_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\mathrm{block}", group="speed-up", whole=("gamma",), alpha=0.8, gamma=8,
+          draft_block=8, verify_slope=0.01, draft_call=0.15, overhead=0.0)  # fmt: skip
+def block_draft_speedup(alpha: Number, gamma: Number, *, draft_block: Number, draft_call: Number,
+                        verify_slope: Number = 0.0, overhead: Number = 0.0) -> Number:  # fmt: skip
     """Speed-up of a drafter that makes blocks of k tokens, each in one call (or one set of calls).
 
     A whole number of blocks is best where further verified tokens are free (b = 0); else the best
@@ -57,48 +52,10 @@ def BLOCK_DRAFT_SPEEDUP(s: Any) -> Any:
     Assumes: one acceptance probability, calls of equal time whatever part of the block is used.
     Wrong when: tokens late in a block are accepted less (sum the survival of a measured law).
     Source: derived here; for diffusion drafters the call is all denoising steps of a block.
+    Returns: exactly 1 at gamma = 0; gamma a whole number.
     """
-    import sympy
-
-    calls = sympy.ceiling(s.gamma / s.draft_block)
-    time = 1 + calls * s.draft_call + s.gamma * s.verify_slope + s.overhead
-    return TOKENS.build(s) / time
-
-
-@evaluates(BLOCK_DRAFT_SPEEDUP)
-def block_draft_speedup(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    *,
-    draft_block: ArrayLike,
-    draft_call: ArrayLike,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """E[N] / (1 + ceil(gamma / k) d + gamma b + o); exactly 1 at gamma = 0.
-
-    alpha: in [0, 1]; gamma: whole number >= 0 [token]; draft_block: whole number >= 1 [token];
-    draft_call, verify_slope, overhead: >= 0 [target step]. Shapes broadcast. Raises ValueError
-    outside the ranges.
-    """
-    g = check("gamma", gamma, whole=True)
-    calls = np.ceil(g / check("draft_block", draft_block)) * check("draft_call", draft_call)
-    extra = np.where(g > 0.0, check("overhead", overhead), 0.0)
-    time = 1.0 + calls + g * check("verify_slope", verify_slope) + extra
-    return unwrap(geometric_sum(check("alpha", alpha), g + 1.0) / time)
-
-
-@evaluates(PARALLEL_SPEEDUP)
-def parallel_speedup(
-    alpha: ArrayLike, gamma: ArrayLike, *, verify_slope: ArrayLike, draft_call: ArrayLike
-) -> Any:
-    """E[N] / (1 + gamma b + d); exactly 1 at gamma = 0, where no call is made.
-
-    alpha: in [0, 1]; gamma: >= 0 [token]; verify_slope, draft_call: >= 0 [target step]. Shapes
-    broadcast; returns a float for scalars. Raises ValueError outside the ranges.
-    """
-    d = check("draft_call", draft_call)
-    return speedup(alpha, gamma, 0.0, verify_slope=verify_slope, overhead=d)
+    time = 1 + ceiling(gamma / draft_block) * draft_call + gamma * verify_slope
+    return geometric(alpha, gamma + 1) / (time + when_drafting(gamma, overhead))
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check
-from ..symbols import register
-
-register("pass_tokens", "m", "tokens of each sequence in one pass", unit="token", low=1.0)
-register(
-    "round_overhead",
-    "t_o",
-    "time of a speculative round beyond its passes, paid only when speculating",
-    unit="s",
-)
 
 
 @runtime_checkable

@@ -10,42 +10,25 @@ first draft token that does not pay stops too early; `choose` looks at every gam
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, check
+from ..either import ceiling
+from ..formula import Number, equation
 from .passes import PassLaw, operating_point, token_grid
 
-register("tile", "t", "tokens that are computed together", unit="token", low=1.0, integer=True)
 
-
-@formula("padded_tokens", r"\lceil Bm \rceil_t", group="cost laws", pass_tokens=5, batch=3, tile=8)
-def PADDED_TOKENS(s: Any) -> Any:
+@equation(r"\lceil Bm \rceil_t", group="cost laws", pass_tokens=5, batch=3, tile=8)
+def padded_tokens(pass_tokens: Number, batch: Number, *, tile: Number) -> Number:
     """Tokens that a pass over m tokens of each of B sequences computes in tiles of t.
 
     Assumes: the tokens of all sequences share the tiles.
     Wrong when: several dimensions are tiled at once, or the kernel changes with the size.
     Source: derived here.
     """
-    import sympy
-
-    return s.tile * sympy.ceiling(s.batch * s.pass_tokens / s.tile)
-
-
-@evaluates(PADDED_TOKENS)
-def padded_tokens(pass_tokens: ArrayLike, batch: ArrayLike, *, tile: ArrayLike) -> Any:
-    """tile * ceil(batch pass_tokens / tile) [token].
-
-    pass_tokens, batch: >= 1; tile: whole number >= 1. Shapes broadcast; returns a float for
-    scalars. Raises ValueError outside the ranges.
-    """
-    total = check("batch", batch) * check("pass_tokens", pass_tokens)
-    size = check("tile", tile)
-    return unwrap(size * np.ceil(total / size))
+    return tile * ceiling(batch * pass_tokens / tile)
 
 
 @dataclass(frozen=True)

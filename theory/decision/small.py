@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, as_floats, check
+from ..formula import Number, equation, symbolic
 from ..optimum import (
     CURVATURE,
     GAMMA_BY_ALPHA,
@@ -32,23 +32,13 @@ from ..optimum import (
     optimum_curvature,
 )
 from ..rounds import geometric_sum
-from ..symbols import register
 
-register(
-    "alpha_spread", "v", "variance of what is believed of the acceptance probability", high=0.25
-)
-register("slope_spread", "v_c", "variance of what is believed of the reduced cost")
-register("belief_tokens", "n_0", "decided draft tokens that the belief is worth", unit="token",
-         open_low=True)  # fmt: skip
-register("decided_tokens", "n_d", "draft tokens whose acceptance is observed", unit="token")
-register("error_variance", r"\tau^2", "variance of the error of a measured reduced cost",
-         open_low=True)  # fmt: skip
-_POINT = {"alpha": 0.8, "slope": 0.05}
+_POINT: dict[str, Any] = {"alpha": 0.8, "slope": 0.05}
 GROUP = "decision"
 
 
-@formula("optima_gap", r"\gamma_S - \gamma_{1/S}", group=GROUP, alpha_spread=0.001, **_POINT)
-def OPTIMA_GAP(s: Any) -> Any:
+@equation(r"\gamma_S - \gamma_{1/S}", group=GROUP, alpha_spread=0.001, **_POINT)
+def optima_gap(alpha: Number, slope: Number, alpha_spread: Number) -> Number:
     """Best gamma for E[S] less best gamma for E[1/S], alpha uncertain by a small variance.
 
     2 v (d ln S/d alpha)(d gamma*/d alpha): positive, so that someone with a fixed amount of work
@@ -57,28 +47,49 @@ def OPTIMA_GAP(s: Any) -> Any:
     Assumes: independent acceptance, affine costs, an interior real optimum, v small.
     Wrong when: the belief is wide beside the curvature; take `decide` of a sample then.
     Source: derived here by expanding both conditions of the optimum in alpha.
+    Returns: 2 v (d ln S/d alpha)(d gamma*/d alpha) [token], NaN where there is no interior optimum.
+    alpha: in [0, 1]; slope: >= 0, the reduced cost; alpha_spread: in [0, 0.25], a variance.
     """
-    g = OPTIMAL_GAMMA.build(s)
-    power = s.alpha**g
-    by_alpha = 1 / (1 - s.alpha) - (g + 1) * power / (1 - s.alpha * power)
-    return 2 * s.alpha_spread * by_alpha * GAMMA_BY_ALPHA.build(s)
+    if symbolic(alpha, slope):
+        g = OPTIMAL_GAMMA(alpha=alpha, slope=slope)
+        power = alpha**g
+        by_alpha = 1 / (1 - alpha) - (g + 1) * power / (1 - alpha * power)
+        return 2 * alpha_spread * by_alpha * GAMMA_BY_ALPHA(alpha=alpha, slope=slope)
+    a, v = alpha, alpha_spread
+    g = np.asarray(optimal_gamma(a, slope))
+    _, by_alpha, _ = _interior(a, slope)
+    inside = np.isfinite(by_alpha) & np.isfinite(g)
+    safe, at = np.where(inside, g, 1.0), np.where(inside, a, 0.5)
+    tokens = geometric_sum(at, safe + 1.0)
+    rising = (tokens - (safe + 1.0) * np.power(at, safe)) / ((1.0 - at) * tokens)
+    return np.where(inside, 2.0 * v * rising * by_alpha, np.nan)
 
 
-@formula("unknown_alpha_regret", r"\rho_\alpha", group=GROUP, alpha_spread=0.001, **_POINT)
-def UNKNOWN_ALPHA_REGRET(s: Any) -> Any:
+@equation(r"\rho_\alpha", group=GROUP, alpha_spread=0.001, **_POINT)
+def unknown_alpha_regret(alpha: Number, slope: Number, alpha_spread: Number) -> Number:
     """Mean share of the speed-up lost by choosing gamma without knowing alpha exactly.
 
     Assumes: independent acceptance, affine costs, an interior real optimum, v small.
     Wrong when: the belief is wide, or gamma must be whole and its window holds the belief (the loss
     is then that of rounding).
     Source: derived here; half the curvature times the variance of the optimum.
+    Returns: kappa v (d gamma*/d alpha)^2 / 2, a share of the speed-up. As :func:`optima_gap`.
     """
-    return CURVATURE.build(s) * s.alpha_spread * GAMMA_BY_ALPHA.build(s) ** 2 / 2
+    if symbolic(alpha, slope):
+        return (
+            CURVATURE(alpha=alpha, slope=slope)
+            * alpha_spread
+            * GAMMA_BY_ALPHA(alpha=alpha, slope=slope) ** 2
+            / 2
+        )
+    kappa, by_alpha, _ = _interior(alpha, slope)
+    return 0.5 * kappa * alpha_spread * by_alpha**2
 
 
-@formula("decided_tokens_value", r"\Delta\rho_n", group=GROUP,
-         belief_tokens=50, decided_tokens=200, **_POINT)  # fmt: skip
-def DECIDED_TOKENS_VALUE(s: Any) -> Any:
+@equation(r"\Delta\rho_n", group=GROUP, belief_tokens=50, decided_tokens=200, **_POINT)
+def decided_tokens_value(
+    alpha: Number, slope: Number, *, belief_tokens: Number, decided_tokens: Number
+) -> Number:
     """Regret that n decided draft tokens are expected to remove, belief worth n_0 tokens.
 
     A Beta belief of mean alpha worth n_0 tokens has variance alpha (1 - alpha) / (n_0 + 1), and the
@@ -87,15 +98,17 @@ def DECIDED_TOKENS_VALUE(s: Any) -> Any:
     Assumes: as for the regret of an unknown alpha, independent tokens, a Beta belief.
     Wrong when: tokens of a request are alike; then n counts their effective number.
     Source: derived here from the conjugate update.
+    Returns: Expected regret that n decided tokens remove, a share of the speed-up.
     """
-    v = s.alpha * (1 - s.alpha) / (s.belief_tokens + 1)
-    kept = s.decided_tokens / (s.belief_tokens + s.decided_tokens)
-    return kept * UNKNOWN_ALPHA_REGRET.build(s).subs(s.alpha_spread, v)
+    believed = alpha * (1 - alpha) / (belief_tokens + 1)
+    removed = decided_tokens / (belief_tokens + decided_tokens)
+    return removed * unknown_alpha_regret(alpha, slope, believed)
 
 
-@formula("timed_point_value", r"\Delta\rho_c", group=GROUP,
-         slope_spread=4e-4, error_variance=1e-4, **_POINT)  # fmt: skip
-def TIMED_POINT_VALUE(s: Any) -> Any:
+@equation(r"\Delta\rho_c", group=GROUP, slope_spread=4e-4, error_variance=1e-4, **_POINT)
+def timed_point_value(
+    alpha: Number, slope: Number, *, slope_spread: Number, error_variance: Number
+) -> Number:
     """Regret that one timed point, showing the reduced cost with an error, is expected to remove.
 
     A pass over n = gamma + 1 tokens timed with error e shows the slope of V(n) with error e/gamma.
@@ -104,9 +117,17 @@ def TIMED_POINT_VALUE(s: Any) -> Any:
     error.
     Wrong when: V(n) has steps, so that one point does not show its slope.
     Source: derived here; normal updating of the reduced cost.
+    Returns: Expected regret that a measured reduced cost removes, a share of the speed-up.
+    slope_spread: >= 0; error_variance: > 0 (variances); the rest as in :func:`optima_gap`.
     """
-    removed = s.slope_spread**2 / (s.slope_spread + s.error_variance)
-    return CURVATURE.build(s) * removed * GAMMA_BY_SLOPE.build(s) ** 2 / 2
+    if symbolic(alpha, slope):
+        removed = slope_spread**2 / (slope_spread + error_variance)
+        moved = GAMMA_BY_SLOPE(alpha=alpha, slope=slope)
+        return CURVATURE(alpha=alpha, slope=slope) * removed * moved**2 / 2
+    v = slope_spread
+    kappa, _, by_slope = _interior(alpha, slope)
+    removed = v * (v / (v + error_variance))
+    return 0.5 * kappa * removed * by_slope**2
 
 
 def _interior(alpha: ArrayLike, slope: ArrayLike) -> tuple[Floats, Floats, Floats]:
@@ -114,58 +135,6 @@ def _interior(alpha: ArrayLike, slope: ArrayLike) -> tuple[Floats, Floats, Float
     by_alpha, by_slope = optimal_gamma_gradient(alpha, slope)
     kappa = optimum_curvature(alpha, slope)
     return np.asarray(kappa), np.asarray(by_alpha), np.asarray(by_slope)
-
-
-@evaluates(OPTIMA_GAP)
-def optima_gap(alpha: ArrayLike, slope: ArrayLike, alpha_spread: ArrayLike) -> Any:
-    """2 v (d ln S/d alpha)(d gamma*/d alpha) [token], NaN where there is no interior optimum.
-
-    alpha: in [0, 1]; slope: >= 0, the reduced cost; alpha_spread: in [0, 0.25], a variance. Shapes
-    broadcast. Raises ValueError outside these ranges.
-    """
-    a, v = check("alpha", alpha), check("alpha_spread", alpha_spread)
-    g = np.asarray(optimal_gamma(a, slope))
-    _, by_alpha, _ = _interior(a, slope)
-    inside = np.isfinite(by_alpha) & np.isfinite(g)
-    safe, at = np.where(inside, g, 1.0), np.where(inside, a, 0.5)
-    tokens = geometric_sum(at, safe + 1.0)
-    rising = (tokens - (safe + 1.0) * np.power(at, safe)) / ((1.0 - at) * tokens)
-    return unwrap(np.where(inside, 2.0 * v * rising * by_alpha, np.nan))
-
-
-@evaluates(UNKNOWN_ALPHA_REGRET)
-def unknown_alpha_regret(alpha: ArrayLike, slope: ArrayLike, alpha_spread: ArrayLike) -> Any:
-    """kappa v (d gamma*/d alpha)^2 / 2, a share of the speed-up. As :func:`optima_gap`."""
-    kappa, by_alpha, _ = _interior(alpha, slope)
-    return unwrap(0.5 * kappa * check("alpha_spread", alpha_spread) * by_alpha**2)
-
-
-@evaluates(DECIDED_TOKENS_VALUE)
-def decided_tokens_value(
-    alpha: ArrayLike, slope: ArrayLike, *, belief_tokens: ArrayLike, decided_tokens: ArrayLike
-) -> Any:
-    """Expected regret that n decided tokens remove, a share of the speed-up.
-
-    belief_tokens: > 0; decided_tokens: >= 0 [token]; the rest as in :func:`optima_gap`.
-    """
-    a, n0 = check("alpha", alpha), check("belief_tokens", belief_tokens)
-    n = check("decided_tokens", decided_tokens)
-    regret = np.asarray(unknown_alpha_regret(a, slope, a * (1.0 - a) / (n0 + 1.0)))
-    return unwrap(regret * (n / (n0 + n)))
-
-
-@evaluates(TIMED_POINT_VALUE)
-def timed_point_value(
-    alpha: ArrayLike, slope: ArrayLike, *, slope_spread: ArrayLike, error_variance: ArrayLike
-) -> Any:
-    """Expected regret that a measured reduced cost removes, a share of the speed-up.
-
-    slope_spread: >= 0; error_variance: > 0 (variances); the rest as in :func:`optima_gap`.
-    """
-    v = check("slope_spread", slope_spread)
-    kappa, _, by_slope = _interior(alpha, slope)
-    removed = v * (v / (v + check("error_variance", error_variance)))
-    return unwrap(0.5 * kappa * removed * by_slope**2)
 
 
 def measurement_value(

@@ -35,12 +35,7 @@ from .headroom import (
     oracle_speedup,
     worst_nonadaptivity,
 )
-from .objectives import (
-    blended_slope,
-    energy_per_token,
-    energy_slope,
-    optimal_gamma_for_energy,
-)
+from .objectives import blended_slope, energy_per_token, energy_slope, optimal_gamma_for_energy
 from .rejections import (
     biased_acceptance_ceiling,
     expected_rejections,

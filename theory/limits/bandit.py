@@ -12,29 +12,20 @@ tokens for each round of g instead of the best, and overshoots by at most gamma_
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..acceptance.law import AcceptanceLaw, tokens_by_gamma
 from ..costs.law import CostLaw
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
-
-register("played_rounds", "n", "rounds that a rule has chosen", low=1)
-register("arm_time", "C", "time of a round with the draft length looked at", unit="target step",
-         open_low=True)  # fmt: skip
-register("rate_gap", "d", "tokens per time that it brings less than the best", open_low=True,
-         unit="token/target step")  # fmt: skip
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
 
 
-@formula(
-    "ucb_plays", r"\mathrm{E}[n_\gamma]", group="headroom",
-    gamma=3, arm_time=1.15, rate_gap=0.3, played_rounds=10000,
-)  # fmt: skip
-def UCB_PLAYS(s: Any) -> Any:
+@equation(r"\mathrm{E}[n_\gamma]", group="headroom", gamma=3, arm_time=1.15, rate_gap=0.3,
+          played_rounds=10000)  # fmt: skip
+def ucb_plays(
+    gamma: Number, arm_time: Number, rate_gap: Number, *, played_rounds: Number
+) -> Number:
     """At most so many rounds draft a length that is not the best, on average, of n rounds.
 
     Assumes: rounds independent with one law per draft length, known round times.
@@ -42,26 +33,18 @@ def UCB_PLAYS(s: Any) -> Any:
     Source: Auer, Cesa-Bianchi and Fischer 2002, theorem 1, with N in a range of gamma and divided
     by the round's time; bandits over draft lengths and their regret at a stopping time are the
     subject of arXiv:2505.15141, whose constants are not used here.
+    Returns: 8 ln n (gamma / (C d))^2 + 1 + pi^2/3, an upper bound of the rounds of one draft
+    length.
     """
-    import sympy
+    if symbolic(gamma, arm_time):
+        import sympy
 
-    width = s.gamma / (s.arm_time * s.rate_gap)
-    return 8 * sympy.log(s.played_rounds) * width**2 + 1 + sympy.pi**2 / 3
-
-
-@evaluates(UCB_PLAYS)
-def ucb_plays(
-    gamma: ArrayLike, arm_time: ArrayLike, rate_gap: ArrayLike, *, played_rounds: ArrayLike
-) -> Any:
-    """8 ln n (gamma / (C d))^2 + 1 + pi^2/3, an upper bound of the rounds of one draft length.
-
-    gamma: >= 0 [token]; arm_time: > 0; rate_gap: > 0 [token per unit of arm_time]; played_rounds:
-    >= 1. Shapes broadcast. Raises ValueError outside these ranges.
-    """
+        width = gamma / (arm_time * rate_gap)
+        return 8 * sympy.log(played_rounds) * width**2 + 1 + sympy.pi**2 / 3
     with np.errstate(over="ignore", divide="ignore"):
-        width = check("gamma", gamma) / check("arm_time", arm_time) / check("rate_gap", rate_gap)
-        logs = np.log(check("played_rounds", played_rounds))
-        return unwrap(np.where(logs > 0.0, 8.0 * logs * width**2, 0.0) + (1.0 + np.pi**2 / 3.0))
+        width = gamma / arm_time / rate_gap
+        logs = np.log(played_rounds)
+        return np.where(logs > 0.0, 8.0 * logs * width**2, 0.0) + (1.0 + np.pi**2 / 3.0)
 
 
 @dataclass(frozen=True)

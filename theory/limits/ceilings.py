@@ -21,36 +21,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..costs.roofline import MEMORY_TIME, memory_time
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS, tokens_per_round
-from ..symbols import register
-
-register(
-    "verified_nodes",
-    "k",
-    "draft tokens that one verifying pass checks, in a chain or a tree",
-    unit="token",
-    integer=True,
-)
-register("vocabulary", "V", "tokens of the vocabulary", unit="token", low=2.0, integer=True)
-register("entropy", "H", "entropy of the next token", unit="nat", open_low=True)
-register(
-    "left_entropy",
-    "H_R",
-    "entropy that a token of a round keeps once the round's drafts are known",
-    unit="nat",
-    open_low=True,
-)
-register("log_moment", r"\mu_2", "mean of the squared log-probability of a token", unit="nat^2")
+from ..costs.roofline import memory_time
+from ..domain import Floats, unwrap
+from ..either import log
+from ..formula import Number, equation, symbolic
+from ..rounds import geometric
 
 
-@formula(
-    "entropy_ceiling", r"\mathrm{E}[N]_{\max}", group="headroom",
-    verified_nodes=64, vocabulary=32000, entropy=1.5,
-)  # fmt: skip
-def ENTROPY_CEILING(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]_{\max}", group="headroom", verified_nodes=64, vocabulary=32000,
+          entropy=1.5)  # fmt: skip
+def entropy_ceiling(verified_nodes: Number, vocabulary: Number, entropy: Number) -> Number:
     """Most tokens that a round emits on average with k draft tokens, chain or tree, chosen by rule.
 
     Assumes: next tokens independent with the same entropy; drafts deterministic, or independent of
@@ -60,18 +40,16 @@ def ENTROPY_CEILING(s: Any) -> Any:
     where it is low.
     Source: derived here by counting the ways a pass ends; for deterministic drafts over varying
     entropy arXiv:2512.11718 has a bound of the order of ln(k) / H.
+    Returns: ln V / H >= 1 at k = 0. Not for sampled drafts.
     """
-    import sympy
-
-    ways = (s.verified_nodes + 1) * (s.vocabulary - 1) + 1
-    return sympy.log(ways) / s.entropy
+    return log((verified_nodes + 1) * (vocabulary - 1) + 1) / entropy
 
 
-@formula(
-    "left_entropy_ceiling", r"\mathrm{E}[N]_{\max}", group="headroom",
-    verified_nodes=64, vocabulary=32000, left_entropy=0.8,
-)  # fmt: skip
-def LEFT_ENTROPY_CEILING(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]_{\max}", group="headroom", verified_nodes=64, vocabulary=32000,
+          left_entropy=0.8)  # fmt: skip
+def left_entropy_ceiling(
+    verified_nodes: Number, vocabulary: Number, left_entropy: Number
+) -> Number:
     """Most tokens that a round emits on average with k draft tokens of any kind.
 
     H_R is the entropy that a token keeps once the drafts are known; it is H for drafts chosen by
@@ -83,16 +61,11 @@ def LEFT_ENTROPY_CEILING(s: Any) -> Any:
     Source: arXiv:2504.15475, as (log|Omega| + log(k + 1)) / H[R] in summaries of it; derived here
     from the entropy of the way a pass ends, given the drafts.
     """
-    import sympy
-
-    return (sympy.log(s.vocabulary) + sympy.log(s.verified_nodes + 1)) / s.left_entropy
+    return (log(vocabulary) + log(verified_nodes + 1)) / left_entropy
 
 
-@formula(
-    "branching_ceiling", r"\mathrm{E}[X]_{\max}", group="headroom",
-    verified_nodes=64, entropy=1.5, log_moment=4.0,
-)  # fmt: skip
-def BRANCHING_CEILING(s: Any) -> Any:
+@equation(r"\mathrm{E}[X]_{\max}", group="headroom", verified_nodes=64, entropy=1.5, log_moment=4.0)
+def branching_ceiling(verified_nodes: Number, entropy: Number, log_moment: Number) -> Number:
     """Leading term, for many nodes, of the tokens that a deterministic draft tree predicts.
 
     (mu + mu_2) ln k / mu^2, mu the mean entropy and mu_2 the mean of (ln p)^2. For one and the same
@@ -101,18 +74,26 @@ def BRANCHING_CEILING(s: Any) -> Any:
     Assumes: deterministic drafting, next-token distributions drawn independently at every node.
     Wrong when: k is small (a bounded term is left out), or drafts are sampled.
     Source: arXiv:2512.11718, abstract.
+    Returns: (mu + mu_2) ln k / mu^2 [token], for k >= 1; an expansion, not a bound at small k.
     """
-    import sympy
+    mu = entropy
+    if symbolic(verified_nodes, entropy):
+        import sympy
 
-    mu = s.entropy
-    return (mu + s.log_moment) * sympy.log(s.verified_nodes) / mu**2
+        return (mu + log_moment) * sympy.log(verified_nodes) / mu**2
+    k = verified_nodes
+    if k.size and k.min() < 1.0:
+        raise ValueError(f"verified_nodes must be an integer in [1, inf), got {k.min():g}")
+    with np.errstate(invalid="ignore"):  # ln 1 over the smallest float
+        value = (1.0 + log_moment / mu) * (np.log(k) / mu)
+    return np.where(k == 1.0, 0.0, value)
 
 
-@formula(
-    "hardware_ceiling", r"\mathrm{tok/s}_{\max}", group="headroom",
-    alpha=0.8, gamma=5, weight_bytes=16e9, kv_bytes=131072, batch=8, context=4000, bandwidth=3e12,
-)  # fmt: skip
-def HARDWARE_CEILING(s: Any) -> Any:
+@equation(r"\mathrm{tok/s}_{\max}", group="headroom", alpha=0.8, gamma=5, weight_bytes=16e9,
+          kv_bytes=131072, batch=8, context=4000, bandwidth=3e12)  # fmt: skip
+def hardware_ceiling(alpha: Number, gamma: Number, *, weight_bytes: Number, kv_bytes: Number,
+                     bandwidth: Number, batch: Number = 1.0,
+                     context: Number = 0.0) -> Number:  # fmt: skip
     """Tokens per second of one sequence cannot exceed E[N] per reading of weights and caches.
 
     Assumes: independent acceptance, every verifying pass reads all weights and caches once;
@@ -120,48 +101,10 @@ def HARDWARE_CEILING(s: Any) -> Any:
     Wrong when: only some experts are read, or weights stay in a cache on the chip.
     Source: derived here.
     """
-    return TOKENS.build(s) / MEMORY_TIME.build(s)
-
-
-@evaluates(ENTROPY_CEILING)
-def entropy_ceiling(verified_nodes: ArrayLike, vocabulary: ArrayLike, entropy: ArrayLike) -> Any:
-    """ln((k + 1)(V - 1) + 1) / H: the most tokens of a round whose drafts follow a rule [token].
-
-    For drafts that are deterministic or independent of what is emitted, not for sampled ones.
-    verified_nodes: whole number >= 0 [token]; vocabulary: whole number >= 2; entropy: > 0 [nat].
-    Shapes broadcast. At k = 0 it is ln V / H >= 1. Raises ValueError outside these ranges.
-    """
-    k, v = check("verified_nodes", verified_nodes), check("vocabulary", vocabulary)
-    return unwrap(np.log((k + 1.0) * (v - 1.0) + 1.0) / check("entropy", entropy))
-
-
-@evaluates(LEFT_ENTROPY_CEILING)
-def left_entropy_ceiling(
-    verified_nodes: ArrayLike, vocabulary: ArrayLike, left_entropy: ArrayLike
-) -> Any:
-    """(ln V + ln(k + 1)) / H_R: the most tokens of a round with any draft of k tokens [token].
-
-    left_entropy: > 0 [nat], see :func:`left_entropy_of`; the others as in :func:`entropy_ceiling`.
-    """
-    ways = np.log(check("vocabulary", vocabulary)) + np.log1p(
-        check("verified_nodes", verified_nodes)
+    reading = memory_time(
+        batch, context, weight_bytes=weight_bytes, kv_bytes=kv_bytes, bandwidth=bandwidth
     )
-    return unwrap(ways / check("left_entropy", left_entropy))
-
-
-@evaluates(BRANCHING_CEILING)
-def branching_ceiling(verified_nodes: ArrayLike, entropy: ArrayLike, log_moment: ArrayLike) -> Any:
-    """(mu + mu_2) ln k / mu^2 [token], for k >= 1; an expansion, not a bound at small k.
-
-    verified_nodes: whole number >= 1 [token]; entropy: > 0 [nat]; log_moment: >= 0 [nat^2]. Shapes
-    broadcast. Raises ValueError outside these ranges.
-    """
-    k, mu = check("verified_nodes", verified_nodes), check("entropy", entropy)
-    if k.size and k.min() < 1.0:
-        raise ValueError(f"verified_nodes must be an integer in [1, inf), got {k.min():g}")
-    with np.errstate(invalid="ignore"):  # ln 1 over the smallest float
-        value = (1.0 + check("log_moment", log_moment) / mu) * (np.log(k) / mu)
-    return unwrap(np.where(k == 1.0, 0.0, value))
+    return geometric(alpha, gamma + 1) / reading
 
 
 def left_entropy_of(p: ArrayLike, q: ArrayLike) -> Any:
@@ -186,30 +129,3 @@ def _entropy(p: Floats) -> Floats:
 
 def _binary(x: Floats) -> Floats:
     return np.asarray(_entropy(np.stack([x, 1.0 - x], axis=-1))[..., 0])
-
-
-@evaluates(HARDWARE_CEILING)
-def hardware_ceiling(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    *,
-    weight_bytes: ArrayLike,
-    kv_bytes: ArrayLike,
-    bandwidth: ArrayLike,
-    batch: ArrayLike = 1.0,
-    context: ArrayLike = 0.0,
-) -> Any:
-    """The most tokens per second of one of ``batch`` sequences [token/s].
-
-    alpha: in [0, 1]; gamma: >= 0 [token]; weight_bytes, bandwidth: > 0 [byte], [byte/s];
-    kv_bytes: >= 0 [byte] of cache per token; batch: >= 1; context: >= 0 [token]. Shapes broadcast.
-    Raises ValueError outside these ranges.
-    """
-    reading = memory_time(
-        batch=batch,
-        context=context,
-        weight_bytes=weight_bytes,
-        kv_bytes=kv_bytes,
-        bandwidth=bandwidth,
-    )
-    return unwrap(np.asarray(tokens_per_round(alpha, gamma)) / np.asarray(reading))

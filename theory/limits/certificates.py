@@ -16,19 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..formula import Number, equation, symbolic
 from ..trees.verification import distribution
 
-register("top_mass", "p_1", "probability of the target's likeliest token", high=1.0, open_low=True)
-register("second_mass", "p_2", "probability of the target's second likeliest token", high=0.5)
-register("oscillation", r"\Omega", "largest minus smallest difference of target and draft logits")
 
-
-@formula(
-    "greedy_certificate", r"\mathrm{KL}_{\max}", group="headroom", top_mass=0.6, second_mass=0.2
-)
-def GREEDY_CERTIFICATE(s: Any) -> Any:
+@equation(r"\mathrm{KL}_{\max}", group="headroom", top_mass=0.6, second_mass=0.2)
+def greedy_certificate(top_mass: Number, second_mass: Number) -> Number:
     """A draft closer to the target than this, KL(p || q), has the target's greedy token.
 
     The bound is attained by averaging the two largest probabilities, which makes them tie.
@@ -36,42 +29,16 @@ def GREEDY_CERTIFICATE(s: Any) -> Any:
     Assumes: p_1 >= p_2 > 0, p_1 + p_2 <= 1; divergence in nats, over the whole vocabulary.
     Wrong when: the two distributions are not over the same tokens.
     Source: arXiv:2606.30265, the margin bound for strict greedy decoding; rederived here.
+    Returns: The divergence KL(p || q) [nat] below which the greedy token is certainly the same.
+    top_mass: in (0, 1]; second_mass: in [0, top_mass], sum at most 1.
     """
-    import sympy
+    if symbolic(top_mass, second_mass):
+        import sympy
 
-    mean = (s.top_mass + s.second_mass) / 2
-    top = s.top_mass * sympy.log(s.top_mass / mean)
-    return top + s.second_mass * sympy.log(s.second_mass / mean)
-
-
-@formula(
-    "acceptance_at_temperature", r"\alpha_{\min}(T)", group="headroom",
-    oscillation=4.0, temperature=1.0,
-)  # fmt: skip
-def ACCEPTANCE_AT_TEMPERATURE(s: Any) -> Any:
-    """The least acceptance at temperature T where the logits' difference varies by Omega.
-
-    It tends to 1 as T grows; acceptance itself need not rise with temperature in between.
-
-    Assumes: the same temperature on both sides, no truncation.
-    Wrong when: top-k or top-p cut different tokens on the two sides.
-    Source: derived here; attained on two tokens with logits +-Omega / 4 against the mirror image.
-    """
-    import sympy
-
-    return 1 - sympy.tanh(s.oscillation / (4 * s.temperature))
-
-
-@evaluates(GREEDY_CERTIFICATE)
-def greedy_certificate(top_mass: ArrayLike, second_mass: ArrayLike) -> Any:
-    """The divergence KL(p || q) [nat] below which the greedy token is certainly the same.
-
-    top_mass: in (0, 1]; second_mass: in [0, top_mass], sum at most 1. Shapes broadcast; 0 at a tie,
-    top_mass ln 2 at second_mass = 0. Raises ValueError outside these ranges.
-    """
-    p1, p2 = np.broadcast_arrays(
-        check("top_mass", top_mass), check("second_mass", second_mass, label="second_mass")
-    )
+        mean = (top_mass + second_mass) / 2
+        top = top_mass * sympy.log(top_mass / mean)
+        return top + second_mass * sympy.log(second_mass / mean)
+    p1, p2 = np.broadcast_arrays(top_mass, check("second_mass", second_mass, label="second_mass"))
     if np.any(p2 > p1) or np.any(p1 + p2 > 1.0 + 1e-12):
         raise ValueError(
             "second_mass must be in [0, min(top_mass, 1 - top_mass)], got a larger one"
@@ -83,19 +50,28 @@ def greedy_certificate(top_mass: ArrayLike, second_mass: ArrayLike) -> Any:
         near = np.log1p(-d * d) + 2.0 * d * np.arctanh(d)
         far = (1.0 + d) * np.log1p(d) + (1.0 - d) * np.log1p(-d)
     value = np.where(d < 0.5, near, np.where(d == 1.0, 2.0 * np.log(2.0), far))
-    return unwrap(0.5 * both * value)
+    return 0.5 * both * value
 
 
-@evaluates(ACCEPTANCE_AT_TEMPERATURE)
-def acceptance_at_temperature(oscillation: ArrayLike, temperature: ArrayLike) -> Any:
-    """1 - tanh(Omega / (4 T)), in [0, 1]: acceptance is never below it.
+@equation(r"\alpha_{\min}(T)", group="headroom", oscillation=4.0, temperature=1.0)
+def acceptance_at_temperature(oscillation: Number, temperature: Number) -> Number:
+    """The least acceptance at temperature T where the logits' difference varies by Omega.
 
-    oscillation: >= 0; temperature: > 0. Shapes broadcast. Written as 2 / (1 + e^(Omega / 2T)),
-    which keeps its digits where tanh is near 1. Raises ValueError outside these ranges.
+    It tends to 1 as T grows; acceptance itself need not rise with temperature in between.
+
+    Assumes: the same temperature on both sides, no truncation.
+    Wrong when: top-k or top-p cut different tokens on the two sides.
+    Source: derived here; attained on two tokens with logits +-Omega / 4 against the mirror image.
+    Returns: 1 - tanh(Omega / (4 T)), in [0, 1]: acceptance is never below it. Written as 2 / (1 +
+    e^(Omega / 2T)), which keeps its digits where tanh is near 1.
     """
+    if symbolic(oscillation, temperature):
+        import sympy
+
+        return 1 - sympy.tanh(oscillation / (4 * temperature))
     with np.errstate(over="ignore"):
-        half = check("oscillation", oscillation) / (2.0 * check("temperature", temperature))
-        return unwrap(2.0 / (1.0 + np.exp(half)))
+        half = oscillation / (2.0 * temperature)
+        return 2.0 / (1.0 + np.exp(half))
 
 
 def logit_oscillation(target_logits: ArrayLike, draft_logits: ArrayLike) -> Any:

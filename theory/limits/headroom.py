@@ -26,27 +26,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import check, unwrap
-from ..formula import evaluates, formula
+from ..either import exp
+from ..formula import Number, equation, symbolic
 from ..optimum import best_gamma
 from ..rounds import geometric_sum
 from ..speedup import speedup
-from ..symbols import register
-
-register(
-    "drafted_mean",
-    "x",
-    "gamma times 1 - alpha, the length of the draft in units of the mean run of acceptances",
-    open_low=True,
-)
 
 NONADAPTIVITY_BOUND = math.e / (math.e - 1.0)
 
 
-@formula(
-    "oracle_speedup", r"S_\mathrm{oracle}", group="headroom",
-    alpha=0.8, cost_ratio=0.05, verify_slope=0.01, overhead=0.1,
-)  # fmt: skip
-def ORACLE_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\mathrm{oracle}", group="headroom", alpha=0.8, cost_ratio=0.05, verify_slope=0.01,
+          overhead=0.1)  # fmt: skip
+def oracle_speedup(
+    alpha: Number, cost_ratio: Number, *, verify_slope: Number = 0.0, overhead: Number = 0.0
+) -> Number:
     """Speed-up of a drafter that knows how many of its tokens the target would accept.
 
     It drafts a run of K acceptable tokens if K (1 - c - b) > o, that is from K = k on, and takes
@@ -56,116 +49,17 @@ def ORACLE_SPEEDUP(s: Any) -> Any:
     only when speculating.
     Wrong when: acceptance differs between drafters and the choice of drafter is part of the policy.
     Source: derived here; equal in time per token to the look-ahead of arXiv:2405.14105.
+    Returns: Speed-up of the clairvoyant drafter, an upper bound for every policy; >= 1. alpha: in
+    [0, 1]; costs: >= 0 [target step], the overhead paid only when speculating. 1 where c + b >= 1,
+    1 / (c + b) at alpha = 1, inf there if drafts are free.
     """
-    import sympy
+    if symbolic(alpha, cost_ratio):
+        import sympy
 
-    a, gain = s.alpha, 1 - s.cost_ratio - s.verify_slope
-    k = sympy.floor(s.overhead / gain) + 1
-    return 1 / (1 - a**k * (((1 - a) * k + a) * gain - (1 - a) * s.overhead))
-
-
-@formula("nonadaptivity_limit", "R(x)", group="headroom", drafted_mean=1.0)
-def NONADAPTIVITY_LIMIT(s: Any) -> Any:
-    """Oracle over best fixed gamma as alpha -> 1 with gamma* (1 - alpha) = x; e / (e - 1) at x = 1.
-
-    Assumes: independent acceptance, no overhead, alpha near 1 and c of the order of 1 - alpha.
-    Wrong when: alpha is not near 1; the ratio is then smaller.
-    Source: derived here.
-    """
-    import sympy
-
-    return 1 / (1 - s.drafted_mean * sympy.exp(-s.drafted_mean))
-
-
-@formula("nonadaptivity_cost", r"\kappa(x)", group="headroom", drafted_mean=1.0)
-def NONADAPTIVITY_COST(s: Any) -> Any:
-    """The ratio c / (1 - alpha) at which gamma* (1 - alpha) = x, as alpha -> 1; 1/(e - 2) at x = 1.
-
-    Assumes: independent acceptance, no overhead, alpha near 1.
-    Wrong when: alpha is not near 1.
-    Source: derived here from dS/dgamma = 0 in the limit.
-    """
-    import sympy
-
-    fall = sympy.exp(-s.drafted_mean)
-    return fall / (1 - fall * (1 + s.drafted_mean))
-
-
-@formula("worst_nonadaptivity", r"R_\gamma", group="headroom", alpha=0.8, gamma=4)
-def WORST_NONADAPTIVITY(s: Any) -> Any:
-    """Oracle over best fixed gamma at the cost where gamma and gamma + 1 are equally good.
-
-    These are the largest ratios over the cost: the largest of them over gamma bounds the headroom
-    of any adaptive policy at this alpha.
-
-    Assumes: independent acceptance, no overhead (or one that is paid in every round).
-    Wrong when: acceptance is heterogeneous, so that information is worth more.
-    Source: derived here.
-    """
-    n = s.gamma + 1
-    return 1 / (1 - n * (1 - s.alpha) * s.alpha**n)
-
-
-@formula("indifferent_cost", "c_\\gamma", group="headroom", alpha=0.8, gamma=4)
-def INDIFFERENT_COST(s: Any) -> Any:
-    """The reduced cost at which gamma and gamma + 1 draft tokens are equally good; alpha at 0.
-
-    Assumes: independent acceptance, affine costs.
-    Wrong when: the verifying pass has steps or a knee.
-    Source: derived here by equating the two speed-ups.
-    """
-    n = s.gamma + 1
-    return s.alpha**n * (1 - s.alpha) / (1 - s.alpha**n * (1 + s.gamma * (1 - s.alpha)))
-
-
-@formula("costless_length_ratio", r"R_0", group="headroom", alpha=0.8)
-def COSTLESS_LENGTH_RATIO(s: Any) -> Any:
-    """Oracle over a draft of gamma = alpha / (1 - alpha) tokens; the same at every draft cost.
-
-    So the mean run of acceptances is a safe draft length where the cost is not known.
-
-    Assumes: independent acceptance, affine costs with c + b < 1, no overhead, a real gamma.
-    Wrong when: rounding gamma matters, that is for alpha below a half.
-    Source: derived here by substituting gamma into both speed-ups.
-    """
-    return 1 / (1 - s.alpha ** (1 / (1 - s.alpha)))
-
-
-@formula(
-    "lookahead_latency", r"\tau", group="headroom", alpha=0.8, cost_ratio=0.05, length=128,
-)  # fmt: skip
-def LOOKAHEAD_LATENCY(s: Any) -> Any:
-    """Mean time of L tokens when enough targets verify every prefix at once [target step].
-
-    (L - 1)(alpha c + 1 - alpha) + 1: per token the same as the oracle, bought with replicas of the
-    target instead of knowledge.
-
-    Assumes: one target per draft step in flight, ceil(1/c) of them; free communication; c <= 1.
-    Wrong when: there are fewer replicas, or verifying on all of them slows each down.
-    Source: arXiv:2405.14105 states it as an upper bound; derived here as the mean.
-    """
-    return (s.length - 1) * (s.alpha * s.cost_ratio + 1 - s.alpha) + 1
-
-
-@evaluates(ORACLE_SPEEDUP)
-def oracle_speedup(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """Speed-up of the clairvoyant drafter, an upper bound for every policy; >= 1.
-
-    alpha: in [0, 1]; costs: >= 0 [target step], the overhead paid only when speculating. Shapes
-    broadcast. 1 where c + b >= 1, 1 / (c + b) at alpha = 1, inf there if drafts are free.
-    Raises ValueError outside these ranges. Source: derived here.
-    """
-    a, per_token, o = np.broadcast_arrays(
-        check("alpha", alpha),
-        check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope),
-        check("overhead", overhead),
-    )
+        a, gain = alpha, 1 - cost_ratio - verify_slope
+        k = sympy.floor(overhead / gain) + 1
+        return 1 / (1 - a**k * (((1 - a) * k + a) * gain - (1 - a) * overhead))
+    a, per_token, o = np.broadcast_arrays(alpha, cost_ratio + verify_slope, overhead)
     gain = 1.0 - per_token
     pays = gain > 0.0
     safe = np.where(pays, gain, 1.0)
@@ -179,24 +73,38 @@ def oracle_speedup(
     time = q * (geometric_sum(a, k) + survive * left) + survive * a * per_token
     with np.errstate(divide="ignore"):
         value = 1.0 / np.where(pays, time, 1.0)
-    return unwrap(np.where(endless & (a < 1.0), 1.0, value))
+    return np.where(endless & (a < 1.0), 1.0, value)
 
 
-@evaluates(NONADAPTIVITY_LIMIT)
-def nonadaptivity_limit(drafted_mean: ArrayLike) -> Any:
-    """1 / (1 - x e^-x), in (1, e / (e - 1)]. drafted_mean: x > 0; ValueError otherwise."""
-    x = check("drafted_mean", drafted_mean)
-    return unwrap(1.0 / (1.0 - x * np.exp(-x)))
+@equation("R(x)", group="headroom", drafted_mean=1.0)
+def nonadaptivity_limit(drafted_mean: Number) -> Number:
+    """Oracle over best fixed gamma as alpha -> 1 with gamma* (1 - alpha) = x; e / (e - 1) at x = 1.
 
-
-@evaluates(NONADAPTIVITY_COST)
-def nonadaptivity_cost(drafted_mean: ArrayLike) -> Any:
-    """c / (1 - alpha) at which x = gamma* (1 - alpha), as alpha -> 1; falls in x from inf to 0.
-
-    drafted_mean: x > 0; ValueError otherwise. e^x - 1 - x is summed as a series below 1, where
-    the difference would cancel.
+    Assumes: independent acceptance, no overhead, alpha near 1 and c of the order of 1 - alpha.
+    Wrong when: alpha is not near 1; the ratio is then smaller.
+    Source: derived here.
+    Returns: in (1, e / (e - 1)].
     """
-    x = check("drafted_mean", drafted_mean)
+    return 1 / (1 - drafted_mean * exp(-drafted_mean))
+
+
+@equation(r"\kappa(x)", group="headroom", drafted_mean=1.0)
+def nonadaptivity_cost(drafted_mean: Number) -> Number:
+    """The ratio c / (1 - alpha) at which gamma* (1 - alpha) = x, as alpha -> 1; 1/(e - 2) at x = 1.
+
+    Assumes: independent acceptance, no overhead, alpha near 1.
+    Wrong when: alpha is not near 1.
+    Source: derived here from dS/dgamma = 0 in the limit.
+    Returns: c / (1 - alpha) at which x = gamma* (1 - alpha), as alpha -> 1; falls in x from inf to
+    0. drafted_mean: x > 0; e^x - 1 - x is summed as a series below 1, where the difference would
+    cancel.
+    """
+    if symbolic(drafted_mean):
+        import sympy
+
+        fall = sympy.exp(-drafted_mean)
+        return fall / (1 - fall * (1 + drafted_mean))
+    x = drafted_mean
     small = x < 1.0
     y = np.where(small, x, 0.0)
     series = np.zeros_like(y)
@@ -205,56 +113,82 @@ def nonadaptivity_cost(drafted_mean: ArrayLike) -> Any:
     with np.errstate(over="ignore", divide="ignore"):
         direct = 1.0 / (np.expm1(x) - x)
         near = 2.0 / (x * x * (1.0 + series))
-    return unwrap(np.where(small, near, direct))
+    return np.where(small, near, direct)
 
 
-@evaluates(WORST_NONADAPTIVITY)
-def worst_nonadaptivity(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """1 / (1 - (gamma + 1)(1 - alpha) alpha^(gamma+1)), in [1, e / (e - 1)).
+@equation(r"R_\gamma", group="headroom", alpha=0.8, gamma=4)
+def worst_nonadaptivity(alpha: Number, gamma: Number) -> Number:
+    """Oracle over best fixed gamma at the cost where gamma and gamma + 1 are equally good.
 
-    alpha: in [0, 1]; gamma: >= 0 [token]. Shapes broadcast. Raises ValueError outside these ranges.
+    These are the largest ratios over the cost: the largest of them over gamma bounds the headroom
+    of any adaptive policy at this alpha.
+
+    Assumes: independent acceptance, no overhead (or one that is paid in every round).
+    Wrong when: acceptance is heterogeneous, so that information is worth more.
+    Source: derived here.
+    Returns: in [1, e / (e - 1)).
     """
-    a, g = check("alpha", alpha), check("gamma", gamma)
-    return unwrap(1.0 / (1.0 - (g + 1.0) * (1.0 - a) * np.power(a, g + 1.0)))
+    n = gamma + 1
+    return 1 / (1 - n * (1 - alpha) * alpha**n)
 
 
-@evaluates(INDIFFERENT_COST)
-def indifferent_cost(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """The reduced cost at which gamma and gamma + 1 give the same speed-up [target step].
+@equation("c_\\gamma", group="headroom", whole=("gamma",), broadcast=True, alpha=0.8, gamma=4)
+def indifferent_cost(alpha: Number, gamma: Number) -> Number:
+    """The reduced cost at which gamma and gamma + 1 draft tokens are equally good; alpha at 0.
 
-    alpha: in [0, 1]; gamma: whole number >= 0 [token]. Shapes broadcast. 0 at alpha = 0 and 1 at
-    alpha = 1, where every token pays that costs less than a plain step. Falls in gamma.
-    Raises ValueError outside these ranges. Written as alpha^n / (E[N] - gamma alpha^n), whose
-    denominator is at least 1.
+    Assumes: independent acceptance, affine costs.
+    Wrong when: the verifying pass has steps or a knee.
+    Source: derived here by equating the two speed-ups.
+    Returns: The reduced cost at which gamma and gamma + 1 give the same speed-up [target step].
+    alpha: in [0, 1]; gamma: whole number >= 0 [token]. 0 at alpha = 0 and 1 at alpha = 1, where
+    every token pays that costs less than a plain step. Falls in gamma. Written as alpha^n / (E[N] -
+    gamma alpha^n), whose denominator is at least 1.
     """
-    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma, whole=True))
+    if symbolic(alpha, gamma):
+        n = gamma + 1
+        return alpha**n * (1 - alpha) / (1 - alpha**n * (1 + gamma * (1 - alpha)))
+    a, g = alpha, gamma
     next_survival = np.power(a, g + 1.0)
-    return unwrap(next_survival / (geometric_sum(a, g + 1.0) - g * next_survival))
+    return next_survival / (geometric_sum(a, g + 1.0) - g * next_survival)
 
 
-@evaluates(COSTLESS_LENGTH_RATIO)
-def costless_length_ratio(alpha: ArrayLike) -> Any:
-    """1 / (1 - alpha^(1 / (1 - alpha))), from 1 at alpha = 0 to e / (e - 1) at alpha = 1.
+@equation(r"R_0", group="headroom", alpha=0.8)
+def costless_length_ratio(alpha: Number) -> Number:
+    """Oracle over a draft of gamma = alpha / (1 - alpha) tokens; the same at every draft cost.
 
-    alpha: in [0, 1], any shape. Raises ValueError outside that range.
+    So the mean run of acceptances is a safe draft length where the cost is not known.
+
+    Assumes: independent acceptance, affine costs with c + b < 1, no overhead, a real gamma.
+    Wrong when: rounding gamma matters, that is for alpha below a half.
+    Source: derived here by substituting gamma into both speed-ups.
+    Returns: 1 / (1 - alpha^(1 / (1 - alpha))), from 1 at alpha = 0 to e / (e - 1) at alpha = 1.
     """
-    a = check("alpha", alpha)
+    if symbolic(alpha):
+        return 1 / (1 - alpha ** (1 / (1 - alpha)))
+    a = alpha
     with np.errstate(divide="ignore", invalid="ignore"):
         exponent = np.where(a == 1.0, -1.0, np.log(a) / (1.0 - a))
-    return unwrap(-1.0 / np.expm1(exponent))
+    return -1.0 / np.expm1(exponent)
 
 
-@evaluates(LOOKAHEAD_LATENCY)
-def lookahead_latency(alpha: ArrayLike, cost_ratio: ArrayLike, length: ArrayLike) -> Any:
-    """(L - 1)(alpha c + 1 - alpha) + 1, the mean time of L tokens with enough targets.
+@equation(r"\tau", group="headroom", alpha=0.8, cost_ratio=0.05, length=128)
+def lookahead_latency(alpha: Number, cost_ratio: Number, length: Number) -> Number:
+    """Mean time of L tokens when enough targets verify every prefix at once [target step].
 
-    alpha: in [0, 1]; cost_ratio: in [0, 1] [target step]; length: whole number >= 1 [token].
-    Shapes broadcast. Raises ValueError outside these ranges. Source: arXiv:2405.14105.
+    (L - 1)(alpha c + 1 - alpha) + 1: per token the same as the oracle, bought with replicas of the
+    target instead of knowledge.
+
+    Assumes: one target per draft step in flight, ceil(1/c) of them; free communication; c <= 1.
+    Wrong when: there are fewer replicas, or verifying on all of them slows each down.
+    Source: arXiv:2405.14105 states it as an upper bound; derived here as the mean.
+    Returns: (L - 1)(alpha c + 1 - alpha) + 1, the mean time of L tokens with enough targets.
     """
-    a, c = check("alpha", alpha), check("cost_ratio", cost_ratio)
+    if symbolic(alpha, cost_ratio):
+        return (length - 1) * (alpha * cost_ratio + 1 - alpha) + 1
+    a, c = alpha, cost_ratio
     if c.size and c.max() > 1.0:
         raise ValueError(f"cost_ratio must be in [0, 1], got {c.max():g}")
-    return unwrap((check("length", length) - 1.0) * (a * c + 1.0 - a) + 1.0)
+    return (length - 1.0) * (a * c + 1.0 - a) + 1.0
 
 
 def lookahead_replicas(cost_ratio: float) -> int:

@@ -17,96 +17,40 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import check, unwrap
-from ..formula import evaluates, formula
+from ..formula import Number, equation
 from ..optimum import optimal_gamma
 from ..speedup import speedup
-from ..symbols import register
-
-register(
-    "draft_energy",
-    "e_d",
-    "energy, or money, of one draft step in units of one plain step of the target",
-    unit="target step's energy",
-)
-register(
-    "verify_energy",
-    "e_b",
-    "energy, or money, that one more token adds to the verifying pass",
-    unit="target step's energy",
-)
-register(
-    "overhead_energy",
-    "e_o",
-    "energy, or money, that a speculative round costs beyond its passes",
-    unit="target step's energy",
-)
-register("energy_weight", "w", "weight of energy in a blend of time and energy", high=1.0)
 
 
-@formula(
-    "energy_slope", "c'_E", group="sensitivity",
-    draft_energy=0.1, verify_energy=0.05, overhead_energy=0.1,
-)  # fmt: skip
-def ENERGY_SLOPE(s: Any) -> Any:
+@equation("c'_E", group="sensitivity", draft_energy=0.1, verify_energy=0.05, overhead_energy=0.1)
+def energy_slope(
+    draft_energy: Number, verify_energy: Number = 0.0, overhead_energy: Number = 0.0
+) -> Number:
     """Reduced cost of one more draft token in energy: what the optimum depends on.
 
     Assumes: energy of a round affine in gamma, rounds repeat independently.
     Wrong when: idle power is shared with other work or clocks change with the load.
     Source: derived here; the form is that of the reduced cost in time.
     """
-    return (s.draft_energy + s.verify_energy) / (1 + s.overhead_energy)
+    return (draft_energy + verify_energy) / (1 + overhead_energy)
 
 
-@formula(
-    "blended_slope", "c'_w", group="sensitivity",
-    cost_ratio=0.05, verify_slope=0.01, overhead=0.1,
-    draft_energy=0.1, verify_energy=0.05, overhead_energy=0.1, energy_weight=0.5,
-)  # fmt: skip
-def BLENDED_SLOPE(s: Any) -> Any:
+@equation("c'_w", group="sensitivity", cost_ratio=0.05, verify_slope=0.01, overhead=0.1,
+          draft_energy=0.1, verify_energy=0.05, overhead_energy=0.1, energy_weight=0.5)  # fmt: skip
+def blended_slope(cost_ratio: Number, draft_energy: Number, *, verify_slope: Number = 0.0,
+                  overhead: Number = 0.0, verify_energy: Number = 0.0,
+                  overhead_energy: Number = 0.0,
+                  energy_weight: Number = 0.5) -> Number:  # fmt: skip
     """Reduced cost for the objective (1 - w) time + w energy per token, each in plain steps.
 
     Assumes: time and energy of a round affine in gamma.
     Wrong when: either has steps in gamma.
     Source: derived here; a sum of affine costs is affine.
+    Returns: that of the time at w = 0, that of the energy at w = 1.
     """
-    w = s.energy_weight
-    per_token = (1 - w) * (s.cost_ratio + s.verify_slope) + w * (s.draft_energy + s.verify_energy)
-    return per_token / (1 + (1 - w) * s.overhead + w * s.overhead_energy)
-
-
-@evaluates(ENERGY_SLOPE)
-def energy_slope(
-    draft_energy: ArrayLike, verify_energy: ArrayLike = 0.0, overhead_energy: ArrayLike = 0.0
-) -> Any:
-    """c'_E = (e_d + e_b) / (1 + e_o), all >= 0 [target step's energy]; shapes broadcast.
-
-    Raises ValueError outside that range.
-    """
-    per_token = check("draft_energy", draft_energy) + check("verify_energy", verify_energy)
-    return unwrap(per_token / (1.0 + check("overhead_energy", overhead_energy)))
-
-
-@evaluates(BLENDED_SLOPE)
-def blended_slope(
-    cost_ratio: ArrayLike,
-    draft_energy: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-    verify_energy: ArrayLike = 0.0,
-    overhead_energy: ArrayLike = 0.0,
-    energy_weight: ArrayLike = 0.5,
-) -> Any:
-    """Reduced cost of (1 - w) time + w energy; the time's at w = 0, the energy's at w = 1.
-
-    Costs: >= 0 [target step] and [target step's energy]; energy_weight: in [0, 1]. Shapes
-    broadcast. Raises ValueError outside these ranges.
-    """
-    w = check("energy_weight", energy_weight)
-    time = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
-    energy = check("draft_energy", draft_energy) + check("verify_energy", verify_energy)
-    fixed = (1.0 - w) * check("overhead", overhead) + w * check("overhead_energy", overhead_energy)
-    return unwrap(((1.0 - w) * time + w * energy) / (1.0 + fixed))
+    w = energy_weight
+    per_token = (1 - w) * (cost_ratio + verify_slope) + w * (draft_energy + verify_energy)
+    return per_token / (1 + (1 - w) * overhead + w * overhead_energy)
 
 
 def optimal_gamma_for_energy(

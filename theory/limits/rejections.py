@@ -16,16 +16,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..either import smaller
+from ..formula import Number, equation
 from ..trees.verification import distribution
 
-register("bias", r"\epsilon", "total variation between the output and the target", high=1.0)
-register("leniency", r"\ell", "factor of the acceptance test; 1 is exact", high=1.0, open_low=True)
 
-
-@formula("biased_acceptance_ceiling", r"\alpha_\epsilon", group="headroom", alpha=0.8, bias=0.05)
-def BIASED_ACCEPTANCE_CEILING(s: Any) -> Any:
+@equation(r"\alpha_\epsilon", group="headroom", alpha=0.8, bias=0.05)
+def biased_acceptance_ceiling(alpha: Number, bias: Number) -> Number:
     """No verification whose output is within total variation epsilon of the target accepts more.
 
     alpha is the acceptance probability 1 - TV(p, q) of exact verification.
@@ -34,18 +31,7 @@ def BIASED_ACCEPTANCE_CEILING(s: Any) -> Any:
     Wrong when: the bias of a whole text matters; biases of single tokens add up along it.
     Source: derived here; the trade-off is studied in arXiv:2411.00841.
     """
-    import sympy
-
-    return sympy.Min(1, s.alpha + s.bias)
-
-
-@evaluates(BIASED_ACCEPTANCE_CEILING)
-def biased_acceptance_ceiling(alpha: ArrayLike, bias: ArrayLike) -> Any:
-    """min(1, alpha + bias): the most that a biased verification accepts.
-
-    alpha, bias: in [0, 1]. Shapes broadcast. Raises ValueError outside that range.
-    """
-    return unwrap(np.minimum(1.0, check("alpha", alpha) + check("bias", bias)))
+    return smaller(1, alpha + bias)
 
 
 def total_variation(p: ArrayLike, q: ArrayLike) -> Any:

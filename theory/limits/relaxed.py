@@ -14,37 +14,21 @@ Acceptance never exceeds 1 - TV(p, q) + loss (see `rejections`).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, check
+from ..either import exp, smaller
+from ..formula import Number, equation
 from ..trees.verification import distribution
-
-register("kept_draft_mass", "q_A", "draft's probability of the tokens that a rule lets stand",
-         high=1.0)  # fmt: skip
-register("kept_target_mass", "p_A", "target's probability of the tokens that a rule lets stand",
-         high=1.0)  # fmt: skip
-register("kept_distance", r"\mathrm{TV}_A",
-         "total variation from the target to the draft cut to a rule",
-         high=1.0)  # fmt: skip
-register(
-    "typical_epsilon", r"\epsilon_t", "probability above which a token always stands", high=1.0
-)
-register("typical_delta", r"\delta_t", "factor of e^-H in the threshold of typical acceptance",
-         high=1.0)  # fmt: skip
-register("target_entropy", "H", "entropy of the target's next token", unit="nat", high=math.inf)
 
 Mask = NDArray[np.bool_]
 
 
-@formula("relaxed_loss", r"\epsilon", group="headroom", kept_draft_mass=0.9, kept_distance=0.2)
-def RELAXED_LOSS(s: Any) -> Any:
+@equation(r"\epsilon", group="headroom", kept_draft_mass=0.9, kept_distance=0.2)
+def relaxed_loss(kept_draft_mass: Number, kept_distance: Number) -> Number:
     """Total variation between target and output of a rule that lets a set of tokens stand.
 
     The rule accepts with probability q_A and then emits the draft cut to the set.
@@ -53,14 +37,11 @@ def RELAXED_LOSS(s: Any) -> Any:
     Wrong when: a refused token is replaced from a residual, or the text as a whole is judged.
     Source: derived here from output - p = q_A (q cut to A - p).
     """
-    return s.kept_draft_mass * s.kept_distance
+    return kept_draft_mass * kept_distance
 
 
-@formula(
-    "relaxed_loss_floor", r"\epsilon_{\min}", group="headroom",
-    kept_draft_mass=0.9, kept_target_mass=0.95,
-)  # fmt: skip
-def RELAXED_LOSS_FLOOR(s: Any) -> Any:
+@equation(r"\epsilon_{\min}", group="headroom", kept_draft_mass=0.9, kept_target_mass=0.95)
+def relaxed_loss_floor(kept_draft_mass: Number, kept_target_mass: Number) -> Number:
     """The least that such a rule loses, attained where q / q_A is at least p on the whole set.
 
     A set of one token attains it: top-1 acceptance loses exactly q_A (1 - p_A).
@@ -69,49 +50,19 @@ def RELAXED_LOSS_FLOOR(s: Any) -> Any:
     Wrong when: a refused token is replaced from a residual.
     Source: derived here; p has 1 - p_A outside the set, where the cut draft has nothing.
     """
-    return s.kept_draft_mass * (1 - s.kept_target_mass)
+    return kept_draft_mass * (1 - kept_target_mass)
 
 
-@formula(
-    "typical_level", r"p_{\min}", group="headroom",
-    typical_epsilon=0.3, typical_delta=0.09, target_entropy=1.0,
-)  # fmt: skip
-def TYPICAL_LEVEL(s: Any) -> Any:
+@equation(r"p_{\min}", group="headroom", typical_epsilon=0.3, typical_delta=0.09,
+          target_entropy=1.0)  # fmt: skip
+def typical_level(typical_epsilon: Number, typical_delta: Number, target_entropy: Number) -> Number:
     """The target's probability that a token must exceed to stand by typical acceptance.
 
     Assumes: entropy in nats, of the target after its temperature; the likeliest always stands.
     Wrong when: the engine compares after a truncation to the top tokens.
     Source: arXiv:2401.10774, section 2.3.1.
     """
-    import sympy
-
-    return sympy.Min(s.typical_epsilon, s.typical_delta * sympy.exp(-s.target_entropy))
-
-
-@evaluates(RELAXED_LOSS)
-def relaxed_loss(kept_draft_mass: ArrayLike, kept_distance: ArrayLike) -> Any:
-    """q_A TV_A. Both in [0, 1]; shapes broadcast, else ValueError."""
-    mass = check("kept_draft_mass", kept_draft_mass)
-    return unwrap(np.asarray(mass * check("kept_distance", kept_distance)))
-
-
-@evaluates(RELAXED_LOSS_FLOOR)
-def relaxed_loss_floor(kept_draft_mass: ArrayLike, kept_target_mass: ArrayLike) -> Any:
-    """q_A (1 - p_A). Both in [0, 1]; shapes broadcast, else ValueError."""
-    mass = check("kept_draft_mass", kept_draft_mass)
-    return unwrap(np.asarray(mass * (1.0 - check("kept_target_mass", kept_target_mass))))
-
-
-@evaluates(TYPICAL_LEVEL)
-def typical_level(
-    typical_epsilon: ArrayLike, typical_delta: ArrayLike, target_entropy: ArrayLike
-) -> Any:
-    """min(epsilon, delta e^-H). epsilon, delta: in [0, 1]; entropy: >= 0 [nat]; broadcast."""
-    with np.errstate(under="ignore"):
-        level = check("typical_delta", typical_delta) * np.exp(
-            -check("target_entropy", target_entropy)
-        )
-    return unwrap(np.minimum(check("typical_epsilon", typical_epsilon), level))
+    return smaller(typical_epsilon, typical_delta * exp(-target_entropy))
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, unwrap
+from ..either import when_drafting
+from ..formula import Number, equation, symbolic
 from ..speedup import round_cost, speedup
 
 
-def _round_cost(s: Any) -> Any:
-    return 1 + s.gamma * (s.cost_ratio + s.verify_slope) + s.overhead
+def _time(gamma: Number, cost_ratio: Number, verify_slope: Number, overhead: Number) -> Number:
+    return 1 + gamma * (cost_ratio + verify_slope) + when_drafting(gamma, overhead)
 
 
-@formula("acceptance_elasticity", r"\varepsilon_\alpha", group="sensitivity", alpha=0.8, gamma=5)
-def ACCEPTANCE_ELASTICITY(s: Any) -> Any:
+@equation(r"\varepsilon_\alpha", group="sensitivity", broadcast=True, alpha=0.8, gamma=5)
+def acceptance_elasticity(alpha: Number, gamma: Number) -> Number:
     """d ln S / d ln alpha: the mean of i under weights alpha^i, i = 0..gamma.
 
     Between 0 and min(gamma, alpha / (1 - alpha)), rising in gamma: long drafts live on acceptance.
@@ -32,65 +33,87 @@ def ACCEPTANCE_ELASTICITY(s: Any) -> Any:
     Assumes: independent acceptance, gamma held fixed or at its optimum.
     Wrong when: the change is so large that the best gamma moves by several tokens.
     Source: derived here by differentiating ln E[N].
+    Returns: d ln S / d ln alpha at fixed gamma, in [0, min(gamma, alpha / (1 - alpha))]. gamma / 2
+    at alpha = 1, 0 at alpha = 0 and at gamma = 0.
     """
-    n = s.gamma + 1
-    return s.alpha / (1 - s.alpha) - n * s.alpha**n / (1 - s.alpha**n)
+    if symbolic(alpha, gamma):
+        n = gamma + 1
+        return alpha / (1 - alpha) - n * alpha**n / (1 - alpha**n)
+    a, g = alpha, gamma
+    return elasticity_of_tokens(a, g)
 
 
-@formula(
-    "draft_cost_elasticity", r"\varepsilon_c", group="sensitivity",
-    gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
-)  # fmt: skip
-def DRAFT_COST_ELASTICITY(s: Any) -> Any:
+@equation(r"\varepsilon_c", group="sensitivity", gamma=5, cost_ratio=0.07, verify_slope=0.01,
+          overhead=0.1)  # fmt: skip
+def draft_cost_elasticity(
+    gamma: Number, cost_ratio: Number, *, verify_slope: Number = 0.0, overhead: Number = 0.0
+) -> Number:
     """d ln S / d ln c: minus the share of the round that is spent drafting.
 
     Assumes: costs affine in gamma, gamma >= 1 held fixed or at its optimum.
     Wrong when: drafting overlaps with verifying.
     Source: derived here by differentiating ln of the round cost.
+    Returns: in (-1, 0].
     """
-    return -s.gamma * s.cost_ratio / _round_cost(s)
+    return -gamma * cost_ratio / _time(gamma, cost_ratio, verify_slope, overhead)
 
 
-@formula(
-    "verify_cost_elasticity", r"\varepsilon_b", group="sensitivity",
-    gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
-)  # fmt: skip
-def VERIFY_COST_ELASTICITY(s: Any) -> Any:
+@equation(r"\varepsilon_b", group="sensitivity", gamma=5, cost_ratio=0.07, verify_slope=0.01,
+          overhead=0.1)  # fmt: skip
+def verify_cost_elasticity(
+    gamma: Number, cost_ratio: Number, *, verify_slope: Number = 0.0, overhead: Number = 0.0
+) -> Number:
     """d ln S / d ln b: minus the share of the round that the extra verified tokens take.
 
     Assumes: costs affine in gamma, gamma >= 1 held fixed or at its optimum.
     Wrong when: the verifying pass has steps or a knee.
     Source: derived here by differentiating ln of the round cost.
+    Returns: in (-1, 0].
     """
-    return -s.gamma * s.verify_slope / _round_cost(s)
+    return -gamma * verify_slope / _time(gamma, cost_ratio, verify_slope, overhead)
 
 
-@formula(
-    "overhead_elasticity", r"\varepsilon_o", group="sensitivity",
-    gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
-)  # fmt: skip
-def OVERHEAD_ELASTICITY(s: Any) -> Any:
+@equation(r"\varepsilon_o", group="sensitivity", gamma=5, cost_ratio=0.07, verify_slope=0.01,
+          overhead=0.1)  # fmt: skip
+def overhead_elasticity(
+    gamma: Number, cost_ratio: Number, *, verify_slope: Number = 0.0, overhead: Number = 0.0
+) -> Number:
     """d ln S / d ln o: minus the share of the round that is overhead.
 
     Assumes: costs affine in gamma, gamma >= 1 held fixed or at its optimum.
     Wrong when: the overhead is hidden behind the device's work.
     Source: derived here by differentiating ln of the round cost.
+    Returns: in (-1, 0]; 0 at gamma = 0, where it is not paid.
     """
-    return -s.overhead / _round_cost(s)
+    paid = when_drafting(gamma, overhead)
+    return -paid / _time(gamma, cost_ratio, verify_slope, overhead)
 
 
-@formula(
-    "exchange_rate", r"\left.\partial c / \partial\alpha\right|_S", group="sensitivity",
-    alpha=0.8, gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1,
-)  # fmt: skip
-def EXCHANGE_RATE(s: Any) -> Any:
+@equation(r"\left.\partial c / \partial\alpha\right|_S", group="sensitivity", least={"gamma": 1},
+          alpha=0.8, gamma=5, cost_ratio=0.07, verify_slope=0.01, overhead=0.1)  # fmt: skip
+def exchange_rate(alpha: Number, gamma: Number, cost_ratio: Number, *, verify_slope: Number = 0.0,
+                  overhead: Number = 0.0) -> Number:  # fmt: skip
     """How much slower a draft may be, per unit of acceptance gained, at the same speed-up.
 
     Assumes: independent acceptance, costs affine in gamma, gamma >= 1 held fixed.
     Wrong when: the change is so large that the best gamma moves by several tokens.
     Source: derived here as minus the ratio of dS/d alpha to dS/dc.
+    Returns: dc / d alpha at equal speed-up [target step]: what one unit of acceptance may cost in
+    speed. Positive.
     """
-    return ACCEPTANCE_ELASTICITY.build(s) / s.alpha * _round_cost(s) / s.gamma
+    if symbolic(alpha, gamma):
+        return (
+            acceptance_elasticity(alpha, gamma)
+            / alpha
+            * _time(gamma, cost_ratio, verify_slope, overhead)
+            / gamma
+        )
+    a, g = np.broadcast_arrays(alpha, gamma)
+    cost = np.asarray(round_cost(g, cost_ratio, verify_slope=verify_slope, overhead=overhead))
+    positive = a > 0.0
+    safe = np.where(positive, a, 1.0)
+    per_alpha = np.where(positive, elasticity_of_tokens(safe, g) / safe, 1.0)  # 1 at alpha = 0
+    return per_alpha * cost / g
 
 
 def _reciprocal_defect(x: Floats) -> Floats:
@@ -123,94 +146,12 @@ def elasticity_of_tokens(a: Floats, g: Floats) -> Floats:
     return np.where(g == 0.0, 0.0, np.where(rate < 1.0, near, far))
 
 
-@evaluates(ACCEPTANCE_ELASTICITY)
-def acceptance_elasticity(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """d ln S / d ln alpha at fixed gamma, in [0, min(gamma, alpha / (1 - alpha))].
-
-    alpha: in [0, 1]; gamma: >= 0 [token]. Shapes broadcast. gamma / 2 at alpha = 1, 0 at alpha = 0
-    and at gamma = 0. Raises ValueError outside these ranges.
-    """
-    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma))
-    return unwrap(elasticity_of_tokens(a, g))
-
-
 def _shares(
     gamma: ArrayLike, part: Floats, cost_ratio: ArrayLike, verify_slope: ArrayLike, o: ArrayLike
 ) -> Any:
     """-part / (round cost), 0 where nothing is drafted."""
     cost = np.asarray(round_cost(gamma, cost_ratio, verify_slope=verify_slope, overhead=o))
     return unwrap(np.where(np.asarray(gamma) > 0.0, -part / cost, 0.0))
-
-
-@evaluates(DRAFT_COST_ELASTICITY)
-def draft_cost_elasticity(
-    gamma: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """d ln S / d ln c = -gamma c / (round cost), in (-1, 0].
-
-    gamma: >= 0 [token]; costs: >= 0 [target step]. Shapes broadcast; ValueError outside these.
-    """
-    part = check("gamma", gamma) * check("cost_ratio", cost_ratio)
-    return _shares(gamma, part, cost_ratio, verify_slope, overhead)
-
-
-@evaluates(VERIFY_COST_ELASTICITY)
-def verify_cost_elasticity(
-    gamma: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """d ln S / d ln b = -gamma b / (round cost), in (-1, 0].
-
-    gamma: >= 0 [token]; costs: >= 0 [target step]. Shapes broadcast; ValueError outside these.
-    """
-    part = check("gamma", gamma) * check("verify_slope", verify_slope)
-    return _shares(gamma, part, cost_ratio, verify_slope, overhead)
-
-
-@evaluates(OVERHEAD_ELASTICITY)
-def overhead_elasticity(
-    gamma: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """d ln S / d ln o = -o / (round cost), in (-1, 0]; 0 at gamma = 0, where it is not paid.
-
-    gamma: >= 0 [token]; costs: >= 0 [target step]. Shapes broadcast; ValueError outside these.
-    """
-    return _shares(gamma, check("overhead", overhead), cost_ratio, verify_slope, overhead)
-
-
-@evaluates(EXCHANGE_RATE)
-def exchange_rate(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """dc / d alpha at equal speed-up [target step]: what one unit of acceptance may cost in speed.
-
-    alpha: in [0, 1]; gamma: >= 1 [token]; costs: >= 0 [target step]. Shapes broadcast. Positive.
-    Raises ValueError outside these ranges.
-    """
-    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma))
-    if g.size and g.min() < 1.0:
-        raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
-    cost = np.asarray(round_cost(g, cost_ratio, verify_slope=verify_slope, overhead=overhead))
-    positive = a > 0.0
-    safe = np.where(positive, a, 1.0)
-    per_alpha = np.where(positive, elasticity_of_tokens(safe, g) / safe, 1.0)  # 1 at alpha = 0
-    return unwrap(per_alpha * cost / g)
 
 
 def investments(

@@ -14,31 +14,22 @@ not pay, none after it does, and looking one step ahead is enough.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, check_gamma_max, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, check, check_gamma_max
+from ..formula import Number, equation, symbolic
 from ..optimum import best_gamma
 from ..speedup import speedup
-from ..symbols import register
 from .headroom import oracle_speedup
 
-register(
-    "policy_rate",
-    r"\rho",
-    "tokens emitted per plain step of the target's time",
-    unit="1/target step",
-)
 
-
-@formula(
-    "stopping_threshold", r"\theta", group="headroom",
-    alpha=0.8, cost_ratio=0.05, verify_slope=0.01, policy_rate=2.5,
-)  # fmt: skip
-def STOPPING_THRESHOLD(s: Any) -> Any:
+@equation(r"\theta", group="headroom", alpha=0.8, cost_ratio=0.05, verify_slope=0.01,
+          policy_rate=2.5)  # fmt: skip
+def stopping_threshold(
+    alpha: Number, cost_ratio: Number, policy_rate: Number, *, verify_slope: Number = 0.0
+) -> Number:
     """Draft another token while the probability that the draft stands exceeds this.
 
     policy_rate is the best rate that the policy itself reaches; alpha the mean acceptance
@@ -47,28 +38,16 @@ def STOPPING_THRESHOLD(s: Any) -> Any:
     Assumes: the drafter's confidence is calibrated and independent from token to token.
     Wrong when: confidence in the next token depends on this one, or the batch must draft in step.
     Source: derived here; a threshold on the same probability is used in arXiv:2405.19715.
+    Returns: (c + b) rho / alpha; at 1 or above nothing is drafted. alpha: in (0, 1], mean
+    acceptance; costs: >= 0 [target step]; policy_rate: >= 0 [1/target step].
     """
-    return (s.cost_ratio + s.verify_slope) * s.policy_rate / s.alpha
-
-
-@evaluates(STOPPING_THRESHOLD)
-def stopping_threshold(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    policy_rate: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-) -> Any:
-    """(c + b) rho / alpha; at 1 or above nothing is drafted.
-
-    alpha: in (0, 1], mean acceptance; costs: >= 0 [target step]; policy_rate: >= 0
-    [1/target step]. Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    a = check("alpha", alpha)
+    if symbolic(alpha, cost_ratio):
+        return (cost_ratio + verify_slope) * policy_rate / alpha
+    a = alpha
     if np.any(a == 0.0):
         raise ValueError("alpha must be in (0, 1], got 0")
-    per_token = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
-    return unwrap(per_token * check("policy_rate", policy_rate) / a)
+    per_token = cost_ratio + verify_slope
+    return per_token * policy_rate / a
 
 
 @dataclass(frozen=True)

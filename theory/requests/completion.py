@@ -13,67 +13,52 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..formula import Number, equation, symbolic
 from ..rounds import geometric_sum
 from .distribution import probabilities
 
 
-@formula("lockstep_tokens", r"\mathrm{E}[\min N]", group="requests", alpha=0.9, gamma=5, batch=4)
-def LOCKSTEP_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[\min N]", group="requests", alpha=0.9, gamma=5, batch=4)
+def lockstep_tokens(alpha: Number, gamma: Number, batch: Number) -> Number:
     """Tokens per round when every sequence of a batch is cut to the shortest: acceptance alpha^B.
 
     Assumes: independent sequences with one acceptance probability.
     Wrong when: the engine lets sequences advance by different amounts, as most do.
     Source: derived here; batches of unequal advance are the subject of arXiv:2404.15778.
+    Returns: E[min N] over the batch [token], in [1, gamma + 1]; gamma + 1 at alpha = 1.
     """
-    return (1 - s.alpha ** (s.batch * (s.gamma + 1))) / (1 - s.alpha**s.batch)
+    if symbolic(alpha, gamma):
+        return (1 - alpha ** (batch * (gamma + 1))) / (1 - alpha**batch)
+    a, g, rows = alpha, gamma, batch
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_ratio = rows * np.log(a)  # not the log of alpha^B, whose digits are gone near 1
+        total = np.expm1((g + 1.0) * log_ratio) / np.expm1(log_ratio)
+    return np.where(a == 1.0, g + 1.0, total)
 
 
-@formula("longest_round", r"\mathrm{E}[\max N]", group="requests", alpha=0.9, gamma=5, batch=4)
-def LONGEST_ROUND(s: Any) -> Any:
+@equation(r"\mathrm{E}[\max N]", group="requests", whole=("gamma",), broadcast=True, alpha=0.9,
+          gamma=5, batch=4)  # fmt: skip
+def longest_round(alpha: Number, gamma: Number, batch: Number) -> Number:
     """Mean of the most tokens that any sequence of a batch emits in one round.
 
     Assumes: independent sequences with one acceptance probability.
     Wrong when: sequences share a prompt, so that their acceptance moves together.
     Source: derived here from the survival of a maximum.
+    Returns: E[max N] over the batch [token], in [E[N], gamma + 1].
     """
-    import sympy
+    if symbolic(alpha, gamma):
+        import sympy
 
-    k = sympy.Dummy("k", integer=True, nonnegative=True)
-    return 1 + sympy.Sum(1 - (1 - s.alpha**k) ** s.batch, (k, 1, s.gamma))
-
-
-@evaluates(LOCKSTEP_TOKENS)
-def lockstep_tokens(alpha: ArrayLike, gamma: ArrayLike, batch: ArrayLike) -> Any:
-    """E[min N] over the batch [token], in [1, gamma + 1]; gamma + 1 at alpha = 1.
-
-    alpha: in [0, 1]; gamma: >= 0 [token]; batch: >= 1. Shapes broadcast; returns a float for
-    scalars. Raises ValueError outside the ranges.
-    """
-    a, g, rows = check("alpha", alpha), check("gamma", gamma), check("batch", batch)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_ratio = rows * np.log(a)  # not the log of alpha^B, whose digits are gone near 1
-        total = np.expm1((g + 1.0) * log_ratio) / np.expm1(log_ratio)
-    return unwrap(np.asarray(np.where(a == 1.0, g + 1.0, total)))
-
-
-@evaluates(LONGEST_ROUND)
-def longest_round(alpha: ArrayLike, gamma: ArrayLike, batch: ArrayLike) -> Any:
-    """E[max N] over the batch [token], in [E[N], gamma + 1].
-
-    alpha: in [0, 1]; gamma: whole number >= 0 [token]; batch: >= 1. Shapes broadcast; takes gamma
-    steps. Raises ValueError outside the ranges.
-    """
-    a, g, rows = np.broadcast_arrays(
-        check("alpha", alpha), check("gamma", gamma, whole=True), check("batch", batch)
-    )
+        k = sympy.Dummy("k", integer=True, nonnegative=True)
+        return 1 + sympy.Sum(1 - (1 - alpha**k) ** batch, (k, 1, gamma))
+    a, g, rows = alpha, gamma, batch
     total, reached = np.ones(a.shape), np.ones(a.shape)
     for n in range(1, int(g.max(initial=0.0)) + 1):
         reached = reached * a
         with np.errstate(divide="ignore"):  # alpha = 1: log 0, and the term is 1
             term = -np.expm1(rows * np.log1p(-reached))
         total = total + np.where(n <= g, term, 0.0)
-    return unwrap(total)
+    return total
 
 
 def lockstep_penalty(alpha: ArrayLike, gamma: ArrayLike, batch: ArrayLike) -> Any:

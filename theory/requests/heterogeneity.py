@@ -16,64 +16,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, as_floats, check
+from ..formula import Number, equation
 from ..rounds import tokens_pmf
-from ..symbols import register
 from .distribution import rounds_moments, rounds_pmf
 
-register("request_beta_a", "a", "first parameter of the Beta law of alpha over requests",
-         open_low=True)  # fmt: skip
-register("request_beta_b", "b", "second parameter of the Beta law of alpha over requests",
-         open_low=True)  # fmt: skip
-_POINT = {"length": 200, "request_beta_a": 8.0, "request_beta_b": 2.0}
+_POINT: dict[str, Any] = {"length": 200, "request_beta_a": 8.0, "request_beta_b": 2.0}
 
 
-@formula("mixed_rounds_mean", r"\mathrm{E}[R]", group="requests", **_POINT)
-def MIXED_MEAN(s: Any) -> Any:
+@equation(r"\mathrm{E}[R]", group="requests", **_POINT)
+def mixed_rounds_mean(length: Number, *, request_beta_a: Number, request_beta_b: Number) -> Number:
     """Mean rounds for L tokens of requests with alpha ~ Beta(a, b), drafts never too short.
 
     Assumes: one alpha in all rounds of a request, gamma >= L - 1.
     Wrong when: gamma is short: then rounds also end at the last draft token.
     Source: derived here; each token after the first starts a round with probability 1 - alpha.
     """
-    a, b = s.request_beta_a, s.request_beta_b
-    return 1 + (s.length - 1) * b / (a + b)
+    a, b = request_beta_a, request_beta_b
+    return 1 + (length - 1) * b / (a + b)
 
 
-@formula("mixed_rounds_variance", r"\mathrm{Var}[R]", group="requests", **_POINT)
-def MIXED_VARIANCE(s: Any) -> Any:
+@equation(r"\mathrm{Var}[R]", group="requests", **_POINT)
+def mixed_rounds_variance(
+    length: Number, *, request_beta_a: Number, request_beta_b: Number
+) -> Number:
     """Variance of those rounds: the beta-binomial one, quadratic in L.
 
     Assumes: one alpha in all rounds of a request, gamma >= L - 1.
     Wrong when: acceptance drifts within a request, which averages some of the spread out.
     Source: derived here by total variance.
     """
-    a, b, trials = s.request_beta_a, s.request_beta_b, s.length - 1
+    a, b, trials = request_beta_a, request_beta_b, length - 1
     return trials * a * b * (a + b + trials) / ((a + b) ** 2 * (a + b + 1))
-
-
-@evaluates(MIXED_MEAN)
-def mixed_rounds_mean(
-    length: ArrayLike, *, request_beta_a: ArrayLike, request_beta_b: ArrayLike
-) -> Any:
-    """1 + (L - 1) b / (a + b).
-
-    length: whole number >= 1 [token]; request_beta_a, request_beta_b: > 0. Shapes broadcast.
-    Raises ValueError outside the ranges.
-    """
-    a, b = check("request_beta_a", request_beta_a), check("request_beta_b", request_beta_b)
-    return unwrap(1.0 + (check("length", length) - 1.0) * (b / (a + b)))
-
-
-@evaluates(MIXED_VARIANCE)
-def mixed_rounds_variance(
-    length: ArrayLike, *, request_beta_a: ArrayLike, request_beta_b: ArrayLike
-) -> Any:
-    """(L - 1) a b (a + b + L - 1) / ((a + b)^2 (a + b + 1)). As :func:`mixed_rounds_mean`."""
-    a, b = check("request_beta_a", request_beta_a), check("request_beta_b", request_beta_b)
-    trials, both = check("length", length) - 1.0, a + b
-    return unwrap(trials * (a / both) * (b / both) * ((both + trials) / (both + 1.0)))
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,21 @@ leaves an error of the order of one round at the end of the request, where gamma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..acceptance.law import AcceptanceLaw, survival_by_gamma
 from ..costs.law import CostLaw
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, check
+from ..either import smaller
+from ..formula import Number, equation
 
 
-@formula("time_of_two", "V(2)", group="requests",
-         alpha=0.8, cost_ratio=0.05, verify_slope=0.01, overhead=0.1)  # fmt: skip
-def TIME_OF_TWO(s: Any) -> Any:
+@equation("V(2)", group="requests", alpha=0.8, cost_ratio=0.05, verify_slope=0.01, overhead=0.1)
+def time_of_two(
+    alpha: Number, cost_ratio: Number, *, verify_slope: Number = 0.0, overhead: Number = 0.0
+) -> Number:
     """Least time for the last two tokens: two plain steps, or one draft token and its rejection.
 
     One draft token pays iff alpha > c + b + o: at the end of a request the condition is that of a
@@ -34,27 +35,8 @@ def TIME_OF_TWO(s: Any) -> Any:
     Wrong when: the end of the request is not known in advance.
     Source: derived here, the first step of the recursion of this module.
     """
-    import sympy
-
-    drafted = 1 + s.cost_ratio + s.verify_slope + s.overhead + (1 - s.alpha)
-    return sympy.Min(2, drafted)
-
-
-@evaluates(TIME_OF_TWO)
-def time_of_two(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """min(2, 2 - alpha + c + b + o) [target step].
-
-    alpha: in [0, 1]; costs: >= 0 [target step]. Shapes broadcast. ValueError outside the ranges.
-    """
-    more = check("cost_ratio", cost_ratio) + check("verify_slope", verify_slope)
-    more = more + check("overhead", overhead)
-    return unwrap(np.minimum(2.0, 1.0 + more + (1.0 - check("alpha", alpha))))
+    drafted = 1 + cost_ratio + verify_slope + overhead + (1 - alpha)
+    return smaller(2, drafted)
 
 
 @dataclass(frozen=True)
@@ -166,10 +148,7 @@ def plan_horizon(
         by_gamma = times[..., :most] + rest
         best[..., left] = by_gamma.argmin(axis=-1)
         value[..., left] = by_gamma.min(axis=-1)
-    held = np.stack(
-        [_held(survival, times, g, size) for g in range(whole + 1)],
-        axis=-2,
-    )
+    held = np.stack([_held(survival, times, g, size) for g in range(whole + 1)], axis=-2)
     constant = held[..., -1].argmin(axis=-1)
     constant_time = np.take_along_axis(held, constant[..., None, None], axis=-2)[..., 0, :]
     plain = times[..., :1] * np.arange(size + 1.0)

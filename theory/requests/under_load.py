@@ -16,26 +16,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..costs.linear import ROUND_FIXED, ROUND_SEQUENCE
+from ..costs.linear import round_fixed_time, round_sequence_time
 from ..costs.load import GROUP, POINT, round_terms
 from ..domain import check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS
-from ..symbols import register
-from . import latency as _registers_prefill  # noqa: F401
-from .length import FACTORIAL_2, factorial_moment_2
+from ..formula import evaluates, formula, formula_of
+from ..rounds import tokens_per_round
+from .length import factorial_moment_2
 
-register("arrival_rate", r"\lambda", "requests that arrive in a second", unit="request/s")
-register("request_overhead", "d", "time of a request that no load changes, such as network and "
-         "tokenisation", unit="s")  # fmt: skip
-_POINT = {**POINT, "length": 200, "arrival_rate": 10.0, "prefill_time": 0.005,
+_POINT: dict[str, Any] = {**POINT, "length": 200, "arrival_rate": 10.0, "prefill_time": 0.005,
           "request_overhead": 0.01}  # fmt: skip
 
 
 def _parts(s: Any) -> tuple[Any, Any, Any, Any]:
     """(tokens that a request makes, share of time in prefill, F, H)."""
-    made = s.length + FACTORIAL_2.build(s) / (2 * TOKENS.build(s))
-    return made, s.arrival_rate * s.prefill_time, ROUND_FIXED.build(s), ROUND_SEQUENCE.build(s)
+    made = s.length + formula_of(factorial_moment_2).build(s) / (
+        2 * formula_of(tokens_per_round).build(s)
+    )
+    return (
+        made,
+        s.arrival_rate * s.prefill_time,
+        formula_of(round_fixed_time).build(s),
+        formula_of(round_sequence_time).build(s),
+    )
 
 
 @formula("request_latency", "W", group=GROUP, **_POINT)
@@ -54,9 +56,9 @@ def REQUEST_LATENCY(s: Any) -> Any:
     arXiv:2605.15051; overshoot, processor sharing and the waits are derived here.
     """
     made, busy, fixed, row = _parts(s)
-    left = TOKENS.build(s) * (1 - busy) - s.arrival_rate * made * row
+    left = formula_of(tokens_per_round).build(s) * (1 - busy) - s.arrival_rate * made * row
     decode = made * (fixed + row) / left
-    rho = s.arrival_rate * made * row / (TOKENS.build(s) * (1 - busy))
+    rho = s.arrival_rate * made * row / (formula_of(tokens_per_round).build(s) * (1 - busy))
     rest = (1 - (1 - rho) ** (1 + fixed / row)) * (fixed + row * s.arrival_rate * decode)
     prefill = s.prefill_time * (1 + busy / (2 * (1 - busy)))
     return s.request_overhead + prefill + rest / (2 * (1 - busy)) + decode

@@ -29,11 +29,7 @@ from .law import (
     drafting_share,
     rejection_sensitivity,
 )
-from .log_linear import (
-    log_linear_length_scale,
-    log_linear_scale,
-    log_linear_speedup,
-)
+from .log_linear import log_linear_length_scale, log_linear_scale, log_linear_speedup
 from .loss import (
     acceptance_from_divergence,
     exponential_acceptance,
@@ -41,29 +37,15 @@ from .loss import (
     mean_divergence,
     pinsker_acceptance,
 )
-from .sdsl import (
-    BaselineSize,
-    sdsl_acceptance,
-    sdsl_line,
-    sdsl_size,
-    training_loss,
-)
-from .shapes import (
-    Shape,
-    ShapeLaw,
-)
+from .sdsl import BaselineSize, sdsl_acceptance, sdsl_line, sdsl_size, training_loss
+from .shapes import Shape, ShapeLaw
 from .turning_points import (
     DraftChoice,
     TurningPoints,
     compare_with_zero_scale,
     unique_turning_point,
 )
-from .two_axes import (
-    acceptance_of_shape,
-    cost_of_shape,
-    layers_at_aspect,
-    parameters_of_shape,
-)
+from .two_axes import acceptance_of_shape, cost_of_shape, layers_at_aspect, parameters_of_shape
 
 __all__ = [
     "BaselineSize",

@@ -29,41 +29,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
 from .law import DraftScaleLaw
 
-register("bits", "w", "bits a weight of the draft takes", unit="bit", open_low=True)
-register("target_bits", "w_t", "bits a weight of the target takes", unit="bit", open_low=True)
-register("bits_coefficient", "C", "rejection that rounding adds, extrapolated to no bits")
-register("bits_exponent", r"\kappa", "rate at which it falls with each bit", open_low=True)
-register("byte_share", "x", "bytes of the draft's weights over those of the target", open_low=True)
-_SIZE = {"rejection_coefficient": 0.08, "rejection_exponent": 0.25}
-_BITS = {"bits_coefficient": 1.0, "bits_exponent": 0.8}
+_SIZE: dict[str, Any] = {"rejection_coefficient": 0.08, "rejection_exponent": 0.25}
+_BITS: dict[str, Any] = {"bits_coefficient": 1.0, "bits_exponent": 0.8}
 
 
-@formula("acceptance_at_bits", r"\alpha(s, w)", group="draft scale",
-         scale=0.05, bits=4.5, rejection_floor=0.05, **_SIZE, **_BITS)  # fmt: skip
-def ACCEPTANCE_AT_BITS(s: Any) -> Any:
+@equation(r"\alpha(s, w)", group="draft scale", scale=0.05, bits=4.5, rejection_floor=0.05, **_SIZE,
+          **_BITS)  # fmt: skip
+def acceptance_at_bits(scale: Number, bits: Number, *, rejection_floor: Number,
+                       rejection_coefficient: Number, rejection_exponent: Number,
+                       bits_coefficient: Number, bits_exponent: Number) -> Number:  # fmt: skip
     """Acceptance probability of a draft of relative size s whose weights take w bits.
 
     Assumes: what size and what rounding leave in rejection adds up; one way of rounding.
     Wrong when: a small draft feels rounding more than a large one, or the formats differ in more
     than bits.
     Source: derived here; that rounding errors fall as 2^-w is elementary, the rate is fitted.
+    Returns: alpha(s, w), NaN where the law leaves [0, 1].
     """
-    by_size = s.rejection_coefficient * s.scale**-s.rejection_exponent
-    import sympy
+    if symbolic(scale, bits):
+        by_size = rejection_coefficient * scale**-rejection_exponent
+        import sympy
 
-    return (
-        1 - s.rejection_floor - by_size - s.bits_coefficient * sympy.exp(-s.bits_exponent * s.bits)
+        return 1 - rejection_floor - by_size - bits_coefficient * sympy.exp(-bits_exponent * bits)
+    by_size, by_bits = _parts(
+        scale, bits, rejection_coefficient, rejection_exponent, bits_coefficient, bits_exponent
     )
+    value = 1.0 - rejection_floor - by_size - by_bits
+    return np.where((value >= 0.0) & (value <= 1.0), value, np.nan)
 
 
-@formula("cost_at_bits", "c(s, w)", group="draft scale",
-         scale=0.05, bits=4.5, target_bits=16, cost_floor=0.02, cost_slope=1.0)  # fmt: skip
-def COST_AT_BITS(s: Any) -> Any:
+@equation("c(s, w)", group="draft scale", scale=0.05, bits=4.5, target_bits=16, cost_floor=0.02,
+          cost_slope=1.0)  # fmt: skip
+def cost_at_bits(
+    scale: Number, bits: Number, *, target_bits: Number, cost_floor: Number, cost_slope: Number
+) -> Number:
     """Draft step time of a draft of relative size s whose weights take w bits.
 
     Assumes: a draft step is bound by reading its weights; a latency floor.
@@ -71,111 +74,34 @@ def COST_AT_BITS(s: Any) -> Any:
     kernels, or the batch makes the step bound by arithmetic.
     Source: derived here from the bytes of the weights.
     """
-    return s.cost_floor + s.cost_slope * s.scale * s.bits / s.target_bits
+    return cost_floor + cost_slope * scale * bits / target_bits
 
 
-@formula("best_bits", "w^*", group="draft scale", byte_share=0.02, target_bits=16, **_SIZE, **_BITS)
-def BEST_BITS(s: Any) -> Any:
+@equation("w^*", group="draft scale", byte_share=0.02, target_bits=16, **_SIZE, **_BITS)
+def best_bits(byte_share: Number, *, target_bits: Number, rejection_coefficient: Number,
+              rejection_exponent: Number, bits_coefficient: Number,
+              bits_exponent: Number) -> Number:  # fmt: skip
     """Bits a weight that make a draft of given bytes accepted most often, for beta < 1.
 
     Assumes: the two laws above; interior optimum.
     Wrong when: the formats that exist are few; take the better neighbour.
     Source: derived here by a Lagrange multiplier, W_-1 the lower branch of Lambert's function.
-    """
-    import sympy
-
-    p = 1 - s.rejection_exponent
-    total = (s.byte_share * s.target_bits) ** s.rejection_exponent
-    level = s.bits_exponent * s.bits_coefficient * total
-    level = level / (s.rejection_coefficient * s.rejection_exponent)
-    argument = -s.bits_exponent / p * level ** (-1 / p)
-    return -p / s.bits_exponent * sympy.LambertW(argument, -1)
-
-
-@formula("size_over_bits", "Q", group="draft scale", scale=0.05, bits=4.5, **_SIZE, **_BITS)
-def SIZE_OVER_BITS(s: Any) -> Any:
-    """beta R_s / (kappa w R_b): above 1, a larger draft at fewer bits of the same bytes is better.
-
-    Assumes: the two laws above.
-    Wrong when: one of them fails, or the formats that exist are few.
-    Source: derived here; the ratio of the two sides of the condition for the best bits.
-    """
-    import sympy
-
-    by_size = s.rejection_coefficient * s.scale**-s.rejection_exponent
-    by_bits = s.bits_coefficient * sympy.exp(-s.bits_exponent * s.bits)
-    return s.rejection_exponent * by_size / (s.bits_exponent * s.bits * by_bits)
-
-
-def _parts(
-    scale: ArrayLike, bits: ArrayLike, a: ArrayLike, beta: ArrayLike, c: ArrayLike, kappa: ArrayLike
-) -> tuple[Floats, Floats]:
-    """(R_s, R_b)."""
-    power = check("rejection_exponent", beta)
-    by_size = check("rejection_coefficient", a) * check("scale", scale) ** -power
-    fall = np.exp(-check("bits_exponent", kappa) * check("bits", bits))
-    return by_size, np.asarray(check("bits_coefficient", c) * fall)
-
-
-@evaluates(ACCEPTANCE_AT_BITS)
-def acceptance_at_bits(
-    scale: ArrayLike,
-    bits: ArrayLike,
-    *,
-    rejection_floor: ArrayLike,
-    rejection_coefficient: ArrayLike,
-    rejection_exponent: ArrayLike,
-    bits_coefficient: ArrayLike,
-    bits_exponent: ArrayLike,
-) -> Any:
-    """alpha(s, w), NaN where the law leaves [0, 1].
-
-    scale, bits: > 0; rejection_floor: in [0, 1); bits_coefficient: >= 0; the others > 0. Shapes
-    broadcast. Raises ValueError outside these ranges.
-    """
-    by_size, by_bits = _parts(
-        scale, bits, rejection_coefficient, rejection_exponent, bits_coefficient, bits_exponent
-    )
-    value = 1.0 - check("rejection_floor", rejection_floor) - by_size - by_bits
-    return unwrap(np.where((value >= 0.0) & (value <= 1.0), value, np.nan))
-
-
-@evaluates(COST_AT_BITS)
-def cost_at_bits(
-    scale: ArrayLike,
-    bits: ArrayLike,
-    *,
-    target_bits: ArrayLike,
-    cost_floor: ArrayLike,
-    cost_slope: ArrayLike,
-) -> Any:
-    """c_0 + c_1 s w / w_t [target step]. cost_floor: >= 0; the others > 0. Shapes broadcast."""
-    bytes_ = check("scale", scale) * (check("bits", bits) / check("target_bits", target_bits))
-    return unwrap(check("cost_floor", cost_floor) + check("cost_slope", cost_slope) * bytes_)
-
-
-@evaluates(BEST_BITS)
-def best_bits(
-    byte_share: ArrayLike,
-    *,
-    target_bits: ArrayLike,
-    rejection_coefficient: ArrayLike,
-    rejection_exponent: ArrayLike,
-    bits_coefficient: ArrayLike,
-    bits_exponent: ArrayLike,
-) -> Any:
-    """The bits of least rejection at given bytes [bit]; 0 where fewer bits are always better.
-
+    Returns: The bits of least rejection at given bytes [bit]; 0 where fewer bits are always better.
     byte_share, target_bits: > 0; bits_coefficient: >= 0; the others > 0, any rejection_exponent.
-    Shapes broadcast. Solved in ln w by Newton's method, so that nothing overflows. Raises
-    ValueError outside these ranges.
+    Solved in ln w by Newton's method, so that nothing overflows.
     """
-    a, beta = (
-        check("rejection_coefficient", rejection_coefficient),
-        check("rejection_exponent", rejection_exponent),
-    )
-    c, kappa = check("bits_coefficient", bits_coefficient), check("bits_exponent", bits_exponent)
-    total = check("byte_share", byte_share) * check("target_bits", target_bits)
+    if symbolic(byte_share, target_bits):
+        import sympy
+
+        p = 1 - rejection_exponent
+        total = (byte_share * target_bits) ** rejection_exponent
+        level = bits_exponent * bits_coefficient * total
+        level = level / (rejection_coefficient * rejection_exponent)
+        argument = -bits_exponent / p * level ** (-1 / p)
+        return -p / bits_exponent * sympy.LambertW(argument, -1)
+    a, beta = (rejection_coefficient, rejection_exponent)
+    c, kappa = bits_coefficient, bits_exponent
+    total = byte_share * target_bits
     with np.errstate(divide="ignore"):
         level = np.log(kappa) + np.log(c) + beta * np.log(total) - np.log(a) - np.log(beta)
     # e^(kappa w) w^(beta - 1) = e^level; with y = kappa w: y + (beta - 1) ln y = level'.
@@ -192,28 +118,41 @@ def best_bits(
     for _ in range(60):
         y = np.exp(z)
         z = z - np.clip((y - p * z - goal) / (y - p), -1.0, 1.0)
-    return unwrap(np.where(up, np.exp(z) / kappa, 0.0))
+    return np.where(up, np.exp(z) / kappa, 0.0)
 
 
-@evaluates(SIZE_OVER_BITS)
-def size_over_bits(
-    scale: ArrayLike,
-    bits: ArrayLike,
-    *,
-    rejection_coefficient: ArrayLike,
-    rejection_exponent: ArrayLike,
-    bits_coefficient: ArrayLike,
-    bits_exponent: ArrayLike,
-) -> Any:
-    """beta R_s / (kappa w R_b); inf where rounding rejects nothing.
+@equation("Q", group="draft scale", scale=0.05, bits=4.5, **_SIZE, **_BITS)
+def size_over_bits(scale: Number, bits: Number, *, rejection_coefficient: Number,
+                   rejection_exponent: Number, bits_coefficient: Number,
+                   bits_exponent: Number) -> Number:  # fmt: skip
+    """beta R_s / (kappa w R_b): above 1, a larger draft at fewer bits of the same bytes is better.
 
-    Arguments and errors as in :func:`acceptance_at_bits`.
+    Assumes: the two laws above.
+    Wrong when: one of them fails, or the formats that exist are few.
+    Source: derived here; the ratio of the two sides of the condition for the best bits.
+    Returns: beta R_s / (kappa w R_b); inf where rounding rejects nothing.
     """
+    if symbolic(scale, bits):
+        import sympy
+
+        by_size = rejection_coefficient * scale**-rejection_exponent
+        by_bits = bits_coefficient * sympy.exp(-bits_exponent * bits)
+        return rejection_exponent * by_size / (bits_exponent * bits * by_bits)
     by_size, by_bits = _parts(
         scale, bits, rejection_coefficient, rejection_exponent, bits_coefficient, bits_exponent
     )
-    share = check("bits_exponent", bits_exponent) * check("bits", bits) * by_bits
-    return unwrap(np.asarray(check("rejection_exponent", rejection_exponent) * by_size / share))
+    share = bits_exponent * bits * by_bits
+    return rejection_exponent * by_size / share
+
+
+def _parts(
+    scale: ArrayLike, bits: ArrayLike, a: ArrayLike, beta: ArrayLike, c: ArrayLike, kappa: ArrayLike
+) -> tuple[Floats, Floats]:
+    """(R_s, R_b)."""
+    power = check("rejection_exponent", beta)
+    by_size = check("rejection_coefficient", a) * check("scale", scale) ** -power
+    fall = np.exp(-check("bits_exponent", kappa) * check("bits", bits))
+    return by_size, np.asarray(check("bits_coefficient", c) * fall)
 
 
 @dataclass(frozen=True)

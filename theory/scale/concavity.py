@@ -17,29 +17,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..limits.sensitivity import ACCEPTANCE_ELASTICITY, elasticity_of_tokens
-from ..rounds import TOKENS, geometric_sum
-from .law import (
-    ACCEPTANCE_AT_SCALE,
-    REJECTION_SENSITIVITY,
-    acceptance_at_scale,
-    rejection_sensitivity,
-)
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
+from ..limits.sensitivity import acceptance_elasticity, elasticity_of_tokens
+from ..rounds import geometric_sum, tokens_per_round
+from .law import acceptance_at_scale, rejection_sensitivity
 
-_LAW = {
+_LAW: dict[str, Any] = {
     "scale": 0.05, "rejection_floor": 0.05, "rejection_coefficient": 0.1,
     "rejection_exponent": 0.25,
 }  # fmt: skip
-_COST = {"cost_floor": 0.02, "cost_slope": 1.0, "verify_slope": 0.01, "overhead": 0.1}
+_COST: dict[str, Any] = {
+    "cost_floor": 0.02,
+    "cost_slope": 1.0,
+    "verify_slope": 0.01,
+    "overhead": 0.1,
+}
 
 
-@formula(
-    "sensitivity_fall", r"-\mathrm{d}(1-r)/\mathrm{d}\ln\alpha", group="draft scale",
-    alpha=0.8, gamma=5,
-)  # fmt: skip
-def SENSITIVITY_FALL(s: Any) -> Any:
+@equation(r"-\mathrm{d}(1-r)/\mathrm{d}\ln\alpha", group="draft scale", broadcast=True, alpha=0.8,
+          gamma=5)  # fmt: skip
+def sensitivity_fall(alpha: Number, gamma: Number) -> Number:
     """How fast the effect of rejection on the tokens falls as acceptance rises; never negative.
 
     It is r (gamma - eps), and eps is a mean of the numbers 0..gamma.
@@ -47,13 +45,20 @@ def SENSITIVITY_FALL(s: Any) -> Any:
     Assumes: independent acceptance, gamma held fixed.
     Wrong when: gamma is changed together with the draft.
     Source: derived here by differentiating r.
+    Returns: -d(1 - r) / d ln alpha = r (gamma - eps) >= 0; 0 at alpha = 0 (gamma >= 1) and at gamma
+    = 0.
     """
-    r = (s.gamma + 1) * s.alpha**s.gamma / TOKENS.build(s)
-    return r * (s.gamma - ACCEPTANCE_ELASTICITY.build(s))
+    if symbolic(alpha, gamma):
+        r = (gamma + 1) * alpha**gamma / tokens_per_round(alpha, gamma)
+        return r * (gamma - acceptance_elasticity(alpha, gamma))
+    a, g = alpha, gamma
+    r = (g + 1.0) * np.power(a, g) / geometric_sum(a, g + 1.0)
+    return r * (g - elasticity_of_tokens(a, g))
 
 
-@formula("rejection_log_curvature", r"(\ln\delta)''", group="draft scale", **_LAW)
-def REJECTION_LOG_CURVATURE(s: Any) -> Any:
+@equation(r"(\ln\delta)''", group="draft scale", **_LAW)
+def rejection_log_curvature(scale: Number, rejection_floor: Number, rejection_coefficient: Number,
+                            rejection_exponent: Number) -> Number:  # fmt: skip
     """Second derivative of ln(1 - alpha) in ln s: beta^2 w (1 - w), w the share above the floor.
 
     Zero for a pure power law, and never negative: the law satisfies the condition.
@@ -61,131 +66,71 @@ def REJECTION_LOG_CURVATURE(s: Any) -> Any:
     Assumes: rejection is a power law on a floor.
     Wrong when: acceptance is S-shaped in size.
     Source: derived here.
+    Returns: beta^2 w (1 - w) in [0, beta^2 / 4], w = A s^-beta / (d + A s^-beta). Arguments as in
+    :func:`~howspec.theory.scale.law.acceptance_at_scale`;
     """
-    above = s.rejection_coefficient * s.scale**-s.rejection_exponent
-    return s.rejection_exponent**2 * s.rejection_floor * above / (s.rejection_floor + above) ** 2
+    if symbolic(scale, rejection_floor):
+        above = rejection_coefficient * scale**-rejection_exponent
+        return rejection_exponent**2 * rejection_floor * above / (rejection_floor + above) ** 2
+    b = rejection_exponent
+    odds = _odds_above_floor(scale, rejection_floor, rejection_coefficient, b)
+    return b * b * _spread(odds)
 
 
-@formula(
-    "cost_log_curvature", r"(\ln\mathrm{cost})''", group="draft scale",
-    gamma=5, scale=0.05, **_COST,
-)  # fmt: skip
-def COST_LOG_CURVATURE(s: Any) -> Any:
+@equation(r"(\ln\mathrm{cost})''", group="draft scale", gamma=5, scale=0.05, **_COST)
+def cost_log_curvature(gamma: Number, scale: Number, *, cost_floor: Number, cost_slope: Number,
+                       verify_slope: Number = 0.0, overhead: Number = 0.0) -> Number:  # fmt: skip
     """Second derivative of ln(round cost) in ln s: u (1 - u), u the share of the round that grows.
 
     Assumes: draft step time affine in size.
     Wrong when: the time of a step falls in stairs, along a ladder of depths.
     Source: derived here.
+    Returns: in [0, 1/4].
     """
-    grows = s.gamma * s.cost_slope * s.scale
-    rest = 1 + s.gamma * (s.cost_floor + s.verify_slope) + s.overhead
+    grows = gamma * cost_slope * scale
+    rest = 1 + gamma * (cost_floor + verify_slope) + overhead
     return grows * rest / (grows + rest) ** 2
 
 
-@formula("speedup_log_curvature", r"(\ln S)''", group="draft scale", gamma=5, **_LAW, **_COST)
-def SPEEDUP_LOG_CURVATURE(s: Any) -> Any:
+@equation(r"(\ln S)''", group="draft scale", least={"gamma": 1}, gamma=5, **_LAW, **_COST)
+def speedup_log_curvature(scale: Number, gamma: Number, *, rejection_floor: Number,
+                          rejection_coefficient: Number, rejection_exponent: Number,
+                          cost_floor: Number, cost_slope: Number, verify_slope: Number = 0.0,
+                          overhead: Number = 0.0) -> Number:  # fmt: skip
     """Second derivative of ln S in ln s at fixed gamma; never positive, so one turning point.
 
     Assumes: the laws of acceptance and cost at scale; gamma held fixed.
     Wrong when: either law fails its convexity.
     Source: derived here.
+    Returns: d^2 ln S / d (ln s)^2 <= 0 at fixed gamma, NaN where the acceptance law leaves [0, 1].
+    Arguments as in :class:`~howspec.theory.scale.law.DraftScaleLaw`; gamma: >= 1 [token].
     """
-    alpha = ACCEPTANCE_AT_SCALE.build(s)
-    above = s.rejection_coefficient * s.scale**-s.rejection_exponent
-    slope = s.rejection_exponent * above / (1 - alpha)
-    at = {s.alpha: alpha}
-    sensitivity = REJECTION_SENSITIVITY.build(s).subs(at)
-    fall = SENSITIVITY_FALL.build(s).subs(at)
-    gain = sensitivity * REJECTION_LOG_CURVATURE.build(s) + fall * (1 - alpha) / alpha * slope**2
-    return -gain - COST_LOG_CURVATURE.build(s)
-
-
-@evaluates(SENSITIVITY_FALL)
-def sensitivity_fall(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """-d(1 - r) / d ln alpha = r (gamma - eps) >= 0; 0 at alpha = 0 (gamma >= 1) and at gamma = 0.
-
-    alpha: in [0, 1]; gamma: >= 0 [token]. Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma))
-    r = (g + 1.0) * np.power(a, g) / geometric_sum(a, g + 1.0)
-    return unwrap(r * (g - elasticity_of_tokens(a, g)))
-
-
-@evaluates(REJECTION_LOG_CURVATURE)
-def rejection_log_curvature(
-    scale: ArrayLike,
-    rejection_floor: ArrayLike,
-    rejection_coefficient: ArrayLike,
-    rejection_exponent: ArrayLike,
-) -> Any:
-    """beta^2 w (1 - w) in [0, beta^2 / 4], w = A s^-beta / (d + A s^-beta).
-
-    Arguments as in :func:`~howspec.theory.scale.law.acceptance_at_scale`; ValueError outside.
-    """
-    b = check("rejection_exponent", rejection_exponent)
-    odds = _odds_above_floor(scale, rejection_floor, rejection_coefficient, b)
-    return unwrap(b * b * _spread(odds))
-
-
-def _odds_above_floor(
-    scale: ArrayLike, floor: ArrayLike, coefficient: ArrayLike, b: Floats
-) -> Floats:
-    """ln(w / (1 - w)), w the share of the rejection above its floor; inf without a floor."""
-    d, a = check("rejection_floor", floor), check("rejection_coefficient", coefficient)
-    with np.errstate(divide="ignore", over="ignore"):
-        return np.asarray(np.log(a) - b * np.log(check("scale", scale)) - np.log(d))
-
-
-def _spread(odds: Floats) -> Floats:
-    """w (1 - w) where ln(w / (1 - w)) is given: e^-|x| / (1 + e^-|x|)^2."""
-    small = np.exp(-np.abs(odds))
-    return np.asarray(small / (1.0 + small) ** 2)
-
-
-@evaluates(COST_LOG_CURVATURE)
-def cost_log_curvature(
-    gamma: ArrayLike,
-    scale: ArrayLike,
-    *,
-    cost_floor: ArrayLike,
-    cost_slope: ArrayLike,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """u (1 - u) in [0, 1/4], u = gamma c_1 s / (round cost).
-
-    gamma: >= 0 [token]; the others as in :class:`~howspec.theory.scale.law.DraftScaleLaw`.
-    Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    g = check("gamma", gamma)
-    fixed = check("cost_floor", cost_floor) + check("verify_slope", verify_slope)
-    grows = g * check("cost_slope", cost_slope) * check("scale", scale)
-    rest = 1.0 + g * fixed + check("overhead", overhead)
-    return unwrap(grows * rest / (grows + rest) ** 2)
-
-
-@evaluates(SPEEDUP_LOG_CURVATURE)
-def speedup_log_curvature(
-    scale: ArrayLike,
-    gamma: ArrayLike,
-    *,
-    rejection_floor: ArrayLike,
-    rejection_coefficient: ArrayLike,
-    rejection_exponent: ArrayLike,
-    cost_floor: ArrayLike,
-    cost_slope: ArrayLike,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """d^2 ln S / d (ln s)^2 <= 0 at fixed gamma, NaN where the acceptance law leaves [0, 1].
-
-    Arguments as in :class:`~howspec.theory.scale.law.DraftScaleLaw`; gamma: >= 1 [token]. Shapes
-    broadcast. Raises ValueError outside the ranges.
-    """
-    g = check("gamma", gamma)
-    if g.size and g.min() < 1.0:
-        raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
-    b = check("rejection_exponent", rejection_exponent)
+    if symbolic(scale, gamma):
+        alpha = acceptance_at_scale(
+            scale, rejection_floor, rejection_coefficient, rejection_exponent
+        )
+        above = rejection_coefficient * scale**-rejection_exponent
+        slope = rejection_exponent * above / (1 - alpha)
+        at = {alpha: alpha}
+        sensitivity = rejection_sensitivity(alpha, gamma).subs(at)
+        fall = sensitivity_fall(alpha, gamma).subs(at)
+        gain = (
+            sensitivity
+            * rejection_log_curvature(
+                scale, rejection_floor, rejection_coefficient, rejection_exponent
+            )
+            + fall * (1 - alpha) / alpha * slope**2
+        )
+        return -gain - cost_log_curvature(
+            gamma,
+            scale,
+            cost_floor=cost_floor,
+            cost_slope=cost_slope,
+            verify_slope=verify_slope,
+            overhead=overhead,
+        )
+    g = gamma
+    b = rejection_exponent
     alpha = np.asarray(acceptance_at_scale(scale, rejection_floor, rejection_coefficient, b))
     defined = np.isfinite(alpha)
     a = np.where(defined, alpha, 0.5)
@@ -204,4 +149,19 @@ def speedup_log_curvature(
         verify_slope=verify_slope,
         overhead=overhead,
     )
-    return unwrap(np.where(defined, -(convex + fall + np.asarray(cost)), np.nan))
+    return np.where(defined, -(convex + fall + np.asarray(cost)), np.nan)
+
+
+def _odds_above_floor(
+    scale: ArrayLike, floor: ArrayLike, coefficient: ArrayLike, b: Floats
+) -> Floats:
+    """ln(w / (1 - w)), w the share of the rejection above its floor; inf without a floor."""
+    d, a = check("rejection_floor", floor), check("rejection_coefficient", coefficient)
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.asarray(np.log(a) - b * np.log(check("scale", scale)) - np.log(d))
+
+
+def _spread(odds: Floats) -> Floats:
+    """w (1 - w) where ln(w / (1 - w)) is given: e^-|x| / (1 + e^-|x|)^2."""
+    small = np.exp(-np.abs(odds))
+    return np.asarray(small / (1.0 + small) ** 2)

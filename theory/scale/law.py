@@ -20,41 +20,43 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check, check_gamma_max, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS, geometric_sum
-from ..symbols import register
-
-register("parameters", "N", "parameters of a model, without embeddings", open_low=True)
+from ..formula import Number, equation, symbolic
+from ..rounds import geometric_sum, tokens_per_round
 
 
-@formula(
-    "acceptance_at_scale", r"\alpha(s)", group="draft scale",
-    scale=0.05, rejection_floor=0.05, rejection_coefficient=0.1, rejection_exponent=0.25,
-)  # fmt: skip
-def ACCEPTANCE_AT_SCALE(s: Any) -> Any:
+@equation(r"\alpha(s)", group="draft scale", scale=0.05, rejection_floor=0.05,
+          rejection_coefficient=0.1, rejection_exponent=0.25)  # fmt: skip
+def acceptance_at_scale(scale: Number, rejection_floor: Number, rejection_coefficient: Number,
+                        rejection_exponent: Number) -> Number:  # fmt: skip
     """Acceptance probability of a draft of relative size s; rejection is a power law on a floor.
 
     Assumes: one family of drafts that differ in size only; the law is used where it gives [0, 1].
     Wrong when: training data, distillation or depth differ along the ladder, or s nears 1.
     Source: the form of loss scaling laws (arXiv:2203.15556) carried over to rejection; the
     exponent is fitted, not taken from there.
+    Returns: alpha(s) = 1 - d - A s^-beta, NaN where the law leaves [0, 1] (it is not clipped).
     """
-    return 1 - s.rejection_floor - s.rejection_coefficient * s.scale**-s.rejection_exponent
+    if symbolic(scale, rejection_floor):
+        return 1 - rejection_floor - rejection_coefficient * scale**-rejection_exponent
+    s, d, a, b = (scale, rejection_floor, rejection_coefficient, rejection_exponent)
+    with np.errstate(over="ignore"):
+        value = 1.0 - d - a * s**-b
+    return np.where((value >= 0.0) & (value <= 1.0), value, np.nan)
 
 
-@formula("cost_at_scale", "c(s)", group="draft scale", scale=0.05, cost_floor=0.02, cost_slope=1.0)
-def COST_AT_SCALE(s: Any) -> Any:
+@equation("c(s)", group="draft scale", scale=0.05, cost_floor=0.02, cost_slope=1.0)
+def cost_at_scale(scale: Number, cost_floor: Number, cost_slope: Number) -> Number:
     """Draft step time of a draft of relative size s: a latency floor and a part in its size.
 
     Assumes: one device and one software stack for the whole ladder.
     Wrong when: depth varies along the ladder, since launches, not bytes, then set the floor.
     Source: derived here; c_0 = 0 is the cost law of arXiv:2603.11053.
     """
-    return s.cost_floor + s.cost_slope * s.scale
+    return cost_floor + cost_slope * scale
 
 
-@formula("rejection_sensitivity", "1 - r", group="draft scale", alpha=0.8, gamma=5)
-def REJECTION_SENSITIVITY(s: Any) -> Any:
+@equation("1 - r", group="draft scale", broadcast=True, alpha=0.8, gamma=5)
+def rejection_sensitivity(alpha: Number, gamma: Number) -> Number:
     """-d ln E[N] / d ln(1 - alpha): how much of a relative fall in rejection reaches the tokens.
 
     1 - (gamma + 1) / (sum of alpha^-j for j = 0..gamma), written with alpha^gamma multiplied
@@ -63,15 +65,26 @@ def REJECTION_SENSITIVITY(s: Any) -> Any:
     Assumes: independent acceptance, gamma held fixed.
     Wrong when: gamma is changed together with the draft.
     Source: derived here by differentiating E[N].
+    Returns: 1 - (gamma + 1) alpha^gamma / E[N], in [0, 1]; 0 at alpha = 1 and at gamma = 0. Near
+    alpha = 1 the difference cancels, and its expansion in 1 - alpha is summed instead.
     """
-    return 1 - (s.gamma + 1) * s.alpha**s.gamma / TOKENS.build(s)
+    if symbolic(alpha, gamma):
+        return 1 - (gamma + 1) * alpha**gamma / tokens_per_round(alpha, gamma)
+    a, g = alpha, gamma
+    total = geometric_sum(a, g + 1.0)
+    direct = 1.0 - (g + 1.0) * np.power(a, g) / total
+    q = 1.0 - a
+    near = g * q < 0.05
+    if near.any():
+        direct = np.where(near, _sensitivity_near_one(np.where(near, q, 0.0), g) / total, direct)
+    return np.where(g == 0.0, 0.0, direct)
 
 
-@formula(
-    "drafting_share", r"\mathrm{share}", group="draft scale",
-    alpha=0.8, gamma=5, rejection_exponent=0.25, rejection_floor=0.05,
-)  # fmt: skip
-def DRAFTING_SHARE(s: Any) -> Any:
+@equation(r"\mathrm{share}", group="draft scale", alpha=0.8, gamma=5, rejection_exponent=0.25,
+          rejection_floor=0.05)  # fmt: skip
+def drafting_share(
+    alpha: Number, gamma: Number, rejection_exponent: Number, rejection_floor: Number = 0.0
+) -> Number:
     """Share of a round that goes into the size of the draft, when the size is the best one.
 
     gamma c_1 s / (round cost) = beta (1 - d / (1 - alpha)) (1 - r): never more than beta. A round
@@ -80,59 +93,18 @@ def DRAFTING_SHARE(s: Any) -> Any:
     Assumes: an interior optimum, gamma held fixed.
     Wrong when: the best size is bounded by the sizes that exist.
     Source: derived here from d ln S / d ln s = 0.
+    Returns: beta (1 - d / (1 - alpha)) (1 - r): the drafting share at the best size, in [0, beta].
     """
-    elasticity = s.rejection_exponent * (1 - s.rejection_floor / (1 - s.alpha))
-    return elasticity * REJECTION_SENSITIVITY.build(s)
-
-
-@evaluates(ACCEPTANCE_AT_SCALE)
-def acceptance_at_scale(
-    scale: ArrayLike,
-    rejection_floor: ArrayLike,
-    rejection_coefficient: ArrayLike,
-    rejection_exponent: ArrayLike,
-) -> Any:
-    """alpha(s) = 1 - d - A s^-beta, NaN where the law leaves [0, 1] (it is not clipped).
-
-    scale: > 0; rejection_floor: in [0, 1); rejection_coefficient, rejection_exponent: > 0.
-    Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    s, d, a, b = (
-        check("scale", scale),
-        check("rejection_floor", rejection_floor),
-        check("rejection_coefficient", rejection_coefficient),
-        check("rejection_exponent", rejection_exponent),
-    )
-    with np.errstate(over="ignore"):
-        value = 1.0 - d - a * s**-b
-    return unwrap(np.where((value >= 0.0) & (value <= 1.0), value, np.nan))
-
-
-@evaluates(COST_AT_SCALE)
-def cost_at_scale(scale: ArrayLike, cost_floor: ArrayLike, cost_slope: ArrayLike) -> Any:
-    """c(s) = c_0 + c_1 s [target step].
-
-    scale, cost_slope: > 0; cost_floor: >= 0. Shapes broadcast; ValueError outside these ranges.
-    """
-    s = check("scale", scale)
-    return unwrap(check("cost_floor", cost_floor) + check("cost_slope", cost_slope) * s)
-
-
-@evaluates(REJECTION_SENSITIVITY)
-def rejection_sensitivity(alpha: ArrayLike, gamma: ArrayLike) -> Any:
-    """1 - (gamma + 1) alpha^gamma / E[N], in [0, 1]; 0 at alpha = 1 and at gamma = 0.
-
-    alpha: in [0, 1]; gamma: >= 0 [token]. Shapes broadcast. Raises ValueError outside the ranges.
-    Near alpha = 1 the difference cancels, and its expansion in 1 - alpha is summed instead.
-    """
-    a, g = np.broadcast_arrays(check("alpha", alpha), check("gamma", gamma))
-    total = geometric_sum(a, g + 1.0)
-    direct = 1.0 - (g + 1.0) * np.power(a, g) / total
-    q = 1.0 - a
-    near = g * q < 0.05
-    if near.any():
-        direct = np.where(near, _sensitivity_near_one(np.where(near, q, 0.0), g) / total, direct)
-    return unwrap(np.where(g == 0.0, 0.0, direct))
+    if symbolic(alpha, gamma):
+        elasticity = rejection_exponent * (1 - rejection_floor / (1 - alpha))
+        return elasticity * rejection_sensitivity(alpha, gamma)
+    a, d = alpha, rejection_floor
+    if np.any(1.0 - a < d):
+        raise ValueError("alpha must be in [0, 1 - rejection_floor], got a larger one")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = np.where(d > 0.0, 1.0 - d / (1.0 - a), 1.0)
+    sensitivity = np.asarray(rejection_sensitivity(a, gamma))
+    return rejection_exponent * above * sensitivity
 
 
 def _sensitivity_near_one(q: Floats, g: Floats) -> Floats:
@@ -147,27 +119,6 @@ def _sensitivity_near_one(q: Floats, g: Floats) -> Floats:
         term = term * (q * (g + 1.0 - j) / (j + 1.0))
         total = total + (1.0 if j % 2 else -1.0) * j * term
     return total
-
-
-@evaluates(DRAFTING_SHARE)
-def drafting_share(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    rejection_exponent: ArrayLike,
-    rejection_floor: ArrayLike = 0.0,
-) -> Any:
-    """beta (1 - d / (1 - alpha)) (1 - r): the drafting share at the best size, in [0, beta].
-
-    alpha: in [0, 1 - d]; gamma: >= 0 [token]; rejection_exponent: > 0; rejection_floor: in [0, 1).
-    Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    a, d = check("alpha", alpha), check("rejection_floor", rejection_floor)
-    if np.any(1.0 - a < d):
-        raise ValueError("alpha must be in [0, 1 - rejection_floor], got a larger one")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above = np.where(d > 0.0, 1.0 - d / (1.0 - a), 1.0)
-    sensitivity = np.asarray(rejection_sensitivity(a, gamma))
-    return unwrap(check("rejection_exponent", rejection_exponent) * above * sensitivity)
 
 
 @dataclass(frozen=True)

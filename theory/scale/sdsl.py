@@ -21,18 +21,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
 from ..optimum import optimal_gamma, optimal_speedup
-from ..symbols import register
-
-# `parameters` is registered by the package's first module, which `__init__` imports.
-register("target_parameters", "M", "parameters of the target, without embeddings", open_low=True)
-register("training_tokens", "D", "tokens that a model was trained on", unit="token", open_low=True)
-register("draft_perplexity", r"\mathrm{PPL}_d", "perplexity of the draft on the text", low=1.0)
-register("target_perplexity", r"\mathrm{PPL}_t", "perplexity of the target on the text", low=1.0)
 
 
 def _number(text: str) -> Any:
@@ -41,34 +33,41 @@ def _number(text: str) -> Any:
     return sympy.Rational(text)
 
 
-@formula("training_loss", "L(N, D)", group="draft scale", parameters=1e9, training_tokens=1e12)
-def TRAINING_LOSS(s: Any) -> Any:
+@equation("L(N, D)", group="draft scale", parameters=1e9, training_tokens=1e12)
+def training_loss(parameters: Number, training_tokens: Number) -> Number:
     """Cross-entropy of a model of N parameters after D training tokens [nat per token].
 
     Assumes: the training recipe and text of the fit.
     Wrong when: models are distilled, pruned, or trained on other text.
     Source: arXiv:2203.15556, the parametric fit.
+    Returns: 1.69 + 406.4 N^-0.34 + 410.7 D^-0.28 [nat per token].
     """
-    by_size = _number("406.4") * s.parameters ** -_number("0.34")
-    return _number("1.69") + by_size + _number("410.7") * s.training_tokens ** -_number("0.28")
+    if symbolic(parameters, training_tokens):
+        by_size = _number("406.4") * parameters ** -_number("0.34")
+        return _number("1.69") + by_size + _number("410.7") * training_tokens ** -_number("0.28")
+    n, d = parameters, training_tokens
+    return 1.69 + 406.4 * n**-0.34 + 410.7 * d**-0.28
 
 
-@formula(
-    "sdsl_acceptance", r"\alpha", group="draft scale", draft_perplexity=9.0, target_perplexity=6.0
-)
-def SDSL_ACCEPTANCE(s: Any) -> Any:
+@equation(r"\alpha", group="draft scale", draft_perplexity=9.0, target_perplexity=6.0)
+def sdsl_acceptance(draft_perplexity: Number, target_perplexity: Number) -> Number:
     """Acceptance probability, affine in the perplexities of draft and target.
 
     Assumes: pretrained pairs of the families of the fit (R^2 about 0.6).
     Wrong when: the draft is distilled for its target or reads its features.
     Source: arXiv:2603.11053, from secondary summaries.
+    Returns: 0.6421 - 0.0067 PPL_draft + 0.0130 PPL_target, NaN where that is not in [0, 1].
     """
-    draft, target = _number("0.0067") * s.draft_perplexity, _number("0.0130") * s.target_perplexity
-    return _number("0.6421") - draft + target
+    if symbolic(draft_perplexity, target_perplexity):
+        draft, target = _number("0.0067") * draft_perplexity, _number("0.0130") * target_perplexity
+        return _number("0.6421") - draft + target
+    draft = 0.0067 * draft_perplexity
+    alpha = 0.6421 - draft + 0.0130 * target_perplexity
+    return np.where((alpha >= 0.0) & (alpha <= 1.0), alpha, np.nan)
 
 
-@formula("sdsl_line", r"N^*", group="draft scale", target_parameters=70e9)
-def SDSL_LINE(s: Any) -> Any:
+@equation(r"N^*", group="draft scale", target_parameters=70e9)
+def sdsl_line(target_parameters: Number) -> Number:
     """The published best draft size for a target of M parameters, about M / 300 for large ones.
 
     Without the intercept a target of 70 billion gets the 189 million that summaries quote; with it
@@ -77,35 +76,11 @@ def SDSL_LINE(s: Any) -> Any:
     Assumes: draft step time proportional to draft size, the same training tokens on both sides.
     Wrong when: a draft step has a latency floor; the true optimum is then larger.
     Source: arXiv:2603.11053, from secondary summaries.
+    Returns: 2.71e-3 M + 8.7e7 parameters. target_parameters: > 0;
     """
-    return _number("0.00271") * s.target_parameters + 87000000
-
-
-@evaluates(TRAINING_LOSS)
-def training_loss(parameters: ArrayLike, training_tokens: ArrayLike) -> Any:
-    """1.69 + 406.4 N^-0.34 + 410.7 D^-0.28 [nat per token].
-
-    parameters, training_tokens: > 0. Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    n, d = check("parameters", parameters), check("training_tokens", training_tokens)
-    return unwrap(1.69 + 406.4 * n**-0.34 + 410.7 * d**-0.28)
-
-
-@evaluates(SDSL_ACCEPTANCE)
-def sdsl_acceptance(draft_perplexity: ArrayLike, target_perplexity: ArrayLike) -> Any:
-    """0.6421 - 0.0067 PPL_draft + 0.0130 PPL_target, NaN where that is not in [0, 1].
-
-    Perplexities: >= 1. Shapes broadcast. Raises ValueError outside that range.
-    """
-    draft = 0.0067 * check("draft_perplexity", draft_perplexity)
-    alpha = 0.6421 - draft + 0.0130 * check("target_perplexity", target_perplexity)
-    return unwrap(np.where((alpha >= 0.0) & (alpha <= 1.0), alpha, np.nan))
-
-
-@evaluates(SDSL_LINE)
-def sdsl_line(target_parameters: ArrayLike) -> Any:
-    """2.71e-3 M + 8.7e7 parameters. target_parameters: > 0; ValueError otherwise."""
-    return unwrap(0.00271 * check("target_parameters", target_parameters) + 87000000.0)
+    if symbolic(target_parameters):
+        return _number("0.00271") * target_parameters + 87000000
+    return 0.00271 * target_parameters + 87000000.0
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,8 @@ verifies; `cascade` nests or chains drafters, `two_layers` steps and tokens; `se
 
 from __future__ import annotations
 
-from .budget import (
-    BatchBudget,
-    best_budget,
-    budgeted_lengths,
-)
-from .cached import (
-    cached_batch_speedup,
-    cached_speedup,
-    fan_out,
-)
+from .budget import BatchBudget, best_budget, budgeted_lengths
+from .cached import cached_batch_speedup, cached_speedup, fan_out
 from .cascade import (
     VerticalChoice,
     best_vertical,
@@ -26,27 +18,12 @@ from .cascade import (
     vertical_tokens,
 )
 from .chain import chain_time, even_chain_time, insertion_gain, insertion_saving
-from .lookup import (
-    best_lookup_gamma,
-    lookup_speedup,
-)
+from .lookup import best_lookup_gamma, lookup_speedup
 from .overlap import best_overlapped_gamma, overlapped_speedup, stopped_overlap_speedup
-from .self_speculation import (
-    self_speculation_lower,
-    self_speculation_upper,
-)
-from .sparse_cache import (
-    sparse_cache_cost,
-)
-from .trimmed import (
-    best_vocabulary,
-    trimmed_acceptance,
-    trimmed_speedup,
-)
-from .two_layers import (
-    two_layer_bound,
-    two_layer_speedup,
-)
+from .self_speculation import self_speculation_lower, self_speculation_upper
+from .sparse_cache import sparse_cache_cost
+from .trimmed import best_vocabulary, trimmed_acceptance, trimmed_speedup
+from .two_layers import two_layer_bound, two_layer_speedup
 
 __all__ = [
     "BatchBudget",

@@ -10,28 +10,17 @@ geometrically along the draft.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
-
-register("hit_rate", "h", "share of rounds whose outcome had been drafted for", high=1.0)
-register("hit_tokens", "E_h", "mean tokens of a round after a hit", unit="token", low=1.0)
-register("miss_tokens", "E_m", "mean tokens of a round after a miss", unit="token", low=1.0)
-register("advance_time", "T_p", "time of drafting in advance", unit="target step")
-register("backup_time", "T_b", "time of the draft that follows a miss", unit="target step")
-register("miss_exponent", "r", "exponent of the miss probability in the guesses", open_low=True)
+from ..domain import Floats, check
+from ..either import larger
+from ..formula import Number, equation
 
 
-@formula(
-    "cached_speedup", r"S_\mathrm{cached}", group="schedules and cascades",
-    hit_rate=0.8, hit_tokens=4.0, miss_tokens=2.5, advance_time=0.7, backup_time=0.2,
-)  # fmt: skip
-def CACHED_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\mathrm{cached}", group="schedules and cascades", hit_rate=0.8, hit_tokens=4.0,
+          miss_tokens=2.5, advance_time=0.7, backup_time=0.2)  # fmt: skip
+def cached_speedup(hit_rate: Number, *, hit_tokens: Number, miss_tokens: Number,
+                   advance_time: Number, backup_time: Number) -> Number:  # fmt: skip
     """Speed-up when the next draft is looked up among those made for the foreseen outcomes.
 
     Assumes: hits independent of how many tokens were accepted; a second device drafts.
@@ -39,18 +28,16 @@ def CACHED_SPEEDUP(s: Any) -> Any:
     Source: arXiv:2603.03251, the expected speed-up of the schedule; rederived here by renewal
     reward.
     """
-    import sympy
-
-    h = s.hit_rate
-    tokens = h * s.hit_tokens + (1 - h) * s.miss_tokens
-    return tokens / (h * sympy.Max(1, s.advance_time) + (1 - h) * (1 + s.backup_time))
+    tokens = hit_rate * hit_tokens + (1 - hit_rate) * miss_tokens
+    missed = (1 - hit_rate) * (1 + backup_time)
+    return tokens / (hit_rate * larger(1, advance_time) + missed)
 
 
-@formula(
-    "cached_batch_speedup", r"S_\mathrm{cached}(B)", group="schedules and cascades",
-    hit_rate=0.8, hit_tokens=4.0, miss_tokens=2.5, advance_time=0.7, backup_time=0.2, batch=8,
-)  # fmt: skip
-def CACHED_BATCH_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\mathrm{cached}(B)", group="schedules and cascades", hit_rate=0.8, hit_tokens=4.0,
+          miss_tokens=2.5, advance_time=0.7, backup_time=0.2, batch=8)  # fmt: skip
+def cached_batch_speedup(hit_rate: Number, *, batch: Number, hit_tokens: Number,
+                         miss_tokens: Number, advance_time: Number,
+                         backup_time: Number) -> Number:  # fmt: skip
     """The same for a batch that waits for all of its sequences: hidden only if every one hits.
 
     The share of rounds without a wait falls to h^B, while each sequence keeps its own tokens.
@@ -59,52 +46,9 @@ def CACHED_BATCH_SPEEDUP(s: Any) -> Any:
     Wrong when: sequences that missed are left out of the next round instead of waited for.
     Source: arXiv:2603.03251 notes the fall to h^B; the formula is derived here by renewal reward.
     """
-    import sympy
-
-    h, all_hit = s.hit_rate, s.hit_rate**s.batch
-    tokens = h * s.hit_tokens + (1 - h) * s.miss_tokens
-    return tokens / (all_hit * sympy.Max(1, s.advance_time) + (1 - all_hit) * (1 + s.backup_time))
-
-
-@evaluates(CACHED_SPEEDUP)
-def cached_speedup(
-    hit_rate: ArrayLike,
-    *,
-    hit_tokens: ArrayLike,
-    miss_tokens: ArrayLike,
-    advance_time: ArrayLike,
-    backup_time: ArrayLike,
-) -> Any:
-    """Speed-up of speculation with drafts made in advance.
-
-    hit_rate: in [0, 1]; hit_tokens, miss_tokens: >= 1 [token]; times: >= 0 [target step]. Shapes
-    broadcast. Raises ValueError outside these ranges.
-    """
-    h = check("hit_rate", hit_rate)
-    tokens = h * check("hit_tokens", hit_tokens) + (1.0 - h) * check("miss_tokens", miss_tokens)
-    hidden = h * np.maximum(1.0, check("advance_time", advance_time))
-    return unwrap(tokens / (hidden + (1.0 - h) * (1.0 + check("backup_time", backup_time))))
-
-
-@evaluates(CACHED_BATCH_SPEEDUP)
-def cached_batch_speedup(
-    hit_rate: ArrayLike,
-    *,
-    batch: ArrayLike,
-    hit_tokens: ArrayLike,
-    miss_tokens: ArrayLike,
-    advance_time: ArrayLike,
-    backup_time: ArrayLike,
-) -> Any:
-    """Speed-up of a batch in step with drafts made in advance; `cached_speedup` at batch 1.
-
-    batch: >= 1; the rest as in :func:`cached_speedup`.
-    """
-    h = check("hit_rate", hit_rate)
-    every = h ** check("batch", batch)
-    tokens = h * check("hit_tokens", hit_tokens) + (1.0 - h) * check("miss_tokens", miss_tokens)
-    hidden = every * np.maximum(1.0, check("advance_time", advance_time))
-    return unwrap(tokens / (hidden + (1.0 - every) * (1.0 + check("backup_time", backup_time))))
+    every = hit_rate**batch
+    tokens = hit_rate * hit_tokens + (1 - hit_rate) * miss_tokens
+    return tokens / (every * larger(1, advance_time) + (1 - every) * (1 + backup_time))
 
 
 def fan_out(alpha: float, gamma: int, *, budget: float, miss_exponent: float) -> Floats:

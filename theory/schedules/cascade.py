@@ -15,106 +15,35 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
+from ..domain import check
+from ..formula import Number, equation, symbolic
 from ..optimum import best_gamma
-from ..rounds import TOKENS, geometric_sum
+from ..rounds import geometric, geometric_sum
 from ..speedup import speedup
-from ..symbols import register
 
-register(
-    "inner_alpha",
-    r"\alpha_i",
-    "acceptance probability of the inner drafter's tokens by the drafter",
-    high=1.0,
-)
-register("inner_gamma", "k", "tokens of a round of the inner drafter", unit="token", integer=True)
-register("inner_rounds", "m", "rounds of the inner cascade in one draft", integer=True)
-register("inner_cost", "c_i", "step of the inner drafter", unit="target step")
-register("second_alpha", r"\alpha_2", "acceptance of the second drafter's tokens", high=1.0)
-register("second_gamma", "j", "tokens of the second drafter", unit="token")
-register("second_cost", "c_2", "step of the second drafter", unit="target step")
-
-_INNER = {"inner_alpha": 0.6, "inner_gamma": 3, "inner_rounds": 3}
-_SECOND = {"second_alpha": 0.5, "second_gamma": 4}
+_INNER: dict[str, Any] = {"inner_alpha": 0.6, "inner_gamma": 3, "inner_rounds": 3}
+_SECOND: dict[str, Any] = {"second_alpha": 0.5, "second_gamma": 4}
 
 
-@formula(
-    "vertical_tokens", r"\mathrm{E}[N]", group="schedules and cascades", alpha=0.8, **_INNER
-)  # fmt: skip
-def VERTICAL_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="schedules and cascades", alpha=0.8, **_INNER)
+def vertical_tokens(
+    alpha: Number, *, inner_alpha: Number, inner_gamma: Number, inner_rounds: Number
+) -> Number:
     """Mean tokens per round when the draft comes from m rounds of an inner cascade.
 
     Assumes: independent acceptance at both levels.
     Wrong when: the two drafters fail on the same tokens.
     Source: derived here with the generating function of a round; the cascade is that of
     arXiv:2312.11462.
+    Returns: Mean tokens per round of the vertical cascade [token].
     """
-    az = s.inner_alpha * s.alpha
-    inner = 1 + (s.alpha - 1) * (1 - az ** (s.inner_gamma + 1)) / (1 - az)
-    return (1 - s.alpha * inner**s.inner_rounds) / (1 - s.alpha)
-
-
-@formula(
-    "vertical_speedup", r"S_\mathrm{vertical}", group="schedules and cascades",
-    alpha=0.8, cost_ratio=0.1, inner_cost=0.01, **_INNER,
-)  # fmt: skip
-def VERTICAL_SPEEDUP(s: Any) -> Any:
-    """Speed-up of the vertical cascade.
-
-    Taking c / S(inner) for the drafter's cost instead overstates it: inner rounds come in bursts.
-
-    Assumes: verifying a draft takes a plain step, at both levels.
-    Wrong when: verifying slows with the number of tokens.
-    Source: derived here by renewal reward; the cascade is that of arXiv:2312.11462.
-    """
-    round_of_draft = s.cost_ratio + s.inner_gamma * s.inner_cost
-    return VERTICAL_TOKENS.build(s) / (1 + s.inner_rounds * round_of_draft)
-
-
-@formula(
-    "horizontal_tokens", r"\mathrm{E}[N]", group="schedules and cascades",
-    alpha=0.8, gamma=3, **_SECOND,
-)  # fmt: skip
-def HORIZONTAL_TOKENS(s: Any) -> Any:
-    """Mean tokens per round when a second drafter continues the draft of the first.
-
-    Assumes: independent acceptance, each drafter with one probability.
-    Wrong when: the second drafter continues worse from the first one's text than from the target's.
-    Source: derived here; the cascade is that of arXiv:2312.11462.
-    """
-    second = s.second_alpha * (1 - s.second_alpha**s.second_gamma) / (1 - s.second_alpha)
-    return TOKENS.build(s) + s.alpha**s.gamma * second
-
-
-@formula(
-    "horizontal_speedup", r"S_\mathrm{horizontal}", group="schedules and cascades",
-    alpha=0.8, gamma=3, cost_ratio=0.1, second_cost=0.005, **_SECOND,
-)  # fmt: skip
-def HORIZONTAL_SPEEDUP(s: Any) -> Any:
-    """Speed-up of the horizontal cascade.
-
-    Assumes: verifying a draft takes a plain step; changing drafters costs nothing.
-    Wrong when: the second drafter must first read what the first one wrote.
-    Source: derived here by renewal reward; the cascade is that of arXiv:2312.11462.
-    """
-    cost = 1 + s.gamma * s.cost_ratio + s.second_gamma * s.second_cost
-    return HORIZONTAL_TOKENS.build(s) / cost
-
-
-@evaluates(VERTICAL_TOKENS)
-def vertical_tokens(
-    alpha: ArrayLike, *, inner_alpha: ArrayLike, inner_gamma: ArrayLike, inner_rounds: ArrayLike
-) -> Any:
-    """Mean tokens per round of the vertical cascade [token].
-
-    alpha, inner_alpha: in [0, 1]; inner_gamma, inner_rounds: whole numbers >= 0. Shapes broadcast;
-    m (mean inner tokens) + 1 at alpha = 1. Raises ValueError outside these ranges.
-    """
-    a, ai = check("alpha", alpha), check("inner_alpha", inner_alpha)
-    k, m = check("inner_gamma", inner_gamma), check("inner_rounds", inner_rounds)
+    if symbolic(alpha, inner_alpha):
+        az = inner_alpha * alpha
+        inner = 1 + (alpha - 1) * (1 - az ** (inner_gamma + 1)) / (1 - az)
+        return (1 - alpha * inner**inner_rounds) / (1 - alpha)
+    a, ai = alpha, inner_alpha
+    k, m = inner_gamma, inner_rounds
     q = 1.0 - a
     inner = geometric_sum(ai * a, k + 1.0)  # 1 - G(alpha) = (1 - alpha) inner
     # 1 - alpha G^m through logarithms, so that alpha near 1 does not cancel.
@@ -122,66 +51,55 @@ def vertical_tokens(
         log_left = np.log(a) + m * np.log1p(-np.minimum(q * inner, 1.0))
         value = -np.expm1(log_left) / q
     value = np.where(q == 0.0, 1.0 + m * inner, value)
-    return unwrap(np.where((a == 0.0) | (m == 0.0), 1.0, value))
+    return np.where((a == 0.0) | (m == 0.0), 1.0, value)
 
 
-@evaluates(VERTICAL_SPEEDUP)
-def vertical_speedup(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    inner_alpha: ArrayLike,
-    inner_cost: ArrayLike,
-    inner_gamma: ArrayLike,
-    inner_rounds: ArrayLike,
-) -> Any:
-    """Speed-up of the vertical cascade; inner_gamma = 0 is plain speculation with gamma = m.
+@equation(r"S_\mathrm{vertical}", group="schedules and cascades", alpha=0.8, cost_ratio=0.1,
+          inner_cost=0.01, **_INNER)  # fmt: skip
+def vertical_speedup(alpha: Number, cost_ratio: Number, *, inner_alpha: Number, inner_cost: Number,
+                     inner_gamma: Number, inner_rounds: Number) -> Number:  # fmt: skip
+    """Speed-up of the vertical cascade.
 
-    Acceptance and counts as in :func:`vertical_tokens`; costs: >= 0 [target step]. Shapes
-    broadcast. Raises ValueError outside the ranges.
+    Taking c / S(inner) for the drafter's cost instead overstates it: inner rounds come in bursts.
+
+    Assumes: verifying a draft takes a plain step, at both levels.
+    Wrong when: verifying slows with the number of tokens.
+    Source: derived here by renewal reward; the cascade is that of arXiv:2312.11462.
+    Returns: inner_gamma = 0 is plain speculation with gamma = m.
     """
-    tokens = vertical_tokens(
-        alpha, inner_alpha=inner_alpha, inner_gamma=inner_gamma, inner_rounds=inner_rounds
-    )
-    inner = np.asarray(inner_gamma) * check("inner_cost", inner_cost)
-    per_round = check("cost_ratio", cost_ratio) + inner
-    return unwrap(np.asarray(tokens) / (1.0 + np.asarray(inner_rounds) * per_round))
+    inner = {"inner_alpha": inner_alpha, "inner_gamma": inner_gamma, "inner_rounds": inner_rounds}
+    per_round = cost_ratio + inner_gamma * inner_cost
+    return vertical_tokens(alpha, **inner) / (1 + inner_rounds * per_round)
 
 
-@evaluates(HORIZONTAL_TOKENS)
+@equation(r"\mathrm{E}[N]", group="schedules and cascades", alpha=0.8, gamma=3, **_SECOND)
 def horizontal_tokens(
-    alpha: ArrayLike, gamma: ArrayLike, *, second_alpha: ArrayLike, second_gamma: ArrayLike
-) -> Any:
-    """Mean tokens per round of the horizontal cascade [token].
+    alpha: Number, gamma: Number, *, second_alpha: Number, second_gamma: Number
+) -> Number:
+    """Mean tokens per round when a second drafter continues the draft of the first.
 
-    alpha, second_alpha: in [0, 1]; gamma, second_gamma: >= 0 [token]. Shapes broadcast.
-    Raises ValueError outside these ranges.
+    Assumes: independent acceptance, each drafter with one probability.
+    Wrong when: the second drafter continues worse from the first one's text than from the target's.
+    Source: derived here; the cascade is that of arXiv:2312.11462.
     """
-    a, g = check("alpha", alpha), check("gamma", gamma)
-    a2, j = check("second_alpha", second_alpha), check("second_gamma", second_gamma)
-    second: Floats = np.power(a, g) * a2 * geometric_sum(a2, j)
-    return unwrap(geometric_sum(a, g + 1.0) + second)
+    second = second_alpha * geometric(second_alpha, second_gamma)
+    return geometric(alpha, gamma + 1) + alpha**gamma * second
 
 
-@evaluates(HORIZONTAL_SPEEDUP)
-def horizontal_speedup(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    second_alpha: ArrayLike,
-    second_gamma: ArrayLike,
-    second_cost: ArrayLike,
-) -> Any:
-    """Speed-up of the horizontal cascade; second_gamma = 0 is plain speculation.
+@equation(r"S_\mathrm{horizontal}", group="schedules and cascades", alpha=0.8, gamma=3,
+          cost_ratio=0.1, second_cost=0.005, **_SECOND)  # fmt: skip
+def horizontal_speedup(alpha: Number, gamma: Number, cost_ratio: Number, *, second_alpha: Number,
+                       second_gamma: Number, second_cost: Number) -> Number:  # fmt: skip
+    """Speed-up of the horizontal cascade.
 
-    Acceptance and counts as in :func:`horizontal_tokens`; costs: >= 0 [target step]. Shapes
-    broadcast. Raises ValueError outside the ranges.
+    Assumes: verifying a draft takes a plain step; changing drafters costs nothing.
+    Wrong when: the second drafter must first read what the first one wrote.
+    Source: derived here by renewal reward; the cascade is that of arXiv:2312.11462.
+    Returns: second_gamma = 0 is plain speculation.
     """
-    tokens = horizontal_tokens(alpha, gamma, second_alpha=second_alpha, second_gamma=second_gamma)
-    first = np.asarray(gamma) * check("cost_ratio", cost_ratio)
-    second = np.asarray(second_gamma) * check("second_cost", second_cost)
-    return unwrap(np.asarray(tokens) / (1.0 + first + second))
+    second = {"second_alpha": second_alpha, "second_gamma": second_gamma}
+    cost = 1 + gamma * cost_ratio + second_gamma * second_cost
+    return horizontal_tokens(alpha, gamma, **second) / cost
 
 
 @dataclass(frozen=True)

@@ -8,54 +8,27 @@ in the others the round is a plain step.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import check, check_gamma_max, unwrap
-from ..formula import evaluates, formula
-from ..rounds import TOKENS, geometric_sum
-from ..speedup import round_cost
-from ..symbols import register
-
-register("match", "m", "share of rounds in which there is a match to copy from", high=1.0)
+from ..domain import check_gamma_max
+from ..either import when_drafting
+from ..formula import Number, equation
+from ..rounds import geometric
 
 
-@formula(
-    "lookup_speedup", r"S_\mathrm{lookup}", group="schedules and cascades",
-    match=0.4, alpha=0.6, gamma=5, cost_ratio=0.001, verify_slope=0.02, overhead=0.05,
-)  # fmt: skip
-def LOOKUP_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\mathrm{lookup}", group="schedules and cascades", match=0.4, alpha=0.6, gamma=5,
+          cost_ratio=0.001, verify_slope=0.02, overhead=0.05)  # fmt: skip
+def lookup_speedup(match: Number, alpha: Number, gamma: Number, *, cost_ratio: Number = 0.0,
+                   verify_slope: Number = 0.0, overhead: Number = 0.0) -> Number:  # fmt: skip
     """Speed-up when only matched rounds speculate; alpha is the acceptance given a match.
 
     Assumes: a match says nothing about the next round's; independent acceptance given a match.
     Wrong when: matches and acceptance come in bursts, as in copied passages.
     Source: derived here by renewal reward.
+    Returns: 1 at match = 0 and at gamma = 0; costs are paid in matched rounds only.
     """
-    cost = 1 + s.gamma * (s.cost_ratio + s.verify_slope) + s.overhead
-    return (1 - s.match + s.match * TOKENS.build(s)) / (1 - s.match + s.match * cost)
-
-
-@evaluates(LOOKUP_SPEEDUP)
-def lookup_speedup(
-    match: ArrayLike,
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    *,
-    cost_ratio: ArrayLike = 0.0,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """Speed-up of copied drafts; 1 at match = 0 and at gamma = 0.
-
-    match, alpha: in [0, 1]; gamma: >= 0 [token]; costs: >= 0 [target step], paid in matched rounds
-    only. Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    m, a, g = check("match", match), check("alpha", alpha), check("gamma", gamma)
-    cost = np.asarray(round_cost(g, cost_ratio, verify_slope=verify_slope, overhead=overhead))
-    tokens = geometric_sum(a, g + 1.0)
-    return unwrap((1.0 - m + m * tokens) / (1.0 - m + m * cost))
+    cost = 1 + gamma * (cost_ratio + verify_slope) + when_drafting(gamma, overhead)
+    return (1 - match + match * geometric(alpha, gamma + 1)) / (1 - match + match * cost)
 
 
 def best_lookup_gamma(

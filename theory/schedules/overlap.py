@@ -11,21 +11,17 @@ stopped at once (the second). For gamma c <= 1 the two are one.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import check, check_gamma_max, unwrap
-from ..formula import evaluates, formula
-from ..rounds import geometric_sum
+from ..domain import check_gamma_max
+from ..either import larger
+from ..formula import Number, equation
+from ..rounds import geometric
 
 
-@formula(
-    "overlapped_speedup", r"S_\parallel", group="schedules and cascades",
-    alpha=0.8, gamma=4, cost_ratio=0.1,
-)  # fmt: skip
-def OVERLAPPED_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\parallel", group="schedules and cascades", least={"gamma": 1}, alpha=0.8, gamma=4,
+          cost_ratio=0.1)  # fmt: skip
+def overlapped_speedup(alpha: Number, gamma: Number, cost_ratio: Number) -> Number:
     """Speed-up when drafting overlaps with verifying and a rejection flushes the finished draft.
 
     Not always above the sequential one: the bonus token is lost, and gamma must be tuned anew.
@@ -35,20 +31,16 @@ def OVERLAPPED_SPEEDUP(s: Any) -> Any:
     Wrong when: the first draft token is verified early, as arXiv:2408.11850 does; it is then a
     lower bound.
     Source: derived here by renewal reward.
+    Returns: gamma / max(1, gamma c) at alpha = 1.
     """
-    import sympy
-
-    accepted = s.alpha**s.gamma
-    drafting = s.gamma * s.cost_ratio
-    tokens = (1 - accepted) / (1 - s.alpha)
-    return tokens / (sympy.Max(1, drafting) + (1 - accepted) * drafting)
+    tokens, drafting = geometric(alpha, gamma), gamma * cost_ratio
+    rejected = (1 - alpha) * tokens  # 1 - alpha^gamma without cancellation
+    return tokens / (larger(1, drafting) + rejected * drafting)
 
 
-@formula(
-    "stopped_overlap_speedup", r"S_{\parallel,\mathrm{stop}}", group="schedules and cascades",
-    alpha=0.8, gamma=4, cost_ratio=0.4,
-)  # fmt: skip
-def STOPPED_OVERLAP_SPEEDUP(s: Any) -> Any:
+@equation(r"S_{\parallel,\mathrm{stop}}", group="schedules and cascades", least={"gamma": 1},
+          alpha=0.8, gamma=4, cost_ratio=0.4)  # fmt: skip
+def stopped_overlap_speedup(alpha: Number, gamma: Number, cost_ratio: Number) -> Number:
     """Speed-up with overlapped drafting where a rejection stops the draft that it makes useless.
 
     Larger than where the draft is finished first if gamma c > 1, and the same otherwise.
@@ -58,42 +50,9 @@ def STOPPED_OVERLAP_SPEEDUP(s: Any) -> Any:
     Wrong when: draft steps are long beside a plain step, so that stopping waits for one to end.
     Source: derived here by renewal reward.
     """
-    import sympy
-
-    accepted = s.alpha**s.gamma
-    drafting = s.gamma * s.cost_ratio
-    time = accepted * sympy.Max(1, drafting) + (1 - accepted) * (1 + drafting)
-    return (1 - accepted) / (1 - s.alpha) / time
-
-
-@evaluates(OVERLAPPED_SPEEDUP)
-def overlapped_speedup(alpha: ArrayLike, gamma: ArrayLike, cost_ratio: ArrayLike) -> Any:
-    """Speed-up with overlapped drafting and a flush on every rejection.
-
-    alpha: in [0, 1]; gamma: >= 1 [token]; cost_ratio: >= 0 [target step]. Shapes broadcast; at
-    alpha = 1 it is gamma / max(1, gamma c). Raises ValueError outside these ranges.
-    """
-    a, g, c = check("alpha", alpha), check("gamma", gamma), check("cost_ratio", cost_ratio)
-    if g.size and g.min() < 1.0:
-        raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
-    tokens = geometric_sum(a, g)
-    rejected = (1.0 - a) * tokens  # 1 - alpha^gamma without cancellation
-    return unwrap(tokens / (np.maximum(1.0, g * c) + rejected * g * c))
-
-
-@evaluates(STOPPED_OVERLAP_SPEEDUP)
-def stopped_overlap_speedup(alpha: ArrayLike, gamma: ArrayLike, cost_ratio: ArrayLike) -> Any:
-    """Speed-up with overlapped drafting that a rejection stops at once.
-
-    Arguments and errors as in :func:`overlapped_speedup`.
-    """
-    a, g, c = check("alpha", alpha), check("gamma", gamma), check("cost_ratio", cost_ratio)
-    if g.size and g.min() < 1.0:
-        raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
-    tokens = geometric_sum(a, g)
-    rejected = (1.0 - a) * tokens
-    kept = np.power(a, g) * np.maximum(1.0, g * c)
-    return unwrap(tokens / (kept + rejected * (1.0 + g * c)))
+    tokens, drafting = geometric(alpha, gamma), gamma * cost_ratio
+    rejected = (1 - alpha) * tokens
+    return tokens / (alpha**gamma * larger(1, drafting) + rejected * (1 + drafting))
 
 
 def best_overlapped_gamma(

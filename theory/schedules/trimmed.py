@@ -13,59 +13,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import geometric_sum
-from ..symbols import register
-
-register("body_cost", r"c_\mathrm{body}", "draft step without its output head", unit="target step")
-register(
-    "head_cost", r"c_\mathrm{head}", "output head of a draft step, all tokens", unit="target step"
-)
-register("kept", "f", "share of the vocabulary that the draft keeps", high=1.0)
-register("coverage", r"\pi", "target's probability on the kept vocabulary", high=1.0)
+from ..either import when_drafting
+from ..formula import Number, equation
+from ..rounds import geometric
 
 
-@formula(
-    "trimmed_speedup", r"S_\mathrm{trimmed}", group="schedules and cascades",
-    alpha=0.8, gamma=5, coverage=0.95, kept=0.25, body_cost=0.02, head_cost=0.04, verify_slope=0.01,
-    overhead=0.05,
-)  # fmt: skip
-def TRIMMED_SPEEDUP(s: Any) -> Any:
+@equation(r"S_\mathrm{trimmed}", group="schedules and cascades", alpha=0.8, gamma=5, coverage=0.95,
+          kept=0.25, body_cost=0.02, head_cost=0.04, verify_slope=0.01, overhead=0.05)  # fmt: skip
+def trimmed_speedup(alpha: Number, gamma: Number, *, coverage: Number, kept: Number,
+                    body_cost: Number, head_cost: Number, verify_slope: Number = 0.0,
+                    overhead: Number = 0.0) -> Number:  # fmt: skip
     """Speed-up of a draft that keeps a share of the vocabulary; alpha is the untrimmed acceptance.
 
     Assumes: acceptance falls by the factor coverage, as it does where the draft is as good on the
     kept tokens as on all; independent acceptance; the head's time proportional to its tokens.
     Wrong when: draft and target disagree most on rare tokens; trimming then costs less than this.
     Source: derived here.
+    Returns: coverage = kept = 1 is the untrimmed draft; the overhead is paid only when speculating.
     """
-    alpha = s.alpha * s.coverage
-    tokens = (1 - alpha ** (s.gamma + 1)) / (1 - alpha)
-    per_token = s.body_cost + s.head_cost * s.kept + s.verify_slope
-    return tokens / (1 + s.gamma * per_token + s.overhead)
-
-
-@evaluates(TRIMMED_SPEEDUP)
-def trimmed_speedup(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    *,
-    coverage: ArrayLike,
-    kept: ArrayLike,
-    body_cost: ArrayLike,
-    head_cost: ArrayLike,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
-    """Speed-up with a trimmed draft vocabulary; coverage = kept = 1 is the untrimmed draft.
-
-    alpha, coverage, kept: in [0, 1]; gamma: >= 0 [token]; costs: >= 0 [target step], the overhead
-    paid only when speculating. Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    a, g = check("alpha", alpha) * check("coverage", coverage), check("gamma", gamma)
-    head = check("head_cost", head_cost) * check("kept", kept)
-    per_token = check("body_cost", body_cost) + head + check("verify_slope", verify_slope)
-    extra = np.where(g > 0.0, check("overhead", overhead), 0.0)
-    return unwrap(geometric_sum(a, g + 1.0) / (1.0 + g * per_token + extra))
+    per_token = body_cost + head_cost * kept + verify_slope
+    cost = 1 + gamma * per_token + when_drafting(gamma, overhead)
+    return geometric(alpha * coverage, gamma + 1) / cost
 
 
 def trimmed_acceptance(p: ArrayLike, q: ArrayLike, kept: ArrayLike) -> Any:

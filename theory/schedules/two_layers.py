@@ -14,53 +14,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import geometric_sum
-from ..symbols import register
+from ..domain import Floats, check
+from ..either import when_drafting
+from ..formula import Number, equation
+from ..rounds import geometric, geometric_sum
 
-register(
-    "step_alpha", r"\alpha_s", "probability that a drafted reasoning step is accepted", high=1.0
-)
-register("step_gamma", "g", "reasoning steps drafted ahead", unit="step")
-register("step_cost", "c_s", "time of drafting one reasoning step", unit="target's reasoning step")
-register("judge_cost", "v", "time of judging one round of steps", unit="target's reasoning step")
-register("token_speedup", r"S_\mathrm{tokens}", "speed-up of the target's own decoding", low=1.0)
-
-_POINT = {"step_alpha": 0.6, "step_gamma": 3, "step_cost": 0.1, "judge_cost": 0.05}
+_POINT: dict[str, Any] = {"step_alpha": 0.6, "step_gamma": 3, "step_cost": 0.1, "judge_cost": 0.05}
 
 
 def _steps(s: Any) -> Any:
     return (1 - s.step_alpha ** (s.step_gamma + 1)) / (1 - s.step_alpha)
 
 
-@formula(
-    "two_layer_speedup", "S", group="schedules and cascades", token_speedup=2.0, **_POINT
-)  # fmt: skip
-def TWO_LAYER_SPEEDUP(s: Any) -> Any:
+@equation("S", group="schedules and cascades", token_speedup=2.0, **_POINT)
+def two_layer_speedup(step_alpha: Number, step_gamma: Number, *, step_cost: Number,
+                      judge_cost: Number = 0.0, token_speedup: Number = 1.0) -> Number:  # fmt: skip
     """Speed-up of speculating on reasoning steps with a target that speculates on tokens.
 
     Assumes: steps accepted independently, the two layers do not disturb each other, the target
     writes several steps side by side as fast as one.
     Wrong when: the steps' parallel writing makes the batch large, which lowers S_tokens.
     Source: derived here; the two layers are those of arXiv:2506.19830.
+    Returns: S_tokens at step_gamma = 0; the judge is paid only when steps are drafted.
     """
-    target = 1 / s.token_speedup
-    return _steps(s) / (target + s.step_gamma * s.step_cost + s.judge_cost)
+    extra = step_gamma * step_cost + when_drafting(step_gamma, judge_cost)
+    return geometric(step_alpha, step_gamma + 1) / (1 / token_speedup + extra)
 
 
-@formula(
-    "two_layer_bound", r"S_{\max}", group="schedules and cascades", token_speedup=2.0, **_POINT
-)
-def TWO_LAYER_BOUND(s: Any) -> Any:
+@equation(r"S_{\max}", group="schedules and cascades", token_speedup=2.0, **_POINT)
+def two_layer_bound(step_alpha: Number, step_gamma: Number, *, step_cost: Number,
+                    judge_cost: Number = 0.0, token_speedup: Number = 1.0) -> Number:  # fmt: skip
     """The product of the two layers' own speed-ups, which bounds the speed-up of both together.
 
     Assumes: as for the speed-up of both.
     Wrong when: drafting steps is itself sped up.
     Source: derived here; the product is the first-order claim of arXiv:2506.19830.
     """
-    alone = _steps(s) / (1 + s.step_gamma * s.step_cost + s.judge_cost)
-    return alone * s.token_speedup
+    extra = step_gamma * step_cost + when_drafting(step_gamma, judge_cost)
+    return geometric(step_alpha, step_gamma + 1) / (1 + extra) * token_speedup
 
 
 def _terms(
@@ -71,38 +62,3 @@ def _terms(
     steps = geometric_sum(check("step_alpha", step_alpha), g + 1.0)
     judge = np.where(g > 0.0, check("judge_cost", judge_cost), 0.0)
     return steps, np.asarray(g * check("step_cost", step_cost) + judge)
-
-
-@evaluates(TWO_LAYER_SPEEDUP)
-def two_layer_speedup(
-    step_alpha: ArrayLike,
-    step_gamma: ArrayLike,
-    *,
-    step_cost: ArrayLike,
-    judge_cost: ArrayLike = 0.0,
-    token_speedup: ArrayLike = 1.0,
-) -> Any:
-    """Speed-up of step-level and token-level speculation together; S_tokens at step_gamma = 0.
-
-    step_alpha: in [0, 1]; step_gamma: >= 0; costs: >= 0 [target's reasoning step], the judge paid
-    only when steps are drafted; token_speedup: >= 1. Shapes broadcast. ValueError outside these.
-    """
-    steps, extra = _terms(step_alpha, step_gamma, step_cost, judge_cost)
-    return unwrap(steps / (1.0 / check("token_speedup", token_speedup) + extra))
-
-
-@evaluates(TWO_LAYER_BOUND)
-def two_layer_bound(
-    step_alpha: ArrayLike,
-    step_gamma: ArrayLike,
-    *,
-    step_cost: ArrayLike,
-    judge_cost: ArrayLike = 0.0,
-    token_speedup: ArrayLike = 1.0,
-) -> Any:
-    """Step-level speed-up times token-level speed-up, an upper bound for both together.
-
-    Arguments and errors as in :func:`two_layer_speedup`.
-    """
-    steps, extra = _terms(step_alpha, step_gamma, step_cost, judge_cost)
-    return unwrap(steps / (1.0 + extra) * check("token_speedup", token_speedup))

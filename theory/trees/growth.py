@@ -9,118 +9,67 @@ With acceptance probabilities p_1 >= p_2 >= ... of the children of a node:
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
-
-register("growth_theta", r"\theta", "root of sum p^theta = 1 over the ranks", high=1.0)
-register("rank_entropy", "H", "entropy of the rank of the next token", unit="nat", open_low=True)
-register("tree_nodes", "n", "draft tokens in a tree", unit="token", low=1.0)
-register("equal_children", "k", "children with the same probability", low=2, integer=True)
-register(
-    "equal_rank",
-    "p",
-    "acceptance probability of each of the equal children",
-    high=1.0,
-    open_low=True,
-    open_high=True,
-)
+from ..domain import Floats, check
+from ..either import log
+from ..formula import Number, equation, symbolic
 
 
-@formula("tree_tokens_limit", r"\mathrm{E}[N]_\infty", group="trees", children_mass=0.85)
-def TREE_TOKENS_LIMIT(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]_\infty", group="trees", children_mass=0.85)
+def tree_tokens_limit(children_mass: Number) -> Number:
     """Mean tokens per round that no number of nodes exceeds.
 
     Assumes: the ranks' probabilities sum to P < 1 at every node, whatever its depth.
     Wrong when: every next token is among the ranks (P = 1); then growth is logarithmic.
     Source: derived here as the sum of all path products, a geometric series in P.
+    Returns: inf at P = 1.
     """
-    return 1 / (1 - s.children_mass)
+    return 1 / (1 - children_mass)
 
 
-@formula("tree_deficit_exponent", r"(1 - \theta)/\theta", group="trees", growth_theta=0.8)
-def DEFICIT_EXPONENT(s: Any) -> Any:
+@equation(r"(1 - \theta)/\theta", group="trees", growth_theta=0.8)
+def tree_deficit_exponent(growth_theta: Number) -> Number:
     """The tokens still missing from the limit fall like the number of nodes to minus this power.
 
     Assumes: ranks independent of depth, many nodes; theta from :func:`growth_exponent`.
     Wrong when: few nodes, or ranks on a common geometric grid, which make the deficit wave.
     Source: derived here from the count n ~ x^-theta of paths worth at least x.
+    Returns: inf at theta = 0, a chain: the deficit falls exponentially.
     """
-    return (1 - s.growth_theta) / s.growth_theta
+    return (1 - growth_theta) / growth_theta
 
 
-@formula("equal_ranks_theta", r"\theta", group="trees", equal_children=3, equal_rank=0.25)
-def EQUAL_RANKS_THETA(s: Any) -> Any:
+@equation(r"\theta", group="trees", equal_children=3, equal_rank=0.25)
+def equal_ranks_theta(equal_children: Number, equal_rank: Number) -> Number:
     """The growth exponent when all k children are accepted with the same probability p.
 
     Assumes: k p <= 1, so that theta <= 1.
     Wrong when: ranks differ, as they do for any real draft; a solver gives theta then.
     Source: derived here from k p^theta = 1.
+    Returns: ln k / ln(1/p) for k equal ranks.
     """
-    import sympy
+    if symbolic(equal_children, equal_rank):
+        import sympy
 
-    return sympy.log(s.equal_children) / -sympy.log(s.equal_rank)
+        return sympy.log(equal_children) / -sympy.log(equal_rank)
+    k, p = equal_children, equal_rank
+    if (k * p > 1.0 + 1e-12).any():
+        total = (k * p).max()
+        raise ValueError(f"equal_children * equal_rank must be in [0, 1], got {total:.12g}")
+    return np.log(k) / -np.log(p)
 
 
-@formula("tree_tokens_growth", r"\mathrm{E}[N]", group="trees", tree_nodes=1000, rank_entropy=2.0)
-def TREE_TOKENS_GROWTH(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="trees", tree_nodes=1000, rank_entropy=2.0)
+def tree_tokens_growth(tree_nodes: Number, rank_entropy: Number) -> Number:
     """Leading term of the tokens per round of the best tree when some child is always accepted.
 
     Assumes: the ranks' probabilities sum to 1; entropy in nats; exact up to a bounded term.
     Wrong when: the next token may be outside the ranks; then the tokens have a finite limit.
     Source: arXiv:2504.15475, which finds the tree to be Tunstall's code; rederived here.
     """
-    import sympy
-
-    return sympy.log(s.tree_nodes) / s.rank_entropy
-
-
-@evaluates(TREE_TOKENS_LIMIT)
-def tree_tokens_limit(children_mass: ArrayLike) -> Any:
-    """1 / (1 - P), inf at P = 1 [token]. children_mass: in [0, 1], else ValueError."""
-    missing = 1.0 - check("children_mass", children_mass)
-    with np.errstate(divide="ignore"):
-        return unwrap(np.asarray(1.0 / missing))
-
-
-@evaluates(DEFICIT_EXPONENT)
-def tree_deficit_exponent(growth_theta: ArrayLike) -> Any:
-    """(1 - theta)/theta, inf at theta = 0 (a chain: the deficit falls exponentially).
-
-    growth_theta: in [0, 1], else ValueError.
-    """
-    theta = check("growth_theta", growth_theta)
-    with np.errstate(divide="ignore", over="ignore"):
-        return unwrap(np.asarray((1.0 - theta) / theta))
-
-
-@evaluates(EQUAL_RANKS_THETA)
-def equal_ranks_theta(equal_children: ArrayLike, equal_rank: ArrayLike) -> Any:
-    """ln k / ln(1/p) for k equal ranks. equal_children: whole, >= 2; equal_rank: in (0, 1).
-
-    Shapes broadcast. Raises ValueError outside these ranges and where k p > 1.
-    """
-    k, p = check("equal_children", equal_children), check("equal_rank", equal_rank)
-    if (k * p > 1.0 + 1e-12).any():
-        total = (k * p).max()
-        raise ValueError(f"equal_children * equal_rank must be in [0, 1], got {total:.12g}")
-    return unwrap(np.asarray(np.log(k) / -np.log(p)))
-
-
-@evaluates(TREE_TOKENS_GROWTH)
-def tree_tokens_growth(tree_nodes: ArrayLike, rank_entropy: ArrayLike) -> Any:
-    """ln n / H, the leading term of E[N] [token]. tree_nodes: >= 1; rank_entropy: > 0 [nat].
-
-    Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    n, h = check("tree_nodes", tree_nodes), check("rank_entropy", rank_entropy)
-    with np.errstate(over="ignore"):
-        return unwrap(np.asarray(np.log(n) / h))
+    return log(tree_nodes) / rank_entropy
 
 
 def _ranks(ranks: ArrayLike) -> Floats:

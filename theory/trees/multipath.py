@@ -15,43 +15,28 @@ the order by p/q, the law Q_K and the mean are derived here and tested by enumer
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
 from .verification import block_weight_step, distribution
 
-register("mass_below", "A", "draft's probability of the paths ranked below a prefix", high=1.0)
 
-
-@formula(
-    "chosen_path_mass", "Q_K", group="several drafts and verification",
-    mass_below=0.5, draft_mass=0.2, drafts=3,
-)  # fmt: skip
-def CHOSEN_PATH_MASS(s: Any) -> Any:
+@equation("Q_K", group="several drafts and verification", mass_below=0.5, draft_mass=0.2, drafts=3)
+def chosen_path_mass(mass_below: Number, draft_mass: Number, drafts: Number) -> Number:
     """Probability that the highest ranked of K independent drafts starts with a given prefix.
 
     Assumes: drafts from one law; A + q <= 1; prefixes of equal length are ranked.
     Wrong when: the drafts are distinct by construction.
     Source: derived here as the law of a maximum, used for the greedy choice of arXiv:2602.16961.
+    Returns: (A + q)^K - A^K, in [0, 1]. mass_below, draft_mass: in [0, 1], sum at most 1; drafts:
+    >= 1. Written as (A + q)^K (1 - e^(-K ln(1 + q / A))), which keeps the digits of a small q.
     """
-    return (s.mass_below + s.draft_mass) ** s.drafts - s.mass_below**s.drafts
-
-
-@evaluates(CHOSEN_PATH_MASS)
-def chosen_path_mass(mass_below: ArrayLike, draft_mass: ArrayLike, drafts: ArrayLike) -> Any:
-    """(A + q)^K - A^K, in [0, 1]. mass_below, draft_mass: in [0, 1], sum at most 1; drafts: >= 1.
-
-    Shapes broadcast. Written as (A + q)^K (1 - e^(-K ln(1 + q / A))), which keeps the digits of
-    a small q.
-    Raises ValueError outside these ranges.
-    """
-    a, q = check("mass_below", mass_below), check("draft_mass", draft_mass)
-    k = check("drafts", drafts)
+    if symbolic(mass_below, draft_mass):
+        return (mass_below + draft_mass) ** drafts - mass_below**drafts
+    a, q = mass_below, draft_mass
+    k = drafts
     a, q, k = np.broadcast_arrays(a, q, k)
     if (a + q > 1.0 + 1e-12).any():
         raise ValueError(
@@ -60,7 +45,7 @@ def chosen_path_mass(mass_below: ArrayLike, draft_mass: ArrayLike, drafts: Array
     with np.errstate(divide="ignore", invalid="ignore"):
         rise = np.where(q > 0.0, np.log1p(q / a), 0.0)
     share = -np.expm1(-k * rise)  # of the drafts at or below the prefix, those with one at it
-    return unwrap(np.minimum((a + q) ** k * share, 1.0))
+    return np.minimum((a + q) ** k * share, 1.0)
 
 
 def ranked_tokens(p: ArrayLike, q: ArrayLike) -> NDArray[np.int64]:

@@ -11,27 +11,20 @@ K-SEQ keeps each draft with the same probability min(1, p/(rho q)), the least ex
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
 from .several import distribution_pair, missed
 from .verification import two_token_overlap
 
-register(
-    "kept_mass", r"\beta", "mass that a single K-SEQ test keeps, the sum of min(q, p/rho)", high=1.0
-)
 
-
-@formula(
-    "two_token_recursive_rejection", r"\alpha_K", group="several drafts and verification",
-    target_mass=0.7, draft_mass=0.4, drafts=3,
-)  # fmt: skip
-def TWO_TOKEN_RECURSIVE(s: Any) -> Any:
+@equation(r"\alpha_K", group="several drafts and verification", target_mass=0.7, draft_mass=0.4,
+          drafts=3)  # fmt: skip
+def two_token_recursive_rejection(
+    target_mass: Number, draft_mass: Number, drafts: Number
+) -> Number:
     """Acceptance of K drafts tried one after the other, each against what is left of the target.
 
     After a rejection the target's residual is all on the token that the draft gives too little.
@@ -39,47 +32,29 @@ def TWO_TOKEN_RECURSIVE(s: Any) -> Any:
     Assumes: drafts drawn independently from q; two tokens.
     Wrong when: drafts are drawn without replacement; then two drafts are always enough.
     Source: derived here; the recursion is that of arXiv:2401.06706.
+    Returns: 1 - (p - q)_+ (1 - q)^(K-1) - (q - p)_+ q^(K-1), in [0, 1]. Summed as the first draft's
+    overlap and what the later ones add, which does not cancel for a small acceptance.
     """
-    import sympy
+    p, q, k = target_mass, draft_mass, drafts
+    if symbolic(target_mass, draft_mass):
+        import sympy
 
-    p, q, k = s.target_mass, s.draft_mass, s.drafts
-    missing = sympy.Max(p - q, 0) * (1 - q) ** (k - 1) + sympy.Max(q - p, 0) * q ** (k - 1)
-    return 1 - missing
+        missing = sympy.Max(p - q, 0) * (1 - q) ** (k - 1) + sympy.Max(q - p, 0) * q ** (k - 1)
+        return 1 - missing
+    k = drafts - 1.0
+    later = np.maximum(p - q, 0.0) * missed(q, k) + np.maximum(q - p, 0.0) * missed(1.0 - q, k)
+    return two_token_overlap(p, q) + later
 
 
-@formula(
-    "kseq_acceptance", r"\alpha_K", group="several drafts and verification", kept_mass=0.4, drafts=3
-)
-def KSEQ_ACCEPTANCE(s: Any) -> Any:
+@equation(r"\alpha_K", group="several drafts and verification", kept_mass=0.4, drafts=3)
+def kseq_acceptance(kept_mass: Number, drafts: Number) -> Number:
     """Acceptance of K drafts that are each kept with probability min(1, p/(rho q)).
 
     Assumes: drafts drawn independently from q; beta taken at the least exact rho.
     Wrong when: rho is below the root of 1 - (1 - beta)^K = rho beta; the output is then biased.
     Source: arXiv:2310.15141.
     """
-    return 1 - (1 - s.kept_mass) ** s.drafts
-
-
-@evaluates(TWO_TOKEN_RECURSIVE)
-def two_token_recursive_rejection(
-    target_mass: ArrayLike, draft_mass: ArrayLike, drafts: ArrayLike
-) -> Any:
-    """1 - (p - q)_+ (1 - q)^(K-1) - (q - p)_+ q^(K-1), in [0, 1].
-
-    target_mass, draft_mass: in [0, 1]; drafts: whole number >= 1. Shapes broadcast. Raises
-    ValueError outside these ranges. Summed as the first draft's overlap and what the later ones
-    add, which does not cancel for a small acceptance.
-    """
-    p, q = check("target_mass", target_mass), check("draft_mass", draft_mass)
-    k = check("drafts", drafts) - 1.0
-    later = np.maximum(p - q, 0.0) * missed(q, k) + np.maximum(q - p, 0.0) * missed(1.0 - q, k)
-    return unwrap(np.asarray(two_token_overlap(p, q) + later))
-
-
-@evaluates(KSEQ_ACCEPTANCE)
-def kseq_acceptance(kept_mass: ArrayLike, drafts: ArrayLike) -> Any:
-    """1 - (1 - beta)^K. kept_mass: in [0, 1]; drafts: whole, >= 1; broadcast, else ValueError."""
-    return unwrap(missed(check("kept_mass", kept_mass), check("drafts", drafts)))
+    return missed(kept_mass, drafts)
 
 
 def recursive_rejection(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:

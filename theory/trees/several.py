@@ -8,95 +8,63 @@ verifier exceeds alpha*_K: neither membership and Gumbel coupling here, nor thos
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
+from ..domain import Floats, check
+from ..either import smaller
+from ..formula import Number, equation, symbolic
 from .verification import distribution
 
-register(
-    "hub_mass", r"q_\mathrm{hub}", "probability of the draft's likeliest token under the draft",
-    high=1.0, open_high=True,
-)  # fmt: skip
-register("drafts", "K", "draft tokens proposed for one position", low=1, integer=True)
 
-
-@formula(
-    "two_token_drafts_optimum", r"\alpha^*_K", group="several drafts and verification",
-    target_mass=0.9, draft_mass=0.4, drafts=3,
-)  # fmt: skip
-def TWO_TOKEN_OPTIMUM(s: Any) -> Any:
+@equation(r"\alpha^*_K", group="several drafts and verification", target_mass=0.9, draft_mass=0.4,
+          drafts=3)  # fmt: skip
+def two_token_drafts_optimum(target_mass: Number, draft_mass: Number, drafts: Number) -> Number:
     """The most that K independent drafts can be accepted over a vocabulary of two tokens.
 
     Assumes: drafts drawn independently from q; the output has law p exactly.
     Wrong when: drafts are drawn without replacement or differ in law.
     Source: derived here by max-flow; the transport problem is posed in arXiv:2410.18234.
     """
-    import sympy
-
-    p, q, k = s.target_mass, s.draft_mass, s.drafts
-    return sympy.Min(1, p + 1 - q**k, (1 - p) + 1 - (1 - q) ** k)
+    p, q, k = target_mass, draft_mass, drafts
+    return smaller(1, p + missed(1 - q, k), (1 - p) + missed(q, k))
 
 
-@formula(
-    "membership_share", "m(x)", group="several drafts and verification",
-    target_mass=0.3, draft_mass=0.2, drafts=4,
-)  # fmt: skip
-def MEMBERSHIP_SHARE(s: Any) -> Any:
+@equation("m(x)", group="several drafts and verification", target_mass=0.3, draft_mass=0.2,
+          drafts=4)  # fmt: skip
+def membership_share(target_mass: Number, draft_mass: Number, drafts: Number) -> Number:
     """One token's share in the acceptance of sampling the target and looking among K drafts.
 
     Assumes: drafts independent of each other and of the target's sample.
     Wrong when: the target's sample is coupled to the drafts, which accepts more.
     Source: derived here; summed over the tokens it is the acceptance.
     """
-    return s.target_mass * (1 - (1 - s.draft_mass) ** s.drafts)
+    return target_mass * missed(draft_mass, drafts)
 
 
-@formula("coupling_floor", r"\alpha_G", group="several drafts and verification", alpha=0.8)
-def COUPLING_FLOOR(s: Any) -> Any:
+@equation(r"\alpha_G", group="several drafts and verification", alpha=0.8)
+def coupling_floor(alpha: Number) -> Number:
     """The least that Gumbel coupling accepts when verification with rejection accepts alpha.
 
     Assumes: both models sample by the same exponential races.
     Wrong when: the draft's randomness is not shared with the target.
     Source: the form of the bound is that of arXiv:2408.07978; checked here numerically.
     """
-    return s.alpha / (2 - s.alpha)
+    return alpha / (2 - alpha)
 
 
-@evaluates(TWO_TOKEN_OPTIMUM)
-def two_token_drafts_optimum(
-    target_mass: ArrayLike, draft_mass: ArrayLike, drafts: ArrayLike
-) -> Any:
-    """min(1, p + 1 - q^K, 2 - p - (1 - q)^K). p, q in [0, 1], drafts whole and >= 1; broadcast."""
-    p, q = check("target_mass", target_mass), check("draft_mass", draft_mass)
-    k = check("drafts", drafts)
-    first = p + missed(1.0 - q, k)
-    return unwrap(np.minimum(1.0, np.minimum(first, (1.0 - p) + missed(q, k))))
-
-
-def missed(mass: Floats, drafts: Floats) -> Floats:
+def missed(mass: Number, drafts: Number) -> Number:
     """1 - (1 - mass)^drafts: chance that a token of this mass is among the drafts."""
+    if symbolic(mass, drafts):
+        return 1 - (1 - mass) ** drafts
     with np.errstate(divide="ignore", invalid="ignore"):
         share = -np.expm1(drafts * np.log1p(-mass))
     return np.where(drafts == 0.0, 0.0, share)  # where 0 drafts meet a sure token
 
 
-@evaluates(MEMBERSHIP_SHARE)
-def membership_share(target_mass: ArrayLike, draft_mass: ArrayLike, drafts: ArrayLike) -> Any:
-    """p (1 - (1 - q)^K). p, q in [0, 1]; drafts: whole, >= 1; broadcast, else ValueError."""
-    p, q = check("target_mass", target_mass), check("draft_mass", draft_mass)
-    return unwrap(np.asarray(p * missed(q, check("drafts", drafts))))
-
-
-@formula(
-    "hub_share", r"\alpha(x)", group="several drafts and verification",
-    target_mass=0.2, draft_mass=0.1, hub_mass=0.4,
-)  # fmt: skip
-def HUB_SHARE(s: Any) -> Any:
+@equation(r"\alpha(x)", group="several drafts and verification", target_mass=0.2, draft_mass=0.1,
+          hub_mass=0.4)  # fmt: skip
+def hub_share(target_mass: Number, draft_mass: Number, hub_mass: Number) -> Number:
     """Accepted probability of a token x in pairs of drafts that all hold the likeliest, the hub.
 
     The pair is (x, hub) with x from the draft, and (hub, x) with x from the rest where the draft
@@ -109,27 +77,7 @@ def HUB_SHARE(s: Any) -> Any:
     Source: arXiv:2411.05289 has the pairs and their linear program; the sum is derived here by
     letting the hub absorb what is left.
     """
-    import sympy
-
-    return sympy.Min(s.target_mass, s.draft_mass / (1 - s.hub_mass))
-
-
-@evaluates(COUPLING_FLOOR)
-def coupling_floor(alpha: ArrayLike) -> Any:
-    """alpha / (2 - alpha), in [0, 1]. alpha: in [0, 1], else ValueError."""
-    a = check("alpha", alpha)
-    return unwrap(np.asarray(a / (2.0 - a)))
-
-
-@evaluates(HUB_SHARE)
-def hub_share(target_mass: ArrayLike, draft_mass: ArrayLike, hub_mass: ArrayLike) -> Any:
-    """min(p, q / (1 - q_hub)). All in [0, 1], hub_mass below 1; shapes broadcast."""
-    p, q, h = (
-        check("target_mass", target_mass),
-        check("draft_mass", draft_mass),
-        check("hub_mass", hub_mass),
-    )
-    return unwrap(np.asarray(np.minimum(p, q / (1.0 - h))))
+    return smaller(target_mass, draft_mass / (1 - hub_mass))
 
 
 def hub_acceptance(p: ArrayLike, q: ArrayLike) -> float:

@@ -8,113 +8,68 @@ is the tree of width 1; k children everywhere give a geometric sum in their join
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..rounds import geometric_sum
-from ..symbols import register
-
-register(
-    "children_mass",
-    "P",
-    "probability that one of the children of an accepted node is accepted",
-    high=1.0,
-)
-register("tree_depth", "d", "levels of a draft tree below its root", unit="level", integer=True)
-register("chains", "b", "independent draft chains verified together", low=1, integer=True)
-register("rank_first", "p_1", "probability that a node's first child is accepted", high=1.0)
-register(
-    "rank_ratio",
-    "r",
-    "factor from the acceptance probability of one child to that of its next sibling",
-    high=1.0,
-    open_high=True,
-)
-register("children", "k", "children of a node of a draft tree", integer=True)
+from ..domain import Floats, check
+from ..formula import Number, equation, symbolic
+from ..rounds import geometric, geometric_sum
 
 
-@formula("regular_tree_tokens", r"\mathrm{E}[N]", group="trees", children_mass=0.85, tree_depth=5)
-def REGULAR_TREE_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="trees", children_mass=0.85, tree_depth=5)
+def regular_tree_tokens(children_mass: Number, tree_depth: Number) -> Number:
     """Mean tokens per round of the complete tree of depth d, every node with the same children.
 
     Assumes: acceptance depends on the rank of a child only, not on its depth or context.
     Wrong when: deeper drafts are worse, or the tree is so large that verification slows.
     Source: derived here by summing the levels; children_mass = alpha is the chain of
     arXiv:2211.17192v2, equation 1.
+    Returns: d + 1 at P = 1.
     """
-    return (1 - s.children_mass ** (s.tree_depth + 1)) / (1 - s.children_mass)
+    return geometric(children_mass, tree_depth + 1)
 
 
-@formula("parallel_chains_tokens", r"\mathrm{E}[N]", group="trees", alpha=0.8, gamma=5, chains=3)
-def PARALLEL_CHAINS_TOKENS(s: Any) -> Any:
+@equation(r"\mathrm{E}[N]", group="trees", whole=("gamma",), broadcast=True, alpha=0.8, gamma=5,
+          chains=3)  # fmt: skip
+def parallel_chains_tokens(alpha: Number, gamma: Number, chains: Number) -> Number:
     """Mean tokens per round of b independent chains of length gamma, the longest accepted one kept.
 
     Assumes: acceptance independent between chains and between positions.
     Wrong when: the chains share tokens, as samples of a confident draft do.
     Source: derived here from the law of the maximum; arXiv:2402.02057 uses the same count.
+    Returns: Mean tokens per round of b independent chains, gamma + 1 - sum of (1 - alpha^i)^b
+    [token]. Summed as 1 plus the chances that some chain reaches each position, which does not
+    cancel for small alpha.
     """
-    import sympy
+    if symbolic(alpha, gamma):
+        import sympy
 
-    i = sympy.Dummy("i", integer=True, positive=True)
-    misses = sympy.Sum((1 - s.alpha**i) ** s.chains, (i, 1, s.gamma))
-    return s.gamma + 1 - misses
-
-
-@formula("ranked_children_mass", "P_k", group="trees", rank_first=0.6, rank_ratio=0.4, children=4)
-def RANKED_CHILDREN_MASS(s: Any) -> Any:
-    """Probability that one of k children is accepted when ranks fall off geometrically.
-
-    Assumes: the j-th child is accepted with probability p_1 r^(j-1).
-    Wrong when: the tail of the ranks is heavier than geometric, as over large vocabularies.
-    Source: derived here as a geometric sum.
-    """
-    return s.rank_first * (1 - s.rank_ratio**s.children) / (1 - s.rank_ratio)
-
-
-@evaluates(REGULAR_TREE_TOKENS)
-def regular_tree_tokens(children_mass: ArrayLike, tree_depth: ArrayLike) -> Any:
-    """1 + P + ... + P^d: mean tokens per round of a complete tree of depth d [token].
-
-    children_mass: in [0, 1]; tree_depth: whole number >= 0. Shapes broadcast; d + 1 at P = 1.
-    Raises ValueError outside these ranges.
-    """
-    mass, depth = check("children_mass", children_mass), check("tree_depth", tree_depth)
-    return unwrap(geometric_sum(mass, depth + 1.0))
-
-
-@evaluates(PARALLEL_CHAINS_TOKENS)
-def parallel_chains_tokens(alpha: ArrayLike, gamma: ArrayLike, chains: ArrayLike) -> Any:
-    """Mean tokens per round of b independent chains, gamma + 1 - sum of (1 - alpha^i)^b [token].
-
-    alpha: in [0, 1]; gamma: whole number >= 0 [token]; chains: whole number >= 1. Shapes
-    broadcast. Raises ValueError outside these ranges. Summed as 1 plus the chances that some chain
-    reaches each position, which does not cancel for small alpha.
-    """
-    a, g, b = np.broadcast_arrays(
-        check("alpha", alpha), check("gamma", gamma, whole=True), check("chains", chains)
-    )
+        i = sympy.Dummy("i", integer=True, positive=True)
+        misses = sympy.Sum((1 - alpha**i) ** chains, (i, 1, gamma))
+        return gamma + 1 - misses
+    a, g, b = alpha, gamma, chains
     total = np.ones(a.shape)
     for i in range(1, int(g.max(initial=0.0)) + 1):
         with np.errstate(divide="ignore"):
             reached = -np.expm1(b * np.log1p(-(a**i)))
         total = total + np.where(i <= g, reached, 0.0)
-    return unwrap(total)
+    return total
 
 
-@evaluates(RANKED_CHILDREN_MASS)
-def ranked_children_mass(rank_first: ArrayLike, rank_ratio: ArrayLike, children: ArrayLike) -> Any:
-    """p_1 (1 + r + ... + r^(k-1)): chance that one of k ranked children is accepted.
+@equation("P_k", group="trees", rank_first=0.6, rank_ratio=0.4, children=4)
+def ranked_children_mass(rank_first: Number, rank_ratio: Number, children: Number) -> Number:
+    """Probability that one of k children is accepted when ranks fall off geometrically.
 
-    rank_first: in [0, 1]; rank_ratio: in [0, 1); children: whole number >= 0. Shapes broadcast.
-    Raises ValueError outside these ranges and where the whole sum p_1 / (1 - r) exceeds 1.
+    Assumes: the j-th child is accepted with probability p_1 r^(j-1).
+    Wrong when: the tail of the ranks is heavier than geometric, as over large vocabularies.
+    Source: derived here as a geometric sum.
+    Returns: p_1 (1 + r + ... + r^(k-1)): chance that one of k ranked children is accepted.
     """
-    p, r = check("rank_first", rank_first), check("rank_ratio", rank_ratio)
+    if symbolic(rank_first, rank_ratio):
+        return rank_first * (1 - rank_ratio**children) / (1 - rank_ratio)
+    p, r = rank_first, rank_ratio
     _check_ranks_total(p, r)
-    return unwrap(p * geometric_sum(r, check("children", children)))
+    return p * geometric_sum(r, children)
 
 
 def _check_ranks_total(first: Floats, ratio: Floats) -> None:

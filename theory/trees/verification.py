@@ -15,56 +15,46 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check, unwrap
-from ..formula import evaluates, formula
-from ..symbols import register
-
-register("target_mass", "p", "probability of a token under the target", high=1.0)
-register("draft_mass", "q", "probability of a token under the draft", high=1.0)
-register(
-    "block_weight", "h", "share of a drafted prefix's probability that the target covers", high=1.0
-)
-register("block_surplus", "s", "mass that the target, weighted by h, has above the draft", high=1.0)
+from ..either import smaller
+from ..formula import Number, equation, symbolic
 
 
-@formula(
-    "two_token_overlap", r"\alpha", group="several drafts and verification",
-    target_mass=0.6, draft_mass=0.75,
-)  # fmt: skip
-def TWO_TOKEN_OVERLAP(s: Any) -> Any:
+@equation(r"\alpha", group="several drafts and verification", target_mass=0.6, draft_mass=0.75)
+def two_token_overlap(target_mass: Number, draft_mass: Number) -> Number:
     """Acceptance probability over a vocabulary of two tokens, p and q the first token's masses.
 
     Assumes: p and q are the distributions actually sampled from, after all transforms.
     Wrong when: the draft is greedy; then acceptance is p of its argmax.
     Source: arXiv:2211.17192v2 and arXiv:2302.01318, for any vocabulary the sum of min(p, q).
     """
-    import sympy
-
-    p, q = s.target_mass, s.draft_mass
-    return sympy.Min(p, q) + sympy.Min(1 - p, 1 - q)
+    p, q = target_mass, draft_mass
+    return smaller(p, q) + smaller(1 - p, 1 - q)
 
 
-@formula(
-    "block_weight_step", "h_i", group="several drafts and verification",
-    block_weight=0.9, target_mass=0.3, draft_mass=0.5,
-)  # fmt: skip
-def BLOCK_WEIGHT_STEP(s: Any) -> Any:
+@equation("h_i", group="several drafts and verification", block_weight=0.9, target_mass=0.3,
+          draft_mass=0.5)  # fmt: skip
+def block_weight_step(block_weight: Number, target_mass: Number, draft_mass: Number) -> Number:
     """The weight of a drafted prefix after one more token of target mass p and draft mass q.
 
     Assumes: the token was drawn from the draft, so that q > 0.
     Wrong when: the draft's probabilities are not those that it sampled from.
     Source: arXiv:2403.10444; its mean over draws of the draft is what a block accepts.
+    Returns: min(1, h p / q). All in [0, 1]; q = 0 gives 0 for h p = 0 and 1 otherwise.
     """
-    import sympy
+    if symbolic(block_weight, target_mass):
+        import sympy
 
-    return sympy.Min(1, s.block_weight * s.target_mass / s.draft_mass)
+        return sympy.Min(1, block_weight * target_mass / draft_mass)
+    h, p = block_weight, target_mass
+    q = draft_mass
+    share = h * p
+    small = (share < q) & (q > 0.0)
+    return np.where(small, share / np.where(small, q, 1.0), np.where(share > 0, 1.0, 0.0))
 
 
-@formula(
-    "block_accept_probability", r"\mathrm{P}(\mathrm{test}_i)",
-    group="several drafts and verification",
-    block_weight=0.6, block_surplus=0.3,
-)  # fmt: skip
-def BLOCK_ACCEPT(s: Any) -> Any:
+@equation(r"\mathrm{P}(\mathrm{test}_i)", group="several drafts and verification", broadcast=True,
+          block_weight=0.6, block_surplus=0.3)  # fmt: skip
+def block_accept_probability(block_weight: Number, block_surplus: Number) -> Number:
     """Chance that the test of position i < gamma passes in block verification; h itself at gamma.
 
     It is not the chance that i or more tokens are accepted: the last test that passes counts, and
@@ -73,42 +63,12 @@ def BLOCK_ACCEPT(s: Any) -> Any:
     Assumes: s = sum of (h p - q)_+ over the next token, after the drafted prefix of weight h.
     Wrong when: the positions are stopped at the first failure; the last that passes counts.
     Source: arXiv:2403.10444.
+    Returns: s / (s + 1 - h), and 1 where h = 1. Both in [0, 1]; shapes broadcast, else ValueError.
     """
-    return s.block_surplus / (s.block_surplus + 1 - s.block_weight)
-
-
-@evaluates(TWO_TOKEN_OVERLAP)
-def two_token_overlap(target_mass: ArrayLike, draft_mass: ArrayLike) -> Any:
-    """min(p, q) + min(1 - p, 1 - q): acceptance with two tokens, in [0, 1].
-
-    target_mass, draft_mass: in [0, 1]; shapes broadcast. Raises ValueError outside that range.
-    """
-    p, q = check("target_mass", target_mass), check("draft_mass", draft_mass)
-    return unwrap(np.asarray(np.minimum(p, q) + np.minimum(1.0 - p, 1.0 - q)))
-
-
-@evaluates(BLOCK_WEIGHT_STEP)
-def block_weight_step(
-    block_weight: ArrayLike, target_mass: ArrayLike, draft_mass: ArrayLike
-) -> Any:
-    """min(1, h p / q). All in [0, 1]; q = 0 gives 0 for h p = 0 and 1 otherwise.
-
-    Shapes broadcast. Raises ValueError outside these ranges.
-    """
-    h, p = check("block_weight", block_weight), check("target_mass", target_mass)
-    q = check("draft_mass", draft_mass)
-    share = h * p
-    small = (share < q) & (q > 0.0)
-    return unwrap(np.where(small, share / np.where(small, q, 1.0), np.where(share > 0, 1.0, 0.0)))
-
-
-@evaluates(BLOCK_ACCEPT)
-def block_accept_probability(block_weight: ArrayLike, block_surplus: ArrayLike) -> Any:
-    """s / (s + 1 - h), and 1 where h = 1. Both in [0, 1]; shapes broadcast, else ValueError."""
-    h, s = np.broadcast_arrays(
-        check("block_weight", block_weight), check("block_surplus", block_surplus)
-    )
-    return unwrap(np.divide(s, s + (1.0 - h), out=np.ones(h.shape), where=h < 1.0))
+    if symbolic(block_weight, block_surplus):
+        return block_surplus / (block_surplus + 1 - block_weight)
+    h, s = block_weight, block_surplus
+    return np.divide(s, s + (1.0 - h), out=np.ones(h.shape), where=h < 1.0)
 
 
 def distribution(name: str, value: ArrayLike) -> Floats:
