@@ -32,7 +32,7 @@ docs: $(VENV)/.extras $(OUT)/docs/validation.json
 
 $(OUT)/docs/validation.json: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec figures --out $(OUT)/docs/figures
-	$(VENV)/bin/howspec validate --json > $(OUT)/docs/validation.part
+	$(VENV)/bin/howspec validate --json --figure $(OUT)/docs/figures/truth.png > $(OUT)/docs/validation.part
 	mv $(OUT)/docs/validation.part $@
 
 test: lint types suite

@@ -34,7 +34,8 @@ def figures(
 ) -> None:
     """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
 
-    With --sweep or --records, those of your own family; `howspec paper` tests it as well.
+    With --sweep or --records, those of your own family; `howspec paper` tests it as well. The
+    figure truth, which runs every test of truth, is drawn only by name.
 
     Example:
 

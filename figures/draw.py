@@ -27,8 +27,11 @@ from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
 from .study import GridStudy, Progress, grid_study
 from .transfer import TableRow
 from .transfer import main_table as table_rows
+from .validation.drawing import truth
+from .validation.result import Test
 
 Draw = Callable[[Path], list[Path]]
+BY_NAME = ("truth",)  # what takes minutes is drawn where it is asked for
 
 
 @dataclass
@@ -56,6 +59,13 @@ class Studies:
     def scale(self) -> ScaleStudy:
         """Draft scale on the paper's grid."""
         return self.given_scale or scale_study(self.study, self.seed)
+
+    @cached_property
+    def tests(self) -> tuple[Test, ...]:
+        """Every test of truth over what is bundled."""
+        from .validation.suite import library_report
+
+        return library_report(seed=self.seed, progress=self.progress).tests
 
     def ladder(self, name: str) -> OwnLadder:
         """A bundled campaign with its predictions."""
@@ -99,6 +109,7 @@ def figures(studies: Studies) -> dict[str, Draw]:
         "batch_gain": lambda out: batch_gain(out, seed=studies.seed),
         "decision": lambda out: decision(out, seed=studies.seed),
     }
+    found["truth"] = lambda out: truth(studies.tests, out)
     for name in campaign_names():
         found |= ladder_figures(studies.ladder(name), name)
     for costs in bundled_costs():
@@ -142,9 +153,9 @@ def draw_all(
 ) -> list[Path]:
     """Write figures (PDF, PNG), tables (LaTeX), captions and the CSV behind each; return paths.
 
-    out: folder, made if absent; only: names of figures, default all of `figure_names`; seed: of
-    the posterior draws; study, rows and scale: results already at hand. Raises ValueError when
-    ``out`` is a file and for a name that is none.
+    out: folder, made if absent; only: names of figures, default all of `figure_names` without
+    `BY_NAME`; seed: of the posterior draws; study, rows and scale: results already at hand. Raises
+    ValueError when ``out`` is a file and for a name that is none.
     """
     studies = Studies(seed, study, rows, scale, progress)
     return draw(figures(studies), out, only=only, progress=progress)
@@ -166,7 +177,7 @@ def draw(
         raise ValueError(f"out must be a folder, got the file {out}")
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
-    chosen = [name for name in known if not only or name in only]
+    chosen = [name for name in known if (name in only if only else name not in BY_NAME)]
     for i, name in enumerate(chosen):
         if progress:
             progress("figures", i, len(chosen))

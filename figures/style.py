@@ -141,14 +141,18 @@ def save(made: Figure, out: Path, name: str, caption: str) -> list[Path]:
     caption: what is seen, in one sentence, then the setting; also kept inside both pictures.
     """
     paths = []
-    for suffix, fixed in (
-        ("pdf", {"CreationDate": None, "Subject": caption}),
-        ("png", {"Software": None, "Description": caption}),
-    ):
-        path = out / f"{name}.{suffix}"
-        made.savefig(path, metadata=fixed)
+    for suffix in (".pdf", ".png"):
+        path = out / f"{name}{suffix}"
+        made.savefig(path, metadata=_metadata(suffix, caption))
         paths.append(path)
     return [*paths, write_caption(out, name, caption)]
+
+
+def _metadata(suffix: str, caption: object) -> dict[str, Any]:
+    """What a file says of itself: its caption, and nothing that changes from run to run."""
+    unset, place = {".pdf": ("CreationDate", "Subject"), ".png": ("Software", "Description"),
+                    ".svg": ("Date", "Description")}[suffix]  # fmt: skip
+    return {unset: None} | ({} if caption is None else {place: caption})
 
 
 _LATEX = {
@@ -179,9 +183,9 @@ def check_path(path: Path) -> Path:
 
 @styled
 def write(made: Figure, path: Path) -> Path:
-    """Write a figure into a file; the same figure gives the same bytes."""
-    fixed = {".pdf": {"CreationDate": None}, ".png": {"Software": None}, ".svg": {"Date": None}}
-    made.savefig(check_path(path), metadata=fixed[path.suffix.lower()])
+    """Write a figure into a file, its label as caption; the same figure gives the same bytes."""
+    suffix, caption = check_path(path).suffix.lower(), made.get_label() or None
+    made.savefig(path, metadata=_metadata(suffix, caption))
     return path
 
 

@@ -115,7 +115,7 @@ def validate(
 ) -> Validation:
     """Test the predictions: what was given, what was predicted, how far off, how sure.
 
-    rows: a table of held-out rows, by default everything that is bundled (minutes). points:
+    rows: a table of held-out rows, by default everything that is bundled (a minute or two). points:
     every point in what is printed. progress: called with (name, done, of). Sweeps over gamma are
     predicted with one gamma left out, rows that state acceptance, gamma and cost ratio from these,
     rows of acceptance from the models. Raises ValueError for a file that is none of them.

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ..inline import name_points
-from ..style import COLOURS, PAGE, figure, literal, styled
+from ..style import COLOURS, PAGE, figure, literal, save, styled, write_csv
 from .result import Point, Test
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ACROSS = 3
+_CAPTION = (
+    "Predicted against measured for every test of truth, each point left out of what predicts it: "
+    "on the diagonal a prediction is exact. Squares: outside the 90 % interval that was predicted. "
+    "The command howspec validate says what each test was given."
+)
 _INSIDE, _OUTSIDE = "inside its 90 % interval, or none stated", "outside its 90 % interval"
 
 
@@ -26,20 +31,37 @@ def predicted_against_measured(tests: Sequence[Test]) -> Figure:
     """
     if not tests:
         raise ValueError("there is no test to draw")
-    across = min(_ACROSS, len(tests))
+    widest, height = (3, 2.5) if len(tests) <= 12 else (5, 1.75)
+    across = min(widest, len(tests))
     down = math.ceil(len(tests) / across)
-    made, axes = figure(PAGE * across / _ACROSS, 2.5 * down + 0.3, down, across, squeeze=False)
+    made, axes = figure(PAGE * across / widest, height * down + 0.5, down, across, squeeze=False)
     panels = axes.ravel()
     for ax, test in zip(panels, tests, strict=False):
-        _panel(ax, test)
+        _panel(ax, test, title=36 if widest == 3 else 22)
     for ax in panels[len(tests) :]:
         ax.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
     made.legend(handles, labels, loc="outside upper left", ncols=2 if across > 1 else 1)
+    made.supxlabel("measured")
+    made.supylabel("predicted")
+    made.set_label(_CAPTION)
     return cast("Figure", made)
 
 
-def _panel(ax: Axes, test: Test) -> None:
+@styled
+def truth(tests: Sequence[Test], out: Path) -> list[Path]:
+    """The figure of all tests, its caption, and every point as CSV."""
+    rows = (
+        (t.name, p.label, p.observed, p.predicted, p.low, p.high) for t in tests for p in t.points
+    )
+    columns = ["test", "point", "measured", "predicted", "low_90", "high_90"]
+    return [
+        *save(predicted_against_measured(tests), out, "truth", _CAPTION),
+        write_csv(out, "truth", columns, rows),
+    ]
+
+
+def _panel(ax: Axes, test: Test, *, title: int) -> None:
     shown = [p for p in test.points if math.isfinite(p.observed + p.predicted)]
     for colour, marker, outside, label in (
         (COLOURS[0], "o", False, _INSIDE), (COLOURS[1], "s", True, _OUTSIDE),
@@ -57,10 +79,8 @@ def _panel(ax: Axes, test: Test) -> None:
     ax.set_xlim(low, high)
     ax.set_ylim(low, high)
     ax.set_aspect("equal")
-    ax.set_xlabel("measured")
-    ax.set_ylabel("predicted")
-    count = f"{len(shown)} point{'s' if len(shown) != 1 else ''}"
-    ax.set_title(literal(f"{test.name} ({count})", 36), loc="left", fontsize="small")
+    count = f"{len(shown)} point{'s' if len(shown) != 1 else ''}".replace(" ", "\u00a0")
+    ax.set_title(literal(f"{test.name}, {count}", title), loc="left", fontsize="x-small")
 
 
 def _is_outside(point: Point) -> bool:

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from howspec.figures import style
 from howspec.figures.checks import leviathan_rows, specbundle_test
-from howspec.figures.draw import draw_all, figure_names
+from howspec.figures.draw import BY_NAME, draw_all, figure_names
 from howspec.figures.scales import ScaleStudy, scale_study
 from howspec.figures.study import GridStudy, grid_study, leave_one_out
 from howspec.figures.style import Venue, latex_text, venue
 from howspec.figures.transfer import TableRow, main_table
+from howspec.figures.validation import suite
+from howspec.figures.validation.result import Point, Test
+from howspec.verbs.validate import Validation
 from PIL import Image
 
 
@@ -128,7 +131,7 @@ def test_every_figure_comes_as_pdf_png_and_csv_and_twice_the_same(
     second = draw_all(tmp_path / "b", only=again, study=study, rows=table, scale=scale)
     names = {p.name for p in first}
     stems = {p.stem for p in first if p.suffix == ".pdf"}
-    assert stems == set(figure_names())
+    assert stems == set(figure_names()) - set(BY_NAME)
     for stem in stems:
         assert {f"{stem}.pdf", f"{stem}.png", f"{stem}.csv", f"{stem}_caption.tex"} <= names
         _is_fit_for_print(tmp_path / "a", stem)
@@ -161,6 +164,23 @@ def _is_fit_for_print(folder: Path, stem: str) -> None:
     assert not re.search(r"[^\x00-\x7f]", caption), caption
     with Image.open(folder / f"{stem}.png") as picture:
         assert latex_text(picture.info["Description"]) == caption.strip()
+
+
+def test_the_tests_of_truth_are_one_figure_drawn_only_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = tuple(Point(f"p{i}", 1 + i / 9, 1 + i / 8, 0.9 + i / 9, 1.2 + i / 9) for i in range(7))
+    tests = tuple(Test(f"one & {i} left out", "all others", "relative", points) for i in range(13))
+    monkeypatch.setattr(suite, "library_report", lambda **_: suite.Report(tests, ()))
+    files = draw_all(tmp_path, only=["truth"])
+    assert [p.name for p in files] == [
+        f"truth{e}" for e in (".pdf", ".png", "_caption.tex", ".csv")
+    ]
+    _is_fit_for_print(tmp_path, "truth")
+    assert len((tmp_path / "truth.csv").read_text().splitlines()) == 1 + 13 * 7
+    pasted = Validation(suite.Report(tests, ()), "bundled").plot(tmp_path / "same.png")
+    assert (tmp_path / "same.png").read_bytes() == (tmp_path / "truth.png").read_bytes()
+    assert len(pasted.axes) == 15
 
 
 def test_one_figure_is_drawn_by_its_name_in_the_width_and_type_of_a_venue(tmp_path: Path) -> None:
