@@ -170,17 +170,15 @@ def test_the_tests_of_truth_are_one_figure_drawn_only_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = tuple(Point(f"p{i}", 1 + i / 9, 1 + i / 8, 0.9 + i / 9, 1.2 + i / 9) for i in range(7))
-    tests = tuple(Test(f"one & {i} left out", "all others", "relative", points) for i in range(13))
+    tests = tuple(Test(f"one & {i} left out", "all others", "relative", points) for i in range(3))
     monkeypatch.setattr(suite, "library_report", lambda **_: suite.Report(tests, ()))
     files = draw_all(tmp_path, only=["truth"])
-    assert [p.name for p in files] == [
-        f"truth{e}" for e in (".pdf", ".png", "_caption.tex", ".csv")
-    ]
+    assert [p.name[5:] for p in files] == [".pdf", ".png", "_caption.tex", ".csv"]
     _is_fit_for_print(tmp_path, "truth")
-    assert len((tmp_path / "truth.csv").read_text().splitlines()) == 1 + 13 * 7
+    assert len((tmp_path / "truth.csv").read_text().splitlines()) == 1 + 3 * 7
     pasted = Validation(suite.Report(tests, ()), "bundled").plot(tmp_path / "same.png")
     assert (tmp_path / "same.png").read_bytes() == (tmp_path / "truth.png").read_bytes()
-    assert len(pasted.axes) == 15
+    assert len(pasted.axes) == 3
 
 
 def test_one_figure_is_drawn_by_its_name_in_the_width_and_type_of_a_venue(tmp_path: Path) -> None:
