@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ HEAVY = {
 }
 MEASURING = {("calibrate", "measure"), ("calibrate", "family"), ("calibrate", "campaign")}
 FILES = [p for layer in LAYERS for p in sorted((ROOT / layer).rglob("*.py"))]
+FOLDERS = sorted({p.parent for p in FILES})
 
 
 class _Running(ast.NodeTransformer):
@@ -37,6 +40,7 @@ class _Running(ast.NodeTransformer):
         return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 
+@cache
 def _imports(path: Path) -> list[tuple[int, str, bool]]:
     """(level, first module name, whether at module level) of every import that runs in a file."""
     tree = _Running().visit(ast.parse(path.read_text(encoding="utf-8")))
@@ -63,39 +67,43 @@ def _layer_of_import(path: Path, level: int, module: str) -> str | None:
     return first if first in LAYERS else "api"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_run_one_way_and_are_relative(path: Path) -> None:
+def _wrong_way(path: Path) -> Iterator[str]:
     own = path.relative_to(ROOT).parts[0]
     for level, module, _ in _imports(path):
         first = module.split(".")[0]
-        assert first != "howspec", f"{path}: import {module} relatively"
-        assert level or first not in LAYERS, f"{path}: {module} is not importable when installed"
+        if first == "howspec":
+            yield f"import {module} relatively"
+        if not level and first in LAYERS:
+            yield f"{module} is not importable when installed"
         reached = _layer_of_import(path, level, module)
-        if (own, path.name, reached) == ("api", "__main__.py", "cli"):
-            continue  # python -m howspec is the command
-        assert reached in (None, own) or reached in LAYERS[own], (
-            f"{path}: {own} must not see {reached}"
-        )
-        if level == 0 and first in HEAVY:
-            assert own in HEAVY[first], f"{path}: {first} belongs in {HEAVY[first]}"
+        started = (own, path.name, reached) == ("api", "__main__.py", "cli")  # python -m howspec
+        if not started and reached not in {None, own, *LAYERS[own]}:
+            yield f"{own} must not see {reached}"
+        if level == 0 and own not in HEAVY.get(first, {own}):
+            yield f"{first} belongs in {HEAVY[first]}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_theory_and_cli_import_nothing_heavy_at_module_level(path: Path) -> None:
+def _heavy(path: Path) -> Iterator[str]:
     own = path.relative_to(ROOT).parts[0]
-    light = {"theory": {"sympy", "scipy", "pandas"}, "cli": {"rich", "pandas", "scipy"}}.get(
+    heavy = {"theory": {"sympy", "scipy", "pandas"}, "cli": {"rich", "pandas", "scipy"}}.get(
         own, set()
     )
     # What measures models has no use without them; nothing else may pull them in.
-    measures = path.relative_to(ROOT).parts[:2] in MEASURING
-    heavy = light if measures else light | {"torch", "transformers"}
+    if path.relative_to(ROOT).parts[:2] not in MEASURING:
+        heavy = heavy | {"torch", "transformers"}
     for level, module, top in _imports(path):
-        if level == 0 and top:
-            assert module.split(".")[0] not in heavy, f"{path}: import {module} inside the function"
-        if own == "cli" and top and level:
-            assert _layer_of_import(path, level, module) in ("cli", None), (
-                f"{path}: {module} at start-up"
-            )
+        if level == 0 and top and module.split(".")[0] in heavy:
+            yield f"import {module} inside the function"
+        if own == "cli" and top and level and _layer_of_import(path, level, module) != "cli":
+            yield f"{module} at start-up"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("faults", [_wrong_way, _heavy])
+def test_imports_run_one_way_are_relative_and_load_nothing_heavy_at_module_level(
+    folder: Path, faults: Callable[[Path], Iterator[str]]
+) -> None:
+    assert [f"{p}: {fault}" for p in sorted(folder.glob("*.py")) for fault in faults(p)] == []
 
 
 def test_every_package_of_the_tree_is_listed_for_the_wheel() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import cache
 
 from ..library.load import load_table
 from ..library.schema import Row, number, text
@@ -13,6 +14,7 @@ from .measured import Measured
 TOKENS = ("tau_with_bonus",)  # metrics that are no rates
 
 
+@cache
 def library_rows() -> tuple[Measured, ...]:
     """The bundled measurements in the form of a file's rows."""
     return (*_specbundle(), *_redrafter(), *_leviathan(), *_serving(), *_acceptance())

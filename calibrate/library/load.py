@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,12 @@ def load(name: str) -> pd.DataFrame:
     return load_table(name).frame()
 
 
+@cache
 def load_table(name: str) -> Table:
-    """A bundled table as checked rows, without pandas. Raises ValueError as `load` does."""
+    """A bundled table as checked rows, read once: whoever changes a row copies it first.
+
+    Raises ValueError as `load` does.
+    """
     known(name)
     return parse_table(bundled_bytes(name), f"{name}.csv", TABLES[name])
 

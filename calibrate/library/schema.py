@@ -73,7 +73,7 @@ class Column:
             good = self.nullable
             value = "" if self.kind == "text" else None
         elif self.kind == "text":
-            clean = all(ord(c) >= 32 and ord(c) != 127 for c in cell)
+            clean = cell.isprintable() or all(ord(c) >= 32 and ord(c) != 127 for c in cell)
             good = clean and cell.casefold() not in _NOT_A_NAME
             good &= not self.choices or cell in self.choices
         else:

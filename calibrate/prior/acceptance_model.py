@@ -129,6 +129,16 @@ def observed(cells: Sequence[Cell]) -> tuple[Floats, Floats]:
     return np.log(h), np.square(error / (alpha * h))
 
 
+def solve_lower(root: Floats, right: Floats, block: int = 8) -> Floats:
+    """x of root x = right for lower triangular roots, shape (draws, n, columns), block by block."""
+    x = np.empty((len(root), *right.shape[-2:]))
+    for start in range(0, root.shape[-1], block):
+        own = slice(start, start + block)
+        known = root[:, own, :start] @ x[:, :start]
+        x[:, own] = np.linalg.solve(root[:, own, own], right[:, own] - known)
+    return x
+
+
 class Conditioned:
     """The law given measured cells, at draws of its parameters of shape (draws, 11)."""
 
@@ -138,12 +148,12 @@ class Conditioned:
         y, noise = observed(cells)
         covariance = Kernel(self.design, self.design)(theta) + np.diag(noise)
         self.root = np.linalg.cholesky(covariance)
-        self.residual = np.linalg.solve(self.root, (y - self.design.mean(theta))[..., None])
+        self.residual = solve_lower(self.root, (y - self.design.mean(theta))[..., None])
 
     def predict(self, cells: Sequence[Cell]) -> tuple[Floats, Floats]:
         """Mean (draws, cells) and covariance (draws, cells, cells) of ln h of the cells."""
         design = Design(cells)
-        across = np.linalg.solve(self.root, Kernel(self.design, design)(self.theta))
+        across = solve_lower(self.root, Kernel(self.design, design)(self.theta))
         turned = np.swapaxes(across, 1, 2)
         mean = design.mean(self.theta) + (turned @ self.residual)[..., 0]
         return mean, Kernel(design, design)(self.theta) - turned @ across

@@ -31,7 +31,7 @@ from ..library.study import study_of
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
 from ..models.names import squeeze
-from .acceptance_model import walk
+from .acceptance_model import solve_lower, walk
 from .head_curves import LOOK_UP, SHORT, HeadCurve
 
 # Spreads: (median, spread of ln) of their log-normal priors. The first are of y, the rest of b.
@@ -195,7 +195,7 @@ class Conditioned:
         self.seen = Observed(curves) if curves else None
         if self.seen is not None:
             self.root = self.seen.root(theta)
-            self.solved = np.linalg.solve(self.root, self.seen.residual[None, :, None])
+            self.solved = solve_lower(self.root, self.seen.residual[None, :, None])
 
     def predict(self, asked: Question) -> tuple[Floats, Floats]:
         """Mean (draws, 2) and covariance (draws, 2, 2) of (y, b)."""
@@ -207,7 +207,7 @@ class Conditioned:
         if self.seen is not None:
             both = Kernel(self.seen.design, design)(self.theta)
             across = np.stack([k[:, self.seen.at, 0] for k in both], axis=-1) * self.seen.a
-            turned = np.linalg.solve(self.root, across)
+            turned = solve_lower(self.root, across)
             mean += (np.swapaxes(turned, 1, 2) @ self.solved)[..., 0]
             covariance -= np.swapaxes(turned, 1, 2) @ turned
         return mean, covariance
