@@ -9,6 +9,8 @@ SOURCES := $(shell find $(ROOMS) api -name '*.py' -o -name '*.csv' -o -name '*.m
 # constraints.txt pins torch, lock.txt everything else.
 VERSIONS := -c constraints.txt -c lock.txt
 LOCKED := 1
+# Compiled files are kept: otherwise every run compiles every test anew, 12 s a worker.
+export PYTHONDONTWRITEBYTECODE :=
 # Each worker starts with one half as it stands in the folders, so that few fixtures are made twice.
 PARALLEL := -n 2 --dist worksteal
 UV = $(PIP) install uv && $(PY) -m uv -q pip compile pyproject.toml --all-extras -c constraints.txt \
@@ -35,19 +37,24 @@ $(OUT)/docs/validation.json: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec validate --json --figure $(OUT)/docs/figures/truth.png > $(OUT)/docs/validation.part
 	mv $(OUT)/docs/validation.part $@
 
-test: lint types suite
+TESTS = cd tests && HOWSPEC_LOCKED=$(LOCKED) ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL)
+TYPES = cd $(VENV) && MYPYPATH=linked bin/mypy --config-file ../pyproject.toml
+# Types are checked beside the tests, and their verdict is printed last.
+BESIDE_TYPES = trap 'rm -f $(VENV)/types.txt' EXIT; ($(TYPES)) > $(VENV)/types.txt 2>&1 & types=$$!; \
+	($(1)); tests=$$?; wait $$types; types=$$?; cat $(VENV)/types.txt; exit $$((tests + types))
+
+test: lint linked $(VENV)/.wheel
+	$(call BESIDE_TYPES,$(TESTS) .)
 
 # The tests run against the installed wheel, from a folder that cannot shadow it.
 suite: $(VENV)/.extras $(VENV)/.wheel
-	cd tests && HOWSPEC_LOCKED=$(LOCKED) ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) .
+	$(TESTS) .
 
 # The loop of a person at work: the files as they lie, and the tests that need neither torch nor a
-# process and do not compute for long. Types are checked beside the tests.
+# process and do not compute for long.
+check: export PYTHONPATH = ../$(VENV)/linked
 check: lint linked
-	trap 'rm -f $(VENV)/types.txt' EXIT; \
-	($(TYPES)) > $(VENV)/types.txt 2>&1 & types=$$!; \
-	(cd tests && HOWSPEC_LOCKED=1 PYTHONPATH=../$(VENV)/linked ../$(PY) -m pytest -c ../pyproject.toml --rootdir .. $(PARALLEL) --quick .); \
-	tests=$$?; wait $$types; types=$$?; cat $(VENV)/types.txt; exit $$((tests + types))
+	$(call BESIDE_TYPES,$(TESTS) --quick .)
 
 # Which tests compute for long is measured: tests/support/seconds.txt.
 seconds: PARALLEL += --seconds
@@ -57,7 +64,6 @@ lint: $(VENV)/.extras
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-TYPES := cd $(VENV) && MYPYPATH=linked bin/mypy --config-file ../pyproject.toml
 types: linked
 	$(TYPES)
 

@@ -52,9 +52,9 @@ def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool 
     """
     q = quantity(name)
     whole = whole or q.integer
-    if type(value) in (float, int) and q.low < value < q.high:
-        if not whole or value == int(value):
-            return np.asarray(value, dtype=np.float64)  # most calls; none of the care below
+    # Most calls give one plain number inside the range, which needs none of the care below.
+    if isinstance(value, float | int) and not whole and q.low < value < q.high:
+        return np.asarray(value, dtype=np.float64)
     values = as_floats(label or name, value)
     if values.size == 0:
         return values

@@ -147,7 +147,7 @@ class Conditioned:
         self.design = Design(cells)
         y, noise = observed(cells)
         covariance = Kernel(self.design, self.design)(theta) + np.diag(noise)
-        self.root = np.linalg.cholesky(covariance)
+        self.root: Floats = np.asarray(np.linalg.cholesky(covariance))
         self.residual = solve_lower(self.root, (y - self.design.mean(theta))[..., None])
 
     def predict(self, cells: Sequence[Cell]) -> tuple[Floats, Floats]:

@@ -15,7 +15,7 @@ pytest.importorskip("accelerate")
 from howspec.calibrate.measure.pairs import load_model, pair_of  # noqa: E402
 from howspec.calibrate.models.config import shape_for  # noqa: E402
 
-WORDS = ["<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz0123", "ab"]
+WORDS = ["<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz012", "ab", "abc"]
 SIZES = {"hidden": 32, "heads": 2, "ffn": 64, "layers": 1}
 
 
@@ -36,7 +36,7 @@ def write(path: Path, seed: int = 0) -> dict[str, Any]:
     writer.add_tokenizer_pre("default")
     writer.add_token_list(WORDS)
     writer.add_token_types([3, *[1] * (len(WORDS) - 1)])
-    writer.add_token_merges(["a b"])
+    writer.add_token_merges(["a b", "ab c"])
     for add in (writer.add_bos_token_id, writer.add_eos_token_id, writer.add_unk_token_id):
         add(0)
     shapes = {"token_embd": (len(WORDS), 32), "output": (len(WORDS), 32), "output_norm": (32,)}
