@@ -12,7 +12,7 @@ from time import process_time
 
 import pytest
 
-LEAST = 0.3  # Seconds of one core from which a test, or a fixture, computes for long.
+LEAST = 0.2  # Seconds of one core from which a test, or a fixture, computes for long.
 MOST = 10.0  # A test of a quick run fails above them: no machine is that much slower.
 FILE = Path(__file__).with_name("seconds.txt")
 HEAD = f"# Seconds of one core of tests and fixtures that take {LEAST} or more: `make seconds`.\n"
