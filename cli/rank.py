@@ -45,7 +45,7 @@ def rank(
 
     Example:
 
-    howspec rank --target Qwen2.5-32B --draft Qwen2.5-0.5B,Qwen2.5-1.5B,Qwen2.5-7B --device A100
+    howspec rank --target Qwen2.5-32B --draft Qwen2.5-0.5B,Qwen2.5-1.5B,Qwen2.5-3B --device H200
     """
     options.one_thread()
     check_outputs(figure, html)

@@ -120,8 +120,7 @@ def rank_drafts(
     draft, and as the laws do.
     """
     check_level(level)
-    names = list(dict.fromkeys(drafts))
-    if not names:
+    if not drafts:
         raise ValueError("drafts must name one draft or more, got none")
     if not batches:
         raise ValueError("batch must hold one number or more, got none")
@@ -129,7 +128,7 @@ def rank_drafts(
     top = GAMMA_MAX if gamma_max is None else check_gamma_max(gamma_max)
     places = [replace(at, draft=None, batch=float(b)) for b in batches]
     base = resolve(places[0])
-    pairs = [base.with_draft(name) for name in names]
+    pairs, again = _once([base.with_draft(name) for name in drafts])
     found = candidates(pairs, given, top, check_seed(seed))
     rankings = tuple(
         _rank(found.drafts, batch=p.batch, context=p.cached, objective=objective, level=level)
@@ -138,8 +137,21 @@ def rank_drafts(
     about = [n for p in pairs for n in p.notes] + [n for c in found.drafts for n in c.costs.notes]
     return DraftRanking(
         pairs[0], rankings, found.drafts[0].costs, found.kind,
-        _notes(rankings, (*about, *found.notes)), tuple(zip(pairs, found.drafts, strict=True)),
+        _notes(rankings, (*again, *about, *found.notes)),
+        tuple(zip(pairs, found.drafts, strict=True)),
     )  # fmt: skip
+
+
+def _once(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
+    """Each pair once, however its draft is written, and notes on those that were named again."""
+    kept: dict[object, Pair] = {}
+    notes = []
+    for pair in pairs:
+        assert pair.draft is not None
+        first = kept.setdefault((pair.draft.shape, pair.draft.dtype, pair.head), pair)
+        if first is not pair:
+            notes.append(f"{pair.at.draft} is the draft {first.at.draft} again: ranked once")
+    return list(kept.values()), notes
 
 
 @dataclass(frozen=True)

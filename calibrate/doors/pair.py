@@ -140,6 +140,6 @@ def resolve(at: Deployment) -> Pair:
     from ..models import device
     from ..prior.pair import named
 
-    target = None if at.target is None else named(at.target, online=at.online)
+    target = None if at.target is None else named(at.target, online=at.online, role="target")
     pair = Pair(at, target, None, None, None if at.device is None else device(at.device))
     return pair if target is None or at.draft is None else pair.with_draft(at.draft)

@@ -79,7 +79,7 @@ def gguf_shape(path: str | Path) -> ModelShape:
     return shape_of(config.to_dict(), name=Path(path).stem)
 
 
-def auto_shape(name: str) -> ModelShape:
+def auto_shape(name: str, *, role: str = "model") -> ModelShape:
     """The shape of a hub identifier, read with transformers' AutoConfig (no code of the release).
 
     Raises ValueError where transformers is missing, the hub is out of reach, or has no such model.
@@ -89,7 +89,9 @@ def auto_shape(name: str) -> ModelShape:
 
         from ..measure.sources import only_here
     except ImportError:
-        raise ValueError(f"model must be in the table without transformers, got {name!r}") from None
+        raise ValueError(
+            f"{role} must be in the table without transformers, got {name!r}"
+        ) from None
     try:
         config = AutoConfig.from_pretrained(
             name, trust_remote_code=False, local_files_only=only_here(name)
@@ -98,16 +100,17 @@ def auto_shape(name: str) -> ModelShape:
         reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         near = nearest_models(name)
         raise ValueError(
-            f"model must be in the table or on a hub within reach, nearest: {near}; "
+            f"{role} must be in the table or on a hub within reach, nearest: {near}; "
             f"got {name!r} ({reason})"
         ) from None
     return shape_of(config.to_dict(), name=name.rsplit("/", 1)[-1])
 
 
-def shape_for(name: str, *, online: bool = False) -> tuple[ModelShape, str]:
+def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[ModelShape, str]:
     """(shape, number format) of a table's name, a local config, or with ``online`` the hub.
 
-    Raises ValueError, nearest names of the table first, where none of them has it.
+    Raises ValueError, nearest names of the table first, where none of them has it; role: what the
+    model is to the caller, in that message.
     """
     found = find_model(name)
     if found is not None:
@@ -117,12 +120,12 @@ def shape_for(name: str, *, online: bool = False) -> tuple[ModelShape, str]:
     elif name.endswith(".gguf"):
         shape = gguf_shape(name)
     elif online:
-        shape = auto_shape(name)
+        shape = auto_shape(name, role=role)
     else:
-        near = nearest_models(name)
+        hub = " (--online asks the hub)" if "/" in name else ""
         raise ValueError(
-            f"model must be a name of the table, a config.json or a folder with one; "
-            f"nearest: {near}; got {name!r}; `howspec models` lists them"
+            f"{role} must be a name of the table, a config.json or a folder with one{hub}; "
+            f"nearest: {nearest_models(name)}; got {name!r}; `howspec models` lists them"
         )
     return shape, shape.weights
 

@@ -54,7 +54,7 @@ def named_draft(
     local = name.endswith(".json") or Path(name).is_dir()
     kind = None if local else drafter_kind(name)
     if kind is None:
-        return named(name, online=online), None
+        return named(name, online=online, role="draft"), None
     if kind == "PARD":
         words = [w for w in plain(name).split("-") if w != "pard"]
         base = find_model("-".join(words))

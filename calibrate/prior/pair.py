@@ -44,12 +44,13 @@ class NamedModel:
         return float(self.shape.parameters())
 
 
-def named(name: str, *, online: bool = False) -> NamedModel:
+def named(name: str, *, online: bool = False, role: str = "model") -> NamedModel:
     """The model of a table's name, a folder or a config.json, or with ``online`` of the hub.
 
-    Raises ValueError, nearest names of the table first, where none of them has it.
+    Raises ValueError, nearest names of the table first, where none of them has it; role: as of
+    `shape_for`.
     """
-    shape, dtype = shape_for(name, online=online)
+    shape, dtype = shape_for(name, online=online, role=role)
     local = name.endswith(".json") or "/" in name or "\\" in name
     return NamedModel(shape.name if local else name, shape, dtype)
 

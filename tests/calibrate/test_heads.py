@@ -192,7 +192,7 @@ def test_a_model_of_the_table_is_never_taken_for_a_head() -> None:
     assert (found.shape.layers, kind) == (16, None)
     found, kind = named_draft("EAGLE3", target)
     assert (found.shape.layers, kind) == (1, "EAGLE-3")
-    with pytest.raises(ValueError, match="model must be a name of the table"):
+    with pytest.raises(ValueError, match="draft must be a name of the table"):
         named_draft("no-such-drafter", target)
     with pytest.raises(ValueError, match=r"named as PARD-Llama-3\.2-1B; got 'PARD'"):
         named_draft("PARD", target)
@@ -296,7 +296,7 @@ def test_a_head_takes_a_measured_rate_and_says_where_it_does_not_fit(
     assert found["parts"]["acceptance"]["kind"] == "stated"
     assert found["gamma"] > 0
     for more, words in (
-        (("--draft", "NoSuchHead"), "model must be a name of the table"),
+        (("--draft", "NoSuchHead"), "draft must be a name of the table"),
         (("--draft", "EAGLE3", "--alpha", "0.7", "--alpha-tokens", "50"), "--alpha-tokens"),
     ):
         with pytest.raises(SystemExit) as stop:

@@ -112,7 +112,11 @@ def test_one_draft_of_a_sweep_from_a_file_and_extrapolation_is_noted(
             "--gamma-max must be an integer in [1, 10000], got 0",
         ),
         (["--alpha", "0.5"], "missing target and draft and device"),
-        (["--alpha", "0.5", "--cost-ratio", "0.1", "--target", "T"], "model must be a name"),
+        (["--alpha", "0.5", "--cost-ratio", "0.1", "--target", "T"], "target must be a name"),
+        (
+            ["--target", "no/such", "--device", "H100"],
+            "target must be a name of the table, a config.json or a folder with one (--online",
+        ),
         (["--sweep", "paper_bloom_grid", "--alpha", "0.5"], "--alpha cannot be given"),
         (["--sweep", "paper_bloom_grid", "--target", "GPT-9"], "BLOOM-7.1B"),
         (["--sweep", "paper_bloom_grid", "--draft", "BLOOM-1B"], "BLOOM-1.1B"),

@@ -83,6 +83,16 @@ def test_a_draft_without_room_comes_last_and_is_never_the_best(
     assert any("does NOT fit at batch 1: Qwen2.5-7B" in n for n in found["notes"])
 
 
+def test_a_draft_that_is_named_twice_is_ranked_once_and_said_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = answer(capsys, "rank", *QWEN, "--draft", "Qwen2.5-0.5B,Qwen/Qwen2.5-0.5B,EAGLE3")
+    assert [d["draft"] for d in found["order"]].count("Qwen2.5-0.5B") == 1
+    assert len(found["order"]) == 2
+    again = "Qwen/Qwen2.5-0.5B is the draft Qwen2.5-0.5B again: ranked once"
+    assert found["notes"].count(again) == 1
+
+
 def test_a_ranking_of_one_draft_is_its_prediction_draw_by_draw() -> None:
     target, draft = named("Qwen2.5-32B"), named("Qwen2.5-1.5B")
     expected = expect(
