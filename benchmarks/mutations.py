@@ -35,12 +35,11 @@ LEFT_OUT = shutil.ignore_patterns(
 )
 # The tests of a module, where they are not simply those that import it.
 TESTS = {
-    "blocks": ["test_blocks"],
     "rounds": ["test_rounds"],
     "speedup": ["test_speedup"],
     "optimum": ["test_optimum"],
     "regret": ["test_optimum"],
-    "domain": ["test_symbols_domain"],
+    "domain": ["test_symbols_domain", "test_blocks"],
     "symbols": ["test_symbols_domain"],
     "formula": ["test_symbols_domain"],
     "catalogue": ["test_formulas"],
@@ -52,7 +51,6 @@ TESTS = {
     "trees.several": ["test_several_drafts"],
     "trees.rejection": ["test_several_drafts"],
     "trees.verification": ["test_verification"],
-    "trees.logits": ["test_verification"],
     "trees.block": ["test_block"],
 }
 # Hypothesis finds a failure as fast without shrinking it, and no run may learn from another.

@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..theory.domain import Floats
 from ..theory.limits.rejections import total_variation as theory_total_variation
-from ..theory.trees.logits import sampled_from
-from ..theory.trees.verification import overlap
+from ..theory.trees.verification import overlap, sampled_from
 from ..theory.trees.verification import residual as theory_residual
 
 _SUM_TOLERANCE = 1e-6  # a float32 softmax over a large vocabulary is off by about this

@@ -33,15 +33,14 @@ MODULES = """
     rounds acceptance.law acceptance.mixture acceptance.heterogeneity acceptance.markov speedup
     optimum costs.choose costs.linear costs.crossover costs.load costs.roofline costs.memory
     costs.moe costs.occupancy costs.parallel costs.staircase acceptance.coverage
-    acceptance.depth acceptance.estimation acceptance.gated acceptance.intervals
-    acceptance.metrics acceptance.offsets regret scale.law scale.bits limits.bandit
-    limits.ceilings trees.verification trees.growth trees.multipath trees.several
-    trees.rejection trees.value limits.certificates limits.headroom limits.objectives
-    limits.rejections limits.relaxed limits.sensitivity limits.threshold scale.concavity
-    scale.log_linear scale.loss scale.sdsl scale.two_axes decision.small requests.completion
-    requests.heterogeneity requests.horizon requests.latency requests.length requests.under_load
-    schedules.cached schedules.cascade schedules.chain schedules.lookup schedules.overlap
-    schedules.self_speculation schedules.sparse_cache schedules.trimmed schedules.two_layers
+    acceptance.depth acceptance.estimation acceptance.gated acceptance.metrics
+    acceptance.offsets regret scale.law scale.bits limits.bandit limits.ceilings
+    trees.verification trees.growth trees.multipath trees.several trees.rejection trees.value
+    limits.certificates limits.headroom limits.sensitivity limits.rejections limits.threshold
+    scale.concavity scale.log_linear scale.loss scale.sdsl scale.two_axes decision.small
+    requests.distribution requests.heterogeneity requests.horizon requests.latency
+    requests.length schedules.cached schedules.cascade schedules.chain schedules.lookup
+    schedules.overlap schedules.drafters schedules.two_layers
 """
 
 

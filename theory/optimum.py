@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import in_blocks
-from .domain import Floats, check, check_gamma_max, unwrap
+from .domain import Floats, check, check_gamma_max, in_blocks, unwrap
 from .formula import evaluates, formula
 from .rounds import geometric_sum
 from .speedup import _per_token, _round_cost, reduced_cost

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .blocks import in_blocks
-from .domain import Floats, check, unwrap
+from .domain import Floats, check, in_blocks, unwrap
 from .formula import Number, equation, evaluates, formula, symbolic
 
 

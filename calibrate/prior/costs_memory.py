@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...theory.costs import largest_batch
-from ...theory.costs.passes import operating_point
+from ...theory.costs.law import operating_point
 from ..models import Device, ModelShape
 
 _USABLE = {"gpu": 0.9, "tpu": 0.9, "npu": 0.9, "cpu": 0.8}  # the rest is for activations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from howspec.theory import best_gamma, optimal_gamma, speedup, tokens_per_round
-from howspec.theory.blocks import BLOCK, in_blocks
+from howspec.theory.domain import BLOCK, in_blocks
 
 
 def _points(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,13 +11,14 @@ import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
 from howspec.theory.scale.concavity import (
+    compare_with_zero_scale,
     cost_log_curvature,
     rejection_log_curvature,
     sensitivity_fall,
     speedup_log_curvature,
+    unique_turning_point,
 )
 from howspec.theory.scale.law import DraftScaleLaw, rejection_sensitivity
-from howspec.theory.scale.turning_points import compare_with_zero_scale, unique_turning_point
 from howspec.theory.speedup import speedup
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st

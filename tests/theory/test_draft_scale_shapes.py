@@ -20,8 +20,8 @@ from howspec.theory.scale.loss import (
     pinsker_acceptance,
 )
 from howspec.theory.scale.sdsl import sdsl_acceptance, sdsl_line, sdsl_size, training_loss
-from howspec.theory.scale.shapes import ShapeLaw
 from howspec.theory.scale.two_axes import (
+    ShapeLaw,
     acceptance_of_shape,
     cost_of_shape,
     layers_at_aspect,

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, probabilities, relative_error, tokens_of_round
 from howspec.theory.costs import linear, moe, parallel, roofline, staircase
+from howspec.theory.costs.law import PassLaw, SequentialDraftCost, target_efficiency
 from howspec.theory.costs.linear import LinearPass, LinearStepCost
 from howspec.theory.costs.moe import MoEPass
 from howspec.theory.costs.parallel import ParallelDraftCost
-from howspec.theory.costs.passes import PassLaw, SequentialDraftCost, target_efficiency
-from howspec.theory.costs.roofline_cost import RooflineCost, RooflinePass
+from howspec.theory.costs.roofline import RooflineCost, RooflinePass
 from howspec.theory.costs.staircase import StaircasePass
 from howspec.theory.costs.table import TablePass
 from howspec.theory.formula import formula_of

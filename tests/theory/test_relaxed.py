@@ -15,13 +15,13 @@ from howspec.theory.limits.certificates import (
     greedy_certificate,
     rule_certificate,
 )
-from howspec.theory.limits.rejections import total_variation
-from howspec.theory.limits.relaxed import (
+from howspec.theory.limits.rejections import (
     entropy_set,
     relaxed_loss,
     relaxed_loss_floor,
     relaxed_verification,
     top_set,
+    total_variation,
     typical_level,
     typical_set,
 )

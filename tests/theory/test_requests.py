@@ -14,19 +14,12 @@ from exact import at_digits, decades, probabilities, relative_error
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_pmf
 from howspec.theory.acceptance import AcceptanceLaw, BetaRequestAcceptance, MarkovAcceptance
 from howspec.theory.costs.choose import choose_gamma
+from howspec.theory.costs.law import SequentialDraftCost
 from howspec.theory.costs.linear import LinearPass
-from howspec.theory.costs.passes import SequentialDraftCost
 from howspec.theory.costs.staircase import StaircasePass
 from howspec.theory.formula import formula_of
-from howspec.theory.requests import (
-    completion,
-    distribution,
-    heterogeneity,
-    horizon,
-    latency,
-    length,
-)
-from howspec.theory.requests.under_load import request_latency
+from howspec.theory.requests import distribution, heterogeneity, horizon, latency, length
+from howspec.theory.requests.latency import request_latency
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -293,7 +286,7 @@ def test_laws_that_are_no_laws_are_refused() -> None:
         with pytest.raises(ValueError, match="distribution must be >= 0 and sum to 1"):
             distribution.rounds_quantile(np.array(bad), 0.5)
         with pytest.raises(ValueError, match="distribution must be >= 0 and sum to 1"):
-            completion.completion_rounds(np.array(bad), 3)
+            distribution.completion_rounds(np.array(bad), 3)
     with pytest.raises(ValueError, match="length must be an integer"):
         distribution.rounds_pmf(np.array([1.0]), 0)
 
@@ -498,8 +491,8 @@ def test_shortest_and_longest_round_of_a_batch_match_enumeration(
         low, high = low + weight * min(lengths), high + weight * max(lengths)
     point = {"alpha": float(alpha), "gamma": gamma, "batch": rows}
     for formula, exact in (
-        (formula_of(completion.lockstep_tokens), low),
-        (formula_of(completion.longest_round), high),
+        (formula_of(distribution.lockstep_tokens), low),
+        (formula_of(distribution.longest_round), high),
     ):
         reference = mpmath.mpf(exact.numerator) / exact.denominator
         assert relative_error(formula.evaluator(**point), reference) < 1e-12
@@ -507,7 +500,7 @@ def test_shortest_and_longest_round_of_a_batch_match_enumeration(
             value = mpmath.mpf(str(formula.exact(50, **point)))
             assert relative_error(value, reference) < 1e-15
     own = sum(n * p for n, p in enumerate(pmf, start=1))
-    assert completion.lockstep_penalty(**point) == pytest.approx(float(low / own), rel=1e-12)
+    assert distribution.lockstep_penalty(**point) == pytest.approx(float(low / own), rel=1e-12)
 
 
 @given(probabilities(), st.integers(0, 30), st.integers(1, 300))
@@ -517,8 +510,8 @@ def test_batch_rounds_keep_their_digits_everywhere(alpha: float, gamma: int, row
         a = mpmath.mpf(alpha)
         low = sum((a**rows) ** n for n in range(gamma + 1))
         high = sum(1 - (1 - a**n) ** rows for n in range(gamma + 1))
-    assert relative_error(completion.lockstep_tokens(alpha, gamma, rows), low) < 1e-12
-    assert relative_error(completion.longest_round(alpha, gamma, rows), high) < 1e-12
+    assert relative_error(distribution.lockstep_tokens(alpha, gamma, rows), low) < 1e-12
+    assert relative_error(distribution.longest_round(alpha, gamma, rows), high) < 1e-12
 
 
 @given(RANDOM_PMF, RANDOM_PMF, st.integers(1, 5))
@@ -532,22 +525,22 @@ def test_last_of_a_batch_is_the_maximum_of_its_sequences(
     for (i, p), (j, q) in itertools.product(*(enumerate(law) for law in laws)):
         exact[max(i, j)] += p * q
     stacked = np.array([floats(law) for law in laws])
-    np.testing.assert_allclose(completion.completion_pmf(stacked), floats(exact), atol=1e-14)
+    np.testing.assert_allclose(distribution.completion_pmf(stacked), floats(exact), atol=1e-14)
     mean = float(sum(r * p for r, p in enumerate(exact)))
-    assert completion.completion_rounds(stacked) == pytest.approx(mean, rel=1e-12, abs=1e-15)
+    assert distribution.completion_rounds(stacked) == pytest.approx(mean, rel=1e-12, abs=1e-15)
     cumulative = list(itertools.accumulate(laws[0]))
     mean = float(sum(1 - c**rows for c in cumulative))
-    got = completion.completion_rounds(stacked[0], rows)
+    got = distribution.completion_rounds(stacked[0], rows)
     assert got == pytest.approx(mean, rel=1e-12, abs=1e-15)
-    assert completion.completion_rounds(stacked[0], 1) == pytest.approx(
+    assert distribution.completion_rounds(stacked[0], 1) == pytest.approx(
         stacked[0] @ np.arange(size), rel=1e-12, abs=1e-15
     )
-    np.testing.assert_allclose(completion.completion_pmf(stacked[0], 1), stacked[0], atol=1e-14)
+    np.testing.assert_allclose(distribution.completion_pmf(stacked[0], 1), stacked[0], atol=1e-14)
 
 
 def test_completion_without_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="give a batch"):
-        completion.completion_rounds(np.array([0.5, 0.5]))
+        distribution.completion_rounds(np.array([0.5, 0.5]))
 
 
 # --- requests that differ -------------------------------------------------------------------

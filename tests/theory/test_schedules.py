@@ -13,15 +13,20 @@ from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
 from howspec.theory.schedules.budget import best_budget, budgeted_lengths
 from howspec.theory.schedules.cached import cached_speedup, fan_out
+from howspec.theory.schedules.drafters import (
+    best_vocabulary,
+    self_speculation_lower,
+    self_speculation_upper,
+    sparse_cache_cost,
+    trimmed_acceptance,
+    trimmed_speedup,
+)
 from howspec.theory.schedules.lookup import best_lookup_gamma, lookup_speedup
 from howspec.theory.schedules.overlap import (
     best_overlapped_gamma,
     overlapped_speedup,
     stopped_overlap_speedup,
 )
-from howspec.theory.schedules.self_speculation import self_speculation_lower, self_speculation_upper
-from howspec.theory.schedules.sparse_cache import sparse_cache_cost
-from howspec.theory.schedules.trimmed import best_vocabulary, trimmed_acceptance, trimmed_speedup
 from howspec.theory.speedup import speedup
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

@@ -9,17 +9,15 @@ import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.formula import formula_of
-from howspec.theory.limits.objectives import (
-    blended_slope,
-    energy_per_token,
-    energy_slope,
-    optimal_gamma_for_energy,
-)
 from howspec.theory.limits.sensitivity import (
     acceptance_elasticity,
+    blended_slope,
     draft_cost_elasticity,
+    energy_per_token,
+    energy_slope,
     exchange_rate,
     investments,
+    optimal_gamma_for_energy,
     overhead_elasticity,
     verify_cost_elasticity,
 )

@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 from exact import at_digits, relative_error
 from howspec.theory.trees import drafts_optimum, overlap, recursive_rejection
-from howspec.theory.trees.block import block_gain, block_next_token, block_stop_law
+from howspec.theory.trees.block import (
+    block_gain,
+    block_next_token,
+    block_stop_law,
+    traversal_endings,
+    traversal_gain,
+)
 from howspec.theory.trees.multipath import (
     chosen_path_mass,
     chosen_token_law,
     multipath_tokens,
     ranked_tokens,
 )
-from howspec.theory.trees.traversal import traversal_endings, traversal_gain
 
 V = 2
 

@@ -6,14 +6,16 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, probabilities, relative_error
-from howspec.theory.trees.logits import overlap_from_logits, sampled_from, temperature_sweep
 from howspec.theory.trees.verification import (
     block_accept_probability,
     block_weight_step,
     distribution,
     greedy_draft_acceptance,
     overlap,
+    overlap_from_logits,
     residual,
+    sampled_from,
+    temperature_sweep,
     two_token_overlap,
 )
 from hypothesis import given, settings

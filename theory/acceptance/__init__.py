@@ -13,168 +13,84 @@ of them goes with any cost law.
 
 from __future__ import annotations
 
-from .bootstrap import bootstrap_law, resample_requests
-from .counts import RoundCounts, round_counts
-from .coverage import CoveredAcceptance, CoveredCost, round_tokens_from_steps, tokens_per_step
-from .depth import depth_log_likelihood, depth_tokens, fit_depth
-from .estimation import (
-    AlphaEstimate,
-    alpha_estimate,
-    alpha_variance,
-    bootstrap_alpha,
-    estimate_alpha,
-    rounds_to_measure,
-)
-from .gated import (
-    GateChoice,
-    GatedAcceptance,
-    GatedRates,
-    best_gate,
-    gated_drafted,
-    gated_last_tokens,
-    gated_rates,
-    gated_ratio,
-    gated_speedup,
-    gated_tokens,
-)
-from .heterogeneity import (
-    BetaRequestAcceptance,
-    beta_request_log_likelihood,
-    draw_requests,
-    fit_beta_request,
-    jensen_sandwich,
-    request_tokens,
-    request_tokens_limit,
-)
-from .intervals import best_gamma_probabilities, optimal_gamma_interval, optimal_gamma_variance
-from .law import (
-    AcceptanceLaw,
-    DepthAcceptance,
-    GammaDependentLaw,
-    conditional_rate,
-    tokens_by_gamma,
-)
-from .markov import (
-    MarkovAcceptance,
-    fit_markov,
-    markov_first_rate,
-    markov_log_likelihood,
-    markov_token_rate,
-    markov_tokens,
-    markov_tokens_limit,
-)
-from .metrics import (
-    AcceptanceLength,
-    AcceptedPerRound,
-    ConditionalRates,
-    DraftedRate,
-    Survival,
-    acceptance_length,
-    alpha_from_drafted_rate,
-    alpha_from_length,
-    drafted_rate,
-    independent_rates,
-)
-from .mixture import (
-    BetaRoundAcceptance,
-    beta_conditional_rate,
-    beta_round_log_likelihood,
-    beta_survival,
-    beta_tokens,
-    beta_tokens_limit,
-    fit_beta_round,
-)
-from .offsets import (
-    markov_offset_tokens,
-    markov_start_bias,
-    offset_tokens,
-    start_position_bias,
-    walk_counts,
-    walk_rounds,
-)
-from .positional import PositionalAcceptance, PositionalEstimate, estimate_positional
-from .selection import Diagnosis, choose_law, depth_test, dispersion_test, hazards, lag_one_test
-
-__all__ = [
-    "AcceptanceLaw",
-    "AcceptanceLength",
-    "AcceptedPerRound",
-    "AlphaEstimate",
-    "BetaRequestAcceptance",
-    "BetaRoundAcceptance",
-    "ConditionalRates",
-    "CoveredAcceptance",
-    "CoveredCost",
-    "DepthAcceptance",
-    "Diagnosis",
-    "DraftedRate",
-    "GammaDependentLaw",
-    "GateChoice",
-    "GatedAcceptance",
-    "GatedRates",
-    "MarkovAcceptance",
-    "PositionalAcceptance",
-    "PositionalEstimate",
-    "RoundCounts",
-    "Survival",
-    "acceptance_length",
-    "alpha_estimate",
-    "alpha_from_drafted_rate",
-    "alpha_from_length",
-    "alpha_variance",
-    "best_gamma_probabilities",
-    "best_gate",
-    "beta_conditional_rate",
-    "beta_request_log_likelihood",
-    "beta_round_log_likelihood",
-    "beta_survival",
-    "beta_tokens",
-    "beta_tokens_limit",
-    "bootstrap_alpha",
-    "bootstrap_law",
-    "choose_law",
-    "conditional_rate",
-    "depth_log_likelihood",
-    "depth_test",
-    "depth_tokens",
-    "dispersion_test",
-    "drafted_rate",
-    "draw_requests",
-    "estimate_alpha",
-    "estimate_positional",
-    "fit_beta_request",
-    "fit_beta_round",
-    "fit_depth",
-    "fit_markov",
-    "gated_drafted",
-    "gated_last_tokens",
-    "gated_rates",
-    "gated_ratio",
-    "gated_speedup",
-    "gated_tokens",
-    "hazards",
-    "independent_rates",
-    "jensen_sandwich",
-    "lag_one_test",
-    "markov_first_rate",
-    "markov_log_likelihood",
-    "markov_offset_tokens",
-    "markov_start_bias",
-    "markov_token_rate",
-    "markov_tokens",
-    "markov_tokens_limit",
-    "offset_tokens",
-    "optimal_gamma_interval",
-    "optimal_gamma_variance",
-    "request_tokens",
-    "request_tokens_limit",
-    "resample_requests",
-    "round_counts",
-    "round_tokens_from_steps",
-    "rounds_to_measure",
-    "start_position_bias",
-    "tokens_by_gamma",
-    "tokens_per_step",
-    "walk_counts",
-    "walk_rounds",
-]
+from .counts import RoundCounts as RoundCounts
+from .counts import round_counts as round_counts
+from .coverage import CoveredAcceptance as CoveredAcceptance
+from .coverage import CoveredCost as CoveredCost
+from .coverage import round_tokens_from_steps as round_tokens_from_steps
+from .coverage import tokens_per_step as tokens_per_step
+from .depth import depth_log_likelihood as depth_log_likelihood
+from .depth import depth_tokens as depth_tokens
+from .depth import fit_depth as fit_depth
+from .estimation import AlphaEstimate as AlphaEstimate
+from .estimation import alpha_estimate as alpha_estimate
+from .estimation import alpha_variance as alpha_variance
+from .estimation import best_gamma_probabilities as best_gamma_probabilities
+from .estimation import bootstrap_alpha as bootstrap_alpha
+from .estimation import estimate_alpha as estimate_alpha
+from .estimation import optimal_gamma_interval as optimal_gamma_interval
+from .estimation import optimal_gamma_variance as optimal_gamma_variance
+from .estimation import rounds_to_measure as rounds_to_measure
+from .gated import GateChoice as GateChoice
+from .gated import GatedAcceptance as GatedAcceptance
+from .gated import GatedRates as GatedRates
+from .gated import best_gate as best_gate
+from .gated import gated_drafted as gated_drafted
+from .gated import gated_last_tokens as gated_last_tokens
+from .gated import gated_rates as gated_rates
+from .gated import gated_ratio as gated_ratio
+from .gated import gated_speedup as gated_speedup
+from .gated import gated_tokens as gated_tokens
+from .heterogeneity import BetaRequestAcceptance as BetaRequestAcceptance
+from .heterogeneity import beta_request_log_likelihood as beta_request_log_likelihood
+from .heterogeneity import draw_requests as draw_requests
+from .heterogeneity import fit_beta_request as fit_beta_request
+from .heterogeneity import jensen_sandwich as jensen_sandwich
+from .heterogeneity import request_tokens as request_tokens
+from .heterogeneity import request_tokens_limit as request_tokens_limit
+from .law import AcceptanceLaw as AcceptanceLaw
+from .law import DepthAcceptance as DepthAcceptance
+from .law import GammaDependentLaw as GammaDependentLaw
+from .law import conditional_rate as conditional_rate
+from .law import tokens_by_gamma as tokens_by_gamma
+from .markov import MarkovAcceptance as MarkovAcceptance
+from .markov import fit_markov as fit_markov
+from .markov import markov_first_rate as markov_first_rate
+from .markov import markov_log_likelihood as markov_log_likelihood
+from .markov import markov_token_rate as markov_token_rate
+from .markov import markov_tokens as markov_tokens
+from .markov import markov_tokens_limit as markov_tokens_limit
+from .metrics import AcceptanceLength as AcceptanceLength
+from .metrics import AcceptedPerRound as AcceptedPerRound
+from .metrics import ConditionalRates as ConditionalRates
+from .metrics import DraftedRate as DraftedRate
+from .metrics import Survival as Survival
+from .metrics import acceptance_length as acceptance_length
+from .metrics import alpha_from_drafted_rate as alpha_from_drafted_rate
+from .metrics import alpha_from_length as alpha_from_length
+from .metrics import drafted_rate as drafted_rate
+from .metrics import independent_rates as independent_rates
+from .mixture import BetaRoundAcceptance as BetaRoundAcceptance
+from .mixture import beta_conditional_rate as beta_conditional_rate
+from .mixture import beta_round_log_likelihood as beta_round_log_likelihood
+from .mixture import beta_survival as beta_survival
+from .mixture import beta_tokens as beta_tokens
+from .mixture import beta_tokens_limit as beta_tokens_limit
+from .mixture import fit_beta_round as fit_beta_round
+from .offsets import markov_offset_tokens as markov_offset_tokens
+from .offsets import markov_start_bias as markov_start_bias
+from .offsets import offset_tokens as offset_tokens
+from .offsets import start_position_bias as start_position_bias
+from .offsets import walk_counts as walk_counts
+from .offsets import walk_rounds as walk_rounds
+from .positional import PositionalAcceptance as PositionalAcceptance
+from .positional import PositionalEstimate as PositionalEstimate
+from .positional import estimate_positional as estimate_positional
+from .selection import Diagnosis as Diagnosis
+from .selection import bootstrap_law as bootstrap_law
+from .selection import choose_law as choose_law
+from .selection import depth_test as depth_test
+from .selection import dispersion_test as dispersion_test
+from .selection import hazards as hazards
+from .selection import lag_one_test as lag_one_test
+from .selection import resample_requests as resample_requests

@@ -20,8 +20,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..blocks import in_blocks
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, as_floats, check, in_blocks
 from ..formula import Number, equation, symbolic
 
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from ..domain import Floats, check
 from ..either import when_drafting
 from ..formula import Number, equation
-from .passes import SequentialDraftCost, column, operating_point, token_grid
+from .law import SequentialDraftCost, column, operating_point, token_grid
 
 _TARGET = ("step_fixed", "step_per_token", "step_per_cached")
 _DRAFT = ("draft_fixed", "draft_per_token", "draft_per_cached")

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from ..domain import Floats, check
 from ..formula import Number, equation, symbolic
-from .passes import column, operating_point, token_grid
+from .law import column, operating_point, token_grid
 
 
 @equation(r"\mathrm{E}[X]", group="cost laws", experts=64, active_experts=8, pass_tokens=4, batch=2)

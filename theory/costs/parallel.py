@@ -21,7 +21,7 @@ from ..domain import Floats, check
 from ..either import ceiling, when_drafting
 from ..formula import Number, equation
 from ..rounds import geometric
-from .passes import PassLaw, drafted
+from .law import PassLaw, drafted
 
 
 @equation(r"S_\parallel", group="speed-up", alpha=0.8, gamma=5, verify_slope=0.01, draft_call=0.15)

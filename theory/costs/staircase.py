@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from ..domain import Floats, check
 from ..either import ceiling
 from ..formula import Number, equation
-from .passes import PassLaw, operating_point, token_grid
+from .law import PassLaw, operating_point, token_grid
 
 
 @equation(r"\lceil Bm \rceil_t", group="cost laws", pass_tokens=5, batch=3, tile=8)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, as_floats, check
-from .passes import operating_point, token_grid
+from .law import operating_point, token_grid
 
 
 def _axis(name: str, label: str, values: ArrayLike) -> Floats:

@@ -8,115 +8,53 @@ changes for energy or money.
 
 from __future__ import annotations
 
-from .bandit import BanditRegret, bandit_regret, ucb_plays
-from .ceilings import (
-    branching_ceiling,
-    entropy_ceiling,
-    hardware_ceiling,
-    left_entropy_ceiling,
-    left_entropy_of,
-)
-from .certificates import (
-    acceptance_at_temperature,
-    covered_certificate,
-    greedy_certificate,
-    logit_oscillation,
-    rule_certificate,
-)
-from .headroom import (
-    NONADAPTIVITY_BOUND,
-    costless_length_ratio,
-    indifferent_cost,
-    lookahead_latency,
-    lookahead_replicas,
-    nonadaptivity,
-    nonadaptivity_cost,
-    nonadaptivity_limit,
-    oracle_speedup,
-    worst_nonadaptivity,
-)
-from .objectives import blended_slope, energy_per_token, energy_slope, optimal_gamma_for_energy
-from .rejections import (
-    biased_acceptance_ceiling,
-    expected_rejections,
-    lenient_verification,
-    total_variation,
-)
-from .relaxed import (
-    Relaxed,
-    entropy_set,
-    relaxed_loss,
-    relaxed_loss_floor,
-    relaxed_verification,
-    top_set,
-    typical_level,
-    typical_set,
-)
-from .sensitivity import (
-    acceptance_elasticity,
-    draft_cost_elasticity,
-    exchange_rate,
-    investments,
-    overhead_elasticity,
-    verify_cost_elasticity,
-)
-from .threshold import (
-    Headroom,
-    ThresholdPolicy,
-    headroom_report,
-    stopping_threshold,
-    threshold_policy,
-)
-
-__all__ = [
-    "NONADAPTIVITY_BOUND",
-    "BanditRegret",
-    "Headroom",
-    "Relaxed",
-    "ThresholdPolicy",
-    "acceptance_at_temperature",
-    "acceptance_elasticity",
-    "bandit_regret",
-    "biased_acceptance_ceiling",
-    "blended_slope",
-    "branching_ceiling",
-    "costless_length_ratio",
-    "covered_certificate",
-    "draft_cost_elasticity",
-    "energy_per_token",
-    "energy_slope",
-    "entropy_ceiling",
-    "entropy_set",
-    "exchange_rate",
-    "expected_rejections",
-    "greedy_certificate",
-    "hardware_ceiling",
-    "headroom_report",
-    "indifferent_cost",
-    "investments",
-    "left_entropy_ceiling",
-    "left_entropy_of",
-    "lenient_verification",
-    "logit_oscillation",
-    "lookahead_latency",
-    "lookahead_replicas",
-    "nonadaptivity",
-    "nonadaptivity_cost",
-    "nonadaptivity_limit",
-    "optimal_gamma_for_energy",
-    "oracle_speedup",
-    "overhead_elasticity",
-    "relaxed_loss",
-    "relaxed_loss_floor",
-    "relaxed_verification",
-    "rule_certificate",
-    "stopping_threshold",
-    "threshold_policy",
-    "top_set",
-    "total_variation",
-    "typical_level",
-    "typical_set",
-    "ucb_plays",
-    "verify_cost_elasticity",
-    "worst_nonadaptivity",
-]
+from .bandit import BanditRegret as BanditRegret
+from .bandit import bandit_regret as bandit_regret
+from .bandit import ucb_plays as ucb_plays
+from .ceilings import branching_ceiling as branching_ceiling
+from .ceilings import entropy_ceiling as entropy_ceiling
+from .ceilings import hardware_ceiling as hardware_ceiling
+from .ceilings import left_entropy_ceiling as left_entropy_ceiling
+from .ceilings import left_entropy_of as left_entropy_of
+from .certificates import acceptance_at_temperature as acceptance_at_temperature
+from .certificates import covered_certificate as covered_certificate
+from .certificates import greedy_certificate as greedy_certificate
+from .certificates import logit_oscillation as logit_oscillation
+from .certificates import rule_certificate as rule_certificate
+from .headroom import NONADAPTIVITY_BOUND as NONADAPTIVITY_BOUND
+from .headroom import costless_length_ratio as costless_length_ratio
+from .headroom import indifferent_cost as indifferent_cost
+from .headroom import lookahead_latency as lookahead_latency
+from .headroom import lookahead_replicas as lookahead_replicas
+from .headroom import nonadaptivity as nonadaptivity
+from .headroom import nonadaptivity_cost as nonadaptivity_cost
+from .headroom import nonadaptivity_limit as nonadaptivity_limit
+from .headroom import oracle_speedup as oracle_speedup
+from .headroom import worst_nonadaptivity as worst_nonadaptivity
+from .rejections import Relaxed as Relaxed
+from .rejections import biased_acceptance_ceiling as biased_acceptance_ceiling
+from .rejections import entropy_set as entropy_set
+from .rejections import expected_rejections as expected_rejections
+from .rejections import lenient_verification as lenient_verification
+from .rejections import relaxed_loss as relaxed_loss
+from .rejections import relaxed_loss_floor as relaxed_loss_floor
+from .rejections import relaxed_verification as relaxed_verification
+from .rejections import top_set as top_set
+from .rejections import total_variation as total_variation
+from .rejections import typical_level as typical_level
+from .rejections import typical_set as typical_set
+from .sensitivity import acceptance_elasticity as acceptance_elasticity
+from .sensitivity import blended_slope as blended_slope
+from .sensitivity import draft_cost_elasticity as draft_cost_elasticity
+from .sensitivity import energy_per_token as energy_per_token
+from .sensitivity import energy_slope as energy_slope
+from .sensitivity import exchange_rate as exchange_rate
+from .sensitivity import investments as investments
+from .sensitivity import optimal_gamma_for_energy as optimal_gamma_for_energy
+from .sensitivity import overhead_elasticity as overhead_elasticity
+from .sensitivity import verify_cost_elasticity as verify_cost_elasticity
+from .threshold import Headroom as Headroom
+from .threshold import ThresholdPolicy as ThresholdPolicy
+from .threshold import headroom_report as headroom_report
+from .threshold import stopping_threshold as stopping_threshold
+from .threshold import threshold_policy as threshold_policy

@@ -6,74 +6,36 @@ number of rounds follows from those. `plan_horizon` and `request_time` add a cos
 
 from __future__ import annotations
 
-from .completion import (
-    completion_pmf,
-    completion_rounds,
-    lockstep_penalty,
-    lockstep_tokens,
-    longest_round,
-)
-from .distribution import (
-    round_length_pmf,
-    round_moments,
-    rounds_moments,
-    rounds_pmf,
-    rounds_quantile,
-)
-from .heterogeneity import RequestMix, beta_nodes, mixed_rounds_mean, mixed_rounds_variance
-from .horizon import HorizonPlan, plan_horizon, request_time, time_of_two
-from .latency import (
-    end_to_end_speedup,
-    first_token_time,
-    gap_mean,
-    gap_quantile,
-    gap_variance,
-    gap_zero_probability,
-    request_latency_quantile,
-)
-from .length import (
-    factorial_moment_2,
-    factorial_moment_3,
-    length_factor,
-    overshoot,
-    rounds_mean,
-    rounds_quantile_normal,
-    rounds_variance,
-)
-from .under_load import request_latency
-
-__all__ = [
-    "HorizonPlan",
-    "RequestMix",
-    "beta_nodes",
-    "completion_pmf",
-    "completion_rounds",
-    "end_to_end_speedup",
-    "factorial_moment_2",
-    "factorial_moment_3",
-    "first_token_time",
-    "gap_mean",
-    "gap_quantile",
-    "gap_variance",
-    "gap_zero_probability",
-    "length_factor",
-    "lockstep_penalty",
-    "lockstep_tokens",
-    "longest_round",
-    "mixed_rounds_mean",
-    "mixed_rounds_variance",
-    "overshoot",
-    "plan_horizon",
-    "request_latency",
-    "request_latency_quantile",
-    "request_time",
-    "round_length_pmf",
-    "round_moments",
-    "rounds_mean",
-    "rounds_moments",
-    "rounds_pmf",
-    "rounds_quantile",
-    "rounds_quantile_normal",
-    "rounds_variance",
-    "time_of_two",
-]
+from .distribution import completion_pmf as completion_pmf
+from .distribution import completion_rounds as completion_rounds
+from .distribution import lockstep_penalty as lockstep_penalty
+from .distribution import lockstep_tokens as lockstep_tokens
+from .distribution import longest_round as longest_round
+from .distribution import round_length_pmf as round_length_pmf
+from .distribution import round_moments as round_moments
+from .distribution import rounds_moments as rounds_moments
+from .distribution import rounds_pmf as rounds_pmf
+from .distribution import rounds_quantile as rounds_quantile
+from .heterogeneity import RequestMix as RequestMix
+from .heterogeneity import beta_nodes as beta_nodes
+from .heterogeneity import mixed_rounds_mean as mixed_rounds_mean
+from .heterogeneity import mixed_rounds_variance as mixed_rounds_variance
+from .horizon import HorizonPlan as HorizonPlan
+from .horizon import plan_horizon as plan_horizon
+from .horizon import request_time as request_time
+from .horizon import time_of_two as time_of_two
+from .latency import end_to_end_speedup as end_to_end_speedup
+from .latency import first_token_time as first_token_time
+from .latency import gap_mean as gap_mean
+from .latency import gap_quantile as gap_quantile
+from .latency import gap_variance as gap_variance
+from .latency import gap_zero_probability as gap_zero_probability
+from .latency import request_latency as request_latency
+from .latency import request_latency_quantile as request_latency_quantile
+from .length import factorial_moment_2 as factorial_moment_2
+from .length import factorial_moment_3 as factorial_moment_3
+from .length import length_factor as length_factor
+from .length import overshoot as overshoot
+from .length import rounds_mean as rounds_mean
+from .length import rounds_quantile_normal as rounds_quantile_normal
+from .length import rounds_variance as rounds_variance

@@ -8,82 +8,41 @@ cross-entropy to acceptance.
 
 from __future__ import annotations
 
-from .bits import (
-    BitsChoice,
-    QuantisedScaleLaw,
-    acceptance_at_bits,
-    best_bits,
-    cost_at_bits,
-    size_over_bits,
-)
-from .concavity import (
-    cost_log_curvature,
-    rejection_log_curvature,
-    sensitivity_fall,
-    speedup_log_curvature,
-)
-from .law import (
-    DraftScaleLaw,
-    acceptance_at_scale,
-    cost_at_scale,
-    drafting_share,
-    rejection_sensitivity,
-)
-from .log_linear import log_linear_length_scale, log_linear_scale, log_linear_speedup
-from .loss import (
-    acceptance_from_divergence,
-    exponential_acceptance,
-    half_exponential_acceptance,
-    mean_divergence,
-    pinsker_acceptance,
-)
-from .sdsl import BaselineSize, sdsl_acceptance, sdsl_line, sdsl_size, training_loss
-from .shapes import Shape, ShapeLaw
-from .turning_points import (
-    DraftChoice,
-    TurningPoints,
-    compare_with_zero_scale,
-    unique_turning_point,
-)
-from .two_axes import acceptance_of_shape, cost_of_shape, layers_at_aspect, parameters_of_shape
-
-__all__ = [
-    "BaselineSize",
-    "BitsChoice",
-    "DraftChoice",
-    "DraftScaleLaw",
-    "QuantisedScaleLaw",
-    "Shape",
-    "ShapeLaw",
-    "TurningPoints",
-    "acceptance_at_bits",
-    "acceptance_at_scale",
-    "acceptance_from_divergence",
-    "acceptance_of_shape",
-    "best_bits",
-    "compare_with_zero_scale",
-    "cost_at_bits",
-    "cost_at_scale",
-    "cost_log_curvature",
-    "cost_of_shape",
-    "drafting_share",
-    "exponential_acceptance",
-    "half_exponential_acceptance",
-    "layers_at_aspect",
-    "log_linear_length_scale",
-    "log_linear_scale",
-    "log_linear_speedup",
-    "mean_divergence",
-    "parameters_of_shape",
-    "pinsker_acceptance",
-    "rejection_log_curvature",
-    "rejection_sensitivity",
-    "sdsl_acceptance",
-    "sdsl_line",
-    "sdsl_size",
-    "sensitivity_fall",
-    "size_over_bits",
-    "speedup_log_curvature",
-    "training_loss",
-    "unique_turning_point",
-]
+from .bits import BitsChoice as BitsChoice
+from .bits import QuantisedScaleLaw as QuantisedScaleLaw
+from .bits import acceptance_at_bits as acceptance_at_bits
+from .bits import best_bits as best_bits
+from .bits import cost_at_bits as cost_at_bits
+from .bits import size_over_bits as size_over_bits
+from .concavity import DraftChoice as DraftChoice
+from .concavity import TurningPoints as TurningPoints
+from .concavity import compare_with_zero_scale as compare_with_zero_scale
+from .concavity import cost_log_curvature as cost_log_curvature
+from .concavity import rejection_log_curvature as rejection_log_curvature
+from .concavity import sensitivity_fall as sensitivity_fall
+from .concavity import speedup_log_curvature as speedup_log_curvature
+from .concavity import unique_turning_point as unique_turning_point
+from .law import DraftScaleLaw as DraftScaleLaw
+from .law import acceptance_at_scale as acceptance_at_scale
+from .law import cost_at_scale as cost_at_scale
+from .law import drafting_share as drafting_share
+from .law import rejection_sensitivity as rejection_sensitivity
+from .log_linear import log_linear_length_scale as log_linear_length_scale
+from .log_linear import log_linear_scale as log_linear_scale
+from .log_linear import log_linear_speedup as log_linear_speedup
+from .loss import acceptance_from_divergence as acceptance_from_divergence
+from .loss import exponential_acceptance as exponential_acceptance
+from .loss import half_exponential_acceptance as half_exponential_acceptance
+from .loss import mean_divergence as mean_divergence
+from .loss import pinsker_acceptance as pinsker_acceptance
+from .sdsl import BaselineSize as BaselineSize
+from .sdsl import sdsl_acceptance as sdsl_acceptance
+from .sdsl import sdsl_line as sdsl_line
+from .sdsl import sdsl_size as sdsl_size
+from .sdsl import training_loss as training_loss
+from .two_axes import Shape as Shape
+from .two_axes import ShapeLaw as ShapeLaw
+from .two_axes import acceptance_of_shape as acceptance_of_shape
+from .two_axes import cost_of_shape as cost_of_shape
+from .two_axes import layers_at_aspect as layers_at_aspect
+from .two_axes import parameters_of_shape as parameters_of_shape

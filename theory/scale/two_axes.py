@@ -1,4 +1,4 @@
-r"""The turning point in two axes, depth and width: launches cost time, parameters buy acceptance.
+"""The turning point in two axes, depth and width: launches cost time, parameters buy acceptance.
 
     parameters = 12 l w^2,   s = parameters / M
     1 - alpha = d + A s^-beta + D l^-eta,   c = t_l l + c_1 s
@@ -12,13 +12,25 @@ There
     gamma c_1 s / (round cost) = beta A s^-beta / (1 - alpha) (1 - r)   (share that bytes take)
 
 Without a depth term (D = 0) one layer is best: parameters are then cheaper as width.
+
+The best shape of a draft: how many layers, and how large, for one target and device.
+
+The laws are those of `two_axes`. At a fixed depth they are the law of size alone, with a higher
+rejection floor and a latency floor; the best depth is where what one more layer saves in rejection
+equals what its launches take of the round.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..domain import Floats, as_floats, check
 from ..formula import Number, equation, symbolic
+from .law import DraftScaleLaw, rejection_sensitivity
 
 
 @equation("N", group="draft scale", draft_layers=12, draft_width=768)
@@ -92,3 +104,127 @@ def cost_of_shape(
     in arXiv:2402.01528.
     """
     return layer_time * draft_layers + cost_slope * scale
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A draft of ``layers`` layers and size ``scale``, and its speed-up at the gamma asked for."""
+
+    layers: float
+    scale: float
+    speedup: float
+
+    def width(self, target_parameters: float) -> float:
+        """Width at which 12 l w^2 is ``scale`` times the target's parameters (> 0)."""
+        total = float(check("parameters", target_parameters, label="target_parameters"))
+        return math.sqrt(self.scale * total / (12.0 * self.layers))
+
+
+@dataclass(frozen=True)
+class ShapeLaw:
+    """Acceptance and cost of a draft as functions of its layers and its size; scalars only.
+
+    rejection_floor: in [0, 1); rejection_coefficient, rejection_exponent, depth_exponent,
+    cost_slope: > 0; depth_coefficient: >= 0; layer_time, verify_slope, overhead: >= 0 [target
+    step]. Raises ValueError outside these ranges.
+    """
+
+    rejection_floor: float
+    rejection_coefficient: float
+    rejection_exponent: float
+    layer_time: float
+    cost_slope: float
+    depth_coefficient: float = 0.0
+    depth_exponent: float = 1.0
+    verify_slope: float = 0.0
+    overhead: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if as_floats(name, getattr(self, name)).ndim:
+                raise ValueError(f"{name} must be a number, got an array")
+            check(name, getattr(self, name))
+
+    def at_layers(self, layers: ArrayLike) -> DraftScaleLaw:
+        """The law in size alone at that depth, or at each of several depths (>= 1).
+
+        Raises ValueError where the depth alone leaves no acceptance.
+        """
+        depth = check("draft_layers", layers)
+        return self._law(depth, self._floor(depth))
+
+    def _floor(self, depth: Floats) -> Floats:
+        by_depth = self.depth_coefficient * depth**-self.depth_exponent
+        return np.asarray(self.rejection_floor + by_depth)
+
+    def _law(self, depth: Floats, floor: Floats) -> DraftScaleLaw:
+        return DraftScaleLaw(
+            rejection_floor=floor,
+            rejection_coefficient=self.rejection_coefficient,
+            rejection_exponent=self.rejection_exponent,
+            cost_floor=self.layer_time * depth,
+            cost_slope=self.cost_slope,
+            verify_slope=self.verify_slope,
+            overhead=self.overhead,
+        )
+
+    def best_sizes(
+        self, layers: ArrayLike, gamma: float, *, largest: float = 1.0
+    ) -> tuple[Floats, Floats]:
+        """(best size, its speed-up) at each depth; NaN where no size is ever accepted.
+
+        layers: >= 1, any shape; gamma: >= 1 [token]; largest: upper end of the sizes.
+        Raises ValueError outside these ranges.
+        """
+        depth = check("draft_layers", layers)
+        floor = self._floor(depth)
+        possible = floor < 1.0
+        law = self._law(depth, np.where(possible, floor, 0.0))
+        scale = np.where(possible, law.optimal_scale(gamma, largest=largest), np.nan)
+        value = law.speedup(np.where(np.isnan(scale), largest, scale), gamma)
+        return scale, np.where(np.isnan(scale), np.nan, value)
+
+    def best_shape(
+        self, gamma: float, *, layers_max: int = 96, largest: float = 1.0, whole: bool = True
+    ) -> Shape:
+        """The best depth and size together.
+
+        gamma: >= 1 [token]; layers_max: whole number >= 1; largest: upper end of the sizes; whole:
+        whether layers must be a whole number. Scale and speed-up are NaN where no shape is ever
+        accepted. Whole layers are scanned; the best real number lies within one of the best whole
+        one, where d ln S / d ln l at the best size changes sign, once, because ln S is jointly
+        concave. Raises ValueError outside these ranges.
+        """
+        top = int(check("draft_layers", layers_max, label="layers_max", whole=True))
+        depth = np.arange(1.0, top + 1.0)
+        scale, value = self.best_sizes(depth, gamma, largest=largest)
+        if np.isnan(value).all():
+            return Shape(float(top), math.nan, math.nan)
+        i = int(np.nanargmax(value))
+        if whole:
+            return Shape(float(depth[i]), float(scale[i]), float(value[i]))
+        low, high = max(depth[i] - 1.0, 1.0), min(depth[i] + 1.0, float(top))
+        for _ in range(8):  # each pass keeps one of 64 parts, the one in which the slope turns
+            grid = np.linspace(low, high, 65)
+            rising = int((self._slope_in_log_layers(grid, gamma, largest) > 0.0).sum())
+            low, high = grid[max(rising - 1, 0)], grid[min(rising, 64)]
+        at = 0.5 * (low + high)
+        scale, value = self.best_sizes(at, gamma, largest=largest)
+        return Shape(float(at), float(scale), float(value))
+
+    def _slope_in_log_layers(self, layers: Floats, gamma: float, largest: float) -> Floats:
+        """d ln S / d ln l at the best size of that depth: what depth saves less what it takes.
+
+        Infinite where the draft is too shallow to be accepted at all.
+        """
+        scale, _ = self.best_sizes(layers, gamma, largest=largest)
+        known = ~np.isnan(scale)
+        s = np.where(known, scale, largest)
+        by_depth = self.depth_coefficient * layers**-self.depth_exponent
+        rejected = self._floor(layers) + self.rejection_coefficient * s**-self.rejection_exponent
+        alpha = np.clip(1.0 - rejected, 0.0, 1.0)
+        saved = self.depth_exponent * by_depth / rejected
+        launches = self.layer_time * layers
+        time = 1.0 + gamma * (launches + self.cost_slope * s + self.verify_slope) + self.overhead
+        slope = saved * np.asarray(rejection_sensitivity(alpha, gamma)) - gamma * launches / time
+        return np.where(known, slope, np.inf)

@@ -7,52 +7,32 @@ verifies; `cascade` nests or chains drafters, `two_layers` steps and tokens; `se
 
 from __future__ import annotations
 
-from .budget import BatchBudget, best_budget, budgeted_lengths
-from .cached import cached_batch_speedup, cached_speedup, fan_out
-from .cascade import (
-    VerticalChoice,
-    best_vertical,
-    horizontal_speedup,
-    horizontal_tokens,
-    vertical_speedup,
-    vertical_tokens,
-)
-from .chain import chain_time, even_chain_time, insertion_gain, insertion_saving
-from .lookup import best_lookup_gamma, lookup_speedup
-from .overlap import best_overlapped_gamma, overlapped_speedup, stopped_overlap_speedup
-from .self_speculation import self_speculation_lower, self_speculation_upper
-from .sparse_cache import sparse_cache_cost
-from .trimmed import best_vocabulary, trimmed_acceptance, trimmed_speedup
-from .two_layers import two_layer_bound, two_layer_speedup
-
-__all__ = [
-    "BatchBudget",
-    "VerticalChoice",
-    "best_budget",
-    "best_lookup_gamma",
-    "best_overlapped_gamma",
-    "best_vertical",
-    "best_vocabulary",
-    "budgeted_lengths",
-    "cached_batch_speedup",
-    "cached_speedup",
-    "chain_time",
-    "even_chain_time",
-    "fan_out",
-    "horizontal_speedup",
-    "horizontal_tokens",
-    "insertion_gain",
-    "insertion_saving",
-    "lookup_speedup",
-    "overlapped_speedup",
-    "self_speculation_lower",
-    "self_speculation_upper",
-    "sparse_cache_cost",
-    "stopped_overlap_speedup",
-    "trimmed_acceptance",
-    "trimmed_speedup",
-    "two_layer_bound",
-    "two_layer_speedup",
-    "vertical_speedup",
-    "vertical_tokens",
-]
+from .budget import BatchBudget as BatchBudget
+from .budget import best_budget as best_budget
+from .budget import budgeted_lengths as budgeted_lengths
+from .cached import cached_batch_speedup as cached_batch_speedup
+from .cached import cached_speedup as cached_speedup
+from .cached import fan_out as fan_out
+from .cascade import VerticalChoice as VerticalChoice
+from .cascade import best_vertical as best_vertical
+from .cascade import horizontal_speedup as horizontal_speedup
+from .cascade import horizontal_tokens as horizontal_tokens
+from .cascade import vertical_speedup as vertical_speedup
+from .cascade import vertical_tokens as vertical_tokens
+from .chain import chain_time as chain_time
+from .chain import even_chain_time as even_chain_time
+from .chain import insertion_gain as insertion_gain
+from .chain import insertion_saving as insertion_saving
+from .drafters import best_vocabulary as best_vocabulary
+from .drafters import self_speculation_lower as self_speculation_lower
+from .drafters import self_speculation_upper as self_speculation_upper
+from .drafters import sparse_cache_cost as sparse_cache_cost
+from .drafters import trimmed_acceptance as trimmed_acceptance
+from .drafters import trimmed_speedup as trimmed_speedup
+from .lookup import best_lookup_gamma as best_lookup_gamma
+from .lookup import lookup_speedup as lookup_speedup
+from .overlap import best_overlapped_gamma as best_overlapped_gamma
+from .overlap import overlapped_speedup as overlapped_speedup
+from .overlap import stopped_overlap_speedup as stopped_overlap_speedup
+from .two_layers import two_layer_bound as two_layer_bound
+from .two_layers import two_layer_speedup as two_layer_speedup

@@ -9,117 +9,58 @@ several paths (`multipath`).
 
 from __future__ import annotations
 
-from .block import (
-    BlockGain,
-    block_gain,
-    block_next_token,
-    block_passes,
-    block_stop_law,
-    block_weights,
-    verify_block,
-)
-from .growth import (
-    equal_ranks_theta,
-    growth_exponent,
-    nodes_worth,
-    rank_entropy,
-    tree_deficit_exponent,
-    tree_tokens_growth,
-    tree_tokens_limit,
-)
-from .logits import overlap_from_logits, sampled_from, temperature_sweep
-from .multipath import chosen_path_mass, chosen_token_law, multipath_tokens, ranked_tokens
-from .optimal import Tree, TreeChoice, best_tree, best_tree_size, tokens_by_nodes
-from .rejection import (
-    kseq,
-    kseq_acceptance,
-    recursive_rejection,
-    recursive_rejection_distinct,
-    two_token_recursive_rejection,
-)
-from .several import (
-    coupling_floor,
-    drafts_optimum,
-    drafts_optimum_distinct,
-    gumbel_coupling,
-    hub_acceptance,
-    hub_share,
-    membership,
-    membership_share,
-    two_token_drafts_optimum,
-)
-from .traversal import Ending, traversal_endings, traversal_gain
-from .value import (
-    geometric_ranks,
-    parallel_chains_tokens,
-    path_products,
-    ranked_children_mass,
-    regular_tree_tokens,
-    tree_tokens,
-)
-from .verification import (
-    block_accept_probability,
-    block_weight_step,
-    greedy_draft_acceptance,
-    overlap,
-    residual,
-    two_token_overlap,
-)
-
-__all__ = [
-    "BlockGain",
-    "Ending",
-    "Tree",
-    "TreeChoice",
-    "best_tree",
-    "best_tree_size",
-    "block_accept_probability",
-    "block_gain",
-    "block_next_token",
-    "block_passes",
-    "block_stop_law",
-    "block_weight_step",
-    "block_weights",
-    "chosen_path_mass",
-    "chosen_token_law",
-    "coupling_floor",
-    "drafts_optimum",
-    "drafts_optimum_distinct",
-    "equal_ranks_theta",
-    "geometric_ranks",
-    "greedy_draft_acceptance",
-    "growth_exponent",
-    "gumbel_coupling",
-    "hub_acceptance",
-    "hub_share",
-    "kseq",
-    "kseq_acceptance",
-    "membership",
-    "membership_share",
-    "multipath_tokens",
-    "nodes_worth",
-    "overlap",
-    "overlap_from_logits",
-    "parallel_chains_tokens",
-    "path_products",
-    "rank_entropy",
-    "ranked_children_mass",
-    "ranked_tokens",
-    "recursive_rejection",
-    "recursive_rejection_distinct",
-    "regular_tree_tokens",
-    "residual",
-    "sampled_from",
-    "temperature_sweep",
-    "tokens_by_nodes",
-    "traversal_endings",
-    "traversal_gain",
-    "tree_deficit_exponent",
-    "tree_tokens",
-    "tree_tokens_growth",
-    "tree_tokens_limit",
-    "two_token_drafts_optimum",
-    "two_token_overlap",
-    "two_token_recursive_rejection",
-    "verify_block",
-]
+from .block import BlockGain as BlockGain
+from .block import Ending as Ending
+from .block import block_gain as block_gain
+from .block import block_next_token as block_next_token
+from .block import block_passes as block_passes
+from .block import block_stop_law as block_stop_law
+from .block import block_weights as block_weights
+from .block import traversal_endings as traversal_endings
+from .block import traversal_gain as traversal_gain
+from .block import verify_block as verify_block
+from .growth import equal_ranks_theta as equal_ranks_theta
+from .growth import growth_exponent as growth_exponent
+from .growth import nodes_worth as nodes_worth
+from .growth import rank_entropy as rank_entropy
+from .growth import tree_deficit_exponent as tree_deficit_exponent
+from .growth import tree_tokens_growth as tree_tokens_growth
+from .growth import tree_tokens_limit as tree_tokens_limit
+from .multipath import chosen_path_mass as chosen_path_mass
+from .multipath import chosen_token_law as chosen_token_law
+from .multipath import multipath_tokens as multipath_tokens
+from .multipath import ranked_tokens as ranked_tokens
+from .optimal import Tree as Tree
+from .optimal import TreeChoice as TreeChoice
+from .optimal import best_tree as best_tree
+from .optimal import best_tree_size as best_tree_size
+from .optimal import tokens_by_nodes as tokens_by_nodes
+from .rejection import kseq as kseq
+from .rejection import kseq_acceptance as kseq_acceptance
+from .rejection import recursive_rejection as recursive_rejection
+from .rejection import recursive_rejection_distinct as recursive_rejection_distinct
+from .rejection import two_token_recursive_rejection as two_token_recursive_rejection
+from .several import coupling_floor as coupling_floor
+from .several import drafts_optimum as drafts_optimum
+from .several import drafts_optimum_distinct as drafts_optimum_distinct
+from .several import gumbel_coupling as gumbel_coupling
+from .several import hub_acceptance as hub_acceptance
+from .several import hub_share as hub_share
+from .several import membership as membership
+from .several import membership_share as membership_share
+from .several import two_token_drafts_optimum as two_token_drafts_optimum
+from .value import geometric_ranks as geometric_ranks
+from .value import parallel_chains_tokens as parallel_chains_tokens
+from .value import path_products as path_products
+from .value import ranked_children_mass as ranked_children_mass
+from .value import regular_tree_tokens as regular_tree_tokens
+from .value import tree_tokens as tree_tokens
+from .verification import block_accept_probability as block_accept_probability
+from .verification import block_weight_step as block_weight_step
+from .verification import greedy_draft_acceptance as greedy_draft_acceptance
+from .verification import overlap as overlap
+from .verification import overlap_from_logits as overlap_from_logits
+from .verification import residual as residual
+from .verification import sampled_from as sampled_from
+from .verification import temperature_sweep as temperature_sweep
+from .verification import two_token_overlap as two_token_overlap
