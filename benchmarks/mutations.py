@@ -43,6 +43,7 @@ TESTS = {
     "symbols": ["test_symbols_domain"],
     "formula": ["test_symbols_domain"],
     "catalogue": ["test_formulas"],
+    "either": ["test_schedules", "test_ceilings"],
     "acceptance.law": ["test_acceptance_core"],
     "costs.law": ["test_costs_core"],
     "trees.value": ["test_tree_value"],
@@ -74,7 +75,16 @@ SWAPS: dict[type[ast.AST], tuple[bytes, bytes]] = {
     ast.NotEq: (b"!=", b"=="),
 }
 # What is inside these says nothing about a formula: messages, shapes, loop lengths, warnings.
-SKIPPED_CALLS = {"range", "errstate", "register", "check", "register_profile", "getattr", "Dummy"}
+SKIPPED_CALLS = {
+    "range",
+    "errstate",
+    "register",
+    "check",
+    "register_profile",
+    "getattr",
+    "Dummy",
+    "symbolic",
+}
 
 
 @dataclass(frozen=True)
@@ -130,12 +140,24 @@ class Sites(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         before = self.symbolic
         names = {ast.unparse(d).split("(")[0] for d in node.decorator_list}
-        self.symbolic = before or "formula" in names
+        stated = "equation" in names and "if symbolic(" not in ast.unparse(node)
+        self.symbolic = before or "formula" in names or stated
         self.depth += 1
         for statement in node.body:
             self.visit(statement)
         self.depth -= 1
         self.symbolic = before
+
+    def visit_If(self, node: ast.If) -> None:
+        """What an equation gives of symbols is its statement; the rest evaluates it."""
+        before = self.symbolic
+        self.visit(node.test)
+        self.symbolic = before or ast.unparse(node.test).startswith("symbolic(")
+        for statement in node.body:
+            self.visit(statement)
+        self.symbolic = before
+        for statement in node.orelse:
+            self.visit(statement)
 
     def visit_Raise(self, node: ast.Raise) -> None:
         """A message is not a result."""
@@ -244,7 +266,8 @@ def source_of(house: Path, module: str) -> Path:
 def tests_of(house: Path, module: str) -> list[str]:
     """Its own tests, and the check of every worked value where the module states a formula."""
     found = own_tests_of(house, module)
-    if found and "@formula(" in source_of(house, module).read_text(encoding="utf-8"):
+    text = source_of(house, module).read_text(encoding="utf-8")
+    if found and ("@formula(" in text or "@equation(" in text):
         found += [f"tests/theory/test_{name}.py" for name in ("formulas", "sheet")]
     return list(dict.fromkeys(found))
 

@@ -32,8 +32,7 @@ def neighbour_loss(alpha: Number, gamma: Number) -> Number:
     Assumes: independent acceptance, affine costs; gamma the best whole number of draft tokens.
     Wrong when: the round's cost has steps, or one token less is plain decoding without overhead.
     Source: derived here from the best gamma against both of its neighbours; reached from below.
-    Returns: The most that gamma - 1 or gamma + 1 loses where gamma >= 1 is the best, as a share.
-    Between rounds that draft: with gamma = 1 and overhead, plain decoding is not one.
+    Returns: between rounds that draft: with gamma = 1 and overhead, plain decoding is not one.
     """
     a, g = alpha, gamma
     if symbolic(alpha, gamma):

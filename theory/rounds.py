@@ -24,9 +24,7 @@ def tokens_per_round(alpha: Number, gamma: Number) -> Number:
     Assumes: one acceptance probability, independent positions, gamma the same in every round.
     Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
     Source: Leviathan, Kalman, Matias 2023, arXiv:2211.17192v2, equation 1.
-    Returns: Mean tokens per round, the bonus token included. alpha: acceptance probability of a
-    draft token given those before it, in [0, 1]. gamma: tokens drafted per round [token], >= 0; a
-    real gamma gives the smooth continuation.
+    Returns: in [1, gamma + 1]; a real gamma gives the smooth continuation.
     """
     return geometric(alpha, gamma + 1)
 
@@ -59,8 +57,8 @@ def tokens_variance(alpha: Number, gamma: Number) -> Number:
     Assumes: one acceptance probability, independent positions, gamma the same in every round.
     Wrong when: acceptance differs between requests, which adds a variance between them.
     Source: derived here from the second moment, the sum of (2 n + 1) alpha^n over n <= gamma.
-    Returns: Variance of the tokens per round [token^2]. The closed form cancels where (gamma + 1)(1
-    - alpha) is small; there its expansion in 1 - alpha is summed instead.
+    Returns: in token^2; the closed form cancels where (gamma + 1)(1 - alpha) is small, and its
+    expansion in 1 - alpha is summed there instead.
     """
     a, g = alpha, gamma
     if symbolic(alpha, gamma):
@@ -75,9 +73,8 @@ def tokens_generating_function(alpha: Number, gamma: Number, z: Number) -> Numbe
     Assumes: one acceptance probability, independent positions, gamma the same in every round.
     Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
     Source: derived here by summation by parts of the survival function.
-    Returns: E[z^N], the probability generating function of the tokens per round. Summed with
-    positive terms only; the gamma-th power is taken of each factor, because it would multiply the
-    rounding of their product by gamma.
+    Returns: summed with positive terms only; the gamma-th power is taken of each factor, because it
+    would multiply the rounding of their product by gamma.
     """
     if symbolic(alpha, gamma):
         az = alpha * z

@@ -29,10 +29,7 @@ def speedup(alpha: Number, gamma: Number, cost_ratio: Number, *, verify_slope: N
     affine in gamma, prefill not counted.
     Wrong when: the verifying pass has steps or a knee (large batch, tiles, mixture of experts).
     Source: arXiv:2211.17192v2, theorem 3.8, for b = o = 0; the affine terms are derived here.
-    Returns: Speed-up over plain decoding, E[N] / (1 + gamma (c + b) + o); exactly 1 at gamma = 0.
-    alpha: acceptance probability of a draft token given those before it, in [0, 1]. gamma: tokens
-    drafted per round [token], >= 0, real or whole. cost_ratio, verify_slope, overhead: >= 0 [target
-    step]; the overhead is paid only when speculating.
+    Returns: exactly 1 at gamma = 0; the overhead is paid only when speculating.
     """
     if symbolic(alpha, gamma):
         return tokens_per_round(alpha, gamma) / (1 + gamma * (cost_ratio + verify_slope) + overhead)
@@ -52,8 +49,6 @@ def reduced_cost(cost_ratio: Number, verify_slope: Number = 0.0, overhead: Numbe
     Assumes: costs affine in gamma.
     Wrong when: costs are not affine, or the choice includes not speculating, which pays no o.
     Source: derived here by dividing the cost of a round by 1 + o.
-    Returns: The reduced cost c' = (c + b) / (1 + o) of one more draft token. All arguments >= 0
-    [target step]; shapes broadcast.
     """
     if symbolic(cost_ratio, verify_slope):
         return (cost_ratio + verify_slope) / (1 + overhead)

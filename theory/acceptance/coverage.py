@@ -37,7 +37,6 @@ def round_tokens_from_steps(step_coverage: Number, step_tokens: Number) -> Numbe
     Assumes: a step without a draft emits one token.
     Wrong when: the coverage is that of another text.
     Source: derived here, the inverse of the tokens of a step.
-    Returns: 1 + (tokens of a step - 1) / q [token].
     """
     if symbolic(step_coverage, step_tokens):
         return 1 + (step_tokens - 1) / step_coverage

@@ -24,8 +24,7 @@ def depth_tokens(alpha: Number, decay: Number, gamma: Number) -> Number:
     rounds independent; gamma a whole number.
     Wrong when: the depth effect saturates, or bursts rather than depth make rates differ.
     Source: derived here; decay = 1 is arXiv:2211.17192v2, equation 1.
-    Returns: Mean tokens per round under depth decay, in [1, gamma + 1] [token]. alpha: in [0, 1],
-    of the first position; decay: > 0; gamma: whole number >= 0 [token].
+    Returns: in [1, gamma + 1]; time grows with the largest gamma.
     """
     if symbolic(alpha, decay):
         import sympy

@@ -36,8 +36,7 @@ def alpha_estimate(accepted_tokens: Number, rejections: Number) -> Number:
     Assumes: one acceptance probability; how much a round drafts is chosen without knowing its fate.
     Wrong when: positions that no round visits are averaged in.
     Source: derived here; the likelihood is alpha^accepted (1 - alpha)^rejected.
-    Returns: accepted / (accepted + rejected), in [0, 1]. Both >= 0, and not both 0; shapes
-    broadcast.
+    Returns: in [0, 1]; without a decided draft token there is none.
     """
     if symbolic(accepted_tokens, rejections):
         return accepted_tokens / (accepted_tokens + rejections)
@@ -70,9 +69,8 @@ def rounds_to_measure(
     Assumes: independent rounds, each drafting gamma tokens; multiply by the design effect.
     Wrong when: alpha is so near 0 or 1 that the normal approximation fails.
     Source: derived here by solving the variance for the number of rounds.
-    Returns: Rounds (a real number) for the wanted half-width; 0 at alpha = 0 and at alpha = 1.
-    alpha: expected, in [0, 1]; gamma: >= 1 [token]; halfwidth, z_quantile: > 0. Multiply by the
-    design effect of an :class:`AlphaEstimate` where rounds come from requests.
+    Returns: a real number; 0 at alpha = 0 and at alpha = 1. Multiply by the design effect of an
+    :class:`AlphaEstimate` where rounds come from requests.
     """
     a = alpha
     if symbolic(alpha, gamma):
@@ -203,9 +201,7 @@ def optimal_gamma_variance(
     Assumes: independent rounds, one acceptance probability, costs known, an interior optimum.
     Wrong when: the optimum is so near 0 that the estimate often falls on it.
     Source: derived here by the delta method.
-    Returns: Variance of the real optimal gamma [token^2], NaN where there is no interior optimum.
-    alpha: in [0, 1]; slope: reduced cost of a draft token, >= 0 [target step]; gamma: drafted per
-    measured round, >= 1 [token]; measured_rounds: > 0.
+    Returns: in token^2; NaN where there is no interior optimum.
     """
     if symbolic(alpha, slope):
         return GAMMA_BY_ALPHA(alpha=alpha, slope=slope) ** 2 * alpha_variance(

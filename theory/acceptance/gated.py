@@ -70,7 +70,7 @@ def gated_ratio(gate_pass: Number, passed_alpha: Number, gamma: Number) -> Numbe
     Assumes: confidences independent from token to token; the token below the gate is dropped.
     Wrong when: confidence comes in bursts.
     Source: derived here as the ratio of two geometric sums.
-    Returns: Accepted over drafted, in [0, a_1]; a_1 where next to nothing is drafted.
+    Returns: in [0, a_1]; a_1 where next to nothing is drafted.
     """
     if symbolic(gate_pass, passed_alpha):
         accepted = gated_tokens(gate_pass, passed_alpha, gamma) - 1

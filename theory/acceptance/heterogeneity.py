@@ -44,8 +44,7 @@ def request_tokens(shape_accept: Number, shape_reject: Number, gamma: Number) ->
     Assumes: independent acceptance within a request, requests of equal length.
     Wrong when: long requests are the easy (or hard) ones, or alpha drifts within a request.
     Source: derived here by counting the rounds of equally long requests.
-    Returns: Mean tokens per round when requests of equal length keep an alpha drawn from a Beta
-    law. By Gauss quadrature.
+    Returns: in [1, gamma + 1]; gamma real or whole, at most 10,000. By Gauss quadrature.
     """
     if symbolic(shape_accept, shape_reject):
         import sympy

@@ -67,8 +67,6 @@ def conditional_rate(alpha: Number, decay: Number, position: Number) -> Number:
     exceeds 1 (decay above 1, deep positions) it is 1.
     Wrong when: the depth effect saturates, or bursts rather than depth make rates differ.
     Source: derived here; decay = 1 is the independent law of arXiv:2211.17192v2.
-    Returns: min(1, alpha decay^(k-1)): acceptance probability of draft token k given those before
-    it. alpha: in [0, 1], of the first position; decay: > 0; position: whole number >= 1.
     """
     if symbolic(alpha, decay):
         import sympy

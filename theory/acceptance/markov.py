@@ -34,7 +34,7 @@ def markov_token_rate(accept_after_accept: Number, accept_after_reject: Number) 
     Assumes: a stationary two-state chain over tokens.
     Wrong when: acceptance falls with depth in the round, or drifts along the request.
     Source: derived here; the stationary law of a two-state chain.
-    Returns: q / (1 - p + q), in [0, 1]; 0 at p = 1, q = 0.
+    Returns: in [0, 1]; 0 at p = 1, q = 0.
     """
     p, q = accept_after_accept, accept_after_reject
     if symbolic(accept_after_accept, accept_after_reject):
@@ -55,7 +55,7 @@ def markov_first_rate(
     Assumes: a stationary two-state chain over tokens, gamma >= 1 the same in every round.
     Wrong when: acceptance falls with depth in the round, or drifts along the request.
     Source: derived here from the balance of full rounds, the bonus token hiding one step.
-    Returns: Acceptance probability of a round's first draft token, in [0, 1].
+    Returns: in [0, 1]; gamma real or whole.
     """
     p, q = accept_after_accept, accept_after_reject
     if symbolic(accept_after_accept, accept_after_reject):
@@ -77,7 +77,7 @@ def markov_tokens(
     Assumes: a stationary two-state chain over tokens, gamma the same in every round.
     Wrong when: acceptance falls with depth in the round, or drifts along the request.
     Source: derived here; p = q is arXiv:2211.17192v2, equation 1.
-    Returns: Mean tokens per round under bursty acceptance, in [1, gamma + 1] [token].
+    Returns: in [1, gamma + 1]; gamma real or whole.
     """
     p = accept_after_accept
     if symbolic(accept_after_accept, accept_after_reject):
@@ -99,7 +99,7 @@ def markov_tokens_limit(accept_after_accept: Number, accept_after_reject: Number
     Assumes: a stationary two-state chain over tokens, p < 1.
     Wrong when: acceptance falls with depth in the round.
     Source: derived here; rejections per token as in arXiv:2411.00841.
-    Returns: Tokens per round as gamma grows, 1 + q / (1 - p) [token]; inf at p = 1, but 1 at q = 0.
+    Returns: inf at p = 1, but 1 at q = 0.
     """
     if symbolic(accept_after_accept, accept_after_reject):
         return 1 / (1 - markov_token_rate(accept_after_accept, accept_after_reject))

@@ -29,7 +29,7 @@ def beta_survival(shape_accept: Number, shape_reject: Number, position: Number) 
     Assumes: alpha is constant within a round, drawn independently for each round.
     Wrong when: easy stretches last longer than a round (bursts), or requests differ for good.
     Source: derived here; the moments of the Beta law.
-    Returns: B(a + k, b) / B(a, b): probability that the first k draft tokens survive, in [0, 1].
+    Returns: in [0, 1]; a product over the positions, so that no difference of log-gammas cancels.
     """
     a, b, k = shape_accept, shape_reject, position
     if symbolic(shape_accept, shape_reject):
@@ -65,9 +65,8 @@ def beta_tokens(shape_accept: Number, shape_reject: Number, gamma: Number) -> Nu
     Assumes: alpha is constant within a round, drawn independently for each round.
     Wrong when: easy stretches last longer than a round, or requests differ for good.
     Source: derived here by summing the moments of the Beta law; a digamma difference at b = 1.
-    Returns: Mean tokens per round, alpha drawn for each round from a Beta law, in [1, gamma + 1]
-    [token]. Summed with positive terms, because the closed form is a difference that cancels near b
-    = 1.
+    Returns: in [1, gamma + 1]; summed with positive terms, because the closed form is a difference
+    that cancels near b = 1. Time grows with the largest gamma.
     """
     a, b, g = shape_accept, shape_reject, gamma
     if symbolic(shape_accept, shape_reject):
@@ -92,8 +91,7 @@ def beta_tokens_limit(shape_accept: Number, shape_reject: Number) -> Number:
     Assumes: as for beta_tokens, and b > 1; at b <= 1 the tokens grow without bound.
     Wrong when: easy stretches last longer than a round, or requests differ for good.
     Source: derived here as the mean of 1 / (1 - alpha).
-    Returns: Tokens per round as gamma grows: (a + b - 1) / (b - 1) for b > 1, inf for b <= 1
-    [token].
+    Returns: inf for b <= 1.
     """
     if symbolic(shape_accept, shape_reject):
         return (shape_accept + shape_reject - 1) / (shape_reject - 1)

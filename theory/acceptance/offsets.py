@@ -34,7 +34,7 @@ def markov_offset_tokens(
     Assumes: a stationary two-state chain over tokens.
     Wrong when: it is taken for the tokens of the rounds that are run.
     Source: derived here; the first token is accepted at the stationary rate.
-    Returns: Mean tokens of rounds started at every position alike, in [1, gamma + 1] [token].
+    Returns: in [1, gamma + 1].
     """
     p = accept_after_accept
     if symbolic(accept_after_accept, accept_after_reject):
@@ -56,9 +56,9 @@ def markov_start_bias(
     Assumes: a stationary two-state chain over tokens.
     Wrong when: acceptance falls with depth, which adds a bias of its own.
     Source: derived here as the ratio of the two means.
-    Returns: Relative excess of the mean over every starting position; negative where p < q, else >=
-    0. The difference of the two means is written as pi (p - q)(1 - p^gamma)^2 / ((1 - p) D), D the
-    denominator of the first rate, so that it does not cancel.
+    Returns: negative where p < q, else >= 0. The difference of the two means is written as pi (p -
+    q)(1 - p^gamma)^2 / ((1 - p) D), D the denominator of the first rate, so that it does not
+    cancel.
     """
     if symbolic(accept_after_accept, accept_after_reject):
         return (

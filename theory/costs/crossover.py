@@ -61,7 +61,7 @@ def critical_context(alpha: Number, *, step_per_token: Number, step_per_cached: 
     Assumes: as for the crossover batch, and alpha k > k_d.
     Wrong when: the cache of that context and a large batch does not fit the device.
     Source: derived here; the phenomenon is that of arXiv:2408.11049.
-    Returns: (c_t (1 - alpha) + c_d) / (alpha k - k_d) [token]; inf where alpha k <= k_d.
+    Returns: inf where alpha k <= k_d.
     """
     if symbolic(alpha, step_per_token):
         tokens = step_per_token * (1 - alpha) + draft_per_token
@@ -87,9 +87,7 @@ def parallel_gain(alpha: Number, gamma: Number, *, batch: Number, context: Numbe
     Assumes: linear step times, a draft call whose time depends on neither gamma nor batch.
     Wrong when: the batch lies outside the fitted range.
     Source: derived here.
-    Returns: (E[N] - 1) T_1 - gamma c_t B - F_d [s], for gamma >= 1; 0 at gamma = 0, where no call
-    is made. alpha: in [0, 1]; gamma, context: >= 0 [token]; batch: >= 1; step_fixed: > 0 [s]; the
-    other times >= 0 [s].
+    Returns: 0 at gamma = 0, where no call is made.
     """  # noqa: E501
     if symbolic(alpha, gamma):
         plain = step_fixed + batch * step_per_cached * context + batch * step_per_token

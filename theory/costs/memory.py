@@ -33,15 +33,14 @@ def largest_batch(memory: Number, context: Number, *, weight_bytes: Number, kv_b
     Assumes: a fixed split of the memory, every sequence at the same context; round it down.
     Wrong when: the cache is paged out, shared between sequences, or quantised on the way.
     Source: derived here by counting bytes.
-    Returns: (M - W - W_d) / (S (kv + kv_d)) [sequence], not rounded; inf where nothing is cached.
+    Returns: not rounded; inf where nothing is cached.
     """
     if symbolic(memory, context):
         free = memory - weight_bytes - draft_weight_bytes
         return free / (context * (kv_bytes + draft_kv_bytes))
     left = _free(memory, weight_bytes, draft_weight_bytes)
     each = kv_bytes + draft_kv_bytes
-    with np.errstate(divide="ignore"):
-        return left / (context * each)
+    return left / (context * each)
 
 
 @equation(r"B_{\max}/B_{\max,0}", group="batch, load and memory", **_MEMORY)
@@ -52,9 +51,7 @@ def batch_kept(memory: Number, *, weight_bytes: Number, kv_bytes: Number,
     Assumes: as for the largest batch.
     Wrong when: the cache is paged out, shared between sequences, or quantised on the way.
     Source: derived here as the ratio of the largest batches with and without the draft.
-    Returns: Largest batch with the draft over that without, in (0, 1]. Arguments as in
-    :func:`largest_batch`; 1 where nothing is cached and the weights fit, and 0 where only the draft
-    caches.
+    Returns: in (0, 1]; 1 where nothing is cached, 0 where only the draft caches.
     """
     if symbolic(memory, weight_bytes):
         free = memory - weight_bytes
@@ -87,9 +84,7 @@ def memory_limited_gain(alpha: Number, gamma: Number, *, memory: Number, context
     Assumes: enough requests to fill the batch, linear step times, gamma >= 1.
     Wrong when: the load does not fill the batch (then memory does not bind).
     Source: derived here.
-    Returns: Throughput ratio at the largest batches with and without a draft, for gamma >= 1.
-    Arguments as in :func:`largest_batch` and `LinearStepCost`; step times must not all vanish for a
-    batch without bound.
+    Returns: step times must not all vanish for a batch without bound.
     """
     sizes = {"weight_bytes": weight_bytes, "kv_bytes": kv_bytes}
     draft = {"draft_weight_bytes": draft_weight_bytes, "draft_kv_bytes": draft_kv_bytes}

@@ -30,8 +30,7 @@ def experts_touched(
     Assumes: each token picks its experts uniformly and independently of the other tokens.
     Wrong when: neighbouring tokens share experts (then fewer are touched) or load is unbalanced.
     Source: derived here by the probability that one expert is missed; used in arXiv:2505.19645.
-    Returns: E_x (1 - (1 - k/E_x)^(B m)), in [k, E_x]. pass_tokens, batch: >= 1; experts: whole
-    number >= 1; active_experts: whole number in [1, experts].
+    Returns: in [k, E_x].
     """
     if symbolic(pass_tokens, batch):
         missed = (1 - active_experts / experts) ** (batch * pass_tokens)
@@ -55,7 +54,7 @@ def correlated_experts(pass_tokens: Number, batch: Number, *, experts: Number,
     Assumes: uniform load, sequences independent of each other, correlation falling as r^distance.
     Wrong when: load is unbalanced, or sequences of a batch are on the same subject.
     Source: derived here; the chance that the chain never enters the state "picked".
-    Returns: E_x (1 - ((1 - f)(1 - (1 - r) f)^(m-1))^B), in [k, E_x]; `experts_touched` at r = 0.
+    Returns: in [k, E_x]; `experts_touched` at r = 0.
     """
     if symbolic(pass_tokens, batch):
         f = active_experts / experts
@@ -84,8 +83,6 @@ def moe_step_time(pass_tokens: Number, batch: Number, *, experts: Number, active
     Assumes: memory-bound experts, routing as in the count above, experts alike in all layers.
     Wrong when: experts are spread over devices and the busiest one sets the time.
     Source: derived here; the cost that arXiv:2505.19645 measures.
-    Returns: F + k B S + c_t B m + t_x E[experts touched] [s]. pass_tokens, batch: >= 1; step_fixed:
-    > 0; other times and context: >= 0; experts as in :func:`experts_touched`.
     """
     touched = experts_touched(pass_tokens, batch, experts=experts, active_experts=active_experts)
     cached, computed = step_per_cached * batch * context, step_per_token * batch * pass_tokens

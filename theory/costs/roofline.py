@@ -46,7 +46,7 @@ def free_tokens(
     Assumes: an empty cache, perfect overlap; a long cache moves the balance to more tokens.
     Wrong when: kernels reach different shares of the peak rates at different sizes.
     Source: derived here; the balance of the roofline model (Williams, Waterman, Patterson 2009).
-    Returns: W R / (phi BW), tokens over all sequences [token]. All > 0; shapes broadcast.
+    Returns: tokens over all sequences.
     """
     if symbolic(weight_bytes, token_ops):
         return compute_rate * weight_bytes / (token_ops * bandwidth)

@@ -47,8 +47,7 @@ def optima_gap(alpha: Number, slope: Number, alpha_spread: Number) -> Number:
     Assumes: independent acceptance, affine costs, an interior real optimum, v small.
     Wrong when: the belief is wide beside the curvature; take `decide` of a sample then.
     Source: derived here by expanding both conditions of the optimum in alpha.
-    Returns: 2 v (d ln S/d alpha)(d gamma*/d alpha) [token], NaN where there is no interior optimum.
-    alpha: in [0, 1]; slope: >= 0, the reduced cost; alpha_spread: in [0, 0.25], a variance.
+    Returns: NaN where there is no interior optimum.
     """
     if symbolic(alpha, slope):
         g = OPTIMAL_GAMMA(alpha=alpha, slope=slope)
@@ -73,7 +72,7 @@ def unknown_alpha_regret(alpha: Number, slope: Number, alpha_spread: Number) -> 
     Wrong when: the belief is wide, or gamma must be whole and its window holds the belief (the loss
     is then that of rounding).
     Source: derived here; half the curvature times the variance of the optimum.
-    Returns: kappa v (d gamma*/d alpha)^2 / 2, a share of the speed-up. As :func:`optima_gap`.
+    Returns: a share of the speed-up.
     """
     if symbolic(alpha, slope):
         return (
@@ -98,7 +97,7 @@ def decided_tokens_value(
     Assumes: as for the regret of an unknown alpha, independent tokens, a Beta belief.
     Wrong when: tokens of a request are alike; then n counts their effective number.
     Source: derived here from the conjugate update.
-    Returns: Expected regret that n decided tokens remove, a share of the speed-up.
+    Returns: a share of the speed-up.
     """
     believed = alpha * (1 - alpha) / (belief_tokens + 1)
     removed = decided_tokens / (belief_tokens + decided_tokens)
@@ -117,8 +116,7 @@ def timed_point_value(
     error.
     Wrong when: V(n) has steps, so that one point does not show its slope.
     Source: derived here; normal updating of the reduced cost.
-    Returns: Expected regret that a measured reduced cost removes, a share of the speed-up.
-    slope_spread: >= 0; error_variance: > 0 (variances); the rest as in :func:`optima_gap`.
+    Returns: a share of the speed-up.
     """
     if symbolic(alpha, slope):
         removed = slope_spread**2 / (slope_spread + error_variance)

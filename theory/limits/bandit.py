@@ -33,18 +33,15 @@ def ucb_plays(
     Source: Auer, Cesa-Bianchi and Fischer 2002, theorem 1, with N in a range of gamma and divided
     by the round's time; bandits over draft lengths and their regret at a stopping time are the
     subject of arXiv:2505.15141, whose constants are not used here.
-    Returns: 8 ln n (gamma / (C d))^2 + 1 + pi^2/3, an upper bound of the rounds of one draft
-    length.
     """
     if symbolic(gamma, arm_time):
         import sympy
 
         width = gamma / (arm_time * rate_gap)
         return 8 * sympy.log(played_rounds) * width**2 + 1 + sympy.pi**2 / 3
-    with np.errstate(over="ignore", divide="ignore"):
-        width = gamma / arm_time / rate_gap
-        logs = np.log(played_rounds)
-        return np.where(logs > 0.0, 8.0 * logs * width**2, 0.0) + (1.0 + np.pi**2 / 3.0)
+    width = gamma / arm_time / rate_gap
+    logs = np.log(played_rounds)
+    return np.where(logs > 0.0, 8.0 * logs * width**2, 0.0) + (1.0 + np.pi**2 / 3.0)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def branching_ceiling(verified_nodes: Number, entropy: Number, log_moment: Numbe
     Assumes: deterministic drafting, next-token distributions drawn independently at every node.
     Wrong when: k is small (a bounded term is left out), or drafts are sampled.
     Source: arXiv:2512.11718, abstract.
-    Returns: (mu + mu_2) ln k / mu^2 [token], for k >= 1; an expansion, not a bound at small k.
+    Returns: an expansion, not a bound at small k.
     """
     mu = entropy
     if symbolic(verified_nodes, entropy):

@@ -62,16 +62,15 @@ def acceptance_at_temperature(oscillation: Number, temperature: Number) -> Numbe
     Assumes: the same temperature on both sides, no truncation.
     Wrong when: top-k or top-p cut different tokens on the two sides.
     Source: derived here; attained on two tokens with logits +-Omega / 4 against the mirror image.
-    Returns: 1 - tanh(Omega / (4 T)), in [0, 1]: acceptance is never below it. Written as 2 / (1 +
-    e^(Omega / 2T)), which keeps its digits where tanh is near 1.
+    Returns: in [0, 1]; written as 2 / (1 + e^(Omega / 2T)), which keeps its digits where tanh is
+    near 1.
     """
     if symbolic(oscillation, temperature):
         import sympy
 
         return 1 - sympy.tanh(oscillation / (4 * temperature))
-    with np.errstate(over="ignore"):
-        half = oscillation / (2.0 * temperature)
-        return 2.0 / (1.0 + np.exp(half))
+    half = oscillation / (2.0 * temperature)
+    return 2.0 / (1.0 + np.exp(half))
 
 
 def logit_oscillation(target_logits: ArrayLike, draft_logits: ArrayLike) -> Any:

@@ -63,16 +63,14 @@ def oracle_speedup(
     gain = 1.0 - per_token
     pays = gain > 0.0
     safe = np.where(pays, gain, 1.0)
-    with np.errstate(over="ignore"):
-        shortest = np.floor(o / safe) + 1.0
+    shortest = np.floor(o / safe) + 1.0
     endless = np.isinf(shortest)  # no finite run repays the overhead
     k = np.where(endless, 1.0, shortest)
     q, survive = 1.0 - a, np.power(a, k)
     # 1 - alpha^k (...) with the differences taken out: every term below is positive.
     left = np.where(endless, 0.0, 1.0 + o - k * safe)
     time = q * (geometric_sum(a, k) + survive * left) + survive * a * per_token
-    with np.errstate(divide="ignore"):
-        value = 1.0 / np.where(pays, time, 1.0)
+    value = 1.0 / np.where(pays, time, 1.0)
     return np.where(endless & (a < 1.0), 1.0, value)
 
 
@@ -95,9 +93,7 @@ def nonadaptivity_cost(drafted_mean: Number) -> Number:
     Assumes: independent acceptance, no overhead, alpha near 1.
     Wrong when: alpha is not near 1.
     Source: derived here from dS/dgamma = 0 in the limit.
-    Returns: c / (1 - alpha) at which x = gamma* (1 - alpha), as alpha -> 1; falls in x from inf to
-    0. drafted_mean: x > 0; e^x - 1 - x is summed as a series below 1, where the difference would
-    cancel.
+    Returns: falls in x from inf to 0.
     """
     if symbolic(drafted_mean):
         import sympy
@@ -110,9 +106,8 @@ def nonadaptivity_cost(drafted_mean: Number) -> Number:
     series = np.zeros_like(y)
     for k in range(20, 2, -1):  # (e^y - 1 - y) / y^2 = (1 + y/3 (1 + y/4 (1 + ...))) / 2
         series = (1.0 + series) * y / k
-    with np.errstate(over="ignore", divide="ignore"):
-        direct = 1.0 / (np.expm1(x) - x)
-        near = 2.0 / (x * x * (1.0 + series))
+    direct = 1.0 / (np.expm1(x) - x)
+    near = 2.0 / (x * x * (1.0 + series))
     return np.where(small, near, direct)
 
 
@@ -139,10 +134,9 @@ def indifferent_cost(alpha: Number, gamma: Number) -> Number:
     Assumes: independent acceptance, affine costs.
     Wrong when: the verifying pass has steps or a knee.
     Source: derived here by equating the two speed-ups.
-    Returns: The reduced cost at which gamma and gamma + 1 give the same speed-up [target step].
-    alpha: in [0, 1]; gamma: whole number >= 0 [token]. 0 at alpha = 0 and 1 at alpha = 1, where
-    every token pays that costs less than a plain step. Falls in gamma. Written as alpha^n / (E[N] -
-    gamma alpha^n), whose denominator is at least 1.
+    Returns: 0 at alpha = 0 and 1 at alpha = 1, where every token pays that costs less than a plain
+    step; falls in gamma. Written as alpha^n / (E[N] - gamma alpha^n), whose denominator is at least
+    1.
     """
     if symbolic(alpha, gamma):
         n = gamma + 1
@@ -161,7 +155,7 @@ def costless_length_ratio(alpha: Number) -> Number:
     Assumes: independent acceptance, affine costs with c + b < 1, no overhead, a real gamma.
     Wrong when: rounding gamma matters, that is for alpha below a half.
     Source: derived here by substituting gamma into both speed-ups.
-    Returns: 1 / (1 - alpha^(1 / (1 - alpha))), from 1 at alpha = 0 to e / (e - 1) at alpha = 1.
+    Returns: from 1 at alpha = 0 to e / (e - 1) at alpha = 1.
     """
     if symbolic(alpha):
         return 1 / (1 - alpha ** (1 / (1 - alpha)))
@@ -181,7 +175,6 @@ def lookahead_latency(alpha: Number, cost_ratio: Number, length: Number) -> Numb
     Assumes: one target per draft step in flight, ceil(1/c) of them; free communication; c <= 1.
     Wrong when: there are fewer replicas, or verifying on all of them slows each down.
     Source: arXiv:2405.14105 states it as an upper bound; derived here as the mean.
-    Returns: (L - 1)(alpha c + 1 - alpha) + 1, the mean time of L tokens with enough targets.
     """
     if symbolic(alpha, cost_ratio):
         return (length - 1) * (alpha * cost_ratio + 1 - alpha) + 1

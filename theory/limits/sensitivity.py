@@ -110,8 +110,8 @@ def acceptance_elasticity(alpha: Number, gamma: Number) -> Number:
     Assumes: independent acceptance, gamma held fixed or at its optimum.
     Wrong when: the change is so large that the best gamma moves by several tokens.
     Source: derived here by differentiating ln E[N].
-    Returns: d ln S / d ln alpha at fixed gamma, in [0, min(gamma, alpha / (1 - alpha))]. gamma / 2
-    at alpha = 1, 0 at alpha = 0 and at gamma = 0.
+    Returns: in [0, min(gamma, alpha / (1 - alpha))]; gamma / 2 at alpha = 1, 0 at alpha = 0 and at
+    gamma = 0.
     """
     if symbolic(alpha, gamma):
         n = gamma + 1
@@ -175,8 +175,7 @@ def exchange_rate(alpha: Number, gamma: Number, cost_ratio: Number, *, verify_sl
     Assumes: independent acceptance, costs affine in gamma, gamma >= 1 held fixed.
     Wrong when: the change is so large that the best gamma moves by several tokens.
     Source: derived here as minus the ratio of dS/d alpha to dS/dc.
-    Returns: dc / d alpha at equal speed-up [target step]: what one unit of acceptance may cost in
-    speed. Positive.
+    Returns: what one unit of acceptance may cost in speed; positive.
     """
     if symbolic(alpha, gamma):
         return (

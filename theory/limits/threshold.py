@@ -38,8 +38,7 @@ def stopping_threshold(
     Assumes: the drafter's confidence is calibrated and independent from token to token.
     Wrong when: confidence in the next token depends on this one, or the batch must draft in step.
     Source: derived here; a threshold on the same probability is used in arXiv:2405.19715.
-    Returns: (c + b) rho / alpha; at 1 or above nothing is drafted. alpha: in (0, 1], mean
-    acceptance; costs: >= 0 [target step]; policy_rate: >= 0 [1/target step].
+    Returns: at 1 or above nothing is drafted.
     """
     if symbolic(alpha, cost_ratio):
         return (cost_ratio + verify_slope) * policy_rate / alpha

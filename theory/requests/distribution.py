@@ -119,7 +119,7 @@ def lockstep_tokens(alpha: Number, gamma: Number, batch: Number) -> Number:
     Assumes: independent sequences with one acceptance probability.
     Wrong when: the engine lets sequences advance by different amounts, as most do.
     Source: derived here; batches of unequal advance are the subject of arXiv:2404.15778.
-    Returns: E[min N] over the batch [token], in [1, gamma + 1]; gamma + 1 at alpha = 1.
+    Returns: in [1, gamma + 1]; gamma + 1 at alpha = 1.
     """
     if symbolic(alpha, gamma):
         return (1 - alpha ** (batch * (gamma + 1))) / (1 - alpha**batch)
@@ -138,7 +138,7 @@ def longest_round(alpha: Number, gamma: Number, batch: Number) -> Number:
     Assumes: independent sequences with one acceptance probability.
     Wrong when: sequences share a prompt, so that their acceptance moves together.
     Source: derived here from the survival of a maximum.
-    Returns: E[max N] over the batch [token], in [E[N], gamma + 1].
+    Returns: in [E[N], gamma + 1]; takes gamma steps.
     """
     if symbolic(alpha, gamma):
         import sympy
@@ -149,8 +149,8 @@ def longest_round(alpha: Number, gamma: Number, batch: Number) -> Number:
     total, reached = np.ones(a.shape), np.ones(a.shape)
     for n in range(1, int(g.max(initial=0.0)) + 1):
         reached = reached * a
-        with np.errstate(divide="ignore"):  # alpha = 1: log 0, and the term is 1
-            term = -np.expm1(rows * np.log1p(-reached))
+        # alpha = 1: log 0, and the term is 1
+        term = -np.expm1(rows * np.log1p(-reached))
         total = total + np.where(n <= g, term, 0.0)
     return total
 

@@ -67,7 +67,7 @@ def gap_zero_probability(round_mean: Number) -> Number:
     Assumes: the tokens of a round are sent together.
     Wrong when: the client smooths the stream.
     Source: derived here; one gap in mu ends a round.
-    Returns: 1 - 1/mu, in [0, 1). round_mean: >= 1 [token], any shape;
+    Returns: in [0, 1).
     """
     if symbolic(round_mean):
         return 1 - 1 / round_mean

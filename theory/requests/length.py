@@ -28,7 +28,7 @@ def factorial_moment_2(alpha: Number, gamma: Number) -> Number:
     Assumes: independent acceptance with one probability, gamma the same in every round.
     Wrong when: acceptance comes in bursts or falls with depth; use `round_moments` of the law.
     Source: derived here by summation by parts.
-    Returns: E[N(N-1)] under independent acceptance [token^2]; gamma (gamma + 1) at alpha = 1.
+    Returns: gamma (gamma + 1) at alpha = 1; takes gamma steps.
     """
     a, g = alpha, gamma
     if symbolic(alpha, gamma):
@@ -43,7 +43,7 @@ def factorial_moment_3(alpha: Number, gamma: Number) -> Number:
     Assumes: independent acceptance with one probability, gamma the same in every round.
     Wrong when: acceptance comes in bursts or falls with depth; use `round_moments` of the law.
     Source: derived here by summation by parts.
-    Returns: E[N(N-1)(N-2)] under independent acceptance [token^3]. As :func:`factorial_moment_2`.
+    Returns: takes gamma steps.
     """
     a, g = alpha, gamma
     if symbolic(alpha, gamma):
@@ -59,7 +59,7 @@ def rounds_mean(length: Number, *, round_mean: Number, round_factorial_2: Number
     Assumes: rounds independent and alike, a hard stop at L, a round of one token possible.
     Wrong when: L is a few rounds only, or acceptance differs between requests.
     Source: derived here; the renewal theorem to its second term (Feller 1968).
-    Returns: the mean rounds of a long request. Exact: `distribution.rounds_moments`.
+    Returns: exact: `distribution.rounds_moments`.
     """
     return length / round_mean + round_factorial_2 / (2 * round_mean**2)
 
@@ -120,7 +120,6 @@ def rounds_quantile_normal(
     Assumes: as for the mean rounds, L many rounds; the result is a real number.
     Wrong when: requests differ in acceptance: mix their distributions instead.
     Source: derived here; the central limit theorem of renewal counts (Feller 1968).
-    Returns: L/mu + f_2/(2 mu^2) + z sqrt(L sigma^2/mu^3), a real number of rounds.
     """
     mu, f2 = round_mean, round_factorial_2
     if symbolic(length, normal_quantile):

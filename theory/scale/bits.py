@@ -48,7 +48,7 @@ def acceptance_at_bits(scale: Number, bits: Number, *, rejection_floor: Number,
     Wrong when: a small draft feels rounding more than a large one, or the formats differ in more
     than bits.
     Source: derived here; that rounding errors fall as 2^-w is elementary, the rate is fitted.
-    Returns: alpha(s, w), NaN where the law leaves [0, 1].
+    Returns: NaN where the law leaves [0, 1].
     """
     if symbolic(scale, bits):
         by_size = rejection_coefficient * scale**-rejection_exponent
@@ -86,9 +86,8 @@ def best_bits(byte_share: Number, *, target_bits: Number, rejection_coefficient:
     Assumes: the two laws above; interior optimum.
     Wrong when: the formats that exist are few; take the better neighbour.
     Source: derived here by a Lagrange multiplier, W_-1 the lower branch of Lambert's function.
-    Returns: The bits of least rejection at given bytes [bit]; 0 where fewer bits are always better.
-    byte_share, target_bits: > 0; bits_coefficient: >= 0; the others > 0, any rejection_exponent.
-    Solved in ln w by Newton's method, so that nothing overflows.
+    Returns: 0 where fewer bits are always better; any exponent of rejection. Solved in ln w by
+    Newton's method, so that nothing overflows.
     """
     if symbolic(byte_share, target_bits):
         import sympy
@@ -102,8 +101,7 @@ def best_bits(byte_share: Number, *, target_bits: Number, rejection_coefficient:
     a, beta = (rejection_coefficient, rejection_exponent)
     c, kappa = bits_coefficient, bits_exponent
     total = byte_share * target_bits
-    with np.errstate(divide="ignore"):
-        level = np.log(kappa) + np.log(c) + beta * np.log(total) - np.log(a) - np.log(beta)
+    level = np.log(kappa) + np.log(c) + beta * np.log(total) - np.log(a) - np.log(beta)
     # e^(kappa w) w^(beta - 1) = e^level; with y = kappa w: y + (beta - 1) ln y = level'.
     p = 1.0 - beta
     goal = level - p * np.log(kappa)
@@ -130,7 +128,7 @@ def size_over_bits(scale: Number, bits: Number, *, rejection_coefficient: Number
     Assumes: the two laws above.
     Wrong when: one of them fails, or the formats that exist are few.
     Source: derived here; the ratio of the two sides of the condition for the best bits.
-    Returns: beta R_s / (kappa w R_b); inf where rounding rejects nothing.
+    Returns: inf where rounding rejects nothing.
     """
     if symbolic(scale, bits):
         import sympy

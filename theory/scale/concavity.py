@@ -54,8 +54,7 @@ def sensitivity_fall(alpha: Number, gamma: Number) -> Number:
     Assumes: independent acceptance, gamma held fixed.
     Wrong when: gamma is changed together with the draft.
     Source: derived here by differentiating r.
-    Returns: -d(1 - r) / d ln alpha = r (gamma - eps) >= 0; 0 at alpha = 0 (gamma >= 1) and at gamma
-    = 0.
+    Returns: 0 at alpha = 0 (gamma >= 1) and at gamma = 0.
     """
     if symbolic(alpha, gamma):
         r = (gamma + 1) * alpha**gamma / tokens_per_round(alpha, gamma)
@@ -75,8 +74,7 @@ def rejection_log_curvature(scale: Number, rejection_floor: Number, rejection_co
     Assumes: rejection is a power law on a floor.
     Wrong when: acceptance is S-shaped in size.
     Source: derived here.
-    Returns: beta^2 w (1 - w) in [0, beta^2 / 4], w = A s^-beta / (d + A s^-beta). Arguments as in
-    :func:`~howspec.theory.scale.law.acceptance_at_scale`;
+    Returns: in [0, beta^2 / 4].
     """
     if symbolic(scale, rejection_floor):
         above = rejection_coefficient * scale**-rejection_exponent
@@ -111,8 +109,7 @@ def speedup_log_curvature(scale: Number, gamma: Number, *, rejection_floor: Numb
     Assumes: the laws of acceptance and cost at scale; gamma held fixed.
     Wrong when: either law fails its convexity.
     Source: derived here.
-    Returns: d^2 ln S / d (ln s)^2 <= 0 at fixed gamma, NaN where the acceptance law leaves [0, 1].
-    Arguments as in :class:`~howspec.theory.scale.law.DraftScaleLaw`; gamma: >= 1 [token].
+    Returns: NaN where the acceptance law leaves [0, 1].
     """
     if symbolic(scale, gamma):
         alpha = acceptance_at_scale(
@@ -144,8 +141,7 @@ def speedup_log_curvature(scale: Number, gamma: Number, *, rejection_floor: Numb
     defined = np.isfinite(alpha)
     a = np.where(defined, alpha, 0.5)
     odds = _odds_above_floor(scale, rejection_floor, rejection_coefficient, b)
-    with np.errstate(over="ignore"):
-        slope = b / (1.0 + np.exp(-odds))  # -d ln(1 - alpha) / d ln s
+    slope = b / (1.0 + np.exp(-odds))  # -d ln(1 - alpha) / d ln s
     # The fall of the sensitivity over alpha: r / alpha has no pole at 0 for gamma >= 1.
     r_over_alpha = (g + 1.0) * np.power(a, g - 1.0) / geometric_sum(a, g + 1.0)
     fall = r_over_alpha * (g - elasticity_of_tokens(a, g)) * (1.0 - a) * slope * slope

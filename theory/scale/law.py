@@ -34,13 +34,12 @@ def acceptance_at_scale(scale: Number, rejection_floor: Number, rejection_coeffi
     Wrong when: training data, distillation or depth differ along the ladder, or s nears 1.
     Source: the form of loss scaling laws (arXiv:2203.15556) carried over to rejection; the
     exponent is fitted, not taken from there.
-    Returns: alpha(s) = 1 - d - A s^-beta, NaN where the law leaves [0, 1] (it is not clipped).
+    Returns: NaN where the law leaves [0, 1]; it is not clipped.
     """
     if symbolic(scale, rejection_floor):
         return 1 - rejection_floor - rejection_coefficient * scale**-rejection_exponent
     s, d, a, b = (scale, rejection_floor, rejection_coefficient, rejection_exponent)
-    with np.errstate(over="ignore"):
-        value = 1.0 - d - a * s**-b
+    value = 1.0 - d - a * s**-b
     return np.where((value >= 0.0) & (value <= 1.0), value, np.nan)
 
 
@@ -65,8 +64,8 @@ def rejection_sensitivity(alpha: Number, gamma: Number) -> Number:
     Assumes: independent acceptance, gamma held fixed.
     Wrong when: gamma is changed together with the draft.
     Source: derived here by differentiating E[N].
-    Returns: 1 - (gamma + 1) alpha^gamma / E[N], in [0, 1]; 0 at alpha = 1 and at gamma = 0. Near
-    alpha = 1 the difference cancels, and its expansion in 1 - alpha is summed instead.
+    Returns: in [0, 1]; 0 at alpha = 1 and at gamma = 0. Near alpha = 1 the difference cancels, and
+    its expansion in 1 - alpha is summed instead.
     """
     if symbolic(alpha, gamma):
         return 1 - (gamma + 1) * alpha**gamma / tokens_per_round(alpha, gamma)
@@ -93,7 +92,7 @@ def drafting_share(
     Assumes: an interior optimum, gamma held fixed.
     Wrong when: the best size is bounded by the sizes that exist.
     Source: derived here from d ln S / d ln s = 0.
-    Returns: beta (1 - d / (1 - alpha)) (1 - r): the drafting share at the best size, in [0, beta].
+    Returns: in [0, beta].
     """
     if symbolic(alpha, gamma):
         elasticity = rejection_exponent * (1 - rejection_floor / (1 - alpha))

@@ -32,9 +32,7 @@ def log_linear_scale(acceptance_intercept: Number, acceptance_per_log_scale: Num
     Assumes: gamma = 1; alpha = a + b ln s, used where it gives [0, 1]; cost affine in size.
     Wrong when: alpha saturates, so that the line leaves [0, 1] at the optimum.
     Source: derived here from dS/ds = 0.
-    Returns: s*, the best draft size at gamma = 1; NaN where alpha(s*) is not in [0, 1].
-    acceptance_intercept: real; acceptance_per_log_scale, cost_slope: > 0; other costs: >= 0 [target
-    step].
+    Returns: NaN where alpha(s*) is not in [0, 1].
     """
     if symbolic(acceptance_intercept, acceptance_per_log_scale):
         import sympy
@@ -58,7 +56,7 @@ def log_linear_speedup(acceptance_intercept: Number, acceptance_per_log_scale: N
     Assumes: as for the size; the optimum is interior.
     Wrong when: the best size is bounded by the sizes that exist.
     Source: derived here by substituting dS/ds = 0.
-    Returns: S* = b / (c_1 s*), the speed-up at the best size for gamma = 1; NaN where s* is.
+    Returns: NaN where s* is.
     """
     costs = {"cost_floor": cost_floor, "verify_slope": verify_slope, "overhead": overhead}
     best = log_linear_scale(
@@ -94,8 +92,7 @@ def log_linear_length_scale(gamma: Number, length_intercept: Number, length_per_
     Wrong when: the law leaves [1, gamma + 1], or it is carried beyond the drafts of its fit.
     Source: arXiv:2505.07858 reports the log-linear law (in draft capacity, training tokens and
     batch); the optimum is derived here from dS/ds = 0.
-    Returns: s*, the best draft size where E[N] = tau_1 + tau_b ln s; NaN outside [1, gamma + 1]
-    there.
+    Returns: NaN where E[N] is outside [1, gamma + 1].
     """
     if symbolic(gamma, length_intercept):
         import sympy

@@ -38,8 +38,8 @@ def exponential_acceptance(divergence: Number) -> Number:
     Assumes: divergence in nats, of the distributions that are actually sampled from.
     Wrong when: temperature or truncation differ between measuring and sampling.
     Source: Bretagnolle and Huber 1979, with alpha = 1 - TV.
-    Returns: 1 - sqrt(1 - e^-KL), in (0, 1]. divergence: >= 0 [nat], any shape; Written as e^-KL /
-    (1 + sqrt(1 - e^-KL)), which keeps its digits at large KL.
+    Returns: in (0, 1]; written as e^-KL / (1 + sqrt(1 - e^-KL)), which keeps its digits at large
+    KL.
     """
     if symbolic(divergence):
         import sympy

@@ -40,7 +40,6 @@ def training_loss(parameters: Number, training_tokens: Number) -> Number:
     Assumes: the training recipe and text of the fit.
     Wrong when: models are distilled, pruned, or trained on other text.
     Source: arXiv:2203.15556, the parametric fit.
-    Returns: 1.69 + 406.4 N^-0.34 + 410.7 D^-0.28 [nat per token].
     """
     if symbolic(parameters, training_tokens):
         by_size = _number("406.4") * parameters ** -_number("0.34")
@@ -56,7 +55,7 @@ def sdsl_acceptance(draft_perplexity: Number, target_perplexity: Number) -> Numb
     Assumes: pretrained pairs of the families of the fit (R^2 about 0.6).
     Wrong when: the draft is distilled for its target or reads its features.
     Source: arXiv:2603.11053, from secondary summaries.
-    Returns: 0.6421 - 0.0067 PPL_draft + 0.0130 PPL_target, NaN where that is not in [0, 1].
+    Returns: NaN where it is not in [0, 1].
     """
     if symbolic(draft_perplexity, target_perplexity):
         draft, target = _number("0.0067") * draft_perplexity, _number("0.0130") * target_perplexity
@@ -76,7 +75,6 @@ def sdsl_line(target_parameters: Number) -> Number:
     Assumes: draft step time proportional to draft size, the same training tokens on both sides.
     Wrong when: a draft step has a latency floor; the true optimum is then larger.
     Source: arXiv:2603.11053, from secondary summaries.
-    Returns: 2.71e-3 M + 8.7e7 parameters. target_parameters: > 0;
     """
     if symbolic(target_parameters):
         return _number("0.00271") * target_parameters + 87000000

@@ -55,7 +55,7 @@ def layers_at_aspect(parameters: Number, aspect: Number) -> Number:
     Assumes: N = 12 l w^2.
     Wrong when: the ladder changes its shape.
     Source: derived here.
-    Returns: (N / (12 (w/l)^2))^(1/3), a real number of layers.
+    Returns: a real number.
     """
     if symbolic(parameters, aspect):
         import sympy
@@ -76,7 +76,7 @@ def acceptance_of_shape(draft_layers: Number, scale: Number, *, rejection_floor:
     Assumes: the rejection that size and depth each leave adds up.
     Wrong when: a deep narrow draft trains worse than its size says; only shallowness is penalised.
     Source: derived here, as the simplest law in two axes; its parameters are fitted.
-    Returns: alpha(l, s), NaN where the law leaves [0, 1].
+    Returns: NaN where the law leaves [0, 1].
     """
     if symbolic(draft_layers, scale):
         by_size = rejection_coefficient * scale**-rejection_exponent
@@ -85,8 +85,7 @@ def acceptance_of_shape(draft_layers: Number, scale: Number, *, rejection_floor:
     depth = draft_layers**-depth_exponent
     by_depth = depth_coefficient * depth
     b = rejection_exponent
-    with np.errstate(over="ignore"):
-        by_size = rejection_coefficient * scale**-b
+    by_size = rejection_coefficient * scale**-b
     value = 1.0 - rejection_floor - by_size - by_depth
     return np.where((value >= 0.0) & (value <= 1.0), value, np.nan)
 

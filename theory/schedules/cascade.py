@@ -36,7 +36,7 @@ def vertical_tokens(
     Wrong when: the two drafters fail on the same tokens.
     Source: derived here with the generating function of a round; the cascade is that of
     arXiv:2312.11462.
-    Returns: Mean tokens per round of the vertical cascade [token].
+    Returns: 1 + m (mean inner tokens) at alpha = 1.
     """
     if symbolic(alpha, inner_alpha):
         az = inner_alpha * alpha

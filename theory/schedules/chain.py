@@ -36,8 +36,7 @@ def even_chain_time(
     Assumes: the target's pass as the unit; the same c and m at every step.
     Wrong when: a small model takes as long as its launches, so that c stops falling.
     Source: derived here from the sum over models of arXiv:2510.26527.
-    Returns: (1 + c m + ... + (c m)^(n-1)) / L, time of an emitted token [target step]; n/L at c m =
-    1.
+    Returns: n/L at c m = 1.
     """
     if symbolic(models, cost_ratio):
         step = cost_ratio * step_passes
@@ -61,7 +60,7 @@ def insertion_saving(above_time: Number, above_before: Number, above_after: Numb
     Assumes: the models below run as often for each token of the text as before.
     Wrong when: they do not; then the sum over all models decides (see `insertion_gain`).
     Source: derived here; arXiv:2510.26527 has a condition for inserting a model.
-    Returns: t (1/L_0 - 1/L_1) - t_m/L_m, in the unit of the times.
+    Returns: in the unit of the times.
     """
     if symbolic(above_time, above_before):
         saved = above_time * (1 / above_before - 1 / above_after)

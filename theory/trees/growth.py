@@ -48,7 +48,6 @@ def equal_ranks_theta(equal_children: Number, equal_rank: Number) -> Number:
     Assumes: k p <= 1, so that theta <= 1.
     Wrong when: ranks differ, as they do for any real draft; a solver gives theta then.
     Source: derived here from k p^theta = 1.
-    Returns: ln k / ln(1/p) for k equal ranks.
     """
     if symbolic(equal_children, equal_rank):
         import sympy

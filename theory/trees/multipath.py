@@ -30,8 +30,8 @@ def chosen_path_mass(mass_below: Number, draft_mass: Number, drafts: Number) -> 
     Assumes: drafts from one law; A + q <= 1; prefixes of equal length are ranked.
     Wrong when: the drafts are distinct by construction.
     Source: derived here as the law of a maximum, used for the greedy choice of arXiv:2602.16961.
-    Returns: (A + q)^K - A^K, in [0, 1]. mass_below, draft_mass: in [0, 1], sum at most 1; drafts:
-    >= 1. Written as (A + q)^K (1 - e^(-K ln(1 + q / A))), which keeps the digits of a small q.
+    Returns: in [0, 1]; written as (A + q)^K (1 - e^(-K ln(1 + q / A))), which keeps the digits of a
+    small q.
     """
     if symbolic(mass_below, draft_mass):
         return (mass_below + draft_mass) ** drafts - mass_below**drafts

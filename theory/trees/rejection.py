@@ -32,8 +32,8 @@ def two_token_recursive_rejection(
     Assumes: drafts drawn independently from q; two tokens.
     Wrong when: drafts are drawn without replacement; then two drafts are always enough.
     Source: derived here; the recursion is that of arXiv:2401.06706.
-    Returns: 1 - (p - q)_+ (1 - q)^(K-1) - (q - p)_+ q^(K-1), in [0, 1]. Summed as the first draft's
-    overlap and what the later ones add, which does not cancel for a small acceptance.
+    Returns: summed as the first draft's overlap and what the later ones add, which does not cancel
+    for a small acceptance.
     """
     p, q, k = target_mass, draft_mass, drafts
     if symbolic(target_mass, draft_mass):

@@ -37,8 +37,7 @@ def parallel_chains_tokens(alpha: Number, gamma: Number, chains: Number) -> Numb
     Assumes: acceptance independent between chains and between positions.
     Wrong when: the chains share tokens, as samples of a confident draft do.
     Source: derived here from the law of the maximum; arXiv:2402.02057 uses the same count.
-    Returns: Mean tokens per round of b independent chains, gamma + 1 - sum of (1 - alpha^i)^b
-    [token]. Summed as 1 plus the chances that some chain reaches each position, which does not
+    Returns: summed as 1 plus the chances that some chain reaches each position, which does not
     cancel for small alpha.
     """
     if symbolic(alpha, gamma):
@@ -50,8 +49,7 @@ def parallel_chains_tokens(alpha: Number, gamma: Number, chains: Number) -> Numb
     a, g, b = alpha, gamma, chains
     total = np.ones(a.shape)
     for i in range(1, int(g.max(initial=0.0)) + 1):
-        with np.errstate(divide="ignore"):
-            reached = -np.expm1(b * np.log1p(-(a**i)))
+        reached = -np.expm1(b * np.log1p(-(a**i)))
         total = total + np.where(i <= g, reached, 0.0)
     return total
 
@@ -63,7 +61,6 @@ def ranked_children_mass(rank_first: Number, rank_ratio: Number, children: Numbe
     Assumes: the j-th child is accepted with probability p_1 r^(j-1).
     Wrong when: the tail of the ranks is heavier than geometric, as over large vocabularies.
     Source: derived here as a geometric sum.
-    Returns: p_1 (1 + r + ... + r^(k-1)): chance that one of k ranked children is accepted.
     """
     if symbolic(rank_first, rank_ratio):
         return rank_first * (1 - rank_ratio**children) / (1 - rank_ratio)

@@ -44,7 +44,7 @@ def block_weight_step(block_weight: Number, target_mass: Number, draft_mass: Num
     Assumes: the token was drawn from the draft, so that q > 0.
     Wrong when: the draft's probabilities are not those that it sampled from.
     Source: arXiv:2403.10444; its mean over draws of the draft is what a block accepts.
-    Returns: min(1, h p / q). All in [0, 1]; q = 0 gives 0 for h p = 0 and 1 otherwise.
+    Returns: at q = 0, 0 for h p = 0 and 1 otherwise.
     """
     if symbolic(block_weight, target_mass):
         import sympy
@@ -68,7 +68,7 @@ def block_accept_probability(block_weight: Number, block_surplus: Number) -> Num
     Assumes: s = sum of (h p - q)_+ over the next token, after the drafted prefix of weight h.
     Wrong when: the positions are stopped at the first failure; the last that passes counts.
     Source: arXiv:2403.10444.
-    Returns: s / (s + 1 - h), and 1 where h = 1. Both in [0, 1]; shapes broadcast, else ValueError.
+    Returns: 1 where h = 1.
     """
     if symbolic(block_weight, block_surplus):
         return block_surplus / (block_surplus + 1 - block_weight)
