@@ -1,8 +1,8 @@
-"""`howspec calibrate family`: train a tokenizer and a ladder of small models on any text."""
+"""`howspec calibrate family`: a ladder of small models, trained on any text or distilled."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,12 +15,25 @@ if TYPE_CHECKING:
 def family(
     out: Annotated[str, typer.Option(help="Folder of the family: new, or begun before.")],
     preset: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="cpu: 8 M parameters and 11 drafts, about an hour on two cores."
-            " gpu: 300 M and 12 drafts. tiny: seconds, for a try."
+            " gpu: 120 M and 6 drafts. tiny: seconds, for a try. Default cpu."
         ),
-    ] = "cpu",
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Distil drafts from this model instead, in its own vocabulary: a folder, a .gguf"
+            " file or a hub name."
+        ),
+    ] = None,
+    sizes: Annotated[
+        str, typer.Option(help="With --teacher: how many times less the drafts compute.")
+    ] = "3,10,30,100",
+    tokens: Annotated[
+        int, typer.Option(help="With --teacher: tokens that every draft is trained on.")
+    ] = 1_500_000,
     text: Annotated[
         str | None,
         typer.Option(
@@ -43,38 +56,46 @@ def family(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Train a target and drafts of several sizes, and of several depths at equal size.
+    """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
 
+    One size of draft comes in several depths.
     Every model is a folder that transformers and the other verbs load. A run that was stopped or
     killed goes on with the same command, and ends with the models that it would have had.
 
-    Example:
+    Examples:
 
     howspec calibrate family --preset tiny --out family
+
+    howspec calibrate family --teacher SmolLM2-135M-Instruct.Q4_1.gguf --text texts --out family
     """
     import math
     import sys
     from pathlib import Path
 
-    from ..calibrate.family import train_family
+    from ..calibrate import family as families
     from .progress import progress_bar
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    names = None if order is None else [name.strip() for name in order.split(",")]
+    if teacher is not None and preset is not None:
+        raise ValueError("--teacher brings the sizes of its drafts: give it or --preset, not both")
     with progress_bar() as report:
-        run = train_family(
-            Path(out),
-            preset,
-            text=None if text is None else Path(text),
-            code=code,
-            order=names,
-            stage_s=math.inf if stage_seconds is None else stage_seconds,
-            device=device,
-            progress=lambda done, total, what: report(what.split()[0], done, total),
-            say=say,
-        )
+        options: dict[str, Any] = {
+            "text": None if text is None else Path(text),
+            "code": code,
+            "order": None if order is None else [name.strip() for name in order.split(",")],
+            "stage_s": math.inf if stage_seconds is None else stage_seconds,
+            "device": device,
+            "progress": lambda done, total, what: report(what.split()[0], done, total),
+            "say": say,
+        }
+        if teacher is None:
+            run = families.train_family(Path(out), preset or "cpu", **options)
+        else:
+            run = families.distill_family(
+                Path(out), teacher, sizes=_numbers(sizes), tokens=tokens, **options
+            )
     if as_json:
         print_json(
             {
@@ -87,6 +108,13 @@ def family(
         )
     else:
         _print(run, out)
+
+
+def _numbers(sizes: str) -> list[float]:
+    try:
+        return [float(size) for size in sizes.split(",")]
+    except ValueError:
+        raise ValueError(f"--sizes must be numbers with commas, got {sizes!r}") from None
 
 
 def _print(run: FamilyRun, out: str) -> None:

@@ -1,7 +1,8 @@
 """A ladder of small models, trained on any text, to measure speculation on.
 
-`train_family` makes or resumes one, `read_family` reads its record, `held_out_prompts` gives
-prompts from text that it was not trained on. What trains imports torch, when it is first named.
+`train_family` makes or resumes one, `distill_family` one of drafts of a pretrained model,
+`read_family` reads its record, `held_out_prompts` gives prompts from text that it was not trained
+on. What trains imports torch, when it is first named.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ from .shapes import PRESETS, Preset, Shape, preset_named
 
 if TYPE_CHECKING:
     from .build import FamilyRun, tiny_family, train_family
+    from .distill import distill_family
     from .held_out import held_out_prompts
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "FamilyRun",
     "Preset",
     "Shape",
+    "distill_family",
     "held_out_prompts",
     "preset_named",
     "read_domains",
@@ -33,5 +36,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = ".held_out" if name == "held_out_prompts" else ".build"
+    places = {"held_out_prompts": ".held_out", "distill_family": ".distill"}
+    module = places.get(name, ".build")
     return getattr(import_module(module, __name__), name)

@@ -7,8 +7,9 @@ with the very batch that it would have read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .corpus import Domain, shuffled
 from .files import read_json, replace_file, same_settings, write_json
 from .tokenizer import encode, save_tokenizer, train_tokenizer
 
-Ids = NDArray[np.uint16]
+Ids = NDArray[np.unsignedinteger[Any]]
 MOST_EPOCHS = 4
 BLOCK = 32
 
@@ -48,13 +49,18 @@ class Batches:
         rows = [self._row(i) for i in range(start, start + count)]
         return np.stack(rows).astype(np.int64)
 
-    def _row(self, i: int) -> Ids:
+    def place(self, i: int) -> tuple[int, int]:
+        """Where sequence i comes from: its domain and its number in the text of that."""
         d, k = int(self.domain[i]), int(self.ordinal[i])
         epoch, place = divmod(k, self.sizes[d])
         if (d, epoch) not in self._orders:
             rng = np.random.default_rng([self.seed, d, epoch])
             self._orders[d, epoch] = rng.permutation(self.sizes[d])
-        first = int(self._orders[d, epoch][place]) * self.sequence
+        return d, int(self._orders[d, epoch][place])
+
+    def _row(self, i: int) -> Ids:
+        d, number = self.place(i)
+        first = number * self.sequence
         return self.streams[d][first : first + self.sequence + 1]
 
 
@@ -100,36 +106,44 @@ def fingerprint(domain: Domain) -> str:
 
 
 def prepare_corpus(
-    domains: Sequence[Domain],
+    domains: Sequence[Domain] | None,
     folder: Path,
     *,
+    tokenizer: Any = None,
     vocabulary: int,
     context: int,
     train_tokens: int,
     held_out_tokens: int,
     seed: int,
+    source: Mapping[str, Any] = MappingProxyType({}),
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Tokenizer and token ids of every domain under `folder`, made once; their description.
 
-    train_tokens: as many of each domain are encoded, if it has them.
+    domains: None to keep what is there; tokenizer: the one to use, None to train one of that
+    vocabulary; train_tokens: as many of each domain are encoded, if it has them; source: what more
+    the corpus is made for.
     """
+    record = folder / "corpus" / "corpus.json"
+    kept = read_json(record, "settings", "domains") if record.exists() else None
+    text = {d.name: fingerprint(d) for d in domains or ()}
     wanted = {
-        "text": {d.name: fingerprint(d) for d in domains},
+        "text": kept["settings"].get("text") if kept and domains is None else text,
         "vocabulary": vocabulary,
         "train_tokens_wanted": train_tokens,
         "held_out_tokens_wanted": held_out_tokens,
         "seed": seed,
+        **source,
     }
-    record = folder / "corpus" / "corpus.json"
-    if record.exists():
-        kept = read_json(record, "settings", "domains")
+    if kept is not None:
         same_settings(kept["settings"], wanted, "this family")
         return kept
+    assert domains is not None
     parts = {d.name: d.split() for d in domains}
     orders = {n: (shuffled(a, seed=seed), shuffled(b, seed=seed)) for n, (a, b) in parts.items()}
-    say("training the tokenizer")
-    tokenizer = train_tokenizer([o[0] for o in orders.values()], vocabulary, context=context)
+    if tokenizer is None:
+        say("training the tokenizer")
+        tokenizer = train_tokenizer([o[0] for o in orders.values()], vocabulary, context=context)
     save_tokenizer(tokenizer, folder / "tokenizer")
     sizes = {}
     for domain in domains:
@@ -140,8 +154,8 @@ def prepare_corpus(
             "held-out": _encoded(tokenizer, held, held_out_tokens),
         }
         for part, ids in tokens.items():
-            replace_file(folder / "corpus" / f"{domain.name}-{part}.npy", _saver(ids))
-        replace_file(folder / "corpus" / f"{domain.name}-held-out.txt", _text_saver(held))
+            save_stream(folder, domain.name, part, ids)
+        save_held_out_text(folder, domain.name, held)
         sizes[domain.name] = {
             "documents": len(domain.documents),
             "characters": domain.characters,
@@ -153,22 +167,23 @@ def prepare_corpus(
     return made
 
 
-def _saver(ids: Ids) -> Callable[[Path], None]:
+def save_stream(folder: Path, domain: str, part: str, ids: NDArray[Any]) -> None:
+    """Write the token ids of a domain, `train` or `held-out`."""
+
     def save(path: Path) -> None:
         with path.open("wb") as handle:
             np.save(handle, ids, allow_pickle=False)
 
-    return save
+    replace_file(folder / "corpus" / f"{domain}-{part}.npy", save)
 
 
-def _text_saver(documents: Sequence[str]) -> Callable[[Path], None]:
+def save_held_out_text(folder: Path, domain: str, documents: Sequence[str]) -> None:
     """The held-out documents as text, for prompts: the first 400, 2 million characters at most."""
     text = "\0".join(documents[:400])[:2_000_000]
-
-    def save(path: Path) -> None:
-        path.write_text(text, encoding="utf-8", newline="")
-
-    return save
+    replace_file(
+        folder / "corpus" / f"{domain}-held-out.txt",
+        lambda path: path.write_text(text, encoding="utf-8", newline=""),
+    )
 
 
 def _encoded(tokenizer: Any, documents: Sequence[str], most: int) -> Ids:
@@ -179,7 +194,12 @@ def _encoded(tokenizer: Any, documents: Sequence[str], most: int) -> Ids:
             found += [*ids, tokenizer.eos_token_id]
         if len(found) >= most:
             break
-    return np.asarray(found[:most], dtype=np.uint16)
+    return np.asarray(found[:most], dtype=ids_dtype(len(tokenizer)))
+
+
+def ids_dtype(vocabulary: int) -> type[np.unsignedinteger[Any]]:
+    """The shortest kind of number that holds every token id."""
+    return np.uint16 if vocabulary <= 1 << 16 else np.uint32
 
 
 def stream(folder: Path, domain: str, part: str) -> Ids:

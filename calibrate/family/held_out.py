@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from .batches import Ids, stream
 from .shapes import Preset
@@ -32,13 +33,12 @@ def held_out_losses(
             raise ValueError(
                 f"domain {name} needs {2 * preset.sequence + 1} held-out tokens, got {len(ids)}"
             )
-        starts = np.arange(count)[:, None] * preset.sequence
-        rows = torch.from_numpy(ids[starts + np.arange(preset.sequence + 1)].astype(np.int64))
+        rows = torch.from_numpy(held_out_rows(ids, preset))
         with torch.inference_mode():
             means = torch.cat(
                 [
                     token_losses(model, part.to(device), preset).mean(1).cpu()
-                    for part in torch.split(rows, EVALUATED_AT_ONCE)
+                    for part in torch.split(rows, min(preset.at_once, EVALUATED_AT_ONCE))
                 ]
             ).double()
         found[name] = {
@@ -46,6 +46,13 @@ def held_out_losses(
             "standard_error_nats": float(means.std() / count**0.5),
         }
     return found
+
+
+def held_out_rows(ids: Ids, preset: Preset) -> NDArray[np.int64]:
+    """The rows of held-out text, each one token longer than a sequence."""
+    starts = np.arange((len(ids) - 1) // preset.sequence)[:, None] * preset.sequence
+    rows: NDArray[np.int64] = ids[starts + np.arange(preset.sequence + 1)].astype(np.int64)
+    return rows
 
 
 def mean_held_out(losses: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def _check(path: Path, record: dict[str, Any]) -> None:
         raise ValueError(f"{path}: a family has one target, got {targets}")
 
 
-def family_domains(family: dict[str, Any]) -> list[str]:
+def family_domains(family: Mapping[str, Any]) -> list[str]:
     """Names of the domains of a family's text, from its record."""
     return [d["name"] if isinstance(d, dict) else str(d) for d in family["corpus"]]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -40,7 +42,8 @@ class Shape:
 class Preset:
     """A family: its shapes (the target first), its vocabulary and how its batches are cut.
 
-    at_once: sequences that go through a model together; a larger batch is taken in parts.
+    at_once: sequences that go through a model together; a larger batch is taken in parts;
+    domain_tokens: at most so many of a domain are encoded, and repeated where more are needed.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Preset:
     precision: str = "float32"
     held_out_tokens: int = 20_480
     at_once: int = 32
+    domain_tokens: int = 1 << 40
 
     @property
     def longest_tokens(self) -> int:
@@ -66,6 +70,71 @@ class Preset:
             "seed": self.seed,
             "precision": self.precision,
         }
+
+
+def draft_shapes(
+    compute: float,
+    *,
+    vocabulary: int,
+    hidden: int,
+    layers: int,
+    sizes: Sequence[float],
+    tokens: int,
+    batch: int,
+) -> tuple[Shape, ...]:
+    r"""Drafts that compute some times less than a teacher, the largest first.
+
+        compute / size = vocabulary h + 12 layers h^2,  rounded to widths that heads share evenly
+
+    compute: parameters that a token of the teacher multiplies; hidden, layers: the teacher's;
+    sizes: how many times less. Depth falls with the square root of the size; the size nearest to
+    10 has a draft of one layer as well. Raises ValueError where no draft is so small or so large.
+    """
+    chosen = sorted(set(sizes))
+    if not chosen or not all(1.0 < size < math.inf for size in chosen):
+        raise ValueError(f"sizes must be in (1, inf), got {', '.join(f'{s:g}' for s in sizes)}")
+    middle = min(chosen, key=lambda size: abs(math.log(size / 10.0)))
+    wanted = [(s, max(1, round(layers / (2.0 * s**0.5))), "ladder") for s in chosen]
+    if (middle, 1, "ladder") not in wanted:
+        wanted.append((middle, 1, "depth"))
+    found: dict[str, Shape] = {}
+    for size, depth, role in sorted(wanted):
+        while (width := _width(compute / size, depth, vocabulary)) >= hidden and depth < layers:
+            depth += 1  # never wider than the teacher
+        feed_forward = max(8, round(width / 3) * 8)
+        if not 0 < width < hidden:
+            raise ValueError(
+                f"no draft computes {size:g} times less than this teacher: its width would be "
+                f"{width}, it must be in [8, {hidden})"
+            )
+        head = next(h for h in (64, 32, 16, 8) if width % h == 0)
+        rate = 0.14 / width**0.5  # near the rates of the presets below
+        shape = Shape("", width, depth, feed_forward, width // head, tokens, batch, rate, role)
+        name = f"draft-{_words(shape.parameters(vocabulary))}"
+        name += "" if role == "ladder" else f"-depth{depth}"
+        found.setdefault(name, replace(shape, name=name))
+    return tuple(found.values())
+
+
+def _width(parameters: float, layers: int, vocabulary: int) -> int:
+    """The width of a model of so many parameters, a multiple of 64 where it is large, else of 8."""
+    a, b = 12.0 * layers, float(vocabulary)
+    exact = (math.sqrt(b * b + 4.0 * a * parameters) - b) / (2.0 * a)
+    step = next(n for least, n in ((256, 64), (128, 32), (64, 16), (0, 8)) if exact >= least)
+    return round(exact / step) * step
+
+
+def _words(parameters: float) -> str:
+    """A size in two digits: 45m, 910k."""
+    rounded = float(f"{parameters:.2g}")
+    return next(
+        (
+            f"{rounded / n:g}{unit}"
+            for unit, n in (("b", 1e9), ("m", 1e6), ("k", 1e3))
+            if rounded >= n
+        ),
+        f"{rounded:g}",
+    )
 
 
 CPU = Preset(
@@ -102,30 +171,26 @@ TINY = Preset(
         Shape("draft-25k-depth4", 20, 4, 36, 1, 40_000, 8, 1.5e-2, "depth"),
     ),
 )
-# The target takes 300 M x 6 x 40 M tokens = 7e16 operations, under five minutes at 250 TFLOP/s; the
-# small ones are bound by the launching of kernels, so batches are large and steps few.
-_GPU_TOKENS = 32_000_000
+# The target takes 120 M x 6 x 20 M tokens = 1.4e16 operations, some 70 s at 200 TFLOP/s; the small
+# ones are bound by the launching of kernels, so batches are large and steps few.
+_GPU_TOKENS = 16_000_000
 GPU = Preset(
     "gpu",
     vocabulary=8192,
-    sequence=1024,
+    sequence=512,
     context=2048,
     precision="bfloat16",
     held_out_tokens=65_536,
+    domain_tokens=6_000_000,
+    at_once=64,
     shapes=(
-        Shape("target-300m", 1024, 22, 2944, 16, 40_000_000, 64, 2.5e-3, "target"),
-        Shape("draft-120m", 896, 12, 2304, 14, _GPU_TOKENS, 64, 3e-3),
-        Shape("draft-50m", 640, 9, 1728, 10, _GPU_TOKENS, 64, 4e-3),
-        Shape("draft-20m", 448, 6, 1424, 7, _GPU_TOKENS, 64, 5e-3),
-        Shape("draft-20m-depth2", 768, 2, 1944, 12, _GPU_TOKENS, 64, 5e-3, "depth"),
-        Shape("draft-20m-depth16", 288, 16, 888, 9, _GPU_TOKENS, 64, 5e-3, "depth"),
-        Shape("draft-8m", 288, 6, 704, 9, _GPU_TOKENS, 64, 8e-3),
+        Shape("target-120m", 896, 12, 2304, 14, 20_000_000, 64, 3e-3, "target"),
+        Shape("draft-40m", 576, 9, 1536, 9, _GPU_TOKENS, 64, 5e-3),
+        Shape("draft-11m", 320, 7, 864, 5, _GPU_TOKENS, 64, 8e-3),
+        Shape("draft-11m-depth2", 512, 2, 1632, 8, _GPU_TOKENS, 64, 8e-3, "depth"),
         Shape("draft-4m", 192, 6, 448, 6, _GPU_TOKENS, 64, 1e-2),
-        Shape("draft-2m", 128, 5, 320, 4, _GPU_TOKENS, 64, 1.2e-2),
         Shape("draft-1200k", 96, 4, 232, 3, _GPU_TOKENS, 64, 1.5e-2),
-        Shape("draft-700k", 64, 3, 216, 2, _GPU_TOKENS, 64, 2e-2),
-        Shape("draft-450k", 48, 2, 128, 3, _GPU_TOKENS, 64, 2e-2),
-        Shape("draft-300k", 32, 2, 128, 2, _GPU_TOKENS, 64, 2.5e-2),
+        Shape("draft-370k", 40, 2, 112, 2, _GPU_TOKENS, 64, 2.5e-2),
     ),
 )
 PRESETS = {p.name: p for p in (CPU, GPU, TINY)}

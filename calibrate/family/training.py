@@ -18,7 +18,6 @@ import torch
 from .batches import Batches
 from .checkpoints import load_checkpoint, save_checkpoint
 from .files import same_settings
-from .models import new_model
 from .muon import Muon
 from .shapes import Preset, Shape
 
@@ -27,17 +26,23 @@ CHECKPOINT_S = 60.0
 KEPT_LOSSES = 200
 
 Report = Callable[[int, int, str], None]
+# Losses of every prediction of some rows, (count, sequence), by model, rows and number of the first
+Objective = Callable[[Any, torch.Tensor, int], torch.Tensor]
 
 
 @dataclass
 class Training:
-    """A model in training, with all that a checkpoint keeps of it."""
+    """A model in training, with all that a checkpoint keeps of it.
+
+    objective: what is minimised, None for the loss of the tokens that follow.
+    """
 
     shape: Shape
     preset: Preset
     model: Any
     device: torch.device
     settings: dict[str, Any]
+    objective: Objective | None = None
     step: int = 0
     seconds: float = 0.0
     losses: list[list[float]] = field(default_factory=list)
@@ -72,10 +77,16 @@ class Training:
 
     def advance(self, batches: Batches) -> float:
         """One step; its loss, in nats per token."""
-        rows = torch.from_numpy(batches.read(self.step * self.shape.batch, self.shape.batch))
+        first = self.step * self.shape.batch
+        rows = torch.from_numpy(batches.read(first, self.shape.batch))
         value = 0.0
         for part in torch.split(rows.to(self.device), self.preset.at_once):
-            loss = token_losses(self.model, part, self.preset).mean() * (len(part) / len(rows))
+            if self.objective is None:
+                losses = token_losses(self.model, part, self.preset)
+            else:
+                losses = self.objective(self.model, part, first)
+            first += len(part)
+            loss = losses.mean() * (len(part) / len(rows))
             value += float(loss.detach())
             if not math.isfinite(value):
                 self._stop_on(f"loss {value}")
@@ -141,21 +152,15 @@ def token_losses(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor
 
 
 def train_model(
-    shape: Shape,
-    preset: Preset,
+    run: Training,
     *,
     batches: Batches,
-    end_token: int,
     checkpoint: Path,
-    device: torch.device,
-    settings: dict[str, Any],
     report: Report,
     deadline_s: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
 ) -> Training | None:
     """Train a model from its checkpoint, if there is one; None if the deadline came first."""
-    model = new_model(shape, preset, end_token=end_token)
-    run = Training(shape, preset, model, device, settings)
     if checkpoint.exists():
         run.load(checkpoint)
     begun, before = clock(), run.seconds
@@ -168,7 +173,7 @@ def train_model(
         run.seconds = before + now - begun
         if run.step % max(1, run.steps // KEPT_LOSSES) == 0 or run.step == run.steps:
             run.losses.append([run.tokens, round(value, 5)])
-        report(run.tokens, run.steps * run.step_tokens, f"{shape.name} loss {value:.3f}")
+        report(run.tokens, run.steps * run.step_tokens, f"{run.shape.name} loss {value:.3f}")
         if now >= deadline_s and run.step < run.steps:
             run.save(checkpoint)
             return None

@@ -190,7 +190,7 @@ def test_the_tiny_helper_trains_the_whole_tiny_preset(tmp_path: Path, text: Path
     assert [m["name"] for m in record["models"]] == [s.name for s in PRESETS["tiny"].shapes]
 
 
-@pytest.mark.parametrize(("name", "span"), [("cpu", 500), ("gpu", 1000)])
+@pytest.mark.parametrize(("name", "span"), [("cpu", 500), ("gpu", 300)])
 def test_the_ladder_spans_what_it_promises_and_depths_are_equally_large(
     name: str, span: int
 ) -> None:
@@ -206,7 +206,7 @@ def test_the_ladder_spans_what_it_promises_and_depths_are_equally_large(
     for shape in depths:
         ratio = shape.parameters(preset.vocabulary) / partner.parameters(preset.vocabulary)
         assert ratio == pytest.approx(1.0, abs=2e-3)
-    assert len({s.layers for s in [*depths, partner]}) == 3
+    assert len({s.layers for s in [*depths, partner]}) == 1 + len(depths)
 
 
 # Prompts
@@ -489,7 +489,7 @@ def test_bad_arguments_are_refused_in_one_line(tmp_path: Path, text: Path) -> No
         train_family(tmp_path, "huge", text=text)
     with pytest.raises(ValueError, match="stage seconds must be above 0, got nan"):
         begin(tmp_path, text, stage_s=math.nan)
-    with pytest.raises(ValueError, match="device must be cpu or cuda, got abacus"):
+    with pytest.raises(ValueError, match="device must be auto, cpu or cuda, given 'abacus'"):
         train_family(tmp_path, SHORT, text=text, code=False, device="abacus")
 
 

@@ -1,0 +1,318 @@
+r"""A family of drafts distilled from a pretrained model, in its own vocabulary.
+
+The draft's distribution q is brought near the teacher's p over its k likeliest tokens and the rest,
+
+    sum_k p_k log(p_k / q_k) + (1 - sum p_k) log((1 - sum p_k) / (1 - sum q_k)),
+
+which is at most the whole divergence KL(p, q), for merging tokens only lowers it. Passes of the
+teacher cost the most: they are made once for each row of text and kept on the disk, for every draft
+reads the same rows. Part of the text the teacher wrote itself, since it is its own text that a
+draft continues. Forward divergence on the teacher's samples: Zhou et al. 2023, arXiv:2310.08461.
+Embeddings start as the teacher's, projected to their first principal axes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..measure.decoder import decode_plain
+from ..measure.inputs import quieten
+from ..measure.pairs import LoadedModel, choose_device, load_model
+from ..measure.runner import Runner
+from .batches import ids_dtype, save_held_out_text, save_stream, stream
+from .build import Building, FamilyRun, nothing
+from .files import read_json, replace_file, write_json
+from .held_out import held_out_losses, held_out_rows, held_out_streams, mean_held_out
+from .models import save_teacher
+from .shapes import Preset, Shape, draft_shapes
+from .training import Objective, Report
+
+TOP = 32
+WRITTEN = "written"
+# Of what is read: the teacher writes a token at five times the price of reading one.
+WRITTEN_PART = 0.1
+WRITTEN_ROWS = 32  # at once
+STEP_ROWS = 8
+SEQUENCE = 256
+LONGEST_CONTEXT = 2048
+LOGITS_AT_ONCE = 1 << 26
+LEAST = 1e-6  # of probability, where the likeliest tokens have all of it
+
+Labels = tuple[torch.Tensor, torch.Tensor]
+
+
+def distill_family(
+    out: Path,
+    teacher: str | Path,
+    *,
+    tokens: int = 1_500_000,
+    sizes: Sequence[float] = (3.0, 10.0, 30.0, 100.0),
+    sequence: int = SEQUENCE,
+    held_out_tokens: int = 4_096,
+    text: Path | None = None,
+    code: bool = True,
+    order: Sequence[str] | None = None,
+    stage_s: float = math.inf,
+    device: str | None = None,
+    progress: Report = nothing,
+    say: Callable[[str], None] = lambda line: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> FamilyRun:
+    """Distil drafts from a teacher: a folder, a .gguf file or a hub name. Resumes where it was.
+
+    tokens: length of the training of every draft; sizes: how many times less a draft computes for
+    a token than the teacher; sequence: tokens of a row of text; other arguments as `train_family`
+    has them. The teacher becomes the family's target, with a folder of its own. Raises ValueError
+    for a teacher that cannot be loaded or has no tokenizer, and for sizes that no draft has.
+    """
+    quieten()
+    loaded = load_model(teacher, device=str(choose_device(device or "auto")))
+    if loaded.tokenizer is None:
+        raise ValueError(f"the teacher {loaded.name} has no tokenizer: its text cannot be read")
+    preset = distilled_preset(
+        loaded, tokens=tokens, sizes=sizes, sequence=sequence, held_out_tokens=held_out_tokens
+    )
+    work = Distilling(out, preset, loaded.device, progress, say, clock)
+    work.teacher = loaded
+    return work.run(text=text, code=code, order=order, stage_s=stage_s)
+
+
+def distilled_preset(
+    teacher: LoadedModel,
+    *,
+    tokens: int,
+    sizes: Sequence[float],
+    sequence: int,
+    held_out_tokens: int,
+) -> Preset:
+    """The drafts of a teacher, and how they are trained."""
+    if tokens < STEP_ROWS * sequence:
+        raise ValueError(f"tokens must be at least {STEP_ROWS * sequence}, one step, got {tokens}")
+    config, embedding = teacher.config.get_text_config(), teacher.model.get_input_embeddings()
+    tied = teacher.model.get_output_embeddings().weight is embedding.weight
+    compute = teacher.identity["parameters"] - (0 if tied else embedding.weight.numel())
+    context = int(getattr(config, "max_position_embeddings", None) or LONGEST_CONTEXT)
+    return Preset(
+        "distilled",
+        vocabulary=teacher.logits,
+        sequence=sequence,
+        context=min(context, LONGEST_CONTEXT),
+        shapes=draft_shapes(
+            compute,
+            vocabulary=teacher.logits,
+            hidden=int(config.hidden_size),
+            layers=int(config.num_hidden_layers),
+            sizes=sizes,
+            tokens=tokens,
+            batch=STEP_ROWS,
+        ),
+        precision="bfloat16" if teacher.device.type == "cuda" else "float32",
+        held_out_tokens=held_out_tokens,
+        at_once=max(1, min(STEP_ROWS, LOGITS_AT_ONCE // (sequence * teacher.logits))),
+    )
+
+
+class Distilling(Building):
+    """A family in the making whose drafts learn from a teacher."""
+
+    teacher: LoadedModel
+    one_thread_hidden = 0  # a large vocabulary gives narrow models work for all threads too
+
+    def source(self) -> dict[str, Any]:
+        """What tells this family from one of another teacher."""
+        return {
+            "teacher": self.teacher.name,
+            "teacher_sha256_16": self.teacher.identity.get("sha256_16"),
+            "teacher_top": TOP,
+        }
+
+    def corpus(self, text: Path | None, code: bool, deadline_s: float) -> dict[str, Any] | None:
+        """The text that was given, and as one more domain what the teacher writes."""
+        made = self.encoded(text, code, self.teacher.tokenizer)
+        names = list(made["domains"])
+        preset = self.preset
+        wanted = {
+            "train": math.ceil(WRITTEN_PART * preset.longest_tokens),
+            "held-out": preset.held_out_tokens,
+        }
+        sizes = {}
+        for part, tokens in wanted.items():
+            rows = -(-tokens // preset.sequence) + 1
+            if not self._write(names, part, rows, deadline_s):
+                return None
+            sizes[f"{part}_tokens".replace("-", "_")] = rows * preset.sequence
+        return {**made, "domains": {**made["domains"], WRITTEN: sizes}}
+
+    def _write(self, names: Sequence[str], part: str, rows: int, deadline_s: float) -> bool:
+        """Let the teacher continue beginnings of the given text; False if its time is up."""
+        if (self.out / "corpus" / f"{WRITTEN}-{part}.npy").exists():
+            return True
+        length = self.preset.sequence
+        begun, runner, found = length // 8, None, []
+        streams = [stream(self.out, name, part) for name in names]
+        for chunk in range(-(-rows // WRITTEN_ROWS)):
+            path = self.out / "corpus" / WRITTEN / f"{part}-{chunk:06d}.npy"
+            if not path.exists():
+                if self.clock() >= deadline_s:
+                    return False
+                if runner is None:
+                    runner = Runner(self.teacher.model, batch=WRITTEN_ROWS, capacity=length)
+                rng = np.random.default_rng([self.preset.seed, len(part), chunk])
+                chosen = [streams[i] for i in rng.integers(len(streams), size=WRITTEN_ROWS)]
+                starts = [int(rng.integers(len(ids) - begun)) for ids in chosen]
+                prompts = [
+                    ids[i : i + begun].tolist() for ids, i in zip(chosen, starts, strict=True)
+                ]
+                new = decode_plain(
+                    runner,
+                    prompts,
+                    new_tokens=length - begun,
+                    temperature=1.0,
+                    seed=int(rng.integers(1 << 62)),
+                ).tokens
+                whole = [[*a, *b] for a, b in zip(prompts, new, strict=True)]
+                _save(path, np.asarray(whole, ids_dtype(self.preset.vocabulary)))
+            found.append(np.load(path, allow_pickle=False))
+            self.progress(
+                min((chunk + 1) * WRITTEN_ROWS, rows) * length, rows * length, f"{WRITTEN} text"
+            )
+        text = np.concatenate(found)[:rows]
+        if part == "held-out":
+            decode: Any = self.teacher.tokenizer
+            save_held_out_text(self.out, WRITTEN, [decode.decode(row.tolist()) for row in text])
+        save_stream(self.out, WRITTEN, part, text.reshape(-1))
+        return True
+
+    def new_model(self, shape: Shape, end_token: int) -> Any:
+        """A draft whose embeddings are the teacher's, projected to its width."""
+        model = super().new_model(shape, end_token)
+        with torch.no_grad():
+            model.get_input_embeddings().weight.copy_(self.projected(shape.hidden))
+        return model
+
+    def projected(self, width: int) -> torch.Tensor:
+        """The teacher's output embeddings along their first principal axes: (vocabulary, width)."""
+        weight: torch.Tensor = self.teacher.model.get_output_embeddings().weight
+        whole = weight.detach().float().cpu()
+        axes: torch.Tensor = torch.linalg.eigh(whole.mT @ whole).eigenvectors
+        return whole @ axes[:, -width:].flip(1)
+
+    def objective(self) -> Objective:
+        """The divergence from the teacher, row by row of the training's text."""
+
+        def losses(model: Any, rows: torch.Tensor, first: int) -> torch.Tensor:
+            places = [self.batches.place(first + i) for i in range(len(rows))]
+            found = [
+                self._labels(f"{self.domains[domain]}-train-{number:06d}", row)
+                for (domain, number), row in zip(places, rows, strict=True)
+            ]
+            ids, logs = (torch.stack(part).to(self.device) for part in zip(*found, strict=True))
+            return divergence(self._logits(model, rows), ids, logs)
+
+        return losses
+
+    def measured(self, model: Any) -> dict[str, Any]:
+        """The overlap with the teacher on held-out text by domain, and its mean."""
+        found = {}
+        for name, ids in held_out_streams(self.out, self.domains).items():
+            kept = []
+            for number, row in enumerate(torch.from_numpy(held_out_rows(ids, self.preset))):
+                labels = self._labels(f"{name}-held-out-{number:06d}", row)
+                with torch.inference_mode():
+                    logits = self._logits(model, row[None].to(self.device))[0].cpu()
+                kept.append(float(overlap(logits, *labels).mean()))
+            found[name] = sum(kept) / len(kept)
+        mean = sum(found.values()) / len(found)
+        self.say(f"overlap with the teacher on held-out text {mean:.3f}")
+        return {"overlap": mean, "overlap_by_domain": found}
+
+    def given_models(self) -> list[dict[str, Any]]:
+        """The teacher as the family's target, saved in a folder of its own."""
+        path = self.out / self.teacher.name / "training.json"
+        if not path.exists():
+            self.say(f"{self.teacher.name}: its held-out loss")
+            streams = held_out_streams(self.out, self.domains)
+            losses = held_out_losses(self.teacher.model, streams, self.preset, device=self.device)
+            config = self.teacher.config.get_text_config()
+            record = {
+                "name": self.teacher.name,
+                "role": "target",
+                "parameters": self.teacher.identity["parameters"],
+                "layers": int(config.num_hidden_layers),
+                "hidden": int(config.hidden_size),
+                "feed_forward": getattr(config, "intermediate_size", None),
+                "heads": int(config.num_attention_heads),
+                "trained_tokens": 0,
+                "train_s": 0.0,
+                "held_out": mean_held_out(losses),
+                "held_out_by_domain": losses,
+            }
+            save_teacher(path.parent, self.teacher)
+            write_json(path, record)
+        return [read_json(path)]
+
+    def _labels(self, name: str, row: torch.Tensor) -> Labels:
+        """The teacher's likeliest tokens behind every token of a row, and the logs of their shares.
+
+        row: (sequence + 1,); both results (sequence, TOP), worked out once and kept on the disk.
+        """
+        path = self.out / "labels" / f"{name}.npy"
+        if not path.exists():
+            with torch.inference_mode():
+                logits = self._logits(self.teacher.model, row[None].to(self.device))[0].cpu()
+            best = logits.topk(min(TOP, self.preset.vocabulary - 1))
+            made = np.empty(
+                best.indices.shape, [("id", ids_dtype(self.preset.vocabulary)), ("log", np.float16)]
+            )
+            made["id"] = best.indices.numpy()
+            made["log"] = (best.values - logits.logsumexp(-1, keepdim=True)).numpy()
+            _save(path, made)
+        held = np.load(path, allow_pickle=False)
+        return (
+            torch.from_numpy(held["id"].astype(np.int64)),
+            torch.from_numpy(held["log"].astype(np.float32)),
+        )
+
+    def _logits(self, model: Any, rows: torch.Tensor) -> torch.Tensor:
+        """Logits behind every token of rows but the last, in float32."""
+        reduced = self.preset.precision == "bfloat16"
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced):
+            logits: torch.Tensor = model(input_ids=rows[:, :-1], use_cache=False).logits
+        return logits.float()
+
+
+def divergence(logits: torch.Tensor, ids: torch.Tensor, logs: torch.Tensor) -> torch.Tensor:
+    """From the teacher to the draft, over its likeliest tokens and the rest: (...) in nats.
+
+    logits: (..., vocabulary) of the draft; ids, logs: (..., k) of the teacher.
+    """
+    own = logits.gather(-1, ids) - logits.logsumexp(-1, keepdim=True)
+    p = logs.exp()
+    rest, own_rest = _rest(p), _rest(own.exp())
+    return (p * (logs - own)).sum(-1) + rest * (rest.log() - own_rest.log())
+
+
+def overlap(logits: torch.Tensor, ids: torch.Tensor, logs: torch.Tensor) -> torch.Tensor:
+    """sum min(p, q) over the same tokens and the rest: at least the chance to be accepted."""
+    own = (logits.gather(-1, ids) - logits.logsumexp(-1, keepdim=True)).exp()
+    p = logs.exp()
+    return torch.minimum(p, own).sum(-1) + torch.minimum(_rest(p), _rest(own))
+
+
+def _rest(shares: torch.Tensor) -> torch.Tensor:
+    return (1.0 - shares.sum(-1)).clamp_min(LEAST)
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    def save(place: Path) -> None:
+        with place.open("wb") as handle:
+            np.save(handle, values, allow_pickle=False)
+
+    replace_file(path, save)
