@@ -24,7 +24,7 @@ def campaign(
         str | None, typer.Option(help="Second folder that the records are copied to.")
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print stages, expected time and memory; run nothing.")
+        bool, typer.Option("--plan", help="Print stages, expected time and bytes; run nothing.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Run every stage on tiny models on the CPU.")
@@ -34,16 +34,17 @@ def campaign(
         int | None, typer.Option(help="How many stages to run in this call; default all.")
     ] = None,
     stage_seconds: Annotated[
-        float, typer.Option(help="A stage stops cleanly after so long and is gone on with.")
-    ] = 480.0,
+        float | None,
+        typer.Option(help="A stage stops cleanly after so long, to be resumed; default its own."),
+    ] = None,
     call_seconds: Annotated[
-        float | None, typer.Option(help="The call stops cleanly after so long.")
+        float | None, typer.Option(help="The call stops cleanly after so long; gpu: 540.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
 
-    Every stage can be killed at any time; the same command goes on from there. Nothing is
+    Every stage can be killed at any time; the same command continues from there. Nothing is
     downloaded. The records are in the folder records/ of --out.
 
     Examples:
@@ -52,20 +53,22 @@ def campaign(
 
     howspec calibrate campaign tiny --out campaign
     """
-    import math
     import sys
     from pathlib import Path
 
-    from ..calibrate.campaign import RESUME, call_campaign, plan_campaign
+    from ..calibrate.campaign import RESUME, call_campaign, commands, plan_campaign
     from .progress import progress_bar
 
     given = Path(family) if family is not None else None
     if plan:
         planned = plan_campaign(name, Path(out), family=given, only=stage, dry_run=dry_run)
         if as_json:
-            print_json({"campaign": name, "stages": planned})
+            print_json({"campaign": name, "stages": planned, "commands": commands(name, Path(out))})
         else:
             _print_plan(planned)
+            if name == "gpu":
+                for where, line in commands(name, Path(out)):
+                    print(f"{where}:\n  {line}")
         return
     try:
         with progress_bar() as report:
@@ -78,7 +81,7 @@ def campaign(
                 only=stage,
                 most=stages,
                 stage_s=stage_seconds,
-                call_s=math.inf if call_seconds is None else call_seconds,
+                call_s=call_seconds,
                 dry_run=dry_run,
                 report=report,
                 say=lambda line: print(line, file=sys.stderr, flush=True),
@@ -101,18 +104,25 @@ def _print_plan(planned: list[dict[str, Any]]) -> None:
             p["state"],
             f"{p['points']:,}",
             _time(p["expected_time_s"]),
-            f"{p['expected_memory_bytes'] / 1e9:.2f} GB",
+            f"{p['expected_memory_bytes'] / 1e9:.1f} GB",
+            f"{p['expected_record_bytes'] / 1e6:.2f} MB",
             p["what"],
         ]
         for p in planned
     ]
     total_s = sum(p["expected_time_s"] for p in planned)
     left_s = sum(p["expected_time_s"] for p in planned if p["state"] != "done")
-    print_table(("stage", "state", "points", "expected", "memory", "what"), rows)
+    print_table(("stage", "state", "points", "expected", "memory", "record", "what"), rows)
     for p in planned:
         if p["note"]:
             print(f"note: {p['note']}")
-    print(f"expected in all: {_time(total_s)}, of it to do {_time(left_s)}")
+    record, carried = (
+        sum(p[key] for p in planned) / 1e6 for key in ("expected_record_bytes", "carried_bytes")
+    )
+    print(
+        f"expected in all: {_time(total_s)}, of it to do {_time(left_s)}; records {record:.1f} MB, "
+        f"to be carried there {carried:.1f} MB"
+    )
 
 
 def _time(seconds: float) -> str:

@@ -1,8 +1,9 @@
 """Campaigns: everything that is measured of a ladder, stage by stage, each resumable."""
 
-from .call import RESUME, call_campaign, campaign_of, plan_campaign
+from .call import RESUME, call_campaign, campaign_of, commands, plan_campaign, stages_of
 from .presets import CAMPAIGNS, Campaign, campaign_named, dry
-from .runner import CampaignRun, Stage, plan, run_campaign
+from .runner import CampaignRun, plan, run_campaign
+from .stage import Stage
 from .work import StageOver, Work
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "call_campaign",
     "campaign_named",
     "campaign_of",
+    "commands",
     "dry",
     "plan",
     "plan_campaign",
     "run_campaign",
+    "stages_of",
 ]

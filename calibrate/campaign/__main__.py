@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from pathlib import Path
 
 from .call import RESUME, call_campaign, plan_campaign
 from .presets import CAMPAIGNS
-from .runner import STAGE_S
 
 LOG_S = 30.0
 
@@ -50,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true", help="every stage on tiny models")
     parser.add_argument("--stage", help="the one stage to run")
     parser.add_argument("--stages", type=int, help="how many stages to run in this call")
-    parser.add_argument("--stage-seconds", type=float, default=STAGE_S)
-    parser.add_argument("--call-seconds", type=float, default=math.inf)
+    parser.add_argument("--stage-seconds", type=float)
+    parser.add_argument("--call-seconds", type=float)
     return parser
 
 

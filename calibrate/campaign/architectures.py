@@ -1,4 +1,4 @@
-"""Configurations of models that are timed with random weights: the paper's, and equal sizes.
+"""Configurations of models that are timed with random weights: the paper's and today's.
 
 Written as files, so that nothing is looked up in a network. Scaled down, they keep everything that
 makes an architecture (its layers, positions, grouped heads) at a few thousand parameters.
@@ -12,7 +12,6 @@ from typing import Any
 
 from ..measure.families import FamilyModel, family_model
 from ..records.record import atomic_write
-from .equal import EqualShape
 from .estimate import Size
 
 # What each entry of a configuration is, under the names that the architectures give it.
@@ -58,14 +57,6 @@ def architecture_size(name: str) -> Size:
     return Size(model.name, float(model.parameters), layers, 2.0 * layers * groups * head)
 
 
-def most_tokens(name: str) -> int:
-    """Positions of a named model that has a table of them; a large number where it has none."""
-    model = named(name)
-    if model.model_type == "gpt2":
-        return int(model.architecture["n_positions"])
-    return 1 << 40
-
-
 def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:
     """The configuration of a named model, scaled down if asked for."""
     model = named(name)
@@ -78,23 +69,6 @@ def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:
         elif "num_key_value_heads" in values:
             values["num_key_value_heads"] = 4
     return values
-
-
-def equal_config(shape: EqualShape) -> dict[str, Any]:
-    """The configuration of a Llama-style model of that shape."""
-    return {
-        "model_type": "llama",
-        "vocab_size": shape.vocabulary,
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.heads,
-        "intermediate_size": shape.feed_forward,
-        "max_position_embeddings": 8192,
-        "tie_word_embeddings": True,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-    }
 
 
 def write_config(folder: Path, name: str, values: dict[str, Any]) -> Path:

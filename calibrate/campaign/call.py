@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .check_stage import CheckStage
+from .costs_stage import FamilyCosts, RandomCosts
+from .decoding_stages import Acceptance, Sweep
+from .family_stage import FamilyStage, same_text
 from .presets import Campaign, campaign_named, dry
-from .runner import STAGE_S, CampaignRun, choose, held, interruptible, plan, run_campaign
+from .runner import CampaignRun, choose, held, interruptible, plan, run_campaign
+from .stage import Stage
 from .work import Report, Work
 
-RESUME = "interrupted: what was measured is on disk, the same command goes on from there"
+MODULE = "python -m howspec.calibrate.campaign"
+RESUME = "interrupted: what was measured is on disk, the same command continues from there"
 
 
 def campaign_of(name: str, *, dry_run: bool = False) -> Campaign:
     """The campaign of that name, or its dry run. Raises ValueError listing the names."""
     campaign = campaign_named(name)
     return dry(campaign) if dry_run else campaign
+
+
+def stages_of(campaign: Campaign) -> tuple[Stage, ...]:
+    """The stages in the order they run, the most valuable first."""
+    random = (RandomCosts(campaign),) if campaign.architecture_costs else ()
+    ladder = (FamilyCosts(campaign), Acceptance(campaign), Sweep(campaign))
+    return (CheckStage(campaign), *random, FamilyStage(campaign), *ladder)
 
 
 def folder_of(out: Path, dry_run: bool) -> Path:
@@ -36,24 +48,24 @@ def call_campaign(
     copies: Path | None = None,
     only: str | None = None,
     most: int | None = None,
-    stage_s: float = STAGE_S,
-    call_s: float = math.inf,
+    stage_s: float | None = None,
+    call_s: float | None = None,
     dry_run: bool = False,
     report: Report = lambda what, done, total: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> CampaignRun:
-    """Run a campaign, or go on with it, in the folder ``out``.
+    """Run or resume a campaign in the folder ``out``.
 
     text: folder of texts for the family, beside the standard library; family: folder
     of a trained family, used instead of training one; copies: folder that holds the
-    records as well; only, most, stage_s, call_s: as `run_campaign` has them; dry_run: every stage
+    records as well; only, most, stage_s, call_s: as `run_campaign` has them, the
+    last by default as long as the campaign says; dry_run: every stage
     on tiny models, always from the beginning. Raises ValueError for what is wrong and
     KeyboardInterrupt when interrupted, with everything measured on disk.
     """
     # Nothing is looked up in a network, whatever a model's folder says of its origin.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     from ..measure.inputs import quieten
-    from .stages import stages_of
 
     campaign = campaign_of(name, dry_run=dry_run)
     stages = stages_of(campaign)
@@ -69,7 +81,14 @@ def call_campaign(
     work = Work(folder, text, given, copies=copies, report=report, say=say)
     quieten()
     with interruptible():
-        return run_campaign(stages, work, only=only, most=most, stage_s=stage_s, call_s=call_s)
+        return run_campaign(
+            stages,
+            work,
+            only=only,
+            most=most,
+            stage_s=stage_s,
+            call_s=campaign.call_s if call_s is None else call_s,
+        )
 
 
 def _check_folders(folder: Path, text: Path | None, family: Path | None) -> None:
@@ -81,8 +100,6 @@ def _check_folders(folder: Path, text: Path | None, family: Path | None) -> None
     if not text.is_dir():
         raise ValueError(f"--text must be a folder of texts, got {text}")
     if family is None and (folder / "family" / "family.json").exists():
-        from .family_stage import same_text
-
         same_text(folder / "family", text)
 
 
@@ -95,8 +112,22 @@ def plan_campaign(
     dry_run: bool = False,
 ) -> list[dict[str, Any]]:
     """Every stage with what it does, its state in ``out``, expected time and memory."""
-    from .stages import stages_of
-
     stages = choose(stages_of(campaign_of(name, dry_run=dry_run)), only)
     given = None if dry_run else family
     return plan(stages, Work(folder_of(Path(out), dry_run), given_family=given))
+
+
+def commands(name: str, out: Path) -> list[tuple[str, str]]:
+    """What to type for a campaign on a lent machine: where, and the command.
+
+    Two calls of the same command do it all; a third would resume what a slow machine left.
+    """
+    campaign, family = campaign_of(name), f"{out}/family"
+    prepare = f"howspec calibrate family --preset {campaign.family} --text TEXTS --out {family}"
+    call = f"{MODULE} {name} --out {out} --records RECORDS"
+    return [
+        ("here, the corpus alone; carry the folder", f"{prepare} --stage-seconds 0.001"),
+        ("there, first call", call),
+        ("there, second call", call),
+        ("here, the sweep predicted from costs and acceptance", "howspec paper --records RECORDS"),
+    ]

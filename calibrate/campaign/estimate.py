@@ -9,7 +9,9 @@ factor of two: enough to see whether a stage fits its time. Derived here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ..family.shapes import preset_named
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class Machine:
 
 
 CPU = Machine("2 CPU cores, float32", 8e9, 6e10, 2.5e-4, 2.5e-4, 2.0, 4, 8e9)
-H200 = Machine("one H200, bfloat16", 3.6e12, 2.5e14, 4e-4, 3e-5, 3.0, 2, 141e9)
+H100 = Machine("one H100, bfloat16", 2.6e12, 2e14, 4e-4, 3e-5, 2.0, 2, 78e9)
+# Bytes of a record: of a timed pass, a timed round, and by new token of a request for each draft,
+# and of a turn of a sweep. Seen in the bundled records of the laptop's ladder.
+COST_BYTES, ROUND_BYTES, REQUEST_BYTES, TURN_BYTES = 700.0, 350.0, 8.0, 7.0
 
 
 @dataclass(frozen=True)
@@ -46,23 +51,46 @@ class Size:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Expected time and memory of a stage; measurements: how many points it adds."""
+    """Expected time and memory of a stage.
 
-    time_s: float
-    memory_bytes: float
-    points: int
+    points: how many it adds; record_bytes: of the record; carried_bytes: of what must be there.
+    """
+
+    time_s: float = 0.0
+    memory_bytes: float = 0.0
+    points: int = 0
+    record_bytes: float = 0.0
+    carried_bytes: float = 0.0
 
     def __add__(self, other: Estimate) -> Estimate:
-        memory = max(self.memory_bytes, other.memory_bytes)
-        return Estimate(self.time_s + other.time_s, memory, self.points + other.points)
+        return Estimate(
+            self.time_s + other.time_s,
+            max(self.memory_bytes, other.memory_bytes),
+            self.points + other.points,
+            self.record_bytes + other.record_bytes,
+            self.carried_bytes + other.carried_bytes,
+        )
 
     def __mul__(self, times: int) -> Estimate:
-        return Estimate(self.time_s * times, self.memory_bytes, self.points * times)
+        return replace(
+            self,
+            time_s=self.time_s * times,
+            points=self.points * times,
+            record_bytes=self.record_bytes * times,
+        )
 
 
 # Passes launched one by one that a captured graph takes before it can be replayed.
 CAPTURE = 4
-NOTHING = Estimate(0.0, 0.0, 0)
+
+
+def family_sizes(preset: str) -> list[Size]:
+    """Sizes of the models of a family's preset, the target first."""
+    family = preset_named(preset)
+    return [
+        Size(s.name, s.parameters(family.vocabulary), s.layers, 2.0 * s.hidden * s.layers)
+        for s in family.shapes
+    ]
 
 
 def pass_s(
@@ -102,7 +130,7 @@ def costs_estimate(
     modes: whether through captured graphs. A capture takes a few passes launched one by one.
     """
     counts, grid = tuple(tokens), tuple(shapes)
-    total = NOTHING
+    total = Estimate()
     for size in sizes:
         time_s, memory = 0.0, 0.0
         for batch, context in grid:

@@ -5,73 +5,108 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ..family import preset_named, read_family
 from ..family.corpus import folder_domains
-from ..records import difference
+from ..family.record import read_family
+from ..family.shapes import preset_named
+from ..records.merge import difference
+from .estimate import Estimate, family_sizes
 from .presets import Campaign
+from .stage import LIMIT, Stage
 from .work import StageOver, Work
 
-
-def run_family(campaign: Campaign, work: Work) -> None:
-    """Train what is missing; raises StageOver when the time is up before the last model."""
-    from ..family import train_family
-
-    folder = work.family
-    preset = preset_named(campaign.family)
-    models = len(preset.shapes)
-
-    def progress(done: int, total: int, text: str) -> None:
-        work.report(f"training {text.split()[0]}", done, total)
-
-    run = train_family(
-        folder,
-        preset,
-        text=work.text,
-        stage_s=max(work.seconds_left(), 1e-3),
-        device=campaign.device,
-        progress=progress,
-        say=work.say,
-        clock=work.clock,
-    )
-    if not run.complete:
-        work.say(f"{len(run.trained)} of {models} models are trained")
-        raise StageOver
-    for line in run.disorder:
-        work.say(line)
-    work.records.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / "family.json", work.records / "family.json")
+# A step of training moves weights, gradients and the optimiser's state, and keeps activations.
+TRAINING_NUMBERS = 10.0
+FAMILY_BYTES = 1_000.0  # of a model in the family's record
+DOMAINS = 4
 
 
-def family_state(campaign: Campaign, work: Work) -> str:
-    """Whether the family is "done", "begun" or "to do".
+class FamilyStage(Stage):
+    """Trains what is missing of the family."""
 
-    A family that was named counts as it is, of another preset too. One in the campaign's own folder
-    must be of the campaign's preset, with the settings and models that this has now. Raises
-    ValueError saying what differs.
-    """
-    folder = work.family
-    if not folder.exists():
-        return "to do"
-    if not (folder / "family.json").exists():
-        return "begun"
-    family = read_family(folder)
-    if work.own_family:
+    name = "family"
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign, self.preset = campaign, preset_named(campaign.family)
+        self.what = f"train the family {campaign.family}, if there is none"
+        if campaign.limited:
+            self.limit_s = LIMIT * self.estimate().time_s
+
+    def run(self, work: Work) -> None:
+        from ..family import train_family
+
+        def progress(done: int, total: int, text: str) -> None:
+            work.report(f"training {text.split()[0]}", done, total)
+
+        folder = work.family
+        run = train_family(
+            folder,
+            self.preset,
+            text=work.text,
+            stage_s=max(work.seconds_left(), 1e-3),
+            device=self.campaign.device,
+            progress=progress,
+            say=work.say,
+            clock=work.clock,
+        )
+        if not run.complete:
+            work.say(f"{len(run.trained)} of {len(self.preset.shapes)} models are trained")
+            raise StageOver
+        for line in run.disorder:
+            work.say(line)
+        work.records.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "family.json", work.records / "family.json")
+
+    def state(self, work: Work) -> str:
+        """Whether the family is "done", "begun" or "to do".
+
+        A family that was named counts as it is, of another preset too. One in the campaign's own
+        folder must be of the campaign's preset, with the settings and models that this has now.
+        Raises ValueError saying what differs.
+        """
+        folder, wanted = work.family, self.campaign.family
+        if not folder.exists():
+            return "to do"
+        if not (folder / "family.json").exists():
+            return "begun"
+        family = read_family(folder)
+        if work.own_family:
+            return "done"
+        models = [s.name for s in self.preset.shapes]
+        own = {**self.preset.training_settings(), "models": models}
+        held = {**family["settings"], "models": [m["name"] for m in family["models"]]}
+        if held.get("preset") != wanted:
+            raise ValueError(
+                f"{folder} holds the family {held.get('preset')!r}, the campaign "
+                f"{self.campaign.name} needs {wanted!r}: choose another --out, or name the folder "
+                "with --family"
+            )
+        differs = difference(own, held)
+        if differs:
+            raise ValueError(
+                f"{folder} holds a family {wanted!r} of other settings: {differs}: choose "
+                "another --out, or name the folder with --family"
+            )
         return "done"
-    preset = preset_named(campaign.family)
-    wanted = {**preset.training_settings(), "models": [s.name for s in preset.shapes]}
-    held = {**family["settings"], "models": [m["name"] for m in family["models"]]}
-    if held.get("preset") != campaign.family:
-        raise ValueError(
-            f"{folder} holds the family {held.get('preset')!r}, the campaign {campaign.name} "
-            f"needs {campaign.family!r}: choose another --out, or name the folder with --family"
+
+    def estimate(self) -> Estimate:
+        """Training: 6 operations a parameter and token, and the launches of every step."""
+        preset, machine = self.preset, self.campaign.machine
+        corpus = min(1.02 * preset.longest_tokens, preset.domain_tokens) + preset.held_out_tokens
+        total = Estimate(
+            10.0 * machine.start_s,
+            record_bytes=FAMILY_BYTES * len(preset.shapes),
+            carried_bytes=DOMAINS * 2.0 * corpus,
         )
-    differs = difference(wanted, held)
-    if differs:
-        raise ValueError(
-            f"{folder} holds a family {campaign.family!r} of other settings: {differs}: choose "
-            "another --out, or name the folder with --family"
-        )
-    return "done"
+        for shape, size in zip(preset.shapes, family_sizes(preset.name), strict=True):
+            steps = -(-shape.tokens // (shape.batch * preset.sequence))
+            work_s = 6.0 * size.parameters * shape.tokens / machine.operations_per_s
+            # A step is three passes long, and the optimiser about one more.
+            time_s = work_s + steps * 4.0 * size.layers * machine.launch_s
+            rows = min(shape.batch, preset.at_once) * preset.sequence
+            activations = rows * (12.0 * shape.hidden * shape.layers + 2.0 * preset.vocabulary)
+            memory = 4.0 * (TRAINING_NUMBERS * size.parameters + activations)
+            total += Estimate(time_s + machine.start_s, memory, 1)
+        return total
 
 
 def same_text(folder: Path, text: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,18 +32,14 @@ class Ladder:
         """What each model is, for the provenance of a record."""
         return {name: model.identity for name, model in self.models.items()}
 
-    def smallest(self, count: int) -> list[str]:
-        """Names of the smallest drafts."""
-        by_size = sorted(self.drafts, key=lambda n: int(self.drafts[n].identity["parameters"]))
-        return by_size[:count]
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The drafts' transformers models by name."""
+        return {name: draft.model for name, draft in self.drafts.items()}
 
     def prompts(self, *, count: int, tokens: int) -> Prompts:
         """Prompts of every domain, from text that no model was trained on."""
         return family_prompts(self.folder, self.target.tokenizer, count=count, tokens=tokens)
-
-    def plain(self, names: Sequence[str] | None = None) -> Mapping[str, Any]:
-        """The drafts' transformers models by name."""
-        return {n: self.drafts[n].model for n in (self.drafts if names is None else names)}
 
 
 def load_ladder(folder: Path, campaign: Campaign) -> Ladder:

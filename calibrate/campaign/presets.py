@@ -1,15 +1,17 @@
 """The campaigns: what is measured of which models, as data.
 
-`cpu` is an hour and a half on two cores, `gpu` 25 minutes on one large GPU, `tiny` a minute
-anywhere: the same stages on models of a few thousand parameters. `dry` makes of any campaign one
-that runs its every stage on tiny models on the CPU.
+`cpu` is an hour and a half on two cores, `gpu` 12 minutes on one large GPU in two calls, the most
+valuable stages first, `tiny` a minute anywhere: the same stages on models of a few thousand
+parameters. `dry` makes of any campaign one that runs its every stage on tiny models on the CPU.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
-from .estimate import CPU, H200, Machine
+from .estimate import CPU, H100, Machine
 
 Shape = tuple[int, int]
 
@@ -59,14 +61,12 @@ class Acceptance:
 class Sweep:
     """End-to-end decoding: plain, SpS with 1 to ``gamma_max`` draft tokens, and AsG.
 
-    small_gamma_max: the same for the ``small_drafts`` smallest drafts; assisted_gammas: of AsG with
-    a constant number, which takes part at batch 1 in ``assisted_blocks`` prompts; prompts: of every
-    domain; plain_repeats: turns of plain decoding among the others at every prompt.
+    assisted_gammas: of AsG with a constant number, which takes part at batch 1 in
+    ``assisted_blocks`` prompts; prompts: of every domain; plain_repeats: turns of plain decoding
+    among the others at every prompt.
     """
 
     gamma_max: int = 7
-    small_gamma_max: int = 7
-    small_drafts: int = 0
     assisted_gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
     assisted_blocks: int = 4
     batches: tuple[int, ...] = (1,)
@@ -82,9 +82,10 @@ class Campaign:
     """One campaign.
 
     family: preset of the family; architectures: names of models that are timed with random
-    weights, () for none; equal: (parameters, layers) of Llama-style models that are timed with
-    random weights, depth against width; scaled: whether architectures are scaled down to a few
-    thousand parameters.
+    weights, () for none; pairs: (target, draft) of them whose rounds are timed; scaled: whether
+    architectures are scaled down to a few thousand parameters; call_s: how long a call takes if
+    nothing else is said; limited: whether a stage that takes half as long again as expected lets
+    the next begin, and goes on behind the last.
     """
 
     name: str
@@ -98,9 +99,11 @@ class Campaign:
     sweep: Sweep
     architectures: tuple[str, ...] = ()
     architecture_costs: tuple[Costs, ...] = ()
-    equal: tuple[tuple[float, int], ...] = ()
-    equal_costs: tuple[Costs, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    pair_rounds: Rounds = Rounds()
     scaled: bool = False
+    call_s: float = math.inf
+    limited: bool = False
     seed: int = 0
 
     @property
@@ -109,16 +112,24 @@ class Campaign:
         return self.device == "cuda"
 
 
-# The paper's models and, for today's, Qwen3.
+# The paper's models and, for today's, Qwen3; the small ones first, for each is worth the same.
 ARCHITECTURES = (
-    *(f"Pythia-{size}" for size in ("70M", "160M", "410M", "1B", "1.4B", "2.8B")),
-    *(f"BLOOM-{size}" for size in ("560M", "1.1B", "1.7B", "3B", "7.1B")),
-    *(f"Cerebras-GPT-{size}" for size in ("111M", "256M", "590M", "1.3B", "2.7B", "6.7B")),
-    *("DistilGPT2", "GPT2", "GPT2-Medium", "GPT2-Large", "GPT2-XL"),
-    *("TinyLLaMA-1.1B", "LLaMA-7B", "LLaMA-13B"),
     *(f"Qwen3-{size}" for size in ("0.6B", "1.7B", "4B", "8B")),
+    *(f"Pythia-{size}" for size in ("70M", "160M", "410M", "1B", "1.4B", "2.8B")),
+    *("TinyLLaMA-1.1B", "LLaMA-7B"),
+    *("DistilGPT2", "GPT2", "GPT2-Medium", "GPT2-Large", "GPT2-XL"),
+    *(f"BLOOM-{size}" for size in ("560M", "1.1B", "1.7B", "3B", "7.1B")),
+)
+PAIRS = (
+    ("Qwen3-8B", "Qwen3-0.6B"),
+    ("Pythia-2.8B", "Pythia-160M"),
+    ("LLaMA-7B", "TinyLLaMA-1.1B"),
+    ("GPT2-XL", "DistilGPT2"),
+    ("BLOOM-7.1B", "BLOOM-560M"),
 )
 _ALL_TOKENS = tuple(range(1, 34))
+# Up to a round of 8, and on both sides of the edges at which kernels change their tiles.
+_EDGES = (1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 17, 24, 32, 33)
 _SOME_TOKENS = (1, 2, 3, 5, 9, 17, 33)
 _FEW_TOKENS = (1, 5, 33)
 
@@ -141,42 +152,31 @@ _GPU = Campaign(
     family="gpu",
     device="cuda",
     dtype="bfloat16",
-    machine=H200,
-    costs=(
-        Costs(_ALL_TOKENS, ((1, 64), (1, 128), (1, 512), (4, 128), (16, 128)), ("graph",)),
-        Costs(_SOME_TOKENS, ((1, 128), (16, 128)), ("eager",), repeats=9),
-    ),
-    rounds=Rounds(
-        (*range(1, 9), 10, 12), ((1, 64), (1, 128), (1, 192), (4, 128), (16, 128)), ("graph",), 5
-    ),
-    acceptance=Acceptance(requests=40, new_tokens=128, gamma=12, batch=40),
-    sweep=Sweep(
-        small_gamma_max=12,
-        small_drafts=4,
-        assisted_gammas=(1, 3, 5, 7),
-        assisted_blocks=1,
-        batches=(1, 4, 16),
-        prompts=4,
-        new_tokens=128,
-    ),
+    machine=H100,
     architectures=ARCHITECTURES,
     architecture_costs=(
-        Costs(_ALL_TOKENS, ((1, 128),), ("graph",), repeats=7, warmup=1),
-        Costs(_SOME_TOKENS, ((1, 128),), ("eager",), repeats=7, warmup=1),
-        Costs(
-            _SOME_TOKENS,
-            ((1, 2048), (1, 8192), (4, 128), (16, 128), (16, 2048), (64, 128), (64, 2048)),
-            ("graph",),
-            repeats=5,
-            warmup=1,
-        ),
-        Costs(_FEW_TOKENS, ((16, 128), (1, 8192)), ("eager",), repeats=5, warmup=1),
+        Costs(_EDGES, ((1, 512), (8, 512), (32, 512)), ("graph",), repeats=5, warmup=1),
+        Costs(_SOME_TOKENS, ((1, 4096), (8, 4096), (32, 4096)), ("graph",), repeats=3, warmup=1),
+        Costs(_FEW_TOKENS, ((1, 512), (8, 512)), ("eager",), repeats=3, warmup=1),
     ),
-    equal=tuple((p, n) for p in (1e7, 1e8, 1e9) for n in (2, 4, 8, 16, 32)),
-    equal_costs=(
-        Costs(_SOME_TOKENS, ((1, 128), (16, 128)), ("graph",), repeats=9, warmup=1),
-        Costs(_FEW_TOKENS, ((1, 128), (16, 128)), ("eager",), repeats=7, warmup=1),
+    pairs=PAIRS,
+    pair_rounds=Rounds(tuple(range(1, 8)), ((1, 512),), ("graph",), 3),
+    costs=(
+        Costs(_EDGES, ((1, 64), (1, 128), (1, 192), (8, 128)), ("graph",)),
+        Costs(_SOME_TOKENS, ((1, 128), (8, 128)), ("eager",), repeats=5),
     ),
+    rounds=Rounds(tuple(range(1, 8)), ((1, 64), (1, 128), (1, 192), (8, 128)), ("graph",), 5),
+    acceptance=Acceptance((0.0, 1.0), requests=32, new_tokens=128, batch=32),
+    sweep=Sweep(
+        assisted_gammas=(1, 3, 5, 7),
+        assisted_blocks=1,
+        batches=(1, 8),
+        prompts=4,
+        new_tokens=128,
+        plain_repeats=3,
+    ),
+    call_s=540.0,
+    limited=True,
 )
 _TINY = Campaign(
     name="tiny",
@@ -191,7 +191,6 @@ _TINY = Campaign(
     ),
     sweep=Sweep(
         gamma_max=2,
-        small_gamma_max=2,
         assisted_gammas=(2,),
         assisted_blocks=1,
         prompts=1,
@@ -226,17 +225,18 @@ def dry(campaign: Campaign) -> Campaign:
         sweep=replace(
             _TINY.sweep,
             batches=campaign.sweep.batches[:2],
-            small_gamma_max=3 if campaign.sweep.small_drafts else 2,
-            small_drafts=min(campaign.sweep.small_drafts, 1),
         ),
-        architectures=_one_of_each_family(campaign.architectures),
+        architectures=one_of_each_family(campaign.architectures),
         architecture_costs=few if campaign.architecture_costs else (),
-        equal=tuple((2e4, n) for n in (1, 2, 4)) if campaign.equal else (),
-        equal_costs=few if campaign.equal else (),
+        pairs=tuple((b, a) for a, b in pairwise(one_of_each_family(campaign.architectures)))[:2],
+        pair_rounds=Rounds((1, 3), ((1, 16),), repeats=2),
         scaled=True,
+        call_s=math.inf,
+        limited=False,
     )
 
 
-def _one_of_each_family(names: tuple[str, ...]) -> tuple[str, ...]:
+def one_of_each_family(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The first of each family."""
     first = {name.partition("-")[0].rstrip("0123456789"): name for name in reversed(names)}
     return tuple(reversed(first.values()))

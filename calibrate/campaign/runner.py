@@ -1,4 +1,4 @@
-"""Running a campaign: stage by stage, each for a limited time, each going on where it was left."""
+"""Running a campaign: stage by stage, each for a limited time, each resumed where it was left."""
 
 from __future__ import annotations
 
@@ -6,36 +6,18 @@ import contextlib
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from ..records.lock import lock
-from .estimate import Estimate
+from .stage import Stage
 from .work import StageOver, Work
 
-STAGE_S = 480.0
 LARGEST_BYTES = 16_000_000
 MOST_FILES = 8
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One part of a campaign.
-
-    run: does the work, going on from what is on disk, until it is complete or raises StageOver;
-    state: "done", "begun" or "to do", from what is on disk, ValueError for what is not of this
-    campaign; estimate: expected time and memory; remark: a line to say of it when it is done.
-    """
-
-    name: str
-    what: str
-    run: Callable[[Work], None]
-    state: Callable[[Work], str]
-    estimate: Callable[[], Estimate]
-    remark: Callable[[Work], str] = lambda work: ""
 
 
 @dataclass(frozen=True)
@@ -54,20 +36,21 @@ def run_campaign(
     *,
     only: str | None = None,
     most: int | None = None,
-    stage_s: float = STAGE_S,
+    stage_s: float | None = None,
     call_s: float = math.inf,
 ) -> CampaignRun:
-    """Run the stages that are not done, in order; a stage that used up its time is run again.
+    """Run the stages that are not done, in order; one whose time is up goes on behind the last.
 
-    only: the one stage to run; most: how many times a stage is run or gone on with in this call;
-    stage_s: after that long a stage stops cleanly; call_s: the same for the call. Raises
+    only: the one stage to run; most: how many times a stage is run or resumed in this call;
+    stage_s: after that long a stage stops cleanly, default its own limit; call_s: the same for the
+    call. Raises
     ValueError for an unknown stage, a limit out of range, when another run holds the folder, and
     before anything is measured when the folder holds what is not of this campaign. Interrupted,
     everything measured is on disk, and the same call goes on from there.
     """
     chosen = choose(stages, only)
     for name, value in (("stage seconds", stage_s), ("call seconds", call_s)):
-        if not value > 0:
+        if value is not None and not value > 0:
             raise ValueError(f"{name} must be in (0, inf), got {value}")
     if most is not None and most < 1:
         raise ValueError(f"stages must be a whole number >= 1, got {most}")
@@ -94,29 +77,45 @@ def _check(stages: Sequence[Stage], work: Work, *, taken: Sequence[Path]) -> Non
 
 
 def _run(
-    stages: Sequence[Stage], work: Work, most: int | None, stage_s: float, end_s: float
+    stages: Sequence[Stage], work: Work, most: int | None, stage_s: float | None, end_s: float
 ) -> None:
-    runs = 0
-    for number, stage in enumerate(stages, start=1):
-        while stage.state(work) != "done":
+    """The stages in turns; one that fails is left, and its error is raised behind the others."""
+    runs, failed = 0, dict[str, Exception]()
+    while left := [s for s in stages if s.state(work) != "done" and s.name not in failed]:
+        ready = [s for s in left if not s.of_family or work.has_family()]
+        for stage in ready or left:  # alone without its family, a stage says so itself
             if work.clock() >= end_s or (most is not None and runs >= most):
-                return
+                break
             runs += 1
-            begun = work.clock()
-            work.deadline_s, work.opened = min(begun + stage_s, end_s), None
-            work.say(f"stage {number} of {len(stages)}, {stage.name}: {stage.what}")
+            number = f"stage {stages.index(stage) + 1} of {len(stages)}"
+            work.say(f"{number}, {stage.name}: {stage.what}")
             try:
-                stage.run(work)
-                how = "complete"
-            except StageOver:
-                how = "stopped: its time is up"
-                if work.stands_still() and begun + stage_s <= end_s:
-                    raise ValueError(
-                        f"stage {stage.name} measured nothing within {stage_s:g} s: give it more "
-                        "with --stage-seconds"
-                    ) from None
-            work.give_copies()
-            work.say(f"{stage.name} {how} after {work.clock() - begun:.0f} s")
+                _run_once(stage, work, stage.limit_s if stage_s is None else stage_s, end_s)
+            except Exception as error:
+                failed[stage.name] = error
+                work.say(f"{stage.name} failed: {error}")
+        else:
+            continue
+        break
+    for first in failed.values():
+        raise first
+
+
+def _run_once(stage: Stage, work: Work, stage_s: float, end_s: float) -> None:
+    begun = work.clock()
+    work.deadline_s, work.opened = min(begun + stage_s, end_s), None
+    try:
+        stage.run(work)
+        how = "complete"
+    except StageOver:
+        how = "stopped: its time is up"
+        if work.stands_still() and begun + stage_s <= end_s:
+            raise ValueError(
+                f"stage {stage.name} measured nothing within {stage_s:g} s: give it more "
+                "with --stage-seconds"
+            ) from None
+    work.give_copies()
+    work.say(f"{stage.name} {how} after {work.clock() - begun:.0f} s")
 
 
 def choose(stages: Sequence[Stage], only: str | None) -> list[Stage]:
@@ -143,7 +142,7 @@ def _account(stages: Sequence[Stage], work: Work) -> CampaignRun:
 
 
 def plan(stages: Sequence[Stage], work: Work) -> list[dict[str, Any]]:
-    """Every stage with its state, expected time and memory, for printing.
+    """Every stage with its state, expected time, memory and bytes, for printing.
 
     A stage whose result is not of this campaign has the state "refused", and its note says why.
     """
@@ -159,6 +158,8 @@ def plan(stages: Sequence[Stage], work: Work) -> list[dict[str, Any]]:
                 "note": note,
                 "expected_time_s": estimate.time_s,
                 "expected_memory_bytes": estimate.memory_bytes,
+                "expected_record_bytes": estimate.record_bytes,
+                "carried_bytes": estimate.carried_bytes,
                 "points": estimate.points,
             }
         )

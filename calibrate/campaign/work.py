@@ -59,6 +59,10 @@ class Work:
         """Whether the family was named, rather than trained here."""
         return self.given_family is not None
 
+    def has_family(self) -> bool:
+        """Whether there is a trained family."""
+        return (self.family / "family.json").exists()
+
     def seconds_left(self) -> float:
         """Time that the stage still has, below 0 when it is up."""
         return self.deadline_s - self.clock()
@@ -83,7 +87,7 @@ class Work:
         *,
         provenance: Mapping[str, Any],
     ) -> Journal:
-        """The journal of the record ``name``, begun or gone on with."""
+        """The journal of the record ``name``, new or resumed."""
         journal = Journal.open(
             self.records, name, kind=kind, settings=settings, provenance=provenance
         )

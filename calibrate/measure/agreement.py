@@ -23,7 +23,7 @@ def require_agreement(model: Any, runner: Any) -> None:
         return
     _agreed.add(model)  # the probe itself builds a runner
     try:
-        worst, allowed = _probe(model, runner)
+        worst, allowed = probe(model, runner)
     except (TypeError, RuntimeError, IndexError, AttributeError, KeyError) as error:
         _agreed.discard(model)
         raise ValueError(
@@ -40,7 +40,7 @@ def require_agreement(model: Any, runner: Any) -> None:
 
 
 @torch.inference_mode()
-def _probe(model: Any, runner: Any) -> tuple[float, float]:
+def probe(model: Any, runner: Any) -> tuple[float, float]:
     """Largest difference of two rows at different lengths, and what rounding explains."""
     device = next(model.parameters()).device
     words = model.get_input_embeddings().num_embeddings

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from howspec.calibrate.campaign import CAMPAIGNS, campaign_named, dry
-from howspec.calibrate.campaign.equal import equal_shape
+from howspec.calibrate.campaign import CAMPAIGNS, campaign_named, dry, plan_campaign
 from howspec.calibrate.campaign.estimate import (
     CPU,
-    H200,
+    H100,
     Estimate,
     Size,
     costs_estimate,
@@ -29,65 +31,24 @@ SIZES = st.builds(
 )
 
 
-@given(
-    parameters=st.floats(5e6, 1e10),
-    layers=st.sampled_from([1, 2, 4, 8, 16, 32]),
-    vocabulary=st.sampled_from([512, 4096, 32000]),
-)
-def test_models_of_equal_size_agree_in_size_whatever_their_depth(
-    parameters: float, layers: int, vocabulary: int
-) -> None:
-    shape = equal_shape(parameters, layers, vocabulary=vocabulary)
-    # The feed-forward width is a multiple of 8: half of one in every layer is what may be missing.
-    most = 3 * shape.hidden * 4 * layers + 1
-    assert abs(shape.parameters - parameters) <= most
-    assert shape.hidden % shape.heads == 0
-    assert shape.hidden // shape.heads in (128, 64, 32, 16, 8)
-    assert shape.layers == layers
-
-
-def test_a_model_of_equal_size_has_the_parameters_of_its_tensors() -> None:
-    shape = equal_shape(1e8, 4, vocabulary=32000)
-    h, f = shape.hidden, shape.feed_forward
-    attention, feed_forward, norms = 4 * h * h, 3 * h * f, 2 * h
-    assert shape.parameters == 32000 * h + 4 * (attention + feed_forward + norms) + h
-    assert shape.name == "equal-100m-depth4"
-
-
-@pytest.mark.parametrize(
-    ("parameters", "layers", "message"),
-    [
-        (0.0, 2, r"parameters must be in \(0, inf\)"),
-        (float("nan"), 2, r"parameters must be in \(0, inf\)"),
-        (1e6, 0, "layers >= 1, got 1000000.0 and 0"),
-        (1e4, 4, "no model of 4 layers and a vocabulary of 32000 has 10000 parameters"),
-    ],
-)
-def test_a_model_that_cannot_be_made_is_refused(
-    parameters: float, layers: int, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        equal_shape(parameters, layers, vocabulary=32000)
-
-
 @given(size=SIZES, tokens=st.integers(1, 64), batch=st.integers(1, 64))
 def test_a_pass_takes_no_less_time_for_more_tokens_rows_context_or_launches(
     size: Size, tokens: int, batch: int
 ) -> None:
-    one = pass_s(H200, size, tokens=tokens, batch=batch, context=128, graphs=True)
+    one = pass_s(H100, size, tokens=tokens, batch=batch, context=128, graphs=True)
     assert one > 0
-    assert pass_s(H200, size, tokens=tokens + 1, batch=batch, context=128, graphs=True) >= one
-    assert pass_s(H200, size, tokens=tokens, batch=batch + 1, context=128, graphs=True) >= one
-    assert pass_s(H200, size, tokens=tokens, batch=batch, context=256, graphs=True) >= one
-    assert pass_s(H200, size, tokens=tokens, batch=batch, context=128) > one
+    assert pass_s(H100, size, tokens=tokens + 1, batch=batch, context=128, graphs=True) >= one
+    assert pass_s(H100, size, tokens=tokens, batch=batch + 1, context=128, graphs=True) >= one
+    assert pass_s(H100, size, tokens=tokens, batch=batch, context=256, graphs=True) >= one
+    assert pass_s(H100, size, tokens=tokens, batch=batch, context=128) > one
 
 
 def test_a_pass_moves_the_weights_or_computes_whichever_takes_longer() -> None:
     size = Size("m", 1e9, 10, 1e3)
-    few = pass_s(H200, size, tokens=1, graphs=True)
-    assert few == pytest.approx((1e9 + 1e3) * 2 / H200.bytes_per_s + 10 * H200.replay_s)
-    many = pass_s(H200, size, tokens=4096, graphs=True)
-    assert many == pytest.approx(2e9 * 4096 / H200.operations_per_s + 10 * H200.replay_s)
+    few = pass_s(H100, size, tokens=1, graphs=True)
+    assert few == pytest.approx((1e9 + 1e3) * 2 / H100.bytes_per_s + 10 * H100.replay_s)
+    many = pass_s(H100, size, tokens=4096, graphs=True)
+    assert many == pytest.approx(2e9 * 4096 / H100.operations_per_s + 10 * H100.replay_s)
 
 
 def test_estimates_add_in_time_and_take_the_larger_memory() -> None:
@@ -107,21 +68,32 @@ def test_drafting_is_expected_to_take_rounds_of_its_passes() -> None:
     assert spec == pytest.approx(5 * one_round)
 
 
-def test_the_campaigns_are_those_of_the_paper_and_more() -> None:
-    cpu, gpu = CAMPAIGNS["cpu"], CAMPAIGNS["gpu"]
-    for campaign in (cpu, gpu):
-        assert campaign.costs[0].tokens == tuple(range(1, 34))
-        assert campaign.acceptance.temperatures == (0.0, 0.7, 1.0)
-        assert campaign.sweep.gamma_max == 7
-        assert campaign.sweep.temperature == 1.0
+def test_the_campaign_on_two_cores_is_that_of_the_paper() -> None:
+    cpu = CAMPAIGNS["cpu"]
+    assert cpu.costs[0].tokens == tuple(range(1, 34))
+    assert cpu.acceptance.temperatures == (0.0, 0.7, 1.0)
+    assert (cpu.sweep.gamma_max, cpu.sweep.temperature) == (7, 1.0)
     assert {b for costs in cpu.costs for b, _ in costs.shapes} == {1, 4}
-    assert gpu.sweep.batches == (1, 4, 16)
-    assert gpu.sweep.small_gamma_max == 12
+
+
+def test_the_campaign_on_a_gpu_is_what_was_planned_for_fifteen_minutes() -> None:
+    gpu = CAMPAIGNS["gpu"]
+    edges = (1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 17, 24, 32, 33)
+    assert gpu.architecture_costs[0].tokens == gpu.costs[0].tokens == edges
     shapes = {shape for costs in gpu.architecture_costs for shape in costs.shapes}
-    assert {b for b, _ in shapes} == {1, 4, 16, 64}
-    assert {c for _, c in shapes} == {128, 2048, 8192}
-    assert {m for costs in gpu.architecture_costs for m in costs.modes} == {"eager", "graph"}
-    assert any(costs.tokens == tuple(range(1, 34)) for costs in gpu.architecture_costs)
+    assert shapes == {(b, c) for b in (1, 8, 32) for c in (512, 4096)}
+    eager, graph = (
+        sum(len(c.tokens) * len(c.shapes) for c in gpu.architecture_costs if c.modes == (mode,))
+        for mode in ("eager", "graph")
+    )
+    assert 0 < eager < graph
+    assert {t.partition("-")[0] for t, _ in gpu.pairs} == {
+        "Qwen3", "Pythia", "LLaMA", "GPT2", "BLOOM",
+    }  # fmt: skip
+    assert set(sum(gpu.pairs, ())) <= set(gpu.architectures)
+    assert gpu.rounds.gammas == gpu.pair_rounds.gammas == tuple(range(1, 8))
+    assert gpu.acceptance.temperatures == (0.0, 1.0)
+    assert (gpu.sweep.gamma_max, gpu.sweep.batches) == (7, (1, 8))
 
 
 @pytest.mark.parametrize("name", sorted(CAMPAIGNS))
@@ -130,8 +102,7 @@ def test_a_dry_run_is_small_and_needs_no_gpu(name: str) -> None:
     assert (small.device, small.dtype, small.family) == ("cpu", "float32", "tiny")
     assert all(len(c.tokens) * len(c.shapes) <= 4 for c in small.costs)
     assert bool(small.architecture_costs) == bool(CAMPAIGNS[name].architecture_costs)
-    assert bool(small.equal) == bool(CAMPAIGNS[name].equal)
-    assert all(p <= 1e5 for p, _ in small.equal)
+    assert bool(small.pairs) == bool(CAMPAIGNS[name].pairs)
 
 
 def test_an_unknown_campaign_is_refused_with_the_known_ones() -> None:
@@ -139,14 +110,45 @@ def test_an_unknown_campaign_is_refused_with_the_known_ones() -> None:
         campaign_named("huge")
 
 
-def test_campaigns_can_be_planned_without_anything_but_the_standard_library() -> None:
+def test_the_campaign_on_a_gpu_fits_two_calls_and_what_may_be_carried(tmp_path: Path) -> None:
+    gpu = CAMPAIGNS["gpu"]
+    assert gpu.call_s <= 550.0  # of 570 at most, with the start of Python
+    planned = plan_campaign("gpu", tmp_path / "none")
+    order = ["check", "costs-architectures", "family", "costs", "acceptance", "sweep"]
+    assert [p["stage"] for p in planned] == order
+    seconds = [p["expected_time_s"] for p in planned]
+    assert sum(seconds) <= 12 * 60
+    assert sum(seconds[:3]) <= gpu.call_s
+    assert sum(seconds[2:]) <= gpu.call_s  # where the machine and its ladder were lost in between
+    assert sum(p["carried_bytes"] for p in planned) <= 52 << 20  # 64 MiB with the project
+    assert len(planned) <= 8
+    assert max(p["expected_record_bytes"] for p in planned) <= 8 << 20  # of 16, for it is a guess
+    ladder = [p["expected_memory_bytes"] for p in planned if p["stage"] != "costs-architectures"]
+    assert max(ladder) <= gpu.machine.memory_bytes
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_checkout_that_is_only_linked_plans_without_torch_or_anything_of_ours(
+    tmp_path: Path,
+) -> None:
     """Machines that measure have torch and transformers, but may have nothing else of ours."""
+    (tmp_path / "howspec").symlink_to(Path(__file__).parents[2])
     script = (
         "import sys\n"
-        "for name in ('pandas', 'scipy', 'sympy', 'numba', 'typer', 'rich', 'matplotlib'):\n"
+        "for name in ('torch', 'pandas', 'scipy', 'sympy', 'numba', 'typer', 'rich'):\n"
         "    sys.modules[name] = None\n"
-        "import howspec.calibrate.campaign, howspec.calibrate.records\n"
-        "assert 'torch' not in sys.modules\n"
+        "import runpy\n"
+        "runpy.run_module('howspec.calibrate.campaign', run_name='__main__')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "gpu", "--out", str(tmp_path / "out"), "--plan"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
     assert done.returncode == 0, done.stderr
+    stages = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(stages) == 6
+    assert all(
+        {"expected_time_s", "expected_record_bytes", "carried_bytes"} <= set(s) for s in stages
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -25,10 +26,14 @@ CAMPAIGN = """
 import sys, time
 from pathlib import Path
 from howspec.calibrate.campaign import Stage, Work, run_campaign
-from howspec.calibrate.campaign.estimate import NOTHING
 
-def measure(name):
-    def run(work):
+class Measure(Stage):
+    def __init__(self, name):
+        self.name = self.what = name
+    def state(self, work):
+        return "done" if work.done(self.name) else "to do"
+    def run(self, work):
+        name = self.name
         origin = {"device": "fake", "utc": str(time.time())}
         with work.journal(name, "costs", {}, provenance=origin) as journal:
             print("open", flush=True)
@@ -38,10 +43,8 @@ def measure(name):
                     journal.append(dict(operation="pass", model="a", tokens=n, batch=1, context=0,
                                         mode="eager", times_s=[n * 0.5]))
             journal.finish()
-    return Stage(name, name, run, lambda work: "done" if work.done(name) else "to do",
-                 lambda: NOTHING)
 
-run_campaign([measure("one"), measure("two")], Work(Path(sys.argv[1]), copies=Path(sys.argv[2])))
+run_campaign([Measure("one"), Measure("two")], Work(Path(sys.argv[1]), copies=Path(sys.argv[2])))
 """
 
 
@@ -60,25 +63,40 @@ def cost(tokens: int) -> dict[str, Any]:
     return {**point, "mode": "eager", "times_s": [0.1]}
 
 
-def stage(name: str, clock: Clock, *, points: int = 10, step_s: float = 10.0) -> Stage:
-    """A stage of that many points, each of which takes ``step_s`` on the clock."""
+class Fake(Stage):
+    """A stage of that many points, each of which takes 10 s on the clock; run: what it does."""
 
-    def run(work: Work) -> None:
-        with work.journal(name, "costs", {}, provenance=ORIGIN) as journal:
-            for tokens in range(1, points + 1):
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        points: int = 10,
+        run: Callable[[Work], None] | None = None,
+        limit_s: float = math.inf,
+        of_family: bool = False,
+    ) -> None:
+        self.name, self.what, self.clock, self.points = name, f"measure {name}", clock, points
+        self.other, self.limit_s, self.of_family = run, limit_s, of_family
+
+    def run(self, work: Work) -> None:
+        if self.other is not None:
+            return self.other(work)
+        with work.journal(self.name, "costs", {}, provenance=ORIGIN) as journal:
+            for tokens in range(1, self.points + 1):
                 if ("pass", "a", tokens, 1, 0, "eager") not in journal.done:
                     if work.seconds_left() < 0:
                         raise StageOver
-                    clock.now += step_s
+                    self.clock.now += 10.0
                     journal.append(cost(tokens))
             journal.finish()
+        return None
 
-    def state(work: Work) -> str:
-        return "done" if work.done(name) else "begun" if work.begun(name) else "to do"
+    def state(self, work: Work) -> str:
+        return "done" if work.done(self.name) else "begun" if work.begun(self.name) else "to do"
 
-    return Stage(
-        name, f"measure {name}", run, state, lambda: Estimate(points * step_s, 1e6, points)
-    )
+    def estimate(self) -> Estimate:
+        return Estimate(self.points * 10.0, 1e6, self.points, 5e3, 7e3)
 
 
 def work_in(folder: Path, clock: Callable[[], float], **more: Any) -> Work:
@@ -87,7 +105,7 @@ def work_in(folder: Path, clock: Callable[[], float], **more: Any) -> Work:
 
 def test_all_stages_run_in_one_call_each_no_longer_than_its_time(tmp_path: Path) -> None:
     clock, lines = Clock(), []
-    stages = [stage("one", clock), stage("two", clock)]
+    stages = [Fake("one", clock), Fake("two", clock)]
     run = run_campaign(stages, work_in(tmp_path, clock, say=lines.append), stage_s=35.0)
     assert run.complete
     assert run.done == ("one", "two")
@@ -102,9 +120,34 @@ def test_all_stages_run_in_one_call_each_no_longer_than_its_time(tmp_path: Path)
     assert [p["tokens"] for p in points] == list(range(1, 11))
 
 
+def test_a_stage_over_its_own_limit_lets_the_next_begin_and_goes_on_behind_the_last(
+    tmp_path: Path,
+) -> None:
+    clock, lines = Clock(), []
+    stages = [
+        Fake("one", clock, limit_s=35.0),
+        Fake("ladder", clock, points=2, of_family=True),
+        Fake("two", clock, points=2),
+    ]
+    work = work_in(tmp_path, clock, say=lines.append)
+    first = run_campaign(stages, work, call_s=65.0)
+    assert first.done == ("two",)  # there is no family, and one has 5 of its 10 points
+    (work.out / "family").mkdir()
+    (work.out / "family" / "family.json").touch()
+    assert run_campaign(stages, work).complete
+    assert [line.split(":")[0] for line in lines if line.startswith("stage")] == [
+        "stage 1 of 3, one",
+        "stage 3 of 3, two",
+        "stage 1 of 3, one",
+        "stage 1 of 3, one",
+        "stage 2 of 3, ladder",
+        "stage 1 of 3, one",
+    ]
+
+
 def test_a_call_stops_after_its_stages_or_seconds_and_the_next_goes_on(tmp_path: Path) -> None:
     clock = Clock()
-    stages = [stage("one", clock), stage("two", clock)]
+    stages = [Fake("one", clock), Fake("two", clock)]
     work = work_in(tmp_path, clock)
     first = run_campaign(stages, work, most=1)
     assert (first.complete, first.done, first.left) == (False, ("one",), ("two",))
@@ -119,7 +162,7 @@ def test_a_call_stops_after_its_stages_or_seconds_and_the_next_goes_on(tmp_path:
 
 def test_a_plan_says_what_is_done_and_what_is_to_come(tmp_path: Path) -> None:
     clock = Clock()
-    stages = [stage("one", clock), stage("two", clock, points=3)]
+    stages = [Fake("one", clock), Fake("two", clock, points=3)]
     work = work_in(tmp_path, clock)
     run_campaign(stages, work, most=1)
     run_campaign(stages, work, call_s=15.0)
@@ -131,6 +174,8 @@ def test_a_plan_says_what_is_done_and_what_is_to_come(tmp_path: Path) -> None:
         "note": "",
         "expected_time_s": 30.0,
         "expected_memory_bytes": 1e6,
+        "expected_record_bytes": 5e3,
+        "carried_bytes": 7e3,
         "points": 3,
     }
 
@@ -149,7 +194,7 @@ def test_limits_out_of_range_are_refused(
 ) -> None:
     clock = Clock()
     with pytest.raises(ValueError, match=message):
-        run_campaign([stage("one", clock), stage("two", clock)], work_in(tmp_path, clock), **given)
+        run_campaign([Fake("one", clock), Fake("two", clock)], work_in(tmp_path, clock), **given)
     assert not (tmp_path / "out").exists()
 
 
@@ -157,14 +202,13 @@ def test_a_second_run_into_the_folder_is_refused_in_one_line(tmp_path: Path) -> 
     clock = Clock()
     work = work_in(tmp_path, clock)
     with held(work.out), pytest.raises(ValueError, match="another run of a campaign") as caught:
-        run_campaign([stage("one", clock)], work)
+        run_campaign([Fake("one", clock)], work)
     assert "\n" not in str(caught.value)
-    assert run_campaign([stage("one", clock)], work).complete
+    assert run_campaign([Fake("one", clock)], work).complete
 
 
 def test_an_interrupted_stage_keeps_its_points_and_copies_them(tmp_path: Path) -> None:
     clock = Clock()
-    broken = stage("one", clock)
 
     def run(work: Work) -> None:
         with work.journal("one", "costs", {}, provenance=ORIGIN) as journal:
@@ -173,16 +217,16 @@ def test_an_interrupted_stage_keeps_its_points_and_copies_them(tmp_path: Path) -
 
     work = work_in(tmp_path, clock, copies=tmp_path / "copies")
     with pytest.raises(KeyboardInterrupt):
-        run_campaign([Stage("one", "", run, broken.state, broken.estimate)], work)
+        run_campaign([Fake("one", clock, run=run)], work)
     assert [p.name for p in (tmp_path / "copies").iterdir()] == ["one.part.jsonl"]
-    assert run_campaign([broken], work).complete
+    assert run_campaign([Fake("one", clock)], work).complete
     assert [p.name for p in (tmp_path / "copies").iterdir()] == ["one.json"]
     assert len(read_record(tmp_path / "copies" / "one.json").points) == 10
 
 
 def test_copies_carry_a_campaign_to_another_machine(tmp_path: Path) -> None:
     clock = Clock()
-    stages = [stage("one", clock), stage("two", clock)]
+    stages = [Fake("one", clock), Fake("two", clock)]
     work = work_in(tmp_path, clock, copies=tmp_path / "copies")
     run_campaign(stages, work, call_s=125.0)
     there = Work(tmp_path / "elsewhere", clock=clock, copies=tmp_path / "copies")
@@ -201,13 +245,14 @@ def test_a_stage_that_fails_says_why_and_loses_nothing(tmp_path: Path) -> None:
             journal.append(cost(1))
             raise ValueError("the target gave logits that are not finite numbers")
 
-    sound = stage("one", clock)
+    sound = Fake("one", clock)
     work = work_in(tmp_path, clock)
     with pytest.raises(ValueError, match="not finite"):
-        run_campaign([Stage("one", "", run, sound.state, sound.estimate)], work)
+        run_campaign([Fake("one", clock, run=run), Fake("two", clock, points=1)], work)
+    assert work.done("two")  # what comes behind it is not lost either
     assert sound.state(work) == "begun"
     assert run_campaign([sound], work).complete
-    assert clock.now == 90.0
+    assert clock.now == 100.0
 
 
 def test_a_stage_whose_time_is_too_short_for_any_point_is_refused(tmp_path: Path) -> None:
@@ -218,8 +263,7 @@ def test_a_stage_whose_time_is_too_short_for_any_point_is_refused(tmp_path: Path
             clock.now += 5.0  # loading the models
             raise StageOver
 
-    sound = stage("one", clock)
-    slow = Stage("one", "", run, sound.state, sound.estimate)
+    slow = Fake("one", clock, run=run)
     work = work_in(tmp_path, clock)
     with pytest.raises(ValueError, match="stage one measured nothing within 3 s: give it more"):
         run_campaign([slow], work, stage_s=3.0)
@@ -232,7 +276,7 @@ def test_records_larger_than_allowed_are_named(
 ) -> None:
     monkeypatch.setattr("howspec.calibrate.campaign.runner.LARGEST_BYTES", 100)
     clock, lines = Clock(), []
-    run_campaign([stage("one", clock)], work_in(tmp_path, clock, say=lines.append))
+    run_campaign([Fake("one", clock)], work_in(tmp_path, clock, say=lines.append))
     assert any(line.startswith("one.json has 0.0 MB, more than") for line in lines)
 
 

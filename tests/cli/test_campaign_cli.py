@@ -40,6 +40,10 @@ def test_a_plan_is_a_table_or_one_json_object_and_touches_nothing(tmp_path: Path
         assert stage["stage"] in table
         assert stage["what"] in table
     assert "expected in all" in table
+    assert "MB, to be carried there" in table
+    assert [line for _, line in found["commands"]] == [
+        line.strip() for line in table.splitlines() if line.startswith("  ")
+    ]
     only = run("campaign", "gpu", "--out", str(out), "--plan", "--json", "--stage", "sweep")
     assert [s["stage"] for s in json.loads(only.stdout)["stages"]] == ["sweep"]
     assert not out.exists()
@@ -50,7 +54,7 @@ def test_a_plan_is_a_table_or_one_json_object_and_touches_nothing(tmp_path: Path
     ("arguments", "message"),
     [
         (("huge",), "campaign must be one of cpu, gpu, tiny, got 'huge'"),
-        (("tiny", "--stage", "x"), "stage must be one of family, costs, acceptance, sweep"),
+        (("tiny", "--stage", "x"), "stage must be one of check, family, costs, acceptance, sweep"),
         (("tiny", "--stages", "0"), "stages must be a whole number >= 1, got 0"),
         (("tiny", "--stage-seconds", "0"), "stage seconds must be in (0, inf), got 0.0"),
         (("tiny", "--call-seconds", "-1"), "call seconds must be in (0, inf), got -1.0"),

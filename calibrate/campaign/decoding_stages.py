@@ -1,0 +1,203 @@
+"""The stages that decode with the family: acceptance of every draft, and the sweep of latency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..family.record import family_domains, read_family
+from ..measure.plans import AcceptancePlan, SweepPlan
+from .estimate import (
+    REQUEST_BYTES,
+    TURN_BYTES,
+    Estimate,
+    Size,
+    decode_s,
+    family_sizes,
+    model_bytes,
+    pass_s,
+)
+from .presets import Campaign
+from .stage import RecordStage
+from .work import StageOver, Work
+
+# Domains of the default texts: code, and with a folder of texts three more.
+DOMAINS = 4
+# Tokens of a round that the slowest row of a batch is expected to emit.
+BATCH_TOKENS = 1.6
+
+
+class Acceptance(RecordStage):
+    """Rounds and overlaps of every draft of the family."""
+
+    name, kind, of_family = "acceptance", "acceptance", True
+
+    def __init__(self, campaign: Campaign) -> None:
+        super().__init__(campaign)
+        wanted = campaign.acceptance.temperatures
+        self.what = f"rounds and overlaps of every draft at temperatures {_listed(wanted)}"
+
+    def plan(self) -> AcceptancePlan:
+        wanted = self.campaign.acceptance
+        return AcceptancePlan(
+            temperatures=wanted.temperatures,
+            gamma=wanted.gamma,
+            new_tokens=wanted.new_tokens,
+            batch=wanted.batch,
+            seed=self.campaign.seed,
+            graphs=self.campaign.graphs,
+        )
+
+    def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
+        wanted, plan = self.campaign.acceptance, self.plan().settings()
+        prompts = _prompts(family_domains(family), wanted.prompt_tokens)
+        name = self.campaign.name
+        return {"campaign": name, **plan, "prompts": prompts, "requests": wanted.requests}
+
+    def estimate(self) -> Estimate:
+        """The target's texts, rounds of every draft and the overlaps along the texts."""
+        machine, wanted = self.campaign.machine, self.campaign.acceptance
+        target, *drafts = family_sizes(self.campaign.family)
+        groups = DOMAINS * len(wanted.temperatures) * -(-wanted.requests // wanted.batch)
+        requests = DOMAINS * len(wanted.temperatures) * wanted.requests
+        length = wanted.prompt_tokens + wanted.new_tokens
+        how: dict[str, Any] = {"new_tokens": wanted.new_tokens, "batch": wanted.batch}
+        how["graphs"] = self.campaign.graphs
+        texts_s = groups * decode_s(machine, target, None, gamma=0, **how)
+        written = requests * wanted.new_tokens * REQUEST_BYTES
+        total = Estimate(texts_s + machine.start_s, 0.0, requests, written)
+        for draft in drafts:
+            # The slowest row of a batch decides, so a round is worth little more than a token.
+            rounds_s = groups * decode_s(
+                machine, target, draft, gamma=wanted.gamma, tokens_per_round=BATCH_TOKENS, **how
+            )
+            overlap_s = requests * pass_s(machine, draft, tokens=length)
+            memory = sum(
+                model_bytes(machine, m, batch=wanted.batch, context=length) for m in (target, draft)
+            )
+            time_s = rounds_s + overlap_s + machine.start_s
+            total += Estimate(time_s, memory, 2 * requests, 2.0 * written)
+        return total
+
+    def run(self, work: Work) -> None:
+        from ..measure.acceptance import measure_acceptance
+        from .ladder import load_ladder
+
+        wanted, ladder = self.campaign.acceptance, load_ladder(work.family, self.campaign)
+        prompts = ladder.prompts(count=wanted.requests, tokens=wanted.prompt_tokens)
+        settings = self.settings(read_family(work.family))
+        origin = work.provenance(self.campaign, ladder.identities)
+        with work.journal(self.name, self.kind, settings, provenance=origin) as journal:
+            complete = measure_acceptance(
+                ladder.target.model,
+                ladder.plain,
+                journal,
+                prompts=prompts,
+                plan=self.plan(),
+                seconds_left=work.seconds_left,
+                progress=work.report,
+            )
+            if not complete:
+                raise StageOver
+            journal.finish()
+
+
+class Sweep(RecordStage):
+    """End-to-end latency of every draft, number of draft tokens, method and batch."""
+
+    name, kind, of_family = "sweep", "sweep", True
+
+    def __init__(self, campaign: Campaign) -> None:
+        super().__init__(campaign)
+        wanted = campaign.sweep
+        batches = _listed(wanted.batches)
+        self.what = f"latency of every draft, 0 to {wanted.gamma_max} draft tokens, batch {batches}"
+
+    def plan(self) -> SweepPlan:
+        wanted = self.campaign.sweep
+        return SweepPlan(
+            gammas=tuple(range(1, wanted.gamma_max + 1)),
+            assisted_gammas=wanted.assisted_gammas,
+            new_tokens=wanted.new_tokens,
+            temperature=wanted.temperature,
+            batches=wanted.batches,
+            assisted_blocks=wanted.assisted_blocks,
+            plain_repeats=wanted.plain_repeats,
+            seed=self.campaign.seed,
+            graphs=self.campaign.graphs,
+        )
+
+    def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
+        wanted, plan = self.campaign.sweep, self.plan().settings()
+        prompts = _prompts(family_domains(family), wanted.prompt_tokens)
+        settings = {"campaign": self.campaign.name, **plan, "prompts": prompts}
+        return {**settings, "prompts_of_a_domain": wanted.prompts}
+
+    def estimate(self) -> Estimate:
+        """End-to-end decoding of every draft, gamma, method and batch."""
+        wanted = self.campaign.sweep
+        target, *drafts = family_sizes(self.campaign.family)
+        total = Estimate(len(drafts) * self.campaign.machine.start_s)
+        for batch in wanted.batches:
+            blocks = max(DOMAINS * wanted.prompts // batch, 1)
+            total += self._turn(target, None, 0, batch) * (blocks * wanted.plain_repeats)
+            for draft in drafts:
+                for gamma in range(1, wanted.gamma_max + 1):
+                    total += self._turn(target, draft, gamma, batch) * blocks
+                if batch == 1:
+                    # One more for the heuristic schedule, about as long as at 5 draft tokens.
+                    for gamma in (*wanted.assisted_gammas, 5):
+                        one = self._turn(target, draft, gamma, batch, assisted=True)
+                        total += one * wanted.assisted_blocks
+        return total
+
+    def _turn(
+        self, target: Size, draft: Size | None, gamma: int, batch: int, *, assisted: bool = False
+    ) -> Estimate:
+        """One generation; assisted: by the generate of transformers, without graphs."""
+        machine, wanted = self.campaign.machine, self.campaign.sweep
+        length = wanted.prompt_tokens + wanted.new_tokens
+        time_s = decode_s(
+            machine,
+            target,
+            draft,
+            new_tokens=wanted.new_tokens,
+            gamma=gamma,
+            batch=batch,
+            tokens_per_round=2.0 if batch == 1 else BATCH_TOKENS,
+            graphs=self.campaign.graphs and not assisted,
+        )
+        models = [target] if draft is None else [target, draft]
+        memory = sum(model_bytes(machine, m, batch=batch, context=length) for m in models)
+        return Estimate(time_s, memory, 1, batch * wanted.new_tokens * TURN_BYTES)
+
+    def run(self, work: Work) -> None:
+        from ..measure.sweep import measure_sweep
+        from .ladder import load_ladder
+
+        wanted, ladder = self.campaign.sweep, load_ladder(work.family, self.campaign)
+        prompts = ladder.prompts(count=wanted.prompts, tokens=wanted.prompt_tokens)
+        settings = self.settings(read_family(work.family))
+        origin = work.provenance(self.campaign, ladder.identities)
+        with work.journal(self.name, self.kind, settings, provenance=origin) as journal:
+            complete = measure_sweep(
+                ladder.target.model,
+                ladder.plain,
+                journal,
+                prompts=prompts,
+                plan=self.plan(),
+                seconds_left=work.seconds_left,
+                progress=work.report,
+            )
+            if not complete:
+                raise StageOver
+            journal.finish()
+
+
+def _prompts(domains: Sequence[str], tokens: int) -> dict[str, Any]:
+    source = "held-out text of the family"
+    return {"source": source, "domains": list(domains), "tokens": tokens}
+
+
+def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:
+    return ", ".join(f"{v:g}" for v in values)

@@ -1,0 +1,167 @@
+"""What every stage of a campaign is, and what those share that end in a record.
+
+The state of a record is told from the files alone, so that a plan needs no model and a resumed
+campaign loads none in vain.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..family.record import read_family
+from ..measure.sources import folder_hash
+from ..records.merge import difference
+from ..records.origin import origin_of
+from .estimate import Estimate
+from .presets import Campaign
+from .work import Work
+
+
+class Stage:
+    """One part of a campaign: its name, what it does, and after how long the next may begin.
+
+    of_family: whether it needs the trained family.
+    """
+
+    name: str
+    what: str
+    of_family = False
+    limit_s = math.inf
+
+    def run(self, work: Work) -> None:
+        """Do the work, from what is on disk, until it is complete or raise StageOver."""
+        raise NotImplementedError
+
+    def state(self, work: Work) -> str:
+        """ "done", "begun" or "to do", from what is on disk.
+
+        Raises ValueError for what is not of this campaign.
+        """
+        raise NotImplementedError
+
+    def estimate(self) -> Estimate:
+        """Expected time, memory and bytes."""
+        raise NotImplementedError
+
+    def remark(self, work: Work) -> str:
+        """A line to say of the stage when it is done, "" for none."""
+        return ""
+
+
+class RecordStage(Stage):
+    """A stage that makes the record of its name."""
+
+    kind: str
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        if campaign.limited:
+            self.limit_s = LIMIT * self.estimate().time_s
+
+    def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of the record, of a family where the stage needs one, {} otherwise."""
+        raise NotImplementedError
+
+    def configurations(self) -> dict[str, Any] | None:
+        """Configurations of the models with random weights, None for models of the family."""
+        return None
+
+    def state(self, work: Work) -> str:
+        """Whether the record is "done", "begun" or "to do".
+
+        A record that is there must be the one that the campaign would make: the same kind, settings
+        (preset, grids, prompts), number format and seed, and the same models, told by the hash of
+        their weights or by their configuration. Machine and software may differ: a campaign may
+        change machines between two stages (`remark` says so of a finished record; within one stage
+        `Journal.open` refuses it). Raises ValueError naming the file and the entry that differs.
+        """
+        found = origin_of(work.records, self.name)
+        if found is None:
+            return "to do"
+        family = known_family(work) if self.of_family else {}
+        if family is not None:
+            models = self.configurations()
+            if models is None:
+                models = _hashes(work.family, family)
+            differs = found.differs(self.kind, self.settings(family)) or self._other_models(
+                models, found.provenance
+            )
+            if differs:
+                raise ValueError(
+                    f"{found.path}: is another measurement than the campaign {self.campaign.name} "
+                    f"would make: {differs}; choose another --out, or move the file away to "
+                    "measure it again"
+                )
+        return "done" if found.finished else "begun"
+
+    def remark(self, work: Work) -> str:
+        """A line on a finished record of another machine or software, "" where there is none."""
+        found = origin_of(work.records, self.name)
+        if found is None or not found.finished:
+            return ""
+        try:
+            from ..measure.pairs import choose_device
+
+            choose_device(self.campaign.device)
+        except ModuleNotFoundError as error:
+            differs = f"{error.name} is not installed here"
+        except ValueError as error:
+            differs = f"{error}, that was {found.provenance.get('device')}"
+        else:
+            stays = ("models", "dtype", "seed")
+            there = {k: v for k, v in found.provenance.items() if k not in stays}
+            differs = difference(work.machine(self.campaign), there)
+        if not differs:
+            return ""
+        return f"{found.path.name} counts as done and was measured elsewhere: {differs}"
+
+    def _other_models(self, models: Mapping[str, Any] | None, provenance: Mapping[str, Any]) -> str:
+        """The first difference in number format, seed and models, "" where there is none."""
+        own = {"dtype": self.campaign.dtype, "seed": self.campaign.seed}
+        differs = difference(own, {name: provenance.get(name) for name in own}, "provenance.")
+        if differs or models is None:
+            return differs
+        given = provenance.get("models")
+        said = given if isinstance(given, dict) else {}
+        known = {name: _what_tells(model) for name, model in said.items()}
+        return difference(dict(models), known, "provenance.models.")
+
+
+# A stage of a campaign with a limit may take so many times what is expected of it.
+LIMIT = 1.5
+
+
+def known_family(work: Work) -> dict[str, Any] | None:
+    """The record of the family, None where none is trained yet."""
+    return read_family(work.family) if work.has_family() else None
+
+
+def _what_tells(model: Any) -> Any:
+    """Of what a record says of a model the hash of its folder, where there is one."""
+    hashed = isinstance(model, dict) and "sha256_16" in model
+    return {"sha256_16": model["sha256_16"]} if hashed else model
+
+
+def _hashes(folder: Path, family: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The hash of every model of a family, None where the weights of one are not here."""
+    found = {}
+    for name in (model["name"] for model in family["models"]):
+        files = [folder / name / "config.json", *sorted((folder / name).glob("*.safetensors"))]
+        if len(files) < 2 or not files[0].exists():
+            return None
+        found[name] = {"sha256_16": _hash(folder / name, tuple((f, *_mark(f)) for f in files))}
+    return found
+
+
+def _mark(file: Path) -> tuple[int, int]:
+    return file.stat().st_mtime_ns, file.stat().st_size
+
+
+@lru_cache(maxsize=64)
+def _hash(folder: Path, marks: tuple[tuple[Path, int, int], ...]) -> str:
+    """The hash of a model, worked out again only where one of its files has changed."""
+    return folder_hash(folder)
