@@ -27,8 +27,9 @@ def validate(
     A file (separated text with a header, or JSON) has the columns target, draft, engine, hardware,
     task, batch, gamma, alpha, tau_mean_tokens_per_round, cost_ratio_c, speedup, under these or
     usual other names: sweeps over gamma are predicted with one gamma left out, rows that state
-    acceptance, gamma and cost ratio from these. Or it has metric and value with the models and
-    their sizes: acceptance is predicted. Errors of speed-ups are relative, those of acceptance
+    acceptance, gamma and cost ratio from these, and speed-ups of models and machines that are
+    known from the names. Or it has one number a row, in metric and value: speed-ups, speeds and
+    plain ones, tokens per round, acceptance. Errors of speed-ups are relative, those of acceptance
     absolute.
 
     Example:

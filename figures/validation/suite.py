@@ -19,6 +19,7 @@ from .chips import chips_test
 from .choices import choices_tests
 from .heads import depth_test, heads_test
 from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
+from .long_rows import is_long, split
 from .machines import machines_tests
 from .names import names_test
 from .paper_rows import paper_rows_test
@@ -81,13 +82,24 @@ def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = 
     """The tests that a file of rows allows: speed-ups in the form of `rows.ROWS`, or acceptance.
 
     Sweeps over gamma are predicted with one gamma left out; rows that state acceptance, gamma and
-    cost ratio from these; rows of acceptance (columns ``metric`` and ``value``) from the prior.
+    cost ratio from these, and those whose models and machine are known from the names; rows of
+    acceptance (columns ``metric`` and ``value``) from the prior.
     Raises ValueError for a file that is neither.
     """
     cells = read_cells(path)
-    if _is_acceptance(cells):
-        tests, skipped = rows_test(cells.rows, seed=seed)
-        return Report((*tests, *_stated(cells)), (*cells.dropped, *skipped))
+    if not is_long(cells):
+        return _speedups(cells, seed, progress)
+    acceptance, speeds, told = split(cells)
+    tests, skipped = rows_test(acceptance.rows, seed=seed)
+    more = Report((), ())
+    if any({"speedup", "tokens_per_s_spec"} & row.keys() for row in speeds.rows):
+        more = _speedups(speeds, seed, progress)
+    found = (*tests, *_stated(acceptance), *more.tests)
+    return Report(found, (*cells.dropped, *told, *skipped, *more.skipped))
+
+
+def _speedups(cells: Cells, seed: int, progress: Progress | None) -> Report:
+    """The tests of rows that state speed-ups, or speeds with those of plain decoding."""
     read = rows_of(cells)
     rows = suspected(read.rows)
     sweeps = gamma_sweeps(rows, least=3)
@@ -127,10 +139,6 @@ def _tasks(sweeps: Sequence[GammaSweep], seed: int) -> list[Test]:
         task_test(sweeps, name=name, everywhere=True, seed=seed),
         task_test(sweeps, name=f"{name}, tokens at one gamma", everywhere=False, seed=seed),
     ]
-
-
-def _is_acceptance(cells: Cells) -> bool:
-    return {"metric", "value"} <= set(cells.names)
 
 
 def _stated(cells: Cells) -> list[Test]:

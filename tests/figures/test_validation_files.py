@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from howspec.calibrate.learned.measured import Measured
 from howspec.calibrate.library.study import study_of
 from howspec.calibrate.tables.cells import Cells, number, parse_cells, read_cells
 from howspec.figures.validation import suite
+from howspec.figures.validation.long_rows import split
 from howspec.figures.validation.rows import alpha_kind, percentages, read_rows, rows_of
 from howspec.theory import speedup, tokens_per_round
 from hypothesis import given
@@ -348,6 +350,59 @@ def test_rates_of_acceptance_in_per_cent_are_rates(tmp_path: Path) -> None:
     report = suite.file_report(path)
     assert [p.observed for p in report.tests[1].points] == [0.8, 0.75]
     assert report.skipped == ("values of rates were read as per cent: every one is above 1",)
+
+
+NUMBERS = ("source", "target", "draft", "method", "engine", "hardware", "task", "batch", "gamma",
+           "metric", "value")  # fmt: skip
+
+
+def one_number_a_row(speed: str, value: Any, *, plain: bool = True) -> list[dict[str, Any]]:
+    """Plain decoding and an EAGLE-3 head at gamma 1, 2, 3: speeds and tokens per round."""
+    usual = {"source": "github a/b@1 run.log", "target": "Llama-3.1-8B", "draft": "no-such-head",
+             "method": "eagle3", "engine": "vLLM", "hardware": "H100 SXM", "batch": 1}  # fmt: skip
+    rows = [usual | {"gamma": k, "metric": speed, "value": value(s), "source": f"github a/b@1 {k}"}
+            for k, s in ((1, 1.3), (2, 1.5), (3, 1.6))]  # fmt: skip
+    rows += [usual | {"gamma": k, "metric": "tokens_per_round", "value": t}
+             for k, t in ((1, 1.7), (2, 2.2), (3, 2.5))]  # fmt: skip
+    alone = usual | {"draft": "", "method": "none", "gamma": "", "metric": speed}
+    return [*rows, *([alone | {"value": value(1.0)}] if plain else [])]
+
+
+@pytest.mark.parametrize(
+    ("speed", "value"),
+    [
+        ("speedup", lambda s: s),
+        ("throughput", lambda s: 80.0 * s),
+        ("latency_ms", lambda s: 12.0 / s),
+    ],
+)
+def test_one_number_a_row_is_a_table_of_speed_ups_too(speed: str, value: Any) -> None:
+    cells = cells_of(written(one_number_a_row(speed, value), columns=list(NUMBERS)))
+    acceptance, speeds, told = split(cells)
+    assert len(acceptance.rows) == 3
+    assert told == ()
+    found = [r for r in rows_of(speeds).rows if r.gamma]
+    assert [r.gamma for r in found] == [1, 2, 3]
+    assert [r.speedup for r in found] == pytest.approx([1.3, 1.5, 1.6], rel=1e-5)
+    assert [r.tau for r in found] == pytest.approx([1.7, 2.2, 2.5])
+    assert {r.draft for r in found} == {"eagle3"}
+
+
+def test_a_speed_that_plain_decoding_has_not_is_no_speed_up() -> None:
+    """Decoding times beside a throughput of plain decoding are not compared."""
+    rows = one_number_a_row("latency_ms", lambda s: 12.0 / s, plain=False)
+    rows += one_number_a_row("throughput", lambda s: 80.0 * s)[-1:]
+    _, speeds, _ = split(cells_of(written(rows, columns=list(NUMBERS))))
+    assert all(math.isnan(r.speedup) for r in rows_of(speeds).rows)
+
+
+def test_files_of_one_number_a_row_are_predicted_by_name(tmp_path: Path) -> None:
+    rows = one_number_a_row("throughput", lambda s: 80.0 * s)
+    rows.append(rows[0] | {"metric": "verify_ms", "value": 9.0})
+    tests, unused = reported(tmp_path, written(rows, columns=list(NUMBERS)))
+    assert tests["speed-up of a named pair"] == 3
+    assert tests["sweeps: speed-up"] == 3
+    assert "1 rows: verify_ms is neither acceptance nor a speed" in unused
 
 
 @pytest.mark.parametrize(
