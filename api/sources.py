@@ -91,14 +91,25 @@ def costs(
     )  # fmt: skip
 
 
-def read_statistics(source: str | Path, engine: str = "auto") -> EngineCounts:
+def read_statistics(
+    source: str | Path,
+    engine: str = "auto",
+    *,
+    every_s: float | None = None,
+    for_s: float | None = None,
+) -> EngineCounts:
     """What an engine reports of acceptance: a log, metrics, a response, a benchmark's result.
 
     source: a path, "-" for standard input, or a URL; engine: a name of `howspec import`, or auto.
-    Raises ValueError where nothing of acceptance is found, OSError for what cannot be read.
+    for_s: seconds to watch a metrics URL, with a scrape every every_s [s]; the counts are those of
+    the interval, and every function takes them as its acceptance. Raises ValueError where nothing
+    of acceptance is found, OSError for what cannot be read.
     """
     from .calibrate.engines import import_counts
+    from .calibrate.engines.live import watch_asked
 
+    if every_s is not None or for_s is not None:
+        return watch_asked(str(source), every_s, for_s, engine)
     return import_counts(str(source), engine)
 
 

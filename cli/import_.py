@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import options
 from .checks import spelled
 from .output import health_lines, print_json, print_table
 
@@ -35,13 +36,8 @@ def import_statistics(
         int | None,
         typer.Option(help="The most that a round drafts, where the source does not say."),
     ] = None,
-    every: Annotated[
-        float | None, typer.Option(help="Seconds between scrapes of a metrics URL, with --for.")
-    ] = None,
-    for_: Annotated[
-        float | None,
-        typer.Option("--for", help="Seconds to watch a metrics URL; two scrapes at least."),
-    ] = None,
+    every: options.Every = None,
+    for_: options.For = None,
     to: Annotated[
         str | None, typer.Option(help="Write the counts in another schema instead: aiperf.")
     ] = None,
@@ -70,6 +66,7 @@ def import_statistics(
     """
     from ..calibrate.engines import import_counts
     from ..calibrate.engines.health import Case, findings
+    from ..calibrate.engines.live import watch_asked
     from ..calibrate.engines.load import NAMES
     from ..calibrate.engines.write import sample
 
@@ -92,7 +89,9 @@ def import_statistics(
     if to is not None and to != "aiperf":
         raise ValueError(f"--to must be aiperf, got {to!r}")
     if every is not None or for_ is not None:
-        counts = _watched(source, engine, before, every, for_, model, gamma)
+        if before is not None:
+            raise ValueError("--before is an earlier scrape, --for makes its own: give one of them")
+        counts = watch_asked(source, every, for_, engine, model=model, gamma=gamma)
     else:
         counts = import_counts(source, engine, before=before, model=model, gamma=gamma)
     if to is not None:
@@ -108,25 +107,6 @@ def import_statistics(
         print_json(answer)
     else:
         _print(counts, answer)
-
-
-def _watched(
-    source: str,
-    engine: str,
-    before: str | None,
-    every: float | None,
-    for_: float | None,
-    model: str | None,
-    gamma: int | None,
-) -> EngineCounts:
-    from ..calibrate.engines.live import watch
-
-    if before is not None:
-        raise ValueError("--before is an earlier scrape, --for makes its own: give one of them")
-    if for_ is None:
-        raise ValueError("--every needs --for, the seconds to watch")
-    step = for_ if every is None else every
-    return watch(source, engine, every_s=step, for_s=for_, model=model, gamma=gamma)
 
 
 def _fitted(counts: EngineCounts, seed: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from .formulas import formulas
 from .hook import hook
 from .import_ import import_statistics
 from .measure import measure
+from .options import watched
 from .output import COMMAND, print_json, purpose
 from .paper import paper
 from .predict import predict
@@ -107,7 +108,7 @@ def application(only: str | None = None) -> typer.Typer:
     known = only in VERBS or only == "calibrate"
     for name, verb in VERBS.items():
         if not known or name == only:
-            app.command(name, short_help=purpose(verb))(verb)
+            app.command(name, short_help=purpose(verb))(watched(verb))
     if not known or only == "calibrate":
         app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
     return app

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated
 
@@ -112,6 +114,42 @@ Html = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
+Every = Annotated[
+    float | None, typer.Option(help="Seconds between scrapes of a metrics URL, with --for.")
+]
+For = Annotated[
+    float | None,
+    typer.Option("--for", help="Seconds to watch a metrics URL; two scrapes at least."),
+]
+
+
+def watched(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with --every and --for, where it takes --acceptance: a metrics URL over an interval.
+
+    The counts between the scrapes stand in for the URL; `import` has both options of its own.
+    """
+    asked = signature(verb, eval_str=True)
+    if "acceptance" not in asked.parameters:
+        return verb
+
+    @wraps(verb)
+    def watching(*, every: float | None, for_: float | None, **given: object) -> None:
+        if every is not None or for_ is not None:
+            from ..calibrate.engines.live import watch_asked
+
+            given["acceptance"] = watch_asked(given["acceptance"], every, for_)
+        verb(**given)
+
+    here = list(asked.parameters.values())
+    at = [p.name for p in here].index("acceptance") + 1
+    more = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in (("every", Every), ("for_", For))
+    ]
+    found = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in (*here[:at], *more, *here[at:])]
+    watching.__signature__ = asked.replace(parameters=found)  # type: ignore[attr-defined]
+    return watching
+
 
 def one_thread() -> None:
     """Keep linear algebra on one thread: small matrices gain nothing from more, and threads that
@@ -136,7 +174,9 @@ def costs(source: str | None, ratio: float | None) -> float | str | None:
 
 
 def exact(text: str | None) -> float | str | None:
-    """A text as a number where it is no more than that."""
+    """A text as a number where it is no more than that; what was read already stays as it is."""
+    if not isinstance(text, str):
+        return text
     try:
         return None if text is None else float(text)
     except ValueError:

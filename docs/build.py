@@ -6,6 +6,7 @@ and the answer of `howspec validate --json`. Formulas become MathML, so that not
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import os
@@ -28,6 +29,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "formulas.md": with_math((ROOT / "theory" / "README.md").read_text(encoding="utf-8")),
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        "concepts.md": (ROOT / "docs" / "concepts.md")
+        .read_text(encoding="utf-8")
+        .replace("DEFINITIONS_TABLE", definitions()),
         "gallery.md": gallery(made / "figures"),
         "truth.md": (ROOT / "docs" / "truth.md")
         .read_text(encoding="utf-8")
@@ -94,6 +98,15 @@ def todays_table(path: Path) -> str:
             f"{'-' if covered is None else f'{100 * covered:.0f} %'} | {', '.join(rivals)} |"
         )
     return "\n".join(rows)
+
+
+def definitions() -> str:
+    """What engines print under the name of acceptance, one row a name."""
+    path = ROOT / "calibrate" / "engines" / "definitions.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    cells = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(html.escape(c) for c in row)} |" for row in cells)
 
 
 def notebook(path: Path) -> str:

@@ -1,71 +1,57 @@
-"""Tables of acceptance: a row a task, subset or request, in any layout, under any usual names.
+"""Tables of acceptance: a row a task, subset, request or round, in any layout, any usual names.
 
-CSV of speculators, Markdown of ik_llama's spec-bench, aligned text of speed-bench and of other
-scripts: rounds, drafted, accepted and all tokens, lengths, rates (fractions or per cent), shares by
-position, speeds with and without speculation. Rows of totals are left out of the sums.
+CSV of speculators, Markdown of ik_llama's spec-bench and cli, aligned text of speed-bench and of
+other scripts. Rows of totals are left out of the sums. A table whose first column names what its
+rows state is turned around.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any
 
 from ..tables import columns
 from ..tables.cells import Cells, plain_name, separated
-from .bounds import Request
 from .completed import engine_counts
-from .counts import Check, EngineCounts, Group, compare
-from .printed import MOST_POSITIONS, Printed, counts_behind, printed, whole
+from .counts import EngineCounts
+from .printed import MOST_POSITIONS
+from .round_trace import of_rounds
+from .row_sums import counts_of_rows
+from .rows import NUMBER, TOTAL, Row, role_of
 
-_ROLES: dict[str, tuple[str, ...]] = {
-    "rounds": ("num_drafts", "drafts", "rounds", "num_rounds", "n_rounds", "draft_rounds",
-               "num_spec_steps", "verify_steps", "spec_verify_ct"),
-    "drafted": ("num_draft_tokens", "draft_tokens", "drafted", "drafted_tokens", "n_drafted",
-                "draft_n", "total_draft", "total_draft_tokens", "gen_tokens", "proposed", "draft"),
-    "accepted": ("num_accepted_tokens", "accepted_tokens", "accepted", "acc_tokens", "n_accept",
-                 "n_accepted", "draft_n_accepted", "total_accepted", "total_draft_accepted",
-                 "acc"),
-    "tokens": ("total_num_output_tokens", "completion_tokens", "output_tokens", "generated_tokens",
-               "generated", "predicted_n", "predicted", "pred", "total_predicted", "n_predict",
-               "tokens", "num_tokens", "tok"),
-    "length": columns.TOKENS,
-    "rate": ("acceptance_rate", "accept_rate", "draft_acceptance_rate", "accepted_rate", "acc_rate",
-             "aggregate_accept_rate", "rate", "accept", "accept_percent", "acceptance"),
-    "gamma": columns.GAMMA,
-}  # fmt: skip
-_POSITION = re.compile(
-    r"(?:(?:acceptance|accept(?:ed)?|acc|rate)(?:_rate)?(?:_at)?_)?"
-    r"(?:pos(?:ition)?|p|token)_?(\d{1,4})(?:_(?:acceptance|accept|rate))*"
-)
-_LISTED = ("pos_accept", "per_position", "per_position_acceptance", "acceptance_by_position",
-           "per_position_acceptance_rate", "positions", "acceptance_rate_per_position",
-           "acc_rate_pos")  # fmt: skip
-_TOTAL = re.compile(r"(?:total|overall|all|sum|mean|average|avg|aggregate)\b.*", re.IGNORECASE)
-_OF = re.compile(r"\s*(\d+)\s*/\s*(\d+)\s*")
-_NUMBER = re.compile(r"[~≈]?\s*([+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(%|x|×)?\s*", re.I)
 _MOST_ROWS = 100_000
+_DEFINITION = (
+    "a table: acceptance length = 1 + accepted / rounds (bonus counted), rate = accepted / "
+    "drafted, shares by position over all rounds"
+)
+_STAGES = ("draft_stats", "stats", "spec_stats", "draft_statistics")
+_ROUND = ("round", "round_id", "round_idx", "step", "step_id", "step_idx", "iteration", "iter")
+_STATISTIC = re.compile(r"(?:avg|mean|min|max|p\d+|std|median|value|unit|count|sum)\w*")
+_LAST_NUMBER = re.compile(r".*?(?:k|max|mtp|gamma|tokens|spec|n)\D{0,3}(\d{1,3})\s*", re.IGNORECASE)
 
 
 def is_acceptance(header: str) -> bool:
     """Whether a line is the header of such a table: what was accepted, and something beside it."""
-    line = header.strip()
+    line = header.strip().replace("*", "").replace("`", "")
     if len(line) > 2_000 or re.search(r"[=:{\[]|\.\.", line):
         return False
-    mark = next((m for m in ("|", "\t", ";", ",") if m in line), None)
-    cells = line.strip("|").split(mark) if mark else re.split(r"\s{2,}", line)
-    if any(_NUMBER.fullmatch(c) or len(c.strip()) > 40 for c in cells):
+    cells = _split(line)
+    if any(NUMBER.fullmatch(c) or len(c.strip()) > 40 for c in cells):
         return False
     names = [n for n in map(plain_name, cells) if n]
     if len(names) < 2 or len(set(names)) != len(names):
         return False
-    held = {role for role, known in _ROLES.items() if set(names) & set(known)}
-    places = sum(_POSITION.fullmatch(n) is not None for n in names)
-    said = held & {"accepted", "rate"} or ("length" in held and len(names) > 2) or places > 1
-    return bool(said) and bool(held - {"rate", "length"} or len(names) > 1)
+    held = {role_of(n) for n in names} - {""}
+    places = sorted(int(role) for role in held if role.isdigit())
+    if places and places != list(range(places[0], places[0] + len(places))):
+        return False  # such as percentiles
+    said = held & {"accepted", "rate", "listed"} or ("length" in held and len(names) > 2)
+    return bool(said) or len(places) > 1
+
+
+def _split(line: str) -> list[str]:
+    mark = next((m for m in ("|", "\t", ";", ",") if m in line), None)
+    return line.strip("|").split(mark) if mark else re.split(r"\s{2,}", line)
 
 
 def table_within(text: str) -> str:
@@ -84,38 +70,27 @@ def table_within(text: str) -> str:
     return ""
 
 
-@dataclass
-class _Row:
-    """One row, what it states under each role."""
-
-    label: str
-    line: int
-    counts: dict[str, int] = field(default_factory=dict)
-    length: Printed | None = None
-    rate: Printed | None = None
-    shares: list[Printed] = field(default_factory=list)
-    gamma: int | None = None
-    speed: float | None = None
-    plain: float | None = None
-    speedup: float | None = None
-
-
 def read_acceptance(text: str) -> EngineCounts:
     """The statistics of a table. Raises ValueError naming the line."""
     cells = separated(text, "the table")
     if cells.dropped:
         raise ValueError(f"{cells.dropped[0]}")
+    return of_cells(cells)
+
+
+def of_cells(cells: Cells) -> EngineCounts:
+    """The statistics of a table's cells."""
     if len(cells.rows) > _MOST_ROWS:
         raise ValueError(f"the table must have at most {_MOST_ROWS} rows, got {len(cells.rows)}")
-    names = {role: columns.first_of(cells.names, known) for role, known in _ROLES.items()}
-    places = _places(cells.names)
-    label = _label_column(cells, names, places)
-    rows = [
-        _row(row, line, names, places, label, cells)
-        for row, line in zip(cells.rows, cells.lines, strict=True)
-    ]
-    kept = [r for r in rows if not _TOTAL.fullmatch(r.label)] or rows
-    drafting = [r for r in kept if _drafts(r)]
+    roles = _roles(cells)
+    if rounds := _one_by_one(cells, roles):
+        return rounds
+    label = _label_column(cells, roles)
+    places = [n for _, n in sorted((int(r), n) for n, r in roles.items() if r.isdigit())]
+    _check_places([int(roles[n]) for n in places])
+    rows = [_row(r, n, roles, label) for r, n in zip(cells.rows, cells.lines, strict=True)]
+    kept = [r for r in rows if not TOTAL.fullmatch(r.label)] or rows
+    drafting = [r for r in kept if r.drafts]
     if not drafting:
         raise ValueError("the table has no row in which anything was drafted")
     notes = []
@@ -123,249 +98,110 @@ def read_acceptance(text: str) -> EngineCounts:
         notes.append(f"{len(rows) - len(kept)} rows of totals are left out of the sums")
     if len(drafting) < len(kept):
         notes.append(f"{len(kept) - len(drafting)} rows without drafts are left out")
-    return _counts(drafting, cells, len(places), notes)
+    speculators = {"num_drafts", "num_accepted_tokens"} <= set(cells.names)
+    ik = {"a_len", "pos_accept", "draft_stats"} & set(cells.names)
+    return counts_of_rows(
+        drafting,
+        "speculators" if speculators else "ik_llama.cpp" if ik else "table",
+        "speculators-acceptance-csv" if speculators else "acceptance-table",
+        _DEFINITION,
+        notes,
+        places=len(places),
+    )
 
 
-def _drafts(row: _Row) -> bool:
-    if row.gamma == 0 or row.counts.get("drafted") == 0 or row.counts.get("rounds") == 0:
-        return row.counts.get("rounds") == 0 and row.counts.get("accepted") is not None
-    return bool(row.counts.keys() & {"accepted", "drafted"} or row.length or row.rate or row.shares)
+def _roles(cells: Cells) -> dict[str, str]:
+    """The role of each column whose cells can stand under it; a role has one column."""
+    found: dict[str, str] = {}
+    for name in cells.names:
+        role = role_of(name)
+        if not role or (role in found.values() and not role.isdigit()):
+            continue
+        values = [row[name] for row in cells.rows if name in row]
+        if role in ("drafted", "tokens", "gamma", "requests") and not any(
+            NUMBER.fullmatch(v) for v in values
+        ):
+            continue  # such as the name of a draft model
+        found[name] = role
+    return found
 
 
-def _places(names: tuple[str, ...]) -> list[str]:
-    """The columns of shares by position in order; raises ValueError for gaps."""
-    found = {int(m.group(1)): n for n in names if (m := _POSITION.fullmatch(n))}
-    if not found:
-        return []
-    first = min(found)
-    if first > 1 or sorted(found) != list(range(first, first + len(found))):
+def _check_places(places: list[int]) -> None:
+    if not places:
+        return
+    if places[0] > 1 or places != list(range(places[0], places[0] + len(places))):
         raise ValueError(
             "line 1: columns of shares by position must be without gaps from 0 or 1 on"
         )
-    if len(found) > MOST_POSITIONS:
-        raise ValueError(f"positions must be at most {MOST_POSITIONS}, got {len(found)}")
-    return [found[k] for k in sorted(found)]
+    if len(places) > MOST_POSITIONS:
+        raise ValueError(f"positions must be at most {MOST_POSITIONS}, got {len(places)}")
 
 
-def _label_column(cells: Cells, names: dict[str, str | None], places: list[str]) -> str | None:
+def _label_column(cells: Cells, roles: Mapping[str, str]) -> str:
     """The first column that is no number and has no role."""
-    taken = {*names.values(), *places, *_LISTED}
     for name in cells.names:
-        if name not in taken and any(
-            row.get(name) and not _NUMBER.fullmatch(row[name]) for row in cells.rows
-        ):
+        if name not in roles and name not in _STAGES and any(
+            row.get(name) and not NUMBER.fullmatch(row[name]) for row in cells.rows
+        ):  # fmt: skip
             return name
-    return next((n for n in cells.names if n in columns.WORK and n not in taken), None)
+    return next((n for n in cells.names if n in columns.WORK and n not in roles), "")
 
 
-def _row(
-    row: Mapping[str, str],
-    line: int,
-    names: dict[str, str | None],
-    places: list[str],
-    label: str | None,
-    cells: Cells,
-) -> _Row:
-    found = _Row(row.get(label or "", "") or f"row {line}", line)
-
-    def text(role: str) -> str:
-        return row.get(names[role] or "", "")
-
-    both = _OF.fullmatch(text("accepted"))
-    if both is not None:
-        found.counts["accepted"] = whole(both[1], "accepted")
-        found.counts["drafted"] = whole(both[2], "drafted")
-    for role in ("rounds", "drafted", "accepted", "tokens"):
-        if role not in found.counts and (cell := text(role)):
-            found.counts[role] = _whole(cell, names[role] or role, line)
-    if found.counts.get("accepted", 0) > found.counts.get("drafted", math.inf):
-        raise ValueError(
-            f"line {line}: accepted must be in [0, {found.counts['drafted']}], got "
-            f"{found.counts['accepted']}"
-        )
-    found.length = _printed(text("length"), "acceptance length", line)
-    if found.length is not None and not found.length.high >= 1.0:
-        raise ValueError(f"line {line}: acceptance length must be >= 1, got {text('length')!r}")
-    found.rate = _share(text("rate"), line)
-    listed = next((row[n] for n in _LISTED if n in row), "")
-    if places:
-        found.shares = [s for n in places if (s := _share(row.get(n, "0"), line)) is not None]
-    elif listed:
-        found.shares = [s for p in re.split(r"[,\s]+", listed.strip("()[] ")) if p not in ("", "-")
-                        if (s := _share(p, line)) is not None]  # fmt: skip
-    k = text("gamma")
-    found.gamma = _whole(k, "gamma", line) if k else None
-    _speeds(found, row, cells)
+def _row(row: Mapping[str, str], line: int, roles: Mapping[str, str], label: str) -> Row:
+    found = Row(row.get(label, "") or f"row {line}", line)
+    for name, role in roles.items():
+        if cell := row.get(name, "0" if role.isdigit() else ""):
+            found.put(role, cell, name)
+    for name in _STAGES:
+        found.stages(row.get(name, ""))
+    found.speeds(row)
+    found.close()
     return found
 
 
-def _speeds(found: _Row, row: Mapping[str, str], cells: Cells) -> None:
-    speedup = next((n for n in cells.names if re.search(r"speed_?up", n)), None)
-    if speedup is not None:
-        value = columns.speedup_of(row.get(speedup, ""))
-        found.speedup = value if math.isfinite(value) and value > 0.0 else None
-    rates = [n for n in cells.names if columns.is_rate(n)]
-    own = next((n for n in rates if not columns.is_base(n)), None)
-    base = next((n for n in rates if columns.is_base(n)), None)
-    for name, attribute in ((own, "speed"), (base, "plain")):
-        value = columns.value_of(row.get(name or "", ""))
-        setattr(found, attribute, value if math.isfinite(value) and value > 0.0 else None)
-
-
-def _whole(cell: str, what: str, line: int) -> int:
-    """A whole number, also as 12.0, as tables write counts."""
-    value = columns.value_of(cell)
-    if not (0 <= value <= 2.0**63 and value == int(value)):
-        raise ValueError(f"line {line}: {what} must be a whole number >= 0, got {cell!r}")
-    return int(value)
-
-
-def _printed(cell: str, what: str, line: int) -> Printed | None:
-    if not cell:
+def _one_by_one(cells: Cells, roles: Mapping[str, str]) -> EngineCounts | None:
+    """A log of rounds, a row each: what every one drafted and accepted."""
+    names = {role: name for name, role in roles.items()}
+    if not set(cells.names) & set(_ROUND) or not {"drafted", "accepted"} <= names.keys():
         return None
-    m = _NUMBER.fullmatch(cell)
-    if m is None:
-        raise ValueError(f"line {line}: {what} must be a number, got {cell!r}")
-    return printed(m[1].replace(",", "")).scaled(0.01 if m[2] == "%" else 1.0)
-
-
-def _share(cell: str, line: int) -> Printed | None:
-    """A share as a fraction, also from per cent with or without its sign."""
-    found = _printed(cell, "a rate", line)
-    if found is not None and 1.0 < found.value <= 100.0 and "%" not in cell:
-        found = found.scaled(0.01)
-    if found is not None and not 0.0 <= found.value <= 1.0:
-        raise ValueError(
-            f"line {line}: a share by position or a rate must be in [0, 1], got {cell!r}"
-        )
-    return found
-
-
-def _group(row: _Row, gamma: int | None) -> Group:
-    rounds, accepted, drafted = (row.counts.get(n) for n in ("rounds", "accepted", "drafted"))
-    length = row.length.value if row.length is not None else None
-    survival: tuple[float, ...] | None = tuple(s.value for s in row.shares) or None
-    if rounds and accepted is not None:
-        length = 1.0 + accepted / rounds
-        if survival and abs(sum(survival) - (length - 1.0)) > 0.02 * (length - 1.0) + 0.01:
-            survival = None
-    rate = None if row.rate is None else row.rate.value
-    return Group(
-        label=row.label,
-        gamma=row.gamma or gamma,
-        rounds=rounds,
-        drafted=drafted,
-        accepted=accepted,
-        tokens=row.counts.get("tokens"),
-        acceptance_length=length,
-        survival=survival,
-        drafted_rate=accepted / drafted if drafted and accepted is not None else rate,
-        speedup=row.speedup,
-        tokens_per_s=row.speed,
-        plain_tokens_per_s=row.plain,
-    )
-
-
-def _counts(rows: list[_Row], cells: Cells, places: int, notes: list[str]) -> EngineCounts:
-    totals: dict[str, Any] = {}
-    for role in ("rounds", "drafted", "accepted", "tokens"):
-        if all(role in r.counts for r in rows):
-            totals[role] = sum(r.counts[role] for r in rows)
-    gamma = _gamma(rows, places, totals, notes)
-    groups = tuple(_group(r, gamma) for r in rows)
-    if len(rows) > 1:
-        notes.append(f"{len(rows)} rows are added up: see groups for each")
-    one = rows[0] if len(rows) == 1 else None
-    if one is None and "rounds" not in totals and any(r.length or r.rate for r in rows):
-        notes.append("rows state means without counts to weight them: see groups for each")
-    speculators = {"num_drafts", "num_accepted_tokens"} <= set(cells.names)
-    ik = {"a_len", "pos_accept"} & set(cells.names)
+    rounds: dict[tuple[int, int], int] = {}
+    for row, line in zip(cells.rows, cells.lines, strict=True):
+        one = _row(row, line, {names[r]: r for r in ("drafted", "accepted")}, "")
+        pair = one.counts.get("drafted", 0), one.counts.get("accepted", 0)
+        if pair[0] > MOST_POSITIONS:
+            return None
+        rounds[pair] = rounds.get(pair, 0) + 1
+    notes = ["a row is one round: what it drafted and accepted"]
+    rounds.pop((0, 0), None)
+    if not rounds:
+        raise ValueError("the table has no row in which anything was drafted")
     return engine_counts(
-        "speculators" if speculators else "ik_llama.cpp" if ik else "table",
-        "speculators-acceptance-csv" if speculators else "acceptance-table",
-        definition="a table: acceptance length = 1 + accepted / rounds (bonus counted), rate = "
-        "accepted / drafted, shares by position over all rounds",
-        gamma=gamma,
-        groups=groups if len(groups) > 1 or (one is not None and one.speedup) else (),
-        stated_length=one.length if one else None,
-        stated_rate=one.rate if one else None,
-        consistency=_checks(rows) if one is None else (),
-        per_request=_requests(rows, totals),
-        notes=notes,
-        **_shares(rows, totals),
-        **totals,
-    )
+        "table", "rounds-table", definition="a row a round: drafted and accepted tokens, the "
+        "bonus token not counted", notes=notes, **of_rounds(rounds, None, notes),
+    )  # fmt: skip
 
 
-def _requests(rows: list[_Row], totals: dict[str, Any]) -> tuple[Request, ...]:
-    if "rounds" in totals or not {"drafted", "accepted"} <= totals.keys():
-        return ()
-    return tuple(
-        Request(r.counts["drafted"], r.counts["accepted"], r.counts.get("tokens")) for r in rows
-    )
-
-
-def _gamma(rows: list[_Row], places: int, totals: dict[str, Any], notes: list[str]) -> int | None:
-    stated = {r.gamma for r in rows if r.gamma}
-    listed = {len(r.shares) for r in rows if r.shares}
-    if places:
-        notes.append(f"gamma is the {places} positions that have a column")
-        return places
-    if len(stated) == 1:
-        return stated.pop()
-    if len(listed) == 1 and not stated:
-        gamma = listed.pop()
-        notes.append(f"gamma is the {gamma} positions that the rows list")
-        return gamma
-    each = {r.counts["drafted"] / r.counts["rounds"] for r in rows
-            if r.counts.get("rounds") and "drafted" in r.counts}  # fmt: skip
-    if "rounds" in totals and len(each) == 1 and (only := each.pop()) and only.is_integer():
-        notes.append(f"gamma {int(only)} is drafted / rounds in every row")
-        return int(only)
-    notes.append("the table does not state how many tokens a round drafts: gamma null")
-    return None
-
-
-def _shares(rows: list[_Row], totals: dict[str, Any]) -> dict[str, Any]:
-    """Survival of all rows, weighted with their rounds; counts where the shares give them."""
-    depth = {len(r.shares) for r in rows}
-    if len(depth) != 1 or depth == {0} or (len(rows) > 1 and "rounds" not in totals):
-        return {}
-    exact: list[int] | None = [0] * depth.pop()
-    assert exact is not None
-    weighted, weight, half = [0.0] * len(exact), 0.0, 0.0
-    for r in rows:
-        n = r.counts.get("rounds", 0)
-        counts = counts_behind(r.shares, n) if n else None
-        if exact is not None and counts is not None and sum(counts) == r.counts.get("accepted"):
-            exact = [a + b for a, b in zip(exact, counts, strict=True)]
-        else:
-            exact = None
-        weight += n or 1
-        for k, share in enumerate(r.shares):
-            weighted[k] += (n or 1) * share.value
-            half = max(half, 0.5 * (share.high - share.low))
-    if exact is not None:
-        return {"per_position_accepted": exact}
-    found = [min(w / weight, 1.0) for w in weighted]
-    falling = all(b <= a + 2.0 * half + 1e-9 for a, b in pairwise(found))
-    if not falling:
-        return {}
-    return {
-        "survival": [min(found[: k + 1]) for k in range(len(found))],
-        "survival_half_width": half,
-    }
-
-
-def _checks(rows: list[_Row]) -> tuple[Check, ...]:
-    """Stated lengths and rates of the rows against their counts; those that differ, or two."""
-    found = []
-    for r in rows:
-        rounds, accepted, drafted = (r.counts.get(n) for n in ("rounds", "accepted", "drafted"))
-        if r.length is not None and rounds and accepted is not None:
-            check = compare(f"acceptance length of {r.label}", r.length, 1.0 + accepted / rounds)
-            found.append(check)
-        if r.rate is not None and drafted and accepted is not None:
-            found.append(compare(f"drafted rate of {r.label}", r.rate, accepted / drafted))
-    wrong = [c for c in found if not c.agrees]
-    return tuple(wrong[:20] or found[:2])
+def turned(text: str) -> EngineCounts | None:
+    """The statistics of a table whose first column names quantities, None where it does not."""
+    lines = [s for s in text.splitlines() if s.count("|") > 2]
+    if len(lines) < 3 or is_acceptance(lines[0]):
+        return None
+    try:
+        cells = separated("\n".join(lines), "the table")
+    except ValueError:
+        return None
+    first, *settings = cells.names
+    named = {plain_name(r.get(first, "")): r for r in cells.rows}
+    roles = {role_of(n) for n in named}
+    settings = [s for s in settings if s and not _STATISTIC.fullmatch(s)]
+    if not roles & {"accepted", "rate", "length"} or len(settings) < 2:
+        return None
+    rows = []
+    for setting in settings:
+        pairs = {n: r.get(setting, "") for n, r in named.items()}
+        k = _LAST_NUMBER.fullmatch(setting)
+        if k is not None and not any(role_of(n) == "gamma" for n in pairs):
+            pairs["gamma"] = k[1]
+        rows.append({"setting": setting, **{n: c for n, c in pairs.items() if c}})
+    names = ("setting", *dict.fromkeys(n for r in rows for n in r if n != "setting"))
+    return of_cells(Cells("the table", names, tuple(rows), lines=tuple(range(1, len(rows) + 1))))

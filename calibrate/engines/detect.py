@@ -16,6 +16,7 @@ from .round_trace import is_trace
 
 DOCUMENT_BYTES = 256 << 20
 _OBJECT_LINE = re.compile(r"^(?:data:\s*)?\{\s*\"", re.MULTILINE)
+_PANEL = re.compile(r'"?time"?,.*(?:vllm|sglang|llamacpp|trtllm|tgi)[:_]\w*spec', re.IGNORECASE)
 _NESTED = (dict, list)
 _OFFERED = (dict, list, str)
 _Take = Callable[[dict[str, Any], str], bool]
@@ -49,13 +50,15 @@ class NoJson:
 
 
 def kind_of(head: bytes) -> str:
-    """json, trace, table, yaml, parquet, objects (some lines are JSON) or lines, from the start."""
+    """json, columns (of a panel), trace, table, yaml, parquet, objects (lines) or lines."""
     if head.startswith(b"PAR1"):
         return "parquet"
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if text.startswith(("{", "[{", "[\n", "[\r", "[ ", "[[", "[]", '["')):
         return "json"
     first = text.split("\n", 1)[0]
+    if _PANEL.match(first):
+        return "columns"
     if is_trace(first):
         return "trace"
     if is_acceptance(first):

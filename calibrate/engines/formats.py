@@ -7,34 +7,32 @@ from dataclasses import dataclass, field
 from .counts import EngineCounts
 from .detect import ObjectReader
 from .ik_llama import SpecBenchRows
-from .key_values import Aggregate, KeyValueLines
 from .lines import LineReader
 from .llama_cpp_json import Timings
 from .llama_cpp_log import LlamaLog, LlamaRounds
-from .llama_cpp_simple import SimpleLog
 from .prometheus import PrometheusText
 from .rounds_json import RoundsJson
-from .sglang_bench import BenchRows, ServingConsole, ServingJson
+from .sglang_bench import BenchRows, ServingJson
 from .sglang_log import DecodeLog
 from .sglang_meta import MetaInfo
 from .sglang_server import ServerInfo
 from .spec_bench import SpecBench
 from .specdec_bench import SpecdecBench, SpeculationProfile
+from .summaries import Summaries
 from .tensorrt_llm import BenchReport, IterationStatistics
 from .transformers_hook import HookRounds
-from .usage_json import LmStudioStats, UsageDetails
-from .vllm_bench import VllmBench, VllmConsole
+from .usage_json import Heads, LmStudioStats, UsageDetails
+from .vllm_bench import VllmBench
 from .vllm_log import V1Log
-from .vllm_offline import OfflineExample
 from .vllm_v0_log import V0Log
 
 
 def _line_readers() -> list[LineReader]:
-    return [V1Log(), V0Log(), VllmConsole(), LlamaLog(), SimpleLog(), DecodeLog()]
+    return [V1Log(), V0Log(), LlamaLog(), DecodeLog()]
 
 
 def _pasted_readers() -> list[LineReader]:
-    return [OfflineExample(), ServingConsole(), KeyValueLines(), LlamaRounds()]
+    return [BenchReport(), MetaInfo(), LlamaRounds(), Summaries()]
 
 
 def _object_readers() -> list[ObjectReader]:
@@ -57,12 +55,12 @@ def _object_readers() -> list[ObjectReader]:
         Timings(),
         LmStudioStats(),
         UsageDetails(),
-        Aggregate(),
+        Heads(),
     ]
 
 
 def _series_readers() -> list[PrometheusText]:
-    return [PrometheusText(e) for e in ("vllm", "llama.cpp", "tensorrt-llm", "sglang")]
+    return [PrometheusText(e) for e in ("vllm", "llama.cpp", "tensorrt-llm", "sglang", "tgi")]
 
 
 @dataclass

@@ -10,6 +10,7 @@ _KNOWN_OFF = (
 )
 _LOOKED = (
     (b'"speculative_decoding"', "num_spec_steps in speculative_decoding, which is null"),
+    (b"lmdeploy", "counts of drafts, which LMDeploy's log and metrics do not hold"),
     (b"Decode batch", "accept len in SGLang's decode lines"),
     (b"Avg generation throughput", "lines of SpecDecoding metrics in vLLM's log"),
     (b"vllm:", "spec_decode counters in vLLM's metrics"),
@@ -18,6 +19,12 @@ _LOOKED = (
     (b"trtllm_", "spec_decode counters in TensorRT-LLM's metrics"),
     (b"iterLatencyMS", "specDecodingStats in TensorRT-LLM's iterations"),
     (b"predicted_per_second", "draft_n in llama.cpp's timings"),
+    (b"tokens generated in", "Draft: a / b tokens accepted in tabbyAPI's lines"),
+    (b"tokens-per-sec", "draft_n_accepted; mlx-lm itself prints no acceptance, its responses state "
+     "from_draft for each token"),
+    (b"eval rate:", "lines of draft acceptance, which ollama writes to its server log alone"),
+    (b"tgi_", "request_skipped_tokens in TGI's metrics, which --speculate turns on"),
+    (b"synchronous@", "draft counts, which GuideLLM does not report: see the server's metrics"),
     (b"print_timing", "lines of draft acceptance in llama.cpp's log"),
     (b"eval time", "lines of draft acceptance in llama.cpp's log"),
     (b"meta_info", "spec_verify_ct in SGLang's meta_info"),
@@ -29,7 +36,7 @@ _LOOKED = (
 )  # fmt: skip
 _ANY = (
     "counters, log lines, responses and tables of vLLM, SGLang, llama.cpp, TensorRT-LLM, "
-    "transformers, AIPerf, LM Studio and benchmark tools"
+    "transformers, TGI, AIPerf, LM Studio, tabbyAPI and benchmark tools"
 )
 
 

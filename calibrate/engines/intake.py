@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, BinaryIO
 
-from .acceptance_table import read_acceptance, table_within
+from .acceptance_table import read_acceptance, table_within, turned
 from .counts import EngineCounts
 from .detect import NoJson, Walk, kind_of, object_lines, values_of
 from .formats import Readers
@@ -19,9 +20,10 @@ from .lines import LineReader
 from .prometheus import PrometheusText
 from .reader import Body, Source, label_of, marked_lines, opened
 from .round_trace import read_trace
+from .summaries import Objects
 from .vllm_log import V1Log
 
-_HEAD_BYTES = 1 << 16
+HEAD_BYTES = 1 << 16
 _TABLE_BYTES = 64 << 20
 _TEXT_KEYS = ("log", "message", "msg", "MESSAGE", "line", "text", "textPayload")
 _TEXTS = frozenset(_TEXT_KEYS)
@@ -51,7 +53,7 @@ def read(source: Source, readers: Readers) -> Intake:
     """
     with opened(source) as stream:
         assert isinstance(stream, io.BufferedReader)
-        head = stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+        head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
         if not head.strip():
             raise ValueError("is empty")
         kind, taken = kind_of(head), Intake(head)
@@ -59,6 +61,8 @@ def read(source: Source, readers: Readers) -> Intake:
             taken.found.append(read_trace(_text(stream)))
         elif kind == "table":
             taken.found.append(read_acceptance(_whole(stream)))
+        elif kind == "columns":
+            _columns(_whole(stream), readers.series)
         elif kind == "parquet":
             taken.found.append(read_acceptance(_parquet(stream)))
         elif kind == "yaml":
@@ -81,14 +85,29 @@ def read_pasted(source: Source, readers: Readers, taken: Intake) -> None:
     again = isinstance(source, Body) or (source != "-" and "://" not in source[:9])
     with opened(source if again else Body(label_of(source), taken.head)) as stream:
         head = taken.head
-        if head.lstrip().startswith(b"{") and (bare := _unwrapped(stream.read(_TABLE_BYTES))):
-            _read_lines(io.BufferedReader(io.BytesIO(bare)), readers.pasted)
-            head = bare[:_HEAD_BYTES]
-        else:
-            _read_lines(stream, readers.pasted)
+        if head.lstrip().startswith((b"{", b"[")):
+            data = stream.read(_TABLE_BYTES)
+            if bare := _unwrapped(data):
+                head, data = bare[:HEAD_BYTES], bare
+            elif found := _objects(data, label_of(source)):
+                taken.found.append(found)
+                return
+            stream = io.BufferedReader(io.BytesIO(data))
+        _read_lines(stream, readers.pasted)
     text = head.decode("utf-8", "replace")
     if table := table_within(text):
         taken.found.append(read_acceptance(table))
+    elif found := turned(text):
+        taken.found.append(found)
+
+
+def _objects(data: bytes, label: str) -> EngineCounts | None:
+    """Objects whose names say what they count, where no format of an engine was found."""
+    every = Objects()
+    for _, value in values_of(io.BytesIO(data), label, bool):
+        if not isinstance(value, NoJson):
+            every.offer(value)
+    return every.result()
 
 
 def _unwrapped(data: bytes) -> bytes:
@@ -122,7 +141,7 @@ def _parquet(stream: BinaryIO) -> str:
         frame = pd.read_parquet(io.BytesIO(stream.read(_TABLE_BYTES)))
     except ImportError:
         raise ValueError(
-            "a Parquet file needs pyarrow: pip install pyarrow, or write it as CSV"
+            "a Parquet file needs pyarrow: pip install 'howspec[parquet]', or write it as CSV"
         ) from None
     except Exception as error:
         raise ValueError(f"is no whole Parquet file: {str(error).splitlines()[0]}") from None
@@ -204,13 +223,26 @@ def _samples(value: dict[str, Any], series: Sequence[PrometheusText]) -> None:
     for sample in found if isinstance(found, list) else ():
         if not isinstance(sample, dict):
             continue
-        metric, pair = sample.get("metric"), sample.get("value")
-        if isinstance(metric, dict) and isinstance(pair, list) and len(pair) == 2:
+        metric, pairs = sample.get("metric"), sample.get("values", [sample.get("value")])
+        pairs = [p for p in pairs if isinstance(p, list) and len(p) == 2]
+        if isinstance(metric, dict):
             labels = ",".join(
                 f'{k}="{v}"' for k, v in metric.items() if k != "__name__" and '"' not in str(v)
             )
+            name = f"{metric.get('__name__', '')}{{{labels}}}"
             for reader in series:
-                reader.feed(f"{metric.get('__name__', '')}{{{labels}}} {pair[1]}")
+                reader.over_time(name, [str(p[1]) for p in pairs])
+
+
+def _columns(text: str, series: Sequence[PrometheusText]) -> None:
+    """Hand on the columns of a panel that Grafana exported, a series each, a row a time."""
+    header, *rows = csv.reader(io.StringIO(text))
+    for k, cell in enumerate(header):
+        named = re.match(r'\s*\{(.*?)__name__="([^"]+)",?\s*(.*)\}\s*$', cell)
+        name = f"{named[2]}{{{named[1]}{named[3]}}}" if named else cell
+        values = [row[k].strip() for row in rows if len(row) > k and row[k].strip()]
+        for reader in series:
+            reader.over_time(name, values)
 
 
 def _exported(metrics: dict[str, Any], series: Sequence[PrometheusText]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from .counts import EngineCounts, Group
 from .load import import_counts
@@ -75,6 +76,17 @@ def watch(
         durations_s={**whole.durations_s, "interval_s": times[-1]},
         notes=(*whole.notes, note),
     )
+
+
+def watch_asked(
+    source: object, every_s: float | None, for_s: float | None, engine: str = "auto", **more: Any
+) -> EngineCounts:
+    """`watch` as --every and --for ask for it: without --every, two scrapes. Raises ValueError."""
+    if for_s is None:
+        raise ValueError("--every needs --for, the seconds to watch")
+    if not isinstance(source, str):
+        raise ValueError("--every and --for need --acceptance with a metrics URL, got none")
+    return watch(source, engine, every_s=every_s or for_s, for_s=for_s, **more)
 
 
 def _group(part: EngineCounts, start: float, end: float) -> Group:

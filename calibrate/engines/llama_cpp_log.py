@@ -19,6 +19,7 @@ from .intervals import Interval
 from .lines import Damage, without_colours
 from .llama_cpp_statistics import StatisticsLines, listed_gamma
 from .printed import MOST_POSITIONS, NUMBER, number_list, printed, whole
+from .round_trace import of_rounds
 from .tally import Digits, Intervals
 
 _GAMMA = re.compile(r"(?:--draft-max|--draft-n|--draft|--spec-draft-n-max|\bn_max)[ =]+(\d{1,4})\b")
@@ -94,6 +95,8 @@ class LlamaLog:
     def _request(self, line: str) -> None:
         """Take the requests of one line. Raises ValueError where one cannot be."""
         found = list(_REQUEST.finditer(line))
+        if not found and "accepted" not in line and "generated" not in line:
+            return  # a sentence of a script, see `summaries`
         if not found:
             raise ValueError(f"needs accepted / generated counts, got {line.strip()[-120:]!r}")
         for m in found:
@@ -183,28 +186,11 @@ def _of_rounds(
     rounds: dict[tuple[int, int], int], stated: int | None, notes: list[str], **known: Any
 ) -> EngineCounts:
     """Counts of the rounds (drafted, accepted) that a log prints one by one."""
-    deepest = max(d for d, _ in rounds)
-    sizes = {d for d, _ in rounds}
-    histogram, tried = [0] * (max(a for _, a in rounds) + 1), [0] * deepest
-    for (size, kept), n in rounds.items():
-        histogram[kept] += n
-        for k in range(min(kept + 1, size)):
-            tried[k] += n
-    gamma = stated if stated is not None and stated >= deepest else None
-    if gamma is None and len(sizes) == 1 and sum(rounds.values()) > 1:
-        gamma = deepest
-    if gamma is None:
-        notes.append(f"rounds draft different numbers of tokens, up to {deepest}: gamma null")
-    ladder = [sum(histogram[k:]) for k in range(1, deepest + 1)]
     return engine_counts(
         "llama.cpp",
         "llama.cpp-rounds-log",
         definition='llama.cpp: a line "accepted a/b draft tokens" is one round of b draft tokens',
-        drafted=sum(d * n for (d, _), n in rounds.items()),
-        gamma=gamma,
-        histogram=histogram,
-        per_position_accepted=ladder,
-        tried=tuple(tried),
         notes=[*notes, "rounds are counted one by one: a line a round"],
+        **of_rounds(rounds, stated, notes),
         **known,
     )

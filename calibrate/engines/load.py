@@ -9,10 +9,10 @@ from .completed import with_gamma
 from .counts import ENGINES, EngineCounts
 from .formats import Readers
 from .hints import hint
-from .intake import read, read_pasted
+from .intake import HEAD_BYTES, Intake, read, read_pasted
 from .prometheus import PrometheusText
 from .prometheus_series import Scrape
-from .reader import Source, label_of
+from .reader import Body, Source, label_of
 
 NAMES = (*ENGINES, "auto")
 
@@ -41,7 +41,7 @@ def import_counts(
     try:
         taken = read(source, readers)
         _restrict(label, readers.series, before, model)
-        results = taken.found or readers.results()
+        results = taken.found or _results(readers, taken, label, gamma)
         if not results and not taken.damage:
             read_pasted(source, readers, taken)
             results = taken.found or readers.results()
@@ -60,6 +60,25 @@ def import_counts(
         except ValueError as error:
             raise ValueError(f"{label}: {error}") from None
     return replace(result, notes=(*result.notes, *taken.notes)) if taken.notes else result
+
+
+def _results(readers: Readers, taken: Intake, label: str, gamma: int | None) -> list[EngineCounts]:
+    """What the readers found; lines that a terminal or a forum broke are joined where none can."""
+    try:
+        return readers.results()
+    except ValueError as error:
+        if len(taken.head) >= HEAD_BYTES or b"\n" not in taken.head.strip():
+            raise
+        again = Readers(gamma)
+        try:
+            read(Body(label, b" ".join(taken.head.split())), again)
+            found = again.results()
+        except ValueError:
+            raise error from None
+        if not found:
+            raise
+        taken.notes.append("lines that were broken in two are joined")
+        return found
 
 
 def _restrict(

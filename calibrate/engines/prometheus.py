@@ -17,19 +17,20 @@ from .counts import EngineCounts
 from .lines import Damage
 from .printed import printed
 from .prometheus_counts import counts_of
-from .prometheus_series import Labels, Scrape
+from .prometheus_series import Key, Labels, Scrape
 
 _SAMPLE = re.compile(
-    r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*\|\s*|\s+)([^\s|]+)"
+    r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*(?:\||=>)\s*|\s+)([^\s|]+)"
     r"(?:\s+[^\s|]+)?(?:\s+#.*)?[\s|]*$"
 )
 _LABEL = re.compile(r"([A-Za-z_]\w*)\s*=\s*\"((?:\\.|[^\"\\])*)\"")
-_PREFIX = re.compile(r"^(?:ray_)?(vllm|llamacpp|trtllm|sglang)[:_](.+?)(_total)?$")
+_PREFIX = re.compile(r"^(?:ray_)?(vllm|llamacpp|trtllm|sglang|tgi)[:_](.+?)(_total)?$")
 _WORDS = {
     "vllm": "vllm",
     "llama.cpp": "llamacpp",
     "tensorrt-llm": "trtllm",
     "sglang": "sglang",
+    "tgi": "tgi",
 }
 _COUNTERS = {
     "spec_decode_num_drafts": "rounds",
@@ -48,6 +49,10 @@ _COUNTERS = {
     "draft_verify_steps": "rounds",
     # all tokens, those of steps that drafted nothing included
     "generation_tokens": "tokens",
+    # TGI: draft tokens that each step of a request kept
+    "request_skipped_tokens_count": "rounds",
+    "request_skipped_tokens_sum": "accepted",
+    "request_skipped_tokens_bucket": "at_most",
     "tokens_predicted": "tokens",
 }
 _GAUGES = {
@@ -72,7 +77,8 @@ class PrometheusText:
     model: only the series of this model; before: an earlier scrape, which is subtracted.
     """
 
-    needed: tuple[bytes, ...] = (b"spec_", b"llamacpp:draft_", b"speculative_config_info")
+    needed: tuple[bytes, ...] = (b"spec_", b"llamacpp:draft_", b"speculative_config_info",
+                                 b"_skipped_tokens_")  # fmt: skip
     markers: tuple[bytes, ...] = (*needed, b"generation_tokens_total", b"tokens_predicted_total")
 
     def __init__(self, engine: str) -> None:
@@ -81,6 +87,7 @@ class PrometheusText:
         self.damage = Damage("Prometheus")
         self.model: str | None = None
         self.before: Scrape | None = None
+        self._last: tuple[Key, int] | None = None
 
     def feed(self, line: str) -> None:
         """Take one line."""
@@ -97,6 +104,15 @@ class PrometheusText:
                 self.damage.add(f"must be name{{labels}} number, got {line.strip()[:120]!r}")
             return
         self._sample(named.group(2), found.group(2) or "", found.group(3))
+
+    def over_time(self, name: str, values: list[str]) -> None:
+        """Take the samples of one series in the order of time: the first is subtracted."""
+        for k, value in enumerate(values):
+            self.feed(f"{name} {value}")
+            if k == 0 and len(values) > 1 and (started := self._last):
+                self.before = self.before or Scrape()
+                self.before.keep_counter(*started)
+        self._last = None
 
     def _sample(self, name: str, labels: str, text: str) -> None:
         pairs = dict(_LABEL.findall(labels))
@@ -120,7 +136,8 @@ class PrometheusText:
         elif kind is not None:
             if not (0 <= value <= 2.0**63 and value == int(value)):
                 raise ValueError(f"{name} must be a whole number in [0, 2^63], got {text}")
-            self.scrape.keep_counter((kind, key), int(value))
+            self._last = (kind, key), int(value)
+            self.scrape.keep_counter(*self._last)
 
     def result(self) -> EngineCounts | None:
         """The totals, less those of the scrape before."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from .completed import engine_counts
 from .counts import EngineCounts, Group
 from .prometheus_series import Key, Labels, Scrape, conditional_rates, gauge_gamma, gauge_length
+from .requests import survival_of
 from .sglang_gamma import DEFINITION as SGLANG_DEFINITION
-from .specdec_bench import survival_of
 
 DEFINITIONS = {
     "vllm": (
@@ -23,6 +23,10 @@ DEFINITIONS = {
     "tensorrt-llm": (
         "TensorRT-LLM counters: drafted and accepted tokens; acceptance length = (accepted + "
         "requests with drafts) / requests with drafts, a gauge of the last iteration"
+    ),
+    "tgi": (
+        "TGI: a round is a step of a request, those that drafted nothing included; skipped tokens "
+        "are the draft tokens that it kept"
     ),
     "sglang": SGLANG_DEFINITION
     + "; gauges of the last interval; rates by position are conditional "
@@ -39,10 +43,12 @@ def counts_of(
     """
     totals: dict[str, int] = {}
     for (kind, _), n in counters.items():
-        if kind != "position":
+        if kind not in ("position", "at_most"):
             totals[kind] = totals.get(kind, 0) + n
     ladder = by_position(counters)
     rounds, accepted = totals.get("rounds"), totals.get("accepted")
+    if rounds is not None and ladder is None:
+        ladder = _above(counters, rounds)
     gamma = _gamma(scrape, ladder, rounds, notes, _depths(counters))
     if rounds is None and "emitted" not in totals and counters:
         notes.append("the counters do not hold the rounds: rounds and survival null")
@@ -88,6 +94,18 @@ def by_position(counters: Mapping[Key, int]) -> list[int] | None:
     if len(positions) != len(ladder):
         raise ValueError("positions must be without gaps from 0 on, as the engine writes them")
     return ladder
+
+
+def _above(counters: Mapping[Key, int], rounds: int) -> list[int] | None:
+    """Accepted tokens by position from buckets of rounds that accepted at most so many."""
+    most: dict[int, int] = {}
+    for (kind, labels), n in counters.items():
+        edge = dict(labels).get("le", "").removesuffix(".0")
+        if kind == "at_most" and edge.isdecimal() and len(edge) < 5:
+            most[int(edge)] = most.get(int(edge), 0) + n
+    if len(most) < 2 or sorted(most) != list(range(len(most))):
+        return None
+    return [rounds - most[k] for k in range(len(most) - 1)]
 
 
 def _depths(counters: Mapping[Key, int]) -> set[int]:

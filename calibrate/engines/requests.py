@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 from .counts import Check
@@ -85,6 +87,11 @@ def add_lists(total: list[int], part: Sequence[int]) -> None:
     total += [0] * (len(part) - len(total))
     for k, n in enumerate(part):
         total[k] += n
+
+
+def survival_of(conditional: Sequence[float]) -> list[float]:
+    """Share of rounds that accept the first k drafts, from the conditional rates of each."""
+    return list(accumulate(conditional, mul))
 
 
 def _shown(value: Any) -> str:

@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -119,6 +119,34 @@ def _trace_counts(parts: dict[str, list[int]], depth: int) -> EngineCounts:
         groups=tuple(_part(n, p, depth) for n, p in parts.items()) if len(parts) > 1 else (),
         notes=notes,
     )
+
+
+def of_rounds(
+    rounds: Mapping[tuple[int, int], int], stated: int | None, notes: list[str]
+) -> dict[str, Any]:
+    """Counts of (drafted, accepted) rounds, by the names of `engine_counts`; stated: the longest.
+
+    gamma is the longest draft as stated, else what every round drafted, which ``notes`` say.
+    """
+    deepest, sizes = max(d for d, _ in rounds), {d for d, _ in rounds}
+    histogram, tried = [0] * (max(a for _, a in rounds) + 1), [0] * deepest
+    for (size, kept), n in rounds.items():
+        histogram[kept] += n
+        for k in range(min(kept + 1, size)):
+            tried[k] += n
+    gamma = stated if stated is not None and stated >= deepest else None
+    if gamma is None and len(sizes) == 1 and sum(rounds.values()) > 1 and deepest:
+        gamma = deepest
+        notes.append(f"gamma is the {gamma} tokens that every round drafted")
+    elif gamma is None:
+        notes.append(f"rounds draft different numbers of tokens, up to {deepest}: gamma null")
+    return {
+        "drafted": sum(d * n for (d, _), n in rounds.items()),
+        "gamma": gamma,
+        "histogram": histogram,
+        "per_position_accepted": [sum(histogram[k:]) for k in range(1, deepest + 1)],
+        "tried": tuple(tried) or None,
+    }
 
 
 def _part(name: str, histogram: list[int], depth: int) -> Group:

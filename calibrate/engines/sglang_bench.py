@@ -6,14 +6,10 @@ that the server states after the run, and all tokens that the run generated.
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
-from .lines import without_colours
-from .printed import NUMBER, WHOLE, printed, whole
 from .requests import count, number
 
 _NEEDED = frozenset({"acc_length", "batch_size", "steps"})
@@ -81,8 +77,6 @@ _DEFINITION = (
     "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
     "average since its start"
 )
-_LENGTH = re.compile(rf"\bAccept(?:ance)? length:\s*({NUMBER})\s*$", re.IGNORECASE)
-_TOKENS = re.compile(rf"\bTotal generated tokens:\s*({WHOLE})\s*$")
 
 
 class ServingJson:
@@ -114,37 +108,6 @@ class ServingJson:
             )
         )
         return True
-
-    def result(self) -> EngineCounts | None:
-        """The runs; one length only where there is one."""
-        return _served(self.runs)
-
-
-class ServingConsole:
-    """The table that bench_serving prints at its end; a second one begins another run."""
-
-    engine = "sglang"
-    needed: tuple[bytes, ...] = (b"Accept length:",)
-    markers: tuple[bytes, ...] = (*needed, b"Total generated tokens:")
-
-    def __init__(self) -> None:
-        self.runs: list[Group] = []
-        self.tokens: int | None = None
-
-    def feed(self, line: str) -> None:
-        """Take one line."""
-        line = without_colours(line).rstrip()
-        if m := _TOKENS.search(line):
-            self.tokens = whole(m.group(1), "Total generated tokens")
-            if self.runs and self.runs[-1].tokens is None:
-                self.runs[-1], self.tokens = replace(self.runs[-1], tokens=self.tokens), None
-        elif m := _LENGTH.search(line):
-            length = printed(m.group(1)).value
-            if not length >= 0.995:
-                raise ValueError(f"Accept length must be >= 1, got {m.group(1)}")
-            label = f"run {len(self.runs) + 1}"
-            self.runs.append(Group(label, acceptance_length=length, tokens=self.tokens))
-            self.tokens = None
 
     def result(self) -> EngineCounts | None:
         """The runs; one length only where there is one."""

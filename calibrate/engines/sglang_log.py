@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from .completed import engine_counts
 from .counts import EngineCounts, Group
 from .lines import Damage, Source, first_ranks, service_of, without_colours
-from .printed import NUMBER, printed, whole
+from .printed import MOST_POSITIONS, NUMBER, number_list, printed, whole
+from .requests import survival_of
 from .sglang_gamma import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
 
 _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ([^\]]*))?\] Decode batch")
@@ -28,6 +29,9 @@ _LENGTH = re.compile(
     rf"(?:,\s*accept(?:ance)? rate:\s*({NUMBER})(%?))?"
 )
 _RATE = re.compile(rf"accept(?:ance)? rate:\s*({NUMBER})(%?)")
+_PLACES = re.compile(
+    r"accept(?:ance)? rates?[ /_-](?:per|by|at)?[ /_-]?pos[^:\[]*:?\s*\[([^\]]*)\]"
+)
 _SPEED = re.compile(rf"gen throughput \(token/s\):\s*({NUMBER})")
 _SETTINGS = {
     name: re.compile(rf"{key.replace('_', '[_-]')}\"?[=: ]+(\d{{1,5}})\b")
@@ -91,6 +95,8 @@ class DecodeLog:
         self.sources: dict[Source, _Sums] = {}
         self.settings = Settings()
         self.version: str | None = None
+        self.places: list[float] = []
+        self.placed = 0.0
 
     def feed(self, line: str) -> None:
         """Take one line."""
@@ -105,6 +111,8 @@ class DecodeLog:
         start = line.rfind("#running-req", 0, at)
         running = _RUNNING.match(line, start) if start >= 0 else None
         found = _LENGTH.match(line, at)
+        if running is None and "Decode" not in line:
+            return  # a sentence of a script, see `summaries`
         if running is None or found is None:
             self.damage.add(f"needs #running-req and accept len, got {line.strip()[-120:]!r}")
             return
@@ -114,6 +122,8 @@ class DecodeLog:
         source, batch = _source(line, start), running.group(1)
         key = (source, batch, length, rate + percent if rate else "")
         self.tally[key] = self.tally.get(key, 0) + 1
+        if line.find("pos", at) >= 0 and (places := _PLACES.search(line, at)):
+            self._by_position(max(int(batch), 1), places.group(1))
         at = line.find("gen throughput", at)
         if at >= 0 and (speed := _SPEED.match(line, at)):
             sums = self.speeds.setdefault((source, batch), [0.0, 0])
@@ -121,6 +131,17 @@ class DecodeLog:
             sums[1] += 1
         if len(self.tally) > _MOST_TALLIED:
             self._fold()
+
+    def _by_position(self, weight: int, listed: str) -> None:
+        """Add the shares of a line, whose rates are of the rounds that reached a position."""
+        shares = survival_of([r.value for r in number_list(listed)])
+        if not all(0.0 <= s <= 1.0 for s in shares) or len(shares) > MOST_POSITIONS:
+            self.damage.add(f"rates by position must be in [0, 1], got [{listed[:60]}]")
+            return
+        self.places += [0.0] * (len(shares) - len(self.places))
+        self.placed += weight
+        for k, share in enumerate(shares):
+            self.places[k] += weight * share
 
     def _setting(self, line: str) -> None:
         for name, pattern in _SETTINGS.items():
@@ -175,10 +196,12 @@ def _by_batch(ranks: Iterable[_Sums]) -> dict[int, _Batch]:
 
 
 def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
-    notes += [
-        "the log prints neither rounds nor drafted nor accepted tokens: null",
-        "shares by position are not printed",
-    ]
+    notes.append("the log prints neither rounds nor drafted nor accepted tokens: null")
+    survival = [s / log.placed for s in log.places]
+    notes.append(
+        "rates by position are conditional: survival is their product, a mean over the lines"
+        if survival else "shares by position are not printed"
+    )  # fmt: skip
     by_batch, lines = _by_batch(ranks), sum(r.lines for r in ranks)
     weight = sum(max(b, 1) * e.lines for b, e in by_batch.items())
     length = sum(max(b, 1) * e.length for b, e in by_batch.items()) / weight
@@ -192,7 +215,7 @@ def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
         )
     pairs = set[tuple[str, str]]().union(*(r.pairs for r in ranks))
     rates = [(printed(a), printed_rate(b)) for a, b in sorted(pairs) if b]
-    gamma = gamma_of(log.settings, rates, notes)
+    gamma = gamma_of(log.settings, rates, notes) or len(survival) or None
     return engine_counts(
         "sglang",
         "sglang-decode-log",
@@ -200,6 +223,8 @@ def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
         version=log.version,
         gamma=gamma,
         acceptance_length=max(length, 1.0),
+        survival=survival or None,
+        survival_half_width=0.005 if survival else None,
         length_error=error,
         by_batch=tuple(_group(batch, part, gamma) for batch, part in by_batch.items()),
         intervals=lines,

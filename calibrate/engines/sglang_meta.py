@@ -7,6 +7,8 @@ spec_accept_length = completion_tokens / spec_verify_ct, bonus counted.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from .completed import engine_counts
@@ -31,6 +33,7 @@ _DEFINITION = (
     "SGLang meta_info: spec_verify_ct rounds, accepted draft tokens without the bonus; acceptance "
     "length = 1 + accepted / rounds"
 )
+_PYTHON = re.compile(r"'(spec_\w+|completion_tokens)': (\d+(?:\.\d+)?|\[[\d, ]*\])(?=[,}])")
 
 
 def _first(entry: dict[str, Any], names: tuple[str, ...]) -> Any:
@@ -41,6 +44,8 @@ class MetaInfo:
     """Adds up the requests; chunks of one request replace each other."""
 
     engine = "sglang"
+    needed: tuple[bytes, ...] = (b"'spec_verify_ct'",)
+    markers: tuple[bytes, ...] = needed
     keys = frozenset({"spec_verify_ct", *_ACCEPTED})
 
     def __init__(self) -> None:
@@ -54,6 +59,11 @@ class MetaInfo:
         kept = {k: v for k, v in entry.items() if k.startswith("spec_") or k == "completion_tokens"}
         self.latest.put(entry.get("id"), kept, last=entry.get("finish_reason") is not None)
         return True
+
+    def feed(self, line: str) -> None:
+        """Take the meta_info that SGLang's log of a finished request prints as Python does."""
+        found = {name: json.loads(text) for name, text in _PYTHON.findall(line)}
+        self.take({**found, "finish_reason": ""}, "meta_info")
 
     def result(self) -> EngineCounts | None:
         """The sum over requests."""

@@ -5,15 +5,12 @@ The histogram counts steps by the tokens they gave, the bonus token included (1 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate
-from operator import mul
 from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts
 from .printed import MOST_POSITIONS
-from .requests import count, counts_list, number
+from .requests import count, counts_list, number, survival_of
 
 
 class SpecdecBench:
@@ -115,11 +112,6 @@ class SpeculationProfile:
     def result(self) -> EngineCounts | None:
         """The profile."""
         return self.found
-
-
-def survival_of(conditional: Sequence[float]) -> list[float]:
-    """Share of rounds that accept the first k drafts, from the conditional rates of each."""
-    return list(accumulate(conditional, mul))
 
 
 def _rates(value: Any) -> list[float] | None:

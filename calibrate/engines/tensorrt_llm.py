@@ -8,12 +8,14 @@ parallelism every rank reports the same iteration: such duplicates are left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from .completed import engine_counts
 from .counts import Check, EngineCounts, Group
-from .printed import printed
+from .lines import without_colours
+from .printed import NUMBER, WHOLE, printed, whole, whole_numbers_between
 from .requests import check_number, count, number
 
 _DEFINITION = (
@@ -194,18 +196,25 @@ _REPORT = {
     "rate": "draft_acceptance_rate_percentiles",
     "length": "acceptance_length_percentiles",
 }
+_PRINTED = {"DT": "drafted", "ADT": "accepted", "DAR": "rate", "AL": "length"}
+_AVERAGE = re.compile(rf"\[(DT|ADT|DAR|AL)\] AVERAGE\s*:\s*({NUMBER})")
+_REQUESTS = re.compile(rf"Number of requests:\s*({WHOLE})\s*$")
+_OUTPUT = re.compile(rf"Average Output Length \(tokens\):\s*({NUMBER})")
 
 
 class BenchReport:
-    """decoding_stats of trtllm-bench's report: percentiles over requests, of which the averages."""
+    """decoding_stats of trtllm-bench's report, as JSON or printed: averages over requests."""
 
     engine = "tensorrt-llm"
+    needed: tuple[bytes, ...] = (b"] AVERAGE",)
+    markers: tuple[bytes, ...] = (*needed, b"Number of requests:", b"Average Output Length")
     keys = frozenset({"decoding_stats", *_REPORT.values()})
 
     def __init__(self) -> None:
         self.averages: dict[str, float] = {}
         self.requests: int | None = None
         self.output: float | None = None
+        self.half = 0.0  # of the last printed digit
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take the whole report, or its decoding_stats alone."""
@@ -222,6 +231,17 @@ class BenchReport:
             self.requests = count(info.get("num_requests"), "num_requests")
             self.output = number(info.get("avg_output_length"), "avg_output_length")
         return True
+
+    def feed(self, line: str) -> None:
+        """Take one line of the report as it is printed."""
+        line = without_colours(line)
+        if found := _AVERAGE.search(line):
+            self.averages[_PRINTED[found[1]]] = printed(found[2]).value
+            self.half = 0.005
+        elif found := _REQUESTS.search(line):
+            self.requests = whole(found[1], "Number of requests")
+        elif found := _OUTPUT.search(line):
+            self.output = printed(found[1]).value
 
     def result(self) -> EngineCounts | None:
         """Averages times requests where they are whole numbers; the length as stated."""
@@ -242,7 +262,7 @@ class BenchReport:
             "accepted / drafted",
             tokens=self._total(self.output),
             acceptance_length=length,
-            stated_rate=None if rate is None else printed(repr(rate)),
+            stated_rate=None if rate is None or self.half else printed(repr(rate)),
             gamma=self._gamma(length, notes),
             requests=self.requests,
             notes=notes,
@@ -252,8 +272,11 @@ class BenchReport:
     def _total(self, average: float | None) -> int | None:
         if average is None or not self.requests:
             return None
-        total = average * self.requests
-        return round(total) if abs(total - round(total)) < 1e-6 * max(total, 1.0) else None
+        slack = max(1e-6 * average, self.half) * self.requests
+        found = whole_numbers_between(
+            average * self.requests - slack, average * self.requests + slack
+        )
+        return found[0] if len(found) == 1 else None
 
     def _gamma(self, length: float | None, notes: list[str]) -> int | None:
         """Drafted tokens of a round where the averages leave one whole number."""

@@ -11,6 +11,7 @@ from typing import Any
 from .completed import engine_counts
 from .counts import EngineCounts
 from .requests import count
+from .round_trace import of_rounds
 
 
 class HookRounds:
@@ -66,32 +67,13 @@ class HookRounds:
                     f"the summary states {stated[name]} {name}, the rounds add up to {n}: lines "
                     f"are missing or were added"
                 )
-        return self._from_rounds(notes, **known, **counted)
-
-    def _from_rounds(self, notes: list[str], **known: Any) -> EngineCounts:
-        deepest = max(d for d, _ in self.rounds)
-        sizes = {d for d, _ in self.rounds}
-        gamma = deepest if len(sizes) == 1 and deepest else None
-        if gamma is not None:
-            notes.append(f"gamma is the {gamma} tokens that every round drafted")
-        else:
-            notes.append(
-                "rounds draft different numbers of tokens (transformers adapts): gamma null"
-            )
-        histogram = [0] * (max(a for _, a in self.rounds) + 1)
-        tried = [0] * deepest
-        for (size, kept), n in self.rounds.items():
-            histogram[kept] += n
-            for k in range(min(kept + 1, size)):
-                tried[k] += n
         return _counts(
             notes,
-            gamma=gamma,
-            histogram=histogram,
-            per_position_accepted=[sum(histogram[k:]) for k in range(1, deepest + 1)],
-            tried=tuple(tried) or None,
             requests=len(self.names) or None,
+            rounds=counted["rounds"],
+            accepted=counted["accepted"],
             **known,
+            **of_rounds(self.rounds, None, notes),
         )
 
 

@@ -16,7 +16,7 @@ from .completed import engine_counts
 from .counts import EngineCounts
 from .latest import Latest
 from .llama_cpp_json import KEPT
-from .requests import added, count
+from .requests import add_lists, added, count, whole_list
 
 _ACCEPTED, _REJECTED = "accepted_prediction_tokens", "rejected_prediction_tokens"
 _LM_STUDIO = ("acceptedDraftTokensCount", "accepted_draft_tokens_count")
@@ -154,6 +154,44 @@ class LmStudioStats(_Adding):
             definition="LM Studio: accepted and rejected draft tokens, those ignored left out",
             notes=notes,
             **self.sums(),
+        )
+
+
+class Heads:
+    """FastDeploy's speculate_metrics: tokens by head, the first of which is the target's own."""
+
+    engine = "fastdeploy"
+    keys = frozenset({"accepted_tokens_per_head"})
+
+    def __init__(self) -> None:
+        self.heads: list[int] = []
+        self.requests = self.rejected = 0
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take the metrics of one request."""
+        heads = whole_list(entry["accepted_tokens_per_head"], "accepted_tokens_per_head")
+        if not heads:
+            return False
+        add_lists(self.heads, heads)
+        self.rejected += count(entry.get("rejected_tokens"), "rejected_tokens") or 0
+        self.requests += 1
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sum over requests."""
+        if not self.requests:
+            return None
+        rounds, *kept = self.heads
+        return engine_counts(
+            self.engine,
+            "fastdeploy-speculate-metrics",
+            definition="FastDeploy: tokens by head, the first being the target's own of each round",
+            rounds=rounds,
+            drafted=sum(kept) + self.rejected if self.rejected else None,
+            per_position_accepted=kept,
+            gamma=len(kept) or None,
+            requests=self.requests,
+            notes=["gamma is the heads that the metrics list, less the target's own"],
         )
 
 

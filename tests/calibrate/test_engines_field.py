@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from engine_field import FIELD, llama_request, mtp_bench, offline
+from engine_pasted import PASTED
 from engine_samples import SAMPLES
-from howspec.calibrate.engines import EngineCounts, import_counts
+from howspec.calibrate.engines import EngineCounts, hints, import_counts
 from howspec.calibrate.engines.aiperf_record import aiperf_record
 from howspec.calibrate.engines.bounds import rounds_bounds
 from howspec.calibrate.engines.drafters import drafter_of
+from howspec.calibrate.engines.health import Case, findings
 from howspec.calibrate.engines.imported import counts_of_json, from_statistics, read_statistics
 from hypothesis import given
 from hypothesis import strategies as st
@@ -187,6 +193,61 @@ def test_what_is_printed_as_json_is_read_back_to_the_same_acceptance(
 )
 def test_block_drafters_are_known_by_name(name: str | None, kind: str) -> None:
     assert drafter_of(name) == kind
+
+
+@pytest.mark.parametrize(("text", "reading"), [p[1:] for p in PASTED], ids=[p[0] for p in PASTED])
+def test_what_people_paste_is_read_or_refused_with_what_was_looked_for(
+    text: str, reading: dict[str, Any] | str, tmp_path: Path
+) -> None:
+    if isinstance(reading, str):
+        with pytest.raises(ValueError, match=re.escape(reading)):
+            read(tmp_path, text)
+        return
+    found = read(tmp_path, text)
+    first, groups = (found.survival or (None,))[0], len(found.groups)
+    for name, value in reading.items():
+        got = {"first": first, "groups": groups}[name] if name in ("first", "groups") else None
+        got = getattr(found, name) if got is None else got
+        assert got == (pytest.approx(value) if isinstance(value, float) else value), name
+    assert found.notes
+    assert findings(Case(found)) == ()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "drafted", "accepted", "gamma", "rounds"),
+    [
+        (256, 259, 167, 3, 87),  # ggml-org/llama.cpp pull request 24536: accept calls
+        (1793, 1717, 1093, None, 470),  # issue 23544: drafts that were generated
+        (200, 198, 132, 3, 68),  # issue 26750, build 10261: verify steps
+        (200, 231, 121, 3, 79),  # build 10532
+        (None, 906, 696, 3, 302),  # ikawrakow/ik_llama.cpp pull request 2081: drafts
+        (1598, 833, 764, 1, 833),  # issue 24266
+    ],
+)
+def test_the_rounds_that_a_thread_states_lie_within_the_bounds_of_its_request(
+    tokens: int | None, drafted: int, accepted: int, gamma: int | None, rounds: int
+) -> None:
+    low, high = rounds_bounds(drafted, accepted, gamma=gamma, tokens=tokens) or (0, 0)
+    assert low <= rounds <= high
+    if gamma is not None and tokens is not None:
+        assert high - low <= 0.05 * rounds
+
+
+def test_the_sheet_of_definitions_uses_the_five_meanings() -> None:
+    path = Path(hints.__file__).parent / "definitions.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    meanings = {"alpha", "drafted_rate", "rate at position k", "acceptance_length", "another"}
+    assert {r["meaning"] for r in rows} == meanings
+    assert all(all(r.values()) for r in rows)
+    assert len({(r["engine"], r["where"], r["name"]) for r in rows}) == len(rows) > 25
+
+
+@pytest.mark.skipif(find_spec("pyarrow") is not None, reason="pyarrow reads it")
+def test_a_parquet_file_without_its_reader_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "rounds.parquet").write_bytes(b"PAR1" + bytes(40))
+    with pytest.raises(ValueError, match=r"pip install 'howspec\[parquet\]'"):
+        import_counts(str(tmp_path / "rounds.parquet"))
 
 
 _READINGS = {

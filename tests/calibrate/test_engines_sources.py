@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import sys
@@ -19,7 +20,9 @@ from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.live import watch
 from howspec.calibrate.engines.reader import marked_lines
 from howspec.calibrate.engines.web import fetch
+from howspec.cli import options
 from howspec.cli.import_ import import_statistics
+from howspec.cli.main import VERBS
 from typer.testing import CliRunner
 
 
@@ -194,6 +197,29 @@ def test_what_cannot_be_watched_is_refused(options: dict[str, Any], said: str) -
     clock = _Clock()
     with pytest.raises(ValueError, match=said):
         watch(**options, sleep=clock.sleep, clock=clock, get=lambda _: _scrape(5, 9))
+
+
+def test_every_verb_with_acceptance_takes_the_interval_of_a_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import howspec.calibrate.engines.live as live
+
+    seen: dict[str, object] = {}
+    monkeypatch.setattr(live, "watch", lambda url, *a, **k: seen.update(url=url, **k) or url)
+
+    def verb(*, acceptance: str | None = None, gamma: int = 3) -> None:
+        seen.update(acceptance=acceptance, gamma=gamma)
+
+    for name, asked in VERBS.items():
+        has = {"every", "for_"} <= inspect.signature(options.watched(asked)).parameters.keys()
+        assert has == (name == "import" or "acceptance" in inspect.signature(asked).parameters)
+    options.watched(verb)(acceptance="http://x", gamma=2, every=None, for_=5.0)
+    assert seen == {"url": "http://x", "every_s": 5.0, "for_s": 5.0, "acceptance": "http://x",
+                    "gamma": 2}  # fmt: skip
+    with pytest.raises(ValueError, match="need --acceptance with a metrics URL"):
+        options.watched(verb)(acceptance=None, gamma=2, every=None, for_=5.0)
+    with pytest.raises(ValueError, match="--every needs --for"):
+        options.watched(verb)(acceptance="http://x", gamma=2, every=1.0, for_=None)
 
 
 def test_the_verb_watches_a_server_and_writes_records(server: str, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ LOGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"rounds": 200, "drafted": 600, "gamma": None}, "--model takes one"),
     "vllm, two tables": (
         _table("2.54", 1000, (73.6, 50.4, 30.4)) + _table("2.03", 500, (73.6, 29.4)),
-        {"rounds": 500, "drafted": 1000, "accepted": 515, "gamma": 2}, "2 tables"),
+        {"rounds": 500, "drafted": 1000, "accepted": 515, "gamma": 2}, "2 summaries"),
     "sglang, tensor-parallel ranks": (
         _decode(*(f" TP{k}" for k in range(4))),
         {"gamma": 3, "acceptance_length": 2.95, "intervals": 2}, "TP1, TP2, TP3 are left out"),

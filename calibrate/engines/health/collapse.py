@@ -1,7 +1,9 @@
 """Acceptance that collapses after a position: a head used beyond what it was trained for.
 
-Source: vllm-project/vllm pull request 34552 (MTP with more than one token), where a head trained
-for one token drafts several; NVIDIA/Model-Optimizer pull request 2247 (0.85, then 0.30).
+Source: AEON-7/Qwen3.6-27B-AEON-Ultimate-Uncensored-DFlash issue 6 (0.062 at position 5, none after
+it, and 0.242, 0.030, none): sliding-window layers of the draft run as full attention, mended in
+vllm-project/vllm pull request 40898. A head that is applied more often than it was trained for
+(issue 52688 there) falls as well, less steeply.
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ def collapses(case: Case) -> Finding | None:
                 (
                     f"a head that was trained for {k} token{'s' if k > 1 else ''} drafts more: "
                     f"set {k}",
+                    "layers of the draft with another attention than they were trained with",
                     "the state of the draft is not updated between its steps",
                     "positions or masks of the second step are wrong",
                 ),
-                "vllm-project/vllm pull request 34552",
+                "vllm-project/vllm pull request 40898",
             )
     return None

@@ -1,7 +1,7 @@
 """Speculation that is off by its schedule, and still costs.
 
-Source: measured on vLLM with num_speculative_tokens_per_batch_size: K = 0 is 6.6 % slower than an
-engine without a drafter at 2 running sequences, 21.6 % at 189 (pull request 32374 adds the table).
+Source: vllm-project/vllm issue 49548: a schedule of num_speculative_tokens_per_batch_size that is
+K = 0 throughout takes 6.56 % more time a token than no drafter at concurrency 2, 21.58 % at 189.
 """
 
 from __future__ import annotations
@@ -26,5 +26,5 @@ def off_but_costs(case: Case) -> Finding | None:
             "a schedule with K = 0 that keeps the drafter's path (no full graph, steps in turn)",
             "a look-up that seldom matches and searches every time",
         ),
-        "vllm-project/vllm pull request 32374",
+        "vllm-project/vllm issue 49548",
     )

@@ -1,7 +1,7 @@
 """Nothing accepted at position 1: the drafter does not work at all.
 
 Source: vllm-project/vllm issue 6768 (42,272 draft tokens of Medusa, none accepted) and issue 55605
-(1 to 2 % at position 1 on repetitive text, where another build of the same model accepts all).
+(MTP at most 2.4 % at position 1 on repetitive text, where a working head has 60 to 80 %).
 """
 
 from __future__ import annotations

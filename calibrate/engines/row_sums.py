@@ -1,0 +1,168 @@
+"""What several rows of statistics say together: sums, gamma, survival, and checks of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from .bounds import Request
+from .completed import engine_counts
+from .counts import Check, EngineCounts, Group, compare
+from .printed import MOST_POSITIONS, counts_behind
+from .rows import COUNTS, Row
+
+_SURE = 10  # rounds of one row from which on a whole number of drafted tokens is no chance
+
+
+def in_fractions(rows: Sequence[Row]) -> None:
+    """Turn rates and shares that are per cent without a sign into fractions, in place."""
+    if any(r.rate is not None and r.rate.value > 1.0 for r in rows):
+        for r in rows:
+            r.rate = None if r.rate is None else r.rate.scaled(0.01)
+    if any(s.value > 1.0 for r in rows for s in r.shares):
+        for r in rows:
+            r.shares = [s.scaled(0.01) for s in r.shares]
+
+
+def counts_of_rows(
+    rows: Sequence[Row],
+    engine: str,
+    form: str,
+    definition: str,
+    notes: list[str],
+    *,
+    places: int = 0,
+    **known: Any,
+) -> EngineCounts:
+    """The statistics of rows that drafted; places: positions that have a column of their own."""
+    in_fractions(rows)
+    totals: dict[str, Any] = {}
+    for role in COUNTS:
+        if all(role in r.counts for r in rows):
+            totals[role] = sum(r.counts[role] for r in rows)
+    gamma = _gamma(rows, places, totals, notes)
+    groups = tuple(_group(r, gamma) for r in rows)
+    if len(rows) > 1:
+        notes.append(f"{len(rows)} rows are added up: see groups for each")
+    one = rows[0] if len(rows) == 1 else None
+    if one is None and "rounds" not in totals and any(r.length or r.rate for r in rows):
+        notes.append("rows state means without counts to weight them: see groups for each")
+    if one is not None and one.requests:
+        known.setdefault("requests", one.requests)
+    return engine_counts(
+        engine,
+        form,
+        definition=definition,
+        gamma=gamma,
+        groups=groups if len(groups) > 1 or (one is not None and one.speedup) else (),
+        stated_length=one.length if one else None,
+        stated_rate=one.rate if one else None,
+        consistency=_checks(rows) if one is None else (),
+        per_request=_requests(rows, totals),
+        notes=notes,
+        **_shares(rows, totals),
+        **totals,
+        **known,
+    )
+
+
+def _group(row: Row, gamma: int | None) -> Group:
+    rounds, accepted, drafted = (row.counts.get(n) for n in ("rounds", "accepted", "drafted"))
+    length = row.length.value if row.length is not None else None
+    survival: tuple[float, ...] | None = tuple(s.value for s in row.shares) or None
+    if rounds and accepted is not None:
+        length = 1.0 + accepted / rounds
+        if survival and abs(sum(survival) - (length - 1.0)) > 0.02 * (length - 1.0) + 0.01:
+            survival = None
+    rate = None if row.rate is None else row.rate.value
+    return Group(
+        label=row.label,
+        gamma=row.gamma or gamma,
+        rounds=rounds,
+        drafted=drafted,
+        accepted=accepted,
+        tokens=row.counts.get("tokens"),
+        acceptance_length=length,
+        survival=survival,
+        drafted_rate=accepted / drafted if drafted and accepted is not None else rate,
+        speedup=row.speedup,
+        tokens_per_s=row.speed,
+        plain_tokens_per_s=row.plain,
+    )
+
+
+def _requests(rows: Sequence[Row], totals: dict[str, Any]) -> tuple[Request, ...]:
+    if "rounds" in totals or not {"drafted", "accepted"} <= totals.keys():
+        return ()
+    return tuple(
+        Request(r.counts["drafted"], r.counts["accepted"], r.counts.get("tokens")) for r in rows
+    )
+
+
+def _gamma(
+    rows: Sequence[Row], places: int, totals: dict[str, Any], notes: list[str]
+) -> int | None:
+    stated = {r.gamma for r in rows if r.gamma}
+    listed = {len(r.shares) for r in rows if r.shares}
+    if places:
+        notes.append(f"gamma is the {places} positions that have a column")
+        return places
+    if len(stated) == 1:
+        return stated.pop()
+    if len(listed) == 1 and not stated:
+        gamma = listed.pop()
+        notes.append(f"gamma is the {gamma} positions that are listed")
+        return gamma
+    each = {r.counts["drafted"] / r.counts["rounds"] for r in rows
+            if r.counts.get("rounds") and "drafted" in r.counts}  # fmt: skip
+    sure = len(rows) > 1 or totals.get("rounds", 0) >= _SURE
+    if sure and "rounds" in totals and len(each) == 1 and (only := each.pop()).is_integer():
+        notes.append(f"gamma {int(only)} is drafted / rounds")
+        return int(only)
+    notes.append("how many tokens a round drafts is not stated: gamma null")
+    return None
+
+
+def _shares(rows: Sequence[Row], totals: dict[str, Any]) -> dict[str, Any]:
+    """Survival of all rows, weighted with their rounds; counts where the shares give them."""
+    depth = {len(r.shares) for r in rows}
+    if len(depth) != 1 or depth == {0} or (len(rows) > 1 and "rounds" not in totals):
+        return {}
+    exact: list[int] | None = [0] * depth.pop()
+    assert exact is not None
+    if len(exact) > MOST_POSITIONS:
+        raise ValueError(f"positions must be at most {MOST_POSITIONS}, got {len(exact)}")
+    weighted, weight, half = [0.0] * len(exact), 0.0, 0.0
+    for r in rows:
+        n = r.counts.get("rounds", 0)
+        counts = counts_behind(r.shares, n) if n else None
+        if exact is not None and counts is not None and sum(counts) == r.counts.get("accepted"):
+            exact = [a + b for a, b in zip(exact, counts, strict=True)]
+        else:
+            exact = None
+        weight += n or 1
+        for k, share in enumerate(r.shares):
+            weighted[k] += (n or 1) * share.value
+            half = max(half, 0.5 * (share.high - share.low))
+    if exact is not None:
+        return {"per_position_accepted": exact}
+    found = [min(w / weight, 1.0) for w in weighted]
+    if not all(b <= a + 2.0 * half + 1e-9 for a, b in pairwise(found)):
+        return {}
+    survival = [min(found[: k + 1]) for k in range(len(found))]
+    return {"survival": survival, "survival_half_width": half}
+
+
+def _checks(rows: Sequence[Row]) -> tuple[Check, ...]:
+    """Stated lengths and rates of the rows against their counts; those that differ, or two."""
+    found = []
+    for r in rows:
+        rounds, accepted, drafted = (r.counts.get(n) for n in ("rounds", "accepted", "drafted"))
+        if r.length is not None and rounds and accepted is not None:
+            check = compare(f"acceptance length of {r.label}", r.length, 1.0 + accepted / rounds)
+            found.append(check)
+        if r.rate is not None and drafted and accepted is not None:
+            found.append(compare(f"drafted rate of {r.label}", r.rate, accepted / drafted))
+    wrong = [c for c in found if not c.agrees]
+    return tuple(wrong[:20] or found[:2])

@@ -1,0 +1,144 @@
+"""Variants of what people paste: (name, text, reading), None where it holds no acceptance.
+
+A reading names attributes of the counts; "first" is the survival at position 1, "groups" their
+number. Where nothing is to be read it is the words that the refusal must hold.
+"""
+
+# ruff: noqa: E501 - lines as they are pasted
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_TOTALS = {"drafts": (50, 100), "draft_tokens": (150, 300), "accepted_tokens": (70, 150)}
+_V1 = (
+    "Mean acceptance length: 3.42,{0}Accepted throughput: 67.60 tokens/s, Drafted throughput: "
+    "83.70 tokens/s, Accepted: 676{0}tokens, Drafted: 837 tokens, Per-position acceptance rate: "
+    "0.921, 0.828,{0}0.674, Avg Draft acceptance rate: 80.8%"
+)
+_BENCH = (
+    "============ Serving Benchmark Result ============\n{0}Successful requests:       80\n"
+    "Failed requests:           0\nTotal input tokens:        8133\n"
+    "Total generated tokens:    81920\nRequest throughput (req/s):       1.53\n"
+)
+_TABBY = (
+    "INFO:     Metrics (ID: {0}): {1} tokens generated in 5.23 seconds (Queue: 0.0 s, Process: 0 "
+    "cached tokens and 20 new tokens at 100.5 T/s, Generate: 60.2 T/s, Context: 20 tokens{2})\n"
+)
+_RANGE = {"status": "success", "data": {"resultType": "matrix", "result": [
+    {"metric": {"__name__": f"vllm:spec_decode_num_{n}_total", "engine": "0"},
+     "values": [[1.7e9, str(a)], [1.7e9 + 15, str(b)]]} for n, (a, b) in _TOTALS.items()]}}  # fmt: skip
+_FINISH = (
+    "[2025-10-02 23:42:16] Finish: obj=GenerateReqInput(rid='57'), out={'meta_info': {'id': '57', "
+    "'finish_reason': {'type': 'stop', 'matched': 128009}, 'prompt_tokens': 41, "
+    "'completion_tokens': 120, 'cached_tokens': 40, 'spec_accept_rate': 0.5, 'spec_accept_length': "
+    "2.5, 'spec_accept_token_num': 72, 'spec_draft_token_num': 144, 'spec_verify_ct': 48, "
+    "'e2e_latency': 1.2}}"
+)
+_TRT = (
+    "Number of requests:             10\nAverage Output Length (tokens): 1024.0000\n"
+    "= DECODING STATISTICS (MTP)\n[DT] MINIMUM: 900.00\n[DT] AVERAGE: 936.00\n[DT] P50    : 930.00\n"
+    "[ADT] AVERAGE: 712.00\n[DAR] AVERAGE: 0.76\n[AL] AVERAGE: 3.28\n[AL] P50    : 3.28\n"
+)
+_TGI = "".join(f'tgi_request_skipped_tokens_bucket{{le="{k}"}} {n}\n'
+               for k, n in (("0", 40), ("1", 70), ("2", 100), ("+Inf", 100)))  # fmt: skip
+_IK = (
+    "| Prompt | Variant | t/s | Accept rate | Draft stats |\n|---|---:|---:|---:|---|\n"
+    "| code | baseline | 26.58 | N/A | - |\n"
+    "| code | mtp | 62.6 +/- 0.1 | 76.8% +/- 0.0% | `mtp: drafts 266/302, tokens 696/906` |\n"
+    "| story | mtp | 47.6 +/- 0.2 | 48.8% +/- 0.0% | `mtp: drafts 292/405, tokens 593/1215` |\n"
+)
+
+PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
+    ("vllm v1, broken by a terminal", f"SpecDecoding metrics: {_V1.format(chr(10))}",
+     {"rounds": 279, "accepted": 676, "gamma": 3}),
+    ("vllm v1, its end alone", _V1.format(" "), {"accepted": 676, "drafted": 837, "gamma": 3}),
+    ("vllm v1, two clauses",
+     "Per-position acceptance rate: 0.844, 0.599, 0.385, 0.271\nAvg Draft acceptance rate: 52.5%",
+     {"first": 0.844, "gamma": 4}),
+    ("vllm bench serve",
+     _BENCH.format("") + "---------------Speculative Decoding---------------\n"
+     "Acceptance rate (%):       83.39\nAcceptance length:         1.83\nDrafts:     26407\n"
+     "Draft tokens:      26407\nAccepted tokens:     22021\nPer-position acceptance (%):\n"
+     "  Position 0:          83.39\n",
+     {"rounds": 26407, "accepted": 22021, "gamma": 1, "requests": 80, "engine": "vllm"}),
+    ("vllm bench serve, no drafter", _BENCH.format(""), "accept length in the benchmark's table"),
+    ("sglang bench_serving",
+     _BENCH.format("Traffic request rate:     256.0\n") + "Accept length:     5.86\n",
+     {"engine": "sglang", "acceptance_length": 5.86, "tokens": 81920}),
+    ("sglang, a finished request", _FINISH, {"rounds": 48, "accepted": 72, "drafted": 144}),
+    ("sglang, rates by position",
+     "Decode batch, #running-req: 4, #token: 7352, accept len: 2.54, accept rate: 0.51, accept rate "
+     "per position: [0.80, 0.60, 0.52], cuda graph: True, gen throughput (token/s): 39.33",
+     {"acceptance_length": 2.54, "first": 0.8, "gamma": 3}),
+    ("llama.cpp, look-up",
+     "n_draft      = 5\nn_predict    = 128\nn_drafted    = 60\nt_draft_flat = 10.00 ms\n"
+     "n_accept     = 40\naccept       = 66.667%\n", {"rounds": 88, "accepted": 40, "gamma": 5}),
+    ("ollama's log",
+     'time=2026-09-19T10:00:00Z level=INFO msg="draft acceptance = 0.93925 (  201 accepted /   214 '
+     'generated), mean acceptance length =  2.88" component=llama.cpp',
+     {"accepted": 201, "drafted": 214}),
+    ("ollama --verbose", "eval count:           298 token(s)\neval rate:            63.4 tokens/s\n",
+     "ollama writes to its server log"),
+    ("mlx-lm", "Generation: 100 tokens, 58.3 tokens-per-sec\nPeak memory: 5.412 GB\n", "from_draft"),
+    ("lm studio", "24.32 tok/sec • 512 tokens • 0.32s to first token • Accepted 64/82 draft tokens "
+     "(78.0%)", {"accepted": 64, "drafted": 82, "tokens": 512, "engine": "lm-studio"}),
+    ("tabbyAPI", _TABBY.format("a", 300, ", Draft: 120 / 150 tokens accepted (80.00%)")
+     + _TABBY.format("b", 100, ", Draft: 20 / 50 tokens accepted (40.00%)"),
+     {"accepted": 140, "drafted": 200, "tokens": 400, "requests": 2, "engine": "exllamav3"}),
+    ("tabbyAPI, no drafter", _TABBY.format("a", 300, ""), "tokens accepted in tabbyAPI's lines"),
+    ("trtllm-bench", _TRT,
+     {"engine": "tensorrt-llm", "drafted": 9360, "accepted": 7120, "gamma": 3, "tokens": 10240}),
+    ("ik_llama cli", _IK, {"rounds": 707, "drafted": 2121, "accepted": 1289, "gamma": 3}),
+    ("a table of builds",
+     "| build | draft_n | accepted | acceptance | verify steps | tok/s |\n|---|---|---|---|---|---|\n"
+     "| b10261 `cf06` | 198 | 132 | **66.67%** | 68 | **69.23** |\n"
+     "| b10532 `70af` | 231 | 121 | **52.38%** | 79 | **57.67** |\n",
+     {"rounds": 147, "drafted": 429, "accepted": 253}),
+    ("a table of names and values",
+     "| Metric | Value |\n|---|:---:|\n| **Acceptance Rate** | **73.5%** |\n| Total rounds | 87 |\n"
+     "| Drafted tokens | 671 |\n| Accepted tokens | 493 |\n",
+     {"rounds": 87, "drafted": 671, "accepted": 493}),
+    ("a table turned",
+     "| Metric | MTP 1 | MTP 2 |\n|---|---|---|\n| Draft tokens | 100 | 200 |\n"
+     "| Accepted tokens | 80 | 120 |\n| Output TPS | 50 | 55 |\n", {"groups": 2, "accepted": 200}),
+    ("a cell with its counts", "| Draft Acceptance Rate | **`67.23%`** (`1307/1944`) | MTP |",
+     {"accepted": 1307, "drafted": 1944}),
+    ("a sentence", "speculative: 120/150 draft tokens accepted (80.0%)",
+     {"accepted": 120, "drafted": 150}),
+    ("a script", "Total draft tokens: 1,204\nTotal accepted: 903\nAcceptance rate: 75.00%\n"
+     "Mean accepted length: 3.25\n", {"accepted": 903, "drafted": 1204}),
+    ("objects of a script",
+     json.dumps({"results": [{"task": t, "proposedDraftTokens": d, "acceptedDraftTokens": a}
+                             for t, d, a in (("a", 100, 70), ("b", 200, 90))]}),
+     {"accepted": 160, "drafted": 300, "groups": 2}),
+    ("fastdeploy", json.dumps({"choices": [{"speculate_metrics": {
+        "accepted_tokens": 128, "rejected_tokens": 112, "accept_ratio": 0.53125,
+        "accepted_tokens_per_head": [60, 36, 23, 9]}}]}),
+     {"rounds": 60, "accepted": 68, "drafted": 180, "gamma": 3}),
+    ("promtool", "".join(f'vllm:spec_decode_num_{n}_total{{engine="0"}} => {b} @[1747560000.123]\n'
+                         for n, (_, b) in _TOTALS.items()), {"rounds": 100, "accepted": 150}),
+    ("a range query", json.dumps(_RANGE), {"rounds": 50, "drafted": 150, "accepted": 80}),
+    ("grafana csv",
+     "Time," + ",".join(f'"{{__name__=""vllm:spec_decode_num_{n}_total""}}"' for n in _TOTALS)
+     + "".join("\n2026-05-18 11:00," + ",".join(str(v[k]) for v in _TOTALS.values())
+               for k in (0, 1)), {"rounds": 50, "drafted": 150, "accepted": 80}),
+    ("tgi", f"{_TGI}tgi_request_skipped_tokens_sum 90\ntgi_request_skipped_tokens_count 100\n",
+     {"engine": "tgi", "rounds": 100, "accepted": 90, "gamma": 2, "first": 0.6}),
+    ("lmdeploy", "[lmdeploy] INFO: DP: 0, Avg generation throughput: 10.0 tokens/s", "LMDeploy"),
+    ("aiperf csv", "Metric,avg,min,max,p99,p95,p90,std\nTime to First Token (ms),12.1,10,15,15,14,13,"
+     "1\nSpec Decode Acceptance Length,2.50,1.00,4.00,4,4,3,0.5\n", {"acceptance_length": 2.5}),
+    ("aiperf console", "│      Time to First Token (ms) │  12.1 │  10.0 │\n"
+     "│ Spec Decode Acceptance Length │  2.50 │  1.00 │\n", {"acceptance_length": 2.5}),
+    ("guidellm", "| Benchmark | Per Second | Concurrency |\n|---|---|---|\n| synchronous@0.21 | 0.21 "
+     "| 1.00 |\n", "GuideLLM does not report"),
+    ("spec-bench speed", "#Mean accepted tokens:  3.21\nSpeedup ratio:  2.2\n",
+     {"acceptance_length": 3.21}),
+    ("a log of rounds", "request,round,drafted,accepted\n0,0,4,2\n0,1,4,4\n0,2,4,0\n",
+     {"rounds": 3, "drafted": 12, "accepted": 6, "gamma": 4}),
+    ("a draft by name", "draft,target,num_drafts,num_draft_tokens,num_accepted_tokens\n"
+     "Qwen3-0.6B,Qwen3-32B,100,300,210\n", {"rounds": 100, "accepted": 210}),
+    ("another program", "GET /accept 200\naccepted: 5 connections\nrate: 5\n", "looked for"),
+    ("a training log", "epoch 1: loss=2.3 acc=0.91 tokens=1000\nepoch 2: acc=0.93", "looked for"),
+]  # fmt: skip
