@@ -92,7 +92,7 @@ def sources() -> dict[str, Line]:
         "transformers hook": lambda i: json.dumps(
             {"request": i // 80, "round": i % 80, "drafted": 4, "accepted": i % 5}
         ) + "\n",
-        "aiperf records": _repeated(written.aiperf_record, 500),
+        "aiperf records": _repeated(written.aiperf_request, 500),
         "prometheus": lambda i: (
             f'vllm:spec_decode_num_drafts_total{{engine="{i % 64}",model_name="m"}} {i}.0\n'
         ),

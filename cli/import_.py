@@ -95,7 +95,7 @@ def import_statistics(
     else:
         counts = import_counts(source, engine, before=before, model=model, gamma=gamma)
     if to is not None:
-        from ..calibrate.engines.aiperf_record import aiperf_record
+        from ..calibrate.engines.write import aiperf_record
 
         print_json(aiperf_record(counts))
         return
@@ -112,7 +112,7 @@ def import_statistics(
 def _fitted(counts: EngineCounts, seed: int) -> dict[str, Any]:
     import numpy as np
 
-    from ..calibrate.engines.fit import fit_engine_counts
+    from ..calibrate.engines.alpha import fit_engine_counts
 
     fit = fit_engine_counts(counts, np.random.default_rng(seed))
     found = {}

@@ -10,7 +10,7 @@ import numpy as np
 from ..calibrate.doors import Deployment, acceptance, costs, resolve
 from ..calibrate.engines.drafters import Drafter, drafter_of
 from ..calibrate.engines.health import Case, Finding, findings
-from ..calibrate.engines.stated import Stated, stated
+from ..calibrate.engines.numbers import Stated, stated
 from ..calibrate.known import KnownAcceptance, KnownCosts
 from ..theory.domain import check
 from .account import Account, explain

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibrate.engines.stated import Stated, stated
+from ..calibrate.engines.numbers import Stated, stated
 
 Floats = NDArray[np.float64]
 PARTS = ("draft", "verification growth", "overhead")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..calibrate.engines.stated import Stated
+from ..calibrate.engines.numbers import Stated
 from ..theory.acceptance import alpha_from_length
 from .account import Account
 from .measured import Measured

@@ -18,7 +18,7 @@ from .pair import Pair
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..engines import EngineCounts
     from ..engines.evidence import Evidence
-    from ..engines.stated import Stated
+    from ..engines.numbers import Stated
     from ..prior.acceptance_forecast import AcceptanceForecast
     from ..records import Record
     from ..serving.served import Served
@@ -79,7 +79,7 @@ def acceptance(
         return _exact(float(source), decay, draws)
     if number:
         from ..engines.evidence import from_alpha
-        from ..engines.stated import Stated, stated
+        from ..engines.numbers import Stated, stated
 
         assert isinstance(source, str | Stated)
         rate = stated(source, "alpha")
@@ -241,7 +241,7 @@ def _predicted(
     ).of(0)
     if tokens is None:
         return of_forecast(forecast, positions=positions)
-    from ..engines.stated import Stated, stated
+    from ..engines.numbers import Stated, stated
 
     assert isinstance(alpha, int | float | str | Stated)
     return _updated(forecast, stated(alpha, "alpha").value, tokens, rng, positions)

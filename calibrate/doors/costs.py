@@ -105,7 +105,7 @@ def _of_file(
     if isinstance(source, Record):
         return _beside(_of_record(source, "the record", pair, rng, draws), pair, rng)
     if of_passes:
-        from ..engines.pass_table import read_pass_table, table_contexts, table_limits
+        from ..tables.passes import read_pass_table, table_contexts, table_limits
 
         with utf8(source):
             table = read_pass_table(source, overhead_s=1e-3 * overhead_ms)

@@ -1,4 +1,4 @@
-"""Tables of acceptance: a row a task, subset, request or round, in any layout, any usual names.
+"""Tables and objects of acceptance: a row a task, subset, request or round, in any layout.
 
 CSV of speculators, Markdown of ik_llama's spec-bench and cli, aligned text of speed-bench and of
 other scripts. Rows of totals are left out of the sums. A table whose first column names what its
@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from ..tables import columns
 from ..tables.cells import Cells, plain_name, separated
 from .completed import engine_counts
 from .counts import EngineCounts
-from .printed import MOST_POSITIONS
-from .round_trace import of_rounds
-from .row_sums import counts_of_rows
-from .rows import NUMBER, TOTAL, Row, role_of
+from .numbers import MOST_POSITIONS
+from .row_sums import counted, counts_of_rows, kind_of, of_rounds
+from .rows import NUMBER, TOTAL, Row, role_of, row_of
 
-_MOST_ROWS = 100_000
+_MOST_ROWS, _MOST_OBJECTS = 100_000, 20_000
 _DEFINITION = (
     "a table: acceptance length = 1 + accepted / rounds (bonus counted), rate = accepted / "
     "drafted, shares by position over all rounds"
@@ -205,3 +205,46 @@ def turned(text: str) -> EngineCounts | None:
         rows.append({"setting": setting, **{n: c for n, c in pairs.items() if c}})
     names = ("setting", *dict.fromkeys(n for r in rows for n in r if n != "setting"))
     return of_cells(Cells("the table", names, tuple(rows), lines=tuple(range(1, len(rows) + 1))))
+
+
+class Objects:
+    """JSON objects that state drafted and accepted tokens, or a length, under names of `rows`."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.names: set[str] = set()
+
+    def offer(self, value: Any) -> None:
+        """Look through a value; an object that states something is not entered."""
+        stack = [("", value)]
+        while stack and len(self.rows) < _MOST_OBJECTS:
+            label, part = stack.pop()
+            if isinstance(part, list):
+                stack += [(label, v) for v in reversed(part) if isinstance(v, dict | list)]
+            elif isinstance(part, dict) and not self._taken(label, part):
+                stack += [(str(k), v) for k, v in reversed(part.items())]
+
+    def _taken(self, label: str, part: dict[str, Any]) -> bool:
+        pairs = {}
+        for key, value in part.items():
+            name = plain_name(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)))
+            wanted = (list,) if role_of(name) == "listed" else (int, float, str)
+            if isinstance(value, wanted) and not isinstance(value, bool):
+                pairs[name] = str(value)
+        roles = {role_of(n) for n in pairs}
+        known = roles & {"drafted", "rejected", "rounds", "rate"}
+        if "length" not in roles and not ("accepted" in roles and known):
+            return False
+        said = next((pairs[n] for n in ("task", "name", "category", "dataset", "label", "id")
+                     if n in pairs), label)  # fmt: skip
+        self.rows.append(row_of(pairs.items(), said or f"object {len(self.rows) + 1}"))
+        self.names |= pairs.keys()
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sum over the objects."""
+        rows = [r for r in self.rows if r.drafts]
+        if not rows:
+            return None
+        kind = kind_of(self.names)
+        return counted(rows, kind, [])

@@ -26,9 +26,10 @@ import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
 from ...theory.interval import check_level
-from .printed import MOST_POSITIONS
+from .numbers import MOST_POSITIONS
 
 if TYPE_CHECKING:
+    from ..tokens import AcceptanceFit
     from .counts import EngineCounts
 
 
@@ -168,3 +169,32 @@ def _by_scatter(counts: EngineCounts, tail: float) -> _Found:
     ends = np.clip([length, length - reach, length + reach], 1.0, gamma + 1.0)
     estimate, low, high = (_alpha_of(float(e) - 1.0, gamma) for e in ends)
     return estimate, low, high, f"scatter of the length between {counts.intervals} intervals"
+
+
+def fit_engine_counts(
+    counts: EngineCounts, rng: np.random.Generator, *, draws: int = 2000
+) -> AcceptanceFit:
+    """Fit (alpha, decay) to counts by position where they are known, else to the mean length.
+
+    Raises ValueError where the source determines neither.
+    """
+    from ..tokens import fit_counts, fit_tokens  # the fits are many and only needed here
+
+    positions = counts.position_counts()
+    if positions is not None:
+        tried, kept = positions
+        reached = max(1, int((tried > 0).sum()))
+        # Whole where the counts are known; a share times the rounds keeps the printed rounding.
+        kept = np.minimum(kept, tried)
+        return fit_counts(tried[:reached].tolist(), kept[:reached].tolist(), rng, draws=draws)
+    if counts.gamma and counts.acceptance_length is not None:
+        if counts.acceptance_length > counts.gamma + 1.0:
+            raise ValueError(
+                f"acceptance length must be in [1, gamma + 1 = {counts.gamma + 1}], got "
+                f"{counts.acceptance_length:g}"
+            )
+        return fit_tokens([counts.gamma], [counts.acceptance_length], rng, draws=draws)
+    raise ValueError(
+        f"{counts.format}: alpha needs counts by position, or an acceptance length and gamma; "
+        f"the source determines neither"
+    )

@@ -13,7 +13,7 @@ import numpy as np
 from .bounds import request_bounds, rounds_bounds
 from .counts import EngineCounts, Group
 from .identities import reconciled
-from .printed import LARGEST, Printed
+from .numbers import LARGEST, Printed
 
 
 def engine_counts(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .alpha import interval_or_none
 from .bounds import Request, request_bounds, rounds_bounds
-from .printed import Printed
+from .numbers import Printed
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
 _ROUND_LIMIT = 20_000_000
@@ -241,3 +241,13 @@ def _plain(value: Any) -> Any:
 def compare(quantity: str, stated: Printed, recomputed: float) -> Check:
     """A :class:`Check` of a printed number; what is printed as NaN agrees with nothing known."""
     return Check(quantity, stated.text, recomputed, stated.covers(recomputed))
+
+
+def check_number(quantity: str, stated: float | None, recomputed: float | None) -> list[Check]:
+    """A check of a number from JSON, which carries all its digits, or is rounded to some."""
+    if stated is None or recomputed is None:
+        return []
+    text = repr(stated)
+    digits = len(text.split(".")[1]) if "." in text and "e" not in text else 0
+    half = 0.5 * 10.0**-digits if 0 < digits < 12 else 1e-9
+    return [Check(quantity, text, recomputed, abs(stated - recomputed) <= half + 1e-9)]

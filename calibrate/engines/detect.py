@@ -11,8 +11,7 @@ from typing import Any, BinaryIO, Protocol
 
 from .acceptance_table import is_acceptance
 from .counts import EngineCounts
-from .golden import is_golden
-from .round_trace import is_trace
+from .rounds import is_golden, is_trace
 
 DOCUMENT_BYTES = 256 << 20
 _OBJECT_LINE = re.compile(r"^(?:data:\s*)?\{\s*\"", re.MULTILINE)

@@ -19,7 +19,7 @@ from ..depth import powered, trend
 from ..grid import Priors
 from ..tokens import fit_counts, fit_tokens
 from .counts import EngineCounts
-from .stated import Stated, stated
+from .numbers import Stated, stated
 
 Floats = NDArray[np.float64]
 LARGEST_GAMMA = 256

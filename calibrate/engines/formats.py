@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .benches import ModelOptimizer, SpecBench, SpecBenchRows
 from .counts import EngineCounts
 from .detect import ObjectReader
-from .ik_llama import SpecBenchRows
+from .drafts_json import Heads, LmStudioStats, Timings, UsageDetails
 from .lines import LineReader
-from .llama_cpp_json import Timings
 from .llama_cpp_log import LlamaLog, LlamaRounds
 from .prometheus import PrometheusText
+from .rounds import HookRounds
 from .rounds_json import RoundsJson
-from .sglang_bench import BenchRows, ServingJson
 from .sglang_log import DecodeLog
 from .sglang_meta import MetaInfo
-from .sglang_server import ServerInfo
-from .spec_bench import SpecBench
-from .specdec_bench import SpecdecBench, SpeculationProfile
+from .sglang_server import Benchmarks, ServerInfo
 from .summaries import Summaries
 from .tensorrt_llm import BenchReport, IterationStatistics
-from .transformers_hook import HookRounds
-from .usage_json import Heads, LmStudioStats, UsageDetails
-from .vllm_bench import VllmBench
-from .vllm_log import V1Log
+from .vllm import V1Log, VllmBench
 from .vllm_v0_log import V0Log
 
 
@@ -43,13 +38,11 @@ def _object_readers() -> list[ObjectReader]:
         VllmBench(),
         MetaInfo(),
         ServerInfo(),
-        BenchRows(),
-        ServingJson(),
+        Benchmarks(),
         IterationStatistics(),
         BenchReport(),
         HookRounds(),
-        SpecdecBench(),
-        SpeculationProfile(),
+        ModelOptimizer(),
         SpecBench(),
         SpecBenchRows(),
         Timings(),

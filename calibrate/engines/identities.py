@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .counts import Check, EngineCounts, compare
-from .printed import Printed
+from .numbers import Printed
 
 # Scrapes are not atomic: counters of one moment may differ by the rounds in flight.
 _IN_FLIGHT = 0.02

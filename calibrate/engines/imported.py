@@ -22,8 +22,7 @@ from .evidence import (
     from_lengths,
     from_survival,
 )
-from .requests import count, number, whole_list
-from .stated import Stated
+from .numbers import Stated, count, number, whole_list
 
 Floats = NDArray[np.float64]
 _LARGEST_JSON = 2**24

@@ -11,17 +11,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, BinaryIO
 
-from .acceptance_table import read_acceptance, table_within, turned
+from .acceptance_table import Objects, read_acceptance, table_within, turned
 from .counts import EngineCounts
 from .detect import NoJson, Walk, kind_of, object_lines, values_of
 from .formats import Readers
-from .golden import read_golden
 from .lines import LineReader
 from .prometheus import PrometheusText
 from .reader import Body, Source, label_of, marked_lines, opened
-from .round_trace import read_trace
-from .summaries import Objects
-from .vllm_log import V1Log
+from .rounds import read_golden, read_trace
+from .vllm import V1Log
 
 HEAD_BYTES = 1 << 16
 _TABLE_BYTES = 64 << 20

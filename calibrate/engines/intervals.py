@@ -1,4 +1,4 @@
-"""Intervals whose rounds are not printed, and what their digits say.
+"""Intervals whose rounds are not printed: what their digits say, and their sums.
 
 A line prints accepted and drafted tokens, 1 + accepted / rounds to two digits, and shares by
 position to three. Rounds are the whole number that prints all of these, where only one does.
@@ -7,8 +7,10 @@ position to three. Rounds are the whole number that prints all of these, where o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, TypeVar
 
-from .printed import Printed, counts_behind, prints_rates, whole_numbers_between
+from .numbers import Printed, counts_behind, prints_rates, whole_numbers_between
 
 _ROUND_SEARCH = 2_000
 
@@ -92,3 +94,152 @@ class Interval:
             return False
         counts = counts_behind(self.rates, rounds) if self.whole_list and self.rates else None
         return counts is None or sum(counts) == self.accepted
+
+
+_ADDED = ("rounds", "drafted", "accepted", "open", "full", "by_digits", "low", "high", "middle",
+          "shared")  # fmt: skip
+_N = TypeVar("_N", int, float)
+
+
+class Total:
+    """Running sums. open: lines whose rounds the digits leave open; low, high: bounds of the sum.
+
+    rounds, drafted, accepted: sums; positions: accepted by position, None where digits leave it
+    open; full, by_digits: lines whose rounds follow one way or the other.
+    """
+
+    def __init__(self) -> None:
+        self.rounds = self.drafted = self.accepted = self.open = self.full = self.by_digits = 0
+        self.low = self.high = self.middle = 0.0
+        self.positions: list[int] | None = []
+        self.shares: list[float] = []
+        self.shared = self.half_width = 0.0
+        self.cut = False
+
+    def add(
+        self,
+        part: Interval,
+        times: int,
+        gamma: int | None,
+        *,
+        exact: bool = True,
+        known: int | None = None,
+    ) -> int | None:
+        """Add one line that stands ``times`` times; returns its rounds, None where open.
+
+        exact: gamma is what every full round drafts, not only the most; known: its rounds.
+        """
+        self.drafted += times * part.drafted
+        self.accepted += times * part.accepted
+        rounds, how = (known, "known") if known is not None else part.rounds(gamma, exact=exact)
+        low, high = part.rounds_range(gamma) if rounds is None else (rounds, rounds)
+        weight = 0.5 * (low + high)
+        if part.length is not None and part.accepted and part.length.value > 1.0:
+            weight = min(max(part.accepted / (part.length.value - 1.0), low), high)
+        self.low, self.high = self.low + times * low, self.high + times * high
+        self.middle += times * weight
+        if rounds is None:
+            self.open += times
+        else:
+            self.rounds += times * rounds
+            self.full += times * (how == "full")
+            self.by_digits += times * (how == "digits" and rounds > 0)
+        self._add_positions(part, times, rounds)
+        self._add_shares(part, times * weight)
+        return rounds
+
+    def _add_positions(self, part: Interval, times: int, rounds: int | None) -> None:
+        known = part.whole_list and bool(part.rates) and rounds is not None
+        counts = counts_behind(part.rates, rounds) if known and rounds is not None else None
+        if not part.drafted:
+            counts = []
+        if counts is None or (part.drafted and sum(counts) != part.accepted):
+            self.positions = None
+        if self.positions is not None and counts is not None:
+            self.positions += [0] * (len(counts) - len(self.positions))
+            for k, n in enumerate(counts):
+                self.positions[k] += times * n
+
+    def _add_shares(self, part: Interval, weight: float) -> None:
+        self.cut = self.cut or not part.whole_list
+        if not part.rates:
+            return
+        self.shares += [0.0] * (len(part.rates) - len(self.shares))
+        self.shared += weight
+        for k, rate in enumerate(part.rates):
+            self.shares[k] += weight * rate.value
+            self.half_width = max(self.half_width, 0.5 * (rate.high - rate.low))
+
+    def join(self, other: Total) -> None:
+        """Add the sums of other lines."""
+        for name in _ADDED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        if self.positions is None or other.positions is None:
+            self.positions = None
+        else:
+            self.positions = _added(self.positions, other.positions)
+        self.shares = _added(self.shares, other.shares)
+        self.half_width = max(self.half_width, other.half_width)
+        self.cut = self.cut or other.cut
+
+    def survival(self) -> list[float] | None:
+        """Printed shares, weighted with the rounds; None where not every line has them."""
+        if not self.shares or not self.shared or self.shared < self.middle * (1.0 - 1e-9):
+            return None
+        found = [min(1.0, s / self.shared) for s in self.shares]
+        return [min(found[: k + 1]) for k in range(len(found))]
+
+    def length(self) -> float | None:
+        """Tokens per round from the sums, to the digits where rounds are open."""
+        if self.open == 0:
+            return 1.0 + self.accepted / self.rounds if self.rounds else None
+        wide = self.high > 1.25 * self.low + 1.0
+        return None if wide or not self.middle else 1.0 + self.accepted / self.middle
+
+    def known(self) -> dict[str, Any]:
+        """What the sums determine, by the names of `howspec.calibrate.engines.engine_counts`."""
+        rounds = self.rounds if self.open == 0 else None
+        positions = self.positions or None if rounds is not None else None
+        survival = None if positions else self.survival()
+        return {
+            "rounds": rounds,
+            "rounds_range": _whole_range(self.low, self.high) if self.open else None,
+            "drafted": self.drafted,
+            "accepted": self.accepted,
+            "per_position_accepted": positions,
+            "survival": survival,
+            "survival_half_width": self.half_width if survival else None,
+        }
+
+    def notes(self) -> list[str]:
+        """How the rounds follow, or why they do not."""
+        said = []
+        if self.full:
+            said.append(
+                f"rounds = drafted / gamma, with gamma the positions of the line or as the log "
+                f"states it, where that is whole and the printed digits agree ({self.full} lines): "
+                f"every round drafted its full length"
+            )
+        if self.by_digits:
+            said.append(
+                f"rounds are the only whole number that prints the digits ({self.by_digits} lines)"
+            )
+        if self.open:
+            low, high = _whole_range(self.low, self.high)
+            said.append(
+                f"rounds are not printed and {self.open} lines leave them open: the sum is in "
+                f"[{low}, {high}], so rounds is null; lengths and shares hold to the printed digits"
+            )
+        if self.cut:
+            said.append("the list of positions is cut off by an ellipsis: survival is its start")
+        return said
+
+
+def _added(ours: list[_N], theirs: list[_N]) -> list[_N]:
+    return [a + b for a, b in zip_longest(ours, theirs, fillvalue=0)]
+
+
+def _whole_range(low: float, high: float) -> tuple[int, int]:
+    least, most = int(-(-low // 1)), int(high // 1)
+    # Digits that no whole number prints leave the two around them.
+    return (least, most) if least <= most else (most, least)

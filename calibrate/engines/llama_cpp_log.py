@@ -18,8 +18,8 @@ from .counts import EngineCounts
 from .intervals import Interval
 from .lines import Damage, without_colours
 from .llama_cpp_statistics import StatisticsLines, listed_gamma
-from .printed import MOST_POSITIONS, NUMBER, number_list, printed, whole
-from .round_trace import of_rounds
+from .numbers import MOST_POSITIONS, NUMBER, number_list, printed, whole
+from .row_sums import of_rounds
 from .tally import Digits, Intervals
 
 _GAMMA = re.compile(r"(?:--draft-max|--draft-n|--draft|--spec-draft-n-max|\bn_max)[ =]+(\d{1,4})\b")

@@ -12,10 +12,9 @@ from typing import Any
 
 from .completed import engine_counts
 from .counts import Check, EngineCounts, Group, compare
-from .intervals import Interval
+from .intervals import Interval, Total
 from .lines import Source, service_of
-from .printed import NUMBER, Printed, number_list, printed, whole
-from .totals import Total
+from .numbers import NUMBER, Printed, number_list, printed, whole
 
 _KIND = re.compile(r"statistics\s+([\w.-]+):")
 _COUNTS = {

@@ -54,7 +54,7 @@ def opened(source: Source) -> Iterator[BinaryIO]:
         yield _plain(sys.stdin.buffer, "standard input")
         return
     if source.startswith(("http://", "https://")):
-        from .web import fetch
+        from .live import fetch
 
         yield _plain(io.BytesIO(fetch(source)), source)
         return

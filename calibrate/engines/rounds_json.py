@@ -12,11 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts
-from .requests import (
+from .counts import Check, EngineCounts, check_number
+from .numbers import (
     add_lists,
     added,
-    check_number,
     count,
     counts_list,
     number,

@@ -1,18 +1,96 @@
-"""What several rows of statistics say together: sums, gamma, survival, and checks of each row."""
+"""What several rows of statistics say together, and who prints rows of which names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from .bounds import Request
 from .completed import engine_counts
 from .counts import Check, EngineCounts, Group, compare
-from .printed import MOST_POSITIONS, counts_behind
+from .numbers import MOST_POSITIONS, counts_behind
 from .rows import COUNTS, Row
 
 _SURE = 10  # rounds of one row from which on a whole number of drafted tokens is no chance
+_BENCH = (
+    "vllm bench serve: counters after minus before the run; acceptance length = 1 + accepted / "
+    "drafts (bonus counted), rate and shares by position in per cent"
+)
+_VLLM = (
+    "vLLM: acceptance length = 1 + accepted / drafts (bonus counted); share by position over all "
+    "drafts"
+)
+_SGLANG = (
+    "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
+    "average since its start"
+)
+_LLAMA = (
+    "llama-speculative: n_predict counts the tokens of all rounds with the bonus, n_accept the "
+    "accepted draft tokens, so rounds = n_predict - n_accept, those that drafted nothing included"
+)
+_MTP = "mtp-bench: draft generated, acc accepted draft tokens of a request, pred all its tokens"
+
+
+class Kind(NamedTuple):
+    """A format by the names it prints. last: of several the last is taken, not the sum."""
+
+    names: frozenset[str]
+    engine: str
+    form: str
+    definition: str
+    last: bool = False
+
+
+KINDS = (
+    Kind(frozenset({"n_drafted"}), "llama.cpp", "llama-speculative", _LLAMA),
+    Kind(frozenset({"num_drafts", "num_accepted_tokens"}), "vllm", "vllm-offline-example", _VLLM,
+         True),
+    Kind(frozenset({"accept_length"}), "sglang", "sglang-bench-serving", _SGLANG),
+    Kind(frozenset({"acceptance_rate", "acceptance_length"}), "vllm", "vllm-bench-console", _BENCH,
+         True),
+    Kind(frozenset({"pred", "acc"}), "llama.cpp", "mtp-bench", _MTP),
+    Kind(frozenset({"draft", "acc"}), "llama.cpp", "mtp-bench", _MTP),
+    Kind(frozenset({"total_draft", "total_draft_accepted"}), "llama.cpp", "mtp-bench", _MTP),
+    Kind(frozenset({"tabby"}), "exllamav3", "tabby-console", "tabbyAPI: accepted of drafted tokens "
+         "of a request"),
+    Kind(frozenset({"lm studio"}), "lm-studio", "lm-studio-text", "LM Studio: accepted of drafted "
+         "tokens of an answer"),
+)  # fmt: skip
+_ANY = Kind(frozenset(), "summary", "summary", "a summary: acceptance length with the bonus token, "
+            "rate = accepted / drafted")  # fmt: skip
+
+
+def kind_of(names: set[str]) -> Kind:
+    """The format that prints these names."""
+    return next((k for k in KINDS if k.names <= names), _ANY)
+
+
+def counted(rows: list[Row], kind: Kind, notes: list[str]) -> EngineCounts:
+    """The statistics of summaries of one kind."""
+    for k, row in enumerate(rows):
+        row.label = row.label or f"run {k + 1}"
+    in_fractions(rows)
+    known: dict[str, Any] = {}
+    if kind.form == "llama-speculative":
+        known["requests"] = len(rows)
+        stated = all("rounds" in r.counts for r in rows)
+        notes.append(
+            "rounds = n_predict - n_accept: every round, also one that drafted nothing, gives one "
+            "token of its own" if stated else "n_predict is missing, so rounds are not determined"
+        )  # fmt: skip
+    elif all({"accepted", "drafted"} <= r.counts.keys() and "rounds" not in r.counts for r in rows):
+        known["requests"] = len(rows) if len(rows) > 1 else rows[0].requests
+        notes.append(
+            "rounds are not counted: tokens - accepted bounds them, --gamma, the longest draft, "
+            "more"
+        )
+    elif not any(r.length or r.shares or "accepted" in r.counts for r in rows):
+        notes.append("a rate alone determines neither rounds nor acceptance length")
+    lengths = {r.length.value for r in rows if r.length is not None}
+    if len(rows) > 1 and len(lengths) == 1 and all(r.length for r in rows):
+        known["acceptance_length"] = lengths.pop()
+    return counts_of_rows(rows, kind.engine, kind.form, kind.definition, notes, **known)
 
 
 def in_fractions(rows: Sequence[Row]) -> None:
@@ -166,3 +244,31 @@ def _checks(rows: Sequence[Row]) -> tuple[Check, ...]:
             found.append(compare(f"drafted rate of {r.label}", r.rate, accepted / drafted))
     wrong = [c for c in found if not c.agrees]
     return tuple(wrong[:20] or found[:2])
+
+
+def of_rounds(
+    rounds: Mapping[tuple[int, int], int], stated: int | None, notes: list[str]
+) -> dict[str, Any]:
+    """Counts of (drafted, accepted) rounds, by the names of `engine_counts`; stated: the longest.
+
+    gamma is the longest draft as stated, else what every round drafted, which ``notes`` say.
+    """
+    deepest, sizes = max(d for d, _ in rounds), {d for d, _ in rounds}
+    histogram, tried = [0] * (max(a for _, a in rounds) + 1), [0] * deepest
+    for (size, kept), n in rounds.items():
+        histogram[kept] += n
+        for k in range(min(kept + 1, size)):
+            tried[k] += n
+    gamma = stated if stated is not None and stated >= deepest else None
+    if gamma is None and len(sizes) == 1 and sum(rounds.values()) > 1 and deepest:
+        gamma = deepest
+        notes.append(f"gamma is the {gamma} tokens that every round drafted")
+    elif gamma is None:
+        notes.append(f"rounds draft different numbers of tokens, up to {deepest}: gamma null")
+    return {
+        "drafted": sum(d * n for (d, _), n in rounds.items()),
+        "gamma": gamma,
+        "histogram": histogram,
+        "per_position_accepted": [sum(histogram[k:]) for k in range(1, deepest + 1)],
+        "tried": tuple(tried) or None,
+    }

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from ..tables import columns
 from ..tables.cells import plain_name
-from .printed import Printed, printed
+from .numbers import Printed, printed
 
 _COUNT = r"(?:total_|num_|n_|number_of_|sum_)*"
 _MEAN = r"(?:mean_|avg_|average_|overall_|aggregate_|total_|spec_|spec_decode_|tau_)*"

@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from .completed import engine_counts
 from .counts import EngineCounts, Group
 from .lines import Damage, Source, first_ranks, service_of, without_colours
-from .printed import MOST_POSITIONS, NUMBER, number_list, printed, whole
-from .requests import survival_of
-from .sglang_gamma import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
+from .numbers import MOST_POSITIONS, NUMBER, number_list, printed, survival_of, whole
+from .sglang_server import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
 
 _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ([^\]]*))?\] Decode batch")
 _RUNNING = re.compile(r"#running-req:\s*(\d+)")

@@ -1,4 +1,4 @@
-"""SGLang's meta_info of requests.
+"""SGLang's meta_info of requests, in responses and in the log of finished requests.
 
 spec_verify_ct rounds, accepted and drafted tokens under the names that PR #24081 and earlier
 changes of sgl-project/sglang gave them, a histogram of rounds by accepted tokens.
@@ -12,9 +12,9 @@ import re
 from typing import Any
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts
-from .latest import Latest
-from .requests import add_lists, added, check_number, count, counts_list, number
+from .counts import Check, EngineCounts, check_number
+from .lines import Latest
+from .numbers import add_lists, added, count, counts_list, number
 
 _ACCEPTED = (
     "spec_num_correct_drafts",
@@ -29,7 +29,7 @@ _HISTOGRAM = (
     "spec_accepted_drafts_histogram",
     "spec_acceptance_histogram",
 )
-_DEFINITION = (
+_DEFINITION_META = (
     "SGLang meta_info: spec_verify_ct rounds, accepted draft tokens without the bonus; acceptance "
     "length = 1 + accepted / rounds"
 )
@@ -177,7 +177,7 @@ class _Requests:
         return engine_counts(
             "sglang",
             "sglang-meta-info",
-            definition=_DEFINITION,
+            definition=_DEFINITION_META,
             rounds=self.rounds,
             drafted=self.drafted,
             accepted=self.accepted,

@@ -1,6 +1,8 @@
-"""SGLang's /server_info: avg_spec_accept_length since the start of the server, and step times.
+"""SGLang's settings, which say gamma; its benchmarks and /server_info as JSON.
 
-step_time_dict holds step times by batch size, where SGLANG_RECORD_STEP_TIME=1 is set.
+bench_speculative.py: rows of batch, steps, topk and slots; bench_serving: the server's mean length
+after a run. /server_info: avg_spec_accept_length since the start, and step times by batch size with
+SGLANG_RECORD_STEP_TIME=1.
 """
 
 from __future__ import annotations
@@ -10,8 +12,196 @@ from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
-from .requests import count, number
-from .sglang_gamma import DEFINITION, SETTINGS, Settings, gamma_of
+from .numbers import Printed, count, number, printed
+
+DEFINITION = (
+    "SGLang: acceptance length = (accepted + rounds) / rounds, bonus counted; accept rate = "
+    "accepted / drafted since PR #23530, (accepted + rounds) / (rounds x num_draft_tokens) before"
+)
+SETTINGS = {
+    "steps": "speculative_num_steps",
+    "slots": "speculative_num_draft_tokens",
+    "branches": "speculative_eagle_topk",
+}
+Pairs = list[tuple[Printed, Printed]]
+
+
+def printed_rate(text: str) -> Printed:
+    """An accept rate, as a fraction also where it is printed in per cent."""
+    if text.endswith("%"):
+        return printed(text[:-1]).scaled(0.01)
+    return printed(text)
+
+
+class Settings:
+    """Settings of the servers that a source names: steps, slots and branches, with all values."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, set[int]] = {}
+
+    def add(self, name: str, value: int) -> None:
+        """Keep a value; name: one of `SETTINGS`."""
+        self.values.setdefault(name, set()).add(value)
+
+    def get(self, name: str) -> int | None:
+        """The only value of a setting, None where there is none or several."""
+        found = self.values.get(name, set())
+        return next(iter(found)) if len(found) == 1 else None
+
+    def disagreement(self) -> str:
+        """The first setting with several values, "" where there is none."""
+        for name, found in self.values.items():
+            if len(found) > 1:
+                return f"{SETTINGS[name]} is {', '.join(map(str, sorted(found)))}"
+        return ""
+
+
+def gamma_of(settings: Settings, rates: Pairs, notes: list[str]) -> int | None:
+    """Drafted tokens of a round, None where they are not determined; ``notes`` get the reason.
+
+    rates: printed (length, rate) pairs. A chain (topk 1) drafts num_steps tokens in num_steps + 1
+    slots; a tree has no single gamma.
+    """
+    if several := settings.disagreement():
+        notes.append(f"several servers or restarts: {several}")
+        return _gamma_from_rates(rates, notes) if rates else None
+    branches = settings.get("branches")
+    if branches is not None and branches > 1:
+        notes.append(
+            f"the draft is a tree (topk {branches}): a round drafts no chain of gamma tokens, null"
+        )
+        return None
+    steps, slots = settings.get("steps"), settings.get("slots")
+    if steps and (slots is None or slots == steps + 1 or branches == 1):
+        notes.append(f"gamma {steps} is speculative_num_steps as the server prints it")
+        return steps
+    if slots and slots > 1 and branches == 1:
+        notes.append(f"gamma {slots - 1} is speculative_num_draft_tokens - 1 of the server")
+        return slots - 1
+    if not rates:
+        notes.append("the source does not state how many tokens a round drafts: gamma null")
+        return None
+    return _gamma_from_rates(rates, notes)
+
+
+def _gamma_from_rates(rates: Pairs, notes: list[str]) -> int | None:
+    new = {g for g in range(1, 257) if all(_prints(a, r, 1.0, g) for a, r in rates)}
+    old = {g for g in range(1, 257) if all(_prints(a, r, 0.0, g + 1) for a, r in rates)}
+    if len(new) == 1 and not old:
+        gamma = new.pop()
+        notes.append(
+            f"gamma {gamma} is the only whole number for which the printed rates are "
+            f"(length - 1) / gamma; no number fits the definition before PR #23530"
+        )
+        return gamma
+    if len(old) == 1 and not new:
+        gamma = old.pop()
+        notes.append(
+            f"gamma {gamma} is the only whole number for which the printed rates are "
+            f"length / (gamma + 1), the definition before PR #23530"
+        )
+        return gamma
+    fits = ", ".join(map(str, sorted(new))) or "none"
+    fits_old = ", ".join(map(str, sorted(old))) or "none"
+    notes.append(
+        f"gamma is not determined by length and rate: (length - 1) / rate gives {fits}, the "
+        f"definition before PR #23530 gives {fits_old}"
+    )
+    return None
+
+
+def _prints(length: Printed, rate: Printed, minus: float, slots: int) -> bool:
+    low, high = (length.low - minus) / slots, (length.high - minus) / slots
+    return low <= rate.high + 1e-12 and high >= rate.low - 1e-12
+
+
+_ROW = frozenset({"acc_length", "batch_size", "steps"})
+_SERVED = (
+    "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
+    "average since its start"
+)
+
+
+class Benchmarks:
+    """Rows of bench_speculative, groups by batch, or runs of bench_serving, groups of their own."""
+
+    engine = "sglang"
+    keys = frozenset({"acc_length", "accept_length"})
+
+    def __init__(self) -> None:
+        self.rows: list[Group] = []
+        self.runs: list[Group] = []
+        self.branches: set[int] = set()
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take a row or a run."""
+        if entry.keys() >= _ROW:
+            self.rows.append(self._row(entry))
+            return True
+        length = _at_least_one(entry, "accept_length")
+        if length is None or "drafts" in entry or "num_drafts" in entry:
+            return False
+        load = entry.get("max_concurrency")
+        self.runs.append(
+            Group(
+                label=f"{entry.get('dataset_name') or 'run'} {len(self.runs) + 1}",
+                batch=load if isinstance(load, int) and not isinstance(load, bool) else None,
+                acceptance_length=length,
+                tokens=count(entry.get("total_output_tokens"), "total_output_tokens"),
+                tokens_per_s=number(entry.get("output_throughput"), "output_throughput"),
+            )
+        )
+        return True
+
+    def _row(self, entry: dict[str, Any]) -> Group:
+        steps, branches = count(entry["steps"], "steps"), count(entry.get("topk"), "topk")
+        slots = count(entry.get("num_draft_tokens"), "num_draft_tokens")
+        batch, length = count(entry["batch_size"], "batch_size"), _at_least_one(entry, "acc_length")
+        self.branches.add(branches or 0)
+        return Group(
+            label=f"batch {batch}, steps {steps}, topk {branches}, num_draft_tokens {slots}",
+            batch=batch,
+            gamma=steps if branches in (None, 0, 1) else None,
+            acceptance_length=length if steps else None,
+            step_s=number(entry.get("step_time"), "step_time"),
+            tokens_per_s=number(entry.get("speed"), "speed"),
+        )
+
+    def result(self) -> EngineCounts | None:
+        """The rows, or the runs; one acceptance length only where there is one setting."""
+        parts = self.rows or self.runs
+        if not parts:
+            return None
+        gammas, lengths = {p.gamma for p in parts}, {p.acceptance_length for p in parts}
+        what = "rows state" if self.rows else "the run states"
+        notes = [f"{what} neither rounds nor drafted nor accepted tokens: null"]
+        if self.rows and len(parts) > 1:
+            notes.append(f"{len(parts)} settings were measured: see by_batch for each")
+        elif len(parts) > 1:
+            notes.append(f"{len(parts)} runs are given: see groups for each")
+        if max(self.branches, default=0) > 1:
+            notes.append("rows with topk above 1 draft a tree: they have no gamma")
+        tokens = [p.tokens for p in parts]
+        return engine_counts(
+            "sglang",
+            "sglang-bench-speculative" if self.rows else "sglang-bench-serving",
+            definition="SGLang bench_speculative: acc_length = tokens of a round, bonus counted"
+            if self.rows else _SERVED,
+            gamma=(gammas.pop() if len(gammas) == 1 else None) or None,
+            acceptance_length=lengths.pop() if len(lengths) == 1 else None,
+            tokens=None if None in tokens else sum(t or 0 for t in tokens),
+            by_batch=tuple(self.rows),
+            groups=tuple(self.runs) if len(self.runs) > 1 and not self.rows else (),
+            intervals=len(parts),
+            notes=notes,
+        )  # fmt: skip
+
+
+def _at_least_one(entry: dict[str, Any], name: str) -> float | None:
+    length = number(entry.get(name), name)
+    if length is not None and length < 1.0:
+        raise ValueError(f"{name} must be >= 1, got {length:g}")
+    return length
 
 
 class ServerInfo:

@@ -15,31 +15,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from ..tables.cells import plain_name
 from .counts import EngineCounts
 from .lines import Damage, without_colours
-from .row_sums import counts_of_rows, in_fractions
-from .rows import Row, role_of, row_of
+from .row_sums import Kind, counted, kind_of
+from .rows import Row, role_of
 
-_BENCH = (
-    "vllm bench serve: counters after minus before the run; acceptance length = 1 + accepted / "
-    "drafts (bonus counted), rate and shares by position in per cent"
-)
-_VLLM = (
-    "vLLM: acceptance length = 1 + accepted / drafts (bonus counted); share by position over all "
-    "drafts"
-)
-_SGLANG = (
-    "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
-    "average since its start"
-)
-_LLAMA = (
-    "llama-speculative: n_predict counts the tokens of all rounds with the bonus, n_accept the "
-    "accepted draft tokens, so rounds = n_predict - n_accept, those that drafted nothing included"
-)
-_MTP = "mtp-bench: draft generated, acc accepted draft tokens of a request, pred all its tokens"
 _NAME = r"[A-Za-z#τ][\w/.#-]*(?: [\w/.#-]+)*"
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)"
 _CELL = rf"[~+]?{_DIGITS}\s*[%x]?(?:[\s*`]*\([\s*`]*\d+\s*/\s*\d+[\s*`]*\))?"
@@ -57,35 +39,6 @@ _TOKENS = re.compile(r"\b(\d[\d,]*) tokens(?: generated|\s*•)")
 _LABEL = re.compile(r"^\W*([\w][\w./ -]*?)\s+(?:pred|draft|tokens|acc)\w*\s*[=:]")
 _OURS = frozenset({"n_drafted", "n_accept", "n_predict", "n_draft"})
 _MOST_ROWS = 20_000
-
-
-class Kind(NamedTuple):
-    """A format by the names it prints. last: of several the last is taken, not the sum."""
-
-    names: frozenset[str]
-    engine: str
-    form: str
-    definition: str
-    last: bool = False
-
-
-KINDS = (
-    Kind(frozenset({"n_drafted"}), "llama.cpp", "llama-speculative", _LLAMA),
-    Kind(frozenset({"num_drafts", "num_accepted_tokens"}), "vllm", "vllm-offline-example", _VLLM,
-         True),
-    Kind(frozenset({"accept_length"}), "sglang", "sglang-bench-serving", _SGLANG),
-    Kind(frozenset({"acceptance_rate", "acceptance_length"}), "vllm", "vllm-bench-console", _BENCH,
-         True),
-    Kind(frozenset({"pred", "acc"}), "llama.cpp", "mtp-bench", _MTP),
-    Kind(frozenset({"draft", "acc"}), "llama.cpp", "mtp-bench", _MTP),
-    Kind(frozenset({"total_draft", "total_draft_accepted"}), "llama.cpp", "mtp-bench", _MTP),
-    Kind(frozenset({"tabby"}), "exllamav3", "tabby-console", "tabbyAPI: accepted of drafted tokens "
-         "of a request"),
-    Kind(frozenset({"lm studio"}), "lm-studio", "lm-studio-text", "LM Studio: accepted of drafted "
-         "tokens of an answer"),
-)  # fmt: skip
-_ANY = Kind(frozenset(), "summary", "summary", "a summary: acceptance length with the bonus token, "
-            "rate = accepted / drafted")  # fmt: skip
 
 
 @dataclass
@@ -213,13 +166,13 @@ class Summaries:
             return None
         notes = self.damage.notes()
         names = set().union(*(o.names for o, _ in rows))
-        kind = next((k for k in KINDS if k.names <= names), _ANY)
+        kind = kind_of(names)
         rows = [(o, r) for o, r in rows if _fits(kind, o)] or rows
         found = [r for _, r in rows]
         if kind.last and len(found) > 1:
             notes.append(f"{len(found)} summaries are printed: the last is taken")
             found = found[-1:]
-        return _counted(found, kind, notes)
+        return counted(found, kind, notes)
 
 
 def _fits(kind: Kind, one: _Open) -> bool:
@@ -246,72 +199,3 @@ def _says(one: _Open, row: Row) -> bool:
     if row.length is not None or (row.rate is not None and any("acc" in n for n in one.names)):
         return True
     return bool(row.shares) or ("accepted" in row.counts and len(row.counts) > 1)
-
-
-def _counted(rows: list[Row], kind: Kind, notes: list[str]) -> EngineCounts:
-    for k, row in enumerate(rows):
-        row.label = row.label or f"run {k + 1}"
-    in_fractions(rows)
-    known: dict[str, Any] = {}
-    if kind.form == "llama-speculative":
-        known["requests"] = len(rows)
-        stated = all("rounds" in r.counts for r in rows)
-        notes.append(
-            "rounds = n_predict - n_accept: every round, also one that drafted nothing, gives one "
-            "token of its own" if stated else "n_predict is missing, so rounds are not determined"
-        )  # fmt: skip
-    elif all({"accepted", "drafted"} <= r.counts.keys() and "rounds" not in r.counts for r in rows):
-        known["requests"] = len(rows) if len(rows) > 1 else rows[0].requests
-        notes.append(
-            "rounds are not counted: tokens - accepted bounds them, --gamma, the longest draft, "
-            "more"
-        )
-    elif not any(r.length or r.shares or "accepted" in r.counts for r in rows):
-        notes.append("a rate alone determines neither rounds nor acceptance length")
-    lengths = {r.length.value for r in rows if r.length is not None}
-    if len(rows) > 1 and len(lengths) == 1 and all(r.length for r in rows):
-        known["acceptance_length"] = lengths.pop()
-    return counts_of_rows(rows, kind.engine, kind.form, kind.definition, notes, **known)
-
-
-class Objects:
-    """JSON objects that state drafted and accepted tokens, or a length, under names of `rows`."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.names: set[str] = set()
-
-    def offer(self, value: Any) -> None:
-        """Look through a value; an object that states something is not entered."""
-        stack = [("", value)]
-        while stack and len(self.rows) < _MOST_ROWS:
-            label, part = stack.pop()
-            if isinstance(part, list):
-                stack += [(label, v) for v in reversed(part) if isinstance(v, dict | list)]
-            elif isinstance(part, dict) and not self._taken(label, part):
-                stack += [(str(k), v) for k, v in reversed(part.items())]
-
-    def _taken(self, label: str, part: dict[str, Any]) -> bool:
-        pairs = {}
-        for key, value in part.items():
-            name = plain_name(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)))
-            wanted = (list,) if role_of(name) == "listed" else (int, float, str)
-            if isinstance(value, wanted) and not isinstance(value, bool):
-                pairs[name] = str(value)
-        roles = {role_of(n) for n in pairs}
-        known = roles & {"drafted", "rejected", "rounds", "rate"}
-        if "length" not in roles and not ("accepted" in roles and known):
-            return False
-        said = next((pairs[n] for n in ("task", "name", "category", "dataset", "label", "id")
-                     if n in pairs), label)  # fmt: skip
-        self.rows.append(row_of(pairs.items(), said or f"object {len(self.rows) + 1}"))
-        self.names |= pairs.keys()
-        return True
-
-    def result(self) -> EngineCounts | None:
-        """The sum over the objects."""
-        rows = [r for r in self.rows if r.drafts]
-        if not rows:
-            return None
-        kind = next((k for k in KINDS if k.names <= self.names), _ANY)
-        return _counted(rows, kind, [])

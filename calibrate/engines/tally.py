@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .counts import Check, compare
-from .intervals import Interval
+from .intervals import Interval, Total
 from .lines import Damage
-from .totals import Total
 
 _MOST_DISTINCT = 50_000
 _MOST_WRONG = 20

@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts, Group
+from .counts import Check, EngineCounts, Group, check_number
 from .lines import without_colours
-from .printed import NUMBER, WHOLE, printed, whole, whole_numbers_between
-from .requests import check_number, count, number
+from .numbers import NUMBER, WHOLE, count, number, printed, whole, whole_numbers_between
 
 _DEFINITION = (
     "TensorRT-LLM: a round is one request with draft tokens in one iteration; acceptance length = "

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from .completed import engine_counts
 from .counts import Check, EngineCounts, compare
 from .lines import Damage, process_of, without_colours
-from .printed import NUMBER, WHOLE, Printed, printed, whole
+from .numbers import NUMBER, WHOLE, Printed, printed, whole
 
 _FIELDS = {
     name: re.compile(rf"Number of {name} tokens(?: tokens)?:\s*({WHOLE})(?![.,]?\d)")

@@ -1,16 +1,22 @@
 """The writer's side: rounds in each engine's own words, for samples and for round trips.
 
 Rounds are (accepted, drafted) of every round, all of one gamma; what a format does not print is
-lost on the way, as it is in the engine.
+lost on the way, as it is in the engine. Imported counts are written as AIPerf's record, the
+engine-neutral schema (ai-dynamo/aiperf, common/models/spec_decode_models.py): the histogram adds up
+to the steps, its weighted sum is accepted, and accepted <= drafted.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .counts import EngineCounts
 
 Whole = NDArray[np.int64]
 
@@ -104,7 +110,7 @@ def vllm_request(kept: Whole, gamma: int) -> str:
     return json.dumps({"id": "cmpl-1", "metrics": {"speculative_decoding": entry}}) + "\n"
 
 
-def aiperf_record(kept: Whole, gamma: int) -> str:
+def aiperf_request(kept: Whole, gamma: int) -> str:
     """AIPerf's profile_export.jsonl, one request."""
     histogram = {str(k): n for k, n in enumerate(_histogram(kept, gamma)) if n}
     entry = {
@@ -193,7 +199,7 @@ FORMATS: dict[str, Callable[[Whole, int], str]] = {
     "llama.cpp-prometheus": llama_cpp_prometheus,
     "tensorrt-llm-metrics": tensorrt_llm_metrics,
     "transformers-hook": transformers_hook,
-    "aiperf-record": aiperf_record,
+    "aiperf-record": aiperf_request,
 }
 _SAMPLES = {
     "vllm": "vllm-log",
@@ -222,3 +228,47 @@ def sample(engine: str, *, seed: int = 0) -> str:
         raise ValueError(f"a sample must be of one of {allowed}, got {engine!r}")
     kept = draw_rounds(np.random.default_rng(seed), alpha=0.75, gamma=4, rounds=20)
     return FORMATS[name](kept, 4)
+
+
+_ENGINES = {"llama.cpp": "llama_cpp", "tensorrt-llm": "tensorrt_llm", "lm-studio": "lm_studio"}
+
+
+def aiperf_record(counts: EngineCounts) -> dict[str, Any]:
+    """The record of all rounds of a source, as plain JSON values.
+
+    acceptance_by_accepted is sparse, keys are strings as JSON has them. Raises ValueError where the
+    source does not determine how many rounds accepted 0, 1, 2.. draft tokens.
+    """
+    histogram = _by_accepted(counts)
+    steps = sum(histogram)
+    accepted = sum(k * n for k, n in enumerate(histogram))
+    drafted = counts.drafted
+    if drafted is None and counts.gamma is not None:
+        drafted = counts.gamma * steps
+    if drafted is None or not steps:
+        what = "drafted tokens" if steps else "a round"
+        raise ValueError(f"{counts.format}: an AIPerf record needs {what}, which is not known")
+    record: dict[str, Any] = {
+        "engine": _ENGINES.get(counts.engine, counts.engine),
+        "mean_acceptance_length": 1.0 + accepted / steps,
+        "draft_acceptance_rate": accepted / drafted if drafted else 0.0,
+        "acceptance_by_accepted": {str(k): n for k, n in enumerate(histogram) if n},
+        "num_accepted_draft_tokens": accepted,
+        "num_draft_tokens": drafted,
+        "num_spec_steps": steps,
+        "num_spec_tokens": counts.gamma,
+        "completion_tokens": counts.tokens,
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _by_accepted(counts: EngineCounts) -> list[int]:
+    if counts.histogram is not None:
+        return list(counts.histogram)
+    kept = counts.per_position_accepted
+    if kept is not None and counts.rounds is not None and counts.accepted == sum(kept):
+        return [a - b for a, b in pairwise((counts.rounds, *kept, 0))]
+    raise ValueError(
+        f"{counts.format}: an AIPerf record needs the rounds that accepted 0, 1, 2.. draft tokens: "
+        "a histogram, or rounds with accepted tokens by position; the source holds neither"
+    )

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..engines.prometheus import PrometheusText
-from ..engines.prometheus_counts import by_position
-from ..engines.prometheus_series import Key
+from ..engines.prometheus_counts import Key, by_position
 from .client import Client
 
 _ENGINES = ("vllm", "llama.cpp", "tensorrt-llm", "sglang")

@@ -15,11 +15,11 @@ from engine_field import FIELD, llama_request, mtp_bench, offline
 from engine_pasted import PASTED
 from engine_samples import SAMPLES
 from howspec.calibrate.engines import EngineCounts, hints, import_counts
-from howspec.calibrate.engines.aiperf_record import aiperf_record
 from howspec.calibrate.engines.bounds import rounds_bounds
 from howspec.calibrate.engines.drafters import drafter_of
 from howspec.calibrate.engines.health import Case, findings
 from howspec.calibrate.engines.imported import counts_of_json, from_statistics, read_statistics
+from howspec.calibrate.engines.write import aiperf_record
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.engines import EngineCounts, engine_counts, import_counts
-from howspec.calibrate.engines.alpha import alpha_interval
-from howspec.calibrate.engines.fit import fit_engine_counts
+from howspec.calibrate.engines.alpha import alpha_interval, fit_engine_counts
 from howspec.calibrate.engines.write import FORMATS, draw_rounds, sample, sglang_log
 from howspec.theory.acceptance import estimate_alpha, round_counts
 from scipy.special import betaincinv

@@ -17,9 +17,8 @@ import pytest
 import typer
 from engine_samples import SAMPLES, V1_LINE
 from howspec.calibrate.engines import import_counts
-from howspec.calibrate.engines.live import watch
+from howspec.calibrate.engines.live import fetch, watch
 from howspec.calibrate.engines.reader import marked_lines
-from howspec.calibrate.engines.web import fetch
 from howspec.cli import options
 from howspec.cli.import_ import import_statistics
 from howspec.cli.main import VERBS

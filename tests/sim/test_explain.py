@@ -16,7 +16,7 @@ from howspec.calibrate.doors.acceptance import of_evidence
 from howspec.calibrate.engines import evidence as read
 from howspec.calibrate.engines import imported, recorded
 from howspec.calibrate.engines.imported import read_statistics
-from howspec.calibrate.engines.stated import Stated, stated
+from howspec.calibrate.engines.numbers import Stated, stated
 from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.explain import explain as command

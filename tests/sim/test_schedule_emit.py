@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.engines.pass_table import read_pass_table, table_limits
+from howspec.calibrate.tables.passes import read_pass_table, table_limits
 from howspec.cli.schedule import schedule as command
 from howspec.sim.emit.drafts import DraftWords
 from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp

@@ -1,4 +1,4 @@
-"""vLLM's log line of the V1 engine, one for each interval.
+"""vLLM: the log line of the V1 engine, one for each interval, and the JSON of `vllm bench serve`.
 
 Source: vllm-project/vllm @ ee4ceaae, v1/spec_decode/metrics.py. Acceptance length = 1 + accepted /
 drafts, share by position over all drafts, the rate in per cent; all of one interval, after which
@@ -8,12 +8,15 @@ the counters start again. Drafts (rounds) are not printed: they follow from the 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts
 from .intervals import Interval
 from .lines import Damage, Source, first_ranks, source_of, without_colours
-from .printed import NUMBER, WHOLE, number_list, printed, whole
+from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number, number_list, printed, whole
+from .row_sums import counts_of_rows
+from .rows import COUNTS, Row
 from .tally import Digits, Intervals
 
 _ACCEPTED = re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b")
@@ -203,3 +206,49 @@ def _gamma(depths: set[int], stated: set[int], notes: list[str]) -> int | None:
     shown = ", ".join(map(str, sorted(stated))) or "not stated"
     notes.append(f"the number of draft positions is {shown}: gamma null")
     return None
+
+
+DEFINITION = (
+    "vllm bench serve: counters after minus before the run; acceptance length = 1 + accepted / "
+    "drafts (bonus counted), rate in per cent, shares by position as fractions"
+)
+_PREFIX = "spec_decode_"
+_ROLES = {"rounds": "num_drafts", "drafted": "draft_tokens", "accepted": "accepted_tokens",
+          "rate": "acceptance_rate", "length": "acceptance_length"}  # fmt: skip
+
+
+class VllmBench:
+    """Runs of the benchmark; several are added up."""
+
+    engine = "vllm"
+    keys = frozenset({f"{_PREFIX}num_drafts", f"{_PREFIX}acceptance_length"})
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take a run."""
+        if isinstance(entry.get(f"{_PREFIX}acceptance_length"), dict):
+            return False
+        row = Row(f"run {len(self.rows) + 1}")
+        for role, name in _ROLES.items():
+            value = entry.get(_PREFIX + name)
+            value = count(value, name) if role in COUNTS else number(value, name)
+            if value is not None:
+                row.put(role, f"{value!r}{'%' if role == 'rate' else ''}", name)
+        shares = entry.get(f"{_PREFIX}per_position_acceptance_rates")
+        for share in shares[:MOST_POSITIONS] if isinstance(shares, list) else ():
+            value = number(share, "per-position acceptance rate")
+            if value is not None:
+                near = -1e-12 <= value <= 1.0 + 1e-12
+                row.put("0", repr(min(max(value, 0.0), 1.0) if near else value))
+        row.close()
+        self.rows.append(row)
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sums over runs."""
+        if not self.rows:
+            return None
+        many = len(self.rows)
+        return counts_of_rows(self.rows, "vllm", "vllm-bench-serve", DEFINITION, [], intervals=many)

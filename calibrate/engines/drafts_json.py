@@ -1,0 +1,267 @@
+"""Requests that state drafted and accepted tokens as JSON, most of them without their rounds.
+
+llama.cpp's timings (PR #12603): draft_n, draft_n_accepted, and predicted_n, all tokens; mlx-vlm's
+add draft_rounds. OpenAI's usage, which exllamav3 and tabbyAPI fill as well (tabbyAPI PR #452):
+completion_tokens_details.{accepted_prediction_tokens, rejected_prediction_tokens} beside
+completion_tokens. LM Studio: stats.{totalDraftTokensCount, acceptedDraftTokensCount,
+rejectedDraftTokensCount, ignoredDraftTokensCount}, also with underlines; ignored tokens were never
+sent to the target, so they count as neither drafted nor rejected here. FastDeploy (PR #5952):
+speculate_metrics with tokens by head, the first of which is the target's own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .bounds import Request
+from .completed import engine_counts
+from .counts import EngineCounts
+from .lines import Latest
+from .numbers import add_lists, added, count, whole_list
+
+_STREAM = "\n"  # the native stream of chunks without an id
+_KEPT = 20_000
+_ACCEPTED, _REJECTED = "accepted_prediction_tokens", "rejected_prediction_tokens"
+_LM_STUDIO = ("acceptedDraftTokensCount", "accepted_draft_tokens_count")
+_BOUNDED = (
+    "rounds are not counted: tokens - accepted bounds them; --gamma, the longest draft, narrows "
+    "them"
+)
+
+
+class _Draft(NamedTuple):
+    drafted: int
+    accepted: int
+    tokens: int | None
+    rounds: int | None = None
+    ignored: int = 0
+
+
+class _Adding:
+    """Adds up requests; chunks of one stream replace each other, their counts run on."""
+
+    engine = ""
+
+    def __init__(self) -> None:
+        self.number = self.drafted = self.accepted = self.ignored = self.without = self.idle = 0
+        self.tokens: int | None = None
+        self.rounds: int | None = None
+        self.per_round: set[float] = set()
+        self.each: list[Request] = []
+        self.latest: Latest[_Draft] = Latest(self._add, _grows)
+
+    def _add(self, one: _Draft) -> None:
+        first = self.number == 0
+        self.number += 1
+        self.drafted += one.drafted
+        self.accepted += one.accepted
+        self.ignored += one.ignored
+        self.tokens = added(self.tokens, one.tokens, first)
+        self.rounds = added(self.rounds, one.rounds, first)
+        if one.rounds and len(self.per_round) < 2:
+            self.per_round.add(one.drafted / one.rounds)
+        if len(self.each) <= _KEPT:
+            self.each.append(Request(one.drafted, one.accepted, one.tokens))
+
+    def _counts(self, form: str, definition: str, notes: list[str], **more: Any) -> EngineCounts:
+        if self.latest.replaced:
+            notes.insert(
+                0, f"{self.latest.replaced} chunks were followed by later counts of their request"
+            )
+        bounded = self.rounds is None and len(self.each) <= _KEPT
+        return engine_counts(
+            more.pop("engine", self.engine),
+            form,
+            definition=definition,
+            drafted=self.drafted,
+            accepted=self.accepted,
+            tokens=None if self.tokens is None else self.tokens + self.idle,
+            requests=self.number,
+            per_request=tuple(self.each) if bounded else (),
+            notes=notes,
+            **more,
+        )
+
+
+class Timings(_Adding):
+    """Timings of llama.cpp's server, and mlx-vlm's."""
+
+    engine = "llama.cpp"
+    keys = frozenset({"timings", "draft_n", "draft_n_accepted"})
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take a response that holds timings, or the timings themselves."""
+        timings = entry.get("timings")
+        if not isinstance(timings, dict):
+            if key == "timings" or not {"draft_n", "draft_n_accepted"} & entry.keys():
+                return False
+            timings = entry
+        tokens = count(timings.get("predicted_n"), "predicted_n")
+        if "draft_n" not in timings and "draft_n_accepted" not in timings:
+            self.without += tokens is not None
+            self.idle += tokens or 0
+            return tokens is not None
+        drafted = count(timings.get("draft_n"), "draft_n")
+        accepted = count(timings.get("draft_n_accepted"), "draft_n_accepted")
+        rounds = count(timings.get("draft_rounds"), "draft_rounds")
+        if drafted is None or accepted is None:
+            raise ValueError("timings must hold draft_n and draft_n_accepted, got only one")
+        if accepted > drafted:
+            raise ValueError(
+                f"draft_n_accepted must be in [0, draft_n = {drafted}], got {accepted}"
+            )
+        stop = entry.get("stop")
+        name = _STREAM if isinstance(stop, bool) else entry.get("id")
+        self.latest.put(name, _Draft(drafted, accepted, tokens, rounds), last=stop is True)
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sums."""
+        self.latest.close()
+        if not self.number:
+            return None
+        mlx, notes = self.rounds is not None, list[str]()
+        if self.without:
+            notes.append(f"{self.without} responses drafted nothing or without speculation")
+        each = next(iter(self.per_round), 0.0)
+        notes.append(
+            "draft_rounds are the rounds" if mlx else
+            "draft_n and draft_n_accepted without a count of rounds determine neither length nor "
+            "survival; predicted_n bounds the rounds, and --gamma, the longest draft, narrows "
+            "them; the server's log or /metrics has them"
+        )  # fmt: skip
+        whole = mlx and len(self.per_round) == 1 and each.is_integer()
+        return self._counts(
+            "mlx-vlm-timings" if mlx else "llama.cpp-timings",
+            "timings: draft_n generated, draft_n_accepted accepted draft tokens",
+            notes,
+            engine="mlx-vlm" if mlx else self.engine,
+            rounds=self.rounds,
+            gamma=(int(each) if whole else None) or None,
+        )
+
+
+class UsageDetails(_Adding):
+    """usage.completion_tokens_details of chat completions."""
+
+    engine = "openai"
+    keys = frozenset({"completion_tokens_details"})
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take a usage object."""
+        details = entry["completion_tokens_details"]
+        if not isinstance(details, dict) or _ACCEPTED not in details:
+            return False
+        accepted = count(details[_ACCEPTED], _ACCEPTED) or 0
+        rejected = count(details.get(_REJECTED), _REJECTED) or 0
+        tokens = count(entry.get("completion_tokens"), "completion_tokens")
+        if not accepted and not rejected:
+            self.without += 1
+            return False
+        self.latest.put(entry.get("id"), _Draft(accepted + rejected, accepted, tokens))
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sum over requests, None where none has draft tokens."""
+        self.latest.close()
+        if not self.number:
+            return None
+        notes = ["drafted = accepted + rejected prediction tokens", _BOUNDED]
+        if self.without:
+            notes.append(f"{self.without} responses state no prediction tokens and are left out")
+        definition = "usage: accepted and rejected prediction tokens, of completion_tokens"
+        return self._counts("openai-usage", definition, notes)
+
+
+class LmStudioStats(_Adding):
+    """LM Studio's stats of a prediction."""
+
+    engine = "lm-studio"
+    keys = frozenset({*_LM_STUDIO, "stats"})
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take a stats object, or a response that holds one beside its usage."""
+        stats, usage = entry.get("stats"), entry.get("usage")
+        if isinstance(stats, dict):
+            tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+            return self.take({"predictedTokensCount": tokens, **stats}, "stats")
+        accepted, rejected, total, ignored = (
+            _either(entry, f"{name}DraftTokensCount")
+            for name in ("accepted", "rejected", "total", "ignored")
+        )
+        if accepted is None:
+            return False
+        if total is not None and ignored is not None and accepted + ignored > total:
+            raise ValueError(
+                f"accepted and ignored draft tokens must be at most the total, {total}, got "
+                f"{accepted + ignored}"
+            )
+        if rejected is None and total is not None:
+            rejected = max(total - accepted - (ignored or 0), 0)
+        if ignored is None and total is not None and rejected is not None:
+            ignored = max(total - accepted - rejected, 0)
+        if rejected is None:
+            return False
+        tokens = _either(entry, "predictedTokensCount")
+        self._add(_Draft(accepted + rejected, accepted, tokens, ignored=ignored or 0))
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sum over predictions."""
+        if not self.number or not (self.drafted or self.ignored):
+            return None
+        notes = ["drafted = accepted + rejected draft tokens, those that the target saw", _BOUNDED]
+        if self.ignored:
+            notes.append(
+                f"{self.ignored} draft tokens were ignored: drafted, and never sent to the target"
+            )
+        definition = "LM Studio: accepted and rejected draft tokens, those ignored left out"
+        return self._counts("lm-studio-stats", definition, notes)
+
+
+class Heads:
+    """FastDeploy's speculate_metrics."""
+
+    engine = "fastdeploy"
+    keys = frozenset({"accepted_tokens_per_head"})
+
+    def __init__(self) -> None:
+        self.heads: list[int] = []
+        self.requests = self.rejected = 0
+
+    def take(self, entry: dict[str, Any], key: str) -> bool:
+        """Take the metrics of one request."""
+        heads = whole_list(entry["accepted_tokens_per_head"], "accepted_tokens_per_head")
+        if not heads:
+            return False
+        add_lists(self.heads, heads)
+        self.rejected += count(entry.get("rejected_tokens"), "rejected_tokens") or 0
+        self.requests += 1
+        return True
+
+    def result(self) -> EngineCounts | None:
+        """The sum over requests."""
+        if not self.requests:
+            return None
+        rounds, *kept = self.heads
+        return engine_counts(
+            self.engine,
+            "fastdeploy-speculate-metrics",
+            definition="FastDeploy: tokens by head, the first being the target's own of each round",
+            rounds=rounds,
+            drafted=sum(kept) + self.rejected if self.rejected else None,
+            per_position_accepted=kept,
+            gamma=len(kept) or None,
+            requests=self.requests,
+            notes=["gamma is the heads that the metrics list, less the target's own"],
+        )
+
+
+def _either(entry: dict[str, Any], camel: str) -> int | None:
+    """A count under its name with capitals or with underlines."""
+    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in camel)
+    return count(entry.get(camel, entry.get(snake)), camel)
+
+
+def _grows(before: _Draft, now: _Draft) -> bool:
+    return now.drafted >= before.drafted and now.accepted >= before.accepted

@@ -1,0 +1,253 @@
+"""Numbers as they are printed, stated or held by JSON: a value, and what is known of its accuracy.
+
+A log prints 2.37 and means anything from 2.365 to 2.375; what follows from it is no better known.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from itertools import accumulate
+from operator import mul
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][-+]?\d{1,3})?|[-+]?(?:nan|NaN|NAN|inf|Inf|INF)"
+WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
+LARGEST = 2**63 - 1
+MOST_POSITIONS = 4096
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A printed number: the text, its value, and the values that would have printed the same."""
+
+    text: str
+    value: float
+    low: float
+    high: float
+
+    def covers(self, value: float) -> bool:
+        """Whether ``value`` prints as this text."""
+        slack = 1e-9 * max(1.0, abs(self.value))
+        return self.low - slack <= value <= self.high + slack
+
+    def scaled(self, factor: float) -> Printed:
+        """The same number in another unit, such as a percentage as a fraction."""
+        return Printed(self.text, self.value * factor, self.low * factor, self.high * factor)
+
+
+@lru_cache(maxsize=1 << 14)
+def printed(text: str) -> Printed:
+    """Read a number with a decimal point or a decimal comma.
+
+    Raises ValueError for what is no number; NaN and infinity are kept and cover nothing.
+    """
+    plain = text.strip().replace(",", ".")
+    try:
+        number = Decimal(plain)
+    except InvalidOperation:
+        raise ValueError(f"a printed number must look like 2.37, got {text.strip()!r}") from None
+    if not number.is_finite():
+        value = float(number)
+        return Printed(text.strip(), value, math.nan, math.nan)
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int)
+    if abs(exponent) > 400 or number.adjusted() > 300:
+        raise ValueError(f"a printed number must be below 1e300, got {text.strip()!r}")
+    value, half = float(number), 0.5 * 10.0**exponent
+    return Printed(text.strip(), value, value - half, value + half)
+
+
+def whole(text: str, what: str) -> int:
+    """Read a whole number of tokens or rounds; ``what`` names it in the message."""
+    if len(text) < 19 and text.isdigit() and text.isascii():
+        return int(text)
+    if not re.fullmatch(WHOLE, text.strip(), re.ASCII):
+        raise ValueError(f"{what} must be a whole number, got {text.strip()!r}")
+    number = int(text.replace(",", ""))
+    if number > LARGEST:
+        raise ValueError(f"{what} must be at most 2^63 - 1, got {text.strip()!r}")
+    return number
+
+
+def number_list(text: str) -> list[Printed]:
+    """The numbers of a printed list such as "0.600, 0.385"; an ellipsis ends the list.
+
+    Where every number has a decimal comma, the comma that is followed by a space separates.
+    """
+    pieces = re.split(r"\s*[;|]\s*|,\s+|\s+", text.strip().strip("()[]").strip().rstrip(","))
+    if len(pieces) == 1 and pieces[0].count(",") and "." in pieces[0]:
+        pieces = pieces[0].split(",")
+    found = []
+    for piece in pieces:
+        if not piece or piece[0] in "…" or piece.startswith("..."):
+            break
+        found.append(printed(piece.strip("()[]")))
+    return found
+
+
+def whole_numbers_between(low: float, high: float, limit: int = 4) -> list[int]:
+    """The whole numbers in [low, high], with a little slack; at most ``limit`` + 1 of them."""
+    slack = 1e-9 * max(1.0, abs(high))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return []
+    first, last = math.ceil(low - slack), math.floor(high + slack)
+    return list(range(first, min(last, first + limit) + 1))
+
+
+def counts_behind(rates: Iterable[Printed], rounds: int) -> list[int] | None:
+    """The accepted tokens by position that print as these shares of ``rounds``, if unique."""
+    found = []
+    for rate in rates:
+        fitting = whole_numbers_between(rate.low * rounds, rate.high * rounds, 1)
+        if len(fitting) != 1:
+            return None
+        found.append(fitting[0])
+    return found
+
+
+def prints_rates(rates: Iterable[Printed], rounds: int) -> bool:
+    """Whether some whole counts of ``rounds`` print as these shares."""
+    return all(whole_numbers_between(r.low * rounds, r.high * rounds, 1) for r in rates)
+
+
+Floats = NDArray[np.float64]
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_FORM = re.compile(rf"\s*({_NUMBER})\s*(%?)\s*(?:(?:±|\+/-|\+-)\s*({_NUMBER})\s*%?)?\s*")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A number with what is known of its accuracy.
+
+    value: as stated; half_width: half a unit of the last digit, >= 0, where only rounding is known;
+    error: standard error, >= 0. Both 0 means exact.
+    """
+
+    value: float
+    half_width: float = 0.0
+    error: float = 0.0
+
+    def draw(self, rng: np.random.Generator, draws: int) -> Floats:
+        """Values that the statement allows, shape (draws,); the value itself where it is exact."""
+        spread = self.half_width * rng.uniform(-1.0, 1.0, draws)
+        if self.error > 0.0:
+            spread = spread + self.error * rng.standard_normal(draws)
+        return np.asarray(self.value + spread)
+
+    def scaled(self, factor: float) -> Stated:
+        """The same quantity in another unit."""
+        return Stated(self.value * factor, self.half_width * factor, self.error * factor)
+
+
+def stated(text: str | float | Stated, name: str) -> Stated:
+    """Read "2.37", "51.5 %" or "98.2+-1.5": digits give the rounding, +- a standard error.
+
+    A float is taken as exact. name: for the message. Raises ValueError for anything else, and for
+    numbers that are not finite.
+    """
+    if isinstance(text, Stated):
+        return text
+    if isinstance(text, int | float):
+        if not math.isfinite(text):
+            raise ValueError(f"{name} must be a finite number, got {text}")
+        return Stated(float(text))
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            f'{name} must be a number such as 2.37, 51.5% or 98.2+-1.5, got "{text[:40]}"'
+        )
+    digits, percent, error = found.groups()
+    factor = 0.01 if percent else 1.0
+    value = float(digits) * factor
+    if not math.isfinite(value):
+        raise ValueError(f'{name} must be a finite number, got "{text[:40]}"')
+    if error is not None:
+        return Stated(value, 0.0, abs(float(error)) * factor)
+    exponent = Decimal(digits).as_tuple().exponent
+    assert isinstance(exponent, int)
+    return Stated(value, 0.5 * 10.0**exponent * factor)
+
+
+def count(value: Any, what: str) -> int | None:
+    """A whole number >= 0, None where it is absent. Raises ValueError naming it."""
+    if value is None or (type(value) is int and 0 <= value <= LARGEST):
+        return value
+    good = not isinstance(value, bool) and isinstance(value, int | float)
+    # The range first: NaN, infinities and whole numbers beyond every float are outside of it.
+    if good and 0 <= value <= LARGEST and value == int(value):
+        return int(value)
+    raise ValueError(f"{what} must be a whole number in [0, 2^63), got {_shown(value)}")
+
+
+def number(value: Any, what: str) -> float | None:
+    """A finite number, None where it is absent or null or NaN. Raises ValueError naming it."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{what} must be a number, got {_shown(value)}")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError(f"{what} must be below 2^63, got {_shown(value)}")
+    return float(value) if math.isfinite(value) else None
+
+
+def counts_list(value: Any, what: str) -> list[int] | None:
+    """A histogram, as a list or as an object from a number to its count."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        places = {}
+        for key, n in value.items():
+            if not str(key).strip().isdigit() or int(str(key)) > MOST_POSITIONS:
+                raise ValueError(f"{what} must have keys in [0, {MOST_POSITIONS}], got {key!r}")
+            places[int(str(key))] = count(n, f"{what} at {key}") or 0
+        return [places.get(k, 0) for k in range(max(places, default=-1) + 1)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) > MOST_POSITIONS:
+            raise ValueError(f"{what} must have at most {MOST_POSITIONS} entries, got {len(value)}")
+        return [count(n, what) or 0 for n in value]
+    raise ValueError(f"{what} must be a list or an object of counts, got {_shown(value)}")
+
+
+def whole_list(value: Any, what: str) -> list[int] | None:
+    """A list of whole numbers of any length, None where absent."""
+    if value is None:
+        return None
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError(f"{what} must be a list of whole numbers, got {_shown(value)}")
+    return [count(n, what) or 0 for n in value]
+
+
+def added(total: int | None, part: int | None, first: bool) -> int | None:
+    """Sum that is None as soon as one part is unknown."""
+    if part is None or (total is None and not first):
+        return None
+    return part + (total or 0)
+
+
+def add_lists(total: list[int], part: Sequence[int]) -> None:
+    """Add counts place by place, in place."""
+    total += [0] * (len(part) - len(total))
+    for k, n in enumerate(part):
+        total[k] += n
+
+
+def survival_of(conditional: Sequence[float]) -> list[float]:
+    """Share of rounds that accept the first k drafts, from the conditional rates of each."""
+    return list(accumulate(conditional, mul))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
