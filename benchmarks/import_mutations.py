@@ -22,11 +22,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "calibrate"))
 
 from engine_mutations import damage
+from engine_pasted import PASTED
 from engine_samples import SAMPLES
 from howspec.calibrate.engines import import_counts
 from test_engines_mutations import consistent
 
 LIMIT_S = 1.0
+TEXTS = {n: s[0] for n, s in SAMPLES.items()} | {n: t for n, t, r in PASTED if isinstance(r, dict)}
 
 
 def outcome(data: bytes) -> tuple[str, float]:
@@ -56,7 +58,7 @@ def mutate(name: str, examples: int) -> tuple[Counter[str], dict[str, int], floa
     """Outcomes of one format, the first seed of each broken rule, and the slowest in seconds."""
     outcomes: Counter[str] = Counter()
     broken: dict[str, int] = {}
-    text, slowest = SAMPLES[name][0].encode(), 0.0
+    text, slowest = TEXTS[name].encode(), 0.0
     for seed in range(examples):
         result, used_s = outcome(damage(text, random.Random(f"{name} {seed}")))
         slowest = max(slowest, used_s)
@@ -70,8 +72,8 @@ def main() -> int:
     """One line a format; the status is 1 where a rule is broken."""
     warnings.simplefilter("error")
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    names, wrong = sys.argv[2:] or list(SAMPLES), 0
-    for text, _, _ in SAMPLES.values():
+    names, wrong = sys.argv[2:] or list(TEXTS), 0
+    for text in TEXTS.values():
         outcome(text.encode())  # what is imported at the first use is no part of an import
     for name in names:
         outcomes, broken, slowest = mutate(name, examples)
