@@ -8,6 +8,7 @@ parallelism every rank reports the same iteration: such duplicates are left out.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -284,7 +285,7 @@ class BenchReport:
             notes.append("the report does not state the draft length: gamma null")
             return None
         each = drafted * (length - 1.0) / accepted
-        if abs(each - round(each)) > 0.02 * each:
+        if not math.isfinite(each) or abs(each - round(each)) > 0.02 * each:
             notes.append(f"rounds draft {each:.3g} tokens on average: gamma null")
             return None
         notes.append(f"gamma {round(each)} is drafted x (length - 1) / accepted, to the digits")

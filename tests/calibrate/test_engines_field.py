@@ -14,7 +14,8 @@ import pytest
 from engine_field import FIELD, llama_request, mtp_bench, offline
 from engine_pasted import PASTED
 from engine_samples import SAMPLES
-from howspec.calibrate.engines import EngineCounts, hints, import_counts
+from howspec.calibrate import engines
+from howspec.calibrate.engines import EngineCounts, import_counts
 from howspec.calibrate.engines.bounds import rounds_bounds
 from howspec.calibrate.engines.drafters import drafter_of
 from howspec.calibrate.engines.health import Case, findings
@@ -234,7 +235,7 @@ def test_the_rounds_that_a_thread_states_lie_within_the_bounds_of_its_request(
 
 
 def test_the_sheet_of_definitions_uses_the_five_meanings() -> None:
-    path = Path(hints.__file__).parent / "definitions.csv"
+    path = Path(engines.__file__).parent / "definitions.csv"
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     meanings = {"alpha", "drafted_rate", "rate at position k", "acceptance_length", "another"}
