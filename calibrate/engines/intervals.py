@@ -6,11 +6,20 @@ position to three. Rounds are the whole number that prints all of these, where o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, TypeVar
 
-from .numbers import Printed, counts_behind, prints_rates, whole_numbers_between
+from .numbers import (
+    Printed,
+    counts_behind,
+    number_list,
+    printed,
+    prints_rates,
+    whole,
+    whole_numbers_between,
+)
 
 _ROUND_SEARCH = 2_000
 
@@ -94,6 +103,32 @@ class Interval:
             return False
         counts = counts_behind(self.rates, rounds) if self.whole_list and self.rates else None
         return counts is None or sum(counts) == self.accepted
+
+
+def interval_of(
+    accepted: str | None,
+    drafted: str | None,
+    length: str | None,
+    shown: str | None,
+    rate: Printed | None,
+    names: tuple[str, str],
+    tokens: int | None = None,
+) -> Interval:
+    """The interval that a line prints; names: its words for accepted and drafted tokens.
+
+    Raises ValueError where it cannot be.
+    """
+    found = Interval(
+        accepted=whole(accepted or "", names[0]),
+        drafted=whole(drafted or "", names[1]),
+        length=printed(length) if length else None,
+        rates=tuple(number_list(shown or "")),
+        whole_list=not re.search(r"…|\.\.\.", shown or ""),
+        rate=rate,
+        tokens=tokens,
+    )
+    found.check(names[1])
+    return found
 
 
 _ADDED = ("rounds", "drafted", "accepted", "open", "full", "by_digits", "low", "high", "middle",

@@ -15,12 +15,11 @@ from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts
-from .intervals import Interval
-from .lines import Damage, without_colours
+from .intervals import Interval, interval_of
+from .lines import Damage, Digits, Intervals, without_colours
 from .llama_cpp_statistics import StatisticsLines, listed_gamma
-from .numbers import MOST_POSITIONS, NUMBER, number_list, printed, whole
+from .numbers import MOST_POSITIONS, NUMBER, printed, whole
 from .row_sums import of_rounds
-from .tally import Digits, Intervals
 
 _GAMMA = re.compile(r"(?:--draft-max|--draft-n|--draft|--spec-draft-n-max|\bn_max)[ =]+(\d{1,4})\b")
 _BUILD = re.compile(r"\bbuild(?:(?:_info)?:\s*| )(b?\d[\w.-]*)")
@@ -169,17 +168,9 @@ class LlamaRounds(LlamaLog):
 def _interval(digits: Digits) -> Interval:
     """The interval of (rate, accepted, generated, mean length, list of shares, all tokens)."""
     rate, accepted, generated, length, shown, tokens = digits
-    part = Interval(
-        accepted=whole(accepted or "", "accepted"),
-        drafted=whole(generated or "", "generated"),
-        length=printed(length) if length else None,
-        rates=tuple(number_list(shown or "")),
-        whole_list=not re.search(r"…|\.\.\.", shown or ""),
-        rate=printed(rate or ""),
-        tokens=None if tokens is None else whole(tokens, "tokens"),
-    )
-    part.check("generated")
-    return part
+    counted = None if tokens is None else whole(tokens, "tokens")
+    names = ("accepted", "generated")
+    return interval_of(accepted, generated, length, shown, printed(rate or ""), names, counted)
 
 
 def _of_rounds(

@@ -29,7 +29,7 @@ _HISTOGRAM = (
     "spec_accepted_drafts_histogram",
     "spec_acceptance_histogram",
 )
-_DEFINITION_META = (
+_DEFINITION = (
     "SGLang meta_info: spec_verify_ct rounds, accepted draft tokens without the bonus; acceptance "
     "length = 1 + accepted / rounds"
 )
@@ -177,7 +177,7 @@ class _Requests:
         return engine_counts(
             "sglang",
             "sglang-meta-info",
-            definition=_DEFINITION_META,
+            definition=_DEFINITION,
             rounds=self.rounds,
             drafted=self.drafted,
             accepted=self.accepted,

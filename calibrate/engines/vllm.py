@@ -12,12 +12,11 @@ from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts
-from .intervals import Interval
-from .lines import Damage, Source, first_ranks, source_of, without_colours
-from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number, number_list, printed, whole
+from .intervals import Interval, interval_of
+from .lines import Damage, Digits, Intervals, Source, first_ranks, source_of, without_colours
+from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number, printed
 from .row_sums import counts_of_rows
 from .rows import COUNTS, Row
-from .tally import Digits, Intervals
 
 _ACCEPTED = re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b")
 _DRAFTED = re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b")
@@ -110,16 +109,7 @@ def _interval(digits: Digits) -> Interval:
     if rate is not None:
         # The V1 engine prints per cent; a line of its first weeks could be a fraction.
         share = printed(rate).scaled(0.01) if percent else printed(rate)
-    found = Interval(
-        accepted=whole(accepted or "", "Accepted"),
-        drafted=whole(drafted or "", "Drafted"),
-        length=printed(length) if length else None,
-        rates=tuple(number_list(shown or "")),
-        whole_list=not re.search(r"…|\.\.\.", shown or ""),
-        rate=share,
-    )
-    found.check("Drafted")
-    return found
+    return interval_of(accepted, drafted, length, shown, share, ("Accepted", "Drafted"))
 
 
 _V1_DEFINITION = (

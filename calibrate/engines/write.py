@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -55,16 +56,6 @@ def _prometheus(prefix: str, kept: Whole, gamma: int) -> str:
         for k, n in enumerate(_positions(kept, gamma))
     ]
     return "".join(f"{prefix}:spec_decode_{n}{{{where}}} {float(v)}\n" for n, where, v in rows)
-
-
-def vllm_prometheus(kept: Whole, gamma: int) -> str:
-    """vLLM's /metrics."""
-    return _prometheus("vllm", kept, gamma)
-
-
-def llama_cpp_prometheus(kept: Whole, gamma: int) -> str:
-    """llama.cpp's /metrics."""
-    return _prometheus("llamacpp", kept, gamma)
 
 
 def llama_cpp_statistics(kept: Whole, gamma: int) -> str:
@@ -190,13 +181,13 @@ def transformers_hook(kept: Whole, gamma: int) -> str:
 
 FORMATS: dict[str, Callable[[Whole, int], str]] = {
     "vllm-log": vllm_log,
-    "vllm-prometheus": vllm_prometheus,
+    "vllm-prometheus": partial(_prometheus, "vllm"),
     "vllm-request": vllm_request,
     "sglang-response": sglang_response,
     "sglang-log": sglang_log,
     "llama.cpp-statistics": llama_cpp_statistics,
     "llama.cpp-request": llama_cpp_request,
-    "llama.cpp-prometheus": llama_cpp_prometheus,
+    "llama.cpp-prometheus": partial(_prometheus, "llamacpp"),
     "tensorrt-llm-metrics": tensorrt_llm_metrics,
     "transformers-hook": transformers_hook,
     "aiperf-record": aiperf_request,

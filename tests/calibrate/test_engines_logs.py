@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from engine_logs import LOGS, OFF
 from howspec.calibrate.engines import EngineCounts, import_counts
-from howspec.calibrate.engines.lines import Latest
-from howspec.calibrate.engines.tally import Intervals
+from howspec.calibrate.engines.lines import Intervals, Latest
 from howspec.calibrate.engines.vllm import V1Log
 
 
@@ -73,7 +72,7 @@ def test_many_different_lines_are_summed_early_and_give_the_same(
         for n in range(1, 60)
     )
     whole = read(tmp_path, lines)
-    monkeypatch.setattr("howspec.calibrate.engines.tally._MOST_DISTINCT", 7)
+    monkeypatch.setattr("howspec.calibrate.engines.lines._MOST_DISTINCT", 7)
     assert read(tmp_path, lines) == whole
     assert whole.rounds == sum(n + 5 for n in range(1, 60))
 
