@@ -229,6 +229,8 @@ class Objects:
         for key, value in part.items():
             name = plain_name(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)))
             wanted = (list,) if role_of(name) == "listed" else (int, float, str)
+            if isinstance(value, dict):  # a statistic over requests, such as AIPerf's
+                value = value.get("avg", value.get("mean", value.get("average")))
             if isinstance(value, wanted) and not isinstance(value, bool):
                 pairs[name] = str(value)
         roles = {role_of(n) for n in pairs}

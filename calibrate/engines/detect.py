@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -16,6 +18,7 @@ from .rounds import is_golden, is_trace
 DOCUMENT_BYTES = 256 << 20
 _OBJECT_LINE = re.compile(r"^(?:data:\s*)?\{\s*\"", re.MULTILINE)
 _PANEL = re.compile(r'"?time"?,.*(?:vllm|sglang|llamacpp|trtllm|tgi)[:_]\w*spec', re.IGNORECASE)
+_INSIDE = re.compile(r'"\w+"\s*:\s*[\[{"\d]')
 _NESTED = (dict, list)
 _OFFERED = (dict, list, str)
 _Take = Callable[[dict[str, Any], str], bool]
@@ -46,6 +49,21 @@ class NoJson:
 
     text: str
     reason: str
+
+
+def as_json(data: bytes) -> bytes | None:
+    """JSON for what Python prints, or for the inside of an object that was pasted; else None."""
+    text = data.decode("utf-8", "replace").strip().rstrip(",")
+    try:
+        if text.startswith(("{'", "[{'")):
+            with warnings.catch_warnings():  # of escapes that Python does not know
+                warnings.simplefilter("ignore")
+                return json.dumps(ast.literal_eval(text)).encode()
+        if _INSIDE.match(text):
+            return json.dumps(json.loads(f"{{{text}}}")).encode()
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        pass
+    return None
 
 
 def kind_of(head: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from .acceptance_table import Objects, read_acceptance, table_within, turned
 from .counts import EngineCounts
-from .detect import NoJson, Walk, kind_of, object_lines, values_of
+from .detect import NoJson, Walk, as_json, kind_of, object_lines, values_of
 from .formats import Readers
 from .lines import LineReader
 from .prometheus import PrometheusText
@@ -54,6 +54,8 @@ def read(source: Source, readers: Readers) -> Intake:
         head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
         if not head.strip():
             raise ValueError("is empty")
+        if len(head) < HEAD_BYTES and (plain := as_json(head)) is not None:
+            stream, head = io.BufferedReader(io.BytesIO(plain)), plain
         kind, taken = kind_of(head), Intake(head)
         if kind == "trace":
             taken.found.append(read_trace(_text(stream)))
@@ -85,6 +87,7 @@ def read_pasted(source: Source, readers: Readers, taken: Intake) -> None:
         head = taken.head
         if head.lstrip().startswith((b"{", b"[")):
             data = stream.read(_TABLE_BYTES)
+            data = as_json(data) or data
             if bare := _unwrapped(data):
                 head, data = bare[:HEAD_BYTES], bare
             elif found := _objects(data, label_of(source)):

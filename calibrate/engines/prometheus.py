@@ -20,7 +20,7 @@ from .numbers import printed
 from .prometheus_counts import Key, Labels, counts_of
 
 _SAMPLE = re.compile(
-    r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*(?:\||=>)\s*|\s+)([^\s|]+)"
+    r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*(?:\||=>|=)\s*|\s+)([^\s|]+)"
     r"(?:\s+[^\s|]+)?(?:\s+#.*)?[\s|]*$"
 )
 _LABEL = re.compile(r"([A-Za-z_]\w*)\s*=\s*\"((?:\\.|[^\"\\])*)\"")
@@ -68,6 +68,8 @@ _GAUGES = {
     "spec_accept_rate_per_position": "conditional",
     "spec_total_accept_rate_per_position": "total_conditional",
 }
+# Counter(name='..', labels={..}, value=3), Vector(.., values=[3, 2]) of vLLM's get_metrics
+_REPR = re.compile(r"name='([\w:]+)', labels=\{([^}]*)\}, values?=\[?([\d., e+]+)\]?")
 _CONFIG = "speculative_config_info"
 
 
@@ -162,6 +164,10 @@ class PrometheusText:
     def feed(self, line: str) -> None:
         """Take one line."""
         word = _WORDS[self.engine]
+        if "name='" in line and (found := _REPR.search(line)):
+            for sample in _samples(*found.groups()):
+                self.feed(sample)
+            return
         if word not in line or line.lstrip().startswith("#"):
             return
         first = line.split("{")[0].replace("|", " ").replace("`", " ").split()
@@ -231,6 +237,16 @@ class PrometheusText:
         elif counters:
             notes.append("counters run since the start of the server; --before gives an interval")
         return counts_of(self.engine, scrape, counters, notes)
+
+
+def _samples(name: str, labels: str, values: str) -> list[str]:
+    """Lines of Prometheus text for a metric as Python prints it; values by position."""
+    pairs = [f'{k}="{v}"' for k, v in re.findall(r"'(\w+)': '([^'\"]*)'", labels)]
+    numbers = [v for v in re.split(r"[,\s]+", values) if v]
+    if not name.endswith("_per_pos"):
+        return [f"{name}{{{','.join(pairs)}}} {v}" for v in numbers]
+    inside = ",".join([*pairs, ""])
+    return [f'{name}{{{inside}position="{k}"}} {v}' for k, v in enumerate(numbers)]
 
 
 def _increase(

@@ -30,7 +30,7 @@ _LISTED = re.compile(
     rf"({_NAME})\s*[:=]\s*(?:[\[(]([\d.,\s%]+)[\])]|((?:\d?\.\d+%?(?:,\s*|\s+|$))+))"
 )
 _COLUMNS = re.compile(
-    rf"^[\s|│┃*]*([A-Za-z#][^|│┃,\t*]*?)[\s*]*(?:[|│┃\t,]|\s{{2}})[\s*`]*({_CELL})"
+    rf"^[\s|│┃*]*([A-Za-z#][^|│┃,\t*:=\[]*?)[\s*]*(?:[|│┃\t,]|\s{{2}})[\s*`]*({_CELL})"
 )
 _FRACTION = re.compile(r"(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)", re.IGNORECASE)
 _SPOKEN = re.compile(r"accept", re.IGNORECASE)
@@ -78,7 +78,7 @@ class Summaries:
     """Takes lines with names that `rows` knows, and gives the counts of the summaries."""
 
     engine = "summary"
-    needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:")
+    needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"tau", "τ".encode())
     markers: tuple[bytes, ...] = (*needed, b"raft", b"n_predict", b"enerat", b"output_tokens",
                                   b"osition", b"equests", b"ount", b"okens",
                                   b"ounds", b"teps", b"rate")  # fmt: skip

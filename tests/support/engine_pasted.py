@@ -137,6 +137,21 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
      {"acceptance_length": 3.21}),
     ("a log of rounds", "request,round,drafted,accepted\n0,0,4,2\n0,1,4,4\n0,2,4,0\n",
      {"rounds": 3, "drafted": 12, "accepted": 6, "gamma": 4}),
+    ("python's print", str({"num_drafts": 100, "num_draft_tokens": 300, "num_accepted_tokens": 200}),
+     {"rounds": 100, "accepted": 200}),
+    ("the inside of an object", '  "timings": {\n    "predicted_n": 100,\n    "draft_n": 90,\n'
+     '    "draft_n_accepted": 60\n  }\n', {"accepted": 60, "drafted": 90, "tokens": 100}),
+    ("vllm get_metrics", "".join(
+        f"Counter(name='vllm:spec_decode_num_{n}', labels={{'engine': '0'}}, value={b})\n"
+        for n, (_, b) in _TOTALS.items())
+     + "Vector(name='vllm:spec_decode_num_accepted_tokens_per_pos', labels={'engine': '0'}, "
+     "values=[70, 50, 30])", {"rounds": 100, "accepted": 150, "gamma": 3, "first": 0.7}),
+    ("aiperf json", json.dumps({"spec_decode_acceptance_length": {"unit": "tokens", "avg": 2.5}}),
+     {"acceptance_length": 2.5}),
+    ("a letter", "τ = 3.21, speedup = 2.1x", {"acceptance_length": 3.21}),
+    ("a table of lengths", "| Dataset | AL | AR |\n|---|---|---|\n| GSM8K | 3.1 | 0.70 |\n"
+     "| HumanEval | 3.5 | 0.83 |\n", {"groups": 2}),
+    ("a list of lengths", "accept_length: [3, 4, 2, 1, 5]\n", "looked for"),
     ("a draft by name", "draft,target,num_drafts,num_draft_tokens,num_accepted_tokens\n"
      "Qwen3-0.6B,Qwen3-32B,100,300,210\n", {"rounds": 100, "accepted": 210}),
     ("another program", "GET /accept 200\naccepted: 5 connections\nrate: 5\n", "looked for"),
