@@ -227,7 +227,7 @@ _ENGINES = {"llama.cpp": "llama_cpp", "tensorrt-llm": "tensorrt_llm", "lm-studio
 def aiperf_record(counts: EngineCounts) -> dict[str, Any]:
     """The record of all rounds of a source, as plain JSON values.
 
-    acceptance_by_accepted is sparse, keys are strings as JSON has them. Raises ValueError where the
+    acceptance_histogram is sparse, keys are strings as JSON has them. Raises ValueError where the
     source does not determine how many rounds accepted 0, 1, 2.. draft tokens.
     """
     histogram = _by_accepted(counts)
@@ -243,7 +243,7 @@ def aiperf_record(counts: EngineCounts) -> dict[str, Any]:
         "engine": _ENGINES.get(counts.engine, counts.engine),
         "mean_acceptance_length": 1.0 + accepted / steps,
         "draft_acceptance_rate": accepted / drafted if drafted else 0.0,
-        "acceptance_by_accepted": {str(k): n for k, n in enumerate(histogram) if n},
+        "acceptance_histogram": {str(k): n for k, n in enumerate(histogram) if n},
         "num_accepted_draft_tokens": accepted,
         "num_draft_tokens": drafted,
         "num_spec_steps": steps,
