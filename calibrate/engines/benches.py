@@ -16,7 +16,6 @@ from .counts import EngineCounts, Group
 from .numbers import (
     MOST_POSITIONS,
     add_lists,
-    added,
     count,
     counts_list,
     number,
@@ -214,7 +213,6 @@ class SpecBenchRows:
         self.tried: list[int] = []
         self.kept: list[int] = []
         self.whole = True
-        self.tokens: int | None = None
         self.baseline = 0
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
@@ -233,7 +231,6 @@ class SpecBenchRows:
         if tokens is None and isinstance(entry.get("tokens"), dict):
             tokens = entry["tokens"].get("generated")
         made = count(tokens, "generated")
-        first = not self.attempts
         rounds = sum(count(s.get("drafts", s.get("num_drafts")), "drafts") or 0 for s in stages)
         drafted = sum(count(s.get("draft_tokens"), "draft_tokens") or 0 for s in stages)
         accepted = sum(
@@ -243,7 +240,6 @@ class SpecBenchRows:
             raise ValueError(f"accepted must be in [0, draft_tokens = {drafted}], got {accepted}")
         for stage in stages:
             self._positions(stage)
-        self.tokens = added(self.tokens, made, first)
         timing = entry.get("timing") if isinstance(entry.get("timing"), dict) else entry
         assert isinstance(timing, dict)
         self.attempts.append(
@@ -272,6 +268,7 @@ class SpecBenchRows:
         """The sum over attempts."""
         if not self.attempts:
             return None
+        made = [g.tokens for g in self.attempts]
         rounds = sum(g.rounds or 0 for g in self.attempts)
         drafted = sum(g.drafted or 0 for g in self.attempts)
         notes = []
@@ -291,7 +288,7 @@ class SpecBenchRows:
             rounds=rounds,
             drafted=drafted,
             accepted=sum(g.accepted or 0 for g in self.attempts),
-            tokens=self.tokens,
+            tokens=None if None in made else sum(n or 0 for n in made),
             gamma=gamma,
             per_position_accepted=positions,
             groups=tuple(self.attempts) if len(self.attempts) > 1 else (),

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .bounds import Request
 from .completed import engine_counts
 from .counts import EngineCounts
 from .lines import Latest
-from .numbers import add_lists, added, count, whole_list
+from .numbers import add_lists, count, whole_list
+from .sums import Sums
 
 _STREAM = "\n"  # the native stream of chunks without an id
-_KEPT = 20_000
 _ACCEPTED, _REJECTED = "accepted_prediction_tokens", "rejected_prediction_tokens"
 _LM_STUDIO = ("acceptedDraftTokensCount", "accepted_draft_tokens_count")
 _BOUNDED = (
@@ -43,42 +42,29 @@ class _Adding:
     engine = ""
 
     def __init__(self) -> None:
-        self.number = self.drafted = self.accepted = self.ignored = self.without = self.idle = 0
-        self.tokens: int | None = None
-        self.rounds: int | None = None
-        self.per_round: set[float] = set()
-        self.each: list[Request] = []
+        self.sums = Sums()
+        self.ignored = self.without = self.idle = 0
         self.latest: Latest[_Draft] = Latest(self._add, _grows)
 
     def _add(self, one: _Draft) -> None:
-        first = self.number == 0
-        self.number += 1
-        self.drafted += one.drafted
-        self.accepted += one.accepted
         self.ignored += one.ignored
-        self.tokens = added(self.tokens, one.tokens, first)
-        self.rounds = added(self.rounds, one.rounds, first)
-        if one.rounds and len(self.per_round) < 2:
-            self.per_round.add(one.drafted / one.rounds)
-        if len(self.each) <= _KEPT:
-            self.each.append(Request(one.drafted, one.accepted, one.tokens))
+        self.sums.add(**one._asdict())
 
     def _counts(self, form: str, definition: str, notes: list[str], **more: Any) -> EngineCounts:
         if self.latest.replaced:
             notes.insert(
                 0, f"{self.latest.replaced} chunks were followed by later counts of their request"
             )
-        bounded = self.rounds is None and len(self.each) <= _KEPT
+        tokens = self.sums.totals["tokens"]
+        totals = {**self.sums.totals, "tokens": None if tokens is None else tokens + self.idle}
         return engine_counts(
             more.pop("engine", self.engine),
             form,
             definition=definition,
-            drafted=self.drafted,
-            accepted=self.accepted,
-            tokens=None if self.tokens is None else self.tokens + self.idle,
-            requests=self.number,
-            per_request=tuple(self.each) if bounded else (),
+            requests=self.sums.requests,
+            per_request=self.sums.bounded(),
             notes=notes,
+            **totals,
             **more,
         )
 
@@ -118,26 +104,23 @@ class Timings(_Adding):
     def result(self) -> EngineCounts | None:
         """The sums."""
         self.latest.close()
-        if not self.number:
+        if not self.sums.requests:
             return None
-        mlx, notes = self.rounds is not None, list[str]()
+        mlx, notes = self.sums.totals["rounds"] is not None, list[str]()
         if self.without:
             notes.append(f"{self.without} responses drafted nothing or without speculation")
-        each = next(iter(self.per_round), 0.0)
         notes.append(
             "draft_rounds are the rounds" if mlx else
             "draft_n and draft_n_accepted without a count of rounds determine neither length nor "
             "survival; predicted_n bounds the rounds, and --gamma, the longest draft, narrows "
             "them; the server's log or /metrics has them"
         )  # fmt: skip
-        whole = mlx and len(self.per_round) == 1 and each.is_integer()
         return self._counts(
             "mlx-vlm-timings" if mlx else "llama.cpp-timings",
             "timings: draft_n generated, draft_n_accepted accepted draft tokens",
             notes,
             engine="mlx-vlm" if mlx else self.engine,
-            rounds=self.rounds,
-            gamma=(int(each) if whole else None) or None,
+            gamma=self.sums.whole_draft() if mlx else None,
         )
 
 
@@ -164,7 +147,7 @@ class UsageDetails(_Adding):
     def result(self) -> EngineCounts | None:
         """The sum over requests, None where none has draft tokens."""
         self.latest.close()
-        if not self.number:
+        if not self.sums.requests:
             return None
         notes = ["drafted = accepted + rejected prediction tokens", _BOUNDED]
         if self.without:
@@ -208,7 +191,7 @@ class LmStudioStats(_Adding):
 
     def result(self) -> EngineCounts | None:
         """The sum over predictions."""
-        if not self.number or not (self.drafted or self.ignored):
+        if not self.sums.requests or not (self.sums.totals["drafted"] or self.ignored):
             return None
         notes = ["drafted = accepted + rejected draft tokens, those that the target saw", _BOUNDED]
         if self.ignored:

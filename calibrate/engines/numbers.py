@@ -229,13 +229,6 @@ def whole_list(value: Any, what: str) -> list[int] | None:
     return [count(n, what) or 0 for n in value]
 
 
-def added(total: int | None, part: int | None, first: bool) -> int | None:
-    """Sum that is None as soon as one part is unknown."""
-    if part is None or (total is None and not first):
-        return None
-    return part + (total or 0)
-
-
 def add_lists(total: list[int], part: Sequence[int]) -> None:
     """Add counts place by place, in place."""
     total += [0] * (len(part) - len(total))

@@ -14,13 +14,12 @@ from typing import Any
 from .completed import engine_counts
 from .counts import Check, EngineCounts, check_number
 from .numbers import (
-    add_lists,
-    added,
     count,
     counts_list,
     number,
     whole_list,
 )
+from .sums import Sums
 
 _KEYS = ("num_spec_steps", "acceptance_histogram", "num_accepted_draft_tokens")
 _TRT = ("total_accepted_draft_tokens", "total_draft_tokens")
@@ -42,17 +41,8 @@ class RoundsJson:
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
-        self.requests = 0
-        self.tokens: int | None = None
-        self.rounds: int | None = None
-        self.drafted: int | None = None
-        self.accepted: int | None = None
-        self.histogram: list[int] | None = []
-        self.tried: list[int] | None = []
+        self.sums = Sums()
         self.gammas: set[int] = set()
-        self.served: set[str] = set()
-        self.checks: list[Check] = []
-        self.checked = 0
         self.pooled: list[int] | None = None
         self.totals: dict[str, int | None] = {}
 
@@ -102,57 +92,24 @@ class RoundsJson:
             accepted = _agree(taken, accepted, total)
         if drafts is not None:
             drafted = _agree(made, drafted, sum(drafts))
-        if accepted is not None and drafted is not None and accepted > drafted:
-            raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
-        first = self.requests == 0
-        self.requests += 1
-        self.rounds = added(self.rounds, steps, first)
-        self.tokens = added(self.tokens, tokens, first)
-        self.accepted = added(self.accepted, accepted, first)
-        self.drafted = added(self.drafted, drafted, first)
         if gamma:
             self.gammas.add(gamma)
-        self._positions(histogram, each, drafts)
-        self._check(entry, steps, accepted, drafted)
-
-    def _positions(
-        self, histogram: list[int] | None, each: list[int] | None, drafts: list[int] | None
-    ) -> None:
-        if histogram is None:
-            self.histogram = None
-        elif self.histogram is not None:
-            add_lists(self.histogram, histogram)
-        if each is None or drafts is None or len(each) != len(drafts):
-            self.tried = None
-        elif self.tried is not None:
-            tried = [0] * max(drafts, default=0)
-            for kept, size in zip(each, drafts, strict=True):
-                for k in range(min(kept + 1, size)):
-                    tried[k] += 1
-            add_lists(self.tried, tried)
-
-    def _check(
-        self, entry: dict[str, Any], steps: int | None, accepted: int | None, drafted: int | None
-    ) -> None:
-        length = number(entry.get("mean_acceptance_length"), "mean_acceptance_length")
-        rate = entry.get("draft_acceptance_rate", entry.get("acceptance_rate"))
-        rate = number(rate, "draft_acceptance_rate")
-        found = []
-        if steps and accepted is not None:
-            found += check_number("acceptance length", length, 1.0 + accepted / steps)
-        if drafted and accepted is not None:
-            share = accepted / drafted
-            stated = rate / 100.0 if rate is not None and rate > 1.0 else rate
-            found += check_number("drafted rate", stated, share)
-        self.checked += len(found)
-        if len(self.checks) < 20:
-            self.checks += [c for c in found if not c.agrees or self.requests == 1]
+        self.sums.add(
+            _stated(entry, steps, accepted, drafted),
+            rounds=steps,
+            drafted=drafted,
+            accepted=accepted,
+            tokens=tokens,
+            histogram=histogram,
+            tried=_tried(each, drafts),
+        )
 
     def result(self) -> EngineCounts | None:
         """The sum over requests, or the pooled run."""
-        if self.pooled is not None and not self.requests:
+        sums = self.sums
+        if self.pooled is not None and not sums.requests:
             return self._run()
-        if not self.requests:
+        if not sums.requests:
             return None
         notes = []
         gamma = self.gammas.copy().pop() if len(self.gammas) == 1 else None
@@ -161,30 +118,27 @@ class RoundsJson:
             notes.append(f"num_spec_tokens is {shown}: gamma null")
         else:
             notes.append(f"gamma {gamma} is num_spec_tokens as the requests state it")
-        wrong = [c for c in self.checks if not c.agrees]
+        wrong = [c for c in sums.checks if not c.agrees]
         if wrong:
             notes.append(
                 "some stated lengths or rates do not follow from the counts: see consistency"
             )
-        if self.rounds is None:
+        if sums.totals["rounds"] is None:
             notes.append("requests state no rounds: rounds, acceptance length and survival null")
-        if self.engine == "tensorrt-llm" and not self.drafted:
+        if self.engine == "tensorrt-llm" and not sums.totals["drafted"]:
             notes.append("the PyTorch flow reported zeros before PR #17082")
-        tried = self.tried if self.tried and self.histogram else None
+        histogram, tried = sums.lists["histogram"] or None, sums.lists["tried"]
         return engine_counts(
             self.engine,
             _FORMATS[self.engine],
             definition=_DEFINITION,
-            rounds=self.rounds,
-            drafted=self.drafted,
-            accepted=self.accepted,
-            tokens=self.tokens,
             gamma=gamma,
-            histogram=self.histogram or None,
-            tried=None if tried is None else tuple(tried[: gamma or None]),
-            requests=self.requests,
-            consistency=tuple(wrong or self.checks[:2]),
+            histogram=histogram,
+            tried=tuple(tried[: gamma or None]) if tried and histogram else None,
+            requests=sums.requests,
+            consistency=tuple(wrong or sums.checks[:2]),
             notes=notes,
+            **sums.totals,
         )
 
     def _run(self) -> EngineCounts:
@@ -213,3 +167,30 @@ def _agree(name: str, stated: int | None, counted: int) -> int:
     if stated is not None and stated != counted:
         raise ValueError(f"{name} must be {counted} as the rounds add up to, got {stated}")
     return counted
+
+
+def _tried(each: list[int] | None, drafts: list[int] | None) -> list[int] | None:
+    """How often each position was put to the test, where the rounds are stated one by one."""
+    if each is None or drafts is None or len(each) != len(drafts):
+        return None
+    tried = [0] * max(drafts, default=0)
+    for kept, size in zip(each, drafts, strict=True):
+        for k in range(min(kept + 1, size)):
+            tried[k] += 1
+    return tried
+
+
+def _stated(
+    entry: dict[str, Any], steps: int | None, accepted: int | None, drafted: int | None
+) -> list[Check]:
+    """The length and the rate that a request states, against its counts."""
+    length = number(entry.get("mean_acceptance_length"), "mean_acceptance_length")
+    rate = entry.get("draft_acceptance_rate", entry.get("acceptance_rate"))
+    rate = number(rate, "draft_acceptance_rate")
+    found = []
+    if steps and accepted is not None:
+        found += check_number("acceptance length", length, 1.0 + accepted / steps)
+    if drafted and accepted is not None:
+        stated = rate / 100.0 if rate is not None and rate > 1.0 else rate
+        found += check_number("drafted rate", stated, accepted / drafted)
+    return found

@@ -12,9 +12,10 @@ import re
 from typing import Any
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts, check_number
+from .counts import EngineCounts, check_number
 from .lines import Latest
-from .numbers import add_lists, added, count, counts_list, number
+from .numbers import count, counts_list, number
+from .sums import Sums
 
 _ACCEPTED = (
     "spec_num_correct_drafts",
@@ -50,7 +51,7 @@ class MetaInfo:
 
     def __init__(self) -> None:
         self.total = _Requests()
-        self.latest: Latest[dict[str, Any]] = Latest(self.total.add, _goes_on)
+        self.latest: Latest[dict[str, Any]] = Latest(self.total.take, _goes_on)
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take an object that counts verifications."""
@@ -72,7 +73,7 @@ class MetaInfo:
             self.total.notes.append(
                 f"{self.latest.replaced} chunks were followed by later counts of their request"
             )
-        return self.total.counts() if self.total.number else None
+        return self.total.counts() if self.total.requests else None
 
 
 def _goes_on(before: dict[str, Any], now: dict[str, Any]) -> bool:
@@ -88,43 +89,32 @@ def _counts_bonus(accepted: int | None, rounds: int | None, length: float | None
     return abs(accepted / rounds - length) < abs(accepted / rounds + 1.0 - length)
 
 
-class _Requests:
+class _Requests(Sums):
+    """Sums that know SGLang's names, and where a build counts the bonus token as accepted."""
+
     def __init__(self) -> None:
-        self.number = self.tokens = self.speculated = 0
-        self.rounds: int | None = None
-        self.drafted: int | None = None
-        self.accepted: int | None = None
-        self.histogram: list[int] | None = []
-        self.per_round: set[float] = set()
-        self.with_bonus = 0
-        self.checks: list[Check] = []
+        super().__init__()
+        self.all_tokens = self.speculated = self.with_bonus = 0
         self.notes: list[str] = []
 
-    def add(self, entry: dict[str, Any]) -> None:
+    def take(self, entry: dict[str, Any]) -> None:
+        """Add one request."""
         rounds = count(entry.get("spec_verify_ct"), "spec_verify_ct")
-        drafted = count(_first(entry, _DRAFTED), "proposed drafts")
         histogram = counts_list(_first(entry, _HISTOGRAM), "histogram of accepted drafts")
         tokens = count(entry.get("completion_tokens"), "completion_tokens")
         length = number(entry.get("spec_accept_length"), "spec_accept_length")
-        accepted = self._accepted(entry, rounds, histogram, length)
-        if accepted is not None and drafted is not None and accepted > drafted:
-            raise ValueError(f"accepted drafts must be in [0, {drafted}], got {accepted}")
-        first = self.number == 0
-        self.number += 1
-        self.rounds = added(self.rounds, rounds, first)
-        self.accepted = added(self.accepted, accepted, first)
-        self.drafted = added(self.drafted, drafted, first)
-        self.tokens += tokens or 0
+        whole = histogram is not None and rounds in (None, sum(histogram))
+        stated = check_number("completion tokens per round", length,
+                              tokens / rounds if rounds and tokens else None)  # fmt: skip
+        self.all_tokens += tokens or 0
         self.speculated += bool(tokens and rounds)
-        if rounds and drafted is not None and len(self.per_round) < 2:
-            self.per_round.add(drafted / rounds)
-        if histogram is None or (rounds is not None and sum(histogram) != rounds):
-            self.histogram = None
-        elif self.histogram is not None:
-            add_lists(self.histogram, histogram)
-        if rounds and tokens and len(self.checks) < 20:
-            found = check_number("completion tokens per round", length, tokens / rounds)
-            self.checks += [c for c in found if first or not c.agrees]
+        self.add(
+            stated,
+            rounds=rounds,
+            drafted=count(_first(entry, _DRAFTED), "proposed drafts"),
+            accepted=self._accepted(entry, rounds, histogram if whole else None, length),
+            histogram=histogram if whole else None,
+        )
 
     def _accepted(
         self,
@@ -135,7 +125,7 @@ class _Requests:
     ) -> int | None:
         """Accepted drafts without the bonus token, from the histogram where it is whole."""
         accepted = count(_first(entry, _ACCEPTED), "accepted drafts")
-        if histogram and rounds and sum(histogram) == rounds:
+        if histogram and rounds:
             total = sum(k * n for k, n in enumerate(histogram))
             if accepted is not None and accepted != total:
                 raise ValueError(
@@ -147,44 +137,40 @@ class _Requests:
             return (accepted or 0) - (rounds or 0)
         return accepted
 
-    def _gamma(self, notes: list[str]) -> int | None:
-        each = next(iter(self.per_round), 0.5)
-        if len(self.per_round) != 1 or not each or not each.is_integer():
-            notes.append("the requests do not state how many tokens a round drafts: gamma null")
-            return None
+    def counts(self) -> EngineCounts:
+        """The sums."""
+        notes, gamma = self.notes, self.whole_draft()
+        rounds, accepted = self.totals["rounds"], self.totals["accepted"]
         notes.append(
-            f"gamma {int(each)} is proposed / verified, the same whole number in every request; "
+            "the requests do not state how many tokens a round drafts: gamma null"
+            if gamma is None
+            else f"gamma {gamma} is proposed / verified, the same whole number in every request; "
             f"for a tree (topk above 1) it is the tokens of the tree"
         )
-        return int(each)
-
-    def counts(self) -> EngineCounts:
-        notes = self.notes
-        gamma = self._gamma(notes)
         if self.with_bonus:
             notes.append(
                 f"{self.with_bonus} requests count the bonus token as accepted: it is taken off"
             )
         length = None
-        if self.accepted is None and self.rounds and self.speculated == self.number:
-            length = self.tokens / self.rounds
+        if accepted is None and rounds and self.speculated == self.requests:
+            length = self.all_tokens / rounds
             notes.append(
                 "accepted tokens are missing: the length is completion_tokens / spec_verify_ct, "
                 "which counts the first token of each request too"
             )
-        if not self.histogram:
+        if not self.lists["histogram"]:
             notes.append("no histogram of rounds: survival null")
         return engine_counts(
             "sglang",
             "sglang-meta-info",
             definition=_DEFINITION,
-            rounds=self.rounds,
-            drafted=self.drafted,
-            accepted=self.accepted,
+            rounds=rounds,
+            drafted=self.totals["drafted"],
+            accepted=accepted,
             gamma=gamma,
-            histogram=self.histogram or None,
+            histogram=self.lists["histogram"] or None,
             acceptance_length=length,
-            requests=self.number,
+            requests=self.requests,
             consistency=tuple(self.checks),
             notes=notes,
         )
