@@ -21,9 +21,7 @@ class Sums:
 
     def __init__(self) -> None:
         self.requests = 0
-        self.totals: dict[str, int | None] = dict.fromkeys(
-            ("rounds", "drafted", "accepted", "tokens"), 0
-        )
+        self.totals: dict[str, Any] = dict.fromkeys(("rounds", "drafted", "accepted", "tokens"), 0)
         self.lists: dict[str, list[int] | None] = {"histogram": [], "tried": []}
         self.each: list[Request] = []
         self.checks: list[Check] = []
