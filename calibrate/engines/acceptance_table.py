@@ -45,7 +45,9 @@ def is_acceptance(header: str) -> bool:
     places = sorted(int(role) for role in held if role.isdigit())
     if places and places != list(range(places[0], places[0] + len(places))):
         return False  # such as percentiles
-    said = held & {"accepted", "rate", "listed"} or ("length" in held and len(names) > 2)
+    said = held & {"accepted", "rate", "listed"} or (
+        "length" in held and (len(names) > 2 or "gamma" in held)
+    )
     return bool(said) or len(places) > 1
 
 

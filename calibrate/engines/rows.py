@@ -176,7 +176,8 @@ class Row:
         m = NUMBER.fullmatch(cell.replace("**", "").replace("`", ""))
         if m is None:
             raise ValueError(f"{self.where}{what} must be a number, got {cell!r}")
-        return printed(m[1].replace(",", "")).scaled(0.01 if m[2] == "%" else 1.0)
+        text = m[1] if re.fullmatch(r"\d+,\d{1,2}", m[1]) else m[1].replace(",", "")
+        return printed(text).scaled(0.01 if m[2] == "%" else 1.0)
 
     def _share(self, cell: str) -> Printed | None:
         """A share as a fraction; per cent without a sign are scaled with the others later."""

@@ -78,7 +78,8 @@ class Summaries:
     """Takes lines with names that `rows` knows, and gives the counts of the summaries."""
 
     engine = "summary"
-    needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"tau", "τ".encode())
+    needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"tau", "τ".encode(),
+                                 b"AL=", b"AL:")  # fmt: skip
     markers: tuple[bytes, ...] = (*needed, b"raft", b"n_predict", b"enerat", b"output_tokens",
                                   b"osition", b"equests", b"ount", b"okens",
                                   b"ounds", b"teps", b"rate")  # fmt: skip
@@ -190,8 +191,13 @@ def _role(name: str) -> str:
 def _spoken_role(plain: str) -> str:
     """The role of a name with words in front of it, such as "per_position_acceptance_rate"."""
     words = plain.split("_")
-    return next((r for k in range(1, min(len(words), 5)) if (r := role_of("_".join(words[k:])))
-                 in ("accepted", "drafted", "length", "rate", "rounds", "listed")), "")  # fmt: skip
+    for k in range(1, min(len(words), 5)):
+        role = role_of("_".join(words[k:]))
+        if role == "length" and {"accepted", "draft", "drafted"} & set(words[:k]):
+            return ""  # accepted tokens a round: whether the bonus token counts is not said
+        if role in ("accepted", "drafted", "length", "rate", "rounds", "listed"):
+            return role
+    return ""
 
 
 def _says(one: _Open, row: Row) -> bool:

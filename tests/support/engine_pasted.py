@@ -151,6 +151,11 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
     ("a letter", "τ = 3.21, speedup = 2.1x", {"acceptance_length": 3.21}),
     ("a table of lengths", "| Dataset | AL | AR |\n|---|---|---|\n| GSM8K | 3.1 | 0.70 |\n"
      "| HumanEval | 3.5 | 0.83 |\n", {"groups": 2}),
+    ("a decimal comma", "Acceptance rate (%): 51,47\nAcceptance length: 2,54\n",
+     {"acceptance_length": 2.54}),
+    ("lengths by draft tokens", "| num_speculative_tokens | Mean acceptance length |\n|---|---|\n"
+     "| 1 | 1.80 |\n| 2 | 2.40 |\n", {"groups": 2}),
+    ("accepted tokens of a step", "Mean accepted draft tokens per step: 1.9\n", "looked for"),
     ("a list of lengths", "accept_length: [3, 4, 2, 1, 5]\n", "looked for"),
     ("a draft by name", "draft,target,num_drafts,num_draft_tokens,num_accepted_tokens\n"
      "Qwen3-0.6B,Qwen3-32B,100,300,210\n", {"rounds": 100, "accepted": 210}),
