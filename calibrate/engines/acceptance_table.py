@@ -169,6 +169,8 @@ def _one_by_one(cells: Cells, roles: Mapping[str, str]) -> EngineCounts | None:
     rounds: dict[tuple[int, int], int] = {}
     for row, line in zip(cells.rows, cells.lines, strict=True):
         one = _row(row, line, {names[r]: r for r in ("drafted", "accepted")}, "")
+        if one.counts and len(one.counts) < 2:
+            raise ValueError(f"line {line}: a round must hold drafted and accepted tokens")
         pair = one.counts.get("drafted", 0), one.counts.get("accepted", 0)
         if pair[0] > MOST_POSITIONS:
             return None

@@ -126,6 +126,8 @@ def counts_of_rows(
     one = rows[0] if len(rows) == 1 else None
     if one is None and "rounds" not in totals and any(r.length or r.rate for r in rows):
         notes.append("rows state means without counts to weight them: see groups for each")
+    if one is not None and one.length is None and "rounds" not in totals:
+        notes.append("neither rounds nor an acceptance length is stated")
     if one is not None and one.requests:
         known.setdefault("requests", one.requests)
     return engine_counts(
