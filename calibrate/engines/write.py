@@ -26,12 +26,16 @@ def _positions(kept: Whole, gamma: int) -> list[int]:
     return [int((kept >= k).sum()) for k in range(1, gamma + 1)]
 
 
+def _shares(kept: Whole, gamma: int) -> str:
+    return ", ".join(f"{p / kept.size:.3f}" for p in _positions(kept, gamma))
+
+
 def vllm_log(kept: Whole, gamma: int, *, lines: int = 1) -> str:
     """The V1 engine's log, in so many intervals."""
     said = []
     for part in np.array_split(kept, lines):
         n, accepted = part.size, int(part.sum())
-        shares = ", ".join(f"{p / n:.3f}" for p in _positions(part, gamma))
+        shares = _shares(part, gamma)
         said.append(
             f"(APIServer pid=1) INFO 05-18 11:19:54 [metrics.py:101] SpecDecoding metrics: "
             f"Mean acceptance length: {1 + accepted / n:.2f}, "
@@ -60,8 +64,7 @@ def _prometheus(prefix: str, kept: Whole, gamma: int) -> str:
 
 def llama_cpp_statistics(kept: Whole, gamma: int) -> str:
     """llama.cpp's statistics line."""
-    n, accepted = kept.size, int(kept.sum())
-    shares = ", ".join(f"{p / n:.3f}" for p in _positions(kept, gamma))
+    n, accepted, shares = kept.size, int(kept.sum()), _shares(kept, gamma)
     return (
         f"0.16.519.216 I statistics        draft-mtp: #calls(b,g,a) = {1:4d} {n:6d} {n:6d}, "
         f"#gen drafts = {n:6d}, #acc drafts = {int((kept > 0).sum()):5d}, "
@@ -73,8 +76,7 @@ def llama_cpp_statistics(kept: Whole, gamma: int) -> str:
 
 def llama_cpp_request(kept: Whole, gamma: int) -> str:
     """llama.cpp's line for a request."""
-    n, accepted = kept.size, int(kept.sum())
-    shares = ", ".join(f"{p / n:.3f}" for p in _positions(kept, gamma))
+    n, accepted, shares = kept.size, int(kept.sum()), _shares(kept, gamma)
     return (
         f"0.16.519.195 I slot print_timing: id  0 | task 42 | draft acceptance = "
         f"{accepted / (n * gamma):.5f} ({accepted:5d} accepted / {n * gamma:5d} generated), "
@@ -87,33 +89,28 @@ def _histogram(kept: Whole, gamma: int) -> list[int]:
     return [int(n) for n in np.bincount(kept, minlength=gamma + 1)]
 
 
-def vllm_request(kept: Whole, gamma: int) -> str:
-    """vLLM's response with metrics of the request."""
-    entry = {
+def _acceptance(kept: Whole, gamma: int) -> dict[str, Any]:
+    """What vLLM and AIPerf state of a request, but for the histogram."""
+    return {
         "mean_acceptance_length": 1 + float(kept.mean()),
         "draft_acceptance_rate": float(kept.mean()) / gamma,
-        "acceptance_histogram": _histogram(kept, gamma),
         "num_spec_steps": kept.size,
         "num_accepted_draft_tokens": int(kept.sum()),
         "num_draft_tokens": kept.size * gamma,
         "num_spec_tokens": gamma,
     }
+
+
+def vllm_request(kept: Whole, gamma: int) -> str:
+    """vLLM's response with metrics of the request."""
+    entry = _acceptance(kept, gamma) | {"acceptance_histogram": _histogram(kept, gamma)}
     return json.dumps({"id": "cmpl-1", "metrics": {"speculative_decoding": entry}}) + "\n"
 
 
 def aiperf_request(kept: Whole, gamma: int) -> str:
     """AIPerf's profile_export.jsonl, one request."""
     histogram = {str(k): n for k, n in enumerate(_histogram(kept, gamma)) if n}
-    entry = {
-        "engine": "vllm",
-        "mean_acceptance_length": 1 + float(kept.mean()),
-        "draft_acceptance_rate": float(kept.mean()) / gamma,
-        "acceptance_histogram": histogram,
-        "num_spec_steps": kept.size,
-        "num_accepted_draft_tokens": int(kept.sum()),
-        "num_draft_tokens": kept.size * gamma,
-        "num_spec_tokens": gamma,
-    }
+    entry = {"engine": "vllm", "acceptance_histogram": histogram, **_acceptance(kept, gamma)}
     return json.dumps({"metadata": {"session_num": 0}, "spec_decode_acceptance": entry}) + "\n"
 
 
