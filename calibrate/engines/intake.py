@@ -22,7 +22,7 @@ from .rounds import read_golden, read_trace
 from .vllm import V1Log
 
 HEAD_BYTES = 1 << 16
-_TABLE_BYTES = 64 << 20
+_TABLE_BYTES, _PASTED_BYTES = 64 << 20, 2 << 20
 _TEXT_KEYS = ("log", "message", "msg", "MESSAGE", "line", "text", "textPayload")
 _TEXTS = frozenset(_TEXT_KEYS)
 # What a counter gained in AIPerf's exports, else the mean of a gauge.
@@ -79,27 +79,33 @@ def read(source: Source, readers: Readers) -> Intake:
 def read_pasted(source: Source, readers: Readers, taken: Intake) -> None:
     """Look for summaries of scripts and tables where nothing else was found.
 
-    A file is read again, of other sources the first 64 KiB are looked at. Raises ValueError for
-    one that cannot be.
+    The ends of a file are read again, of other sources the first 64 KiB. Raises ValueError for one
+    that cannot be.
     """
     again = isinstance(source, Body) or (source != "-" and "://" not in source[:9])
     with opened(source if again else Body(label_of(source), taken.head)) as stream:
-        head = taken.head
+        head, data = taken.head, _ends(stream)
         if head.lstrip().startswith((b"{", b"[")):
-            data = stream.read(_TABLE_BYTES)
             data = as_json(data) or data
             if bare := _unwrapped(data):
                 head, data = bare[:HEAD_BYTES], bare
             elif found := _objects(data, label_of(source)):
                 taken.found.append(found)
                 return
-            stream = io.BufferedReader(io.BytesIO(data))
-        _read_lines(stream, readers.pasted)
+        _read_lines(io.BufferedReader(io.BytesIO(data)), readers.pasted)
     text = head.decode("utf-8", "replace")
     if table := table_within(text):
         taken.found.append(read_acceptance(table))
     elif found := turned(text):
         taken.found.append(found)
+
+
+def _ends(stream: BinaryIO) -> bytes:
+    """The first 2 MiB and the last: what is pasted is shorter, a benchmark ends with its table."""
+    data, tail = stream.read(_PASTED_BYTES), b""
+    while block := stream.read(_PASTED_BYTES):
+        tail = (tail + block)[-_PASTED_BYTES:]
+    return data + tail
 
 
 def _objects(data: bytes, label: str) -> EngineCounts | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ..tables.cells import plain_name
 from .counts import EngineCounts
@@ -38,7 +39,7 @@ _ROUND = re.compile(r"accepted\s+\d+\s*/\s*\d+\s+draft tokens(?!\s*\()")
 _TOKENS = re.compile(r"\b(\d[\d,]*) tokens(?: generated|\s*•)")
 _LABEL = re.compile(r"^\W*([\w][\w./ -]*?)\s+(?:pred|draft|tokens|acc)\w*\s*[=:]")
 _OURS = frozenset({"n_drafted", "n_accept", "n_predict", "n_draft"})
-_MOST_ROWS = 20_000
+_MOST_ROWS, _LONGEST = 20_000, 4_000
 
 
 @dataclass
@@ -80,20 +81,19 @@ class Summaries:
     engine = "summary"
     needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"tau", "τ".encode(),
                                  b"AL=", b"AL:")  # fmt: skip
-    markers: tuple[bytes, ...] = (*needed, b"raft", b"n_predict", b"enerat", b"output_tokens",
-                                  b"osition", b"equests", b"ount", b"okens",
-                                  b"ounds", b"teps", b"rate")  # fmt: skip
+    markers: tuple[bytes, ...] = (*needed, b"raft", b"n_predict", b"tokens:", b"tokens =",
+                                  b"tokens |", b"tokens generated", b"osition", b"equests:",
+                                  b"ounds", b"teps")  # fmt: skip
 
     def __init__(self) -> None:
         self.damage = Damage("summary")
         self.open = _Open()
         self.done: list[_Open] = []
         self.lone_tokens = ""
-        self.heading = ""
 
     def feed(self, line: str) -> None:
         """Take one line."""
-        line = without_colours(line).rstrip()
+        line = without_colours(line[:_LONGEST]).rstrip()
         pairs = [(n, c) for n, c in _PAIR.findall(line) if _role(n) not in ("", "listed")]
         pairs += [(n, a or b) for n, a, b in _LISTED.findall(line) if _role(n) == "listed"]
         roles = {_role(n) for n, _ in pairs}
@@ -181,6 +181,7 @@ def _fits(kind: Kind, one: _Open) -> bool:
     return not kind.names or bool(kind.names & one.names)
 
 
+@lru_cache(maxsize=1 << 14)
 def _role(name: str) -> str:
     plain = plain_name(name)
     if re.match(r"max_(?:draft|spec)", plain):
