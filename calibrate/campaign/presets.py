@@ -133,6 +133,12 @@ _EDGES = (1, 2, 3, 4, 5, 6, 8, 9, 12, 16, 17, 24, 32, 33)
 _SOME_TOKENS = (1, 2, 3, 5, 9, 17, 33)
 _FEW_TOKENS = (1, 5, 33)
 
+
+def _grid(batches: tuple[int, ...], contexts: tuple[int, ...]) -> tuple[Shape, ...]:
+    """Every context at every batch: a table between them needs all."""
+    return tuple((b, c) for b in batches for c in contexts)
+
+
 _CPU = Campaign(
     name="cpu",
     family="cpu",
@@ -162,10 +168,10 @@ _GPU = Campaign(
     pairs=PAIRS,
     pair_rounds=Rounds(tuple(range(1, 8)), ((1, 512),), ("graph",), 3),
     costs=(
-        Costs(_EDGES, ((1, 64), (1, 128), (1, 192), (8, 128)), ("graph",)),
+        Costs(_EDGES, _grid((1, 8), (64, 128, 192)), ("graph",)),
         Costs(_SOME_TOKENS, ((1, 128), (8, 128)), ("eager",), repeats=5),
     ),
-    rounds=Rounds(tuple(range(1, 8)), ((1, 64), (1, 128), (1, 192), (8, 128)), ("graph",), 5),
+    rounds=Rounds(tuple(range(1, 9)), _grid((1, 8), (64, 128, 192)), ("graph",), 5),
     acceptance=Acceptance((0.0, 1.0), requests=32, new_tokens=128, batch=32),
     sweep=Sweep(
         assisted_gammas=(1, 3, 5, 7),
@@ -184,8 +190,8 @@ _TINY = Campaign(
     device="cpu",
     dtype="float32",
     machine=CPU,
-    costs=(Costs((1, 2, 5), ((1, 16), (2, 16)), repeats=3, warmup=1),),
-    rounds=Rounds((1, 2, 3), ((1, 16), (2, 16)), repeats=2),
+    costs=(Costs((1, 2, 4), _grid((1, 2), (16, 32)), repeats=3, warmup=1),),
+    rounds=Rounds((1, 2, 3), _grid((1, 2), (16, 32)), repeats=2),
     acceptance=Acceptance(
         (0.0, 1.0), requests=2, prompt_tokens=16, new_tokens=12, gamma=3, batch=2
     ),
@@ -219,8 +225,8 @@ def dry(campaign: Campaign) -> Campaign:
         device="cpu",
         dtype="float32",
         machine=CPU,
-        costs=few,
-        rounds=Rounds((1, 3), ((1, 16), (2, 16)), repeats=2),
+        costs=_TINY.costs,
+        rounds=_TINY.rounds,
         acceptance=_TINY.acceptance,
         sweep=replace(
             _TINY.sweep,

@@ -91,7 +91,8 @@ def test_the_campaign_on_a_gpu_is_what_was_planned_for_fifteen_minutes() -> None
         "Qwen3", "Pythia", "LLaMA", "GPT2", "BLOOM",
     }  # fmt: skip
     assert set(sum(gpu.pairs, ())) <= set(gpu.architectures)
-    assert gpu.rounds.gammas == gpu.pair_rounds.gammas == tuple(range(1, 8))
+    assert gpu.pair_rounds.gammas == tuple(range(1, 8))
+    assert gpu.rounds.gammas == tuple(range(1, gpu.acceptance.gamma + 1))
     assert gpu.acceptance.temperatures == (0.0, 1.0)
     assert (gpu.sweep.gamma_max, gpu.sweep.batches) == (7, (1, 8))
 
@@ -100,7 +101,7 @@ def test_the_campaign_on_a_gpu_is_what_was_planned_for_fifteen_minutes() -> None
 def test_a_dry_run_is_small_and_needs_no_gpu(name: str) -> None:
     small = dry(campaign_named(name))
     assert (small.device, small.dtype, small.family) == ("cpu", "float32", "tiny")
-    assert all(len(c.tokens) * len(c.shapes) <= 4 for c in small.costs)
+    assert all(len(c.tokens) * len(c.shapes) <= 12 for c in small.costs)
     assert bool(small.architecture_costs) == bool(CAMPAIGNS[name].architecture_costs)
     assert bool(small.pairs) == bool(CAMPAIGNS[name].pairs)
 

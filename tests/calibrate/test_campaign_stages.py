@@ -38,7 +38,9 @@ from howspec.calibrate.campaign.architectures import (  # noqa: E402
 from howspec.calibrate.campaign.family_stage import FamilyStage, same_text  # noqa: E402
 from howspec.calibrate.campaign.ladder import load_ladder  # noqa: E402
 from howspec.calibrate.family import corpus, shapes  # noqa: E402
+from howspec.calibrate.library.own import read_campaign  # noqa: E402
 from howspec.calibrate.measure.pairs import load_model  # noqa: E402
+from howspec.calibrate.measured.ladder import ladder_of, predict_ladder  # noqa: E402
 from howspec.calibrate.records import Journal, Record, read_record, write_record  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
@@ -137,6 +139,15 @@ def test_costs_have_the_points_that_the_plan_said(whole: Path) -> None:
         if stage.name.startswith("costs"):
             points = read_record(whole / "records" / f"{stage.name}.json").points
             assert len(points) == stage.estimate().points
+
+
+def test_the_sweep_is_predicted_from_what_the_stages_before_it_wrote(whole: Path) -> None:
+    """What `howspec paper --records` reports of a campaign."""
+    predicted = predict_ladder(ladder_of(read_campaign(whole.parent / "copies")))
+    assert {p.draft for p in predicted} == {"draft-a", "draft-b"}
+    for p in predicted:
+        assert p.gammas.tolist() == [1, 2]
+        assert (p.center[:3] > 0.0).all()
 
 
 def test_records_have_the_size_that_the_plan_said(whole: Path) -> None:

@@ -23,6 +23,7 @@ from howspec.calibrate.family import (  # noqa: E402
     PRESETS,
     Preset,
     Shape,
+    build,
     held_out_prompts,
     preset_named,
     read_family,
@@ -354,6 +355,19 @@ def test_other_settings_are_refused_by_the_key_that_differs(
 def test_other_text_is_refused(micro: Path, text: Path) -> None:
     with pytest.raises(ValueError, match="begun with text"):
         train_family(micro, MICRO, text=text, code=True)
+
+
+def test_a_corpus_that_was_prepared_elsewhere_needs_no_text(
+    tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = begin(tmp_path, text, stage_s=1e-9)
+    assert (prepared.complete, prepared.missing) == (False, ("large",))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "corpus", "tokenizer"]
+    short = replace(SHORT, shapes=(replace(SHORT.shapes[0], tokens=512),))
+    with pytest.raises(ValueError, match="begun with train_tokens_wanted"):
+        train_family(tmp_path, short, device="cpu")
+    monkeypatch.setattr(build, "read_domains", None)  # no text is read
+    assert train_family(tmp_path, SHORT, device="cpu").complete
 
 
 def test_a_second_run_into_the_folder_is_refused(tmp_path: Path, text: Path) -> None:
