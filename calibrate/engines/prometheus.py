@@ -164,11 +164,11 @@ class PrometheusText:
     def feed(self, line: str) -> None:
         """Take one line."""
         word = _WORDS[self.engine]
+        if word not in line or line.lstrip().startswith("#"):
+            return
         if "name='" in line and (found := _REPR.search(line)):
             for sample in _samples(*found.groups()):
                 self.feed(sample)
-            return
-        if word not in line or line.lstrip().startswith("#"):
             return
         first = line.split("{")[0].replace("|", " ").replace("`", " ").split()
         named = _PREFIX.match(first[0]) if first else None
