@@ -16,6 +16,7 @@ from howspec.calibrate.engines import import_counts
 from howspec.calibrate.records import Record, read_record, summarise
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
 from howspec.calibrate.serving.summary import levels_of
+from howspec.theory.interval import Interval
 
 PLAN = ServingPlan((1, 2), requests=4, new_tokens=25, warmup=1, timeout_s=1.0)
 PATTERN = (3, 0, 1)  # of the rounds of a request, over and over
@@ -222,6 +223,17 @@ def test_records_of_other_loads_do_not_belong_together(folder: Path, tmp_path: P
     (tmp_path / "k3.json").write_text(json.dumps(changed))
     with pytest.raises(ValueError, match=r"temperature 0.0, others with 1.0"):
         acceptance(tmp_path, rng=np.random.default_rng(0))
+
+
+def test_explain_takes_the_rounds_that_a_server_counted(folder: Path) -> None:
+    found = howspec.explain(
+        acceptance=str(folder), gamma=3, baseline_tokens_per_s=1000, speculative_tokens_per_s=2000
+    ).data()
+    tokens, rounds = found["tokens_per_round"], found["round_in_plain_steps"]
+    assert isinstance(tokens, Interval)
+    assert isinstance(rounds, Interval)
+    assert tokens.estimate == pytest.approx(1 + 15 / 10)
+    assert rounds.estimate == pytest.approx(2.5 / 2.0)
 
 
 def test_predict_and_schedule_take_the_folder(folder: Path) -> None:
