@@ -1,14 +1,10 @@
-r"""A family of drafts distilled from a pretrained model, in its own vocabulary.
+"""A family of drafts distilled from a pretrained model, in its own vocabulary.
 
-The draft's distribution q is brought near the teacher's p over its k likeliest tokens and the rest,
-
-    sum_k p_k log(p_k / q_k) + (1 - sum p_k) log((1 - sum p_k) / (1 - sum q_k)),
-
-which is at most the whole divergence KL(p, q), for merging tokens only lowers it. Passes of the
-teacher cost the most: they are made once for each row of text and kept on the disk, for every draft
-reads the same rows. Part of the text the teacher wrote itself, since it is its own text that a
-draft continues. Forward divergence on the teacher's samples: Zhou et al. 2023, arXiv:2310.08461.
-Embeddings start as the teacher's, projected to their first principal axes.
+The draft's distribution is brought near the teacher's over its likeliest tokens and the rest
+(`agreement`). Passes of the teacher cost the most: they are made once for each row of text and kept
+on the disk, for every draft reads the same rows. Part of the text the teacher wrote itself, since
+it is its own text that a draft continues. Forward divergence on the teacher's samples: Zhou et al.
+2023, arXiv:2310.08461. Embeddings start as the teacher's, projected to their first principal axes.
 """
 
 from __future__ import annotations
@@ -26,6 +22,7 @@ from ..measure.decoder import decode_plain
 from ..measure.inputs import quieten
 from ..measure.pairs import LoadedModel, choose_device, load_model
 from ..measure.runner import Runner
+from .agreement import divergence, overlap
 from .batches import ids_dtype, save_held_out_text, save_stream, stream
 from .build import Building, FamilyRun, nothing
 from .files import read_json, replace_file, write_json
@@ -43,7 +40,6 @@ STEP_ROWS = 8
 SEQUENCE = 256
 LONGEST_CONTEXT = 2048
 LOGITS_AT_ONCE = 1 << 26
-LEAST = 1e-6  # of probability, where the likeliest tokens have all of it
 
 Labels = tuple[torch.Tensor, torch.Tensor]
 
@@ -286,28 +282,6 @@ class Distilling(Building):
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced):
             logits: torch.Tensor = model(input_ids=rows[:, :-1], use_cache=False).logits
         return logits.float()
-
-
-def divergence(logits: torch.Tensor, ids: torch.Tensor, logs: torch.Tensor) -> torch.Tensor:
-    """From the teacher to the draft, over its likeliest tokens and the rest: (...) in nats.
-
-    logits: (..., vocabulary) of the draft; ids, logs: (..., k) of the teacher.
-    """
-    own = logits.gather(-1, ids) - logits.logsumexp(-1, keepdim=True)
-    p = logs.exp()
-    rest, own_rest = _rest(p), _rest(own.exp())
-    return (p * (logs - own)).sum(-1) + rest * (rest.log() - own_rest.log())
-
-
-def overlap(logits: torch.Tensor, ids: torch.Tensor, logs: torch.Tensor) -> torch.Tensor:
-    """sum min(p, q) over the same tokens and the rest: at least the chance to be accepted."""
-    own = (logits.gather(-1, ids) - logits.logsumexp(-1, keepdim=True)).exp()
-    p = logs.exp()
-    return torch.minimum(p, own).sum(-1) + torch.minimum(_rest(p), _rest(own))
-
-
-def _rest(shares: torch.Tensor) -> torch.Tensor:
-    return (1.0 - shares.sum(-1)).clamp_min(LEAST)
 
 
 def _save(path: Path, values: np.ndarray) -> None:

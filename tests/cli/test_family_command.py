@@ -40,7 +40,8 @@ def trifle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def command(tmp_path: Path, *more: str) -> Any:
     app = typer.Typer()
     app.command()(calibrate_family.family)
-    given = ["--preset", "tiny", "--out", str(tmp_path / "out"), "--no-code"]
+    given = ["--out", str(tmp_path / "out"), "--no-code"]
+    given += [] if "--sizes" in more else ["--preset", "tiny"]
     return CliRunner().invoke(app, [*given, "--text", str(tmp_path / "text"), *more])
 
 
@@ -77,7 +78,18 @@ def test_a_stage_ends_with_a_line_on_how_to_go_on(tmp_path: Path) -> None:
     assert json.loads(command(tmp_path, "--json").stdout)["complete"] is True
 
 
-def test_what_cannot_be_done_is_an_error_of_one_line(tmp_path: Path) -> None:
-    result = command(tmp_path, "--order", "large,huge")
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--order", "large,huge"), "order must name models of large, small, got huge"),
+        (("--teacher", "x"), "--teacher brings the sizes of its drafts: give it or --preset, not"),
+        (("--teacher", "x", "--sizes", "3,a"), "--sizes must be numbers with commas, got '3,a'"),
+        (("--teacher", "/no/such", "--sizes", "3"), "/no/such: no such folder"),
+    ],
+)
+def test_what_cannot_be_done_is_an_error_of_one_line(
+    tmp_path: Path, more: tuple[str, ...], said: str
+) -> None:
+    result = command(tmp_path, *more)
     assert isinstance(result.exception, ValueError)
-    assert str(result.exception) == "order must name models of large, small, got huge"
+    assert str(result.exception).startswith(said)
