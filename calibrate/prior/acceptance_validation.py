@@ -28,8 +28,8 @@ class HeldOut:
     """One measurement predicted without its family.
 
     weight: 1 over the measurements of its pair and task, so that means are over pairs and tasks;
-    predicted: median, low and high: 90 % interval, of alpha as measured; after: mean absolute
-    error of alpha after the tokens of the pair itself; rivals: predictions by name.
+    predicted: median, low and high: 90 % interval, of alpha as measured; sessions: the same three
+    of alpha after tokens of the pair itself, shape (sessions, 3); rivals: predictions by name.
     """
 
     ids: tuple[str, ...]
@@ -40,9 +40,14 @@ class HeldOut:
     predicted: float
     low: float
     high: float
-    after: float
+    sessions: Floats
     rivals: Mapping[str, float]
     weight: float
+
+    @property
+    def after(self) -> float:
+        """Mean absolute error of alpha after the tokens of the pair itself, NaN without any."""
+        return float(np.abs(self.sessions[:, 0] - self.observed).mean())
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def leave_one_family_out(
     The law's numbers are those fitted without the family, and the source counts as unseen. lines:
     leave out whole lines of models (all of Qwen2.5 together); False: families as the tables name
     them, sisters kept. tokens, sessions: of the pair itself that are simulated at the measured
-    alpha, in rounds of 4, for ``after``.
+    alpha, in rounds of 4, for ``sessions``.
     """
     prior = prior or AcceptancePrior.load()
     stored = stored_fit()["left_out"]
@@ -110,7 +115,7 @@ def leave_one_family_out(
                     predicted=float(middle[i]),
                     low=float(low[i]),
                     high=float(high[i]),
-                    after=_error_after(rng, cell.alpha, density[i], tokens, sessions),
+                    sessions=_after(rng, cell.alpha, density[i], tokens, sessions),
                     rivals={name: rival(cell) for name, rival in others.items()},
                     weight=1.0 / same[cell.pair, cell.task],
                 )
@@ -130,15 +135,15 @@ def _families_by_id() -> dict[str, str]:
 
 
 def _named_family(cell: Cell) -> str:
-    return _families_by_id().get(cell.ids[0], cell.family) if cell.ids else cell.family
+    return _families_by_id().get(cell.ids[0] if cell.ids else "") or cell.family
 
 
-def _error_after(
+def _after(
     rng: np.random.Generator, alpha: float, density: Floats, tokens: int, sessions: int
-) -> float:
-    """Mean absolute error of the posterior median after so many tokens, over simulated sessions."""
+) -> Floats:
+    """Median and 90 % interval after so many tokens, in simulated sessions, (sessions, 3)."""
     if tokens < 1:
-        return float("nan")
+        return np.full((sessions, 3), np.nan)
     kept = (rng.random((sessions, tokens, 4)) < alpha).cumprod(axis=-1).sum(axis=-1)
     emitted = np.cumsum(kept + 1, axis=1)
     used = emitted - (kept + 1) < tokens
@@ -146,8 +151,7 @@ def _error_after(
     tried = ((kept + (kept < 4)) * used).sum(axis=1)
     score = np.outer(accepted, np.log(ALPHAS)) + np.outer(tried - accepted, np.log1p(-ALPHAS))
     posterior = np.exp(score - score.max(axis=1, keepdims=True)) * density.sum(axis=-1)
-    medians = quantile(posterior[..., None], 0.5)
-    return float(np.abs(np.asarray(medians) - alpha).mean())
+    return np.stack([quantile(posterior[..., None], q) for q in (0.5, 0.05, 0.95)], axis=-1)
 
 
 def summary(rows: Sequence[HeldOut]) -> dict[str, float]:

@@ -784,8 +784,11 @@ def test_acceptance_of_unmeasured_pairs_beats_every_rival(bundled: dict[str, Tes
     assert summary["median_abs_error"] <= 0.1
     assert 0.85 <= summary["coverage_90"] <= 0.98
     assert summary["median_abs_error"] < min(summary["rivals"].values())
-    after = bundled["acceptance after 200 tokens of the pair itself: alpha"].summary()
+    sessions = bundled["acceptance after 200 tokens of the pair itself: alpha"]
+    after = sessions.summary()
     assert after["median_abs_error"] <= 0.03
+    assert abs(np.median(sessions.errors())) <= 0.005
+    assert 0.85 <= after["coverage_90"] <= 0.95
 
 
 def test_named_pairs_are_predicted_with_their_study_unseen(bundled: dict[str, Test]) -> None:
