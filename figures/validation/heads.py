@@ -1,6 +1,7 @@
 """Drafting heads that were not measured, and those measured at one short length: tokens a round.
 
-Both questions are those of `howspec predict`: names and task, with or without --acceptance-length.
+All are questions of `howspec predict`: names and task, with or without --acceptance-length. A head
+that several studies measured is asked for by name, so that what the others found of it counts.
 The study of a curve is left out of what teaches the answer; the spreads were fitted with it.
 """
 
@@ -11,17 +12,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...calibrate.depth import powered
 from ...calibrate.doors import Deployment, acceptance, resolve
 from ...calibrate.known import KnownAcceptance
 from ...calibrate.library.evidence import model_name
 from ...calibrate.library.study import same_study, study_of
+from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.head_curves import HeadCurve, head_curves
-from ...theory import tokens_per_round
+from ...theory import tokens_by_gamma, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.interval import ends
 from .result import LEVEL, Point, Test
 
 CONSTANT, INDEPENDENT = "mean of the task", "independent acceptance"
+OTHERS = "mean of the other studies"
 FROM, BEYOND = 3, 2  # the gamma whose length is given, and by how much the asked one is longer
 _DRAWS = 1000
 
@@ -38,6 +42,31 @@ def heads_test(*, seed: int = 0) -> Test:
     return _test(
         "tokens per round of an unmeasured head, its study unseen",
         "names, task, temperature and context; the call of `predict`",
+        groups,
+    )
+
+
+def measured_test(*, seed: int = 0) -> Test:
+    """Tokens per round of every curve whose kind and target other studies measured as well."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    curves = _known(head_curves())
+    for c in curves:
+        others = [
+            o for o in curves
+            if (o.kind, model_name(o.target)) == (c.kind, model_name(c.target))
+            and not same_study(o.source, c.source)
+        ]  # fmt: skip
+        if not others:
+            continue
+        others = [o for o in others if o.canonical == c.canonical] or others
+        found = _asked(c, seed, head=c.head)
+        law = powered(*np.array([o.fit for o in others]).T, max(c.gammas))
+        usual = tokens_by_gamma(law, max(c.gammas)).mean(axis=0)
+        for gamma, seen in zip(c.gammas, c.tokens, strict=True):
+            groups[c.kind].append(_point(c, gamma, seen, found, {OTHERS: float(usual[gamma])}))
+    return _test(
+        "tokens per round of a head that other studies measured",
+        "names of target and head, task, temperature and context; its study unseen",
         groups,
     )
 
@@ -67,11 +96,19 @@ def _known(curves: Sequence[HeadCurve]) -> list[HeadCurve]:
 
 
 def _asked(
-    curve: HeadCurve, seed: int, *, length: str | None = None, gamma: int | None = None
+    curve: HeadCurve,
+    seed: int,
+    *,
+    head: str = "",
+    length: str | None = None,
+    gamma: int | None = None,
 ) -> KnownAcceptance:
-    """What is answered for the kind of head on this target, its study unseen."""
+    """What is answered for the kind of head on this target, or the head where its name tells the
+    kind; its study unseen.
+    """
+    draft = head if drafter_kind(head) == curve.kind else curve.kind
     at = Deployment(
-        curve.target, curve.kind, task=curve.canonical, temperature=curve.temperature,
+        curve.target, draft, task=curve.canonical, temperature=curve.temperature,
         context=curve.context, unseen=study_of(curve.source),
     )  # fmt: skip
     return acceptance(

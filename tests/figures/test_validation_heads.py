@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from howspec.figures.validation.heads import CONSTANT, INDEPENDENT, depth_test, heads_test
+from howspec.figures.validation.heads import (
+    CONSTANT,
+    INDEPENDENT,
+    OTHERS,
+    depth_test,
+    heads_test,
+    measured_test,
+)
 
 
 def test_unmeasured_heads_are_inside_their_intervals_kind_by_kind() -> None:
@@ -17,6 +24,16 @@ def test_unmeasured_heads_are_inside_their_intervals_kind_by_kind() -> None:
         mine = [p.inside for p in found.points if p.label.startswith(f"{kind} of")]
         assert len(mine) >= 20
         assert np.mean(mine) >= 0.85
+
+
+def test_what_other_studies_found_of_a_head_counts_as_much_as_studies_agree() -> None:
+    found = measured_test()
+    assert len(found.points) > 150
+    error, alone = np.abs(found.errors()), np.abs(found.errors(OTHERS))
+    assert np.median(error) < np.median(alone)
+    assert error.mean() < alone.mean()
+    assert found.coverage is not None
+    assert 0.85 <= found.coverage <= 0.97
 
 
 def test_the_longest_draft_follows_from_a_short_one() -> None:
