@@ -243,7 +243,10 @@ def _samples(value: dict[str, Any], series: Sequence[PrometheusText]) -> None:
 
 def _columns(text: str, series: Sequence[PrometheusText]) -> None:
     """Hand on the columns of a panel that Grafana exported, a series each, a row a time."""
-    header, *rows = csv.reader(io.StringIO(text))
+    try:
+        header, *rows = csv.reader(io.StringIO(text))
+    except csv.Error as error:
+        raise ValueError(f"is no table of a panel: {error}") from None
     for k, cell in enumerate(header):
         named = re.match(r'\s*\{(.*?)__name__="([^"]+)",?\s*(.*)\}\s*$', cell)
         name = f"{named[2]}{{{named[1]}{named[3]}}}" if named else cell

@@ -131,7 +131,7 @@ class Row:
 
     def stages(self, cell: str) -> None:
         """Take the drafts and tokens of a cell with one or several stages of drafting."""
-        found = [tuple(map(int, s)) for s in _STAGES.findall(cell)]
+        found = [[self._whole(n, "drafts") for n in s] for s in _STAGES.findall(cell)]
         if found and not self.counts.keys() & {"rounds", "drafted", "accepted"}:
             self.counts["rounds"] = sum(s[0] for s in found)
             self.counts["accepted"] = sum(s[1] for s in found)

@@ -121,7 +121,7 @@ class DecodeLog:
         source, batch = _source(line, start), running.group(1)
         key = (source, batch, length, rate + percent if rate else "")
         self.tally[key] = self.tally.get(key, 0) + 1
-        if line.find("pos", at) >= 0 and (places := _PLACES.search(line, at)):
+        if len(batch) < 10 and line.find("pos", at) >= 0 and (places := _PLACES.search(line, at)):
             self._by_position(max(int(batch), 1), places.group(1))
         at = line.find("gen throughput", at)
         if at >= 0 and (speed := _SPEED.match(line, at)):
