@@ -40,6 +40,10 @@ STEP_ROWS = 8
 SEQUENCE = 256
 LONGEST_CONTEXT = 2048
 LOGITS_AT_ONCE = 1 << 26
+# Of projected embeddings, in the mean: the spread of the first logits. At the teacher's own length,
+# four times this one, a draft of SmolLM2-135M starts at 17 nats in place of 7.6 and is still .5
+# behind after 28 thousand tokens.
+ROW_LENGTH = 0.65
 
 Labels = tuple[torch.Tensor, torch.Tensor]
 
@@ -190,7 +194,9 @@ class Distilling(Building):
         """A draft whose embeddings are the teacher's, projected to its width."""
         model = super().new_model(shape, end_token)
         with torch.no_grad():
-            model.get_input_embeddings().weight.copy_(self.projected(shape.hidden))
+            start = self.projected(shape.hidden)
+            start *= ROW_LENGTH / start.norm(dim=1).mean()
+            model.get_input_embeddings().weight.copy_(start)
         return model
 
     def projected(self, width: int) -> torch.Tensor:
