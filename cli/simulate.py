@@ -30,7 +30,9 @@ def simulate(
     gamma: Annotated[int | None, typer.Option(help="Draft tokens per round, >= 0.")] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="Policy instead of gamma, such as heuristic:initial=5 or oracle."),
+        typer.Option(
+            help="Instead of gamma: heuristic:initial=5, oracle, controller, bandit, best..."
+        ),
     ] = None,
     tokens: Annotated[
         int | None, typer.Option(help="Tokens of each request; without it, endless requests.")
@@ -83,6 +85,9 @@ def simulate(
     request is cut at its end. With --arrival-rate requests arrive at random and are batched
     continuously, and the speed-up is that of their mean latency at the same rate. With --grid every
     combination is simulated, on all cores or on a cluster, with the same numbers wherever it runs.
+
+    A policy may learn (controller, bandit), and is held against the best constant gamma; best is
+    the search for that gamma.
 
     Examples:
 

@@ -60,12 +60,14 @@ class PolicyChooser:
 class Run:
     """What a chooser took: time of each batch of requests, and its tokens.
 
-    time: shape (batches,), in the cost law's unit; tokens: tokens kept, shape (batches,); rounds,
-    drafted: totals; gammas: how often each gamma was chosen, shape (gamma_max + 1,).
+    time: shape (batches,), in the cost law's unit; tokens: tokens kept, and sequence_rounds: rounds
+    of each sequence added up, shape (batches,); rounds, drafted: totals; gammas: how often each
+    gamma was chosen, shape (gamma_max + 1,).
     """
 
     time: Floats
     tokens: Floats
+    sequence_rounds: Floats
     rounds: int
     drafted: int
     gammas: Floats
@@ -90,11 +92,11 @@ def run_chooser(
     costs, knots = table.tolist(), table.shape[1]
     offsets, entries = trace.offsets.tolist(), trace.accepted.tolist()
     prompts = trace.prompts.tolist()
-    spent, made, used = [], [], np.zeros(most + 1)
+    spent, made, seen, used = [], [], [], np.zeros(most + 1)
     for first in range(0, trace.requests, size):
         members = range(first, min(first + size, trace.requests))
         at = {r: [0, 0] for r in members}  # tokens kept and rounds run
-        now = 0.0
+        now, steps = 0.0, 0
         while at:
             running = len(at)
             context = sum(prompts[r] + a[0] for r, a in at.items()) / running
@@ -116,16 +118,18 @@ def run_chooser(
             if chooser is not None:
                 chooser.update(gamma, accepted)
             used[gamma] += 1.0
+            steps += running
             for r, count in zip(list(at), accepted, strict=True):
                 at[r][0] += count + 1
                 at[r][1] += 1
                 if at[r][0] >= offsets[r + 1] - offsets[r]:
                     del at[r]
         spent.append(now)
+        seen.append(float(steps))
         made.append(float(offsets[members[-1] + 1] - offsets[first]))
     rounds = int(used.sum())
     drafted = int(used @ np.arange(most + 1.0))
-    return Run(np.array(spent), np.array(made), rounds, drafted, used)
+    return Run(np.array(spent), np.array(made), np.array(seen), rounds, drafted, used)
 
 
 def _foresight(free: list[int], times: list[float]) -> int:

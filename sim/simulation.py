@@ -9,53 +9,23 @@ import numpy as np
 
 from ..calibrate.doors import Deployment, resolve
 from ..calibrate.doors import costs as known_costs
-from ..calibrate.doors.written import check_names, split
 from ..calibrate.known import KnownCosts
 from ..calibrate.reading import utf8
 from .known import Sources, both_laws
+from .named_policies import BEST, named_policy, searches
+from .simulated_requests import PERCENTILES, best_gamma, estimate, learnt, served_requests
 
 if TYPE_CHECKING:
     from ..theory import AcceptanceLaw, CostLaw
     from .policies import Policy
-    from .requests import Served
     from .traces import Trace
 
-PERCENTILES = (50, 90, 95, 99)
 _TOKENS = 256  # of a request, where latencies are asked for without a length
 _MOST_TOKENS = 400_000_000  # kept in memory, two bytes each
 _RANGES = {
     "gamma": (0, 10**4), "tokens": (1, 10**7), "requests": (1, 10**7), "batch": (1, 10**6),
     "rounds": (64, 10**12),
 }  # fmt: skip
-_BUDGET = 2_000_000  # tokens simulated where the number of requests is not given
-
-
-POLICIES = (
-    "constant", "heuristic", "confidence-threshold", "survival-threshold", "batch-table", "oracle",
-    "moving-average",
-)  # fmt: skip
-
-
-def named_policy(text: str) -> Policy:
-    """The policy written as ``name:parameter=value,...``; batch-table:8=5,32=2 names batches."""
-    from inspect import signature
-
-    from . import policies
-
-    name, parameters = split(text)
-    if name not in POLICIES:
-        raise ValueError(f"policy must be one of {', '.join(POLICIES)}, got {name!r}")
-    make = getattr(policies, name.replace("-", "_"))
-    if name == "batch-table":
-        if not all(key.isdecimal() for key in parameters):
-            raise ValueError(f"policy batch-table takes batch=gamma pairs, got {text!r}")
-        return policies.batch_table({int(k): v for k, v in parameters.items()})
-    known = signature(make).parameters
-    check_names(f"policy {name}", parameters, set(known), [
-        key for key, p in known.items() if p.default is p.empty
-    ])  # fmt: skip
-    made: Policy = make(**parameters)
-    return made
 
 
 def simulate_point(
@@ -97,10 +67,22 @@ def simulate_point(
         recorded = _recorded(trace, drafter, tokens, requests, arrival_rate)
         known = known_costs(costs, rng=np.random.default_rng(0), pair=resolve(at))
     cost, seconds = _at_context(known, at), known.seconds
+    if policy is not None and policy.partition(":")[0] == BEST:
+        if tokens is not None or requests is not None or arrival_rate is not None:
+            raise ValueError(
+                "policy best is of endless requests, or of a trace: no tokens, no load"
+            )
+        return best_gamma(rng, law, recorded, cost, rule.gamma_max, rounds, batch or 1)
     if rule.name == "oracle":
         from .policies import cost_oracle
 
         rule = cost_oracle(cost, rule.gamma_max, batch=batch or 1)
+    if policy is not None and searches(policy):
+        if arrival_rate is not None:
+            raise ValueError(f"under load gamma may follow the batch only, got {policy!r}")
+        return learnt(
+            rng, law, recorded, cost, rule, policy, tokens or _TOKENS, requests, batch or 1
+        )
     if arrival_rate is not None:
         assert law is not None
         if not seconds:
@@ -111,10 +93,10 @@ def simulate_point(
         assert gamma is not None
         answer = _endless(rng, law, cost, gamma, rounds, batch or 1)
         if seconds:
-            served = _requests(rng, law, None, cost, rule, _TOKENS, None, batch or 1, True)
+            served = served_requests(rng, law, None, cost, rule, _TOKENS, None, batch or 1, True)
             answer |= {k: served[k] for k in ("latency_s", "request_tokens")}
         return answer
-    return _requests(
+    return served_requests(
         rng, law, recorded, cost, rule, tokens or _TOKENS, requests, batch or 1, seconds
     )
 
@@ -183,10 +165,6 @@ def _rule(gamma: int | None, policy: str | None) -> Policy:
     return constant(gamma or 0)
 
 
-def _estimate(mean: float, se: float) -> dict[str, float]:
-    return {"mean": float(mean), "se": float(se)}
-
-
 def _endless(
     rng: np.random.Generator,
     law: AcceptanceLaw,
@@ -201,88 +179,10 @@ def _endless(
     times = cost.round_time(gamma, batch=batch)
     ratio = float(times[0] / times[gamma])
     return {
-        "tokens_per_round": _estimate(found.mean, found.se),
-        "speedup": _estimate(found.mean * ratio, found.se * ratio),
+        "tokens_per_round": estimate(found.mean, found.se),
+        "speedup": estimate(found.mean * ratio, found.se * ratio),
         "rounds": rounds - rounds % 64,
     }
-
-
-def _requests(
-    rng: np.random.Generator,
-    law: AcceptanceLaw | None,
-    trace: Trace | None,
-    cost: CostLaw,
-    rule: Policy,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-    seconds: bool,
-) -> dict[str, Any]:
-    import numpy as np
-
-    from .estimate import ratio_estimate
-    from .policies import constant
-    from .requests import serve_batches
-
-    length: int | None = None
-    if trace is None:
-        assert law is not None
-        count = requests or max(min(_BUDGET // tokens, 4000), 8 * batch)
-        trace, length = _drawn(rng, law, rule, tokens, count), tokens
-    if trace.requests < 2 * batch:
-        raise ValueError(
-            f"a standard error needs two batches or more: {trace.requests} requests in batches "
-            f"of {batch}"
-        )
-    fast = serve_batches(trace, cost, rule, batch=batch)
-    plain = serve_batches(trace, cost, constant(0), batch=batch)
-
-    def whole(values: Any) -> Any:  # the requests of a batch share their rounds
-        return np.add.reduceat(values, np.arange(0, trace.requests, batch))
-
-    per_round = ratio_estimate(whole(fast.accepted + fast.rounds), whole(fast.rounds))
-    speedup = ratio_estimate(whole(plain.latency), whole(fast.latency))
-    return {
-        "tokens_per_round": _estimate(per_round.mean, per_round.se),
-        "speedup": _estimate(speedup.mean, speedup.se),
-        "latency_s" if seconds else "latency_steps": _spread(fast),
-        "request_tokens": length,
-        "requests": trace.requests,
-        "rounds": int(fast.rounds.sum()),
-    }
-
-
-def _drawn(
-    rng: np.random.Generator, law: AcceptanceLaw, rule: Policy, tokens: int, requests: int
-) -> Trace:
-    """Requests drawn from a law, each with consecutive rounds of its own."""
-    import numpy as np
-
-    from ..theory import DepthAcceptance
-    from ..theory.acceptance import BetaRequestAcceptance, GammaDependentLaw
-    from .traces import Trace
-
-    laws = [law] * requests
-    if isinstance(law, BetaRequestAcceptance):
-        own = rng.beta(np.asarray(law.shape_accept), np.asarray(law.shape_reject), requests)
-        laws = [DepthAcceptance(alpha) for alpha in own.tolist()]
-    elif isinstance(law, GammaDependentLaw) and not rule.name.startswith("constant"):
-        raise ValueError(
-            f"rounds of this law depend on gamma, so --policy {rule.name!r} cannot run"
-        )
-    drawn = [each.draw(rng, gamma=rule.gamma_max, rounds=tokens) for each in laws]
-    return Trace(
-        np.arange(requests + 1) * tokens,
-        np.concatenate(drawn).astype(np.int16),
-        np.zeros(requests, np.int64),
-        by_round=True,
-    )
-
-
-def _spread(served: Served) -> dict[str, float]:
-    values = served.latency_quantiles([p / 100 for p in PERCENTILES])
-    named = {f"p{p}": float(v) for p, v in zip(PERCENTILES, values, strict=True)}
-    return {"mean": float(served.latency.mean()), **named}
 
 
 def _fleet(
@@ -312,7 +212,7 @@ def _fleet(
     ratio = plain.samples["latency_s_mean"] / fast.samples["latency_s_mean"]
     answer: dict[str, Any] = {
         "tokens_per_round": vars(fast.estimates["tokens_per_round"]),
-        "speedup": _estimate(ratio.mean(), ratio.std(ddof=1) / np.sqrt(ratio.size)),
+        "speedup": estimate(ratio.mean(), ratio.std(ddof=1) / np.sqrt(ratio.size)),
     }
     for what in ("latency_s", "ttft_s", "queue_s"):
         names = ("mean", *(f"p{p}" for p in PERCENTILES))

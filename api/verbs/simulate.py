@@ -34,8 +34,9 @@ class Simulation(Answer):
 
     def headline(self) -> str:
         speedup, tokens = self.values["speedup"], self.values["tokens_per_round"]
+        best = f"gamma {self.values['gamma']}: " if "gamma" in self.values else ""
         return (
-            f"speed-up {speedup['mean']:.4f} (standard error {speedup['se']:.4f}), "
+            f"{best}speed-up {speedup['mean']:.4f} (standard error {speedup['se']:.4f}), "
             f"{tokens['mean']:.4f} tokens per round"
         )
 
@@ -56,6 +57,15 @@ class Simulation(Answer):
             yield Table((Column("", waits), *columns))
         if "load" in self.values:
             yield f"load {self.values['load']:.3f} of the capacity of a full batch"
+        if "decided" in self.values:
+            chance = self.values["probability_best"][self.values["gamma"]]
+            yield f"the fastest gamma with probability {100 * chance:.0f} %, given these rounds"
+        if "best_constant" in self.values:
+            excess, best = self.values["excess_over_best_constant"], self.values["best_constant"]
+            yield (
+                f"takes {100 * excess['mean']:.2f} % (standard error {100 * excess['se']:.2f} %) "
+                f"more time than the best constant gamma in hindsight, {best}"
+            )
         yield f"{self.values['rounds']} rounds, seed {self.values['seed']}"
 
 
@@ -139,9 +149,10 @@ def simulate(
 
     acceptance, costs: as numbers or texts, see `howspec.acceptance` and `howspec.costs`; trace:
     recorded acceptance instead. gamma, or a policy such as "heuristic:initial=5". Without tokens
-    requests are endless; with them, each has so many. With arrival_rate [1/s], requests arrive at
-    random at a fleet. grid: values of several arguments, every combination of which is simulated on
-    backend (sequential, threading, loky, dask, ray), kept in the file ``resume``.
+    requests are endless; with them, each has so many. The policies "controller" and "bandit" learn
+    from request to request, "best" searches the fastest gamma. With arrival_rate [1/s], requests
+    arrive at random at a fleet. grid: values of several arguments, every combination of which is
+    simulated on backend (sequential, threading, loky, dask, ray), kept in the file ``resume``.
     Raises ValueError for arguments that do not fit together.
     """
     inputs = asked(locals(), simulate)

@@ -173,6 +173,21 @@ def test_a_trace_is_walked_from_round_to_round(tmp_path: Path) -> None:
     assert short["rounds"] == 6 + 12
 
 
+def test_a_rule_that_learns_comes_near_the_best_gamma_and_best_finds_it() -> None:
+    tail = "--alpha 0.8 --cost-ratio 0.1"
+    best = numbers(f"--policy best {tail}")
+    truth = {g: tokens_per_round(0.8, g) / (1 + 0.1 * g) for g in range(12)}
+    assert truth[best["gamma"]] > 0.997 * max(truth.values())
+    assert best["decided"]
+    assert abs(best["speedup"]["mean"] - truth[best["gamma"]]) < 4 * best["speedup"]["se"]
+    learnt = numbers(f"--policy controller:gamma_max=8 --tokens 100 --requests 120 {tail}")
+    excess = learnt["excess_over_best_constant"]
+    assert -4 * excess["se"] < excess["mean"] < 0.08
+    assert truth[learnt["best_constant"]] > 0.98 * max(truth.values())
+    assert sum(learnt["gamma_share"]) == pytest.approx(1.0)
+    assert 1 < learnt["tokens_per_round"]["mean"] < 5
+
+
 def test_the_oracle_policy_beats_every_gamma() -> None:
     tail = "--alpha 0.7 --cost-ratio 0.1 --tokens 100 --requests 400"
     oracle = numbers(f"--policy oracle {tail}")["speedup"]["mean"]
@@ -303,6 +318,12 @@ def test_a_grid_that_cannot_run_is_refused_in_one_line(text: str, message: str) 
         ),
         ("--law depth:alpha --gamma 5 --cost-ratio 0.1", "expected name:parameter=value,..."),
         ("--alpha 0.8 --policy lucky --cost-ratio 0.1", "policy must be one of constant, "),
+        (
+            "--alpha 0.8 --policy bandit:size=3 --cost-ratio 0.1",
+            "takes gamma_max, width, got",
+        ),
+        ("--alpha 0.8 --policy best --tokens 9 --cost-ratio 0.1", "no tokens, no load"),
+        ("--alpha 0.8 --policy controller:gamma_max=0 --cost-ratio 0.1", "gamma_max"),
         ("--alpha 0.8 --policy constant --cost-ratio 0.1", "policy constant needs gamma"),
         ("--alpha 0.8 --policy oracle:top=3 --cost-ratio 0.1", "takes gamma_max, got 'top'"),
         ("--alpha 0.8 --policy batch-table:a=3 --cost-ratio 0.1", "takes batch=gamma pairs"),
