@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from .sim.choice import Objective
     from .sim.known import Laws
     from .sim.next_measurement import Next
-    from .sim.pair import PairPrediction
+    from .sim.pair import PairPrediction, Speed
     from .sim.prediction import Prediction
-    from .sim.units import Speed
     from .theory.decision import Ahead
     from .theory.domain import Floats
     from .theory.interval import Interval

@@ -21,7 +21,7 @@ import numpy as np
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.library.evidence import evidence
 from howspec.sim.tuning import Belief, Point, Seen, start_and_load, tune
-from howspec.sim.tuning_prior import believed
+from howspec.sim.tuning_words import believed
 from howspec.theory.domain import Floats
 
 START, LOAD, ERROR = 2.0, 1.0, 0.02

@@ -66,7 +66,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..theory.domain import check
 from .distributions import Pair
 from .estimate import Estimate
-from .verify_results import Rounds
+from .verify_law import Rounds
 
 __all__ = [
     "RULES",

@@ -242,8 +242,7 @@ def predict(
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
     from ..sim.known import Sources, both_laws
-    from ..sim.pair import predict_pair
-    from ..sim.units import Rates
+    from ..sim.pair import Rates, predict_pair
     from ..theory.interval import check_level
 
     check_level(level)

@@ -190,8 +190,7 @@ def tune(
     from ..sim.emit import check_engine
     from ..sim.known import Sources
     from ..sim.tuning import tune as search
-    from ..sim.tuning_prior import believed
-    from ..sim.tuning_words import check_template, engine_of, pasted
+    from ..sim.tuning_words import believed, check_template, engine_of, pasted
     from ..theory.interval import check_level
 
     check_level(level)

@@ -43,7 +43,7 @@ def emit(
     of older TensorRT-LLM and llama.cpp. Raises ValueError for what does not belong to the engine.
     """
     check_engine(engine, batch=batch, adapt=adapt, older=older)
-    from .drafts import draft_words
+    from .emission import draft_words
 
     words = draft_words(found.pair, cast("Engine", engine), method=method, model=model)
     if engine == "vllm":

@@ -12,8 +12,7 @@ import shlex
 from typing import Any, Literal
 
 from ..schedule import Schedule
-from .drafts import DraftWords
-from .emission import Emission, decimal, whole
+from .emission import DraftWords, Emission, decimal, whole
 
 Names = Literal["current", "older"]
 _FLAGS = {

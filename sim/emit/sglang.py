@@ -17,8 +17,7 @@ from typing import Any
 
 from ...calibrate.models.drafters import BLOCK, PATH, STEPS, TOKENS, TOPK
 from ..schedule import Schedule
-from .drafts import DraftWords
-from .emission import Emission, whole
+from .emission import DraftWords, Emission, whole
 
 FILE = "adaptive.json"
 # SGLang's own defaults, written out so that a change of theirs does not change the schedule.

@@ -16,8 +16,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from ..schedule import Schedule
-from .drafts import DraftWords
-from .emission import Emission, whole
+from .emission import DraftWords, Emission, whole
 
 Keys = Literal["largest", "smallest"]
 

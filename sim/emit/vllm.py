@@ -14,8 +14,7 @@ import shlex
 from typing import Any
 
 from ..schedule import Schedule
-from .drafts import DraftWords
-from .emission import Emission, one_line, whole
+from .emission import DraftWords, Emission, one_line, whole
 
 _TOP, _TABLE = "num_speculative_tokens", "num_speculative_tokens_per_batch_size"
 

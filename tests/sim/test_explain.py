@@ -24,8 +24,8 @@ from howspec.figures.style import write
 from howspec.figures.waterfall import waterfall
 from howspec.sim.account import Account, explain
 from howspec.sim.changes import best_setting, changes
+from howspec.sim.explanation import reasons
 from howspec.sim.measured import Measured
-from howspec.sim.reasons import reasons
 from howspec.sim.shares import shapley
 from howspec.theory import DepthAcceptance, speedup
 from hypothesis import assume, given

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from howspec.calibrate.tables.passes import read_pass_table, table_limits
 from howspec.cli.schedule import schedule as command
-from howspec.sim.emit.drafts import DraftWords
+from howspec.sim.emit.emission import DraftWords
 from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp
 from howspec.sim.emit.sglang import (
     emit_sglang,

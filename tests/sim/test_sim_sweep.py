@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.sim.sweep import grid, sweep
-from howspec.sim.sweep_blocks import in_blocks
+from howspec.sim.sweep_backends import in_blocks
 from howspec.theory import DepthAcceptance
 
 SETTINGS = grid(alpha=[0.5, 0.8], gamma=[1, 3, 5])

@@ -19,8 +19,14 @@ from howspec.sim.tuning import (
     start_and_load,
     tune,
 )
-from howspec.sim.tuning_prior import believed
-from howspec.sim.tuning_words import check_template, engine_of, launch_words, pasted, words
+from howspec.sim.tuning_words import (
+    believed,
+    check_template,
+    engine_of,
+    launch_words,
+    pasted,
+    words,
+)
 
 AT = Deployment("Qwen3-32B", device="H200 SXM", task="chat")
 DRAFTS, GAMMAS, BATCHES = ("Qwen3-0.6B", "Qwen3-1.7B", "EAGLE3"), (1, 2, 3, 4, 6), (1, 8, 32)
