@@ -13,13 +13,16 @@ from howspec.theory.domain import as_floats, check, check_gamma_max, unwrap
 from howspec.theory.formula import (
     SYMBOLS,
     Formula,
+    Number,
     declared,
     evaluates,
     formula,
     formula_of,
+    numeric,
     split_docstring,
 )
-from howspec.theory.rounds import tokens_per_round
+from howspec.theory.limits import costless_length_ratio
+from howspec.theory.rounds import tokens_per_round, tokens_survival
 from howspec.theory.symbols import Quantity, Symbols, quantities, quantity
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,24 +170,19 @@ def test_symbols_carry_the_assumptions_of_their_ranges() -> None:
 
 
 def test_a_formula_prints_evaluates_and_keeps_its_sections() -> None:
-    assert (
-        formula_of(tokens_per_round).statement
-        == "tokens_per_round = (1 - alpha**(gamma + 1))/(1 - alpha)"
-    )
-    assert (
-        formula_of(tokens_per_round).latex
-        == r"\mathrm{E}[N] = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}"
-    )
-    assert formula_of(tokens_per_round).evaluator is tokens_per_round
-    assert formula_of(tokens_per_round).expression is formula_of(tokens_per_round).expression
-    assert formula_of(tokens_per_round).claim.startswith("Mean number of tokens")
-    assert formula_of(tokens_per_round).assumptions.startswith("one acceptance probability")
-    assert formula_of(tokens_per_round).wrong_when.startswith("acceptance comes in bursts")
-    assert formula_of(tokens_per_round).source.startswith("Leviathan")
+    tokens = formula_of(tokens_per_round)
+    assert tokens.statement == "tokens_per_round = (1 - alpha**(gamma + 1))/(1 - alpha)"
+    assert tokens.latex == r"\mathrm{E}[N] = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}"
+    assert tokens.evaluator is tokens_per_round
+    assert tokens.expression is tokens.expression
+    assert tokens.claim.startswith("Mean number of tokens")
+    assert tokens.assumptions.startswith("one acceptance probability")
+    assert tokens.wrong_when.startswith("acceptance comes in bursts")
+    assert tokens.source.startswith("Leviathan")
     # 0.8 is not a binary number: the exact value of the float is used.
-    exact = formula_of(tokens_per_round).exact(30, alpha=0.8, gamma=1)
+    exact = tokens.exact(30, alpha=0.8, gamma=1)
     assert str(exact) == "1.80000000000000004440892098501"
-    assert str(formula_of(tokens_per_round).exact(12, alpha=0.5, gamma=2)) == "1.75000000000"
+    assert str(tokens.exact(12, alpha=0.5, gamma=2)) == "1.75000000000"
 
 
 def test_a_docstring_is_split_where_its_sections_begin() -> None:
@@ -222,3 +220,53 @@ def test_importing_the_theory_and_predicting_needs_no_sympy_and_no_scipy() -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@numeric(whole=("position",), least={"gamma": 1}, broadcast=True)
+def drawn(alpha: Number, gamma: Number, *, position: Number = 2) -> Number:
+    return alpha.shape, gamma.shape, position.shape
+
+
+def test_arguments_are_held_to_the_table_by_their_names_and_come_in_one_shape() -> None:
+    shapes = drawn([[0.1], [0.2]], [1, 2, 3])
+    assert [s.tolist() for s in shapes] == [[2, 3]] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names", "message"),
+    [
+        ((1.5, 1), {}, r"alpha must be in \[0, 1\], got 1.5"),
+        ((0.5, 0.5), {}, r"gamma must be in \[1, inf\), got 0.5"),
+        ((0.5, [0, 2, 0]), {}, r"gamma must be in \[1, inf\), got 0 \(and 1 more\)"),
+        ((0.5, 1), {"position": 1.5}, r"position must be an integer in \[1, inf\), got 1.5"),
+        (("x", 1), {}, "alpha must be a number or an array of numbers, got 'x'"),
+    ],
+)
+def test_an_argument_outside_the_table_is_refused_by_its_name(
+    arguments: tuple[object, ...], names: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        drawn(*arguments, **names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [((), {}), ((0.5, 1, 1), {}), ((0.5,), {"alpha": 0.5}), ((0.5, 1), {"other": 1})],
+)
+def test_a_call_that_does_not_fit_the_signature_is_a_type_error(
+    arguments: tuple[object, ...], names: dict[str, object]
+) -> None:
+    with pytest.raises(TypeError, match="argument"):
+        drawn(*arguments, **names)
+
+
+def test_of_symbols_a_function_is_its_formula_and_its_help_has_the_ranges() -> None:
+    import sympy
+
+    a, g = SYMBOLS.alpha, SYMBOLS.gamma
+    assert tokens_per_round(a, g) == formula_of(tokens_per_round).expression
+    k = sympy.Symbol("k", positive=True)
+    # Where the value has a way of its own, the statement is still what symbols get.
+    assert tokens_survival(a, k) == a**k
+    assert costless_length_ratio(a) == 1 / (1 - a ** (1 / (1 - a)))
+    assert "alpha in [0, 1] [1]; gamma in [0, inf) [token]" in tokens_per_round.__doc__
