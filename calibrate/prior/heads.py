@@ -234,7 +234,7 @@ def _given_curves(kind: str, unseen: str) -> Conditioned:
 
 @cache
 def stored_spreads() -> Floats:
-    """The spreads that `python -m howspec.calibrate.prior.heads_fit` writes, (draws, 15)."""
+    """The spreads that `python -m howspec.calibrate.prior.heads_fit` writes, (draws, 16)."""
     text = resources.files(__package__).joinpath("heads_fit.json").read_text("utf-8")
     fit = json.loads(text)
     if fit["spreads"] != list(SPREADS):

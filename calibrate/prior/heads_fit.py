@@ -16,13 +16,13 @@ from .head_curves import head_curves
 from .heads_model import SPREADS, sample_spreads
 
 SEED = 20261128
-KEPT = 12  # draws that are stored, of the 32 walkers
+KEPT = 12  # draws that are stored, of the walkers
 
 
 def fit() -> dict[str, object]:
     """The content of the stored file."""
     curves = head_curves()
-    found = sample_spreads(curves, np.random.default_rng(SEED), draws=32, steps=250)[:KEPT]
+    found = sample_spreads(curves, np.random.default_rng(SEED))[:KEPT]
     draws = [[float(f"{x:.4g}") for x in row] for row in found]
     return {
         "about": "posterior draws of the spreads between heads; see heads_model",

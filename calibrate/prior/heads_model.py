@@ -3,14 +3,18 @@ r"""The hierarchy of heads: what the measured curves of a kind say of a head tha
 For a curve (y, b) of `head_curves`, of kind k, task t, family f, target m, head i and study s,
 
     y = level + kind + task + kind x task + family + target + target x task + head + study
-        + study x task + setting
+        + study x task + prompts + setting
         + temperature's slope + (slope + head's own) ln(context / 4000), of contexts beyond 4000
     b = level + kind + head + study + setting
 
 Effects are normal, with a spread of their own; a label that was never seen draws a new effect from
-that spread. So the curves of a target, of its family, or of the kind on other tasks move what is
+that spread. Settings alone are Student's: most repeat within a tenth, some are far off (a template
+that a head was not trained on), and those few must neither widen what is said of all the others nor
+outweigh them. So the curves of a target, of its family, or of the kind on other tasks move what is
 asked as far as the spreads of all heads allow. The spreads are sampled, the effects given them are
 integrated in closed form, as in `acceptance_model`.
+What a setting is off counts by a weight, iterated to where it repeats itself, as in the EM
+algorithm of Student's errors (Lange, Little, Taylor 1989, JASA 84, 881).
 Assumes: spreads are the same for all kinds; a curve is linear in (y, b) around its own fit.
 Wrong when: the head was trained on little data.
 Source: derived here.
@@ -18,6 +22,7 @@ Source: derived here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,8 +48,9 @@ SPREADS: dict[str, tuple[float, float]] = {
     "target": (0.15, 0.6),
     "target_task": (0.15, 0.6),
     "head": (0.2, 0.6),
-    "study": (0.2, 0.6),
+    "study": (0.1, 0.6),
     "study_task": (0.12, 0.6),
+    "prompts": (0.12, 0.6),
     "setting": (0.12, 0.6),
     "context": (0.6, 0.6),
     "b_kind": (0.12, 0.6),
@@ -52,7 +58,7 @@ SPREADS: dict[str, tuple[float, float]] = {
     "b_study": (0.1, 0.6),
     "b_setting": (0.1, 0.6),
 }
-_OF_Y = 11  # the first of them
+_OF_Y = 12  # the first of them
 # Level and slopes shared by all: mean and standard deviation.
 COMMON_Y = {"level": (-1.2, 0.7), "temperature": (0.0, 0.2), "context": (0.4, 0.4)}
 LEVEL_B = (0.3, 0.3)
@@ -62,7 +68,12 @@ LOOK_UP_Y, LOOK_UP_B = (0.2, 0.6), (-0.6, 0.4)
 # studies measured nobody has seen how far the next one may be off (without this, intervals of
 # DFlash held 82 % of what the study left out had measured).
 DEGREES, FEW_DEGREES, FEW_STUDIES = 12, 4, 3
+SETTING_DEGREES = 4
+_WEIGHING = 5  # iterations of the weights of settings
 LEAST_VARIANCE = 1e-9
+_KINDS = {squeeze(kind) for kind in DRAFTERS}
+_BARE = re.compile(r"builtin|heads?|chain")
+_SETTING = [list(SPREADS).index(name) for name in ("setting", "b_setting")]
 _new = count()
 _codes: dict[str, int] = {}
 
@@ -83,15 +94,15 @@ class Question:
     study: str = ""
     temperature: float | None = None
     context: float | None = None
-    setting: str = ""
+    prompts: str = ""
 
     @classmethod
     def of(cls, curve: HeadCurve) -> Question:
         """The question that a curve answers."""
-        setting = f"{curve.task}|{curve.temperature}|{curve.context}"
+        prompts = squeeze(re.split(r"[,(]", curve.task)[0])
         return cls(
             curve.kind, curve.target, curve.head, curve.canonical, study_of(curve.source),
-            curve.temperature, curve.context, setting,
+            curve.temperature, curve.context, prompts,
         )  # fmt: skip
 
     @property
@@ -100,16 +111,17 @@ class Question:
         model = find_model(self.target) if self.target else None
         target = model.name if model else self.target
         called = squeeze(self.head.split("/")[-1])
+        if _BARE.sub("", called) in _KINDS:
+            called = "usual"  # "EAGLE head", "EAGLE-3 chain": the one that is published
         if self.head and DRAFTERS[self.kind].weights == "shipped":
             called = "own"  # a release comes with one, however it is called
         head = f"{self.kind}|{target}|{called}" if target and called else ""
         pooled = f"{self.study}|{self.task}" if self.study and self.task else ""
         of_target = f"{self.kind}|{target}|{self.task}" if target and self.task else ""
-        setting = f"{self.study}|{head}|{self.setting}" if self.study and head else ""
         known = [
             self.kind, self.task or "", f"{self.kind}|{self.task}" if self.task else "",
             model.shape.family if model else "", target, of_target, head, self.study, pooled,
-            setting, head, self.kind, head, self.study, setting,
+            self.prompts, "", head, self.kind, head, self.study, "",
         ]  # fmt: skip
         return [label or f"?{next(_new)}" for label in known]
 
@@ -153,7 +165,7 @@ class Kernel:
         self.level = one.b[1] ** 2
 
     def __call__(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Of y and of b, each (draws, one, other), for spreads of shape (draws, 15)."""
+        """Of y and of b, each (draws, one, other), for spreads of shape (draws, 16)."""
         squares = np.square(theta)
         y = self.common + np.tensordot(squares[:, :_OF_Y], self.parts[:_OF_Y], axes=1)
         return y, self.level + np.tensordot(squares[:, _OF_Y:], self.parts[_OF_Y:], axes=1)
@@ -178,6 +190,27 @@ class Observed:
         """Right sides less what the known parts give, shape (equations,)."""
         return np.asarray(self.c - (self.a * self.design.mean[self.at]).sum(axis=-1))
 
+    def weigh(self, theta: Floats) -> None:
+        """Let settings that are far off count less, given spreads of shape (draws, 16)."""
+        usual = np.sqrt(np.square(theta).mean(axis=0))
+        share = np.ones(len(self.design.labels))  # variance of a setting, over that of the spread
+        for _ in range(_WEIGHING):
+            self.kernel.parts[_SETTING] = np.diag(share)
+            share = (SETTING_DEGREES + self._off(usual, share)) / (SETTING_DEGREES + 2.0)
+        self.kernel.parts[_SETTING] = np.diag(share)
+
+    def _off(self, usual: Floats, share: Floats) -> Floats:
+        """Expected square of what each curve's setting adds, over its spread, of y and b."""
+        half = np.linalg.inv(self.root(usual[None])[0])
+        precision = half.T @ half
+        off = np.zeros(share.size)
+        for own, k in zip(self.a.T, _SETTING, strict=True):
+            across = np.zeros((share.size, own.size))
+            across[self.at, np.arange(own.size)] = own * usual[k] * share[self.at]
+            mean = across @ (precision @ self.residual)
+            off += mean**2 + share - ((across @ precision) * across).sum(axis=1)
+        return off
+
     def root(self, theta: Floats) -> Floats:
         """Cholesky factor of the covariance of the right sides, (draws, equations, equations)."""
         total = np.eye(self.c.size)
@@ -187,13 +220,14 @@ class Observed:
 
 
 class Conditioned:
-    """The hierarchy given measured curves, at draws of its spreads of shape (draws, 15)."""
+    """The hierarchy given measured curves, at draws of its spreads of shape (draws, 16)."""
 
     def __init__(self, curves: Sequence[HeadCurve], theta: Floats) -> None:
         self.theta = theta
         self.studies = Counter(kind for kind, _ in {(c.kind, study_of(c.source)) for c in curves})
         self.seen = Observed(curves) if curves else None
         if self.seen is not None:
+            self.seen.weigh(theta)
             self.root = self.seen.root(theta)
             self.solved = solve_lower(self.root, self.seen.residual[None, :, None])
 
@@ -215,20 +249,34 @@ class Conditioned:
     def draw(self, asked: Question, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
         """Draws of (y, b), each of shape (draws,)."""
         mean, covariance = self.predict(asked)
+        setting = self.theta[:, _SETTING]
+        covariance -= np.square(setting)[:, None] * np.eye(2)
         root = np.linalg.cholesky(covariance + LEAST_VARIANCE * np.eye(2))
         which = rng.permutation(np.resize(np.arange(len(mean)), draws))
-        normal = rng.standard_normal((draws, 2))
         few = self.studies[asked.kind] < FEW_STUDIES
-        degrees = FEW_DEGREES if few else DEGREES
-        normal /= np.sqrt(rng.chisquare(degrees, draws) / degrees)[:, None]
-        z = mean[which] + np.einsum("dij,dj->di", root[which], normal)
+        known = _student(rng, draws, FEW_DEGREES if few else DEGREES)
+        z = mean[which] + np.einsum("dij,dj->di", root[which], known)
+        z += setting[which] * _student(rng, draws, SETTING_DEGREES)
         return z[:, 0], z[:, 1]
 
 
+def _student(rng: np.random.Generator, draws: int, degrees: int) -> Floats:
+    """Pairs of normal numbers of one Student's scale, shape (draws, 2)."""
+    scale = np.sqrt(rng.chisquare(degrees, draws) / degrees)
+    return np.asarray(rng.standard_normal((draws, 2)) / scale[:, None])
+
+
 def sample_spreads(
-    curves: Sequence[HeadCurve], rng: np.random.Generator, *, draws: int = 32, steps: int = 300
+    curves: Sequence[HeadCurve],
+    rng: np.random.Generator,
+    *,
+    draws: int = 36,
+    steps: Sequence[int] = (60, 60, 160),
 ) -> Floats:
-    """Draws of the spreads given measured curves, shape (draws, 15): an ensemble of walkers."""
+    """Draws of the spreads given measured curves, shape (draws, 16): an ensemble of walkers.
+
+    steps: of the ensemble in each of its runs; the settings are weighed anew before the next.
+    """
     seen = Observed(curves)
     prior = np.array(list(SPREADS.values()))
 
@@ -239,4 +287,9 @@ def sample_spreads(
         half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
         return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
 
-    return np.exp(walk(log_posterior, np.log(prior[:, 0]), rng, draws=draws, steps=steps))
+    found = prior[None, :, 0]
+    for run in steps:
+        seen.weigh(found)
+        center = np.log(found).mean(axis=0)
+        found = np.exp(walk(log_posterior, center, rng, draws=draws, steps=run))
+    return found
