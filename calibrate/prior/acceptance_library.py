@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...theory.acceptance import round_counts
+from ..library.evidence import Measurement, measurements
 from ..library.load import load_table
+from ..models import number_format
 from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, family_of, merge, sampling_error
 from .acceptance_sizes import drafting_kind, parameters_of
 from .acceptance_tasks import canonical_task
@@ -26,10 +28,17 @@ _NO_ROW: dict[str, Any] = {
 }  # fmt: skip
 
 
+_OF_MEASURED = {
+    "tokens_per_round": "tau_with_bonus", "accepted_over_drafted": "accepted_over_drafted",
+}  # fmt: skip
+_WHOLE_BITS = 16  # of weights that are not quantised
+
+
 def library_rows() -> list[dict[str, Any]]:
     """Rows of the bundled tables that the prior is fitted to, in the columns of `acceptance`.
 
-    Rows with an objection and count-based drafts are left out.
+    Rows with an objection and count-based drafts are left out. Which machine it was says nothing
+    of what was accepted, so a machine that is only inferred is none.
     """
     rows = [dict(row) for row in load_table("acceptance").rows if not row["suspect"]]
     for name in ("leviathan_speedups", "leviathan_acceptance"):
@@ -44,7 +53,27 @@ def library_rows() -> list[dict[str, Any]]:
                     "drafting": "chain",
                 }
                 rows.append(_NO_ROW | dict(row) | own)
-    return rows
+    return [*rows, *map(_of_measurement, filter(_of_draft_model, measurements()))]
+
+
+def _of_draft_model(m: Measurement) -> bool:
+    """Whether a row of the table `measured` states the acceptance of chains of a draft model."""
+    known = m.table == "measured" and m.drafter == "model" and m.metric in _OF_MEASURED
+    whole = m.drafting == "chain" and m.p_min is None and m.status == "measured"
+    return known and whole and (not m.objection or m.objection.startswith("hardware"))
+
+
+def _of_measurement(m: Measurement) -> dict[str, Any]:
+    target, draft = m.target_model or m.target, m.draft_model or m.draft
+    bits = number_format(m.target_format).bits if m.target_format else None
+    return _NO_ROW | {
+        "id": m.id, "target": target, "target_params": parameters_of(target), "draft": draft,
+        "draft_params": parameters_of(draft), "precision": m.target_format,
+        "quantised": "" if bits is None else "yes" if bits < _WHOLE_BITS else "no",
+        "task": m.task, "temperature": m.temperature, "gamma_tokens": m.gamma,
+        "metric": _OF_MEASURED[m.metric], "value": m.value, "sample": m.sample,
+        "source": m.citation, "hardware": m.hardware, "notes": m.notes,
+    }  # fmt: skip
 
 
 @cache
