@@ -77,10 +77,10 @@ def _named(module: ModuleType, *endings: str) -> dict[str, type]:
     """The public classes of a module by name: BetaRequestAcceptance is beta-request."""
     found = {}
     for ending in endings:
-        for name in module.__all__:
-            if name.endswith(ending) and hasattr(getattr(module, name), "__dataclass_fields__"):
+        for name, kind in vars(module).items():
+            if name.endswith(ending) and hasattr(kind, "__dataclass_fields__"):
                 stem = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "-", name.removesuffix(ending))
-                found[stem.lower()] = getattr(module, name)
+                found[stem.lower()] = kind
     return found
 
 
