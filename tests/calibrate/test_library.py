@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +46,18 @@ ROWS = {
 }
 
 
+@cache
 def raw(name: str) -> bytes:
     return (FOLDER / f"{name}.csv").read_bytes()
 
 
-def cells_of(name: str) -> list[list[str]]:
+@cache
+def _cells(name: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(raw(name).decode())))
+
+
+def cells_of(name: str) -> list[list[str]]:
+    return [list(row) for row in _cells(name)]
 
 
 def write(path: Path, rows: list[list[str]], *, delimiter: str = ",", end: str = "\n") -> Path:
