@@ -3,7 +3,7 @@ r"""Time of a pass from a model's shape, a device's peak rates and what software
     T = t_o + agg(t_l n_l, (R^q + C^q)^(1/q)) + 2 n_l t_r log2(count)
     R = (1 + kappa [B m > 1]) (u_m W(B m) + B S kv) / (e_m BW)
     C = u(B m) (B m - 1) (phi + S phi_a) / (e_c R_peak)
-    u(n) = 1 for plain weights, about min(1 + u_c, max(1, 32 / n)) for packed ones
+    u(n) = 1 for plain weights, about min(u_c e_c R_peak / R_lanes, max(1, tile / n)) for packed ones
 
 t_o is the engine's work around a pass, t_l the launches of one of n_l layers, t_r a step of the
 reductions over the devices that share the pass. agg adds where launches are captured or run before
@@ -16,10 +16,12 @@ Reading R and computing C overlap: q = 1 adds them, a large q takes the larger, 
 tokens are nearly free where memory bounds and cost their products where computing does; q is
 learned for each stack. The products of one token run while its weights are read, so computing
 counts from the second token on. Packed weights (16 bits unpacked as they are read, or blocks of
-fewer bits) are read u_m times as slowly; few tokens are multiplied one by one, each at 1 + u_c
-times the cost, and many in tiles of 32 that cost the same however many are filled: V(n) of
+fewer bits) are read u_m times as slowly; few tokens are multiplied one by one on the lanes of 32 bits,
+each in u_c times what these take at their peak R_lanes, and many in tiles (of 32, of servers 16) on the
+matrix units (where there are some) that cost the same however many are filled: V(n) of
 github.com/mxxm-t/mx-llama.cpp issue 10 and github.com/sathvik-vadari/spec-decode-advisor@9f9d462
-rises to 8 or 12 tokens, is flat to 32 and doubles at 33.
+rises to 8 or 12 tokens, is flat to 32 and doubles at 33. So V(8) is about 2 on an old card, on a new
+one with matrix units and on Apple's chips alike, whose lanes stand in one ratio to their bandwidth.
 """
 
 from __future__ import annotations
@@ -36,14 +38,17 @@ from ..models import Device, ModelShape, number_format
 
 # Logarithms of: share of the peak bandwidth, share of the peak rate, launch of a layer [s], work
 # around a pass [s], excess of reading for several tokens, reading packed weights over plain ones,
-# the excess of computing with them one by one, one step of a reduction [s], q - 1 of the overlap of
-# reading and computing, and in works around a pass what a round adds and a draft pass in it takes.
+# computing with them one by one over the peak of the lanes, the same of nested blocks over plain ones,
+# one step of a reduction [s], q - 1 of the overlap of reading and computing, and in works around a
+# pass what a round adds and a draft pass in it takes.
 PARAMETERS = (
-    "memory", "compute", "launch", "overhead", "switch", "packing", "unpack", "reduce", "overlap",
-    "round", "drafting",
+    "memory", "compute", "launch", "overhead", "switch", "packing", "unpack", "nested", "reduce",
+    "overlap", "round", "drafting",
 )  # fmt: skip
 _PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than that of the weights
-_TILE = 32.0  # tokens that a matrix kernel of packed weights takes at once
+# Tokens that a matrix kernel of packed weights takes at once: of llama.cpp and MLX, and those of the
+# smallest instruction of NVIDIA's units, which kernels of servers use (arXiv:2408.11743).
+_TILE, _INSTRUCTION = 32.0, 16.0
 _SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
 _AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
 
@@ -54,9 +59,10 @@ class Work:
 
     weights: bytes that every pass reads, experts aside; expert: bytes of one expert, experts and
     active: of a layer; cache: bytes of one cached token; token_ops, attention_ops: operations;
-    bandwidth, rate: peak of all devices together; layers; several: steps of a reduction over the
-    devices; packed: weights that are unpacked; runs_ahead: launches overlap with the work; around:
-    1 where the engine's work is part of the time, else 0.
+    bandwidth, rate: peak of all devices together; lanes: that rate over the one of 32 bits; layers;
+    several: steps of a reduction over the devices; packed: weights that are unpacked; nested: their
+    scales are packed too; tile: tokens that their matrix kernel takes at once; runs_ahead: launches
+    overlap with the work; around: 1 where the engine's work is part of the time, else 0.
     """
 
     weights: Floats
@@ -68,9 +74,12 @@ class Work:
     attention_ops: Floats
     bandwidth: Floats
     rate: Floats
+    lanes: Floats
     layers: Floats
     several: Floats
     packed: Floats
+    nested: Floats
+    tile: Floats
     runs_ahead: Floats
     around: Floats
 
@@ -92,6 +101,7 @@ def work_of(
     Raises ValueError for an unknown format, and where the device lacks its arithmetic.
     """
     bandwidth = device.measured_bandwidth or device.bandwidth
+    rate, form = device.rate(dtype), number_format(dtype)
     ahead = stack == "eager" and device.kind != "cpu"
     values = {
         "weights": shape.read_bytes(dtype),
@@ -102,10 +112,13 @@ def work_of(
         "token_ops": shape.token_ops(),
         "attention_ops": shape.attention_ops(),
         "bandwidth": bandwidth * device.count,
-        "rate": device.rate(dtype) * device.count,
+        "rate": rate * device.count,
+        "lanes": rate / device.rates.get("fp32", rate),
         "layers": float(shape.layers),
         "several": math.log2(device.count),
-        "packed": float(number_format(dtype).kernel in _PACKED),
+        "packed": float(form.kernel in _PACKED),
+        "nested": float(form.nested),
+        "tile": _TILE if stack in ("llama.cpp", "mlx") else _INSTRUCTION,
         "runs_ahead": float(ahead),
         "around": float(not forward),
     }
@@ -124,8 +137,8 @@ class Parts:
 
     memory, compute, launch: little where they hide behind another part; packed: the part of memory
     that reads packed weights; switch: what is there only with several tokens. one_by_one: the part
-    of compute that multiplying packed weights token by token adds; overlap: slope of the time over
-    the logarithm of q - 1.
+    of compute that multiplies packed weights token by token; overlap: slope of the time over the
+    logarithm of q - 1.
     """
 
     memory: Floats
@@ -180,7 +193,7 @@ def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> 
     total = np.asarray(tokens * batch, dtype=np.float64)
     later = np.asarray(compute) * (1.0 - 1.0 / total)
     several = np.where(total > 1.0, 1.0, 0.0) + 0.0 * later
-    tiles = np.maximum(1.0, _TILE / total) + 0.0 * later
+    tiles = np.maximum(1.0, work.tile / total) + 0.0 * later
     return Peak(np.asarray(weights) + 0.0 * later, np.asarray(cache), later, several, tiles)
 
 
@@ -193,9 +206,9 @@ def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:
     weights = peak.weights * np.where(packed, values["packing"], 1.0) / values["memory"]
     reading = weights + peak.cache / values["memory"]
     slower = reading * values["switch"] * peak.several
-    unpacking = _unpacking(work, values["unpack"], peak)
-    each = 1.0 + values["unpack"]
-    single = packed * (unpacking / each) ** _SWITCH * values["unpack"] / each
+    each = _each(work, values)
+    unpacking = _unpacking(work, each, peak)
+    single = packed * (unpacking / each) ** _SWITCH
     computing = peak.compute * unpacking / values["compute"]
     read = reading + slower
     q = 1.0 + values["overlap"]
@@ -234,7 +247,7 @@ def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
     rates = [slow * packing, slow, later * packing, later]
     again = [peak.weights * peak.several, peak.cache * peak.several]
     reading = np.stack(rates).T @ np.stack([peak.weights, peak.cache, *again])
-    unpacking = _unpacking(work, values["unpack"][:, None], peak)
+    unpacking = _unpacking(work, _each(work, values)[:, None], peak)
     computing = peak.compute / values["compute"][:, None] * unpacking
     busy = _power_mean(reading, computing, 1.0 + values["overlap"][:, None])
     launch = (work.layers * values["launch"])[:, None]
@@ -243,9 +256,15 @@ def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
     return np.asarray(joined_up + around[:, None])
 
 
-def _unpacking(work: Work, unpack: Floats, peak: Peak) -> Floats:
-    """What packed weights cost in computing, 1 for plain ones: one by one, or in tiles."""
-    lower = _power_mean(1.0 / (1.0 + unpack), 1.0 / peak.tiles, _SWITCH)
+def _each(work: Work, values: Mapping[str, Floats]) -> Floats:
+    """What multiplying packed weights with one token costs, in products on the matrix units."""
+    nested = np.where(work.nested > 0.0, values["nested"], 1.0)
+    return np.asarray(work.lanes * values["unpack"] * nested * values["compute"])
+
+
+def _unpacking(work: Work, each: Floats, peak: Peak) -> Floats:
+    """What packed weights cost in computing, 1 for plain ones: ``each`` one by one, or in tiles."""
+    lower = _power_mean(1.0 / each, 1.0 / peak.tiles, _SWITCH)
     return np.where(work.packed > 0.0, 1.0 / lower, 1.0)
 
 

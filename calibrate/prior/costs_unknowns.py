@@ -22,7 +22,8 @@ COMMON = {
     "overhead": (5e-4, 1.0, 1.0),
     "switch": (0.03, 0.7, 0.8),
     "packing": (1.2, 0.15, 0.15),
-    "unpack": (1.5, 0.7, 0.7),
+    "unpack": (2.5, 0.5, 0.5),
+    "nested": (1.5, 0.4, 0.0),
     "reduce": (1e-5, 0.7, 0.0),
     "overlap": (1.5, 0.7, 0.5),
     "round": (0.5, 0.7, 0.5),
@@ -210,13 +211,14 @@ def _slopes(passes: Passes, parts: Parts, values: Mapping[str, Floats], size: in
     once = values["overhead"] * passes.work.around
     by_name = {
         "memory": -(parts.memory + parts.switch),
-        "compute": -parts.compute,
+        "compute": parts.one_by_one - parts.compute,
         "launch": parts.launch,
         "overhead": parts.overhead,
         "switch": parts.switch,
         # Several tokens read packed weights more slowly too, in proportion.
         "packing": parts.packed * (1.0 + parts.switch / np.maximum(parts.memory, 1e-30)),
         "unpack": parts.one_by_one,
+        "nested": parts.one_by_one * passes.work.nested,
         "reduce": parts.reduce,
         "overlap": parts.overlap,
         "round": once * passes.verifies * values["round"],

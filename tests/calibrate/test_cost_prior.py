@@ -111,15 +111,31 @@ def test_packed_weights_are_unpacked_as_they_are_read_and_for_later_tokens() -> 
 
 
 def test_many_tokens_of_packed_weights_are_multiplied_in_tiles() -> None:
-    values = _values(unpack=9.0, memory=1e6, overlap=1e-9)  # nothing but products counts
+    values = _values(unpack=1.5, memory=1e6, overlap=1e-9)  # nothing but products counts
     few, some, full, more = (
-        _time(_work(dtype="q8_0"), values, tokens=n) - 32 * MIDDLE["launch"] - MIDDLE["overhead"]
+        _time(_work(dtype="q8_0", stack="llama.cpp"), values, tokens=n)
+        - 32 * MIDDLE["launch"] - MIDDLE["overhead"]
         for n in (2, 16, 32, 64)
-    )
-    one = LLAMA.token_ops() / (1978.9e12 * MIDDLE["compute"])
-    assert few == pytest.approx(10 * one, rel=0.02)
+    )  # fmt: skip
+    one = LLAMA.token_ops() / (989.4e12 * MIDDLE["compute"])
+    assert few == pytest.approx(1.5 * LLAMA.token_ops() / 67e12, rel=0.05)  # one by one on lanes
     assert full < 1.25 * some  # a tile costs the same however full it is
     assert more == pytest.approx(63 * one, rel=0.02)
+
+
+def test_nested_blocks_and_the_tiles_of_servers_tell_in_what_few_tokens_cost() -> None:
+    values = _values(unpack=1.5, nested=2.0, memory=1e6, overlap=1e-9)
+    plain, nested = (
+        _time(_work(on="Apple M2 Max", dtype=form, stack="llama.cpp"), values, tokens=2)
+        - 32 * MIDDLE["launch"] - MIDDLE["overhead"]
+        for form in ("q4_0", "q4_k_m")
+    )  # fmt: skip
+    assert nested == pytest.approx(2.0 * plain, rel=0.05)
+    few, full = (
+        _time(_work(dtype="int4"), values, tokens=n) - 32 * MIDDLE["launch"] - MIDDLE["overhead"]
+        for n in (16, 32)
+    )
+    assert full > 1.5 * few  # tiles of 16
 
 
 @given(
@@ -146,7 +162,7 @@ def test_the_fast_form_adds_up_the_parts_and_more_work_takes_no_less_time(
     assert here <= _time(work, values, tokens, batch, context + 100) * (1 + 1e-12)
     faster = replace(work, bandwidth=2 * work.bandwidth)
     assert _time(faster, values, tokens, batch, context) <= here * (1 + 1e-12)
-    twice = _values(**{n: 2 * MIDDLE[n] for n in ("launch", "overhead", "reduce")},
+    twice = _values(**{n: 2 * MIDDLE[n] for n in ("launch", "overhead", "reduce", "unpack")},
                     memory=MIDDLE["memory"] / 2, compute=MIDDLE["compute"] / 2)  # fmt: skip
     assert _time(work, twice, tokens, batch, context) == pytest.approx(2 * here, rel=1e-9)
 
