@@ -66,6 +66,16 @@ PlainMs = Annotated[
         "1:34.2,32:51."
     ),
 ]
+KnownDraft = Annotated[
+    str | None,
+    typer.Option(
+        help="Speed-ups that drafts gave on this machine, DRAFT:K:SPEEDUP; several with commas."
+    ),
+]
+PMin = Annotated[
+    float | None,
+    typer.Option(help="Confidence below which drafts end early; llama.cpp's older 0.75."),
+]
 Context = Annotated[
     float | None, typer.Option(help="Tokens in the cache of each sequence; default 1000.")
 ]

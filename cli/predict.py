@@ -31,6 +31,7 @@ def predict(
     verify_slope: options.VerifySlope = 0.0,
     overhead: options.Overhead = 0.0,
     plain_ms: options.PlainMs = None,
+    known_draft: options.KnownDraft = None,
     sweep: Annotated[
         str | None, typer.Option(help="Measured sweep: a table, or the name of a bundled one.")
     ] = None,
@@ -46,10 +47,7 @@ def predict(
         str, typer.Option(help="Number format of the draft; default that of the target.")
     ] = "",
     stack: options.Stack = None,
-    p_min: Annotated[
-        float | None,
-        typer.Option(help="Confidence below which drafts end early; llama.cpp's older 0.75."),
-    ] = None,
+    p_min: options.PMin = None,
     gamma_max: options.GammaMax = None,
     objective: options.Objective = None,
     level: options.Level = 0.9,
@@ -100,7 +98,7 @@ def predict(
         target=target, draft=draft, device=device, acceptance=known, costs=times,
         acceptance_length=acceptance_length, gamma=gamma, alpha_tokens=alpha_tokens, decay=decay,
         verify_slope=verify_slope, overhead=overhead, plain_ms=plain_ms,
-        task=task, temperature=temperature,
+        known_draft=known_draft, task=task, temperature=temperature,
         tuned=tuned, batch=batch, context=context, dtype=dtype, draft_dtype=draft_dtype,
         stack=stack, p_min=p_min, gamma_max=gamma_max, objective=objective, level=level,
         seed=seed, online=online, price_per_hour=price_per_hour, power_w=power_w,

@@ -18,6 +18,7 @@ from .published import Published, published
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource, PlainTimes
+    from .common import KnownDrafts
 
 DRAWS = 2000
 # Beyond, tables take minutes and no engine drafts so far; of draws, each has a table.
@@ -41,6 +42,12 @@ class Sources:
     overhead: float = 0.0
     overhead_ms: float = 0.0
     plain_ms: PlainTimes = None
+    known_draft: KnownDrafts = None
+
+    @property
+    def open(self) -> bool:
+        """Whether both laws are to be predicted."""
+        return self.acceptance is None and self.acceptance_length is None and self.costs is None
 
     def check_gamma(self) -> None:
         """Raise ValueError for a gamma of measured rounds beside acceptance that has none."""
@@ -96,6 +103,12 @@ def both_laws(
     check_seed(seed)
     if gamma_max is not None:
         check_gamma_max(gamma_max, GAMMA_LIMIT if given.exact_alpha else GAMMA_LIMIT_DRAWS)
+    if given.known_draft is not None:
+        if not given.open:
+            raise ValueError("known_draft narrows predictions, and acceptance or costs were given")
+        from .common import common_laws
+
+        return common_laws([resolve(at)], given, gamma_max or GAMMA_MAX, seed)[0]
     source = np.random.default_rng(seed if member is None else [seed, member])
     for_costs, for_acceptance = source.spawn(2)
     pair = resolve(at)

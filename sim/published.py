@@ -59,6 +59,10 @@ class Published:
 def taken(law: CostLaw, keep: NDArray[np.int64]) -> CostLaw:
     """A predicted law of the draws that are kept."""
     from ..calibrate.prior.costs import PredictedCost, PredictedPass
+    from .gate import GatedCost
+
+    if isinstance(law, GatedCost):
+        return GatedCost(taken(law.law, keep), law.passing[keep])
 
     def of(part: object) -> PredictedPass:
         assert isinstance(part, PredictedPass)
@@ -90,16 +94,22 @@ def published(
         by_study[study_of(row.citation)].append(np.square(np.log(gain) - np.log(row.value)))
     misfit = np.mean([np.mean(m, axis=0) for m in by_study.values()], axis=0)
     misfit /= 1.0 + 1.0 / len(by_study)
-    sigma = _SIGMA
-    weight = _weights(misfit, sigma)
-    while 1.0 / np.square(weight).sum() < min(_LEAST, 0.5 * weight.size):
-        sigma *= 1.25  # far outside of what was predicted: studies differ by more than usual
-        weight = _weights(misfit, sigma)
-    keep = rng.choice(weight.size, size=weight.size, p=weight)
+    keep, sigma = resampled(np.asarray(misfit), _SIGMA, rng)
     notes = [f"rests on {len(rows)} published rows of this pair on this device: {_line(rows)}"]
     if sigma > 2.0 * _SIGMA:
         notes.append("what was published of this pair lies outside of what shapes alone predict")
     return Published(keep, rows, tuple(notes))
+
+
+def resampled(
+    misfit: Floats, sigma: float, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], float]:
+    """Draws weighed by their misfit, (draws,), and sigma, widened where too few would be left."""
+    weight = _weights(misfit, sigma)
+    while 1.0 / np.square(weight).sum() < min(_LEAST, 0.5 * weight.size):
+        sigma *= 1.25  # far outside of what was predicted: studies differ by more than usual
+        weight = _weights(misfit, sigma)
+    return rng.choice(weight.size, size=weight.size, p=weight), sigma
 
 
 def _weights(misfit: Floats, sigma: float) -> Floats:

@@ -11,13 +11,16 @@ from ..calibrate.depth import damped
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.doors.costs import of_prediction
 from ..calibrate.known import Kind, KnownCosts, MemoryUse
-from ..calibrate.prior.pair import Expected, NamedModel, expect
+from ..calibrate.prior.pair import Expected, NamedModel
 from ..theory import tokens_by_gamma
 from ..theory.domain import Floats
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose
-from .known import DRAWS, GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
+from .common import common_laws
+from .known import GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
 from .published import Published, published
+
+_SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,28 @@ def _once(pairs: Sequence[Pair]) -> tuple[list[Pair], list[str]]:
     return list(kept.values()), notes
 
 
+def existing_drafts(pair: Pair, *, largest: float = 0.5) -> tuple[str, ...]:
+    """Released models that share the family's name and the vocabulary of a target, small to large.
+
+    largest: share of the target's parameters that a draft may have.
+    """
+    from ..calibrate.models import models
+
+    target = pair.target
+    assert target is not None
+    line = target.shape.family.split("-")[0]
+    found = [
+        m.shape
+        for m in models().values()
+        if m.shape.family.split("-")[0] == line
+        and m.shape.vocab
+        and abs(m.shape.vocab / target.shape.vocab - 1.0) < _SAME_VOCABULARY
+        and not m.shape.is_moe
+        and m.shape.parameters() <= largest * target.parameters
+    ]
+    return tuple(s.name for s in sorted(found, key=lambda s: float(s.parameters())))
+
+
 @dataclass(frozen=True)
 class Found:
     """Candidates in the order of their names, the kind of their acceptance, and notes on it."""
@@ -165,30 +190,21 @@ class Found:
 
 def candidates(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> Found:
     """What is known of drafts of one target at gamma = 0..top, from sources or predicted."""
-    if given != Sources():
+    if not given.open:
         laws = [
             both_laws(p.at, given, gamma_max=top, seed=seed, member=i) for i, p in enumerate(pairs)
         ]
         notes = tuple(n for known in laws for n in known.acceptance.notes)
         return Found(tuple(map(_candidate, laws)), laws[0].acceptance.kind, notes)
-    models = [p.draft for p in pairs if p.head is None and p.draft is not None]
-    of_models: list[Candidate] = []
-    more: list[str] = []
-    if models:
-        expected = _expected(pairs[0], models, seed)
-        of_models = _predicted(expected, top)
-        more += expected.acceptance.notes
-    own, made = iter(of_models), []
-    for i, p in enumerate(pairs):
-        if p.head is None:
-            mine = next(own)
+    made, more = [], []
+    for i, one in enumerate(common_laws(pairs, given, top, seed)):
+        mine, p = _candidate(one), one.pair
+        more += one.acceptance.notes
+        if p.head is None and p.at.p_min is None and given.known_draft is None:
             known = published(p, mine.tokens, mine.costs, np.random.default_rng([seed, i]))
-            made.append(mine if known is None else _kept(mine, known))
+            mine = mine if known is None else _kept(mine, known)
             more += () if known is None else known.notes
-        else:
-            head = both_laws(p.at, gamma_max=top, seed=seed)
-            made.append(_candidate(head))
-            more += head.acceptance.notes
+        made.append(mine)
     return Found(tuple(made), "predicted", tuple(more))
 
 
@@ -201,16 +217,6 @@ def _kept(mine: Candidate, known: Published) -> Candidate:
 def _candidate(known: Laws) -> Candidate:
     draft = known.pair.models[1]
     return Candidate(draft, known.tokens(), known.acceptance.alpha, known.costs)
-
-
-def _expected(pair: Pair, models: Sequence[NamedModel], seed: int) -> Expected:
-    """Laws of a target's drafts; of one draft the very draws of `both_laws`."""
-    pair.at.needs("rank", "target", "device", instead="costs")
-    target, load = pair.target, pair.load()
-    assert target is not None
-    assert load is not None
-    rng = np.random.default_rng(seed)
-    return expect(target, models, load=load, use=pair.use, rng=rng, draws=DRAWS)
 
 
 def _predicted(expected: Expected, top: int) -> list[Candidate]:

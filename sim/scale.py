@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..calibrate.depth import damped
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.models import ModelShape
+from ..calibrate.prior.acceptance import AcceptancePrior
 from ..calibrate.prior.acceptance_scale import usual_layers
 from ..calibrate.prior.costs import PredictedCost, PredictedPass
 from ..calibrate.prior.pair import Load, NamedModel, Use, expected_acceptance, expected_costs
@@ -23,6 +24,7 @@ from ..theory.domain import Floats, check
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose
 from .known import DRAWS, GAMMA_MAX, check_gamma_max, check_seed
+from .ranking import RankedDraft, existing_drafts, rank_drafts
 
 LAYERS_EXPONENT = 0.29  # slope of ln layers in ln parameters within families, dense models
 DEPTHS = (0.25, 0.5, 1.0, 1.5)
@@ -238,7 +240,8 @@ class DraftScale:
     """The best size and depth of a draft for a target on a machine.
 
     found: the grid behind it; pays: whether any size does; turning_point: best of the usual depth,
-    None where nothing fits; notes: what to know before relying on it.
+    None where nothing fits; notes: what to know before relying on it; existing: released drafts of
+    the family, best first.
     """
 
     pair: Pair
@@ -246,6 +249,7 @@ class DraftScale:
     pays: bool
     turning_point: ScalePoint | None
     notes: tuple[str, ...]
+    existing: tuple[RankedDraft, ...] = ()
 
 
 def draft_scale(
@@ -279,7 +283,14 @@ def draft_scale(
     pays = found.best.fits and found.best.choice.gamma > 0
     able = [p for p in found.curve if p.fits]
     turn = best_point(able) if able else None
-    return DraftScale(pair, found, pays, turn, _notes(found, pays, able, turn))
+    names = existing_drafts(pair)
+    ranked: tuple[RankedDraft, ...] = ()
+    if names:
+        ranking = rank_drafts(
+            at, names, gamma_max=gamma_max, objective=objective, level=level, seed=seed
+        )
+        ranked = ranking.rankings[0].drafts
+    return DraftScale(pair, found, pays, turn, _notes(found, pays, able, turn), ranked)
 
 
 def _notes(
@@ -298,5 +309,11 @@ def _notes(
         notes.append(
             f"the best depth, {found.best.depth:g} of the usual layers, is at the end of those "
             "tried; few published pairs tell depth from size"
+        )
+    smallest = min(c.draft_parameters for c in AcceptancePrior.load().cells)
+    if pays and found.best.parameters < smallest:
+        notes.append(
+            f"extrapolated: the smallest draft of a published pair has {smallest / 1e6:.0f}M "
+            "parameters"
         )
     return (*notes, *found.notes)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource, PlainTimes
     from ..calibrate.library.evidence import Measurement
+    from ..sim.common import KnownDrafts
     from ..sim.next_measurement import Next
     from ..sim.pair import PairPrediction
     from ..theory.interval import Interval
@@ -200,6 +201,7 @@ def predict(
     verify_slope: float = 0.0,
     overhead: float = 0.0,
     plain_ms: PlainTimes = None,
+    known_draft: KnownDrafts = None,
     task: str | None = None,
     temperature: float | None = None,
     tuned: bool = False,
@@ -224,9 +226,11 @@ def predict(
     acceptance_length at gamma. alpha_tokens: draft tokens behind a stated acceptance, which then
     updates the prediction. decay: of a stated alpha with depth; verify_slope, overhead: beside a
     stated cost ratio, in plain steps. plain_ms: plain time per token that predicted costs are to
-    meet, see `howspec.costs`. task, temperature, tuned, batch, context (cached tokens of a
-    sequence, default 1000), dtype, draft_dtype, stack: of the deployment; p_min: confidence below
-    which a draft ends early, as llama.cpp's did by default until May 2026 (0.75). gamma_max:
+    meet, see `howspec.costs`; known_draft: what drafts gave on this machine, DRAFT:K:SPEEDUP or
+    {(draft, K): speed-up}, of this draft or of others. task, temperature, tuned, batch, context
+    (cached tokens of a sequence, default 1000), dtype, draft_dtype, stack: of the deployment;
+    p_min: confidence below which a draft ends early, as llama.cpp's did by default until May 2026
+    (0.75). gamma_max:
     largest gamma tried; objective: what it makes largest, one of latency (a fixed amount of work),
     throughput (a fixed time; the default), regret (least expected loss), energy and price; see
     `howspec.sim.choice`. level: of intervals; seed: of draws; online: look up unknown models on the
@@ -253,7 +257,7 @@ def predict(
     )  # fmt: skip
     given = Sources(
         acceptance, acceptance_length, gamma, alpha_tokens, decay, costs, verify_slope, overhead,
-        plain_ms=plain_ms,
+        plain_ms=plain_ms, known_draft=known_draft,
     )  # fmt: skip
     laws = both_laws(at, given, gamma_max=gamma_max, seed=seed)
     rates = Rates(price_per_hour, power_w)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..calibrate.doors.acceptance import AcceptanceSource
-    from ..calibrate.doors.costs import CostSource
+    from ..calibrate.doors.costs import CostSource, PlainTimes
+    from ..sim.common import KnownDrafts
     from ..sim.next_measurement import Next
     from ..sim.ranking import DraftRanking, RankedDraft, Ranking
 
@@ -158,12 +159,15 @@ def rank(
     device: str | None = None,
     acceptance: AcceptanceSource = None,
     costs: CostSource = None,
+    plain_ms: PlainTimes = None,
+    known_draft: KnownDrafts = None,
     task: str | None = None,
     temperature: float | None = None,
     batch: float | Sequence[float] = 1.0,
     context: float | None = None,
     dtype: str = "",
     stack: str | None = None,
+    p_min: float | None = None,
     gamma_max: int | None = None,
     objective: str | None = None,
     level: float = 0.9,
@@ -173,7 +177,8 @@ def rank(
     """Rank drafts of a target, each at its best gamma: models of their own and heads alike.
 
     Acceptance and costs are predicted with draws in common: one task, one family and one machine
-    for all drafts, so that what is not known of these does not blur the order. acceptance, costs:
+    for all drafts, so that what is not known of these does not blur the order. drafts: names, with
+    a number format as in ``Qwen2.5-1.5B:q4`` where it is not that of the target. acceptance, costs:
     records that hold the drafts, where they were measured. batch: one or several. Other arguments
     and errors as of `howspec.predict`.
     """
@@ -185,11 +190,13 @@ def rank(
 
     batches = (float(batch),) if isinstance(batch, int | float) else tuple(map(float, batch))
     at = Deployment(
-        target, None, device, dtype, "", stack, 1.0, context, task, temperature, online=online
-    )
+        target, None, device, dtype, "", stack, 1.0, context, task, temperature, online=online,
+        p_min=p_min,
+    )  # fmt: skip
     found = rank_drafts(
         at, (drafts,) if isinstance(drafts, str) else tuple(drafts),
-        Sources(acceptance, costs=costs), batches=batches, gamma_max=gamma_max,
-        objective=check_objective(objective), level=level, seed=seed,
+        Sources(acceptance, costs=costs, plain_ms=plain_ms, known_draft=known_draft),
+        batches=batches, gamma_max=gamma_max, objective=check_objective(objective), level=level,
+        seed=seed,
     )  # fmt: skip
     return RankedDrafts(found, level, inputs)

@@ -71,6 +71,11 @@ class BestScale(Answer):
             "probability_within_5_percent": grid.within, "expected_regret": grid.regret,
             "curve": [self._entry(p) for p in grid.curve],
             "grid": [self._entry(p) for p in grid.grid],
+            "existing": [
+                {"draft": d.draft.called, "parameters": d.draft.parameters,
+                 "gamma": d.choice.gamma, "speedup": d.choice.interval}
+                for d in found.existing
+            ],
             "objective": objective_entry(grid.best.choice.objective),
             "parts": {"acceptance": "predicted", "cost": "predicted"},
             "target": model_entry(self._target),
@@ -108,6 +113,18 @@ class BestScale(Answer):
         yield objective_line(self.found.found.best.choice.objective)
         yield self._curve(self.found.found.curve)
         yield self._depths()
+        if self.found.existing:
+            yield self._existing()
+
+    def _existing(self) -> Table:
+        drafts = self.found.existing
+        return Table((
+            Column("that exist", [d.draft.called for d in drafts]),
+            Column("size", [d.draft.parameters for d in drafts], size),
+            Column("gamma", [d.choice.gamma for d in drafts]),
+            Column("speed-up", [d.choice.speedup for d in drafts], numbers()),
+            Column("interval", [d.choice.interval for d in drafts], span),
+        ))  # fmt: skip
 
     def _curve(self, points: Sequence[ScalePoint]) -> Table:
         whole = self._target.parameters

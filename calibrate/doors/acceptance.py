@@ -237,8 +237,9 @@ def _predicted(
 
     form = dtype or pair.at.dtype
     forecast = expected_acceptance(
-        target, [draft], use=pair.use, dtype=form, rng=rng, draws=draws
-    ).of(0)
+        target, [draft], use=pair.use, dtype=form, draft_dtype=pair.at.draft_dtype, rng=rng,
+        draws=draws,
+    ).of(0)  # fmt: skip
     if tokens is None:
         return of_forecast(forecast, positions=positions)
     from ..engines.numbers import Stated, stated

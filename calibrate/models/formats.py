@@ -55,7 +55,7 @@ class NumberFormat:
 
 def _gguf(**bits: float) -> tuple[NumberFormat, ...]:
     # llama.cpp multiplies blocks in 8 bits where it can, but scales every block of 32 in more, so
-    # that with many tokens it is no faster than with 16 bits (on NVIDIA's, AMD's and Apple's alike).
+    # that with many tokens it is no faster than with 16 bits (NVIDIA's, AMD's and Apple's alike).
     return tuple(NumberFormat(name, value, "fp16") for name, value in bits.items())
 
 
@@ -95,6 +95,29 @@ ALIASES = {
     "q8_k_xl": "q8_0", "ud-q8_k_xl": "q8_0", "q3_k_xl": "q3_k_l", "ud-q3_k_xl": "q3_k_l",
     "ud-q2_k_xl": "q2_k", "q2_k_xl": "q2_k", "q4k": "q4_k_m", "exl2-4bit": "int4",
 }  # fmt: skip
+
+
+# What llama.cpp stores in place of blocks of 256 numbers where rows are no multiple of that.
+_SHORT_ROWS = {"q2_k": "iq4_nl", "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0"}
+_LONG_BLOCK = 256
+
+
+def as_stored(name: str, row: int) -> NumberFormat:
+    """The format that matrices of so many numbers a row are stored in where ``name`` is asked for.
+
+    Raises ValueError as `number_format` does.
+    """
+    form = number_format(name)
+    if not form.nested or form.name == "iq4_nl" or row % _LONG_BLOCK == 0:
+        return form
+    return FORMATS[_SHORT_ROWS.get(form.name[:4], "iq4_nl")]
+
+
+def format_in(name: str) -> tuple[str, str]:
+    """(model, format) of a name such as ``Qwen2.5-1.5B:q4``; the format "" where none is known."""
+    model, _, form = name.rpartition(":")
+    key = ALIASES.get(form.strip().casefold(), form.strip().casefold())
+    return (model.strip(), key) if model and key in FORMATS else (name, "")
 
 
 def number_format(name: str) -> NumberFormat:

@@ -162,19 +162,22 @@ def predict_pairs(
     rng: np.random.Generator,
     draws: int = 2000,
     posterior: StackPosterior | None = None,
+    draft_dtypes: Sequence[str] = (),
     **setting: Any,
 ) -> tuple[PredictedCost, ...]:
     """Cost laws of one target with several drafts on one machine, one law a draft.
 
     All laws share the draws of the machine and of the target, so that drafts can be compared draw
-    by draw. Arguments and errors as for `predict_costs`.
+    by draw. draft_dtypes: number formats, one a draft, "" for the usual one. Other arguments and
+    errors as for `predict_costs`.
     """
     if isinstance(draws, bool) or not 1 <= draws <= 10**7:
         raise ValueError(f"draws must be a whole number in [1, 1e7], got {draws!r}")
     asked = Setting(**setting)
     known = posterior or stored_stacks()[stack_name(asked.stack)]
     form = number_format(asked.dtype or usual_dtype(target, device)).name
-    draft_form = number_format(asked.draft_dtype or form).name
+    stated = draft_dtypes or [""] * len(drafts)
+    forms = [number_format(own or asked.draft_dtype or form).name for own in stated]
     changed: tuple[str, ...] = ()
     if not asked.dtype and form != target.weights:
         changed = (f"weights of {target.name} taken as {form}, released as {target.weights}",)
@@ -186,7 +189,7 @@ def predict_pairs(
     overhead = values["overhead"] * values["round"]
     inside = {**values, "overhead": values["overhead"] * values["drafting"]}
     laws = []
-    for draft in drafts:
+    for draft, draft_form in zip(drafts, forms, strict=True):
         need = memory_need(
             target, draft, device, dtype=form, draft_dtype=draft_form, kv_dtype=asked.kv_dtype,
             batch=asked.batch, context=asked.context,

@@ -3,7 +3,8 @@ r"""Time of a pass from a model's shape, a device's peak rates and what software
     T = t_o + agg(t_l n_l, (R^q + C^q)^(1/q)) + 2 n_l t_r log2(count)
     R = (1 + kappa [B m > 1]) (u_m W(B m) + B S kv) / (e_m BW)
     C = u(B m) (B m - 1) (phi + S phi_a) / (e_c R_peak)
-    u(n) = 1 for plain weights, about min(u_c e_c R_peak / R_lanes, max(1, tile / n)) for packed ones
+    u(n) = 1 for plain weights, for packed ones about the least of tile / n, or 1, and
+    u_c e_c R_peak / R_lanes
 
 t_o is the engine's work around a pass, t_l the launches of one of n_l layers, t_r a step of the
 reductions over the devices that share the pass. agg adds where launches are captured or run before
@@ -16,12 +17,12 @@ Reading R and computing C overlap: q = 1 adds them, a large q takes the larger, 
 tokens are nearly free where memory bounds and cost their products where computing does; q is
 learned for each stack. The products of one token run while its weights are read, so computing
 counts from the second token on. Packed weights (16 bits unpacked as they are read, or blocks of
-fewer bits) are read u_m times as slowly; few tokens are multiplied one by one on the lanes of 32 bits,
-each in u_c times what these take at their peak R_lanes, and many in tiles (of 32, of servers 16) on the
-matrix units (where there are some) that cost the same however many are filled: V(n) of
+fewer bits) are read u_m times as slowly; few tokens are multiplied one by one on the lanes of 32
+bits, each in u_c times what these take at their peak R_lanes, and many in tiles (of 32, of servers
+16) on the matrix units (where there are some) that cost the same however many are filled: V(n) of
 github.com/mxxm-t/mx-llama.cpp issue 10 and github.com/sathvik-vadari/spec-decode-advisor@9f9d462
-rises to 8 or 12 tokens, is flat to 32 and doubles at 33. So V(8) is about 2 on an old card, on a new
-one with matrix units and on Apple's chips alike, whose lanes stand in one ratio to their bandwidth.
+rises to 8 or 12 tokens, is flat to 32 and doubles at 33. So V(8) is about 2 on an old card, on a
+new one with matrix units and on Apple's chips alike: their lanes and bandwidths stand in one ratio.
 """
 
 from __future__ import annotations
@@ -38,16 +39,16 @@ from ..models import Device, ModelShape, number_format
 
 # Logarithms of: share of the peak bandwidth, share of the peak rate, launch of a layer [s], work
 # around a pass [s], excess of reading for several tokens, reading packed weights over plain ones,
-# computing with them one by one over the peak of the lanes, the same of nested blocks over plain ones,
-# one step of a reduction [s], q - 1 of the overlap of reading and computing, and in works around a
-# pass what a round adds and a draft pass in it takes.
+# computing with them one by one over the peak of the lanes, the same of nested blocks over plain
+# ones, one step of a reduction [s], q - 1 of the overlap of reading and computing, and in works
+# around a pass what a round adds and a draft pass in it takes.
 PARAMETERS = (
     "memory", "compute", "launch", "overhead", "switch", "packing", "unpack", "nested", "reduce",
     "overlap", "round", "drafting",
 )  # fmt: skip
 _PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than that of the weights
-# Tokens that a matrix kernel of packed weights takes at once: of llama.cpp and MLX, and those of the
-# smallest instruction of NVIDIA's units, which kernels of servers use (arXiv:2408.11743).
+# Tokens that a matrix kernel of packed weights takes at once: of llama.cpp and MLX, and those of
+# the smallest instruction of NVIDIA's units, which kernels of servers use (arXiv:2408.11743).
 _TILE, _INSTRUCTION = 32.0, 16.0
 _SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
 _AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth

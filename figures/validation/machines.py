@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...calibrate.doors import Deployment
+from ...calibrate.doors import Deployment, resolve
 from ...calibrate.learned.timed import TimedSpeedup, timed_speedups
-from ...calibrate.models import number_format
+from ...calibrate.models import model, number_format
 from ...calibrate.prior.acceptance_tasks import canonical_task
+from ...sim.common import common_laws
 from ...sim.known import GAMMA_MAX, Laws, Sources, both_laws
 from ...sim.pair import PairPrediction, predict_pair
 from ...theory import speedup
@@ -33,11 +34,12 @@ _LADDER_CONTEXT = 500.0  # tokens: built-in prompts, answers of up to 1024
 @dataclass(frozen=True)
 class Given:
     """What is known beside the names: tokens per round, at the gamma of the row or at
-    `GIVEN_GAMMA`, and the plain time per token.
+    `GIVEN_GAMMA`, the plain time per token, and the speed-up of one other draft.
     """
 
     tokens: bool = False
     plain: bool = False
+    draft: bool = False
 
     @property
     def words(self) -> str:
@@ -45,6 +47,7 @@ class Given:
         parts = ["names, formats, engine, batch and task"]
         parts += ["tokens per round at one gamma"] if self.tokens else []
         parts += ["the plain time per token at the load"] if self.plain else []
+        parts += ["the speed-up of one other draft"] if self.draft else []
         return ", ".join(parts) + "; every prior without the study"
 
 
@@ -57,7 +60,8 @@ def machines_tests(*, seed: int = 0) -> list[Test]:
         for given in (Given(), Given(tokens=True), Given(tokens=True, plain=True)):
             tests.append(sweeps_test(name, mine, given, seed=seed))
     ladder = [r for r in timed_speedups() if r.p_min is not None]
-    tests += [ladder_test(ladder, given, seed=seed) for given in (Given(), Given(plain=True))]
+    for given in (Given(), Given(plain=True), Given(plain=True, draft=True)):
+        tests.append(ladder_test(ladder, given, seed=seed))
     return tests
 
 
@@ -95,23 +99,47 @@ def sweeps_test(name: str, rows: Iterable[TimedSpeedup], given: Given, *, seed: 
 def ladder_test(rows: Iterable[TimedSpeedup], given: Given, *, seed: int = 0) -> Test:
     """Speed-up of every draft of a ladder that ends its drafts by confidence; what choosing the
     draft with the largest predicted one loses, one share a target.
+
+    Where one draft is given, it is the one in the middle of its target's by size and format, and
+    the others alone are predicted.
     """
     points: list[Point] = []
-    order: dict[tuple[object, ...], list[tuple[float, float]]] = defaultdict(list)
+    regret = []
+    ladders: dict[tuple[object, ...], list[TimedSpeedup]] = defaultdict(list)
     for row in rows:
-        at = deployment(row, context=_LADDER_CONTEXT)
-        sources = Sources(plain_ms=1e3 * row.plain if given.plain else None)
-        laws = both_laws(at, sources, gamma_max=row.gamma, seed=seed)
-        point = _point(row, predict_pair(laws, level=LEVEL), given)
-        points.append(point)
-        order[row.machine].append((point.predicted, row.speedup))
-    regret = tuple(1.0 - max(m)[1] / max(s for _, s in m) for m in order.values())
+        ladders[row.machine].append(row)
+    for mine in ladders.values():
+        order = sorted(mine, key=_size_and_format)
+        known = order[len(order) // 2] if given.draft else None
+        asked = [r for r in mine if r is not known]
+        sources = Sources(
+            plain_ms=1e3 * asked[0].plain if given.plain else None,
+            known_draft=None if known is None else {(_named(known), known.gamma): known.speedup},
+        )
+        base = resolve(replace(deployment(asked[0], context=_LADDER_CONTEXT), draft_dtype=""))
+        pairs = [base.with_draft(_named(r)) for r in asked]
+        laws = common_laws(pairs, sources, asked[0].gamma, seed)
+        answers = [predict_pair(known, level=LEVEL) for known in laws]
+        found = [_point(r, a, given) for r, a in zip(asked, answers, strict=True)]
+        points += found
+        chosen = max(zip(found, asked, strict=True), key=lambda p: p[0].predicted)[1]
+        regret.append(1.0 - chosen.speedup / max(r.speedup for r in asked))
     near = np.mean([r <= 0.05 for r in regret])
-    what = "draft ladder of llama.cpp: speed-up" + (" from the plain time" if given.plain else "")
+    what = "draft ladder of llama.cpp: speed-up"
+    what += " from" * (given.plain or given.draft) + " the plain time" * given.plain
+    what += " and" * (given.plain and given.draft) + " one draft" * given.draft
     note = (
         f"best draft within 5 % of the best measured in {100 * near:.0f} % of {len(regret)} targets"
     )
-    return Test(what, given.words, "relative", tuple(points), regret, (note,))
+    return Test(what, given.words, "relative", tuple(points), tuple(regret), (note,))
+
+
+def _named(row: TimedSpeedup) -> str:
+    return f"{row.draft}:{_format(row.draft_dtype)}"
+
+
+def _size_and_format(row: TimedSpeedup) -> tuple[float, float]:
+    return float(model(row.draft).shape.parameters()), number_format(row.draft_dtype).bits
 
 
 def _by(points: Sequence[Point]) -> tuple[str, ...]:
