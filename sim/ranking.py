@@ -196,7 +196,8 @@ def candidates(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> Fo
         ]
         notes = tuple(n for known in laws for n in known.acceptance.notes)
         return Found(tuple(map(_candidate, laws)), laws[0].acceptance.kind, notes)
-    made, more = [], []
+    made: list[Candidate] = []
+    more: list[str] = []
     for i, one in enumerate(common_laws(pairs, given, top, seed)):
         mine, p = _candidate(one), one.pair
         more += one.acceptance.notes
