@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from howspec.sim.iid import draw_accepted
-from howspec.sim.laws import simulate_tokens
-from howspec.sim.verify_kernels import jit
+from howspec.sim.rounds.iid import draw_accepted
+from howspec.sim.rounds.laws import simulate_tokens
+from howspec.sim.verify.kernels import jit
 from howspec.theory import (
     DepthAcceptance,
     tokens_by_gamma,

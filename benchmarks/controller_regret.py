@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from howspec.sim.controller import GammaController
-from howspec.sim.controller_policies import Chooser, PolicyChooser, compare
-from howspec.sim.policies import constant, heuristic, moving_average
-from howspec.sim.traces import Trace, load_trace, trace_from_law
+from howspec.sim.control.compared import Chooser, PolicyChooser, compare
+from howspec.sim.control.controller import GammaController
+from howspec.sim.rounds.policies import constant, heuristic, moving_average
+from howspec.sim.rounds.traces import Trace, load_trace, trace_from_law
 from howspec.theory import AffineCost, CostLaw, DepthAcceptance
 from howspec.theory.costs import LinearPass, ParallelDraftCost
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from howspec.sim.fleet import run_fleet
-from howspec.sim.fleet_engine import Engine, build_engine, mean_rounds
-from howspec.sim.fleet_kernel import ROUNDS, compiled
-from howspec.sim.fleet_workload import Workload, draw_workload
+from howspec.sim.fleet.engine import Engine, build_engine, mean_rounds
+from howspec.sim.fleet.fleet import run_fleet
+from howspec.sim.fleet.kernel import ROUNDS, compiled
+from howspec.sim.fleet.workload import Workload, draw_workload
 from howspec.theory import DepthAcceptance
 
 GAMMA, LENGTH, FIXED, EACH = 4, 200, 6.6e-3, 1.0e-4

@@ -15,17 +15,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from howspec.sim import verify
-from howspec.sim.distributions import Pair, acceptance, pair_from_logits, residual
-from howspec.sim.verify import RULES, Rounds
-from howspec.sim.verify_law import (
+from howspec.sim.verify import rules as verify
+from howspec.sim.verify.distributions import Pair, acceptance, pair_from_logits, residual
+from howspec.sim.verify.law import (
     detection_power,
     position_test,
     ratio_groups,
     ratio_test,
     token_test,
 )
-from howspec.sim.verify_pairs import dirichlet_pair, perturbed_logits, zipf
+from howspec.sim.verify.pairs import dirichlet_pair, perturbed_logits, zipf
+from howspec.sim.verify.rules import RULES, Rounds
 
 GAMMA = 4
 TREE = verify.complete_tree(3, 2)

@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from howspec.sim.policies import Policy, constant, heuristic, moving_average, oracle
-from howspec.sim.replay import StepTimes, replay_speedup
-from howspec.sim.requests import serve_batches
-from howspec.sim.traces import Trace, load_trace, trace_from_flags, trace_from_law
+from howspec.sim.rounds.policies import Policy, constant, heuristic, moving_average, oracle
+from howspec.sim.rounds.replay import StepTimes, replay_speedup
+from howspec.sim.rounds.requests import serve_batches
+from howspec.sim.rounds.traces import Trace, load_trace, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance
 from sim_timing import interleaved, rate
 

@@ -14,8 +14,8 @@ import statistics
 from functools import partial
 
 import numpy as np
-from howspec.sim import iid
-from howspec.sim.estimate import counts_estimate
+from howspec.sim.rounds import iid
+from howspec.sim.rounds.estimate import counts_estimate
 from howspec.theory import DepthAcceptance, tokens_per_round, tokens_variance
 from numpy.typing import NDArray
 from sim_timing import interleaved, rate

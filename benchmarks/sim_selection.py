@@ -13,8 +13,8 @@ import argparse
 from typing import Any
 
 import numpy as np
-from howspec.sim.requests import rounds_for_length
-from howspec.sim.selection import Draft, select
+from howspec.sim.rounds.requests import rounds_for_length
+from howspec.sim.rounds.selection import Draft, select
 from howspec.theory import AffineCost, DepthAcceptance, speedup
 
 PAIRS = ((0.7, 0.02), (0.8, 0.05), (0.85, 0.1), (0.75, 0.03), (0.6, 0.01))

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from howspec.sim.sweep import grid, sweep
-from howspec.sim.sweep_backends import in_blocks
+from howspec.sim.sweeps.backends import in_blocks
+from howspec.sim.sweeps.sweep import grid, sweep
 from howspec.theory import DepthAcceptance, tokens_per_round, tokens_pmf, tokens_variance
 
 ALPHA, GAMMA = 0.8, 5

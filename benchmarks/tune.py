@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.library.evidence import evidence
-from howspec.sim.tuning import Belief, Point, Seen, start_and_load, tune
-from howspec.sim.tuning_words import believed
+from howspec.sim.tune.tuning import Belief, Point, Seen, start_and_load, tune
+from howspec.sim.tune.words import believed
 from howspec.theory.domain import Floats
 
 START, LOAD, ERROR = 2.0, 1.0, 0.02

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..calibrate.latency import LatencyFit, LatencyPoints, fit_latency
 from ..calibrate.library import load_sweeps
-from ..sim.laws import Confirmation, confirm
 from ..sim.prediction import Prediction, predict
+from ..sim.rounds.laws import Confirmation, confirm
 from ..theory import AffineCost, DepthAcceptance
 
 Floats = NDArray[np.float64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ..sim.account import Account, Term
+from ..sim.explain.account import Account, Term
 from .style import COLOURS, PAGE, figure, styled
 
 if TYPE_CHECKING:

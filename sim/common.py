@@ -20,9 +20,9 @@ from ..calibrate.models.formats import format_in
 from ..calibrate.prior.costs_plain import at_plain_times
 from ..calibrate.prior.pair import expect
 from ..theory.acceptance import PositionalAcceptance
-from .gate import gated
 from .known import DRAWS, Laws, Sources, both_laws
 from .published import resampled, taken
+from .rounds.gate import gated
 
 KnownDrafts = str | Mapping[tuple[str, int], float] | None
 _REPEATS = 0.04  # of a speed-up, from one run of one setting to the next

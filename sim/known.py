@@ -138,7 +138,7 @@ def both_laws(
         whole = accepted_whole(accepted.law, top).reshape(-1, top + 1)
         known = replace(known, law=known.law.after(whole.mean(axis=0)))
     if at.p_min is not None:
-        from .gate import gated
+        from .rounds.gate import gated
 
         accepted, known = gated(accepted, known, p_min=at.p_min, gamma=top, rng=source)
         return Laws(pair, accepted, known, top)

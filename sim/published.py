@@ -59,7 +59,7 @@ class Published:
 def taken(law: CostLaw, keep: NDArray[np.int64]) -> CostLaw:
     """A predicted law of the draws that are kept."""
     from ..calibrate.prior.costs import PredictedCost, PredictedPass
-    from .gate import GatedCost
+    from .rounds.gate import GatedCost
 
     if isinstance(law, GatedCost):
         return GatedCost(taken(law.law, keep), law.passing[keep])

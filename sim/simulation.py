@@ -12,13 +12,13 @@ from ..calibrate.doors import costs as known_costs
 from ..calibrate.known import KnownCosts
 from ..calibrate.reading import utf8
 from .known import Sources, both_laws
-from .named_policies import BEST, named_policy, searches
-from .simulated_requests import PERCENTILES, best_gamma, estimate, learnt, served_requests
+from .rounds.named import BEST, named_policy, searches
+from .rounds.simulated import PERCENTILES, best_gamma, estimate, learnt, served_requests
 
 if TYPE_CHECKING:
     from ..theory import AcceptanceLaw, CostLaw
-    from .policies import Policy
-    from .traces import Trace
+    from .rounds.policies import Policy
+    from .rounds.traces import Trace
 
 _TOKENS = 256  # of a request, where latencies are asked for without a length
 _MOST_TOKENS = 400_000_000  # kept in memory, two bytes each
@@ -74,7 +74,7 @@ def simulate_point(
             )
         return best_gamma(rng, law, recorded, cost, rule.gamma_max, rounds, batch or 1)
     if rule.name == "oracle":
-        from .policies import cost_oracle
+        from .rounds.policies import cost_oracle
 
         rule = cost_oracle(cost, rule.gamma_max, batch=batch or 1)
     if policy is not None and searches(policy):
@@ -149,7 +149,7 @@ def _recorded(
     for name, value in given.items():
         if value is not None:
             raise ValueError(f"a trace has its own requests, so {name} cannot be given with it")
-    from .traces import load_trace
+    from .rounds.traces import load_trace
 
     with utf8(trace):
         return load_trace(trace, drafter or "eagle")
@@ -160,7 +160,7 @@ def _rule(gamma: int | None, policy: str | None) -> Policy:
         raise ValueError(f"give one of gamma and policy, got {'none' if gamma is None else 'both'}")
     if policy is not None:
         return named_policy(policy)
-    from .policies import constant
+    from .rounds.policies import constant
 
     return constant(gamma or 0)
 
@@ -173,7 +173,7 @@ def _endless(
     rounds: int,
     batch: int,
 ) -> dict[str, Any]:
-    from .laws import simulate_tokens
+    from .rounds.laws import simulate_tokens
 
     found = simulate_tokens(rng, law, gamma=gamma, rounds=rounds)
     times = cost.round_time(gamma, batch=batch)
@@ -197,9 +197,9 @@ def _fleet(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from .fleet import simulate_fleet
-    from .fleet_engine import build_engine
-    from .fleet_workload import afresh
+    from .fleet.engine import build_engine
+    from .fleet.fleet import simulate_fleet
+    from .fleet.workload import afresh
 
     runs = {}
     for name, gamma in (("fast", _schedule(rule, batch)), ("plain", 0)):

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..calibrate.engines.health import Finding
-    from ..sim.account import Term
-    from ..sim.changes import Change
-    from ..sim.explanation import Explanation as Found
+    from ..sim.explain.account import Term
+    from ..sim.explain.changes import Change
+    from ..sim.explain.explanation import Explanation as Found
     from ..theory.interval import Interval
 
 Number = str | float | None
@@ -203,9 +203,9 @@ def explain(
     """
     inputs = asked(locals(), explain)
     from ..calibrate.doors import Deployment
-    from ..sim.explanation import explain_run
+    from ..sim.explain.explanation import explain_run
+    from ..sim.explain.measured import measured_from
     from ..sim.known import Sources
-    from ..sim.measured import measured_from
 
     measured = measured_from(
         {

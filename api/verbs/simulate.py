@@ -192,7 +192,7 @@ def _grid(
     import warnings
 
     from ..sim.simulation import simulate_point
-    from ..sim.sweep import grid, sweep
+    from ..sim.sweeps.sweep import grid, sweep
 
     points = grid(**{name: list(values) for name, values in axes.items()})
     own = {DOORS.get(name, name) for name in axes}

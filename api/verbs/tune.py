@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..sim.emit.emission import Emission
-    from ..sim.tuning import Chosen, Seen, Tuned
+    from ..sim.tune.tuning import Chosen, Seen, Tuned
 
 
 @dataclass(frozen=True, repr=False)
@@ -189,8 +189,8 @@ def tune(
     from ..calibrate.serving import ServingPlan
     from ..sim.emit import check_engine
     from ..sim.known import Sources
-    from ..sim.tuning import tune as search
-    from ..sim.tuning_words import believed, check_template, engine_of, pasted
+    from ..sim.tune.tuning import tune as search
+    from ..sim.tune.words import believed, check_template, engine_of, pasted
     from ..theory.interval import check_level
 
     check_level(level)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate.records import Record
     from ..calibrate.serving import ServingPlan
     from ..sim.emit.emission import Emission
-    from ..sim.tuning import Belief, Point, Seen
+    from ..sim.tune.tuning import Belief, Point, Seen
 
 Progress = Callable[[str, int, int], None]
 
@@ -68,7 +68,7 @@ class Grid:
 
     def words(self, point: Point) -> Emission | None:
         """The configuration of a point in the engine's words, None for plain decoding."""
-        from ..sim.tuning_words import words
+        from ..sim.tune.words import words
 
         if not point.draft:
             return None
@@ -92,7 +92,7 @@ class Grid:
         """Measure a point, its server being started unless it runs."""
         from ..calibrate.serving import measure_server
         from ..calibrate.serving.launch import launched
-        from ..sim.tuning_words import launch_words
+        from ..sim.tune.words import launch_words
 
         assert self.launch is not None
         command = launch_words(self.launch, self.words(point))
@@ -112,7 +112,7 @@ class Grid:
 
 def _seen_in(record: Record, point: Point) -> Seen:
     from ..calibrate.serving.summary import levels_of
-    from ..sim.tuning import Seen
+    from ..sim.tune.tuning import Seen
 
     level = next(x for x in levels_of(record) if x.batch == point.batch)
     return Seen(point, level.tokens_per_s, level.tokens_per_step if point.draft else None)
@@ -121,7 +121,7 @@ def _seen_in(record: Record, point: Point) -> Seen:
 def measured(grid: Grid, records: Sequence[str | Path]) -> tuple[list[Seen], list[str]]:
     """Everything that was measured of the grid, and notes on what was not of it."""
     from ..calibrate.serving import served_of
-    from ..sim.tuning import Point
+    from ..sim.tune.tuning import Point
 
     seen: dict[Point, Seen] = {}
     notes = []

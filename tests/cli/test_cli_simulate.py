@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import typer
 from howspec.cli.simulate import simulate
-from howspec.sim.fleet_engine import mean_rounds
+from howspec.sim.fleet.engine import mean_rounds
 from howspec.theory import DepthAcceptance, speedup, tokens_per_round
 from howspec.theory.acceptance import BetaRequestAcceptance, MarkovAcceptance, tokens_by_gamma
 from typer.testing import CliRunner

@@ -6,14 +6,14 @@ import doctest
 from pathlib import Path
 from typing import Any
 
-import howspec.sim.controller
+import howspec.sim.control.controller
 import numpy as np
 import pytest
-from howspec.sim.controller import GammaController
-from howspec.sim.controller_policies import PolicyChooser, compare, run_chooser
-from howspec.sim.policies import batch_table, constant, heuristic, moving_average, oracle
-from howspec.sim.requests import serve_batches
-from howspec.sim.traces import Trace, load_trace, trace_from_law
+from howspec.sim.control.compared import PolicyChooser, compare, run_chooser
+from howspec.sim.control.controller import GammaController
+from howspec.sim.rounds.policies import batch_table, constant, heuristic, moving_average, oracle
+from howspec.sim.rounds.requests import serve_batches
+from howspec.sim.rounds.traces import Trace, load_trace, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance, best_gamma, tokens_by_gamma
 from howspec.theory.costs import LinearPass, LinearStepCost, ParallelDraftCost
 from hypothesis import given
@@ -180,7 +180,7 @@ def test_rounds_that_cannot_be_are_refused() -> None:
 
 
 def test_the_example_of_the_class_runs() -> None:
-    assert doctest.testmod(howspec.sim.controller).failed == 0
+    assert doctest.testmod(howspec.sim.control.controller).failed == 0
 
 
 # --- the run under one state -------------------------------------------------------------------

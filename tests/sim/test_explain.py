@@ -22,11 +22,11 @@ from howspec.calibrate.records import Record, write_record
 from howspec.cli.explain import explain as command
 from howspec.figures.style import write
 from howspec.figures.waterfall import waterfall
-from howspec.sim.account import Account, explain
-from howspec.sim.changes import best_setting, changes
-from howspec.sim.explanation import reasons
-from howspec.sim.measured import Measured
-from howspec.sim.shares import shapley
+from howspec.sim.explain.account import Account, explain
+from howspec.sim.explain.changes import best_setting, changes
+from howspec.sim.explain.explanation import reasons
+from howspec.sim.explain.measured import Measured
+from howspec.sim.explain.shares import shapley
 from howspec.theory import DepthAcceptance, speedup
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment
-from howspec.sim.gate import GatedCost, _passing, gated
 from howspec.sim.known import Sources, both_laws
+from howspec.sim.rounds.gate import GatedCost, _passing, gated
 from howspec.theory import AffineCost
 from hypothesis import given, settings
 from hypothesis import strategies as st

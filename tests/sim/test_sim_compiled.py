@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
-from howspec.sim.compiled import check_count, compile_kernel, compiled
+from howspec.sim.rounds.compiled import check_count, compile_kernel, compiled
 
 
 def add(a: float, b: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from howspec.sim.estimate import (
+from howspec.sim.rounds.estimate import (
     Estimate,
     batch_means,
     bootstrap_weights,

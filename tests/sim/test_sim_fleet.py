@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.fleet import Estimate, FleetRun, run_fleet, simulate_fleet
-from howspec.sim.fleet_crossover import find_crossover
-from howspec.sim.fleet_engine import Engine, build_engine, capacity, mean_rounds
-from howspec.sim.fleet_kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS
-from howspec.sim.fleet_steady import halfwidth, mser
-from howspec.sim.fleet_workload import Workload, draw_workload
+from howspec.sim.fleet.crossover import find_crossover
+from howspec.sim.fleet.engine import Engine, build_engine, capacity, mean_rounds
+from howspec.sim.fleet.fleet import Estimate, FleetRun, run_fleet, simulate_fleet
+from howspec.sim.fleet.kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS
+from howspec.sim.fleet.steady import halfwidth, mser
+from howspec.sim.fleet.workload import Workload, draw_workload
 from howspec.theory import AffineCost, DepthAcceptance, tokens_pmf
 from howspec.theory.costs import LinearStepCost, crossover_load, latency_under_load
 from hypothesis import given, settings

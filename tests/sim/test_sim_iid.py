@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from howspec.sim import iid
-from howspec.sim.estimate import counts_estimate
+from howspec.sim.rounds import iid
+from howspec.sim.rounds.estimate import counts_estimate
 from howspec.theory import DepthAcceptance, tokens_per_round, tokens_variance
 from howspec.theory.rounds import tokens_generating_function, tokens_pmf, tokens_survival
 from hypothesis import given, settings

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from howspec.sim.estimate import counts_estimate
-from howspec.sim.laws import by_survival, count_rounds, independent_tokens, simulate_tokens
+from howspec.sim.rounds.estimate import counts_estimate
+from howspec.sim.rounds.laws import by_survival, count_rounds, independent_tokens, simulate_tokens
 from howspec.theory import DepthAcceptance, tokens_by_gamma
 from howspec.theory.acceptance import (
     BetaRequestAcceptance,

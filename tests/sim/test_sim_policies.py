@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim import policies
-from howspec.sim.policies import (
+from howspec.sim.rounds import policies
+from howspec.sim.rounds.policies import (
     Policy,
     batch_table,
     confidence_threshold,
@@ -19,8 +19,8 @@ from howspec.sim.policies import (
     oracle,
     survival_threshold,
 )
-from howspec.sim.requests import serve_batches
-from howspec.sim.traces import Trace, trace_from_confidence, trace_from_flags, trace_from_law
+from howspec.sim.rounds.requests import serve_batches
+from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance
 from howspec.theory.limits import oracle_speedup
 from hypothesis import given, settings

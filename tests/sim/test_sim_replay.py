@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from howspec.sim.replay import StepTimes, plain_latencies, replay_latencies, replay_speedup
-from howspec.sim.traces import Trace, load_trace, trace_from_law
+from howspec.sim.rounds.replay import StepTimes, plain_latencies, replay_latencies, replay_speedup
+from howspec.sim.rounds.traces import Trace, load_trace, trace_from_law
 from howspec.theory import DepthAcceptance
 from hypothesis import given, settings
 from hypothesis import strategies as st

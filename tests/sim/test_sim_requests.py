@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.estimate import Estimate, mean_estimate
-from howspec.sim.policies import batch_table, constant, oracle
-from howspec.sim.requests import cost_table, rounds_for_length, serve_batches, served_speedup
-from howspec.sim.traces import Trace, trace_from_confidence, trace_from_law
+from howspec.sim.rounds.estimate import Estimate, mean_estimate
+from howspec.sim.rounds.policies import batch_table, constant, oracle
+from howspec.sim.rounds.requests import cost_table, rounds_for_length, serve_batches, served_speedup
+from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from howspec.sim.laws import confirm, simulate_tokens
+from howspec.sim.rounds.laws import confirm, simulate_tokens
 from howspec.theory import AcceptanceLaw, AffineCost, DepthAcceptance
 from howspec.theory.acceptance import MarkovAcceptance
 

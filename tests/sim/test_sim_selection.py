@@ -6,9 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.laws import by_law
-from howspec.sim.selection import Draft, Selection, _Moments, _probabilities, select, trace_gamma
-from howspec.sim.traces import trace_from_flags, trace_from_law, walk
+from howspec.sim.rounds.laws import by_law
+from howspec.sim.rounds.selection import (
+    Draft,
+    Selection,
+    _Moments,
+    _probabilities,
+    select,
+    trace_gamma,
+)
+from howspec.sim.rounds.traces import trace_from_flags, trace_from_law, walk
 from howspec.theory import AffineCost, DepthAcceptance, best_gamma, speedup
 from howspec.theory.acceptance import BetaRequestAcceptance, MarkovAcceptance
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.sweep import grid, sweep
-from howspec.sim.sweep_backends import in_blocks
+from howspec.sim.sweeps.backends import in_blocks
+from howspec.sim.sweeps.sweep import grid, sweep
 from howspec.theory import DepthAcceptance
 
 SETTINGS = grid(alpha=[0.5, 0.8], gamma=[1, 3, 5])
@@ -270,7 +270,7 @@ POINTS = grid(point=range(12), pause=[0.15])
 DRIVER = """
 import sys
 sys.path.insert(0, {here!r})
-from howspec.sim.sweep import sweep
+from howspec.sim.sweeps.sweep import sweep
 from test_sim_sweep import POINTS, grid, slow, where
 if {backend!r} == "loky":
     sweep(where, grid(point=range(200)), seed=4, backend="loky", workers=2, resume={path!r})

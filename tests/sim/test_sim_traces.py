@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from howspec.sim.traces import (
+from howspec.sim.rounds.traces import (
     Trace,
     load_trace,
     repeat_requests,

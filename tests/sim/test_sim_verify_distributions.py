@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.distributions import (
+from howspec.sim.verify.distributions import (
     Pair,
     acceptance,
     distribution,
@@ -17,7 +17,7 @@ from howspec.sim.distributions import (
     softmax,
     total_variation,
 )
-from howspec.sim.verify_pairs import dirichlet_pair, perturbed_logits, zipf
+from howspec.sim.verify.pairs import dirichlet_pair, perturbed_logits, zipf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim import verify, verify_exact, verify_kernels
-from howspec.sim.distributions import Pair, acceptance, greedy, pair_from_logits, residual
-from howspec.sim.estimate import Estimate
-from howspec.sim.verify import RULES, Rounds, complete_tree
-from howspec.sim.verify_law import (
+from howspec.sim.rounds.estimate import Estimate
+from howspec.sim.verify import exact as verify_exact
+from howspec.sim.verify import kernels as verify_kernels
+from howspec.sim.verify import rules as verify
+from howspec.sim.verify.distributions import Pair, acceptance, greedy, pair_from_logits, residual
+from howspec.sim.verify.law import (
     chi_square,
     detection_power,
     pair_test,
@@ -21,7 +22,8 @@ from howspec.sim.verify_law import (
     ratio_test,
     token_test,
 )
-from howspec.sim.verify_pairs import dirichlet_pair, perturbed_logits, zipf
+from howspec.sim.verify.pairs import dirichlet_pair, perturbed_logits, zipf
+from howspec.sim.verify.rules import RULES, Rounds, complete_tree
 from scipy.stats import kstest
 
 LOPSIDED = np.array([-1, 0, 0, 0, 1, 1, 2, 4])

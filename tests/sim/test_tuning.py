@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment
 from howspec.sim.known import Sources
-from howspec.sim.tuning import (
+from howspec.sim.tune.tuning import (
     LENGTH_ERROR,
     SPEED_ERROR,
     Belief,
@@ -19,7 +19,7 @@ from howspec.sim.tuning import (
     start_and_load,
     tune,
 )
-from howspec.sim.tuning_words import (
+from howspec.sim.tune.words import (
     believed,
     check_template,
     engine_of,

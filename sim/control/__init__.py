@@ -1,0 +1,1 @@
+"""Gamma chosen while decoding: controllers, a bandit, and how they compare."""

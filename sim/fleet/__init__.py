@@ -1,0 +1,1 @@
+"""A fleet under load: arrivals, batching, and the load at which speculation stops paying."""

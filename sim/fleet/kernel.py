@@ -1,0 +1,133 @@
+"""The event loop of a continuously batching engine, written once for CPython and for Numba.
+
+It uses scalars and arrays only, so that `numba.njit` compiles it as it stands; without Numba the
+same source runs interpreted and gives the same numbers, bit for bit, far more slowly.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ...theory.domain import Floats
+from ..rounds.compiled import compile_kernel
+
+# Columns of the totals: seconds elapsed, seconds with work, sequence-seconds, rounds of the engine,
+# rounds of sequences, tokens emitted, tokens kept (not beyond a request's end), requests finished.
+CLOCK, BUSY, AREA, ROUNDS, TURNS, EMITTED, TOKENS, DONE = range(8)
+
+
+def serve(
+    arrival: Any,
+    length: Any,
+    prompt: Any,
+    kind: Any,
+    key: Any,
+    gamma: Any,
+    survival: Any,
+    time: Any,
+    context_step: float,
+    edges: Any,
+) -> Any:
+    """Serve every request and return (start, first, finish, totals).
+
+    arrival: sorted arrival times [s]; length: tokens to emit, >= 1; prompt: tokens in the cache at
+    the start; kind: index into survival; each of shape (requests,). key: a uint64 that names the
+    stream of acceptance draws. gamma, shape (max_batch + 1,), and time, shape
+    (max_batch + 1, knots) [s], are read at the present batch; time is linear between contexts
+    context_step apart. survival, shape (kinds, gammas + 1, gammas + 1): row g of a kind holds
+    s_0..s_g. edges: times that cut the run into edges.size + 1 windows; totals, shape
+    (edges.size + 1, 8), adds up each window, a round counting where it begins.
+
+    The j-th draw of request i is element i 2^24 + j of one SplitMix64 stream (Steele, Lea, Flood
+    2014), so that it does not depend on what the engine does: common random numbers.
+    """
+    requests = arrival.size
+    most = gamma.size - 1
+    knots = time.shape[1]
+    start = np.zeros(requests)
+    first = np.zeros(requests)
+    finish = np.zeros(requests)
+    left = length.copy()
+    served = np.zeros(requests, np.int64)
+    running = np.zeros(most, np.int64)
+    totals = np.zeros((edges.size + 1, 8))
+    now = 0.0
+    held = 0.0
+    window = 0
+    batch = 0
+    admitted = 0
+    while batch > 0 or admitted < requests:
+        while window < edges.size and now >= edges[window]:
+            window += 1
+        if batch == 0 and arrival[admitted] > now:
+            totals[window, CLOCK] += arrival[admitted] - now
+            now = arrival[admitted]
+            continue
+        while admitted < requests and batch < most and arrival[admitted] <= now:
+            start[admitted] = now
+            running[batch] = admitted
+            held += prompt[admitted]
+            batch += 1
+            admitted += 1
+        duration = time[batch, 0]
+        if knots > 1:
+            place = min(held / batch / context_step, knots - 1.0)
+            knot = min(int(place), knots - 2)
+            duration = time[batch, knot] + (place - knot) * (
+                time[batch, knot + 1] - time[batch, knot]
+            )
+        totals[window, CLOCK] += duration
+        totals[window, BUSY] += duration
+        totals[window, AREA] += batch * duration
+        totals[window, ROUNDS] += 1.0
+        totals[window, TURNS] += batch
+        now += duration
+        drafted = gamma[batch]
+        i = 0
+        while i < batch:
+            request = running[i]
+            tokens = 1
+            if drafted > 0:
+                z = np.uint64(request * 16777216 + served[request] + 1)
+                z = key + z * np.uint64(0x9E3779B97F4A7C15)
+                z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+                z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+                uniform = float((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
+                while tokens <= drafted and uniform < survival[kind[request], drafted, tokens]:
+                    tokens += 1
+            totals[window, EMITTED] += tokens
+            tokens = min(tokens, left[request])
+            if served[request] == 0:
+                first[request] = now
+            served[request] += 1
+            left[request] -= tokens
+            held += tokens
+            totals[window, TOKENS] += tokens
+            if left[request] == 0:
+                totals[window, DONE] += 1.0
+                finish[request] = now
+                held -= prompt[request] + length[request]
+                batch -= 1
+                running[i] = running[batch]
+            else:
+                i += 1
+    return start, first, finish, totals
+
+
+@cache
+def compiled() -> Callable[..., tuple[Floats, Floats, Floats, Floats]] | None:
+    """`serve` compiled by Numba, or None where Numba is not installed."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    return compile_kernel(serve)
+
+
+def interpreted(*arguments: Any) -> tuple[Floats, Floats, Floats, Floats]:
+    """`serve` without Numba; 64-bit products wrap on purpose."""
+    with np.errstate(over="ignore"):
+        return serve(*arguments)  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Which draft, gamma and batch of a server to measure next, and what to paste at the end."""
