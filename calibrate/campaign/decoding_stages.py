@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..family.record import family_domains, read_family
@@ -27,7 +27,34 @@ DOMAINS = 4
 BATCH_TOKENS = 1.6
 
 
-class Acceptance(RecordStage):
+class DecodingStage(RecordStage):
+    """A stage that measures the family on prompts of its own domains."""
+
+    def measured(
+        self, work: Work, measure: Callable[..., bool], plan: Any, count: int, tokens: int
+    ) -> None:
+        """The record that ``measure`` makes by its plan, of so many prompts of so many tokens."""
+        from .ladder import load_ladder
+
+        ladder = load_ladder(work.family, self.campaign)
+        settings = self.settings(read_family(work.family))
+        origin = work.provenance(self.campaign, ladder.identities)
+        with work.journal(self.name, self.kind, settings, provenance=origin) as journal:
+            complete = measure(
+                ladder.target.model,
+                ladder.plain,
+                journal,
+                prompts=ladder.prompts(count=count, tokens=tokens),
+                plan=plan,
+                seconds_left=work.seconds_left,
+                progress=work.report,
+            )
+            if not complete:
+                raise StageOver
+            journal.finish()
+
+
+class Acceptance(DecodingStage):
     """Rounds and overlaps of every draft of the family."""
 
     name, kind, of_family = "acceptance", "acceptance", True
@@ -81,28 +108,12 @@ class Acceptance(RecordStage):
 
     def run(self, work: Work) -> None:
         from ..measure.acceptance import measure_acceptance
-        from .ladder import load_ladder
 
-        wanted, ladder = self.campaign.acceptance, load_ladder(work.family, self.campaign)
-        prompts = ladder.prompts(count=wanted.requests, tokens=wanted.prompt_tokens)
-        settings = self.settings(read_family(work.family))
-        origin = work.provenance(self.campaign, ladder.identities)
-        with work.journal(self.name, self.kind, settings, provenance=origin) as journal:
-            complete = measure_acceptance(
-                ladder.target.model,
-                ladder.plain,
-                journal,
-                prompts=prompts,
-                plan=self.plan(),
-                seconds_left=work.seconds_left,
-                progress=work.report,
-            )
-            if not complete:
-                raise StageOver
-            journal.finish()
+        wanted = self.campaign.acceptance
+        self.measured(work, measure_acceptance, self.plan(), wanted.requests, wanted.prompt_tokens)
 
 
-class Sweep(RecordStage):
+class Sweep(DecodingStage):
     """End-to-end latency of every draft, number of draft tokens, method and batch."""
 
     name, kind, of_family = "sweep", "sweep", True
@@ -173,25 +184,9 @@ class Sweep(RecordStage):
 
     def run(self, work: Work) -> None:
         from ..measure.sweep import measure_sweep
-        from .ladder import load_ladder
 
-        wanted, ladder = self.campaign.sweep, load_ladder(work.family, self.campaign)
-        prompts = ladder.prompts(count=wanted.prompts, tokens=wanted.prompt_tokens)
-        settings = self.settings(read_family(work.family))
-        origin = work.provenance(self.campaign, ladder.identities)
-        with work.journal(self.name, self.kind, settings, provenance=origin) as journal:
-            complete = measure_sweep(
-                ladder.target.model,
-                ladder.plain,
-                journal,
-                prompts=prompts,
-                plan=self.plan(),
-                seconds_left=work.seconds_left,
-                progress=work.report,
-            )
-            if not complete:
-                raise StageOver
-            journal.finish()
+        wanted = self.campaign.sweep
+        self.measured(work, measure_sweep, self.plan(), wanted.prompts, wanted.prompt_tokens)
 
 
 def _prompts(domains: Sequence[str], tokens: int) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def measured_test(*, seed: int = 0) -> Test:
             continue
         others = [o for o in others if o.canonical == c.canonical] or others
         found = _asked(c, seed, head=c.head)
-        law = powered(*np.array([o.fit for o in others]).T, max(c.gammas))
+        log_hazard, exponent = np.array([o.fit for o in others]).T
+        law = powered(log_hazard, exponent, max(c.gammas))
         usual = tokens_by_gamma(law, max(c.gammas)).mean(axis=0)
         for gamma, seen in zip(c.gammas, c.tokens, strict=True):
             groups[c.kind].append(_point(c, gamma, seen, found, {OTHERS: float(usual[gamma])}))

@@ -8,7 +8,7 @@ plain decoding, and the baseline of what its source measured of the same work.
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.tables import columns
 from ...calibrate.tables.cells import Cells, number, plain_name
+from .unmeasured import counted_ids
 
 _TOKENS, _RATE = "tau_mean_tokens_per_round", "alpha"
 # The ratio before times of decoding, and these before the throughput of a run with its prefill.
@@ -49,18 +50,20 @@ def split(cells: Cells) -> tuple[Cells, Cells, tuple[str, ...]]:
     """
     numbers: list[Number] = []
     acceptance: list[Row] = []
-    skipped: Counter[str] = Counter()
-    for row in cells.rows:
+    skipped: dict[str, list[str]] = defaultdict(list)
+    for i, row in enumerate(cells.rows):
         kind, value = _number(row)
         if kind:
             numbers.append(Number(kind, value, _named(row)))
         else:
-            skipped[f"{row.get('metric') or 'no metric'} is neither acceptance nor a speed"] += 1
+            skipped[row.get("metric") or "a metric"].append(row.get("id") or f"row {i + 1}")
         if kind and kind not in _SPEEDS:
             acceptance.append(row)
     rows = tuple(_together(numbers))
     names = tuple(dict.fromkeys(name for row in rows for name in row))
-    told = tuple(f"{n} rows: {why}" for why, n in skipped.items())
+    told = tuple(
+        f"{counted_ids(ids)}: {m} is not known: not predicted" for m, ids in skipped.items()
+    )
     speeds = replace(cells, names=names, rows=rows, dropped=(), lines=())
     return replace(cells, rows=tuple(acceptance), lines=()), speeds, told
 

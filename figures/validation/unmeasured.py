@@ -100,7 +100,7 @@ def rows_test(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> tuple[list
         Test(f"acceptance rows: {metric}", given, "absolute", tuple(points))
         for metric, points in by_metric.items()
     ]
-    skipped += [f"{_listed(ids)}: {reason}" for reason, ids in reasons.items()]
+    skipped += [f"{counted_ids(ids)}: {reason}" for reason, ids in reasons.items()]
     return [t for t in tests if t.points], skipped
 
 
@@ -117,5 +117,6 @@ def _percentages_read(rows: list[Mapping[str, Any]]) -> tuple[list[dict[str, Any
     return read, ["values of rates were read as per cent: every one is above 1"]
 
 
-def _listed(ids: list[str]) -> str:
+def counted_ids(ids: list[str]) -> str:
+    """How many rows, and the first of them."""
     return f"{len(ids)} rows ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})"

@@ -225,7 +225,7 @@ def test_a_gain_that_is_not_sure_is_said_with_its_probability(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = (
-        "predict", "--target", "Qwen3-30B-A3B", "--draft", "Qwen3-0.6B", "--device", "H100",
+        "predict", "--target", "Qwen3-8B", "--draft", "Qwen3-0.6B", "--device", "H100",
         "--task", "code",
     )  # fmt: skip
     found, (_, text, _) = answer(capsys, *arguments), call(capsys, *arguments)

@@ -402,7 +402,7 @@ def test_files_of_one_number_a_row_are_predicted_by_name(tmp_path: Path) -> None
     tests, unused = reported(tmp_path, written(rows, columns=list(NUMBERS)))
     assert tests["speed-up of a named pair"] == 3
     assert tests["sweeps: speed-up"] == 3
-    assert "1 rows: verify_ms is neither acceptance nor a speed" in unused
+    assert "1 rows (row 8): verify_ms is not known: not predicted" in unused
 
 
 @pytest.mark.parametrize(
