@@ -7,7 +7,7 @@ models and devices that their names mean, not by how a source spells them.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 
@@ -134,13 +134,13 @@ def model_name(name: str) -> str:
 @lru_cache(maxsize=1024)
 def device_name(name: str) -> tuple[str, int | None]:
     """(device of the table of devices, how many), ("", None) where the name means none."""
-    from ..models.devices import device
+    from ..models.devices import find_device
 
     try:
-        found = device(name)
-    except ValueError:
+        found = find_device(name)
+    except ValueError:  # a count that no machine has
         return "", None
-    return found.name, found.count
+    return ("", None) if found is None else (found.name, found.count)
 
 
 @lru_cache(maxsize=4096)
@@ -307,6 +307,15 @@ def _derived(rows: Iterable[Measurement]) -> Iterator[Measurement]:
                 break
             value += rates[k].value
             yield replace(rates[k], metric="tokens_per_round", gamma=k, position=None, value=value)
+
+
+def measured_with(drafter: str, metrics: Container[str]) -> tuple[Measurement, ...]:
+    """Rows of the table `measured` of a kind of drafter and of these metrics; no other is built."""
+    return tuple(
+        m for row in _read("measured")
+        if row["drafter"] == drafter and row["metric"] in metrics
+        for m in _of_2026(row)
+    )  # fmt: skip
 
 
 @cache

@@ -189,19 +189,11 @@ def device(name: str) -> Device:
     usual one of its line. Raises ValueError naming the nearest devices for an unknown name, and for
     a count outside [1, 9999].
     """
-    counted = _COUNTED.match(name)
-    after = _COUNTED_AFTER.match(name)
-    trials = [(1, name)]
-    trials += [(int(counted[1]), counted[2])] if counted else []
-    trials += [(int(after[2]), after[1])] if after else []
-    if "=" in name:
-        return _by_data(*trials[-1][::-1])
-    for count, wanted in trials:
-        found = _named(wanted)
-        if found is not None:
-            return replace(found, count=count)
+    found = find_device(name)
+    if found is not None:
+        return found
     near: list[str] = []
-    for other in nearest_first(_key(_ASIDE.sub(" ", trials[-1][1])), _keys()):
+    for other in nearest_first(_key(_ASIDE.sub(" ", _trials(name)[-1][1])), _keys()):
         if _keys()[other] not in near:
             near.append(_keys()[other])
     listed = ", ".join(near[:5])
@@ -209,6 +201,27 @@ def device(name: str) -> Device:
         f"device must be a name of the table, nearest: {listed}; got {name!r}; "
         "`howspec devices` lists them"
     )
+
+
+def find_device(name: str) -> Device | None:
+    """The device of a name as `device` finds it, None for an unknown name."""
+    trials = _trials(name)
+    if "=" in name:
+        return _by_data(*trials[-1][::-1])
+    for count, wanted in trials:
+        found = _named(wanted)
+        if found is not None:
+            return replace(found, count=count)
+    return None
+
+
+def _trials(name: str) -> list[tuple[int, str]]:
+    """What a name may mean: how many, and of what."""
+    counted, after = _COUNTED.match(name), _COUNTED_AFTER.match(name)
+    trials = [(1, name)]
+    trials += [(int(counted[1]), counted[2])] if counted else []
+    trials += [(int(after[2]), after[1])] if after else []
+    return trials
 
 
 def _by_data(wanted: str, count: int) -> Device:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...theory.acceptance import round_counts
-from ..library.evidence import Measurement, measurements
+from ..library.evidence import Measurement, measured_with
 from ..library.load import load_table
 from ..models import number_format
 from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, family_of, merge, sampling_error
@@ -53,14 +53,14 @@ def library_rows() -> list[dict[str, Any]]:
                     "drafting": "chain",
                 }
                 rows.append(_NO_ROW | dict(row) | own)
-    return [*rows, *map(_of_measurement, filter(_of_draft_model, measurements()))]
+    chains = filter(_of_chain, measured_with("model", _OF_MEASURED))
+    return [*rows, *map(_of_measurement, chains)]
 
 
-def _of_draft_model(m: Measurement) -> bool:
-    """Whether a row of the table `measured` states the acceptance of chains of a draft model."""
-    known = m.table == "measured" and m.drafter == "model" and m.metric in _OF_MEASURED
+def _of_chain(m: Measurement) -> bool:
+    """Whether a row states the acceptance of whole chains, and may be learned from."""
     whole = m.drafting == "chain" and m.p_min is None and m.status == "measured"
-    return known and whole and (not m.objection or m.objection.startswith("hardware"))
+    return whole and (not m.objection or m.objection.startswith("hardware"))
 
 
 def _of_measurement(m: Measurement) -> dict[str, Any]:
