@@ -12,7 +12,7 @@ from ..library.load import nearest_first
 from ..library.schema import Row, text
 from .columns import MODELS
 from .formats import number_format
-from .names import candidates, plain, shortened, squeeze, told_formats
+from .names import candidates, looks_like_format, plain, shortened, squeeze, told_formats
 from .shapes import ModelShape
 
 
@@ -144,6 +144,8 @@ def find_model(name: str) -> Model | None:
     key, form = tried[-1]
     for shorter, rest in shortened(key):
         entry = _keys().get(squeeze(shorter))
+        if ":" in name and looks_like_format(rest):
+            return None
         if entry is not None and any(c.isdigit() for c in shorter):
             found = _found(entry, name, weights or form, cache)
             return replace(found, remarks=(f"{rest} is taken for a tuning of {entry}",))

@@ -63,6 +63,11 @@ def told_formats(name: str) -> tuple[str, str, str]:
     return _TOLD.sub(" ", name).strip(), told.get("weights", ""), told.get("kv", "")
 
 
+def looks_like_format(ending: str) -> bool:
+    """Whether an ending that no format has is written as one: the q9 of "Qwen2.5-0.5B:q9"."""
+    return re.fullmatch(r"(i?q|fp|bf|int|nvfp|mxfp)\d+\S*", ending) is not None
+
+
 def shortened(key: str) -> tuple[tuple[str, str], ...]:
     """Plain names with words taken off the end, each with these words, as long as they may be a
     tuning that nobody lists: no size, and no drafter.

@@ -467,6 +467,12 @@ def test_data_of_a_device_that_say_too_little_are_one_line(written: str, message
         device(written)
 
 
+@pytest.mark.parametrize("name", ["Qwen2.5-0.5B:q9", "Qwen2.5-0.5B:fp7", "llama3.2:1b-int5"])
+def test_a_format_that_is_none_is_no_tuning(name: str) -> None:
+    with pytest.raises(ValueError, match="model must be a name of the table"):
+        model(name)
+
+
 def test_no_alias_stands_for_two_devices() -> None:
     seen: dict[str, str] = {}
     with (TABLES / "devices.csv").open(encoding="utf-8") as file:
