@@ -69,11 +69,14 @@ def save_model(
     except SafetensorError as error:
         raise OSError(f"{shape.name} cannot be written: {error}") from None
     save_tokenizer(tokenizer, temporary)
+    tied: Any = (run.model.get_input_embeddings(), run.model.get_output_embeddings())
+    tables = sum(p.numel() for p in {id(m.weight): m.weight for m in tied}.values())
+    whole = sum(p.numel() for p in run.model.parameters())
     record = {
         "name": shape.name,
         "role": shape.role,
-        "parameters": shape.parameters(preset.vocabulary),
-        "non_embedding_parameters": shape.non_embedding_parameters(),
+        "parameters": whole,
+        "non_embedding_parameters": whole - tables,
         "layers": shape.layers,
         "hidden": shape.hidden,
         "feed_forward": shape.feed_forward,

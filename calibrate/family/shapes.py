@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+# Layers of a teacher are healed, not learnt: an update of .2 rate an element, a third of a percent
+# of a pretrained weight's usual size.
+RATE_OF_TAKEN = 1.2e-3
+
 
 @dataclass(frozen=True)
 class Shape:
     """One Llama-style model: widths, depth, and how it is trained.
 
-    tokens: length of the training; batch: sequences of a step; learning_rate: its peak.
+    tokens: length of the training; batch: sequences of a step; learning_rate: its peak;
+    layer_parameters: of a draft that starts with layers of its teacher, parameters of each.
     """
 
     name: str
@@ -24,6 +29,7 @@ class Shape:
     batch: int
     learning_rate: float
     role: str = "ladder"
+    layer_parameters: int | None = None
 
     def __post_init__(self) -> None:
         if self.hidden % self.heads or self.hidden // self.heads % 2:
@@ -35,7 +41,8 @@ class Shape:
 
     def non_embedding_parameters(self) -> int:
         h = self.hidden
-        return self.layers * (4 * h * h + 3 * h * self.feed_forward + 2 * h) + h
+        own = 4 * h * h + 3 * h * self.feed_forward + 2 * h
+        return self.layers * (self.layer_parameters or own) + h
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,18 @@ def draft_shapes(
     sizes: Sequence[float],
     tokens: int,
     batch: int,
+    feed_forward: int,
+    heads: int,
 ) -> tuple[Shape, ...]:
     r"""Drafts that compute some times less than a teacher, the largest first.
 
         compute / size = vocabulary h + 12 layers h^2,  rounded to widths that heads share evenly
 
-    compute: parameters that a token of the teacher multiplies; hidden, layers: the teacher's;
-    sizes: how many times less. Depth falls with the square root of the size; the size nearest to
-    10 has a draft of one layer as well. Raises ValueError where no draft is so small or so large.
+    A draft with room for layers of the teacher's own width starts with those, evenly chosen.
+    compute: parameters that a token of the teacher multiplies; hidden, layers, feed_forward, heads:
+    the teacher's; sizes: how many times less. Depth falls with the square root of the size; the
+    size nearest to 10 has a draft of one layer as well. Raises ValueError where no draft is so
+    small or so large.
     """
     chosen = sorted(set(sizes))
     if not chosen or not all(1.0 < size < math.inf for size in chosen):
@@ -97,11 +108,20 @@ def draft_shapes(
     wanted = [(s, max(1, round(layers / (2.0 * s**0.5))), "ladder") for s in chosen]
     if (middle, 1, "ladder") not in wanted:
         wanted.append((middle, 1, "depth"))
+    layer = (compute - vocabulary * hidden) / layers
     found: dict[str, Shape] = {}
     for size, depth, role in sorted(wanted):
+        taken = round((compute / size - vocabulary * hidden) / layer)
+        if role == "ladder" and 0 < taken < layers:
+            words = f"draft-{_words(vocabulary * hidden + taken * layer)}"
+            shape = Shape(
+                words, hidden, taken, feed_forward, heads, tokens, batch, RATE_OF_TAKEN,
+                layer_parameters=round(layer),
+            )  # fmt: skip
+            found.setdefault(words, shape)
+            continue
         while (width := _width(compute / size, depth, vocabulary)) >= hidden and depth < layers:
             depth += 1  # never wider than the teacher
-        feed_forward = max(8, round(width / 3) * 8)
         if not 0 < width < hidden:
             raise ValueError(
                 f"no draft computes {size:g} times less than this teacher: its width would be "
@@ -109,7 +129,8 @@ def draft_shapes(
             )
         head = next(h for h in (64, 32, 16, 8) if width % h == 0)
         rate = 0.14 / width**0.5  # near the rates of the presets below
-        shape = Shape("", width, depth, feed_forward, width // head, tokens, batch, rate, role)
+        inner = max(8, round(width / 3) * 8)
+        shape = Shape("", width, depth, inner, width // head, tokens, batch, rate, role)
         name = f"draft-{_words(shape.parameters(vocabulary))}"
         name += "" if role == "ladder" else f"-depth{depth}"
         found.setdefault(name, replace(shape, name=name))

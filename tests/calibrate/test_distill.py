@@ -174,13 +174,37 @@ def test_a_run_in_stages_ends_with_the_weights_of_an_undisturbed_one(
     assert len(asked) == len(list((tmp_path / "labels").iterdir()))  # never twice for one row
 
 
+def test_a_draft_of_the_teachers_width_starts_with_its_first_and_last_layers(
+    whole: Path, teacher: Path, text: Path, tmp_path: Path
+) -> None:
+    work = object.__new__(Distilling)
+    model = transformers.AutoModelForCausalLM.from_pretrained(teacher)
+    deep = transformers.AutoModelForCausalLM.from_config(
+        transformers.LlamaConfig(**{**model.config.to_dict(), "num_hidden_layers": 6})
+    )
+    work.teacher = type("Loaded", (), {"model": deep})()
+    short = work.shortened(2)
+    assert (short.config.num_hidden_layers, deep.config.num_hidden_layers) == (2, 6)
+    own, theirs = short.model.layers, deep.model.layers
+    assert torch.equal(own[0].mlp.up_proj.weight, theirs[0].mlp.up_proj.weight)
+    assert torch.equal(own[1].mlp.up_proj.weight, theirs[5].mlp.up_proj.weight)
+    assert torch.equal(short.model.norm.weight, deep.model.norm.weight)
+    ids = torch.arange(12)[None]
+    assert torch.equal(work.shortened(6)(input_ids=ids).logits, deep(input_ids=ids).logits)
+    run = distil(tmp_path, teacher, text, sizes=(1.5,), tokens=512)
+    target, draft = run.record["models"][:2]
+    assert (draft["layers"], draft["hidden"]) == (1, target["hidden"])
+    kept = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / draft["name"])
+    assert draft["parameters"] == sum(p.numel() for p in kept.parameters())
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"sizes": (0.5,)}, r"sizes must be in \(1, inf\), got 0\.5"),
         ({"sizes": (math.nan,)}, r"sizes must be in \(1, inf\), got nan"),
         ({"sizes": (1e6,)}, "no draft computes 1e\\+06 times less than this teacher: its width"),
-        ({"tokens": 10}, "tokens must be at least 256, one step, got 10"),
+        ({"tokens": 10}, "tokens must be at least 128, one step, got 10"),
         ({"stage_s": 0.0}, "stage seconds must be above 0, got 0"),
         ({"tokens": 9_000}, "begun with train_tokens_wanted"),
     ],
@@ -207,12 +231,14 @@ def test_a_ladder_spans_a_third_to_a_hundredth_of_a_teacher_in_two_depths(
 ) -> None:
     sizes = (3.0, 10.0, 30.0, 100.0)
     shapes = draft_shapes(
-        compute, vocabulary=vocabulary, hidden=hidden, layers=layers, sizes=sizes, tokens=1, batch=8
-    )
+        compute, vocabulary=vocabulary, hidden=hidden, layers=layers, sizes=sizes, tokens=1,
+        batch=8, feed_forward=8, heads=1,
+    )  # fmt: skip
     reached = [compute / s.parameters(vocabulary) for s in shapes if s.role == "ladder"]
     assert reached == pytest.approx(sizes, rel=0.2)
     (depth,) = (s for s in shapes if s.role == "depth")
     assert depth.layers <= 2
-    assert all(s.hidden < hidden for s in shapes)
+    assert all((s.hidden == hidden) == (s.layer_parameters is not None) for s in shapes)
+    assert all(s.hidden <= hidden and s.layers < layers for s in shapes)
     assert compute / depth.parameters(vocabulary) == pytest.approx(10.0, rel=0.2)
     assert len({s.name for s in shapes}) == 5
