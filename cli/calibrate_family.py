@@ -54,6 +54,10 @@ def family(
     device: Annotated[
         str | None, typer.Option(help="cpu or cuda; default cuda where there is one.")
     ] = None,
+    gguf: Annotated[
+        str | None,
+        typer.Option(help="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
@@ -87,6 +91,7 @@ def family(
             "order": None if order is None else [name.strip() for name in order.split(",")],
             "stage_s": math.inf if stage_seconds is None else stage_seconds,
             "device": device,
+            "gguf": gguf,
             "progress": lambda done, total, what: report(what.split()[0], done, total),
             "say": say,
         }

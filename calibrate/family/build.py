@@ -17,6 +17,7 @@ from ..measure.pairs import choose_device
 from .batches import Batches, prepare_corpus, stream
 from .corpus import read_domains
 from .files import held_folder, read_json, same_settings, write_json
+from .gguf_files import check_format, write_gguf
 from .held_out import held_out_losses, held_out_streams, mean_held_out
 from .models import new_model, save_model
 from .record import MODEL, SCHEMA, VERSION, disorder
@@ -51,6 +52,7 @@ def train_family(
     order: Sequence[str] | None = None,
     stage_s: float = math.inf,
     device: str | None = None,
+    gguf: str | None = None,
     progress: Report = nothing,
     say: Callable[[str], None] = lambda line: None,
     clock: Callable[[], float] = time.monotonic,
@@ -60,12 +62,13 @@ def train_family(
     out: a folder of a family, new or begun with the same text and preset.
     order: names of models, to train them in that order; the others follow.
     stage_s: stop cleanly after about that many seconds; a further call goes on.
+    gguf: number format in which every model is written as NAME.gguf too; see `write_gguf`.
     progress: called with (tokens done, tokens in all, what is being done) after every step.
     """
     if isinstance(preset, str):
         preset = preset_named(preset)
     work = Building(out, preset, choose_device(device or "auto"), progress, say, clock)
-    return work.run(text=text, code=code, order=order, stage_s=stage_s)
+    return work.run(text=text, code=code, order=order, stage_s=stage_s, gguf=gguf)
 
 
 def _ordered(preset: Preset, order: Sequence[str] | None) -> list[Shape]:
@@ -106,9 +109,17 @@ class Building:
     one_thread_hidden: ClassVar[int] = ONE_THREAD_HIDDEN
 
     def run(
-        self, *, text: Path | None, code: bool, order: Sequence[str] | None, stage_s: float
+        self,
+        *,
+        text: Path | None,
+        code: bool,
+        order: Sequence[str] | None,
+        stage_s: float,
+        gguf: str | None = None,
     ) -> FamilyRun:
         """Do what is missing; arguments as `train_family` has them."""
+        if gguf is not None:
+            check_format(gguf)
         if not stage_s > 0.0:
             raise ValueError(f"stage seconds must be above 0, got {stage_s}")
         shapes = _ordered(self.preset, order)
@@ -125,7 +136,24 @@ class Building:
                     continue
                 if self.clock() >= deadline_s or not self._train(shape, deadline_s):
                     break
-            return self._finish(corpus)
+            run = self._finish(corpus)
+            if gguf is not None:
+                self._write_gguf(run, gguf)
+            return run
+
+    def _write_gguf(self, run: FamilyRun, numbers: str) -> None:
+        """The trained models as files of GGUF, those that are not there."""
+        for name in run.trained:
+            path = self.out / f"{name}.gguf"
+            if not path.exists():
+                write_gguf(
+                    self.out / name, path, numbers=numbers, tokenizer_of=self.tokenizer_file()
+                )
+                self.say(f"{path.name}: {path.stat().st_size:,} bytes")
+
+    def tokenizer_file(self) -> Path | None:
+        """A .gguf file whose tokenizer is that of the family, if there is one."""
+        return None
 
     def corpus(self, text: Path | None, code: bool, deadline_s: float) -> dict[str, Any] | None:
         """The family's text as token ids on the disk; None if the deadline came first."""

@@ -25,6 +25,7 @@ from ..measure.decoder import decode_plain
 from ..measure.inputs import quieten
 from ..measure.pairs import LoadedModel, choose_device, load_model
 from ..measure.runner import Runner
+from ..measure.sources import is_gguf
 from .agreement import divergence, overlap
 from .batches import ids_dtype, save_held_out_text, save_stream, stream
 from .build import Building, FamilyRun, nothing
@@ -64,6 +65,7 @@ def distill_family(
     order: Sequence[str] | None = None,
     stage_s: float = math.inf,
     device: str | None = None,
+    gguf: str | None = None,
     progress: Report = nothing,
     say: Callable[[str], None] = lambda line: None,
     clock: Callable[[], float] = time.monotonic,
@@ -84,7 +86,8 @@ def distill_family(
     )
     work = Distilling(out, preset, loaded.device, progress, say, clock)
     work.teacher = loaded
-    return work.run(text=text, code=code, order=order, stage_s=stage_s)
+    work.given = Path(teacher)
+    return work.run(text=text, code=code, order=order, stage_s=stage_s, gguf=gguf)
 
 
 def distilled_preset(
@@ -128,6 +131,7 @@ class Distilling(Building):
     """A family in the making whose drafts learn from a teacher."""
 
     teacher: LoadedModel
+    given: Path
     one_thread_hidden = 0  # a large vocabulary gives narrow models work for all threads too
 
     def source(self) -> dict[str, Any]:
@@ -137,6 +141,10 @@ class Distilling(Building):
             "teacher_sha256_16": self.teacher.identity.get("sha256_16"),
             "teacher_top": TOP,
         }
+
+    def tokenizer_file(self) -> Path | None:
+        """The teacher's own file, where it is one of GGUF."""
+        return self.given if is_gguf(self.given) else None
 
     def corpus(self, text: Path | None, code: bool, deadline_s: float) -> dict[str, Any] | None:
         """The text that was given, and as one more domain what the teacher writes."""

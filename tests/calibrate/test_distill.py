@@ -191,11 +191,14 @@ def test_a_draft_of_the_teachers_width_starts_with_its_first_and_last_layers(
     assert torch.equal(short.model.norm.weight, deep.model.norm.weight)
     ids = torch.arange(12)[None]
     assert torch.equal(work.shortened(6)(input_ids=ids).logits, deep(input_ids=ids).logits)
-    run = distil(tmp_path, teacher, text, sizes=(1.5,), tokens=512)
+    run = distil(tmp_path, teacher, text, sizes=(1.5,), tokens=512, gguf="f32")
     target, draft = run.record["models"][:2]
     assert (draft["layers"], draft["hidden"]) == (1, target["hidden"])
     kept = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / draft["name"])
     assert draft["parameters"] == sum(p.numel() for p in kept.parameters())
+    file = {"pretrained_model_name_or_path": tmp_path, "gguf_file": f"{draft['name']}.gguf"}
+    read = transformers.AutoModelForCausalLM.from_pretrained(**file)
+    assert torch.allclose(read(input_ids=ids).logits, kept(input_ids=ids).logits, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 gguf = pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
+transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.measure.pairs import load_model, pair_of  # noqa: E402
 from howspec.calibrate.models.config import shape_for  # noqa: E402
@@ -96,3 +97,75 @@ def test_what_has_the_name_alone_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot be loaded") as caught:
         load_model(tmp_path / "b.gguf")
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from howspec.calibrate.family import tiny_family
+
+    text = tmp_path_factory.mktemp("text")
+    (text / "words.txt").write_text("It counts 12 apples, and 3 of them are red.\n\n" * 4_000)
+    return tiny_family(tmp_path_factory.mktemp("family"), text=text, code=True)
+
+
+def _logits(model: Any, ids: Any) -> Any:
+    with torch.inference_mode():
+        return model(input_ids=ids).logits
+
+
+@pytest.mark.parametrize("numbers", ["f32", "f16", "q8_0"])
+def test_a_written_file_gives_the_logits_and_tokens_of_its_folder(
+    family: Path, tmp_path: Path, numbers: str
+) -> None:
+    from howspec.calibrate.family.gguf_files import write_gguf
+
+    name = "draft-25k"
+    write_gguf(family / name, tmp_path / "draft.gguf", numbers=numbers)
+    kept = load_model(family / name, device="cpu")
+    read = load_model(tmp_path / "draft.gguf", device="cpu")
+    ids = torch.randint(0, kept.logits, (2, 24), generator=torch.Generator().manual_seed(5))
+    ours, theirs = _logits(kept.model, ids), _logits(read.model, ids)
+    error = {"f32": 1e-5, "f16": 5e-3, "q8_0": 0.1}[numbers] * float(ours.std())
+    assert float((ours - theirs).abs().max()) < error
+    assert numbers == "f32" or not torch.equal(ours, theirs)
+    text = "def f(x):\n    return x1 + 25"
+    assert kept.tokenizer is not None
+    assert read.tokenizer is not None
+    assert read.tokenizer.decode(read.tokenizer(text)["input_ids"]) == text
+    fields = gguf.GGUFReader(tmp_path / "draft.gguf").fields
+    assert fields["tokenizer.ggml.pre"].contents() == "smollm"
+    assert len(fields["tokenizer.ggml.tokens"].contents()) == kept.logits
+
+
+def test_the_tokenizer_of_a_file_is_taken_word_for_word(family: Path, tmp_path: Path) -> None:
+    from howspec.calibrate.family.gguf_files import write_gguf
+
+    write(tmp_path / "teacher.gguf")
+    write_gguf(family / "draft-6k", tmp_path / "d.gguf", tokenizer_of=tmp_path / "teacher.gguf")
+    own, theirs = (gguf.GGUFReader(tmp_path / f"{n}.gguf").fields for n in ("d", "teacher"))
+    named = [key for key in theirs if key.startswith("tokenizer.")]
+    assert len(named) > 5
+    for key in named:
+        assert own[key].contents() == theirs[key].contents()
+
+
+def test_what_has_no_place_in_gguf_is_refused_in_one_line(family: Path, tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    from howspec.calibrate.family.gguf_files import write_gguf
+
+    with pytest.raises(ValueError, match="gguf must be one of f32, f16, q8_0, got 'q4'"):
+        write_gguf(family / "draft-6k", tmp_path / "x.gguf", numbers="q4")
+    shutil.copytree(family / "draft-6k", tmp_path / "other")
+    place = tmp_path / "other" / "tokenizer.json"
+    told = json.loads(place.read_text())
+    told["pre_tokenizer"] = {"type": "Whitespace"}
+    place.write_text(json.dumps(told))
+    with pytest.raises(ValueError, match=r"splits text in a way .* Whitespace; its \.gguf file"):
+        write_gguf(tmp_path / "other", tmp_path / "x.gguf")
+    config = transformers.GPT2Config(n_embd=8, n_layer=1, n_head=1, vocab_size=16)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
+    with pytest.raises(ValueError, match="of the kind llama are written as GGUF, this one is gpt2"):
+        write_gguf(tmp_path / "gpt2", tmp_path / "x.gguf")
+    assert not (tmp_path / "x.gguf").exists()
