@@ -6,9 +6,10 @@
 
 Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
 `simulate`, `validate`, `evidence`, `family`. `measure` asks a running server, `tune` finds what it
-should run, `compare` two measured ones. What is known enters by `acceptance` and `costs`. To read
-and look up: `read_statistics`, `read_record`, `formula`, `models`, `devices`. Every answer prints
-as a few lines and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
+should run, `compare` two measured ones; `measure_costs`, `measure_acceptance` and `measure_sweep`
+run models with torch. What is known enters by `acceptance` and `costs`. To read and look up:
+`read_statistics`, `read_record`, `formula`, `models`, `devices`. Every answer prints as a few lines
+and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .verbs.explore import explore
     from .verbs.family import family
     from .verbs.measure import measure
+    from .verbs.measure_acceptance import measure_acceptance
+    from .verbs.measure_costs import measure_costs
+    from .verbs.measure_sweep import measure_sweep
     from .verbs.predict import predict
     from .verbs.predict_sweep import predict_sweep
     from .verbs.rank import rank
@@ -46,6 +50,9 @@ __all__ = [
     "family",
     "formula",
     "measure",
+    "measure_acceptance",
+    "measure_costs",
+    "measure_sweep",
     "models",
     "predict",
     "predict_sweep",

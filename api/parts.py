@@ -253,5 +253,7 @@ def asked(given: Mapping[str, object], verb: Callable[..., object]) -> dict[str,
     return {
         name: value if isinstance(value, int | float | str | list | tuple) else str(value)
         for name, value in given.items()
-        if value is not None and not (isinstance(value, type(usual[name])) and value == usual[name])
+        if value is not None
+        and not callable(value)
+        and not (isinstance(value, type(usual[name])) and value == usual[name])
     }

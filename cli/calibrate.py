@@ -19,7 +19,8 @@ calibrate = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
 )
-for verb in (costs, acceptance, sweep, family, campaign, pool, show):
+MEASURING = (costs, acceptance, sweep, family, campaign, pool, show)
+for verb in MEASURING:
     calibrate.command(short_help=purpose(verb))(verb)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .checks import check_folder, check_seed
+from .checks import check_seed
 from .output import print_json
 from .progress import progress_bar
 
@@ -41,8 +41,10 @@ def figures(
 
     howspec figures --out out --only latency_by_gamma --only speedup_surface
     """
+    from ..calibrate.place import check_folder
+
     check_seed(seed)
-    check_folder(out)
+    check_folder(out, "--out")
     written: Sequence[Path]
     if sweep is not None or records is not None:
         from ..verbs.family import family

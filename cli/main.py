@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from .calibrate import calibrate
+from .calibrate import MEASURING, calibrate
 from .compare import compare
 from .crossover import crossover
 from .evidence import evidence
@@ -153,9 +153,12 @@ def run(arguments: list[str] | None = None) -> None:
     raise SystemExit(status if isinstance(status, int) else 0)
 
 
-def _with_options(message: str, verb: str) -> str:
+def _with_options(message: str, given: list[str]) -> str:
     """The message with names of a verb's arguments as its options: alpha_tokens, --alpha-tokens."""
-    known = signature(VERBS[verb]).parameters if verb in VERBS else {}
+    verbs = VERBS | {f"calibrate {v.__name__}": v for v in MEASURING}
+    words = [w for w in given if not w.startswith("-")]
+    asked = verbs.get(" ".join(words[:2])) or verbs.get(" ".join(words[:1]))
+    known = signature(asked).parameters if asked is not None else {}
 
     def option(found: re.Match[str]) -> str:
         name = found[0]
@@ -166,7 +169,7 @@ def _with_options(message: str, verb: str) -> str:
 
 
 def _fail(message: str, status: int, given: list[str]) -> NoReturn:
-    line = _with_options(" ".join(message.split()), next(iter(given), ""))
+    line = _with_options(" ".join(message.split()), given)
     if "--json" in given:
         print_json({"error": line, "status": status})
     print(f"howspec: {line}", file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .checks import check_folder, check_seed
+from .checks import check_seed
 from .output import print_json, print_table, show
 from .paper_costs import print_timed_rows
 from .progress import progress_bar
@@ -44,8 +44,10 @@ def paper(
 
     howspec paper --out out
     """
+    from ..calibrate.place import check_folder
+
     check_seed(seed)
-    check_folder(out)
+    check_folder(out, "--out")
     if sweep is not None or records is not None:
         from ..verbs.family import family
 

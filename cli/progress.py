@@ -1,4 +1,4 @@
-"""A progress bar on stderr, off when stderr is not a terminal; and quiet strangers."""
+"""A progress bar on stderr, off when stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -27,17 +27,3 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield report
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep warnings and bars of torch, transformers and the hub's client from the output."""
-    import warnings
-
-    from ..calibrate.measure.inputs import quieten
-
-    with warnings.catch_warnings():
-        for name in ("torch", "transformers", "huggingface_hub", "tokenizers", "accelerate"):
-            warnings.filterwarnings("ignore", module=rf"{name}(\..*)?$")
-        quieten()
-        yield

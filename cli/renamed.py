@@ -10,6 +10,7 @@ FORMER: dict[str, dict[str, str]] = {
     "rank": {"--drafts": "--draft"},
     "schedule": {"--cost": "--costs", "--passes": "--costs", "--statistics": "--acceptance"},
     "explain": {"--statistics": "--acceptance", "--plain-step-ms": "--plain-ms"},
+    "calibrate costs": {"--seconds": "--stage-seconds"},
 }
 
 

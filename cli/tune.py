@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_folder, check_outputs, names_of
+from .checks import check_outputs, names_of, ranges
 from .output import show
 
 
@@ -85,14 +85,11 @@ def tune(
     """
     check_outputs(None, html)
     options.one_thread()
-    from pathlib import Path
-
+    from ..calibrate.place import check_folder
     from ..verbs.tune import tune as ask
-    from .calibrate_costs import ranges
     from .progress import progress_bar
 
-    check_folder(Path(out))
-    check_outputs(None, html)
+    check_folder(out, "--out")
     with progress_bar() as progress:
         answer = ask(
             target, names_of(draft), out=out, device=device, launch=launch, url=url,

@@ -97,6 +97,50 @@ class SweepPlan:
 
 
 @dataclass(frozen=True)
+class PassPlan:
+    """Which passes and rounds to time: numbers of new tokens, batches, contexts, gammas of rounds.
+
+    mode: eager, graph, both, or auto, both on CUDA; repeats, warmup: passes of a point.
+    """
+
+    tokens: tuple[int, ...]
+    batches: tuple[int, ...] = (1,)
+    contexts: tuple[int, ...] = (128,)
+    gammas: tuple[int, ...] = ()
+    mode: str = "auto"
+    repeats: int = 15
+    warmup: int = 3
+
+    def __post_init__(self) -> None:
+        for name, values, least in (
+            ("tokens", self.tokens, 1), ("batch", self.batches, 1),
+            ("context", self.contexts, 1 if self.gammas else 0), ("gamma", self.gammas, 1),
+            ("repeats", [self.repeats], 1), ("warmup", [self.warmup], 0),
+        ):  # fmt: skip
+            odd = [v for v in values if v < least]
+            if odd or (not values and name != "gamma"):
+                raise ValueError(f"{name} must be a whole number >= {least}, got {odd or 'none'}")
+
+    def modes(self, device: str) -> list[str]:
+        """The ways to run a pass on a device, auto or one that there is."""
+        known = {"eager": ["eager"], "graph": ["graph"], "both": ["eager", "graph"]}
+        known["auto"] = known["both"] if device.startswith("cuda") else known["eager"]
+        if self.mode not in known:
+            raise ValueError(f"mode must be one of {', '.join(known)}, got {self.mode!r}")
+        if device == "cpu" and "graph" in known[self.mode]:
+            raise ValueError(f"mode must be eager on a CPU, got {self.mode}")
+        return known[self.mode]
+
+    def settings(self, device: str) -> dict[str, Any]:
+        """As a record stores it."""
+        return {
+            "tokens": sorted(set(self.tokens)), "batches": sorted(set(self.batches)),
+            "contexts": sorted(set(self.contexts)), "modes": self.modes(device),
+            "repeats": self.repeats, "warmup": self.warmup, "gammas": sorted(set(self.gammas)),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
 class RoundPlan:
     """Which rounds to time: gammas, (batch, context) shapes, modes; repeats: times of each.
 

@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+import howspec  # noqa: E402
 from howspec.calibrate.measure import cost_blocks, operations  # noqa: E402
 from howspec.calibrate.measure.clock import CudaClock, FakeClock, HostClock, clock_of  # noqa: E402
 from howspec.calibrate.measure.cost_plans import (  # noqa: E402
@@ -399,6 +400,16 @@ def test_the_command_writes_a_record_and_prints_ratios(
     assert all(r["plain_steps"] > 0 for r in shown["rounds"])
     with pytest.raises(ValueError, match="another measurement"):
         costs(target=str(big), draft=[str(tiny)], out=str(out), **(arguments | {"repeats": 3}))
+    answer = howspec.measure_costs(
+        str(big), [str(tiny)], out=out, tokens=(1, 2, 4), context=8, gamma=(1, 3), repeats=2,
+        device="cpu",
+    )  # fmt: skip
+    assert repr(answer).startswith(f"<MeasuredCosts: {answer.headline()}")
+    there = answer.to_json()
+    assert {k: v for k, v in there.items() if k != "inputs"} == {
+        k: v for k, v in shown.items() if k != "inputs"
+    }
+    assert list(answer.to_frame()["n"]) == [1, 2, 4, 1, 2, 4]
 
 
 def test_the_command_stops_when_its_time_is_up_and_goes_on(
@@ -406,7 +417,7 @@ def test_the_command_stops_when_its_time_is_up_and_goes_on(
 ) -> None:
     out = tmp_path / "costs.json"
     arguments: dict[str, Any] = {"tokens": "1", "context": "8", "repeats": 1, "device": "cpu"}
-    costs(target=str(folders[0]), out=str(out), **arguments, seconds=0.0)
+    costs(target=str(folders[0]), out=str(out), **arguments, stage_seconds=0.0)
     assert "not complete" in capsys.readouterr().out
     assert not out.exists()
     costs(target=str(folders[0]), out=str(out), **arguments)
@@ -416,14 +427,14 @@ def test_the_command_stops_when_its_time_is_up_and_goes_on(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"out": "costs.json.gz"}, r"--out must be a \.json file or a folder"),
+        ({"out": "costs.json.gz"}, r"out must be a \.json file or a folder"),
         ({"tokens": "1,x"}, "--tokens must be whole numbers and ranges"),
         ({"tokens": "9-1"}, "--tokens has a range that falls: 9-1"),
-        ({"mode": "graph"}, "--mode graph needs a CUDA device, given cpu"),
-        ({"mode": "fast"}, "--mode must be one of eager, graph, both, auto"),
+        ({"mode": "graph"}, "mode must be eager on a CPU, got graph"),
+        ({"mode": "fast"}, "mode must be one of eager, graph, both, auto"),
         ({"draft": ["FOLDER"]}, "two of the models are named big"),
-        ({"tokens": "0"}, "--tokens must be a whole number >= 1"),
-        ({"draft": ["TINY"], "gamma": "0-2"}, "--gamma must be a whole number >= 1"),
+        ({"tokens": "0"}, "tokens must be a whole number >= 1"),
+        ({"draft": ["TINY"], "gamma": "0-2"}, "gamma must be a whole number >= 1"),
         ({"draft": ["TINY"], "context": "0"}, "contexts? must be"),
         ({"draft": ["TINY"], "gamma": "many"}, "--gamma must be whole numbers and ranges"),
     ],

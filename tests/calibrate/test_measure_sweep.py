@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+import howspec  # noqa: E402
 from howspec.calibrate.measure import sweep as module  # noqa: E402
 from howspec.calibrate.measure.sweep import (  # noqa: E402
     SweepPlan,
@@ -264,6 +265,12 @@ def test_the_command_measures_a_sweep_and_prints_its_speed_ups(
         ("plain", 0, 4), ("sps", 1, 4), ("sps", 2, 4),
     ]  # fmt: skip
     assert "logits are cut to 30" in answer["notes"][0]
+    there = howspec.measure_sweep(
+        str(folders / "target"), [str(folders / "draft")], out=tmp_path, field="q",
+        prompts=folders / "prompts.jsonl", new_tokens=12, gamma_max=2, assisted=0,
+        plain_repeats=1, device="cpu",
+    )  # fmt: skip
+    assert {**there.to_json(), "inputs": answer["inputs"]} == answer
     table = _call(capsys, "sweep", *_arguments(folders, tmp_path, *more[:-1]))
     assert "K = 2" in table
     assert "sweep.json" in table
@@ -286,6 +293,12 @@ def test_the_command_measures_acceptance_and_compares_both_ways(
     assert 1.0 <= row["tokens_per_round"] <= 4.0
     assert 0.0 < row["mean_overlap"] < 1.0
     assert row["rounds_against_overlap"]["requests"] == 4
+    there = howspec.measure_acceptance(
+        str(folders / "target"), [str(folders / "draft")], out=tmp_path, field="q",
+        prompts=folders / "prompts.jsonl", new_tokens=12, gamma=3, temperature=(1.0, 0.0),
+        device="cpu",
+    )  # fmt: skip
+    assert {**there.to_json(), "inputs": answer["inputs"]} == answer
     table = _call(capsys, "acceptance", *_arguments(folders, tmp_path, *more))
     assert "walked" in table
     assert "acceptance.json" in table
