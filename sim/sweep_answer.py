@@ -7,7 +7,7 @@ at each gamma is the one that `howspec validate` scores on measurements left out
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,7 +30,8 @@ class SweepPrediction:
     parameters: of the fitted laws, by name; fitted_to: what they were fitted to.
     measured_speedup: by gamma; notes: what limits the answer, those of the prediction included;
     sample: draws of the speed-ups, (draws, gammas), zeros where plain decoding was not measured;
-    scatter: of a measured ln S, from one measurement to the next.
+    scatter: of a measured ln S, from one measurement to the next; relative_to: the number of draft
+    tokens that speed-ups are over, 0 being plain decoding.
     """
 
     prediction: Prediction
@@ -46,6 +47,7 @@ class SweepPrediction:
     notes: tuple[str, ...]
     sample: Floats
     scatter: float
+    relative_to: int = 0
 
 
 def predict_sweep(
@@ -65,10 +67,16 @@ def predict_sweep(
     all points of a sweep; the interval at each gamma is `forecast_gamma`. Raises ValueError for a
     sweep with too few points.
     """
+    whole = [s for s in sweeps if s.gamma.size > 1 or s.tokens_per_round is not None] or sweeps
+    left = [s.label for s in sweeps if s not in whole]
+    family, sweeps = [s for s in family if s.label not in left], whole
     everything = [*sweeps, *(s for s in family if s not in sweeps)]
     joint = [s for s in everything if s in sweeps or s.tokens_per_round is None]
     fits = fit_sweeps(joint, rng)[: len(sweeps)]
     found = [_answer(fit, everything, gamma_max, level, rng, seed, objective) for fit in fits]
+    if left:
+        said = f"measured at one gamma, and left out: {', '.join(left[:4])}"
+        found = [replace(a, notes=(*a.notes, said)) for a in found]
     return tuple(sorted(found, key=lambda a: -a.prediction.speedup.estimate))
 
 
@@ -116,6 +124,7 @@ def _answer(
         tuple(notes),
         sample,
         float(np.median(fit.scatter)),
+        sweep.relative_to,
     )
 
 

@@ -49,7 +49,7 @@ class SweepPrediction(Answer):
     def notes(self) -> tuple[str, ...]:
         best = self.found[0]
         more = []
-        if best.break_even_alpha is None:
+        if best.break_even_alpha is None and not best.relative_to:
             more.append(f"at these costs no acceptance makes a gamma up to {best.gamma_max} pay")
         return tuple(dict.fromkeys((*best.prediction.notes, *best.notes, *more)))
 
@@ -85,20 +85,22 @@ class SweepPrediction(Answer):
 
     def headline(self) -> str:
         said = self.found[0].prediction
-        with_draft = f"draft with {self.draft}: "
+        with_draft = f"draft with {self.draft}: " if self.draft != "draft" else ""
         if said.gamma == 0:
             return f"{with_draft}NO: do not speculate (gamma 0): plain decoding is fastest"
         sure_enough = "" if said.within > 0.995 else f"; {safe(said.within)}"
+        over = self.found[0].relative_to
+        beyond = f" over gamma {over}" if over else ""
         return (
-            f"{with_draft}gamma {said.gamma}, speed-up {said.speedup.estimate:.3f} "
+            f"{with_draft}gamma {said.gamma}, speed-up {said.speedup.estimate:.3f}{beyond} "
             f"({sure(said.speedup)}; {optimum(said)}{sure_enough})"
         )
 
     def blocks(self) -> Iterator[str | Table]:
         best, said = self.found[0], self.found[0].prediction
         shown = min(len(said.speedup_by_gamma), max(said.gamma_window[-1] + 4, 9))
-        at = range(shown)
-        ends = [None, *((said.low_by_gamma[g], said.high_by_gamma[g]) for g in at[1:])]
+        at = range(1 if best.relative_to else 0, shown)
+        ends = [(said.low_by_gamma[g], said.high_by_gamma[g]) if g else None for g in at]
         yield Table((
             Column("gamma", list(at)),
             Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], numbers()),

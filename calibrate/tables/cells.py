@@ -22,6 +22,7 @@ NOT_STATED = frozenset(
     {
         "", "-", "--", "---", "–", "—", "?", ".", "n/a", "#n/a", "na", "n.a.", "nan", "none",
         "null", "nil", "unknown", "unstated", "not stated", "not reported", "not given", "tbd",
+        "n/m", "oom", "failed", "crash",
     }
 )  # fmt: skip
 MARKS = (",", ";", "\t", "|")
@@ -40,7 +41,8 @@ class Cells:
     """The rows of a file.
 
     label: of the file, for messages; names: of its columns, as `plain_name` spells them; rows: the
-    stated cells of each by name; dropped: why lines were not taken; lines: where each row stands.
+    stated cells of each by name; dropped: why lines were not taken; lines: where each row stands;
+    caption: the text above the table; notes: on how it was read.
     """
 
     label: str
@@ -48,6 +50,8 @@ class Cells:
     rows: tuple[Mapping[str, str], ...]
     dropped: tuple[str, ...] = ()
     lines: tuple[int, ...] = ()
+    caption: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def plain_name(header: str) -> str:
@@ -81,18 +85,21 @@ def number(cell: str) -> float:
 
 def read_cells(path: str | Path) -> Cells:
     """The rows of a file. Raises ValueError, one line that names it, where there are none."""
-    label = str(path)
+    return parse_cells(read_bytes(path), str(path))
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The bytes of a file. Raises ValueError, one line, where it cannot be read."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{label}: cannot be read: {reason}") from None
-    return parse_cells(data, label)
+        raise ValueError(f"{path}: cannot be read: {reason}") from None
 
 
 def parse_cells(data: bytes, label: str) -> Cells:
     """The rows in the bytes of a file; ``label`` stands for the file in messages."""
-    text = _decode(data, label)
+    text = decoded(data, label)
     begin = text.lstrip()[:1]
     if not begin:
         raise ValueError(f"{label}: the file is empty, a header line is needed")
@@ -103,7 +110,8 @@ def parse_cells(data: bytes, label: str) -> Cells:
     return cells
 
 
-def _decode(data: bytes, label: str) -> str:
+def decoded(data: bytes, label: str) -> str:
+    """The text of a file's bytes. Raises ValueError where it is none."""
     wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")  # spreadsheets' "Unicode text"
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")
@@ -144,6 +152,7 @@ def separated(text: str, label: str) -> Cells:
     if not records:
         raise ValueError(f"{label}: the file is empty, a header line is needed")
     names = [plain_name(cell) for cell in records[0][1]]
+    names[:1] = [names[0] or ("setting" if "setting" not in names else "")]
     twice = [name for name, n in Counter(names).items() if n > 1 and name]
     if twice:
         raise ValueError(f"{label}: column {twice[0]}: is given twice")
@@ -158,16 +167,54 @@ def separated(text: str, label: str) -> Cells:
     return Cells(label, tuple(names), tuple(rows), tuple(dropped), tuple(lines))
 
 
+def tables_within(text: str) -> list[tuple[str, str]]:
+    """(text above, table) of each table with bars in a text, the text itself where it has none.
+
+    A table is a run of lines with bars, the second a rule; its outer bars may be missing.
+    """
+    lines = _unboxed(text).splitlines()
+    starts = [k for k in range(len(lines) - 1) if "|" in lines[k] and _is_rule(lines[k + 1])
+              and not _RULE.fullmatch(lines[k])]  # fmt: skip
+    found, last = [], 0
+    for k in starts:
+        end = next((i for i in range(k, len(lines)) if "|" not in lines[i]), len(lines))
+        table = (s.strip().strip("|") for s in lines[k:end])
+        found.append(("\n".join(lines[last:k]), "\n".join(f"|{s}|" for s in table)))
+        last = end
+    return found or [("", text)]
+
+
+def _is_rule(line: str) -> bool:
+    return "|" in line and _RULE.fullmatch(line) is not None
+
+
+def _unboxed(text: str) -> str:
+    """A table drawn with the characters for boxes, as one with bars."""
+    if not any(c in text for c in "│┃║"):
+        return text
+    text = re.sub("[│┃║]", "|", text)
+    rule = re.compile(r"[ \t]*[┏┌╔┡├╞╠└┗╚][━─═╇┼┬┴┳╪╬╦╩┻]{2}.*")
+    drawn = ["" if rule.match(s) else s for s in text.splitlines() if s.strip()]
+    out: list[str] = []
+    for before, now in zip(["", *drawn], drawn, strict=False):
+        if now:
+            out.append(now)
+        elif "|" in before and not any(_is_rule(s) for s in out):
+            out.append("|---|---|")
+    return "\n".join(out)
+
+
 def _records(text: str, label: str) -> list[tuple[int, list[str]]]:
     """(line, cells) of the header and the rows."""
     lines = [(n, s) for n, s in enumerate(text.splitlines(), 1) if s.strip()]
     barred = [(n, s) for n, s in lines if s.count("|") > 1 and s.strip().startswith("|")]
     if len(barred) > 1:
         return [
-            (n, [_EMPHASIS.sub(r"\2", c) for c in s.strip().strip("|").split("|")])
+            (n, [_EMPHASIS.sub(r"\2", c) for c in s.strip().removeprefix("|").removesuffix("|")
+                 .split("|")])
             for n, s in barred
             if not _RULE.fullmatch(s)
-        ]
+        ]  # fmt: skip
     head = next((s for _, s in lines), "")
     if not any(mark in head for mark in MARKS) and re.search(r"\S\s{2,}\S", head.strip()):
         return [(n, re.split(r"\s{2,}|\t", s.strip())) for n, s in lines if not _RULE.fullmatch(s)]

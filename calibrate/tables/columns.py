@@ -46,6 +46,7 @@ _CELL = re.compile(
     r"[~≈]?\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(?:(?:±|\+/-|\+-)\s*[\d.]+\s*)?"
     r"(%|x|×|ms|us|µs|s|sec|tok/s|t/s|tokens/s|tps|ms/tok(?:en)?)?", re.IGNORECASE
 )  # fmt: skip
+_BESIDE = re.compile(r"(?<=[\w%])\s*\([^()]*\)\s*$")  # "96.1 (+52%)"
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,13 @@ def _unit(name: str) -> float:
 
 
 def value_of(cell: str) -> float:
-    """The number of a cell with or without its unit, NaN where it is none; times in seconds."""
+    """The number of a cell with or without its unit, NaN where it is none; times in seconds.
+
+    What stands in parentheses behind it is passed over.
+    """
+    cell = _BESIDE.sub("", cell.replace("**", "").replace("`", "")).strip()
     plain = number(cell)
-    found = _CELL.fullmatch(cell.strip().replace("**", ""))
+    found = _CELL.fullmatch(cell)
     if found is None or found[2] is None:
         return plain if found is None else float(found[1])
     unit = found[2].casefold().replace("µ", "u").split("/")[0]

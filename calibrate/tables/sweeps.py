@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..library.read import Table
 from ..library.schema import Cell, Row
 from ..library.sweep import SWEEP, Sweep, sweeps_of
 from . import columns
-from .cells import Cells, parse_cells, read_cells
+from .cells import Cells, decoded, parse_cells, read_bytes, separated, tables_within
+from .layouts import lines_of, setting_of, sweep_cells
 
 _PLAIN = re.compile(
     r"plain( decoding)?|vanilla|autoregressive|ar|baseline|base|off|none|"
@@ -25,7 +27,7 @@ _PLAIN = re.compile(
 )
 _K = re.compile(
     r"(?:(?:k|n|mtp|gamma|γ|n_max)\s*[-=:]?\s*)?(\d+)(?:\.0+)?"
-    r"(?:\s*(?:draft(?:ed)?\s*)?tokens?)?",
+    r"(?:\s*(?:draft(?:ed)?\s*)?tokens?)?(?:\s*\([^)]*\))?",
     re.IGNORECASE,
 )
 
@@ -35,12 +37,30 @@ def read_sweeps(source: str | Path) -> tuple[Sweep, ...]:
 
     Raises ValueError naming the file, and the line and column of a cell that cannot be.
     """
-    return sweeps_of(sweep_table(read_cells(source)))
+    return parse_sweeps(read_bytes(source), str(source))
 
 
 def parse_sweeps(data: bytes, label: str) -> tuple[Sweep, ...]:
     """The same of the bytes of a file; ``label`` stands for it in messages."""
-    return sweeps_of(sweep_table(parse_cells(data, label)))
+    cells = _cells(data, label)
+    found = sweeps_of(sweep_table(cells))
+    return tuple(replace(s, notes=(*cells.notes, *s.notes)) for s in found)
+
+
+def _cells(data: bytes, label: str) -> Cells:
+    """The cells of the first table that is a sweep in some layout, else those of the text."""
+    text = decoded(data, label)
+    if text.lstrip()[:1] in ("[", "{"):
+        return parse_cells(data, label)
+    for caption, table in tables_within(text):
+        try:
+            cells = replace(separated(table, label), caption=caption)
+        except ValueError:
+            continue
+        found = sweep_cells(cells)
+        if found is not None:
+            return found
+    return lines_of(text, label) or parse_cells(data, label)
 
 
 def sweep_table(cells: Cells) -> Table:
@@ -52,10 +72,6 @@ def sweep_table(cells: Cells) -> Table:
     names = {role: columns.first_of(cells.names, wanted) for role, wanted in (
         ("target", columns.TARGET), ("draft", columns.DRAFT), ("tokens", columns.TOKENS),
         ("batch", columns.BATCH), ("context", columns.CONTEXT))}  # fmt: skip
-    if (names["target"] is None) != (names["draft"] is None):
-        missing = next(role for role in ("target", "draft") if names[role] is None)
-        where = f"{cells.label}, line 1, column {missing}"
-        raise ValueError(f"{where}: is missing: a table names both models of a pair, or neither")
     apart = [n for n in cells.names if n in columns.WORK and n not in names.values()]
     apart = [n for n in apart if len({row.get(n, "") for row in cells.rows}) > 1]
     rows: list[Row] = []
@@ -189,7 +205,10 @@ def _gamma(cell: str, draft: str, row: Mapping[str, str]) -> str:
         return match[1]
     if not cell and any(_PLAIN.fullmatch(row.get(n, "")) for n in ("method", "draft", "variant")):
         return "0"
-    return "0" if cell and _PLAIN.fullmatch(cell) else cell
+    if cell and _PLAIN.fullmatch(cell):
+        return "0"
+    said = setting_of(cell)
+    return said[0] if said is not None and not said[1] else cell
 
 
 def _positive(cells: Cells, line: int, what: str, cell: str) -> float | None:

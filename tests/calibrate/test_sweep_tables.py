@@ -1,5 +1,7 @@
 """Tables of measurements as people write them: one reader, steps that a smooth law misses."""
 
+# ruff: noqa: E501 - tables as they are pasted
+
 from __future__ import annotations
 
 import json
@@ -99,7 +101,7 @@ def test_lengths_that_some_rows_lack_are_left_out_with_a_note() -> None:
     [
         ("target,draft,tok/s\nT,D,3\n", "column gamma: is missing"),
         ("target,draft,K\nT,D,3\n", "column speedup: is missing"),
-        ("target,K,tok/s\nT,1,3\n", "column draft: is missing"),
+        ("target,K,tok/s\nT,1,3\n", "needs a row with gamma = 0"),
         ("K,tok/s\n1,3,9\n", "line 2 has 3 cells"),
         ("target,draft,K,tok/s,batch\nT,D,1,3,0\n", "column batch"),
         ("target,draft,K,tok/s\nT,D,1,-3\nT,D,2,4\n", "line 2, column latency"),
@@ -111,6 +113,55 @@ def test_a_table_that_is_no_sweep_is_refused_in_one_line(text: str, said: str) -
         parse_sweeps(text.encode(), "table")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+LAYOUTS = {
+    "options in a cell": "| Config | Decode tok/s |\n|---|---:|\n| no speculation | 30 |\n"
+    "| `--spec-draft-n-max 1 --draft-p-min 0` | 39 |\n| `--spec-draft-n-max 2 --draft-p-min 0` | 45 "
+    "|\n| `--spec-draft-n-max 3 --draft-p-min 0` | **48.0** |\n",
+    "words in a cell": "| setup | tok/s | gain |\n|---|---|---|\n| baseline, warm | 30 | |\n"
+    "| MTP n=1 | 39 (+30%) | |\n| MTP n=2 | 45 | |\n| MTP n=3 | 48 | |\n",
+    "a gain beside a speed": "| | Baseline | With flag | n-max | Acceptance |\n|---|---|---|---|---|\n"
+    "| a | 30 | 39 (+30%) | 1 | 0.9 |\n| b | 30 | 45 (+50%) | 2 | 0.8 |\n| c | 30 | 48 | 3 | 0.7 |\n",
+    "a column a setting": "| | baseline | K=1 | K=2 | K=3 |\n|---|---|---|---|---|\n"
+    "| tok/s | 30 | 39 | 45 | 48 |\n| accept rate | - | 0.9 | 0.8 | 0.7 |\n",
+    "no outer bars": "I measured:\n\nK | tok/s\n-- | --\n0 (plain) | 30\n1 | 39\n2 | 45\n3 | 48\n",
+    "lines": "no spec: 30 t/s\nn_max 1: 39.0 t/s (acceptance 0.9)\nn_max 2: 45 t/s\nn_max 3: 48 t/s\n",
+    "headings": "Without MTP:\nspeed: 30.0 tok/s\n\nMTP (num_steps=1):\n#questions: 80, Throughput: 39 "
+    "token/s\n\nMTP (num_steps=2):\nThroughput: 45 token/s\n\nMTP (num_steps=3):\n48 token/s\n",
+    "only one side of the pair named": "Method,K,tok/s\nbaseline,,30\nEAGLE,1,39\nEAGLE,2,45\nEAGLE,3,48\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_gives_the_same_sweep(name: str) -> None:
+    found = one(LAYOUTS[name])
+    assert found.gamma.tolist() == [1, 2, 3]
+    assert found.speedup == pytest.approx([1.3, 1.5, 1.6])
+
+
+def test_a_grid_of_draft_tokens_by_batch_is_one_sweep_a_batch() -> None:
+    text = "tok/s:\n\n| K \\ concurrency | 1 | 8 |\n|---|---|---|\n| off | 30 | 200 |\n| 1 | 39 | 250 |\n"
+    turned = "concurrency,K=0,K=1\n1,30,39\n8,200,250\n"
+    sweeps = parse_sweeps(text.encode(), "grid")
+    assert [s.batch for s in sweeps] == [1, 8]
+    assert [s.speedup.tolist() for s in sweeps] == [[pytest.approx(1.3)], [pytest.approx(1.25)]]
+    with pytest.raises(ValueError, match="a grid must say what"):
+        parse_sweeps(turned.encode(), "grid")  # nothing says what its cells are
+
+
+def test_other_tables_are_no_sweeps() -> None:
+    lengths = (
+        "| TP \\ Concurrency | 1 | 2 |\n|---|---|---|\n| 1 | 6.36 | 6.34 |\n| 2 | 6.36 | 6.4 |\n"
+    )
+    with pytest.raises(ValueError, match="column gamma: is missing"):
+        parse_sweeps(lengths.encode(), "table")
+
+
+def test_a_sweep_of_one_gamma_is_left_out_beside_longer_ones() -> None:
+    text = "draft,K,tok/s\nnone,0,30\nD,1,39\nD,2,45\nE,2,40\n"
+    (found,) = predict_sweep(parse_sweeps(text.encode(), "t"), np.random.default_rng(0))
+    assert found.notes[-1] == "measured at one gamma, and left out: target + E"
 
 
 def test_a_file_and_its_bytes_are_the_same(tmp_path: Path) -> None:
