@@ -233,7 +233,17 @@ def _trained_model(
         raise ValueError(
             f"{source}: its files lack weights that its config.json asks for: {missing[0]}{more}"
         )
+    if file:
+        _dequantised(model)
     return model.to(device)
+
+
+def _dequantised(model: Any) -> None:
+    """Drop the mark of packed weights, which are unpacked by now: nothing marked so is saved."""
+    model.hf_quantizer = None
+    for config in (model.config, model.config.get_text_config()):
+        if getattr(config, "quantization_config", None) is not None:
+            del config.quantization_config
 
 
 def _random_model(

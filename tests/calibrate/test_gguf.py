@@ -74,6 +74,9 @@ def test_a_file_of_gguf_is_loaded_as_a_folder_is(tmp_path: Path) -> None:
         ("blk.0.ffn_down.weight", "model.layers.0.mlp.down_proj.weight"),
     ):
         np.testing.assert_allclose(state[theirs].numpy(), written[ours], rtol=1e-6)
+    loaded.model.save_pretrained(tmp_path / "folder")
+    again = load_model(tmp_path / "folder", device="cpu").model.state_dict()
+    assert all(torch.equal(again[name], values) for name, values in state.items())
     assert loaded.tokenizer is not None
     assert len(loaded.tokenizer("ab")["input_ids"]) > 0
 
