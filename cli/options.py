@@ -103,8 +103,9 @@ GammaMax = Annotated[
 Objective = Annotated[
     str | None,
     typer.Option(
-        help="What gamma makes largest: latency (a fixed amount of work), throughput (a fixed "
-        "time), regret (least expected loss), energy or price; default throughput."
+        help="What is asked for: safe (least loss in the worst tenth of cases), latency (a fixed "
+        "amount of work), throughput (a fixed time), regret (least expected loss), energy or "
+        "price; default safe."
     ),
 ]
 Level = Annotated[float, typer.Option(help="Probability that an interval holds.")]

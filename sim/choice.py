@@ -3,14 +3,15 @@
     latency     least E[1/S]       a fixed amount of work, such as a queue or a user who waits
     throughput  largest E[S]       a fixed time, such as a server that is kept busy
     regret      least E[1 - S/M]   M the best of a draw: least expected loss to not knowing
+    safe        least E[1 - S/M] in the tenth of the draws where it is largest; the default
     energy      least E[t/S]       t the time of a plain step: joules a token at a constant power
     price       least E[t/S]       money a token at a price by the hour
 
 The estimate that belongs to an objective is the mean that it compares: 1/E[1/S] for latency, E[S]
-for throughput, exp E[ln S] for regret (its sum of relative losses, to first order), and E[t] /
-E[t/S] for energy and price: how many times less a token costs. Energy is that of time: devices are
-taken to draw the same power at every gamma. A verifying pass does more arithmetic in the same time,
-so what energy asks for is at most this gamma (`howspec.theory.limits`).
+for throughput, exp E[ln S] for regret and safe (sums of relative losses, to first order), and
+E[t] / E[t/S] for energy and price: how many times less a token costs. Energy is that of time:
+devices are taken to draw the same power at every gamma. A verifying pass does more arithmetic in
+the same time, so what energy asks for is at most this gamma (`howspec.theory.limits`).
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from ..theory.decision import Decision, decide, samples, score
 from ..theory.domain import Floats
 from ..theory.interval import Interval
 
-Objective = Literal["latency", "throughput", "regret", "energy", "price"]
-OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "regret", "energy", "price")
-DEFAULT_OBJECTIVE: Objective = "throughput"
+Objective = Literal["safe", "latency", "throughput", "regret", "energy", "price"]
+OBJECTIVES: tuple[Objective, ...] = (
+    "safe", "latency", "throughput", "regret", "energy", "price",
+)  # fmt: skip
+# Of them it loses least on measured sweeps of named pairs; see `figures.validation.choices`.
+DEFAULT_OBJECTIVE: Objective = "safe"
 TOLERANCE = 0.05  # share of the best that a choice may lose and still be called near it
 # What each asks for, and the mean over the draws that its estimates are.
 MEANINGS: dict[Objective, tuple[str, str]] = {
+    "safe": ("least loss against the fastest gamma in the worst tenth of cases", "geometric mean"),
     "latency": ("least mean time for a fixed amount of work", "harmonic mean"),
     "throughput": ("most work in a fixed time", "arithmetic mean"),
     "regret": ("least expected loss against the fastest gamma", "geometric mean"),
@@ -125,8 +130,8 @@ class Choice:
         return float(self.expected_regret[self.gamma])
 
     def window(self, tolerance: float) -> tuple[int, ...]:
-        """Gammas whose score is within a share of the best."""
-        near = self.score >= (1.0 - tolerance) * self.score[self.gamma]
+        """Gammas whose speed-up is no more than a share below that of the choice."""
+        near = self.by_gamma >= (1.0 - tolerance) * self.speedup
         return tuple(int(g) for g in np.flatnonzero(near))
 
 
@@ -184,7 +189,7 @@ def sample_rule(objective: Objective) -> samples.Objective:
 
 def estimates(table: Floats, objective: Objective, weights: Floats | None = None) -> Floats:
     """The mean over the draws that belongs to an objective, by column; see the module."""
-    if objective == "regret":
+    if objective in ("regret", "safe"):
         mean = np.exp(np.log(table).mean(axis=0))
     else:
         mean = score(table, "throughput" if objective == "throughput" else "latency",
@@ -198,13 +203,17 @@ def among(choices: Sequence[Choice]) -> Decision:
 
     Choices of gamma 0 are plain decoding too, which wins their draws.
     """
+    return decide(_with_plain(choices), tolerance=TOLERANCE)
+
+
+def _with_plain(choices: Sequence[Choice]) -> Floats:
+    """Draws of plain decoding and of every choice, (draws, 1 + choices)."""
     plain = np.ones(choices[0].draws.size)
-    table = np.stack([plain, *(c.draws if c.gamma else plain for c in choices)], axis=1)
-    return decide(table, tolerance=TOLERANCE)
+    return np.stack([plain, *(c.draws if c.gamma else plain for c in choices)], axis=1)
 
 
 def between(choices: Sequence[Choice]) -> Floats:
     """What the objective makes largest among choices with draws in common, (choices,)."""
-    if choices[0].objective == "regret":
-        return 1.0 - among(choices).expected_regret[1:]
+    if choices[0].objective in ("regret", "safe"):
+        return score(_with_plain(choices), sample_rule(choices[0].objective))[1:]
     return np.array([c.speedup for c in choices])

@@ -101,8 +101,9 @@ def next_of_ranking(found: DraftRanking, *, level: float = 0.9) -> Next | None:
         own = [_candidate(p, c, ranking.batch, ranking.context) for p, c in able]
         drafts = drafts or own[:_RANKED]
         tables.append(np.concatenate([d.speedup for d in own], axis=1))
-    options = [o for d in drafts for o in options_of(d, into=f"predict --draft {d.name} ")]
-    return weighed(options, tables, None, objective=first.drafts[0].choice.objective, level=level)
+    rule = first.drafts[0].choice.objective
+    options = [o for d in drafts for o in options_of(d, rule, into=f"predict --draft {d.name} ")]
+    return weighed(options, tables, None, objective=rule, level=level)
 
 
 def _candidate(pair: Pair, known: Candidate, batch: float, context: float) -> Draft:
@@ -126,8 +127,8 @@ def next_of_scale(found: DraftScale, *, level: float = 0.9) -> Next | None:
     times = law.round_time(top, batch=at.batch, context=at.cached)
     draft = Draft(pair, tokens, times, of_prediction(law))
     table = np.stack([np.ones(len(tokens)), *(p.choice.draws for p, _ in able)], axis=1)
-    options = options_of(draft, into=f"predict --draft {name} ")
     rule = found.found.best.choice.objective
+    options = options_of(draft, rule, into=f"predict --draft {name} ")
     return weighed(options, [table], None, objective=rule, level=level)
 
 
@@ -164,7 +165,9 @@ def measure_next(
     tables: speed-ups of what is chosen among, each (draws, choices) with the draws of ``draft``;
     objective, level: of the choice and its interval.
     """
-    return weighed(options_of(draft), tables, draft.pair, objective=objective, level=level)
+    return weighed(
+        options_of(draft, objective), tables, draft.pair, objective=objective, level=level
+    )
 
 
 def weighed(

@@ -17,7 +17,9 @@ from ..calibrate.doors import Pair
 from ..calibrate.known import KnownCosts
 from ..calibrate.measured.sampled import BETWEEN_RUNS
 from ..calibrate.prior.acceptance_cells import DESIGN_EFFECT
+from ..theory.decision import score
 from ..theory.domain import Floats
+from .choice import Objective, sample_rule
 
 # Of `howspec calibrate acceptance`: draft tokens of a round, requests together, prompts of each of
 # five domains, new tokens of each.
@@ -68,8 +70,11 @@ class Draft:
         return np.asarray(self.tokens * self.times[:, :1] / self.times)
 
 
-def options_of(draft: Draft, *, into: str = "") -> list[Option]:
-    """What can be measured of a draft where it runs, unsure or not; into: the question after it."""
+def options_of(draft: Draft, objective: Objective, *, into: str = "") -> list[Option]:
+    """What can be measured of a draft where it runs, unsure or not.
+
+    objective: by which its gamma is chosen; into: the question after it.
+    """
     pair, costs, found = draft.pair, draft.costs, []
     names = _loadable(draft)
     top = draft.tokens.shape[1] - 1
@@ -78,7 +83,7 @@ def options_of(draft: Draft, *, into: str = "") -> list[Option]:
     if top >= 1:
         found.append(_acceptance_of_a_log(draft))
     if costs.seconds and costs.stack not in _LOCAL:
-        found.append(_of_a_server(draft))
+        found.append(_of_a_server(draft, objective))
         if not into and costs.kind == "predicted":  # what takes the plain time of a token
             found.append(_plain_of_a_server(draft))
     if names and pair.head is None and costs.stack in _LOCAL and costs.seconds:
@@ -111,10 +116,11 @@ def _acceptance_of_a_log(draft: Draft) -> Option:
     return Option(_LOG, what, "--acceptance server.log", 0.0, shown)
 
 
-def _of_a_server(draft: Draft) -> Option:
+def _of_a_server(draft: Draft, objective: Objective) -> Option:
     """Plain decoding and one gamma, the best at hand, of a server under the load asked for."""
     batch, top = max(1, round(draft.pair.at.batch)), draft.tokens.shape[1] - 1
-    gamma = min(max(1, int(draft.speedup.mean(axis=0).argmax())), _GAMMA, top)
+    best = int(score(draft.speedup, sample_rule(objective)).argmax())
+    gamma = min(max(1, best), _GAMMA, top)
     words = ["howspec", "measure", "http://localhost:8000", "--gamma", str(gamma), "--batch",
              str(batch), "--out", f"served/gamma-{gamma}.json"]  # fmt: skip
     length, times = float(draft.tokens[:, gamma].mean()), np.median(draft.times, axis=0)

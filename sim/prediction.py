@@ -36,7 +36,7 @@ class Prediction:
     speedup: at that gamma, over plain decoding (exactly 1 at gamma 0).
     speedup_by_gamma, low_by_gamma, high_by_gamma: index = gamma, shape (gamma_max + 1,).
     gamma_real: real optimum, None where it grows without bound.
-    gamma_window: gammas whose score under the objective is within ``tolerance`` of the best.
+    gamma_window: gammas whose speed-up is no more than ``tolerance`` below that of the best.
     By gamma, (gamma_max + 1,): probability_best, share of the sample in which it is the fastest;
     probability_within, in which it gives up no more than 5 % of the fastest; expected_regret, mean
     share of the time that knowing the truth would save.
@@ -216,7 +216,13 @@ def _notes(
     tolerance: float,
 ) -> list[str]:
     notes = []
-    if best == 0:
+    if best == 0 and center.max() > 1.0:
+        at = int(center.argmax())
+        notes.append(
+            f"do not speculate: what may be lost outweighs what may be gained (most: "
+            f"{center[at]:.3f}x at gamma {at})"
+        )
+    elif best == 0:
         notes.append(
             f"do not speculate: no gamma up to {gamma_max} is faster than plain decoding "
             f"(closest: {center[1:].max():.3f}x at gamma {1 + int(center[1:].argmax())})"

@@ -146,7 +146,9 @@ class Prediction(Answer):
                 f"at gamma {now.gamma}: speed-up {now.speedup.estimate:.3f} ({sure(now.speedup)})"
             )
             best = "the best" if now.gamma == said.gamma else ""
-            yield f"{line}, {best or f'{100 * now.loss:.1f} % below gamma {said.gamma}'}"
+            below = f"{100 * abs(now.loss):.1f} % {'below' if now.loss >= 0 else 'above'} gamma "
+            below += f"{said.gamma}" + ("" if now.loss >= 0 else ", with more to lose")
+            yield f"{line}, {best or below}"
         if found.break_even_alpha is not None:
             yield f"break-even: speculation pays where alpha is above {found.break_even_alpha:.3f}"
         if found.expected_measurement is not None:
@@ -231,10 +233,10 @@ def predict(
     (cached tokens of a sequence, default 1000), dtype, draft_dtype, stack: of the deployment;
     p_min: confidence below which a draft ends early, as llama.cpp's did by default until May 2026
     (0.75). gamma_max:
-    largest gamma tried; objective: what it makes largest, one of latency (a fixed amount of work),
-    throughput (a fixed time; the default), regret (least expected loss), energy and price; see
-    `howspec.sim.choice`. level: of intervals; seed: of draws; online: look up unknown models on the
-    hub.
+    largest gamma tried; objective: what is asked of it, one of safe (least loss in the worst tenth
+    of cases; the default), latency (a fixed amount of work), throughput (a fixed time), regret
+    (least expected loss), energy and price; see `howspec.sim.choice`. level: of intervals; seed: of
+    draws; online: look up unknown models on the hub.
     price_per_hour, power_w: of all devices, for price and energy a token.
     Raises ValueError with one line for anything that cannot be, OSError for unreadable files.
 

@@ -44,7 +44,10 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any
 def test_a_ranking_is_in_order_and_its_probabilities_add_up(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = answer(capsys, "rank", *QWEN, *LADDER, "--task", "code", "--batch", "1,64")
+    found = answer(
+        capsys, "rank", *QWEN, *LADDER, "--task", "code", "--batch", "1,64", "--objective",
+        "throughput",
+    )  # fmt: skip
     assert [b["batch"] for b in found["by_batch"]] == [1.0, 64.0]
     for ranking in found["by_batch"]:
         order = ranking["order"]
@@ -99,7 +102,9 @@ def test_a_ranking_of_one_draft_is_its_prediction_draw_by_draw() -> None:
         target, [draft], load=Load(device("4x H100"), batch=8), use=Use("code"),
         rng=np.random.default_rng(3), draws=300,
     )  # fmt: skip
-    found = rank(expected, batches=(8.0,), context=500.0, gamma_max=8)[0].drafts[0]
+    found = rank(
+        expected, batches=(8.0,), context=500.0, gamma_max=8, objective="throughput"
+    )[0].drafts[0]  # fmt: skip
     law = damped(expected.acceptance.of(0).law, 8)
     table = speedup_table(law, expected.costs[0], 8, batch=8, context=500)
     best = int(table.mean(axis=0).argmax())

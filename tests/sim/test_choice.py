@@ -32,6 +32,14 @@ def brute(table: Floats, objective: str, plain: Floats) -> tuple[int, float]:
             tops = [float(row.max()) for row in table]
             losses.append(sum(1.0 - s / m for s, m in zip(own, tops, strict=True)))
             means.append(float(np.prod(np.array(own) ** (1.0 / len(own)))))
+        elif objective == "safe":
+            rest, loss = 0.1 * len(own), 0.0
+            for one in sorted((1.0 - s / row.max() for s, row in zip(own, table, strict=True)))[
+                ::-1
+            ]:
+                loss, rest = loss + min(1.0, rest) * one, rest - min(1.0, rest)
+            losses.append(loss)
+            means.append(float(np.prod(np.array(own) ** (1.0 / len(own)))))
         else:
             w = [1.0] * len(own) if objective == "latency" else [float(p) for p in plain]
             losses.append(sum(p / s for p, s in zip(w, own, strict=True)))
@@ -106,7 +114,7 @@ def test_energy_and_price_weigh_by_the_plain_step_and_are_latency_where_it_is_kn
     slow = choose(table, objective="price", plain=[9.0, 1.0])
     assert slow.gamma == 2
     assert slow.speedup == pytest.approx(10.0 / (9.0 / 3.0 + 1.0 / 0.9))
-    with pytest.raises(ValueError, match=r"objective must be one of latency, .* got 'fast'"):
+    with pytest.raises(ValueError, match=r"objective must be one of safe, .* got 'fast'"):
         choose(table, objective="fast")  # type: ignore[arg-type]
 
 
@@ -128,11 +136,14 @@ def test_drafts_are_ordered_by_what_their_objective_makes_largest(seed: int) -> 
         choices = [choose(t, objective=objective) for t in tables]
         stacked = np.stack([*(c.draws for c in choices), np.ones(50)], axis=1)
         best = int(between(choices).argmax())
-        assume(between(choices).max() > 1.0 or objective == "regret")
-        assert best == choose(stacked[:, :-1], objective=objective).gamma or objective == "regret"
+        lost = 1.0 - stacked / stacked.max(axis=1, keepdims=True)
         if objective == "regret":
-            lost = 1.0 - stacked[:, :-1] / stacked.max(axis=1, keepdims=True)
-            assert best == lost.mean(axis=0).argmin()
+            assert best == lost[:, :-1].mean(axis=0).argmin()
+        elif objective == "safe":
+            assert best == np.sort(lost[:, :-1], axis=0)[-5:].mean(axis=0).argmin()
+        else:
+            assume(between(choices).max() > 1.0)
+            assert best == choose(stacked[:, :-1], objective=objective).gamma
 
 
 def test_a_prediction_says_its_objective_and_what_the_choice_costs() -> None:

@@ -37,6 +37,11 @@ def test_scores_are_their_definitions_and_agree_where_nothing_is_uncertain() -> 
     assert score(two, "regret") == pytest.approx(
         [(1 / 3 + 2 / 3) / 2, (2 / 3 + 1) / 2, (1 + 1 / 3) / 2]
     )
+    assert score(two, "safe") == pytest.approx([1 / 3, 2 / 3, 1 / 3])
+    many = np.array([[1.0, 0.5]] * 3 + [[0.4, 1.0]] + [[1.0, 1.0]] * 16)  # the worst two of twenty
+    assert score(many, "safe") == pytest.approx([1 - (0.6 + 0.0) / 2, 0.5])
+    uneven = score(many, "safe", weights=np.arange(1.0, 21.0))
+    assert uneven == pytest.approx([1 - 4 * 0.6 / 21, 1 - 6 * 0.5 / 21])
     found = decide(two, objective="latency", tolerance=0.4)
     assert found.gamma == 1
     assert found.expected_regret == pytest.approx(1 - score(two, "regret"))
@@ -47,7 +52,7 @@ def test_scores_are_their_definitions_and_agree_where_nothing_is_uncertain() -> 
     weighted = decide(two, objective="throughput", weights=[3.0, 1.0])
     assert weighted.mean_speedup == pytest.approx([1.0, 1.875, 2.375])
     sure = table(np.array([0.8]), np.array([0.05]))
-    for objective in ("latency", "throughput", "regret"):
+    for objective in ("latency", "throughput", "regret", "safe"):
         assert decide(sure, objective=objective).gamma == int(sure.argmax())
         assert value_of_knowing(sure, objective=objective) == 0.0
 
@@ -80,7 +85,7 @@ def test_the_value_of_knowing_bounds_that_of_measuring_and_meets_it() -> None:
     rng = np.random.default_rng(3)
     alpha = rng.beta(6.0, 3.0, 300)
     draws = table(alpha, np.full(300, 0.08))
-    for objective in ("latency", "throughput", "regret"):
+    for objective in ("latency", "throughput", "regret", "safe"):
         whole = value_of_knowing(draws, objective=objective)
         sharp = value_of_measuring(rng, draws, alpha, noise=1e-4, objective=objective, repeats=1)
         vague = value_of_measuring(rng, draws, alpha, noise=0.1, objective=objective)

@@ -1,6 +1,6 @@
 """Choosing gamma without knowing everything: from a sample of the unknowns, or in closed form.
 
-`decide` takes speed-ups of draws x gammas and one of three objectives; `value_of_knowing` and
+`decide` takes speed-ups of draws x gammas and one of four objectives; `value_of_knowing` and
 `value_of_measuring` say what there is to gain, `expected_after` what a measurement leaves.
 `small` has the same for small variances.
 """

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, as_floats
 from ..interval import check_level
-from .samples import Objective, _sample, _score
+from .samples import Objective, _sample, _score, worst_losses
 
 Weights = NDArray[np.float32]  # two digits of an answer need no more
 LEAST = 24.0  # effective draws behind the weights of a typical outcome
@@ -153,6 +153,8 @@ def _regret(table: Floats, prior: Floats, weights: Weights, objective: Objective
 def _choices(table: Floats, weights: Weights, objective: Objective) -> NDArray[np.intp]:
     if objective == "latency":
         return np.asarray((weights @ (1.0 / table).astype(np.float32)).argmin(axis=1))
+    if objective == "safe":
+        return np.asarray(worst_losses(_loss(table), weights).argmin(axis=1))
     value = table if objective == "throughput" else 1.0 - _loss(table)
     return np.asarray((weights @ value.astype(np.float32)).argmax(axis=1))
 

@@ -3,10 +3,15 @@ r"""The choice of gamma from a sample of what may be true: one row a draw, one c
     latency     least E[1/S_g]     someone who has a fixed amount of work waits E[1/S]
     throughput  largest E[S_g]     someone who has a fixed time gets E[S]
     regret      largest E[S_g/M]   M = max over g of S_g: least expected share lost to not knowing
+    safe        least mean of 1 - S_g/M over the tenth of the draws where it is largest
 
-Order of the three (derived here). Let the unknowns be one parameter t with S_g(t) rising in t and
-rho = S_h / S_g rising in t for g < h (a better draft wants longer drafts). rho - 1 then changes its
-sign once, at t_0, from - to +. h is preferred to g by latency iff E[(rho - 1) / S_h] >= 0, by
+`safe` asks the regret of a gamma where it does worst (conditional value at risk of Rockafellar and
+Uryasev, J. Risk 2, 2000, of the regret of Savage, JASA 46, 1951): it does not lean on draws that
+are far too good, as the mean of S does, nor on those that are far too bad, as the mean of 1/S does.
+
+Order of the other three (derived here). Let the unknowns be one parameter t with S_g(t) rising in t
+and rho = S_h / S_g rising in t for g < h (a better draft wants longer drafts). rho - 1 then changes
+its sign once, at t_0, from - to +. h is preferred to g by latency iff E[(rho - 1) / S_h] >= 0, by
 regret iff E[(rho - 1) S_g / M] >= 0, by throughput iff E[(rho - 1) S_g] >= 0. Each sum is the one
 before it with the terms multiplied by S_g S_h / M, and by M. A positive rising factor raises the
 positive terms more than the negative ones, so that who preferred h before prefers it after. M
@@ -31,8 +36,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, as_floats
 
-Objective = Literal["latency", "throughput", "regret"]
-OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "regret")
+Objective = Literal["latency", "throughput", "regret", "safe"]
+OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "regret", "safe")
+TAIL = 0.1  # share of the draws that `safe` looks at: those that a 90 % bound leaves
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,8 @@ def _sample(speedup: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floa
 
 
 def score(speedup: ArrayLike, objective: Objective, *, weights: ArrayLike | None = None) -> Floats:
-    """What the objective maximises, by gamma: 1/E[1/S], E[S] or E[S/M], shape (gammas,).
+    """What the objective maximises, by gamma: 1/E[1/S], E[S], E[S/M] or 1 less the mean regret of
+    the worst tenth, shape (gammas,).
 
     speedup: draws in rows, gamma 0, 1, ... in columns, > 0; weights: of the draws, >= 0, equal by
     default. Raises ValueError otherwise.
@@ -90,7 +97,29 @@ def _score(table: Floats, w: Floats, objective: Objective) -> Floats:
         return np.asarray(w @ table)
     if objective == "regret":
         return np.asarray(w @ (table / table.max(axis=1, keepdims=True)))
+    if objective == "safe":
+        return 1.0 - worst_losses(1.0 - table / table.max(axis=1, keepdims=True), w)
     raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}")
+
+
+def worst_losses(loss: Floats, w: NDArray[np.floating[Any]]) -> Floats:
+    """Mean of each column over the draws of weight `TAIL` where it is largest.
+
+    loss: (draws, columns); w: weights of sum 1, (..., draws). Shape (..., columns).
+    """
+    if w.ndim == 1 and (w == w[0]).all():  # without sorting
+        some = TAIL * len(loss)
+        most = int(np.ceil(some))
+        worst = np.partition(loss, len(loss) - most, axis=0)[len(loss) - most :]
+        return np.asarray((worst.sum(axis=0) - (most - some) * worst.min(axis=0)) / some)
+    found = np.empty((*w.shape[:-1], loss.shape[1]))
+    for i, own in enumerate(loss.T):
+        order = own.argsort()[::-1]
+        held = w[..., order]
+        before = np.cumsum(held, axis=-1) - held
+        taken = np.minimum(held, np.maximum(TAIL - before, 0.0))
+        found[..., i] = taken @ own[order] / taken.sum(axis=-1)
+    return found
 
 
 def _known(table: Floats, w: Floats, objective: Objective) -> float:
@@ -173,5 +202,7 @@ def value_of_measuring(
     got: NDArray[np.float64] = np.asarray(paid)
     top = np.repeat(table.max(axis=1), repeats)
     mine = {"latency": 1.0 / np.mean(1.0 / got), "throughput": got.mean(),
-            "regret": np.mean(got / top)}[objective]  # fmt: skip
+            "regret": np.mean(got / top),
+            "safe": _score(np.stack([got, top], axis=1), np.full(got.size, 1.0 / got.size),
+                           "safe")[0]}[objective]  # fmt: skip
     return float(mine / _score(table, w, objective).max() - 1.0)
