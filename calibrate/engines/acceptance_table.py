@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..tables import columns
-from ..tables.cells import Cells, plain_name, separated
+from ..tables import columns, layouts
+from ..tables.cells import Cells, plain_name, separated, tables_within
 from .completed import engine_counts
 from .counts import EngineCounts
 from .numbers import MOST_POSITIONS
@@ -26,14 +26,19 @@ _DEFINITION = (
 )
 _STAGES = ("draft_stats", "stats", "spec_stats", "draft_statistics")
 _ROUND = ("round", "round_id", "round_idx", "step", "step_id", "step_idx", "iteration", "iter")
+_RANGE = re.compile(r"\D{0,2}\d[\d.,]*\s*%?\s*[-–—]\s*\d[\d.,]*\s*%?\D{0,4}")
+_LENGTHS = re.compile(r"accept\w*[ _-]len", re.IGNORECASE)
 _STATISTIC = re.compile(r"(?:avg|mean|min|max|p\d+|std|median|value|unit|count|sum)\w*")
 _LAST_NUMBER = re.compile(r".*?(?:k|max|mtp|gamma|tokens|spec|n)\D{0,3}(\d{1,3})\s*", re.IGNORECASE)
 
 
-def is_acceptance(header: str) -> bool:
-    """Whether a line is the header of such a table: what was accepted, and something beside it."""
+def is_acceptance(header: str, *, ruled: bool = False) -> bool:
+    """Whether a line is the header of such a table: what was accepted, and something beside it.
+
+    ruled: a rule stands below it, so that it is the header of some table.
+    """
     line = header.strip().replace("*", "").replace("`", "")
-    if len(line) > 2_000 or re.search(r"[=:{\[]|\.\.", line):
+    if len(line) > 2_000 or re.search(r"[=:{\[│┃]|\.\.", line):
         return False
     cells = _split(line)
     if any(NUMBER.fullmatch(c) or len(c.strip()) > 40 for c in cells):
@@ -46,7 +51,7 @@ def is_acceptance(header: str) -> bool:
     if places and places != list(range(places[0], places[0] + len(places))):
         return False  # such as percentiles
     said = held & {"accepted", "rate", "listed"} or (
-        "length" in held and (len(names) > 2 or "gamma" in held)
+        "length" in held and (ruled or len(names) > 2 or "gamma" in held)
     )
     return bool(said) or len(places) > 1
 
@@ -58,6 +63,9 @@ def _split(line: str) -> list[str]:
 
 def table_within(text: str) -> str:
     """The table that a text holds, from its header on, "" where it holds none."""
+    for _, table in tables_within(text):
+        if table != text and is_acceptance(table.split("\n", 1)[0], ruled=True):
+            return table
     lines = text.splitlines(keepends=True)
     for k, line in enumerate(lines[:-1]):
         if line.strip() and is_acceptance(line):
@@ -90,12 +98,15 @@ def of_cells(cells: Cells) -> EngineCounts:
     label = _label_column(cells, roles)
     places = [n for _, n in sorted((int(r), n) for n, r in roles.items() if r.isdigit())]
     _check_places([int(roles[n]) for n in places])
+    ranges = sum(bool(_RANGE.fullmatch(r.get(n, ""))) for r in cells.rows for n in roles)
     rows = [_row(r, n, roles, label) for r, n in zip(cells.rows, cells.lines, strict=True)]
     kept = [r for r in rows if not TOTAL.fullmatch(r.label)] or rows
     drafting = [r for r in kept if r.drafts]
     if not drafting:
         raise ValueError("the table has no row in which anything was drafted")
     notes = []
+    if ranges:
+        notes.append(f"{ranges} cells state a range and are left out")
     if len(kept) < len(rows):
         notes.append(f"{len(rows) - len(kept)} rows of totals are left out of the sums")
     if len(drafting) < len(kept):
@@ -152,7 +163,8 @@ def _label_column(cells: Cells, roles: Mapping[str, str]) -> str:
 def _row(row: Mapping[str, str], line: int, roles: Mapping[str, str], label: str) -> Row:
     found = Row(row.get(label, "") or f"row {line}", line)
     for name, role in roles.items():
-        if cell := row.get(name, "0" if role.isdigit() else ""):
+        cell = row.get(name, "0" if role.isdigit() else "")
+        if cell and not _RANGE.fullmatch(cell):
             found.put(role, cell, name)
     for name in _STAGES:
         found.stages(row.get(name, ""))
@@ -200,15 +212,31 @@ def turned(text: str) -> EngineCounts | None:
     settings = [s for s in settings if s and not _STATISTIC.fullmatch(s)]
     if not roles & {"accepted", "rate", "length"} or len(settings) < 2:
         return None
-    rows = []
-    for setting in settings:
-        pairs = {n: r.get(setting, "") for n, r in named.items()}
-        k = _LAST_NUMBER.fullmatch(setting)
-        if k is not None and not any(role_of(n) == "gamma" for n in pairs):
-            pairs["gamma"] = k[1]
-        rows.append({"setting": setting, **{n: c for n, c in pairs.items() if c}})
-    names = ("setting", *dict.fromkeys(n for r in rows for n in r if n != "setting"))
-    return of_cells(Cells("the table", names, tuple(rows), lines=tuple(range(1, len(rows) + 1))))
+    k = {s: m[1] for s in settings if (m := _LAST_NUMBER.fullmatch(s)) is not None}
+    return of_cells(layouts.turned(cells, settings, k))
+
+
+def captioned(text: str) -> EngineCounts | None:
+    """A grid of acceptance lengths, which the line above it says that they are."""
+    for caption, table in tables_within(text):
+        if not _LENGTHS.search("".join(caption.strip().splitlines()[-1:])):
+            continue
+        cells = separated(table, "the table")
+        first, *others = cells.names
+        rows = [row_of([("acceptance_length", r[n])], f"{r.get(first, '')}, {n}")
+                for r in cells.rows for n in others if NUMBER.fullmatch(r.get(n, ""))]  # fmt: skip
+        if rows:
+            note = f"lengths by {first} and {', '.join(others[:8])}, as the line above says"
+            return counted(rows, kind_of(set()), [note])
+    return None
+
+
+def by_lines(text: str) -> EngineCounts | None:
+    """Lines of settings, each with its speed and an acceptance rate or length."""
+    cells = layouts.lines_of(text, "the lines")
+    if cells is None or not {"acceptance_length", "acceptance_rate"} & set(cells.names):
+        return None
+    return of_cells(cells)
 
 
 class Objects:

@@ -58,12 +58,30 @@ def as_json(data: bytes) -> bytes | None:
         if text.startswith(("{'", "[{'")):
             with warnings.catch_warnings():  # of escapes that Python does not know
                 warnings.simplefilter("ignore")
-                return json.dumps(ast.literal_eval(text)).encode()
+                return _printed(text)
         if _INSIDE.match(text):
             return json.dumps(json.loads(f"{{{text}}}")).encode()
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         pass
     return None
+
+
+def _printed(text: str) -> bytes:
+    """What Python printed as JSON: one value, or a value a line."""
+    try:
+        return json.dumps(ast.literal_eval(text)).encode()
+    except SyntaxError:
+        values = [ast.literal_eval(line.strip()) for line in text.splitlines() if line.strip()]
+        return "\n".join(map(json.dumps, values)).encode()
+
+
+def value_at(text: str, begin: int) -> tuple[Any, int]:
+    """The JSON value that begins there, and its end; None where none does."""
+    try:
+        value, end = _DECODER.raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return None, begin
+    return value, end
 
 
 def kind_of(head: bytes) -> str:
@@ -216,3 +234,19 @@ def _loose(text: str) -> Iterator[tuple[int, Any]]:
         if piece:
             value = parse(piece)
             yield number, value if isinstance(value, dict | NoJson) else NoJson(raw, "no object")
+
+
+def unwrapped(data: bytes, keys: Iterable[str]) -> bytes:
+    """The text within lines that a container runtime keeps as JSON, b"" where they are none."""
+    lines = []
+    for line in filter(None, (x.strip() for x in data.splitlines())):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            return b""
+        held = value if isinstance(value, dict) else {}
+        text = next((held[k] for k in keys if isinstance(held.get(k), str)), None)
+        if text is None:
+            return b""
+        lines.append(text.rstrip("\r\n"))
+    return "\n".join(lines).encode()

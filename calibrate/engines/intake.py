@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, BinaryIO
 
-from .acceptance_table import Objects, read_acceptance, table_within, turned
+from .acceptance_table import Objects, by_lines, captioned, read_acceptance, table_within, turned
 from .counts import EngineCounts
-from .detect import NoJson, Walk, as_json, kind_of, object_lines, values_of
+from .detect import NoJson, Walk, as_json, kind_of, object_lines, unwrapped, value_at, values_of
 from .formats import Readers
 from .lines import LineReader
 from .prometheus import PrometheusText
+from .prose import read_prose
 from .reader import Body, Source, label_of, marked_lines, opened
 from .rounds import read_golden, read_trace
 from .vllm import V1Log
@@ -87,17 +87,30 @@ def read_pasted(source: Source, readers: Readers, taken: Intake) -> None:
         head, data = taken.head, _ends(stream)
         if head.lstrip().startswith((b"{", b"[")):
             data = as_json(data) or data
-            if bare := _unwrapped(data):
+            if bare := unwrapped(data, _TEXT_KEYS):
                 head, data = bare[:HEAD_BYTES], bare
             elif found := _objects(data, label_of(source)):
                 taken.found.append(found)
                 return
         _read_lines(io.BufferedReader(io.BytesIO(data)), readers.pasted)
     text = head.decode("utf-8", "replace")
+    _objects_within(text, readers)
     if table := table_within(text):
         taken.found.append(read_acceptance(table))
-    elif found := turned(text):
+    elif found := turned(text) or captioned(text) or by_lines(text):
         taken.found.append(found)
+    elif len(head) < HEAD_BYTES and not readers.results() and (said := read_prose(text)):
+        taken.found.append(said)
+
+
+def _objects_within(text: str, readers: Readers) -> None:
+    """Offer the JSON that begins a line of a text, such as behind the command that printed it."""
+    walk, end = Walk(readers.objects), 0
+    for begin in re.finditer(r"^[ \t]*(?=[{\[])", text, re.MULTILINE):
+        if begin.end() >= end:
+            found, end = value_at(text, begin.end())
+            if found is not None:
+                _offer(found, readers, walk)
 
 
 def _ends(stream: BinaryIO) -> bytes:
@@ -115,22 +128,6 @@ def _objects(data: bytes, label: str) -> EngineCounts | None:
         if not isinstance(value, NoJson):
             every.offer(value)
     return every.result()
-
-
-def _unwrapped(data: bytes) -> bytes:
-    """The text within lines that a container runtime keeps as JSON, b"" where they are none."""
-    lines = []
-    for line in filter(None, (x.strip() for x in data.splitlines())):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            return b""
-        held = value if isinstance(value, dict) else {}
-        text = next((held[k] for k in _TEXT_KEYS if isinstance(held.get(k), str)), None)
-        if text is None:
-            return b""
-        lines.append(text.rstrip("\r\n"))
-    return "\n".join(lines).encode()
 
 
 def _whole(stream: BinaryIO) -> str:
@@ -233,10 +230,8 @@ def _samples(value: dict[str, Any], series: Sequence[PrometheusText]) -> None:
         metric, pairs = sample.get("metric"), sample.get("values", [sample.get("value")])
         pairs = [p for p in pairs if isinstance(p, list) and len(p) == 2]
         if isinstance(metric, dict):
-            labels = ",".join(
-                f'{k}="{v}"' for k, v in metric.items() if k != "__name__" and '"' not in str(v)
-            )
-            name = f"{metric.get('__name__', '')}{{{labels}}}"
+            named = {k: v for k, v in metric.items() if k != "__name__"}
+            name = f"{metric.get('__name__', '')}{{{_labels(named)}}}"
             for reader in series:
                 reader.over_time(name, [str(p[1]) for p in pairs])
 
@@ -268,10 +263,13 @@ def _exported(metrics: dict[str, Any], series: Sequence[PrometheusText]) -> None
             pairs = dict(labels) if isinstance(labels, dict) else {}
             if isinstance(one.get("endpoint_url"), str):
                 pairs["endpoint_url"] = one["endpoint_url"]
-            inside = ",".join(f'{k}="{v}"' for k, v in pairs.items() if '"' not in str(v))
             if value is not None:
                 for reader in series:
-                    reader.feed(f"{name}{{{inside}}} {value}")
+                    reader.feed(f"{name}{{{_labels(pairs)}}} {value}")
+
+
+def _labels(pairs: dict[str, Any]) -> str:
+    return ",".join(f'{k}="{v}"' for k, v in pairs.items() if '"' not in str(v))
 
 
 def _read_lines(stream: BinaryIO, every: Sequence[LineReader]) -> None:

@@ -84,8 +84,8 @@ def number_list(text: str) -> list[Printed]:
     Where every number has a decimal comma, the comma that is followed by a space separates.
     """
     pieces = re.split(r"\s*[;|]\s*|,\s+|\s+", text.strip().strip("()[]").strip().rstrip(","))
-    if len(pieces) == 1 and pieces[0].count(",") and "." in pieces[0]:
-        pieces = pieces[0].split(",")
+    if any("," in p and "." in p for p in pieces):
+        pieces = [part for p in pieces for part in p.split(",")]
     found = []
     for piece in pieces:
         if not piece or piece[0] in "…" or piece.startswith("..."):

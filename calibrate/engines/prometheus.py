@@ -23,6 +23,8 @@ _SAMPLE = re.compile(
     r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*(?:\||=>|=)\s*|\s+)([^\s|]+)"
     r"(?:\s+[^\s|]+)?(?:\s+#.*)?[\s|]*$"
 )
+_SPOKEN = re.compile(r"\s*([A-Za-z_][\w:]*)\s*\(([\w=, \"'./:-]+)\)\s*[=:]?\s*(\S+)\s*$")
+_PAIR = re.compile(r"(\w+)\s*=\s*[\"']?([^,\"')]*)")
 _LABEL = re.compile(r"([A-Za-z_]\w*)\s*=\s*\"((?:\\.|[^\"\\])*)\"")
 _PREFIX = re.compile(r"^(?:ray_)?(vllm|llamacpp|trtllm|sglang|tgi)[:_](.+?)(_total)?$")
 _WORDS = {
@@ -170,6 +172,9 @@ class PrometheusText:
             for sample in _samples(*found.groups()):
                 self.feed(sample)
             return
+        if (spoken := _SPOKEN.match(line)) is not None:
+            pairs = ",".join(f'{k}="{v}"' for k, v in _PAIR.findall(spoken[2]))
+            line = f"{spoken[1]}{{{pairs}}} {spoken[3]}"
         first = line.split("{")[0].replace("|", " ").replace("`", " ").split()
         named = _PREFIX.match(first[0]) if first else None
         if named is None or named.group(1) != word:

@@ -51,6 +51,9 @@ LISTED = ("pos_accept", "per_position", "per_position_acceptance", "acceptance_b
           "acceptance_per_position", "pos_rates")  # fmt: skip
 COUNTS = ("rounds", "drafted", "accepted", "tokens")
 TOTAL = re.compile(r"(?:total|overall|all|sum|mean|average|avg|aggregate)\b.*", re.IGNORECASE)
+_BESIDE = re.compile(
+    r"\(\s*(\d[\d,]*)\s*(?:accepted\s*)?(?:/|of|out of)\s*(\d[\d,]*)(?:\s*[a-z]+)*\s*\)"
+)
 _OF = re.compile(r"\D*?(\d[\d,]*)\s*/\s*(\d[\d,]*)\D*")
 # "mtp: drafts 266/302, tokens 696/906": drafts with an accepted token, of all; accepted, of drafted
 _STAGES = re.compile(r"drafts\s+\d+\s*/\s*(\d+)\s*,\s*tokens\s+(\d+)\s*/\s*(\d+)")
@@ -64,6 +67,7 @@ NUMBER = re.compile(
 @lru_cache(maxsize=4096)
 def role_of(name: str) -> str:
     """What a name of `plain_name`'s spelling means: a role, a position's number, or ""."""
+    name = name.removesuffix("_total").removesuffix("_sum")
     if found := _POSITION.fullmatch(name):
         return found[1]
     role = next((role for role, p in _PATTERNS.items() if p.fullmatch(name)), "")
@@ -106,13 +110,15 @@ class Row:
             self._both(both[1], both[2])
         elif role in ("accepted", "rate") and "%" in cell:
             self.rate = self._share(cell)
-            if both := re.search(r"\(\s*(\d[\d,]*)\s*/\s*(\d[\d,]*)\s*\)", cell):
+            if both := _BESIDE.search(cell):
                 self._both(both[1], both[2])
         elif role == "rate":
             if (both := _OF.fullmatch(cell)) is not None:
                 self._both(both[1], both[2])
             else:
                 self.rate = self._share(cell)
+                if both := _BESIDE.search(cell):
+                    self._both(both[1], both[2])
         elif role == "length":
             self.length = self._printed(cell, "acceptance length")
             if self.length is not None and not self.length.high >= 1.0:

@@ -24,10 +24,10 @@ from .sglang_server import DEFINITION, SETTINGS, Settings, gamma_of, printed_rat
 _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ([^\]]*))?\] Decode batch")
 _RUNNING = re.compile(r"#running-req:\s*(\d+)")
 _LENGTH = re.compile(
-    rf"accept(?:ed)? len(?:gth)?:\s*({NUMBER})"
-    rf"(?:,\s*accept(?:ance)? rate:\s*({NUMBER})(%?))?"
+    rf"accept(?:ed)?[ _]len(?:gth)?:\s*({NUMBER})"
+    rf"(?:,\s*accept(?:ance)?[ _]rate:\s*({NUMBER})(%?))?"
 )
-_RATE = re.compile(rf"accept(?:ance)? rate:\s*({NUMBER})(%?)")
+_RATE = re.compile(rf"accept(?:ance)?[ _]rate:\s*({NUMBER})(%?)")
 _PLACES = re.compile(
     r"accept(?:ance)? rates?[ /_-](?:per|by|at)?[ /_-]?pos[^:\[]*:?\s*\[([^\]]*)\]"
 )
@@ -84,7 +84,7 @@ class DecodeLog:
     """
 
     engine = "sglang"
-    needed: tuple[bytes, ...] = (b"accept len", b"accepted len")
+    needed: tuple[bytes, ...] = (b"accept len", b"accepted len", b"accept_len:")
     markers: tuple[bytes, ...] = (*needed, b"speculative_", b"speculative-", b"sglang")
 
     def __init__(self) -> None:
@@ -104,6 +104,8 @@ class DecodeLog:
         at = line.find("accept len")
         if at < 0:
             at = line.find("accepted len")
+        if at < 0 and "Decode batch" in line:  # forks of SGLang
+            at = line.find("accept_len:")
         if at < 0:
             self._setting(line)
             return

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
 from ..tables.cells import plain_name
 from .counts import EngineCounts
@@ -26,18 +27,23 @@ from .rows import Row, role_of
 _NAME = r"[A-Za-z#τ][\w/.#-]*(?: [\w/.#-]+)*"
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)"
 _CELL = rf"[~+]?{_DIGITS}\s*[%x]?(?:[\s*`]*\([\s*`]*\d+\s*/\s*\d+[\s*`]*\))?"
-_PAIR = re.compile(rf"({_NAME}(?:\s*\([^)=:]{{1,24}}\))?)\s*[:=]\s*\**({_CELL})(?![\w/])")
+_LABELS = r"(?:\s*\([^)=:]{1,24}\)|\s*[({](?:\w+=[^,)}]{1,40},?\s?)+[)}])?"
+_PAIR = re.compile(rf"({_NAME}{_LABELS})\s*[:=]\s*\**({_CELL})(?![\w/])")
 _LISTED = re.compile(
     rf"({_NAME})\s*[:=]\s*(?:[\[(]([\d.,\s%]+)[\])]|((?:\d?\.\d+%?(?:,\s*|\s+|$))+))"
 )
 _COLUMNS = re.compile(
     rf"^[\s|│┃*]*([A-Za-z#][^|│┃,\t*:=\[]*?)[\s*]*(?:[|│┃\t,]|\s{{2}})[\s*`]*({_CELL})"
 )
-_FRACTION = re.compile(r"(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)", re.IGNORECASE)
+_FRACTION = re.compile(
+    r"(?<![\d/.=])(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)(?![\d/.])", re.IGNORECASE
+)
+_SPEECH = 20  # below it "4 out of 5" is a way to say a share
 _SPOKEN = re.compile(r"accept", re.IGNORECASE)
 _ROUND = re.compile(r"accepted\s+\d+\s*/\s*\d+\s+draft tokens(?!\s*\()")
 _TOKENS = re.compile(r"\b(\d[\d,]*) tokens(?: generated|\s*•)")
 _LABEL = re.compile(r"^\W*([\w][\w./ -]*?)\s+(?:pred|draft|tokens|acc)\w*\s*[=:]")
+_BEGIN = re.compile(r"(?<![\w=])[A-Za-z]\w*(?: [A-Za-z]\w*)*\s+pred\s*=")  # a request of mtp-bench
 _OURS = frozenset({"n_drafted", "n_accept", "n_predict", "n_draft"})
 _MOST_ROWS, _LONGEST = 20_000, 4_000
 
@@ -94,6 +100,10 @@ class Summaries:
     def feed(self, line: str) -> None:
         """Take one line."""
         line = without_colours(line[:_LONGEST]).rstrip()
+        if len(starts := [m.start() for m in _BEGIN.finditer(line)]) > 1:
+            for begin, end in pairwise((0, *starts[1:], len(line))):
+                self.feed(line[begin:end])
+            return
         pairs = [(n, c) for n, c in _PAIR.findall(line) if _role(n) not in ("", "listed")]
         pairs += [(n, a or b) for n, a, b in _LISTED.findall(line) if _role(n) == "listed"]
         roles = {_role(n) for n, _ in pairs}
@@ -119,6 +129,8 @@ class Summaries:
         if found := _TOKENS.search(line):
             self.lone_tokens = found[1]
         part = _FRACTION.search(line) if _SPOKEN.search(line) else None
+        if part and "of" in part[0] and int(part[2].replace(",", "")) < _SPEECH:
+            return False
         if part is None or _ROUND.search(line) or not re.search("draft|token|spec", line, re.I):
             return False
         name = "tabby" if "tokens accepted" in line else "lm studio" if "Accepted" in line else ""

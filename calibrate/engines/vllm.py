@@ -67,6 +67,8 @@ class V1Log:
 
     def _metrics(self, piece: str, source: Source) -> None:
         accepted, drafted = _ACCEPTED.search(piece), _DRAFTED.search(piece)
+        if not (accepted or drafted or piece.startswith(":")):
+            return  # words on such lines
         if not (accepted and drafted):
             self.damage.add(f"needs Accepted: and Drafted: tokens, got {piece.strip()[:120]!r}")
             return

@@ -199,7 +199,7 @@ def _unboxed(text: str) -> str:
     for before, now in zip(["", *drawn], drawn, strict=False):
         if now:
             out.append(now)
-        elif "|" in before and not any(_is_rule(s) for s in out):
+        elif before.count("|") > 2 and not any(_is_rule(s) for s in out):
             out.append("|---|---|")
     return "\n".join(out)
 

@@ -23,8 +23,11 @@ _OPTION = (
     r"num[_ -]assistant[_ -]tokens|spec[_ -]?k|gamma|γ|mtp|drafts?|k"
 )
 _K_IN = (
-    re.compile(rf"(?<![\w.])(?:-{{0,2}})(?:{_OPTION})\s*[=: /-]?\s*(\d{{1,3}})(?![\d.%])", re.I),
-    re.compile(r"(?<![\w.])(\d{1,3})[ -](?:spec(?:ulative)?|draft(?:ed)?)[ -]?tokens?\b", re.I),
+    re.compile(rf"(?<![\w.])(?:-{{0,2}})(?:{_OPTION})\s*[=: /-]?\s*(\d{{1,3}})(?![\d.%/])", re.I),
+    re.compile(
+        r"(?<![\w./])(?<!of )(?<!/ )(\d{1,3})[ -](?:spec(?:ulative)?|draft(?:ed)?)[ -]?tokens?\b",
+        re.I,
+    ),
     re.compile(r"(?<![\w.])\(?(\d{1,2})[-/,] ?1[-/,] ?\d{1,3}\)?(?![\d.])"),  # steps, top-k, tokens
     re.compile(r"(?<![\w.])n\s*=?\s*(\d{1,3})(?![\w.%])", re.I),
 )
@@ -38,6 +41,9 @@ _SPEED = re.compile(
     r"(\d[\d,]*(?:\.\d+)?)\s*(?:tok(?:en)?s?\s?(?:/|per )\s?s(?:ec(?:ond)?)?|t/s|tps)\b", re.I
 )
 _LENGTH = re.compile(r"accept(?:ance|ed)?[ _-]len(?:gth)?\w*\W{1,3}(\d+\.\d+)", re.IGNORECASE)
+_ACCEPTANCE = re.compile(
+    r"accept(?:ance|ed)?(?: rate)?[\s=:(~]{1,3}(\d+(?:\.\d+)?\s*%|0?\.\d+)(?!\d)", re.IGNORECASE
+)
 _LOAD = re.compile(
     r"(?:(?:bs|batch(?:[_ ]size)?|c|conc(?:urrency)?|b|users?|reqs?|n)[_ ]*[=:]?[_ ]*)?(\d{1,5})",
     re.IGNORECASE,
@@ -203,6 +209,8 @@ def lines_of(text: str, label: str) -> Cells | None:
                 row["method"] = found[1]
             if length := _LENGTH.search(line):
                 row["acceptance_length"] = length[1]
+            if rate := _ACCEPTANCE.search(line):
+                row["acceptance_rate"] = rate[1].replace(" ", "")
             rows.append(row)
     if len({r["k"] for r in rows} - {"0"}) < 2:
         return None

@@ -159,6 +159,56 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
     ("a list of lengths", "accept_length: [3, 4, 2, 1, 5]\n", "looked for"),
     ("a draft by name", "draft,target,num_drafts,num_draft_tokens,num_accepted_tokens\n"
      "Qwen3-0.6B,Qwen3-32B,100,300,210\n", {"rounds": 100, "accepted": 210}),
+    ("a command and its answer", "$ curl -s localhost:8080/v1/completions -d '{\"n\": 1}' | jq .timings\n\n{\n"
+     '  "predicted_n": 200,\n  "draft_n": 347,\n  "draft_n_accepted": 65\n}\n',
+     {"accepted": 65, "drafted": 347, "tokens": 200}),
+    ("requests on one line", "code python pred= 192 draft= 153 acc= 139 rate=0.908 tok/s=21.6 code cpp "
+     "pred= 192 draft= 176 acc= 132 rate=0.750 tok/s=18.7", {"accepted": 271, "drafted": 329}),
+    ("a range in a cell", "| model | acceptance | mean len |\n|---|---|---|\n| A | 0.55 | 3.00 |\n"
+     "| B | 0.47 | 2.89 |\n| C | 0.36–0.47 | 2.4–2.9 |\n", {"groups": 2}),
+    ("a list without blanks", "INFO [metrics.py:120] SpecDecoding metrics: Mean acceptance length: 1.50, "
+     "Accepted: 10 tokens, Drafted: 80 tokens, Per-position acceptance rate: 0.350, 0.150,0.000, 0.000",
+     {"rounds": 20, "accepted": 10, "gamma": 4}),
+    ("clauses below a sentence", "The engine's own `SpecDecoding metrics` line:\n\nMean acceptance "
+     "length: 5.00\nPer-position acceptance rate: 1.000, 1.000, 1.000, 1.000\n",
+     {"acceptance_length": 5.0, "gamma": 4, "first": 1.0}),
+    ("a table without outer bars", "draft | mean acceptance length\n-- | --\nvanilla | 2.39\nsmall | "
+     "2.19\n", {"groups": 2}),
+    ("counts beside a rate", "| cell | draft acceptance | tok/s |\n|---|---|---|\n| a | 0.238 (1312 "
+     "accepted / 5512 generated) | 61.2 |\n| b | 0.101 (533 accepted / 5280 generated) | 33.9 |\n",
+     {"accepted": 1845, "drafted": 10792}),
+    ("a fork's decode line", "[ts] [2026-07-24 20:53:48,415 TP RANK 0] - INFO - Decode batch. "
+     "#running-req: 2, #pages(active/cached/total): 18/19/1024, gen throughput (token/s): 539.35, "
+     "avg_accept_len: 1.90, accept_rate: 0.30, #queue-req: 0", {"acceptance_length": 1.9, "engine": "sglang"}),
+    ("aiperf console, all of it", "┏━━━━┳━━━━━┓\n┃ Metric ┃ avg ┃ min ┃\n┡━━━━╇━━━━━┩\n│ Acceptance Length "
+     "(tokens/step) │ 2.84 │ 1.91 │\n│ Draft Acceptance Rate (%) │ 61.41 │ 30.30 │\n└────┴─────┘\n",
+     {"acceptance_length": 2.84}),
+    ("settings with their rates", "--draft-max 2: 41.0 tok/s (acceptance 0.81)\n--draft-max 4: 46.3 tok/s "
+     "(acceptance 0.70)\nbaseline: 30.0 tok/s\n", {"groups": 2}),
+    ("a column a setting", "| | baseline | K=1 | K=2 |\n|---|---|---|---|\n| tok/s | 30 | 39 | 45 |\n"
+     "| accept rate | - | 0.82 | 0.75 |\n", {"groups": 2}),
+    ("a plain row", "| num_speculative_tokens | speedup | acceptance length |\n|---|---|---|\n| 0 (baseline) "
+     "| 1.00x | - |\n| 1 | 1.6x | 1.71 |\n| 2 | 1.8x | 2.09 |\n", {"groups": 2}),
+    ("a grid of lengths", "Average accept length (tokens per verify step)\n| TP \\ Concurrency | 1 | 2 |\n"
+     "| --- | --- | --- |\n| 1 | 6.36 | 6.34 |\n| 2 | 6.36 | 6.40 |\n", {"groups": 4}),
+    ("python's print, line by line", "{'iter': 1, 'specDecodingStats': {'numDraftTokens': 12, "
+     "'numAcceptedTokens': 7, 'numRequestsWithDraftTokens': 4}}\n{'iter': 2, 'specDecodingStats': "
+     "{'numDraftTokens': 12, 'numAcceptedTokens': 9, 'numRequestsWithDraftTokens': 4}}\n",
+     {"rounds": 8, "accepted": 16, "drafted": 24}),
+    ("names that end in total", "draft_tokens_total=1944\naccepted_tokens_total=1307\nrounds=648\n",
+     {"rounds": 648, "accepted": 1307, "drafted": 1944}),
+    ("labels in parentheses", "".join(f"vllm:spec_decode_num_{n}_total (engine={e}) = {b + e}\n"
+                                      for n, (_, b) in _TOTALS.items() for e in (0, 1)),
+     {"rounds": 201, "accepted": 301, "drafted": 601}),
+    ("a sentence with counts", "Of 200 output tokens: draft_n 231, accepted 121, acceptance 52.38%, 79 verify "
+     "steps, 57.67 tok/s.", {"rounds": 79, "accepted": 121, "drafted": 231, "tokens": 200}),
+    ("a sentence with means", "acceptance was about 62% with num_speculative_tokens=5, mean acceptance length "
+     "4.1 and 95 tok/s against 60 without.", {"acceptance_length": 4.1, "gamma": 5}),
+    ("a way of speaking", "- **AL 3.41** = mean acceptance length\n- **Per-position accept 0.963 / 0.804 / "
+     "0.640**\n- **Avg draft accept 80.2%** = 4 out of 5 drafted tokens accepted.\n",
+     {"acceptance_length": 3.41, "gamma": 3, "first": 0.963}),
+    ("a profile", "conditional : [0.816, 0.777, 0.750]\nmarginal    : [0.816, 0.634, 0.475]\nAL   : 2.925",
+     {"acceptance_length": 2.925, "first": 0.816}),
     ("another program", "GET /accept 200\naccepted: 5 connections\nrate: 5\n", "looked for"),
     ("a training log", "epoch 1: loss=2.3 acc=0.91 tokens=1000\nepoch 2: acc=0.93", "looked for"),
 ]  # fmt: skip
