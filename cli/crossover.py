@@ -48,7 +48,6 @@ def crossover(
 
     howspec crossover --target Llama-3.1-8B --draft Llama-3.2-1B --device H100 --task chat
     """
-    options.one_thread()
     check_outputs(figure, html)
     from ..verbs.crossover import crossover as ask
 

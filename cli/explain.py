@@ -92,7 +92,6 @@ def explain(
 
     howspec explain --baseline-tokens-per-s 41 --speculative-tokens-per-s 72 --alpha 0.8 --gamma 3
     """
-    options.one_thread()
     check_outputs(figure, html)
     from ..verbs.explain import explain as ask
 

@@ -57,7 +57,6 @@ def explore(
 
     howspec explore --target Llama-3.1-8B --draft Llama-3.2-1B --device H100 --out page.html
     """
-    options.one_thread()
     check_file(out, "--out", (".html", ".htm"))
     from ..verbs.explore import explore as ask
 

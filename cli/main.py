@@ -23,7 +23,7 @@ from .formulas import formulas
 from .hook import hook
 from .import_ import import_statistics
 from .measure import measure
-from .options import watched
+from .options import one_thread, watched
 from .output import COMMAND, print_json, purpose
 from .paper import paper
 from .predict import predict
@@ -123,6 +123,8 @@ def run(arguments: list[str] | None = None) -> None:
     COMMAND.set(tuple(given))
     try:
         asked = present(given) or ["--help"]
+        if asked[0] in VERBS:  # models that are measured keep all threads
+            one_thread()
         app = application(asked[0])
         status = app(args=asked, standalone_mode=False, prog_name="howspec")
         sys.stdout.flush()

@@ -78,7 +78,6 @@ def predict(
 
     howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
     """
-    options.one_thread()
     check_outputs(figure, html)
     known, times = options.acceptance(acceptance, alpha), options.costs(costs, cost_ratio)
     if sweep is not None:

@@ -55,7 +55,6 @@ def rank(
     howspec rank --target Qwen2.5-32B:q4 --draft Qwen2.5-0.5B:q8,Qwen2.5-1.5B:q8 --device "M4 Max"
     --stack llama.cpp --known-draft Qwen2.5-0.5B:q4:4:1.3
     """
-    options.one_thread()
     check_outputs(figure, html)
     names = [n.strip() for text in draft for n in text.split(",") if n.strip()]
     from ..verbs.rank import rank as ask

@@ -39,7 +39,6 @@ def scale(
 
     howspec scale --target Llama-3.1-70B --device "4x H100" --task chat
     """
-    options.one_thread()
     check_outputs(figure, html)
     from ..verbs.scale import scale as ask
 

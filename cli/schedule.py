@@ -87,7 +87,6 @@ def schedule(
 
     howspec schedule --target Llama-3.1-8B --draft EAGLE3 --device L40S --task chat --context 1000
     """
-    options.one_thread()
     check_outputs(figure, html)
     engine = spelled(engine, ENGINES)
     if engine not in ENGINES:

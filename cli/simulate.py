@@ -97,7 +97,6 @@ def simulate(
 
     howspec simulate --cost-ratio 0.05 --grid "alpha=0.6,0.8 gamma=1,3,5"
     """
-    options.one_thread()
     check_outputs(None, html)
     if law is not None and alpha is not None:
         raise ValueError("--alpha and --law both state acceptance: give one of them")

@@ -84,7 +84,6 @@ def tune(
     serve Qwen/Qwen3-8B --speculative-config {config}'
     """
     check_outputs(None, html)
-    options.one_thread()
     from ..calibrate.place import check_folder
     from ..verbs.tune import tune as ask
     from .progress import progress_bar

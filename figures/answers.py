@@ -85,17 +85,18 @@ def crossover_curves(crossings: Mapping[str, Crossing]) -> Figure:
     for ax, name in zip(axes[0], names, strict=True):
         c = crossings[name]
         x = np.array(c.values)
-        ax.fill_between(x, c.speedup_low, c.speedup_high, color=COLOURS[0], alpha=0.18, lw=0)
-        ax.plot(x, c.speedup, color=COLOURS[0], marker="o", ms=2.5)
+        ax.fill_between(x, c.speedup_low, c.speedup_high, color=COLOURS[0], alpha=0.18, lw=0,
+                        label="interval")  # fmt: skip
+        ax.plot(x, c.speedup, color=COLOURS[0], marker="o", ms=2.5, label="speed-up")
         if c.at is not None and c.pays:
             ax.axvline(c.at, color=COLOURS[1], lw=0.9)
             ax.annotate(f" stops at {c.at:.4g}", (c.at, max(c.speedup)), fontsize="small", va="top")
         _plain(ax)
-        if name == "batch":
-            ax.set_xscale("log", base=2)
-            ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}" if v < 1024 else f"{v / 1024:g}k")
         ax.set_xlabel(_UNITS[name])
         ax.set_ylabel("speed-up at the best $\\gamma$")
+    axes[0, 0].legend(loc="best")
     return cast("Figure", made)
 
 

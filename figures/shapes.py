@@ -139,7 +139,10 @@ def speedup_surface(out: Path) -> list[Path]:
     ax.set_xlabel("draft parameters / target parameters")
     ax.set_ylabel("draft tokens per round, $\\gamma$")
     ax.set_yticks([1, 4, 8, 12, 16])
-    ax.legend(loc="upper left", labelcolor="white", handlelength=1.5)
+    ax.legend(
+        loc="lower left", labelcolor="white", handlelength=1.5, frameon=True,
+        facecolor="0.3", edgecolor="none", framealpha=0.85,
+    )  # fmt: skip
     rows = [
         (int(g), float(s), float(surface[i, j]))
         for i, g in enumerate(gammas)
