@@ -251,19 +251,22 @@ def break_even(cost: CostLaw, *, decay: float = 1.0, gamma_max: int = 32) -> flo
     """The alpha of the first draft token above which some gamma in 1..gamma_max pays.
 
     cost: a single cost law; decay: of the acceptance with depth, > 0. None where not even alpha = 1
-    pays. By bisection, the speed-up of every gamma rising in alpha. Raises ValueError for arrays.
+    pays. By search, the speed-up of every gamma rising in alpha. Raises ValueError for arrays.
     """
     if cost.shape != ():
         raise ValueError("break_even takes a single cost law, got arrays of parameters")
 
-    def pays(alpha: float) -> bool:
-        table = speedup_table(DepthAcceptance(alpha, decay), cost, gamma_max)
-        return bool(table[1:].max() > 1.0)
+    times = cost.round_time(gamma_max)
 
-    if not pays(1.0):
+    def pays(alpha: Floats) -> NDArray[np.bool_]:
+        tokens = tokens_by_gamma(DepthAcceptance(alpha, decay), gamma_max)
+        return np.asarray((tokens * times[0] / times)[:, 1:].max(axis=1) > 1.0)
+
+    if not pays(np.ones(1))[0]:
         return None
-    low, high = 0.0, 1.0
-    for _ in range(52):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if pays(middle) else (middle, high)
-    return high
+    # Digits of alpha to the base 16, every value of one at once: 13 of them are a float's.
+    low, unit, digits = 0.0, 1.0, np.arange(1.0, 16.0)
+    for _ in range(13):
+        unit /= 16.0
+        low += unit * float(np.sum(~pays(low + unit * digits)))
+    return low + unit

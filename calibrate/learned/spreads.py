@@ -60,13 +60,16 @@ class Mixture:
     @cached_property
     def distribution(self) -> Distribution:
         """Its distribution function, dense around the middle."""
-        from scipy.special import ndtr
-
         middle = float(self.share @ self.center)
         scale = float(np.sqrt(self.share @ (self.spread**2 + (self.center - middle) ** 2)))
         at = middle + scale * _OFFSETS
-        below = ndtr((at[:, None] - self.center) / self.spread) @ self.share
-        return Distribution(at, np.asarray(below))
+        return Distribution(at, self.below(at))
+
+    def below(self, values: Floats) -> Floats:
+        """Its distribution function at values, of their shape (n,)."""
+        from scipy.special import ndtr
+
+        return np.asarray(ndtr((values[:, None] - self.center) / self.spread) @ self.share)
 
     def quantiles(self, probability: ArrayLike) -> Floats:
         """Quantiles at probabilities in (0, 1), of their shape."""

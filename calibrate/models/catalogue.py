@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from types import MappingProxyType
 
@@ -130,6 +130,7 @@ def _keys() -> MappingProxyType[str, str]:
     return MappingProxyType(found | {squeeze(name): name for name in _cells()})
 
 
+@lru_cache(maxsize=4096)  # every question compares names of the tables with its own
 def find_model(name: str) -> Model | None:
     """The model of a name, or None. Case, organisation, spaces and endings such as -Instruct,
     -it, -AWQ or -Q4_K_M do not matter; a format at the end becomes the model's ``dtype``, and that

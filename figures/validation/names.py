@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 
@@ -32,13 +33,23 @@ def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozen
     groups: dict[str, list[Point]] = defaultdict(list)
     skipped: Counter[str] = Counter()
     used = []
+
+    @cache  # rows of other gammas ask the same
+    def asked(at: Deployment, gamma_max: int) -> PairPrediction | str:
+        try:
+            return predicted(at, gamma_max, seed)
+        except ValueError as error:
+            return reason(str(error))
+
     for row in rows:
         if row.objection or not row.gamma or not math.isfinite(row.speedup):
             continue
-        try:
-            answer = predicted(row, seed)
-        except ValueError as error:
-            skipped[reason(str(error))] += 1
+        if row.batch and not row.batch_size >= 1.0:
+            skipped["the batch is no number"] += 1
+            continue
+        answer = asked(_question(row), max(row.gamma, GAMMA_MAX))
+        if isinstance(answer, str):
+            skipped[answer] += 1
             continue
         found = answer.prediction
         ends = (v[row.gamma] for v in (found.speedup_by_gamma, found.low_by_gamma,
@@ -68,24 +79,23 @@ def reason(message: str) -> str:
     return re.split(r"[:;]| must be one of | is not in | not found", message)[0][:70]
 
 
-def predicted(row: Measured, seed: int) -> PairPrediction:
-    """The answer for a row. Raises ValueError where the tables lack a name or it does not fit."""
-    batch = 1.0 if not row.batch else row.batch_size
-    if not batch >= 1.0:
-        raise ValueError("the batch is no number")
-    at = Deployment(
+def _question(row: Measured) -> Deployment:
+    return Deployment(
         row.target,
         row.draft,
         row.hardware,
         dtype=weights_format(row.precision),
         stack=stack_of(row),
-        batch=batch,
+        batch=row.batch_size if row.batch else 1.0,
         task=canonical_task(row.task),
         temperature=_temperature(row),
         unseen=row.study,
     )
-    laws = both_laws(at, gamma_max=max(row.gamma, GAMMA_MAX), seed=seed)
-    found = predict_pair(laws, level=LEVEL)
+
+
+def predicted(at: Deployment, gamma_max: int, seed: int) -> PairPrediction:
+    """The answer. Raises ValueError where the tables lack a name or the pair does not fit."""
+    found = predict_pair(both_laws(at, gamma_max=gamma_max, seed=seed), level=LEVEL)
     if found.if_it_fitted is not None:
         raise ValueError("the pair does not fit the machine as it is stated")
     return found

@@ -15,7 +15,7 @@ its results carry that shape in front.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -136,13 +136,18 @@ class DepthAcceptance:
         return count_accepted(rng.random((rounds, gamma)) < rates)
 
 
+def depends_on_gamma(law: AcceptanceLaw) -> TypeGuard[GammaDependentLaw]:
+    """Whether the survival of a law changes with gamma; to ask the protocol takes far longer."""
+    return hasattr(law, "tokens_by_gamma")
+
+
 def tokens_by_gamma(law: AcceptanceLaw, gamma_max: int) -> Floats:
     """E[N] for gamma = 0..gamma_max on the last axis, shape (*law.shape, gamma_max + 1) [token].
 
     The law's own where the survival depends on gamma (:class:`GammaDependentLaw`); else the partial
     sums of the survival, which are exact.
     """
-    if isinstance(law, GammaDependentLaw):
+    if depends_on_gamma(law):
         return np.asarray(law.tokens_by_gamma(gamma_max))
     return np.asarray(np.cumsum(law.survival(gamma_max), axis=-1))
 
@@ -154,7 +159,7 @@ def survival_by_gamma(law: AcceptanceLaw, gamma_max: int) -> Floats:
     rows differ before their ends.
     """
     top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
-    if not isinstance(law, GammaDependentLaw):
+    if not depends_on_gamma(law):
         return np.asarray(np.tril(np.asarray(law.survival(top))[..., None, :].repeat(top + 1, -2)))
     table = np.zeros((*law.shape, top + 1, top + 1))
     for g in range(top + 1):
@@ -167,6 +172,6 @@ def accepted_whole(law: AcceptanceLaw, gamma_max: int) -> Floats:
 
     On the last axis, shape (*law.shape, gamma_max + 1), each over the rounds run at that gamma.
     """
-    if not isinstance(law, GammaDependentLaw):
+    if not depends_on_gamma(law):
         return np.asarray(law.survival(gamma_max))
     return np.asarray(np.diagonal(survival_by_gamma(law, gamma_max), axis1=-2, axis2=-1))
