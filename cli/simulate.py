@@ -48,9 +48,39 @@ def simulate(
         float | None,
         typer.Option(help="Requests per second of a fleet under load; needs costs in seconds."),
     ] = None,
+    crossing: Annotated[
+        bool,
+        typer.Option(
+            "--crossing", help="Find the arrival rate above which a fleet is faster without drafts."
+        ),
+    ] = False,
     rounds: Annotated[
         int, typer.Option(help="Rounds simulated for the speed-up of endless requests.")
     ] = 1_000_000,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="Run this rule of verification: token, block, recursive, recursive_distinct, "
+            "k_seq, naive or top."
+        ),
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Drafts at each position, of rules of several; default 2.")
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(help="Tokens of the vocabulary of a rule; default 1000.")
+    ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            help="Follow the published simulator on --trace with these times of a step: a JSON "
+            "file, or target_fixed=0.0059,target_token=2.1e-5,target_kv=3.9e-8,..."
+        ),
+    ] = None,
+    match: Annotated[
+        float | None,
+        typer.Option(help="Of a replay: chance that n-grams find what will be rejected."),
+    ] = None,
     target: options.Target = None,
     draft: options.Draft = None,
     device: options.Device = None,
@@ -87,13 +117,19 @@ def simulate(
     combination is simulated, on all cores or on a cluster, with the same numbers wherever it runs.
 
     A policy may learn (controller, bandit), and is held against the best constant gamma; best is
-    the search for that gamma.
+    the search for that gamma. A rule of verification runs on explicit distributions that overlap as
+    --alpha says, and every token that it emits is tested against the target's law.
 
     Examples:
 
     howspec simulate --alpha 0.8 --gamma 5 --cost-ratio 0.05
 
     howspec simulate --law depth:alpha=0.8,decay=0.9 --gamma 4 --cost-ratio 0.1
+
+    howspec simulate --rule block --alpha 0.7 --gamma 4 --cost-ratio 0.05 --rounds 200000
+
+    howspec simulate --crossing --target Llama-3.1-8B --draft Llama-3.2-1B --device H100 --gamma 3
+    --alpha 0.62
 
     howspec simulate --cost-ratio 0.05 --grid "alpha=0.6,0.8 gamma=1,3,5"
     """
@@ -106,7 +142,8 @@ def simulate(
         acceptance=options.acceptance(acceptance, alpha if law is None else law),
         costs=options.costs(costs, cost_ratio), trace=trace, drafter=drafter, gamma=gamma,
         policy=policy, tokens=tokens, requests=requests, batch=batch, arrival_rate=arrival_rate,
-        rounds=rounds, target=target, draft=draft, device=device, task=task,
+        crossing=crossing, rounds=rounds, rule=rule, width=width, vocabulary=vocabulary,
+        replay=replay, match=match, target=target, draft=draft, device=device, task=task,
         temperature=temperature, context=context, dtype=dtype or None, stack=stack,
         grid=None if grid is None else _axes(grid), backend=backend, address=address,
         workers=workers, resume=resume, seed=seed,
@@ -118,6 +155,7 @@ _KINDS: dict[str, Callable[[str], Any]] = {
     "acceptance": options.exact, "alpha": float, "law": str, "gamma": int, "policy": str,
     "cost_ratio": float, "costs": options.exact,
     "tokens": int, "batch": int, "arrival_rate": float, "rounds": int,
+    "rule": str, "width": int, "vocabulary": int, "match": float,
 }  # fmt: skip
 
 

@@ -13,10 +13,11 @@ from ..calibrate.known import KnownCosts
 from ..calibrate.reading import utf8
 from .known import Sources, both_laws
 from .rounds.named import BEST, named_policy, searches
-from .rounds.simulated import PERCENTILES, best_gamma, estimate, learnt, served_requests
+from .rounds.simulated import best_gamma, estimate, learnt, served_requests
 
 if TYPE_CHECKING:
     from ..theory import AcceptanceLaw, CostLaw
+    from .fleet.crossover import Crossover
     from .rounds.policies import Policy
     from .rounds.traces import Trace
 
@@ -42,6 +43,11 @@ def simulate_point(
     batch: int | None = None,
     arrival_rate: float | None = None,
     rounds: int = 1_000_000,
+    rule: str | None = None,
+    width: int | None = None,
+    vocabulary: int | None = None,
+    replay: str | None = None,
+    match: float | None = None,
     **deployment: Any,
 ) -> dict[str, Any]:
     """Simulate one setting; the arguments are those of `howspec.simulate`, as JSON knows them.
@@ -51,15 +57,34 @@ def simulate_point(
     Returns tokens_per_round and speedup with their standard errors, rounds, and latencies where the
     setting has requests. Raises ValueError for options that do not fit together.
     """
-    rule = _rule(gamma, policy)
+    if replay is not None:
+        _alone("a replay has times and requests of its own", acceptance=acceptance, costs=costs,
+               tokens=tokens, requests=requests, arrival_rate=arrival_rate, rule=rule)  # fmt: skip
+        return _replay(rng, trace, drafter, gamma, policy, batch or 1, replay, match)
+    if match is not None:
+        raise ValueError(f"match goes with a replay, got {match:g} without one")
+    chosen = _rule(gamma, policy)
     _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=rounds)
     at = Deployment(**deployment, batch=float(batch or 1))
+    if rule is not None:
+        _alone("a rule of verification has endless requests, one gamma", trace=trace, policy=policy,
+               tokens=tokens, requests=requests, arrival_rate=arrival_rate)  # fmt: skip
+        from .verify.simulated import rule_rounds
+
+        both = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(chosen.gamma_max, 1))
+        return rule_rounds(
+            rng, rule, both.acceptance.single, _at_context(both.costs, at), gamma=gamma or 0,
+            width=width, vocabulary=vocabulary, rounds=rounds, batch=batch or 1,
+        )  # fmt: skip
+    for name, value in (("width", width), ("vocabulary", vocabulary)):
+        if value is not None:
+            raise ValueError(f"{name} goes with a rule of verification, got {value} without one")
     recorded: Trace | None = None
     law: AcceptanceLaw | None = None
     if trace is None:
         if drafter is not None:
             raise ValueError(f"drafter names a column of a trace, got {drafter!r} without one")
-        found = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(rule.gamma_max, 1))
+        found = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(chosen.gamma_max, 1))
         law, known = found.acceptance.single, found.costs
     else:
         if acceptance is not None:
@@ -72,33 +97,101 @@ def simulate_point(
             raise ValueError(
                 "policy best is of endless requests, or of a trace: no tokens, no load"
             )
-        return best_gamma(rng, law, recorded, cost, rule.gamma_max, rounds, batch or 1)
-    if rule.name == "oracle":
+        return best_gamma(rng, law, recorded, cost, chosen.gamma_max, rounds, batch or 1)
+    if chosen.name == "oracle":
         from .rounds.policies import cost_oracle
 
-        rule = cost_oracle(cost, rule.gamma_max, batch=batch or 1)
+        chosen = cost_oracle(cost, chosen.gamma_max, batch=batch or 1)
     if policy is not None and searches(policy):
         if arrival_rate is not None:
             raise ValueError(f"under load gamma may follow the batch only, got {policy!r}")
         return learnt(
-            rng, law, recorded, cost, rule, policy, tokens or _TOKENS, requests, batch or 1
+            rng, law, recorded, cost, chosen, policy, tokens or _TOKENS, requests, batch or 1
         )
     if arrival_rate is not None:
         assert law is not None
         if not seconds:
             raise ValueError('arrival_rate is per second: give costs in seconds ("unit": "s")')
-        return _fleet(rng, law, cost, rule, arrival_rate, tokens or _TOKENS, requests, batch or 256)
+        from .fleet.under_load import served_fleet
+
+        return served_fleet(
+            rng, law, cost, chosen, arrival_rate, tokens or _TOKENS, requests, batch or 256
+        )
     if recorded is None and tokens is None and policy is None and requests is None:
         assert law is not None
         assert gamma is not None
         answer = _endless(rng, law, cost, gamma, rounds, batch or 1)
         if seconds:
-            served = served_requests(rng, law, None, cost, rule, _TOKENS, None, batch or 1, True)
+            served = served_requests(rng, law, None, cost, chosen, _TOKENS, None, batch or 1, True)
             answer |= {k: served[k] for k in ("latency_s", "request_tokens")}
         return answer
     return served_requests(
-        rng, law, recorded, cost, rule, tokens or _TOKENS, requests, batch or 1, seconds
+        rng, law, recorded, cost, chosen, tokens or _TOKENS, requests, batch or 1, seconds
     )
+
+
+def fleet_crossing(
+    rng: np.random.Generator,
+    *,
+    acceptance: float | str | None = None,
+    costs: float | str | None = None,
+    gamma: int | None = None,
+    policy: str | None = None,
+    tokens: int | None = None,
+    requests: int | None = None,
+    batch: int | None = None,
+    confidence: float = 0.9,
+    **deployment: Any,
+) -> Crossover:
+    """The arrival rate above which a fleet does better without speculation; see `find_crossover`.
+
+    Arguments as of `howspec.simulate`. Raises ValueError for costs that are not in seconds.
+    """
+    from .fleet.under_load import fleet_crossover
+
+    chosen, most = _rule(gamma, policy), batch or 256
+    _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=None)
+    at = Deployment(**deployment, batch=float(batch or 1))
+    found = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(chosen.gamma_max, 1))
+    if not found.costs.seconds:
+        raise ValueError('a rate is per second: give costs in seconds ("unit": "s")')
+    return fleet_crossover(
+        rng, found.acceptance.single, _at_context(found.costs, at), chosen, tokens or _TOKENS,
+        requests, most, confidence,
+    )  # fmt: skip
+
+
+def _replay(
+    rng: np.random.Generator,
+    trace: str | None,
+    drafter: str | None,
+    gamma: int | None,
+    policy: str | None,
+    batch: int,
+    times: str,
+    match: float | None,
+) -> dict[str, Any]:
+    from .rounds.replay import replayed, step_times
+
+    if trace is None:
+        raise ValueError("replay needs a trace, got none")
+    if (gamma is None) == (policy is None) or policy not in (None, "oracle"):
+        raise ValueError(f"a replay takes a gamma or the policy oracle, got {policy or gamma}")
+    if gamma == 0:
+        raise ValueError("gamma must be a whole number >= 1 in a replay, got 0")
+    known = step_times(times)
+    with utf8(trace):
+        from .rounds.traces import load_trace
+
+        recorded = load_trace(trace, drafter or "eagle")
+    return replayed(rng, recorded, known, lookahead=gamma, batch=batch, match=match)
+
+
+def _alone(why: str, **given: object) -> None:
+    """Raise ValueError for an argument that does not go with another."""
+    odd = [name for name, value in given.items() if value is not None]
+    if odd:
+        raise ValueError(f"{why}: {' and '.join(odd)} cannot be given with it")
 
 
 def _at_context(known: KnownCosts, at: Deployment) -> CostLaw:
@@ -183,72 +276,3 @@ def _endless(
         "speedup": estimate(found.mean * ratio, found.se * ratio),
         "rounds": rounds - rounds % 64,
     }
-
-
-def _fleet(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    cost: CostLaw,
-    rule: Policy,
-    rate: float,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-) -> dict[str, Any]:
-    import numpy as np
-
-    from .fleet.engine import build_engine
-    from .fleet.fleet import simulate_fleet
-    from .fleet.workload import afresh
-
-    runs = {}
-    for name, gamma in (("fast", _schedule(rule, batch)), ("plain", 0)):
-        engine = build_engine(_kinds(law), cost, gamma=gamma, max_batch=batch)
-        runs[name] = simulate_fleet(
-            afresh(rng), engine=engine, arrival_rate=rate, lengths=tokens,
-            requests=requests,
-        )  # fmt: skip
-    fast, plain = runs["fast"], runs["plain"]
-    ratio = plain.samples["latency_s_mean"] / fast.samples["latency_s_mean"]
-    answer: dict[str, Any] = {
-        "tokens_per_round": vars(fast.estimates["tokens_per_round"]),
-        "speedup": estimate(ratio.mean(), ratio.std(ddof=1) / np.sqrt(ratio.size)),
-    }
-    for what in ("latency_s", "ttft_s", "queue_s"):
-        names = ("mean", *(f"p{p}" for p in PERCENTILES))
-        answer[what] = {n: fast.estimates[f"{what}_{n}"].mean for n in names}
-        answer[f"{what}_se"] = {n: fast.estimates[f"{what}_{n}"].se for n in names}
-    for name in ("tokens_per_s", "requests_per_s", "batch", "utilisation"):
-        answer[name] = vars(fast.estimates[name])
-    notes = [fast.note, plain.note and f"plain decoding is {plain.note}"]
-    return answer | {
-        "load": fast.load,
-        "saturated": fast.saturated,
-        "plain_saturated": plain.saturated,
-        "notes": [note for note in notes if note],
-        "request_tokens": tokens,
-        "requests": fast.requests * fast.replications,
-        "rounds": fast.rounds,
-    }
-
-
-def _kinds(law: AcceptanceLaw, count: int = 64) -> list[AcceptanceLaw]:
-    """The kinds of requests of a law: equally likely parts of its requests where these differ."""
-    from ..theory import DepthAcceptance
-    from ..theory.acceptance import BetaRequestAcceptance
-
-    if not isinstance(law, BetaRequestAcceptance):
-        return [law]
-    import numpy as np
-    from scipy.stats import beta
-
-    shapes = (np.asarray(x, dtype=float) for x in (law.shape_accept, law.shape_reject))
-    rates = np.asarray(beta.ppf((np.arange(count) + 0.5) / count, *shapes))
-    return [DepthAcceptance(alpha) for alpha in rates.tolist()]
-
-
-def _schedule(rule: Policy, batch: int) -> list[int]:
-    """Gamma at batch 1..batch of a policy that looks at nothing but the batch."""
-    if not rule.name.startswith(("constant", "batch table")):
-        raise ValueError(f"under load gamma may follow the batch only, got {rule.name!r}")
-    return [rule.plan(-1, 0.0, b, 0, rule.params, []) for b in range(1, batch + 1)]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, Column, Table
 from ..parts import asked
 
+if TYPE_CHECKING:
+    from ..sim.fleet.crossover import Crossover
+
+_SUSPECT = 1e-4  # chance below which tokens are said not to have the target's law
 # Former names of the two doors, which grids may still use.
 DOORS = {"alpha": "acceptance", "law": "acceptance", "cost_ratio": "costs"}
 
@@ -66,7 +70,59 @@ class Simulation(Answer):
                 f"takes {100 * excess['mean']:.2f} % (standard error {100 * excess['se']:.2f} %) "
                 f"more time than the best constant gamma in hindsight, {best}"
             )
+        if "rule" in self.values:
+            yield from self._verified()
         yield f"{self.values['rounds']} rounds, seed {self.values['seed']}"
+
+    def _verified(self) -> Iterator[str]:
+        v = self.values
+        by_theory, single = v["expected_tokens_per_round"], v["token_verification_tokens_per_round"]
+        known = "" if by_theory is None else f"; by theory {by_theory:.4f}"
+        drafts = "" if v["width"] == 1 else f", {v['width']} drafts a position"
+        yield f"rule {v['rule']}{drafts}{known}; token verification of one draft gives {single:.4f}"
+        yield (
+            f"lossless: {v['tokens']:,} tokens agree with the target's law, p {v['p_value']:.3f}"
+            if v["p_value"] > _SUSPECT
+            else f"NOT lossless: {v['tokens']:,} tokens do not have the target's law, "
+            f"p {v['p_value']:.1e}"
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class FleetCrossing(Answer):
+    """The load above which a fleet does better without speculation; see `howspec.simulate`.
+
+    found: the rate [1/s] with its interval, the rates searched, and what it rests on.
+    """
+
+    SCHEMA = "fleet_crossing"
+
+    found: Crossover
+    seed: int
+    inputs: Mapping[str, object]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        calm = "the fleet had not settled near the crossing: simulate more requests"
+        return () if self.found.stationary or self.found.rate is None else (calm,)
+
+    def data(self) -> Mapping[str, object]:
+        known = {n: getattr(self.found, n) for n in self.found.__dataclass_fields__}
+        return {**known, "seed": self.seed, "inputs": self.inputs, "notes": self.notes}
+
+    def headline(self) -> str:
+        return self.found.statement
+
+    def blocks(self) -> Iterator[str | Table]:
+        low, high = self.found.searched
+        yield Table((
+            Column("", ["crossing", "searched"]),
+            Column("requests/s", [self.found.rate, None], _four),
+            Column("low", [self.found.low, low], _four),
+            Column("high", [self.found.high, high], _four),
+        ))  # fmt: skip
+        runs = self.found.replications
+        yield f"{runs} workloads served both ways at every rate, seed {self.seed}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,7 +185,13 @@ def simulate(
     requests: int | None = None,
     batch: int | None = None,
     arrival_rate: float | None = None,
+    crossing: bool = False,
     rounds: int = 1_000_000,
+    rule: str | None = None,
+    width: int | None = None,
+    vocabulary: int | None = None,
+    replay: str | None = None,
+    match: float | None = None,
     target: str | None = None,
     draft: str | None = None,
     device: str | None = None,
@@ -144,16 +206,22 @@ def simulate(
     workers: int | None = None,
     resume: str | None = None,
     seed: int = 0,
-) -> Simulation | SimulationGrid:
+) -> Simulation | SimulationGrid | FleetCrossing:
     """Simulate speculative decoding: tokens per round, speed-up and latency, with their errors.
 
     acceptance, costs: as numbers or texts, see `howspec.acceptance` and `howspec.costs`; trace:
     recorded acceptance instead. gamma, or a policy such as "heuristic:initial=5". Without tokens
     requests are endless; with them, each has so many. The policies "controller" and "bandit" learn
     from request to request, "best" searches the fastest gamma. With arrival_rate [1/s], requests
-    arrive at random at a fleet. grid: values of several arguments, every combination of which is
-    simulated on backend (sequential, threading, loky, dask, ray), kept in the file ``resume``.
-    Raises ValueError for arguments that do not fit together.
+    arrive at random at a fleet; with crossing, the rate is searched above which plain decoding has
+    the smaller mean latency. rule: of verification (token, block; of several drafts a position,
+    width of them: recursive, recursive_distinct, k_seq, naive, top), run on distributions over a
+    vocabulary (1000) that overlap as acceptance says, and tested to be lossless. replay: times of a
+    step, as "target_fixed=0.006,target_token=2e-5,..." or a JSON file, in which the published
+    simulator of arXiv:2601.11580 is followed on a trace to the digit; match: chance that a draft of
+    n-grams finds a continuation that will be rejected. grid: values of several arguments, every
+    combination of which is simulated on backend (sequential, threading, loky, dask, ray), kept in
+    the file ``resume``. Raises ValueError for arguments that do not fit together.
     """
     inputs = asked(locals(), simulate)
     import numpy as np
@@ -165,17 +233,35 @@ def simulate(
     setting: dict[str, Any] = {
         "acceptance": acceptance, "costs": costs, "trace": trace, "drafter": drafter,
         "gamma": gamma, "policy": policy, "tokens": tokens, "requests": requests, "batch": batch,
-        "arrival_rate": arrival_rate, "rounds": rounds, "target": target, "draft": draft,
-        "device": device, "task": task, "temperature": temperature, "context": context,
-        "dtype": dtype, "stack": stack,
+        "arrival_rate": arrival_rate, "rounds": rounds, "rule": rule, "width": width,
+        "vocabulary": vocabulary, "replay": replay, "match": match, "target": target,
+        "draft": draft, "device": device, "task": task, "temperature": temperature,
+        "context": context, "dtype": dtype, "stack": stack,
     }  # fmt: skip
     setting = {name: value for name, value in setting.items() if value is not None}
+    if grid is not None and crossing:
+        raise ValueError("a crossing is searched in one setting: no grid with it")
     if grid is not None:
         return _grid(grid, setting, seed, backend, address, workers, resume, inputs)
     if resume is not None or address is not None or workers is not None:
         raise ValueError("resume, address and workers belong to a grid, got none")
+    if crossing:
+        return _crossing(setting, seed, inputs)
     values = simulate_point(np.random.default_rng(seed), **setting)
     return Simulation({**values, "seed": seed}, inputs)
+
+
+def _crossing(setting: Mapping[str, Any], seed: int, inputs: Mapping[str, object]) -> FleetCrossing:
+    import numpy as np
+
+    from ..sim.simulation import fleet_crossing
+
+    odd = ("trace", "drafter", "arrival_rate", "rule", "width", "vocabulary", "replay", "match")
+    for name in odd:
+        if name in setting:
+            raise ValueError(f"a crossing is searched over rates of a fleet: no {name} with it")
+    given = {name: value for name, value in setting.items() if name != "rounds"}
+    return FleetCrossing(fleet_crossing(np.random.default_rng(seed), **given), seed, inputs)
 
 
 def _grid(

@@ -14,10 +14,15 @@ the earlier ones just added to the cache; that is kept, because it is what the n
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ...calibrate.doors.written import check_names, split
+from ...calibrate.reading import utf8
 from ...theory.domain import Floats, check
 from .compiled import check_count, compiled
 from .traces import Trace
@@ -173,3 +178,67 @@ def replay_speedup(
     fast = replay_latencies(trace, times, lookahead=lookahead, batch=batch, match=match, rng=rng)
     slow = plain_latencies(trace, times, batch=batch)
     return float((trace.lengths / fast).mean() / (trace.lengths / slow).mean())
+
+
+def step_times(text: str) -> StepTimes:
+    """Times as ``target_fixed=0.0059,target_token=2.1e-5,...`` or in a JSON file of these names.
+
+    Raises ValueError for names that are not of `StepTimes` and values out of range, OSError for a
+    file that cannot be read.
+    """
+    if text.endswith(".json"):
+        with utf8(text):
+            given = json.loads(Path(text).read_text(encoding="utf-8"))
+        if not isinstance(given, dict) or any(isinstance(v, str | list) for v in given.values()):
+            raise ValueError(f"{text}: must be an object of times by their names")
+    else:
+        given = split(f"replay:{text}")[1]
+    needed = ["target_fixed", "target_token", "target_kv"]
+    check_names("replay", given, set(StepTimes.__dataclass_fields__), needed)
+    return StepTimes(**given)
+
+
+def replayed(
+    rng: np.random.Generator,
+    trace: Trace,
+    times: StepTimes,
+    *,
+    lookahead: int | None,
+    batch: int,
+    match: float | None,
+) -> dict[str, Any]:
+    """What `howspec simulate` answers of a replay: its speed-up, latencies, tokens a round.
+
+    The speed-up is that of :func:`replay_speedup`; its standard error takes requests as the unit of
+    chance. Arguments and errors as there.
+    """
+    if trace.requests < 2:
+        raise ValueError(f"a standard error needs two requests or more, got {trace.requests}")
+    fast = replay_latencies(trace, times, lookahead=lookahead, batch=batch, match=match, rng=rng)
+    own, plain = trace.lengths / fast, trace.lengths / plain_latencies(trace, times, batch=batch)
+    ratio = float(own.mean() / plain.mean())
+    error = float((own - ratio * plain).std(ddof=1) / plain.mean() / np.sqrt(own.size))
+    rounds, tokens = _rounds(trace, lookahead), trace.lengths - 1.0
+    per_round = float(tokens.sum() / rounds.sum())
+    spread = (tokens - per_round * rounds).std(ddof=1) / rounds.mean() / np.sqrt(own.size)
+    shares = {f"p{p}": float(np.percentile(fast, p)) for p in (50, 90, 95, 99)}
+    return {
+        "tokens_per_round": {"mean": per_round, "se": float(spread)},
+        "speedup": {"mean": ratio, "se": error},
+        "latency_s": {"mean": float(fast.mean()), **shares},
+        "requests": trace.requests,
+        "rounds": int(rounds.sum()) * batch,
+    }  # fmt: skip
+
+
+def _rounds(trace: Trace, lookahead: int | None) -> Floats:
+    """Rounds that one copy of each request takes; the first token comes from the prefill."""
+    found = np.zeros(trace.requests)
+    longest = np.inf if lookahead is None else lookahead + 1
+    yields = np.minimum(trace.accepted + 1.0, longest).astype(np.int64)
+    for r in range(trace.requests):
+        at, end = int(trace.offsets[r]) + 1, int(trace.offsets[r + 1])
+        while at < end:
+            at += int(yields[at - 1])
+            found[r] += 1.0
+    return found

@@ -233,8 +233,9 @@ def test_text_shows_estimates_with_errors_and_the_seed() -> None:
 
 def test_the_examples_of_the_help_run_as_printed() -> None:
     shown = CliRunner().invoke(APP, ["--help"], catch_exceptions=False, terminal_width=80)
-    examples = re.findall(r"howspec simulate (--.*)", shown.stdout)
-    assert len(examples) == 3
+    text = shown.stdout.split("Options")[0]
+    examples = re.findall(r"howspec simulate (--.*(?:\n +\S.*)*)", text)
+    assert len(examples) == 5
     for example in examples:
         assert invoke(example.strip())
 
