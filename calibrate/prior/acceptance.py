@@ -18,7 +18,7 @@ from .acceptance_forecast import AcceptanceForecast
 from .acceptance_library import library_cells
 from .acceptance_metrics import RISE_WEIGHTS, RISES
 from .acceptance_model import PARAMETERS, Conditioned
-from .acceptance_scale import equivalent_parameters, positive, with_perplexities
+from .acceptance_scale import positive
 from .acceptance_tasks import NAMED, known_task
 
 Floats = NDArray[np.float64]
@@ -65,10 +65,6 @@ class AcceptancePrior:
         target: str | None = None,
         draft: str | Sequence[str] | None = None,
         draft_layers: int | Sequence[int | None] | None = None,
-        draft_tokens: float | None = None,
-        target_tokens: float | None = None,
-        draft_perplexity: float | None = None,
-        target_perplexity: float | None = None,
         quantised: bool | None = None,
         tuned: bool = False,
         same_vocabulary: bool | Sequence[bool] = True,
@@ -80,10 +76,9 @@ class AcceptancePrior:
         task: one of the tasks, or a text that names one; None: any of them, with the spread.
         family, target: where known, for what was measured of them; draft: names, one a draft.
         Drafts without names are points of one curve: they share the effect of the pair.
-        temperature: >= 0, None counts as greedy; draft_tokens, target_tokens: training tokens;
-        perplexities: of draft and target on one text, both or none; quantised: weights of the
-        target; tuned: the draft was trained towards the target; same_vocabulary: for all drafts, or
-        one a draft. draws: >= 1.
+        temperature: >= 0, None counts as greedy; quantised: weights of the target; tuned: the
+        draft was trained towards the target; same_vocabulary: for all drafts, or one a draft.
+        draws: >= 1.
         Raises ValueError outside the ranges.
         """
         sizes = np.atleast_1d(np.asarray(draft_parameters, dtype=float))
@@ -94,16 +89,9 @@ class AcceptancePrior:
             raise ValueError(f"draft parameters must have shape (drafts,), got {sizes.shape}")
         if temperature is not None and not 0.0 <= temperature < np.inf:
             raise ValueError(f"temperature must be in [0, inf), got {temperature:g}")
-        if (draft_perplexity is None) != (target_perplexity is None):
-            raise ValueError("perplexities must be given of both draft and target, or of none")
         positive("target parameters", target_parameters)
-        large = equivalent_parameters(target_parameters, target_tokens)
-        small = []
-        for own in sizes:
-            size = equivalent_parameters(float(own), draft_tokens)
-            if draft_perplexity is not None and target_perplexity is not None:
-                size = with_perplexities(size, large, draft_perplexity, target_perplexity)
-            small.append(size)
+        for size in sizes:
+            positive("parameters", size)
         shared: dict[str, Any] = {
             "family": family_of(family or target or "") or _YOURS,
             "source": _YOURS,
@@ -115,14 +103,14 @@ class AcceptancePrior:
         }
         cells = [
             Cell(
-                target_parameters=large,
-                draft_parameters=size,
+                target_parameters=target_parameters,
+                draft_parameters=float(size),
                 draft=(name or _YOURS).casefold(),
                 draft_layers=depth,
                 cross=not alike,
                 **shared,
             )
-            for size, name, depth, alike in zip(small, names, layers, same, strict=True)
+            for size, name, depth, alike in zip(sizes, names, layers, same, strict=True)
         ]
         if task is None:  # one unknown task for all drafts, drawn from the spread of tasks
             cells = [Cell(**{**vars(c), "task": _YOURS}) for c in cells]

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...theory import DepthAcceptance
-from ...theory.acceptance import round_counts
 from .acceptance_metrics import RISE_WEIGHTS, RISES, first_alpha, law_of
 
 Floats = NDArray[np.float64]
@@ -112,65 +111,9 @@ def update(
     return _times(forecast, score, tried, rng, dispersion)
 
 
-def update_rounds(
-    forecast: AcceptanceForecast,
-    drafted: ArrayLike,
-    accepted: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    dispersion: float = 1.0,
-) -> AcceptanceForecast:
-    """The forecast after rounds: ``accepted`` of ``drafted`` tokens in each; the rise learns too.
-
-    drafted: whole number or one a round; accepted: one a round, at most drafted. As `update`.
-    """
-    tried, kept = round_counts(accepted, drafted).by_position()
-    rates = _rates(tried.size)
-    with np.errstate(divide="ignore"):
-        good, bad = np.log(rates), np.log1p(-rates)
-    bad = np.maximum(bad, -1e3)  # a rate of 1 at depth is the law's cap, not a certainty
-    score = good @ kept.astype(float) + bad @ (tried - kept).astype(float)
-    return _times(forecast, score, float(tried.sum()), rng, dispersion)
-
-
-def update_length(
-    forecast: AcceptanceForecast,
-    tokens_per_round: float,
-    gamma: int,
-    rounds: float,
-    *,
-    rng: np.random.Generator,
-    dispersion: float = 1.0,
-) -> AcceptanceForecast:
-    """The forecast after a mean length of rounds, the bonus token counted.
-
-    tokens_per_round: in [1, gamma + 1]; gamma: >= 1; rounds: > 0. As `update`.
-    """
-    if not (gamma >= 1 and rounds > 0.0 and 1.0 <= tokens_per_round <= gamma + 1.0):
-        raise ValueError(
-            f"tokens per round must be in [1, gamma + 1], got {tokens_per_round:g} at gamma {gamma}"
-            f" over {rounds:g} rounds"
-        )
-    survival = np.cumprod(_rates(gamma), axis=-1)
-    mean = survival.sum(axis=-1)
-    square = (survival * (2.0 * np.arange(1, gamma + 1) - 1.0)).sum(axis=-1)
-    # One round more or less would not be noticed: keeps the ends of the scale from being certain.
-    variance = (square - mean**2) / rounds + (0.5 / rounds) ** 2
-    score = -0.5 * np.square(tokens_per_round - 1.0 - mean) / variance - 0.5 * np.log(variance)
-    return _times(forecast, score, rounds * tokens_per_round, rng, dispersion)
-
-
 def _binomial(accepted: float, tried: float) -> Floats:
     """Log-likelihood of alpha over the grid."""
     return np.asarray(-accepted * np.exp(LOG_H) + (tried - accepted) * np.log(_REJECTIONS))
-
-
-def _rates(gamma: int) -> Floats:
-    """Conditional rates over the grid, the rises and positions 1..gamma, (1800, 17, gamma)."""
-    alpha, rise = np.broadcast_arrays(ALPHAS[:, None], RISES)
-    law = law_of(first_alpha(alpha, rise=rise), rise)
-    first, decay = np.asarray(law.alpha)[..., None], np.asarray(law.decay)[..., None]
-    return np.asarray(np.minimum(first * decay ** np.arange(gamma), 1.0))
 
 
 def _times(

@@ -15,13 +15,11 @@ from howspec.calibrate.prior.acceptance_forecast import (
     AcceptanceForecast,
     draw,
     update,
-    update_length,
-    update_rounds,
 )
 from howspec.calibrate.prior.acceptance_library import library_cells
 from howspec.calibrate.prior.acceptance_model import PARAMETERS
 from howspec.calibrate.prior.acceptance_tasks import NAMED
-from howspec.theory import DepthAcceptance, tokens_by_gamma
+from howspec.theory import tokens_by_gamma
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -144,11 +142,6 @@ def test_named_drafts_scatter_and_unnamed_ones_are_one_curve() -> None:
 @pytest.mark.parametrize(
     ("better", "worse"),
     [
-        ({"draft_tokens": 2e13}, {"draft_tokens": 1e11}),
-        (
-            {"draft_perplexity": 9.0, "target_perplexity": 8.0},
-            {"draft_perplexity": 20.0, "target_perplexity": 8.0},
-        ),
         ({"draft_layers": 40}, {"draft_layers": 6}),
         ({"same_vocabulary": True}, {"same_vocabulary": False}),
         ({"tuned": True}, {"tuned": False}),
@@ -186,9 +179,6 @@ def test_the_law_pools_to_the_alpha_of_the_sample() -> None:
         ({"task": "knitting"}, "task must name one of chat, code, .*, got 'knitting'"),
         ({"draft": ["a", "b"]}, "draft must have one entry a draft, got 2 for 1"),
         ({"draws": 0}, r"draws must be an integer in \[1, inf\), got 0"),
-        ({"draft_perplexity": 9.0}, "perplexities must be given of both"),
-        ({"draft_perplexity": 0.5, "target_perplexity": 2.0}, "draft perplexity must be in"),
-        ({"draft_tokens": 0.0}, "training tokens must be in"),
     ],
 )
 def test_bad_input_is_one_clear_line(arguments: dict, says: str) -> None:  # type: ignore[type-arg]
@@ -274,33 +264,12 @@ def test_dispersion_counts_tokens_for_less() -> None:
     assert width(loose) > 1.5 * width(update(one(), 400, 300, rng=rng()))
 
 
-def test_rounds_give_alpha_and_the_rise_with_position() -> None:
-    law = DepthAcceptance(0.6, 1.06)
-    kept = law.draw(rng(), gamma=8, rounds=20_000)
-    after = update_rounds(one(), 8, kept, rng=rng())
-    s = law.survival(4)
-    pooled = s[1:].sum() / s[:-1].sum()
-    assert after.interval()[0] == pytest.approx(pooled, abs=0.01)
-    assert after.rise.mean() == pytest.approx(0.15, abs=0.03)
-    falling = DepthAcceptance(0.8, 0.97).draw(rng(), gamma=8, rounds=20_000)
-    assert update_rounds(one(), 8, falling, rng=rng()).rise.mean() == pytest.approx(-0.15, abs=0.04)
-
-
-def test_tokens_per_round_say_nearly_as_much_as_the_rounds_themselves() -> None:
-    kept = DepthAcceptance(0.7, 1.04).draw(rng(), gamma=4, rounds=400)
-    by_rounds = update_rounds(one(), 4, kept, rng=rng())
-    by_length = update_length(one(), float(1 + kept.mean()), 4, 400, rng=rng())
-    assert np.array(by_length.interval()) == pytest.approx(np.array(by_rounds.interval()), abs=0.02)
-
-
 @pytest.mark.parametrize(
     ("call", "says"),
     [
         (lambda f: update(f, 10, 11, rng=rng()), r"accepted must be in \[0, tried\], got 11 of 10"),
         (lambda f: update(f, np.nan, 1, rng=rng()), "got 1 of nan"),
         (lambda f: update(f, 9, 3, rng=rng(), dispersion=0.5), r"dispersion must be in \[1, inf\)"),
-        (lambda f: update_length(f, 6.0, 4, 10, rng=rng()), r"in \[1, gamma \+ 1\], got 6"),
-        (lambda f: update_rounds(f, 4, [5], rng=rng()), r"accepted must be in \[0, drafted\]"),
         (lambda f: f.interval(1.0), r"level must be in \(0, 1\), got 1"),
     ],
 )

@@ -37,10 +37,7 @@ from howspec.calibrate.prior.acceptance_metrics import (
     pooled_alpha,
 )
 from howspec.calibrate.prior.acceptance_scale import (
-    equivalent_parameters,
-    loss,
     usual_layers,
-    with_perplexities,
 )
 from howspec.calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
 from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
@@ -206,24 +203,6 @@ def test_every_task_names_itself() -> None:
 
 
 # --- sizes -------------------------------------------------------------------------------------
-
-
-@given(st.floats(1e7, 1e12), st.floats(1e9, 1e14))
-def test_equivalent_sizes_reach_the_loss_they_stand_for(size: float, tokens: float) -> None:
-    same = equivalent_parameters(size, tokens)
-    if same < 0.9 * size * 10 ** (1 / 0.34):  # else training beyond what any size makes up for
-        assert loss(same) == pytest.approx(loss(size, tokens), rel=1e-9)
-    assert equivalent_parameters(size, 2 * tokens) >= same
-    assert equivalent_parameters(size, None) == size
-    assert equivalent_parameters(size, 2e12) == pytest.approx(size)
-
-
-@given(st.floats(1e7, 1e9), st.floats(2e9, 1e12))
-def test_a_perplexity_moves_the_size_half_of_the_way(draft: float, target: float) -> None:
-    assert with_perplexities(draft, target, 8.0, 8.0) == pytest.approx(np.sqrt(draft * target))
-    expected = np.exp(loss(draft)), np.exp(loss(target))
-    assert with_perplexities(draft, target, *expected) == pytest.approx(draft, rel=1e-6)
-    assert with_perplexities(draft, target, 30.0, 8.0) < with_perplexities(draft, target, 9.0, 8.0)
 
 
 def test_usual_layers_are_those_of_released_models() -> None:

@@ -39,11 +39,11 @@ from howspec.calibrate.prior.costs_points import (
 from howspec.calibrate.prior.costs_records import measured_device, points_from_record
 from howspec.calibrate.prior.costs_stored import from_json, refit, stored_stacks, to_json
 from howspec.calibrate.prior.costs_unknowns import Spread
-from howspec.calibrate.prior.costs_validation import leave_source_out, score
 from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sources_left_out import leave_source_out, score
 
 FOLDER = Path(__file__).resolve().parents[2] / "calibrate" / "prior"
 LLAMA, SMALL = model("Llama-3.1-8B").shape, model("Llama-3.2-1B").shape

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-
-from ...theory.domain import Floats
-from .costs_draws import draw_factor, draw_times, draw_values
-from .costs_fit import StackPosterior, fit_costs
-from .costs_model import work_of
-from .costs_points import CostPoint, Term, terms_of
-from .costs_unknowns import Spread
+from howspec.calibrate.prior.costs_draws import draw_factor, draw_times, draw_values
+from howspec.calibrate.prior.costs_fit import StackPosterior, fit_costs
+from howspec.calibrate.prior.costs_model import work_of
+from howspec.calibrate.prior.costs_points import CostPoint, Term, terms_of
+from howspec.calibrate.prior.costs_unknowns import Spread
+from howspec.theory.domain import Floats
 
 
 @dataclass(frozen=True)
