@@ -24,7 +24,9 @@ class Measured:
 
     alpha: as stated; alpha_kind: what it is, a metric of `acceptance_metrics`, "" where that is not
     said; tau_is_derived: whether tau was computed from alpha; objection: why not to use it;
-    speedup_step: one unit of the last digit that the speed-up was printed with, 0 where not known.
+    speedup_step: one unit of the last digit that the speed-up was printed with, 0 where not known;
+    longest, p_min: most tokens of a draft that ends where its confidence falls below p_min, 0 and
+    None where drafts are no such.
     """
 
     id: str
@@ -51,13 +53,16 @@ class Measured:
     objection: str = ""
     source: str = ""
     speedup_step: float = 0.0
+    longest: int = 0
+    p_min: float | None = None
 
     @property
     def label(self) -> str:
         """Target, draft, task and batch, for tables and messages."""
         parts = (f"{self.target} + {self.draft}", self.task, self.hardware)
         batch = f"batch {self.batch}" if self.batch else ""
-        return ", ".join(p for p in (*parts, batch, f"gamma {self.gamma}") if p)
+        gamma = f"gamma up to {self.longest}" if self.longest else f"gamma {self.gamma}"
+        return ", ".join(p for p in (*parts, batch, gamma) if p)
 
     @property
     def batch_size(self) -> float:

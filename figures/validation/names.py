@@ -24,6 +24,8 @@ from ...sim.known import GAMMA_MAX, both_laws
 from ...sim.pair import PairPrediction, predict_pair
 from .result import LEVEL, Point, Test
 
+_NEARLY = 1.1  # of the usable memory, which leaves a tenth of all for activations
+
 
 def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozenset[Measured]]:
     """Speed-up at the row's gamma for every row that the tables know, and these rows.
@@ -42,18 +44,19 @@ def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozen
             return reason(str(error))
 
     for row in rows:
-        if row.objection or not row.gamma or not math.isfinite(row.speedup):
+        gamma = row.longest or row.gamma
+        if row.objection or not gamma or not math.isfinite(row.speedup):
             continue
         if row.batch and not row.batch_size >= 1.0:
             skipped["the batch is no number"] += 1
             continue
-        answer = asked(_question(row), max(row.gamma, GAMMA_MAX))
+        answer = asked(_question(row), row.longest or max(gamma, GAMMA_MAX))
         if isinstance(answer, str):
             skipped[answer] += 1
             continue
-        found = answer.prediction
-        ends = (v[row.gamma] for v in (found.speedup_by_gamma, found.low_by_gamma,
-                                       found.high_by_gamma))  # fmt: skip
+        found = answer.if_it_fitted or answer.prediction
+        ends = (v[gamma] for v in (found.speedup_by_gamma, found.low_by_gamma,
+                                   found.high_by_gamma))  # fmt: skip
         middle, low, high = (float(v) for v in ends)
         used.append(row)
         groups[_group(answer)].append(Point(row.label, row.speedup, middle, low, high))
@@ -90,13 +93,18 @@ def _question(row: Measured) -> Deployment:
         task=canonical_task(row.task),
         temperature=_temperature(row),
         unseen=row.study,
+        p_min=row.p_min,
     )
 
 
 def predicted(at: Deployment, gamma_max: int, seed: int) -> PairPrediction:
-    """The answer. Raises ValueError where the tables lack a name or the pair does not fit."""
+    """The answer. Raises ValueError where the tables lack a name, and for a pair that needs far
+    more memory than the machine has as it is stated: what was measured did run.
+    """
     found = predict_pair(both_laws(at, gamma_max=gamma_max, seed=seed), level=LEVEL)
-    if found.if_it_fitted is not None:
+    memory = found.laws.costs.memory
+    need = 0.0 if memory is None else memory.weights_bytes + memory.caches_bytes
+    if memory is not None and need > _NEARLY * memory.usable_bytes:
         raise ValueError("the pair does not fit the machine as it is stated")
     return found
 

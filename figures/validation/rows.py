@@ -15,6 +15,7 @@ from pathlib import Path
 from ...calibrate.learned.baselines import against_plain, once
 from ...calibrate.learned.bundled import TOKENS
 from ...calibrate.learned.measured import PLAIN_DECODING, Measured
+from ...calibrate.learned.timed import GATED
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
 from ...calibrate.tables import columns
@@ -45,6 +46,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "draft_params_b": ("draft_params", "draft_parameters"),
     "tokens_per_s_base": ("plain_tokens_per_s", "base_tokens_per_s", "baseline_tokens_per_s"),
     "tokens_per_s_spec": ("spec_tokens_per_s", "tokens_per_s"),
+    "p_min": ("draft_p_min", "spec_draft_p_min"),
     "suspect": (),
     "notes": ("note", "comment", "comments"),
 }  # fmt: skip
@@ -56,6 +58,8 @@ _PLAIN = re.compile(
 _GAMMA = re.compile(
     r"(?:k|n|gamma|γ)?\s*=?\s*(\d+)(?:\.0+)?(?:\s*(?:draft(?:ed)?\s*)?tokens?)?", re.IGNORECASE
 )
+# Drafts of at most so many tokens, which end by their confidence.
+_UP_TO = re.compile(r"(?:<=|≤|up to)\s*(\d+)(?:\s*tokens?)?", re.IGNORECASE)
 # What a source may call its acceptance, in words of a column or of notes; the first that fits.
 _KINDS = (
     ("overlap", r"min\(p|overlap|total variation|\btv\b"),
@@ -186,6 +190,19 @@ def _gamma(row: Mapping[str, str]) -> tuple[int, bool]:
     return gamma, plain
 
 
+def _gate(row: Mapping[str, str]) -> tuple[int, float | None]:
+    """(longest draft, confidence at which it ends) of drafts that end early, (0, None) of others.
+
+    llama.cpp's default stands where a row of it states none.
+    """
+    match = _UP_TO.fullmatch(row.get("gamma", ""))
+    stated = _value(row, "p_min")
+    if match and math.isnan(stated) and "llama.cpp" in row.get("engine", "").casefold():
+        stated = GATED
+    known = match is not None and 0.0 <= stated <= 1.0 and int(match[1]) >= 1
+    return (int(match[1]), stated) if match is not None and known else (0, None)
+
+
 def alpha_kind(*texts: str) -> str:
     """What is meant by acceptance: a metric's name, "" where no text says."""
     said = " | ".join(texts).casefold()
@@ -194,6 +211,7 @@ def alpha_kind(*texts: str) -> str:
 
 def _measured(row: Mapping[str, str], index: int, percent: bool) -> Measured:
     gamma, plain = _gamma(row)
+    longest, p_min = _gate(row)
     notes = row.get("notes", "").casefold()
     names = {name: row.get(name, "") for name in _TEXTS}
     if math.isfinite(batch := number(names["batch"])):
@@ -223,6 +241,8 @@ def _measured(row: Mapping[str, str], index: int, percent: bool) -> Measured:
         alpha_kind=alpha_kind(kind) or alpha_kind(notes),
         speedup_step=_last_digit(row.get("speedup", "")),
         tau_is_derived=derived or "tau derived" in notes or "tau = 1" in notes,
+        longest=longest,
+        p_min=p_min,
         **names,
     )
     if plain:
@@ -243,7 +263,7 @@ def _objection(row: Measured) -> str:
     """What cannot be true in a row, "" where all of it can."""
     limits = (
         ("speedup", row.speedup, 0.0, 1e6),
-        ("gamma", row.gamma or 1, 1.0, GAMMA_MAX),
+        ("gamma", row.longest or row.gamma or 1, 1.0, GAMMA_MAX),
         ("tau_mean_tokens_per_round", row.tau, 1.0, row.gamma + 1.0 if row.gamma else 1e6),
         ("alpha", row.alpha, 0.0, 1.0),
         ("cost_ratio_c", row.cost_ratio, 0.0, 1e6),

@@ -405,6 +405,26 @@ def test_files_of_one_number_a_row_are_predicted_by_name(tmp_path: Path) -> None
     assert "1 rows (row 8): verify_ms is not known: not predicted" in unused
 
 
+GATED_ROWS = """target,draft,engine,hardware,task,batch,gamma,speedup,p_min
+Qwen2.5-7B-Instruct Q8_0,Qwen2.5-0.5B-Instruct Q4_0,llama.cpp,M4 Max 128GB,code,1,<=16,1.5,
+Qwen2.5-7B-Instruct Q8_0,Qwen2.5-0.5B-Instruct Q4_0,llama.cpp,M4 Max 128GB,code,1,up to 8,1.4,0.5
+Qwen2.5-7B-Instruct Q8_0,Qwen2.5-0.5B-Instruct Q4_0,vLLM,H100 SXM,code,1,<=16,1.4,
+"""
+
+
+def test_drafts_that_end_by_their_confidence_are_predicted_by_name(tmp_path: Path) -> None:
+    """llama.cpp's default confidence where a row of it states none; no chain for other tests."""
+    rows = rows_of(cells_of(GATED_ROWS)).rows
+    assert [(r.gamma, r.longest, r.p_min) for r in rows] == [
+        (0, 16, 0.75),
+        (0, 8, 0.5),
+        (0, 0, None),
+    ]
+    tests, unused = reported(tmp_path, GATED_ROWS)
+    assert tests == {"speed-up of a named pair": 2}
+    assert unused == ("1 rows: the draft is no chain of a stated length",)
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
