@@ -87,7 +87,9 @@ class EngineCounts:
     accepted_is_prefix: False where the source counts accepted tokens behind a rejected one; the
     length is then not 1 + accepted / rounds.
     requests, intervals: how many requests or log intervals were added up.
-    durations_s: times the source states, by name. consistency: printed against recomputed.
+    tokens_per_s, request_tokens_per_s: speed of generation that the source states, of all requests
+    together and of one. durations_s: times the source states, by name.
+    consistency: printed against recomputed.
     per_request: counts of each request, kept where rounds are not known, to bound them.
     """
 
@@ -114,6 +116,8 @@ class EngineCounts:
     groups: tuple[Group, ...] = ()
     requests: int | None = None
     intervals: int | None = None
+    tokens_per_s: float | None = None
+    request_tokens_per_s: float | None = None
     durations_s: Mapping[str, float] = field(default_factory=dict)
     consistency: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -113,6 +114,30 @@ def first_ranks(sources: Iterable[Source], notes: list[str]) -> list[Source]:
         shown = ", ".join(s or "no service" for s in services)
         notes.append(f"lines of several services are taken together: {shown}")
     return chosen
+
+
+class Speeds:
+    """Speeds of generation that lines print, by who prints them; at most 4,096 of each are kept."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[float]] = {}
+        self._stride: dict[str, tuple[int, int]] = {}
+
+    def add(self, who: str, speed: float) -> None:
+        """Take one, of an interval in which something was generated."""
+        every, count = self._stride.get(who, (1, 0))
+        self._stride[who] = every, count + 1
+        kept = self._seen.setdefault(who, [])
+        if speed > 0.0 and count % every == 0:
+            kept.append(speed)
+            if len(kept) >= 4096:
+                del kept[::2]
+                self._stride[who] = 2 * every, count + 1
+
+    def total(self) -> float | None:
+        """The sum of the medians, which the first and last interval of a burst do not move."""
+        medians = [statistics.median(kept) for kept in self._seen.values() if kept]
+        return sum(medians) if medians else None
 
 
 _T = TypeVar("_T")

@@ -10,6 +10,7 @@ preferred, then rounds.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -24,7 +25,7 @@ from .row_sums import of_rounds
 _GAMMA = re.compile(r"(?:--draft-max|--draft-n|--draft|--spec-draft-n-max|\bn_max)[ =]+(\d{1,4})\b")
 _BUILD = re.compile(r"\bbuild(?:(?:_info)?:\s*| )(b?\d[\w.-]*)")
 _TASK = re.compile(r"\btask\s+(\d+)")
-_EVAL = re.compile(r"(?<!prompt )\beval time\s*=\s*\S+\s*ms\s*/\s*(\d+)\s*(?:tokens|runs)")
+_EVAL = re.compile(r"(?<!prompt )\beval time\s*=\s*([\d.]+)\s*ms\s*/\s*(\d+)\s*(?:tokens|runs)")
 _ROUND = re.compile(r"accepted\s+(\d+)\s*/\s*(\d+)\s+draft tokens")
 _REQUEST = re.compile(
     rf"draft acceptance(?: rate)?\s*=\s*({NUMBER})"
@@ -60,6 +61,7 @@ class LlamaLog:
         self.stated: set[int] = set()
         self.version: str | None = None
         self.tokens = self.unknown = 0
+        self.decoding_ms = 0.0
         self._open: dict[str, str] = {}
 
     def feed(self, line: str) -> None:
@@ -86,8 +88,9 @@ class LlamaLog:
         if found is None:
             return
         task = _TASK.search(line)
-        self._open[task.group(1) if task else ""] = found.group(1)
-        self.tokens += whole(found.group(1), "tokens")
+        self._open[task.group(1) if task else ""] = found.group(2)
+        self.tokens += whole(found.group(2), "tokens")
+        self.decoding_ms += float(found.group(1))
         if len(self._open) > _OPEN:
             del self._open[next(iter(self._open))]
 
@@ -123,6 +126,8 @@ class LlamaLog:
             notes.append(f"the log states several longest drafts ({shown}): none is taken")
         stated = next(iter(self.stated)) if len(self.stated) == 1 else None
         known: dict[str, Any] = {"version": self.version, "requests": count or None}
+        if self.decoding_ms > 0.0 and math.isfinite(self.decoding_ms):
+            known["request_tokens_per_s"] = 1e3 * self.tokens / self.decoding_ms
         tokens = self.tokens if self.tokens and not self.unknown else None
         if self.statistics.last:
             same = self.statistics.against(self.requests.drafted, notes) if count else False

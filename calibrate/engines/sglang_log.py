@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
-from .lines import Damage, Source, first_ranks, service_of, without_colours
+from .lines import Damage, Source, Speeds, first_ranks, service_of, without_colours
 from .numbers import MOST_POSITIONS, NUMBER, number_list, printed, survival_of, whole
 from .sglang_server import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
 
@@ -91,6 +91,7 @@ class DecodeLog:
         self.damage = Damage("Decode batch")
         self.tally: dict[_Key, int] = {}
         self.speeds: dict[tuple[Source, str], list[float]] = {}
+        self.printed: dict[Source, Speeds] = {}
         self.sources: dict[Source, _Sums] = {}
         self.settings = Settings()
         self.version: str | None = None
@@ -127,9 +128,11 @@ class DecodeLog:
             self._by_position(max(int(batch), 1), places.group(1))
         at = line.find("gen throughput", at)
         if at >= 0 and (speed := _SPEED.match(line, at)):
-            sums = self.speeds.setdefault((source, batch), [0.0, 0])
-            sums[0] += float(speed.group(1).replace(",", "."))
+            sums, value = self.speeds.setdefault((source, batch), [0.0, 0]), speed.group(1)
+            rate = float(value.replace(",", "."))
+            sums[0] += rate
             sums[1] += 1
+            self.printed.setdefault(source, Speeds()).add("", rate)
         if len(self.tally) > _MOST_TALLIED:
             self._fold()
 
@@ -171,7 +174,11 @@ class DecodeLog:
         self.damage.refuse_if_alone(sum(r.lines for r in self.sources.values()))
         notes = self.damage.notes()
         chosen = first_ranks([name for name, s in self.sources.items() if s.lines], notes)
-        return _mean(self, [self.sources[name] for name in chosen], notes) if chosen else None
+        if not chosen:
+            return None
+        speeds = [s.total() or 0.0 for n in chosen if (s := self.printed.get(n)) is not None]
+        found = _mean(self, [self.sources[name] for name in chosen], notes)
+        return replace(found, tokens_per_s=sum(speeds) or None)
 
 
 def _source(line: str, end: int) -> Source:

@@ -8,12 +8,22 @@ the counters start again. Drafts (rounds) are not printed: they follow from the 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts
 from .intervals import Interval, interval_of
-from .lines import Damage, Digits, Intervals, Source, first_ranks, source_of, without_colours
+from .lines import (
+    Damage,
+    Digits,
+    Intervals,
+    Source,
+    Speeds,
+    first_ranks,
+    source_of,
+    without_colours,
+)
 from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number, printed
 from .row_sums import counts_of_rows
 from .rows import COUNTS, Row
@@ -24,6 +34,7 @@ _LENGTH = re.compile(rf"\bMean acceptance length:\s*({NUMBER})")
 _RATES = re.compile(r"\bPer-position acceptance rate:\s*([^A-Za-z]*)")
 _RATE = re.compile(rf"\b[Dd]raft acceptance rate:\s*({NUMBER})\s*(%?)")
 _SPEED = re.compile(r"generation throughput:\s*(\d+(?:\.\d+)?)\s*tok")
+_ENGINE = re.compile(r"\bEngine (\d+)")
 _ACCEPTED_RATE = re.compile(r"\bAccepted throughput:\s*(\d+(?:\.\d+)?)")
 _DRAFTED_RATE = re.compile(r"\bDrafted throughput:\s*(\d+(?:\.\d+)?)")
 _VERSION = re.compile(r"(?:LLM engine \(v|API server version[: ]+v?)(\d+\.\d+[\w.+-]*)")
@@ -47,10 +58,14 @@ class V1Log:
         self.stated: set[int] = set()
         self.sources: dict[Source, Intervals] = {}
         self.throughput = _Throughput()
+        self.speeds = Speeds()
 
     def behind(self, line: str) -> None:
         """Take the line before one of metrics, which states the throughput of the same interval."""
-        self.throughput.speed = _SPEED.search(line)
+        found = self.throughput.speed = _SPEED.search(line)
+        if found is not None:
+            engine = _ENGINE.search(line)
+            self.speeds.add(engine[1] if engine else "", float(found[1]))
 
     def feed(self, line: str) -> None:
         """Take one line."""
@@ -101,7 +116,8 @@ class V1Log:
         for other in chosen[1:]:
             chosen[0].join(other)
         pair = self.throughput if len(chosen) == 1 else _Throughput()
-        return _sum(chosen[0], self.stated, self.version, notes, pair)
+        found = _sum(chosen[0], self.stated, self.version, notes, pair)
+        return replace(found, tokens_per_s=self.speeds.total())
 
 
 def _interval(digits: Digits) -> Interval:

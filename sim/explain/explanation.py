@@ -5,7 +5,8 @@ Well-known reasons why a measured speed-up is not what was expected, checked on 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +95,7 @@ def explain_run(
         source, rng=rng, pair=pair, length=given.acceptance_length, gamma=given.gamma,
         decay=given.decay,
     )  # fmt: skip
+    measured, said = _stated_speed(measured, known, at.batch)
     prior = None
     if given.costs is not None or not at.lacks("target", "draft", "device"):
         prior = costs(given.costs, rng=rng, pair=pair)
@@ -105,7 +107,7 @@ def explain_run(
         account, measured, alpha=beside, prompt_tokens=prompt_tokens, temperature=at.temperature
     )
     setting = best_setting(found)
-    notes = [*account.notes]
+    notes = [*said, *account.notes]
     if account.contradiction is not None:
         notes.insert(0, f"contradiction: {account.contradiction}")
     if setting is not None and setting.gamma > account.gamma:
@@ -116,6 +118,28 @@ def explain_run(
     work = next((c for c in found if c.kind == "work"), None)
     all_notes = tuple(dict.fromkeys((*notes, *more, *known.notes)))
     return Explanation(account, known, prior, health, found, setting, work, all_notes)
+
+
+def _stated_speed(
+    measured: Measured, known: KnownAcceptance, batch: float
+) -> tuple[Measured, list[str]]:
+    """The speed with speculation as the statistics state it, where nothing else gives it."""
+    values = (measured.speculative_tokens_per_s, measured.round_s, measured.verify_s,
+              measured.verify_slope, measured.overhead)  # fmt: skip
+    counts = known.counts
+    if counts is None or any(v is not None for v in values):
+        return measured, []
+    speed, of = counts.tokens_per_s, "of all requests together, the median of its intervals"
+    if speed is None and counts.request_tokens_per_s is not None:
+        speed = counts.request_tokens_per_s * batch
+        of = f"{counts.request_tokens_per_s:.4g} a request, times the batch of {batch:g}"
+    if speed is None:
+        return measured, []
+    taken = Stated(speed, 0.5 * 10.0 ** (math.floor(math.log10(speed)) - 2))
+    return replace(measured, speculative_tokens_per_s=taken), [
+        f"speculative_tokens_per_s is {speed:.4g} as the source states it ({of}): give it where "
+        "the plain speed was measured at another load"
+    ]
 
 
 def _case(account: Account, measured: Measured, known: KnownAcceptance) -> Case:

@@ -1,5 +1,7 @@
 """Logs as they are found in the field are read right, and what they leave open is said."""
 
+# ruff: noqa: E501 - lines of logs
+
 from __future__ import annotations
 
 import json
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from engine_logs import LOGS, OFF
 from howspec.calibrate.engines import EngineCounts, import_counts
-from howspec.calibrate.engines.lines import Intervals, Latest
+from howspec.calibrate.engines.lines import Intervals, Latest, Speeds
 from howspec.calibrate.engines.vllm import V1Log
 
 
@@ -151,3 +153,40 @@ def test_the_throughput_before_a_line_of_metrics_gives_the_tokens_of_its_interva
     assert read(tmp_path, metrics).tokens is None
     # As many tokens as the rounds make: no step drafted nothing, to the digits.
     assert read(tmp_path, before.format("47.8") + metrics).tokens is None
+
+
+_VLLM = (
+    "INFO [loggers.py:271] Engine {e}: Avg prompt throughput: 0.1 tokens/s, Avg generation throughput: "
+    "{s} tokens/s, Running: 1 reqs\nINFO [metrics.py:101] SpecDecoding metrics: Mean acceptance length: "
+    "2.50, Accepted: 30 tokens, Drafted: 60 tokens, Per-position acceptance rate: 0.800, 0.500, 0.200\n"
+)
+_SGLANG = "Decode batch, #running-req: 4, accept len: 2.00, gen throughput (token/s): {s}, #queue-req: 0\n"
+_LLAMA = (
+    "slot print_timing: id 0 | task {t} | eval time = {ms} ms / {n} tokens (9 ms per token)\nslot "
+    "print_timing: id 0 | task {t} | draft acceptance = 0.50000 (   20 accepted /    40 generated)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "all_requests", "one"),
+    [
+        ("".join(_VLLM.format(e="000", s=s) for s in (1.0, 40.0, 42.0)), 40.0, None),
+        ("".join(_VLLM.format(e=e, s=s) for e, s in (("000", 40.0), ("001", 30.0))), 70.0, None),
+        ("".join(_SGLANG.format(s=s) for s in (0.39, 160.0, 170.0)), 160.0, None),
+        (_LLAMA.format(t=1, ms="500.0", n=50) + _LLAMA.format(t=2, ms="1500.0", n=50), None, 50.0),
+    ],
+)
+def test_the_speed_that_a_log_states_is_that_of_its_usual_interval(
+    text: str, all_requests: float | None, one: float | None, tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text(text)
+    found = import_counts(str(tmp_path / "log"))
+    assert found.tokens_per_s == all_requests
+    assert found.request_tokens_per_s == one
+
+
+def test_of_many_speeds_some_are_kept_evenly() -> None:
+    speeds = Speeds()
+    for k in range(20_001):
+        speeds.add("", 1.0 + k)
+    assert speeds.total() == pytest.approx(10_001.0, rel=0.01)

@@ -10,6 +10,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import howspec
 import numpy as np
 import pytest
 from howspec.calibrate.doors.acceptance import of_evidence
@@ -649,3 +650,21 @@ def test_fewer_draft_tokens_are_no_gain_for_a_block_drafter() -> None:
         found = changes(made, evidence, rng(), drafter=drafter)  # type: ignore[arg-type]
         fewer = [c.gain.estimate for c in found if 0 < c.gamma < 4]
         assert any(g > 1.0 for g in fewer) == gains
+
+
+_LOG = (
+    "INFO [loggers.py] Engine 000: Avg prompt throughput: 0.0 tokens/s, Avg generation throughput: "
+    "60.0 tokens/s, Running: 1 reqs\nINFO [metrics.py] SpecDecoding metrics: Mean acceptance "
+    "length: 2.50, Accepted: 30 tokens, Drafted: 60 tokens, Per-position acceptance rate: 0.800, "
+    "0.500, 0.200\n"
+)
+
+
+def test_the_speed_in_the_log_is_the_measured_one_where_none_is_given(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(_LOG)
+    options: dict[str, Any] = {"baseline_tokens_per_s": 40, "acceptance": str(tmp_path / "log")}
+    taken, told = (howspec.explain(**options, speculative_tokens_per_s=v) for v in (None, 80))
+    assert taken.found.account.decode_speedup.estimate == pytest.approx(1.5, rel=0.01)
+    assert any("speculative_tokens_per_s is 60 as the source states it" in n for n in taken.notes)
+    assert told.found.account.decode_speedup.estimate == pytest.approx(2.0, rel=0.01)
+    assert not any("as the source states it" in note for note in told.notes)
