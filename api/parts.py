@@ -36,8 +36,6 @@ def model_entry(model: NamedModel | None, name: str | None = None) -> object:
 
 def pair_entry(pair: Pair) -> Mapping[str, object]:
     """The pair and its load."""
-    from .calibrate.prior.pair import same_vocabulary
-
     at = pair.at
     entry: dict[str, object] = {
         "target": model_entry(pair.target, at.target), "draft": model_entry(pair.draft, at.draft),
@@ -45,6 +43,8 @@ def pair_entry(pair: Pair) -> Mapping[str, object]:
         "context": at.cached, "head": pair.head,
     }  # fmt: skip
     if pair.target is not None and pair.draft is not None:
+        from .calibrate.prior.pair import same_vocabulary
+
         entry["same_vocabulary"] = pair.head is not None or same_vocabulary(*pair.models)
     return entry
 

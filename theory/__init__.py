@@ -9,6 +9,8 @@ of gamma, batch and load), `requests` (finite length, percentiles), `scale` (how
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .acceptance.law import AcceptanceLaw, DepthAcceptance, conditional_rate, tokens_by_gamma
 from .costs.law import AffineCost, CostLaw
 from .formula import Formula, declared
@@ -27,15 +29,17 @@ from .rounds import (
     tokens_survival,
     tokens_variance,
 )
-from .scale.law import (
-    DraftScaleLaw,
-    acceptance_at_scale,
-    cost_at_scale,
-    drafting_share,
-    rejection_sensitivity,
-)
 from .speedup import break_even_alpha, reduced_cost, round_cost, speedup
 from .symbols import Quantity, quantities, quantity
+
+if TYPE_CHECKING:
+    from .scale.law import (
+        DraftScaleLaw,
+        acceptance_at_scale,
+        cost_at_scale,
+        drafting_share,
+        rejection_sensitivity,
+    )
 
 __all__ = [
     "AcceptanceLaw",
@@ -72,3 +76,12 @@ __all__ = [
     "tokens_survival",
     "tokens_variance",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # A prediction needs nothing of the scale of drafts: it is read when it is asked for.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .scale import law
+
+    return getattr(law, name)

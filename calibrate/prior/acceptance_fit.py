@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceptance_cells import Cell
-from .acceptance_library import library_cells
+from .acceptance_library import built_cells, store_cells
 from .acceptance_model import PARAMETERS, sample_parameters
 
 Floats = NDArray[np.float64]
@@ -62,4 +62,5 @@ def store(content: dict[str, object], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    store(fit_all(library_cells(), print), Path(__file__).with_name("acceptance_fit.json"))
+    store_cells(Path(__file__).with_name("acceptance_cells.json"))
+    store(fit_all(built_cells(), print), Path(__file__).with_name("acceptance_fit.json"))

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import cache
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...theory.acceptance import round_counts
+from .. import models
 from ..library.evidence import Measurement, measured_with
-from ..library.load import load_table
+from ..library.load import bundled_bytes, load_table
 from ..models import number_format
 from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, family_of, merge, sampling_error
 from .acceptance_sizes import drafting_kind, parameters_of
@@ -31,6 +37,8 @@ _NO_ROW: dict[str, Any] = {
 _OF_MEASURED = {
     "tokens_per_round": "tau_with_bonus", "accepted_over_drafted": "accepted_over_drafted",
 }  # fmt: skip
+MEASURED = ("measured", "measured_sources")
+_STORED = "acceptance_cells.json"
 _WHOLE_BITS = 16  # of weights that are not quantised
 
 
@@ -78,9 +86,45 @@ def _of_measurement(m: Measurement) -> dict[str, Any]:
 
 @cache
 def library_cells() -> tuple[Cell, ...]:
-    """The measurements of the bundled tables that determine an alpha."""
+    """The measurements of the bundled tables that determine an alpha.
+
+    Read from `acceptance_cells.json`, which `store_cells` writes; built from the tables where that
+    was written of other ones.
+    """
+    text = resources.files(__package__).joinpath(_STORED).read_text("utf-8")
+    stored = json.loads(text)
+    if stored["tables"] != _tables():
+        return built_cells()
+    return tuple(
+        Cell(**dict(zip(stored["fields"], (*cell[:-1], tuple(cell[-1])), strict=True)))
+        for cell in stored["cells"]
+    )
+
+
+def built_cells() -> tuple[Cell, ...]:
+    """The cells of `library_cells`, made of the rows of the tables."""
     cells = (cell_from_row(row) for row in library_rows())
     return tuple(merge(c for c in cells if c.measured and not c.doubt))
+
+
+def store_cells(path: str | Path) -> None:
+    """Write the cells of the bundled tables: to be run when a row or the reading of rows changes.
+
+    The bundled file is `acceptance_cells.json` of this folder.
+    """
+    names = [f.name for f in fields(Cell)]
+    lines = (json.dumps([getattr(c, n) for n in names]) for c in built_cells())
+    head = json.dumps({"tables": _tables(), "fields": names})[:-1]
+    Path(path).write_text(head + ', "cells": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
+
+
+def _tables() -> str:
+    """The first digits of a hash of all tables that a cell is made of."""
+    found = sha256()
+    for name in ("acceptance", "leviathan_speedups", "leviathan_acceptance", *MEASURED):
+        found.update(bundled_bytes(name))
+    found.update(resources.files(models).joinpath("models.csv").read_bytes())
+    return found.hexdigest()[:16]
 
 
 # The columns of a published row, each with the other names under which a table may carry it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from howspec.calibrate.prior.acceptance_cells import (
     trials,
 )
 from howspec.calibrate.prior.acceptance_library import (
+    built_cells,
     library_cells,
     library_rows,
     row_from_published,
     rows_from_record,
+    store_cells,
 )
 from howspec.calibrate.prior.acceptance_metrics import (
     LENGTHS,
@@ -260,6 +263,14 @@ def test_a_source_is_its_paper_or_repository() -> None:
     assert source_of("https://github.com/ggml-org/llama.cpp/pull/1") == "ggml-org/llama.cpp"
     assert source_of("https://a.org/Page/, 2024") == "https://a.org/page/"
     assert source_of(" my notebook ") == "my notebook"
+
+
+def test_the_stored_cells_are_those_of_the_tables(tmp_path: Path) -> None:
+    assert library_cells() == built_cells()
+    again = tmp_path / "cells.json"
+    store_cells(again)
+    stored = Path(str(resources.files("howspec.calibrate.prior") / "acceptance_cells.json"))
+    assert again.read_text() == stored.read_text(), "store_cells(path) writes them anew"
 
 
 def test_the_library_gives_cells_of_known_size_without_objections() -> None:
