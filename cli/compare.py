@@ -6,18 +6,14 @@ from typing import Annotated
 
 import typer
 
-from . import options
-from .checks import check_outputs
-from .output import show
+from .answering import Given, answering
 
 
+@answering("first second level seed html as_json")
 def compare(
+    given: Given,
     first: Annotated[str, typer.Argument(help="A record of `howspec measure`, such as before.")],
     second: Annotated[str, typer.Argument(help="Another one, such as after.")],
-    level: options.Level = 0.9,
-    seed: options.Seed = 0,
-    html: options.Html = None,
-    as_json: options.Json = False,
 ) -> None:
     """Compare two measured servers: what changed, how sure that is, and what explains it.
 
@@ -28,7 +24,3 @@ def compare(
 
     howspec compare served/plain.json served/k3.json
     """
-    check_outputs(None, html)
-    from ..verbs.compare import compare as ask
-
-    show(ask(first, second, level=level, seed=seed), as_json, html=html)

@@ -6,38 +6,19 @@ from typing import Annotated
 
 import typer
 
-from . import options
-from .checks import check_outputs
-from .output import show
+from .answering import Given, answering
 
 
+@answering(
+    "target draft device acceptance costs alpha acceptance_length gamma plain_ms batch context "
+    "batch_max dtype stack task temperature gamma_max objective level seed online figure html "
+    "as_json"
+)
 def crossover(
-    target: options.Target = None,
-    draft: options.Draft = None,
-    device: options.Device = None,
-    acceptance: options.Acceptance = None,
-    costs: options.Costs = None,
-    alpha: options.Alpha = None,
-    acceptance_length: options.AcceptanceLength = None,
-    gamma: options.Gamma = None,
-    plain_ms: options.PlainMs = None,
-    batch: options.Batch = 1.0,
-    context: options.Context = None,
+    given: Given,
     batch_max: Annotated[
         int, typer.Option(help="Largest batch looked at; less where memory ends before.")
     ] = 1024,
-    dtype: options.Dtype = "",
-    stack: options.Stack = None,
-    task: options.Task = None,
-    temperature: options.Temperature = None,
-    gamma_max: options.GammaMax = None,
-    objective: options.Objective = None,
-    level: options.Level = 0.9,
-    seed: options.Seed = 0,
-    online: options.Online = False,
-    figure: options.Figure = None,
-    html: options.Html = None,
-    as_json: options.Json = False,
 ) -> None:
     """Find the batch, context and load at which the best gamma becomes 0.
 
@@ -48,15 +29,3 @@ def crossover(
 
     howspec crossover --target Llama-3.1-8B --draft Llama-3.2-1B --device H100 --task chat
     """
-    check_outputs(figure, html)
-    from ..verbs.crossover import crossover as ask
-
-    answer = ask(
-        target=target, draft=draft, device=device,
-        acceptance=options.acceptance(acceptance, alpha), costs=options.exact(costs),
-        acceptance_length=acceptance_length, gamma=gamma, plain_ms=plain_ms,
-        task=task, temperature=temperature,
-        batch=batch, context=context, batch_max=batch_max, dtype=dtype, stack=stack,
-        gamma_max=gamma_max, objective=objective, level=level, seed=seed, online=online,
-    )  # fmt: skip
-    show(answer, as_json, figure, html)

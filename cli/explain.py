@@ -6,28 +6,30 @@ from typing import Annotated
 
 import typer
 
-from . import options
-from .checks import check_outputs
-from .output import show
+from .answering import Given, answering
 
 _DIGITS = "Its digits count as its accuracy; 98.2+-1.5 states a standard error."
 _Number = str | None
 
 
+@answering(
+    "baseline_tokens_per_s speculative_tokens_per_s acceptance acceptance_length alpha decay "
+    "gamma drafter plain_ms round_ms draft_step_ms verify_ms cost_ratio verify_slope overhead "
+    "verify_ratio_batch_1 prefill_s prompt_tokens output_tokens target draft device costs dtype "
+    "stack batch context temperature level seed figure html as_json"
+)
 def explain(
+    given: Given,
     baseline_tokens_per_s: Annotated[
         _Number, typer.Option(help=f"Speed without speculation, all requests together. {_DIGITS}")
     ] = None,
     speculative_tokens_per_s: Annotated[
         _Number, typer.Option(help="Speed with speculation, at the same load.")
     ] = None,
-    acceptance: options.Acceptance = None,
-    acceptance_length: options.AcceptanceLength = None,
     alpha: Annotated[
         _Number,
         typer.Option(help="Rate of a draft token, alone or to compare with --acceptance."),
     ] = None,
-    decay: options.Decay = 1.0,
     gamma: Annotated[int | None, typer.Option(help="Draft tokens of a round.")] = None,
     drafter: Annotated[
         str | None,
@@ -66,20 +68,6 @@ def explain(
     output_tokens: Annotated[
         int | None, typer.Option(help="Tokens that a request generates.")
     ] = None,
-    target: options.Target = None,
-    draft: options.Draft = None,
-    device: options.Device = None,
-    costs: options.Costs = None,
-    dtype: options.Dtype = "",
-    stack: options.Stack = None,
-    batch: options.Batch = 1.0,
-    context: options.Context = None,
-    temperature: options.Temperature = None,
-    level: options.Level = 0.9,
-    seed: options.Seed = 0,
-    figure: options.Figure = None,
-    html: options.Html = None,
-    as_json: options.Json = False,
 ) -> None:
     """Explain a measured speed-up: what each loss takes, and which change would pay most.
 
@@ -92,19 +80,3 @@ def explain(
 
     howspec explain --baseline-tokens-per-s 41 --speculative-tokens-per-s 72 --alpha 0.8 --gamma 3
     """
-    check_outputs(figure, html)
-    from ..verbs.explain import explain as ask
-
-    answer = ask(
-        baseline_tokens_per_s=baseline_tokens_per_s,
-        speculative_tokens_per_s=speculative_tokens_per_s, acceptance=acceptance,
-        acceptance_length=acceptance_length, alpha=alpha, decay=decay, gamma=gamma,
-        drafter=drafter,
-        plain_ms=plain_ms, round_ms=round_ms, draft_step_ms=draft_step_ms,
-        verify_ms=verify_ms, cost_ratio=cost_ratio, verify_slope=verify_slope, overhead=overhead,
-        verify_ratio_batch_1=verify_ratio_batch_1, prefill_s=prefill_s,
-        prompt_tokens=prompt_tokens, output_tokens=output_tokens, target=target, draft=draft,
-        device=device, costs=options.exact(costs), dtype=dtype, stack=stack, batch=batch,
-        context=context, temperature=temperature, level=level, seed=seed,
-    )  # fmt: skip
-    show(answer, as_json, figure, html)

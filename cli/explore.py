@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import options
+from .answering import Given, answering
 from .checks import check_file
 from .output import print_json
 
+if TYPE_CHECKING:
+    from ..verbs.explore import Explorer
 
+
+def _write(made: Explorer, given: Given) -> None:
+    written = made.write(given["out"])
+    if given["as_json"]:
+        print_json({"page": str(written), "bytes": len(made.html.encode()), "notes": made.notes})
+        return
+    print(f"page: {written} ({len(made.html.encode()) / 1e3:.0f} kB), open it in a browser")
+    for note in made.notes:
+        print(f"note: {note}")
+
+
+@answering(
+    "out target draft device acceptance costs alpha cost_ratio acceptance_length gamma "
+    "alpha_tokens decay verify_slope overhead sweep posterior task temperature batch context "
+    "dtype stack gamma_max level seed as_json",
+    show_as=_write,
+)
 def explore(
+    given: Given,
     out: Annotated[Path, typer.Option(help="The page, an .html file.")] = Path("page.html"),
-    target: options.Target = None,
-    draft: options.Draft = None,
-    device: options.Device = None,
-    acceptance: options.Acceptance = None,
-    costs: options.Costs = None,
-    alpha: options.Alpha = None,
-    cost_ratio: options.CostRatio = None,
-    acceptance_length: options.AcceptanceLength = None,
-    gamma: options.Gamma = None,
-    alpha_tokens: options.AlphaTokens = None,
-    decay: options.Decay = 1.0,
-    verify_slope: options.VerifySlope = 0.0,
-    overhead: options.Overhead = 0.0,
     sweep: Annotated[
         str | None, typer.Option(help="Measured sweep of yours, a table, shown beside the curves.")
     ] = None,
@@ -34,16 +41,6 @@ def explore(
         str | None,
         typer.Option(help="Table of draws, columns alpha, cost_ratio and others, shown as bands."),
     ] = None,
-    task: options.Task = None,
-    temperature: options.Temperature = None,
-    batch: options.Batch = 1.0,
-    context: options.Context = None,
-    dtype: options.Dtype = "",
-    stack: options.Stack = None,
-    gamma_max: options.GammaMax = None,
-    level: options.Level = 0.9,
-    seed: options.Seed = 0,
-    as_json: options.Json = False,
 ) -> None:
     """Make a page with sliders: latency by gamma, by size of the draft, and over both.
 
@@ -57,21 +54,4 @@ def explore(
 
     howspec explore --target Llama-3.1-8B --draft Llama-3.2-1B --device H100 --out page.html
     """
-    check_file(out, "--out", (".html", ".htm"))
-    from ..verbs.explore import explore as ask
-
-    made = ask(
-        target=target, draft=draft, device=device,
-        acceptance=options.acceptance(acceptance, alpha), costs=options.costs(costs, cost_ratio),
-        acceptance_length=acceptance_length, gamma=gamma, alpha_tokens=alpha_tokens, decay=decay,
-        verify_slope=verify_slope, overhead=overhead, task=task, temperature=temperature,
-        batch=batch, context=context, dtype=dtype, stack=stack, gamma_max=gamma_max, sweep=sweep,
-        posterior=posterior, level=level, seed=seed,
-    )  # fmt: skip
-    written = made.write(out)
-    if as_json:
-        print_json({"page": str(written), "bytes": len(made.html.encode()), "notes": made.notes})
-        return
-    print(f"page: {written} ({len(made.html.encode()) / 1e3:.0f} kB), open it in a browser")
-    for note in made.notes:
-        print(f"note: {note}")
+    check_file(given.pop("out"), "--out", (".html", ".htm"))

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import typer
 
-from . import options
-from .checks import check_outputs
-from .output import show
+from .answering import Given, answering
 
 
+@answering(
+    "url out batch requests new_tokens model draft method gamma prompts field temperature "
+    "warmup completions keep_texts timeout_s seed html as_json"
+)
 def measure(
+    given: Given,
     url: Annotated[str, typer.Argument(help="Of the server, such as http://localhost:8000.")],
     out: Annotated[str, typer.Option(help="File of the record, .json, or its folder.")],
     batch: Annotated[
@@ -42,9 +45,6 @@ def measure(
         bool, typer.Option("--keep-texts", help="Keep prompts and answers in the record.")
     ] = False,
     timeout_s: Annotated[float, typer.Option(help="Longest silence of the server.")] = 120.0,
-    seed: options.Seed = 0,
-    html: options.Html = None,
-    as_json: options.Json = False,
 ) -> None:
     """Measure a running OpenAI-compatible server: times token by token, acceptance by position.
 
@@ -57,15 +57,4 @@ def measure(
 
     howspec measure http://localhost:8000 --out served/plain.json
     """
-    check_outputs(None, html)
-    from ..verbs.measure import measure as ask
-    from .progress import progress_bar
-
-    with progress_bar() as progress:
-        answer = ask(
-            url, out=out, batch=tuple(batch or (1, 4)), requests=requests, new_tokens=new_tokens,
-            model=model, draft=draft, method=method, gamma=gamma, prompts=prompts, field=field,
-            temperature=temperature, warmup=warmup, completions=completions,
-            keep_texts=keep_texts, timeout_s=timeout_s, seed=seed, progress=progress,
-        )  # fmt: skip
-    show(answer, as_json, html=html)
+    given["batch"] = tuple(batch or (1, 4))

@@ -134,6 +134,43 @@ For = Annotated[
 ]
 
 
+# The options that several verbs share, by the name of their argument, with their defaults.
+SHARED: dict[str, tuple[object, object]] = {
+    "target": (Target, None),
+    "draft": (Draft, None),
+    "device": (Device, None),
+    "acceptance": (Acceptance, None),
+    "costs": (Costs, None),
+    "alpha": (Alpha, None),
+    "cost_ratio": (CostRatio, None),
+    "acceptance_length": (AcceptanceLength, None),
+    "gamma": (Gamma, None),
+    "alpha_tokens": (AlphaTokens, None),
+    "decay": (Decay, 1.0),
+    "verify_slope": (VerifySlope, 0.0),
+    "overhead": (Overhead, 0.0),
+    "plain_ms": (PlainMs, None),
+    "known_draft": (KnownDraft, None),
+    "p_min": (PMin, None),
+    "context": (Context, None),
+    "batch": (Batch, 1.0),
+    "dtype": (Dtype, ""),
+    "stack": (Stack, None),
+    "task": (Task, None),
+    "temperature": (Temperature, None),
+    "gamma_max": (GammaMax, None),
+    "objective": (Objective, None),
+    "level": (Level, 0.9),
+    "seed": (Seed, 0),
+    "online": (Online, False),
+    "price_per_hour": (Price, None),
+    "power_w": (Power, None),
+    "figure": (Figure, None),
+    "html": (Html, None),
+    "as_json": (Json, False),
+}
+
+
 def watched(verb: Callable[..., None]) -> Callable[..., None]:
     """The verb with --every and --for, where it takes --acceptance: a metrics URL over an interval.
 

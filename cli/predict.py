@@ -7,58 +7,29 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_outputs
-from .output import show
+from .answering import Given, answering
 
-_OF_SWEEPS = (
-    "sweep", "target", "draft", "gamma_max", "objective", "level", "seed", "as_json", "figure",
-    "html", "known", "times",
-)  # fmt: skip
+_OF_SWEEPS = ("sweep", "target", "draft", "gamma_max", "objective", "level", "seed")
 
 
+@answering(
+    "target draft device acceptance costs alpha cost_ratio acceptance_length gamma alpha_tokens "
+    "decay verify_slope overhead plain_ms known_draft sweep task temperature tuned batch "
+    "context dtype draft_dtype stack p_min gamma_max objective level seed online price_per_hour "
+    "power_w figure html as_json"
+)
 def predict(
-    target: options.Target = None,
-    draft: options.Draft = None,
-    device: options.Device = None,
-    acceptance: options.Acceptance = None,
-    costs: options.Costs = None,
-    alpha: options.Alpha = None,
-    cost_ratio: options.CostRatio = None,
-    acceptance_length: options.AcceptanceLength = None,
-    gamma: options.Gamma = None,
-    alpha_tokens: options.AlphaTokens = None,
-    decay: options.Decay = 1.0,
-    verify_slope: options.VerifySlope = 0.0,
-    overhead: options.Overhead = 0.0,
-    plain_ms: options.PlainMs = None,
-    known_draft: options.KnownDraft = None,
+    given: Given,
     sweep: Annotated[
         str | None, typer.Option(help="Measured sweep: a table, or the name of a bundled one.")
     ] = None,
-    task: options.Task = None,
-    temperature: options.Temperature = None,
     tuned: Annotated[
         bool, typer.Option("--tuned", help="The draft was trained towards the target.")
     ] = False,
-    batch: options.Batch = 1.0,
-    context: options.Context = None,
-    dtype: options.Dtype = "",
     draft_dtype: Annotated[
         str, typer.Option(help="Number format of the draft; default that of the target.")
     ] = "",
-    stack: options.Stack = None,
-    p_min: options.PMin = None,
-    gamma_max: options.GammaMax = None,
-    objective: options.Objective = None,
-    level: options.Level = 0.9,
-    seed: options.Seed = 0,
-    online: options.Online = False,
-    price_per_hour: options.Price = None,
-    power_w: options.Power = None,
-    figure: options.Figure = None,
-    html: options.Html = None,
-    as_json: options.Json = False,
-) -> None:
+) -> object:
     """Predict the best number of draft tokens and its speed-up, with an interval.
 
     With numbers, costs are in units of one plain step of the target: a round costs
@@ -78,28 +49,10 @@ def predict(
 
     howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
     """
-    check_outputs(figure, html)
-    known, times = options.acceptance(acceptance, alpha), options.costs(costs, cost_ratio)
-    if sweep is not None:
-        given = {n: v for n, v in locals().items() if n not in _OF_SWEEPS}
-        options.alone("sweep", given)
-        from ..verbs.predict_sweep import predict_sweep
+    if sweep is None:
+        del given["sweep"]
+        return None
+    options.alone("sweep", {n: v for n, v in given.items() if n not in _OF_SWEEPS})
+    from ..verbs.predict_sweep import predict_sweep
 
-        swept = predict_sweep(
-            sweep, target=target, draft=draft, gamma_max=gamma_max, objective=objective,
-            level=level, seed=seed,
-        )  # fmt: skip
-        show(swept, as_json, figure, html)
-        return
-    from ..verbs.predict import predict as ask
-
-    answer = ask(
-        target=target, draft=draft, device=device, acceptance=known, costs=times,
-        acceptance_length=acceptance_length, gamma=gamma, alpha_tokens=alpha_tokens, decay=decay,
-        verify_slope=verify_slope, overhead=overhead, plain_ms=plain_ms,
-        known_draft=known_draft, task=task, temperature=temperature,
-        tuned=tuned, batch=batch, context=context, dtype=dtype, draft_dtype=draft_dtype,
-        stack=stack, p_min=p_min, gamma_max=gamma_max, objective=objective, level=level,
-        seed=seed, online=online, price_per_hour=price_per_hour, power_w=power_w,
-    )  # fmt: skip
-    show(answer, as_json, figure, html)
+    return predict_sweep(sweep, **{n: given[n] for n in _OF_SWEEPS if n != "sweep"})

@@ -8,18 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from . import options
-from .checks import check_outputs
-from .output import show
+from .answering import Given, answering
 
 
+@answering(
+    "acceptance costs alpha law cost_ratio trace drafter gamma policy tokens requests batch "
+    "arrival_rate crossing rounds rule width vocabulary replay match target draft device task "
+    "temperature context dtype stack grid backend address workers resume seed html as_json"
+)
 def simulate(
-    acceptance: options.Acceptance = None,
-    costs: options.Costs = None,
-    alpha: options.Alpha = None,
+    given: Given,
     law: Annotated[
         str | None, typer.Option(help="Acceptance law, such as depth:alpha=0.8,decay=0.95.")
     ] = None,
-    cost_ratio: options.CostRatio = None,
     trace: Annotated[
         str | None,
         typer.Option(help="JSON lines of measured acceptance, prompt_tokens and accept_len_*."),
@@ -81,14 +82,6 @@ def simulate(
         float | None,
         typer.Option(help="Of a replay: chance that n-grams find what will be rejected."),
     ] = None,
-    target: options.Target = None,
-    draft: options.Draft = None,
-    device: options.Device = None,
-    task: options.Task = None,
-    temperature: options.Temperature = None,
-    context: options.Context = None,
-    dtype: options.Dtype = "",
-    stack: options.Stack = None,
     grid: Annotated[
         str | None,
         typer.Option(help="Many settings: options with lists, as 'alpha=0.6,0.8 gamma=1,2,3'."),
@@ -105,9 +98,6 @@ def simulate(
     resume: Annotated[
         str | None, typer.Option(help="File of finished points; those in it are not run again.")
     ] = None,
-    seed: options.Seed = 0,
-    html: options.Html = None,
-    as_json: options.Json = False,
 ) -> None:
     """Simulate speculative decoding: tokens per round, speed-up and latency, with their errors.
 
@@ -133,22 +123,13 @@ def simulate(
 
     howspec simulate --cost-ratio 0.05 --grid "alpha=0.6,0.8 gamma=1,3,5"
     """
-    check_outputs(None, html)
-    if law is not None and alpha is not None:
+    if law is not None and given["alpha"] is not None:
         raise ValueError("--alpha and --law both state acceptance: give one of them")
-    from ..verbs.simulate import simulate as ask
-
-    answer = ask(
-        acceptance=options.acceptance(acceptance, alpha if law is None else law),
-        costs=options.costs(costs, cost_ratio), trace=trace, drafter=drafter, gamma=gamma,
-        policy=policy, tokens=tokens, requests=requests, batch=batch, arrival_rate=arrival_rate,
-        crossing=crossing, rounds=rounds, rule=rule, width=width, vocabulary=vocabulary,
-        replay=replay, match=match, target=target, draft=draft, device=device, task=task,
-        temperature=temperature, context=context, dtype=dtype or None, stack=stack,
-        grid=None if grid is None else _axes(grid), backend=backend, address=address,
-        workers=workers, resume=resume, seed=seed,
-    )  # fmt: skip
-    show(answer, as_json, html=html)
+    if law is not None:
+        given["alpha"] = law
+    del given["law"]
+    given["grid"] = None if grid is None else _axes(grid)
+    given["dtype"] = given["dtype"] or None
 
 
 _KINDS: dict[str, Callable[[str], Any]] = {

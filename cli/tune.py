@@ -7,11 +7,17 @@ from typing import Annotated
 import typer
 
 from . import options
-from .checks import check_outputs, names_of, ranges
-from .output import show
+from .answering import Given, answering
+from .checks import names_of, ranges
 
 
+@answering(
+    "target draft out device launch url record acceptance costs task temperature batch gamma "
+    "context dtype stack engine tolerance minutes start_minutes requests new_tokens prompts "
+    "patience_s level seed online html as_json"
+)
 def tune(
+    given: Given,
     target: Annotated[str, options.TARGET],
     draft: Annotated[
         list[str],
@@ -20,7 +26,6 @@ def tune(
         ),
     ],
     out: Annotated[str, typer.Option(help="Folder of the measurements; the search goes on there.")],
-    device: options.Device = None,
     launch: Annotated[
         str | None,
         typer.Option(
@@ -35,17 +40,10 @@ def tune(
             help="Record of `howspec measure` from elsewhere; may be given several times."
         ),
     ] = None,
-    acceptance: options.Acceptance = None,
-    costs: options.Costs = None,
-    task: options.Task = None,
-    temperature: options.Temperature = None,
     batch: Annotated[str, typer.Option(help="Sequences decoded together, with commas.")] = "1",
     gamma: Annotated[str, typer.Option(help="Draft tokens to choose among, as 1-8 or 1,3,5.")] = (
         "1-8"
     ),
-    context: options.Context = None,
-    dtype: options.Dtype = "",
-    stack: options.Stack = None,
     engine: Annotated[
         str | None,
         typer.Option(help="vllm, sglang, tensorrt-llm or llama.cpp; default that of --launch."),
@@ -63,11 +61,6 @@ def tune(
     patience_s: Annotated[
         float, typer.Option(help="Longest wait for a server to answer, in seconds.")
     ] = 1200.0,
-    level: options.Level = 0.9,
-    seed: options.Seed = 0,
-    online: options.Online = False,
-    html: options.Html = None,
-    as_json: options.Json = False,
 ) -> None:
     """Find the best draft and gamma of a server with few measurements.
 
@@ -83,20 +76,11 @@ def tune(
     howspec tune --target Qwen3-8B --draft Qwen3-0.6B --device H100 --out tuned --launch 'vllm
     serve Qwen/Qwen3-8B --speculative-config {config}'
     """
-    check_outputs(None, html)
     from ..calibrate.place import check_folder
-    from ..verbs.tune import tune as ask
-    from .progress import progress_bar
 
     check_folder(out, "--out")
-    with progress_bar() as progress:
-        answer = ask(
-            target, names_of(draft), out=out, device=device, launch=launch, url=url,
-            records=tuple(record or ()), acceptance=options.acceptance(acceptance, None),
-            costs=options.costs(costs, None), task=task, temperature=temperature,
-            batch=ranges(batch, "--batch"), gamma=ranges(gamma, "--gamma"), context=context,
-            dtype=dtype, stack=stack, engine=engine, tolerance=tolerance, minutes=minutes,
-            start_minutes=start_minutes, requests=requests, new_tokens=new_tokens, prompts=prompts,
-            patience_s=patience_s, level=level, seed=seed, online=online, progress=progress,
-        )  # fmt: skip
-    show(answer, as_json, html=html)
+    given["drafts"], given["records"] = (
+        names_of(given.pop("draft")),
+        tuple(given.pop("record") or ()),
+    )
+    given |= {"batch": ranges(batch, "--batch"), "gamma": ranges(gamma, "--gamma")}

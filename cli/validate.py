@@ -6,21 +6,17 @@ from typing import Annotated
 
 import typer
 
-from . import options
-from .checks import check_outputs
-from .output import show
+from .answering import Given, answering
 
 
+@answering("rows points seed figure html as_json")
 def validate(
+    given: Given,
     rows: Annotated[
         str | None,
         typer.Option(help="File of held-out rows; default: everything that is bundled."),
     ] = None,
     points: Annotated[bool, typer.Option("--points", help="List every point.")] = False,
-    seed: options.Seed = 0,
-    figure: options.Figure = None,
-    html: options.Html = None,
-    as_json: options.Json = False,
 ) -> None:
     """Test the predictions: what was given, what was predicted, how far off, how sure.
 
@@ -36,10 +32,3 @@ def validate(
 
     howspec validate
     """
-    check_outputs(figure, html)
-    from ..verbs.validate import validate as ask
-    from .progress import progress_bar
-
-    with progress_bar() as progress:
-        answer = ask(rows, points=points, seed=seed, progress=progress)
-    show(answer, as_json, figure, html)
