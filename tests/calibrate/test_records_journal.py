@@ -349,3 +349,12 @@ def _assert_whole(folder: Path) -> None:
     points = read_record(folder / "costs.json").points
     assert [p["tokens"] for p in points] == list(range(1, 61))
     assert [p["times_s"] for p in points] == [[n * 0.5] * 2 for n in range(1, 61)]
+
+
+def test_a_platform_without_file_locks_is_told_so_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(ValueError, match="file locks of Linux or macOS") as caught:
+        Journal.open(tmp_path, "costs", kind="costs", settings={}, provenance=ORIGIN)
+    assert "\n" not in str(caught.value)
