@@ -27,15 +27,16 @@ run: $(VENV)/.core $(VENV)/.wheel
 figures: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec figures --out $(OUT)
 
-# The site, strictly: a broken link or a warning fails. Figures and today's table are made first,
-# side by side.
+# The site, strictly: a broken link or a warning fails. Figures and the notebooks' outputs are made
+# first, and today's table beside them.
 docs: $(VENV)/.extras $(OUT)/docs/validation.json
 	HOWSPEC_DOCS=$(abspath $(OUT))/docs NO_MKDOCS_2_WARNING=1 \
 		$(VENV)/bin/mkdocs build --strict --site-dir $(abspath $(OUT))/site
 
 $(OUT)/docs/validation.json: $(VENV)/.core $(VENV)/.wheel
 	mkdir -p $(OUT)/docs/figures
-	($(VENV)/bin/howspec figures --out $(OUT)/docs/figures) & figures=$$!; \
+	($(VENV)/bin/howspec figures --out $(OUT)/docs/figures && \
+		OPENBLAS_NUM_THREADS=1 $(PY) docs/build.py $(OUT)/docs) & figures=$$!; \
 		$(VENV)/bin/howspec validate --json --figure $(OUT)/docs/figures/truth.png \
 		> $(OUT)/docs/validation.part && wait $$figures
 	mv $(OUT)/docs/validation.part $@

@@ -1,7 +1,8 @@
 """Pages that are made when the site is built: the sheet, the gallery, today's table, notebooks.
 
 What takes long is made before, by `make docs`, into the folder that HOWSPEC_DOCS names: figures,
-and the answer of `howspec validate --json`. Formulas become MathML, so that nothing is loaded.
+the answer of `howspec validate --json`, and the notebooks with what they print, which this file run
+as a program writes. Formulas become MathML, so that nothing is loaded.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import html
 import json
 import os
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         .replace("TODAYS_TABLE", todays_table(made / "validation.json")),
     }
     for book in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
-        pages[f"notebooks/{book.stem}.md"] = notebook(book)
+        run = made / "notebooks" / book.name
+        pages[f"notebooks/{book.stem}.md"] = notebook(run if run.exists() else book)
     for name, text in pages.items():
         if (old := files.get_file_from_path(name)) is not None:
             files.remove(old)
@@ -110,10 +114,44 @@ def definitions() -> str:
 
 
 def notebook(path: Path) -> str:
-    """A notebook as a page: text as it stands, code in blocks."""
+    """A notebook as a page: text as it stands, code in blocks, and below each what it gave."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     parts = []
     for cell in cells:
         source = "".join(cell["source"])
         parts.append(f"```python\n{source}\n```" if cell["cell_type"] == "code" else source)
+        parts += map(output, cell.get("outputs", ()))
     return "\n\n".join(parts) + "\n"
+
+
+def output(given: dict[str, Any]) -> str:
+    """What a cell gave: a table where it has one, else text."""
+    data = given.get("data", {})
+    if "text/html" in data:
+        made = re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.DOTALL)
+        made = re.sub("<table[^>]*>", "<table>", made)  # as all tables of the site
+        return f'<div class="output">{"&#10;".join(made.splitlines())}</div>'
+    return f"```text\n{''.join(given.get('text') or data['text/plain']).rstrip()}\n```"
+
+
+def run_notebooks(out: Path) -> None:
+    """Run every notebook beside the examples' files, and keep it with its outputs."""
+    import tempfile
+
+    import nbclient
+    import nbformat
+
+    (out / "notebooks").mkdir(parents=True, exist_ok=True)
+    for book in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        found = nbformat.read(book, as_version=4)
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(ROOT / "docs" / "examples", folder, dirs_exist_ok=True)
+            nbclient.NotebookClient(
+                found, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}},
+                extra_arguments=["--log-level=40"],  # it warns of how it talks to this process
+            ).execute()  # fmt: skip
+        nbformat.write(found, out / "notebooks" / book.name)
+
+
+if __name__ == "__main__":
+    run_notebooks(Path(sys.argv[1]))

@@ -50,7 +50,7 @@ def latency_grid(
     _legend(axes.flat[len(study.panels)], measured)
     ends = np.concatenate([np.r_[p.measured, p.low[1:], p.high[1:], 1.0] for p in study.panels])
     spread = float(ends.max() - ends.min())
-    axes[0, 0].set_ylim(ends.min() - 0.3 * spread, ends.max() + 0.45 * spread)
+    axes[0, 0].set_ylim(ends.min() - 0.3 * spread, ends.max() + 0.6 * spread)
     axes[0, 0].set_xticks(sorted({int(g) for p in study.panels for g in p.gammas}))
     made.suptitle(f"{study.target}, {where}")
     caption = (
