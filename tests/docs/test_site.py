@@ -72,3 +72,25 @@ def _made_pages(site: Path) -> None:
     api = (site / "api" / "index.html").read_text(encoding="utf-8")
     assert "howspec.predict" in api
     assert "acceptance" in api
+
+
+def test_what_a_notebook_gave_stands_below_its_code(tmp_path: Path) -> None:
+    from runpy import run_path
+
+    page = run_path(str(DOCS / "build.py"))["notebook"]
+    frame = (
+        '<style scoped>\n td {}\n</style>\n<table border="1" class="dataframe">\n<td>1</td></table>'
+    )
+    cells = [
+        {"cell_type": "markdown", "source": ["Two *numbers*."]},
+        {
+            "cell_type": "code", "source": ["print(1)\n", "frame"],
+            "outputs": [{"text": ["1\n"]}, {"data": {"text/html": [frame], "text/plain": ["x"]}}],
+        },
+    ]  # fmt: skip
+    path = tmp_path / "book.ipynb"
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    assert page(path) == (
+        "Two *numbers*.\n\n```python\nprint(1)\nframe\n```\n\n```text\n1\n```\n\n"
+        '<div class="output">&#10;<table>&#10;<td>1</td></table></div>\n'
+    )
