@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -254,3 +255,31 @@ def test_a_real_log_of_llama_cpp_says_what_its_metrics_counted(gamma: int) -> No
         assert getattr(log, name) == getattr(scrape, name)
     assert log.survival == pytest.approx(scrape.survival)
     assert log.version == "1"
+
+
+KINDS = {
+    "k1": 1, "k8-pmin": 8, "k16-pmin-slots2": 16, "ngram-simple": 8, "ngram-mod": 8,
+    "ngram-cache": 8,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_real_log_without_statistics_gives_or_bounds_what_the_metrics_counted(
+    name: str, tmp_path: Path
+) -> None:
+    """SmolLM2-135M-Instruct, six requests each; drafts of its first 24 layers, itself or look-up.
+
+    The mean length of each request determines the rounds; older builds do not print it, and then
+    the counts bound them.
+    """
+    place = Path(fake_server.__file__).parent / "served" / f"llama-cpp-{name}"
+    log, scrape = (import_counts(f"{place}.{end}") for end in ("log", "prom"))
+    assert (log.format, scrape.format) == ("llama.cpp-request-log", "llama.cpp-prometheus")
+    for quantity in ("drafted", "accepted", "tokens", "tokens_per_target_step"):
+        assert getattr(log, quantity) == getattr(scrape, quantity)
+    assert log.rounds == (None if name == "ngram-cache" else scrape.rounds)
+    older = tmp_path / "older.log"
+    older.write_text(re.sub(r", mean len = +[\d.]+", "", Path(f"{place}.log").read_text()))
+    for found in (log, import_counts(str(older)), import_counts(str(older), gamma=KINDS[name])):
+        low, high = found.bounds() or (0, 0)
+        assert low <= (scrape.rounds or 0) <= high
