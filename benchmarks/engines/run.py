@@ -1,13 +1,16 @@
-"""Every emitted configuration against the engines' own parsers: run.py VLLM_PYTHON LLAMA_SERVER.
+"""Every emitted configuration against the engines' own parsers.
 
-Either may be -, for an engine that is not there. Prints a line for each configuration that an
-engine refuses, and ends with status 1 where there is one. What vLLM needs besides (the weights of a
-head, a package of its own) is counted apart.
+    python run.py VLLM_PYTHON LLAMA_SERVER SGLANG_FOLDER
+
+SGLang's wheel is a folder that vLLM's Python imports. Each may be -, for an engine that is not
+there. Prints a line for each configuration that an engine refuses, and ends with status 1 where
+there is one. What vLLM needs besides (a head's weights, a package of its own) is counted apart.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -51,18 +54,24 @@ def commands(engine: str, draft: str) -> Iterator[tuple[str, str]]:
         yield f"{engine}, simulated {next(iter(wanted))}", made.command
 
 
-def of_vllm(python: str, folder: Path) -> list[tuple[str, str]]:
-    """(what, what vLLM says) of every configuration, "" where it takes it."""
+def of_python(
+    engine: str, python: str, folder: Path, packages: str | None = None
+) -> list[tuple[str, str]]:
+    """(what, what vLLM or SGLang says) of every configuration, "" where it takes it.
+
+    packages: a folder that Python imports from besides its own.
+    """
     (folder / "config.json").write_text(json.dumps(TINY))
-    named = list(commands("vllm", str(folder)))
+    named = list(commands(engine, str(folder)))
     given = [{"command": c, "target": str(folder)} for _, c in named]
+    more = {} if packages is None else {"PYTHONPATH": packages}
     done = subprocess.run(
-        [python, str(HERE / "vllm_accepts.py")], input=json.dumps(given), text=True,
-        capture_output=True, timeout=1800,
+        [python, str(HERE / f"{engine}_accepts.py")], input=json.dumps(given), text=True,
+        capture_output=True, timeout=1800, env={**os.environ, **more},
     )  # fmt: skip
     lines = [x for x in done.stdout.splitlines() if x.startswith("ACCEPTED ")]
     if not lines:
-        raise SystemExit(f"vLLM did not answer: {done.stderr[-500:]}")
+        raise SystemExit(f"{engine} did not answer: {done.stderr[-500:]}")
     said = json.loads(lines[-1].removeprefix("ACCEPTED "))
     return [(what, text) for (what, _), text in zip(named, said, strict=True)]
 
@@ -80,11 +89,13 @@ def of_llama_cpp(server: str) -> list[tuple[str, str]]:
     return found
 
 
-def main(vllm: str, llama: str) -> int:
+def main(vllm: str, llama: str, sglang: str = "-") -> int:
     found: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
         if vllm != "-":
-            found += of_vllm(vllm, Path(folder))
+            found += of_python("vllm", vllm, Path(folder))
+            if sglang != "-":
+                found += of_python("sglang", vllm, Path(folder), sglang)
     if llama != "-":
         found += of_llama_cpp(llama)
     needs = [f for f in found if any(n in f[1] for n in _NEEDS)]
@@ -96,4 +107,4 @@ def main(vllm: str, llama: str) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:3]))
+    raise SystemExit(main(*sys.argv[1:4]))

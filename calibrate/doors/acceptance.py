@@ -86,7 +86,7 @@ def acceptance(
         check("alpha", rate.value)
         found = from_alpha(rate, rng, decay=decay, gamma=gamma, positions=positions, draws=draws)
         return of_evidence(found, "stated")
-    if isinstance(source, str) and _LAW.fullmatch(source) and not Path(source).exists():
+    if isinstance(source, str) and not _live(source) and _is_law(source):
         from .written import acceptance_law
 
         source = acceptance_law(source)
@@ -109,6 +109,16 @@ def _growth(pair: Pair | None, rng: np.random.Generator, draws: int) -> Floats |
 
     target = "" if pair.target is None else pair.target.called
     return head_depth(pair.head, rng, draws, target=target, unseen=pair.at.unseen)
+
+
+def _live(source: object) -> bool:
+    """Whether a source is a URL or standard input, and no path."""
+    return isinstance(source, str) and (source == "-" or source.startswith(("http://", "https://")))
+
+
+def _is_law(source: str) -> bool:
+    """Whether a text that names no file is written as a law is."""
+    return _LAW.fullmatch(source) is not None and not Path(source).exists()
 
 
 def _is_number(source: AcceptanceSource) -> bool:
@@ -174,9 +184,8 @@ def _of_file(
 
         found = served_acceptance(served, rng, draft=asked, positions=positions, draws=draws)
         return of_evidence(found, "measured")
-    live = isinstance(source, str) and (source == "-" or source.startswith(("http://", "https://")))
     if isinstance(source, str | Path):
-        known = not live and (Path(source).is_dir() or is_record(Path(source)))
+        known = not _live(source) and (Path(source).is_dir() or is_record(Path(source)))
         source = (
             read_record(source, "acceptance") if known else read_statistics(source, gamma=gamma)
         )
@@ -202,7 +211,7 @@ def _served(source: object) -> Served | None:
     from ..records import Record
     from ..serving.served import Served, served_of
 
-    if isinstance(source, str) and (source == "-" or source.startswith(("http://", "https://"))):
+    if _live(source):
         return None
     return served_of(source) if isinstance(source, str | Path | Record | Served) else None
 

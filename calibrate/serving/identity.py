@@ -51,6 +51,12 @@ class Identity:
     gamma: int | None = None
 
     @property
+    def called(self) -> str:
+        """The model as a record names it: of a path on the server's disk, the file's name."""
+        path = self.model.startswith(("/", "~", "./", "../")) or self.model[1:3] in (":\\", ":/")
+        return re.split(r"[/\\]", self.model)[-1] if path else self.model
+
+    @property
     def asked(self) -> dict[str, Any]:
         """What its requests hold besides the usual."""
         return dict(_ASKED.get(self.engine, {"stream_options": {"include_usage": True}}))

@@ -126,7 +126,7 @@ class _Work:
         }  # fmt: skip
         if self.command:
             told["command"] = self.command
-        found = collect_provenance(models={server.model: {"role": "target"}}, seed=self.plan.seed)
+        found = collect_provenance(models={server.called: {"role": "target"}}, seed=self.plan.seed)
         if not client.local:  # the machine here is not the one that is measured
             found = {n: found[n] for n in ("utc", "commit", "python", "models", "seed")}
         return {**found, "server": told}
@@ -175,6 +175,7 @@ class _Work:
                 warm.add(batch)
             texts = self.prompts.of_wave(batch, wave)
             replies = await self._ask_all(client, server, texts, most=self.plan.new_tokens)
+            _check_plain(client, setting, replies)
             after = await settled(client, server.model)
             point = self._point(setting, batch, wave, replies, before, after)
             notes += _remarks(point, replies, self.plan.new_tokens)
@@ -231,6 +232,16 @@ class _Work:
         if self.keep_texts:
             point["answers"] = [r.text[:_ANSWER] for r in replies]
         return point
+
+
+def _check_plain(client: Client, setting: _Setting, replies: list[Reply]) -> None:
+    """Raise ValueError where plain decoding was stated and the server's own timings hold drafts."""
+    drafted = sum(r.drafted or 0 for r in replies)
+    if setting.gamma == 0 and drafted:
+        raise ValueError(
+            f"{client.url}: speculates, it drafted {drafted} tokens for {len(replies)} requests, "
+            "but gamma 0 was given"
+        )
 
 
 def _counts(

@@ -81,6 +81,26 @@ def test_both_doors_take_the_folder_and_agree_with_what_was_measured(folder: Pat
     assert (np.diff(rounds[1:]) >= 0).all()
 
 
+def test_the_metrics_of_a_running_server_are_a_source_by_their_url() -> None:
+    fake = Fake(gamma=3, pattern=PATTERN)
+    with serving(fake) as url:
+        for number in range(60):
+            fake.round(number, 9)
+        known = acceptance(f"{url}/metrics", rng=np.random.default_rng(0))
+    assert known.kind == "imported"
+    assert known.tokens(3)[0] == pytest.approx(1 + 4 / 3, rel=0.01)
+
+
+def test_a_model_that_a_server_names_by_its_path_is_kept_by_its_name(tmp_path: Path) -> None:
+    fake = Fake(engine="llama.cpp", gamma=3, pattern=PATTERN, model="/srv/weights/small-Q8_0.gguf")
+    record = measured(tmp_path, "k3", fake)
+    assert list(record.provenance["models"]) == ["small-Q8_0.gguf"]
+    assert {body["model"] for body in fake.seen} == {fake.model}
+    assert "/srv" not in (tmp_path / "k3.json").read_text()
+    hub = measured(tmp_path, "hub", Fake(gamma=3, pattern=PATTERN, model="Qwen/Qwen3-8B"))
+    assert list(hub.provenance["models"]) == ["Qwen/Qwen3-8B"]
+
+
 def test_a_plain_server_alone_determines_neither_law(folder: Path) -> None:
     for door in (acceptance, costs):
         with pytest.raises(ValueError, match="did not speculate"):
@@ -131,9 +151,14 @@ def test_nothing_listens(tmp_path: Path) -> None:
         (Fake(), {"gamma": 3}, "does not speculate, but gamma 3 was given"),
         (Fake(gamma=3), {"gamma": 0}, "drafts up to 3 tokens a round, but gamma 0 was given"),
         (Fake(engine="unknown", metrics=False), {}, "metrics are off.*give gamma"),
+        (
+            Fake(engine="llama.cpp", gamma=3, metrics=False),
+            {"gamma": 0},
+            "speculates, it drafted 72 tokens for 1 requests, but gamma 0 was given",
+        ),
         (Fake(key="secret"), {}, "answered 401; no key: HOWSPEC_API_KEY is not set"),
     ],
-    ids=["model", "off", "on", "metrics", "key"],
+    ids=["model", "off", "on", "metrics", "timings", "key"],
 )
 def test_what_contradicts_the_server_is_refused(
     fake: Fake, more: dict[str, Any], said: str, tmp_path: Path
