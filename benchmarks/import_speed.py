@@ -1,14 +1,17 @@
 """Time and memory of importing large sources of each format, scaled to 1 GB.
 
-python benchmarks/import_speed.py [megabytes] [formats..]
+python benchmarks/import_speed.py [megabytes] [formats..] [--against COMMIT]
 
 Every line of a source is one of interest but for "vllm log" and "docker json", where one in twenty
-is. Times are of one core, without starting Python.
+is. Times are of one core, without starting Python. --against imports the same files with the tree
+of a commit too, in turn, three times each, and prints the least of both.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +21,8 @@ from pathlib import Path
 import numpy as np
 from howspec.calibrate.engines import write as written
 
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("calibrate", "cli", "figures", "sim", "theory")
 _OTHER = (
     "(APIServer pid=1) INFO 05-18 11:19:54 [loggers.py:118] Engine 000: Avg prompt throughput: "
     "40.1 tokens/s, Avg generation throughput: 10.0 tokens/s, Running: 8 reqs, Waiting: 0\n"
@@ -109,19 +114,47 @@ def write(path: Path, line: Line, size: int) -> None:
             i += 1
 
 
+def tree_of(commit: str, folder: Path) -> Path:
+    """A place from which Python imports howspec as it was at a commit."""
+    root, linked = folder / "tree", folder / "linked" / "howspec"
+    root.mkdir()
+    linked.mkdir(parents=True)
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True)
+    subprocess.run(["tar", "x", "-C", str(root)], input=packed.stdout, check=True)
+    for part in (*(root / "api").iterdir(), *(root / n for n in ROOMS)):
+        (linked / part.name).symlink_to(part)
+    return linked.parent
+
+
+def timed(path: Path, place: Path | None) -> tuple[float, str]:
+    """CPU seconds a GB, and the line that says it, of one import in a process of its own."""
+    more = {} if place is None else {"PYTHONPATH": str(place)}
+    done = subprocess.run([sys.executable, "-c", _CHILD, str(path)], check=True, text=True,
+                          capture_output=True, env={**os.environ, **more})  # fmt: skip
+    return float(done.stdout.split(": ")[1].split()[0]), done.stdout.strip()
+
+
 def main() -> None:
     """Write, import in a process of its own, print its time and peak memory."""
-    size = int(sys.argv[1]) * 10**6 if len(sys.argv) > 1 else 100 * 10**6
-    chosen = sources()
-    unknown = [name for name in sys.argv[2:] if name not in chosen]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("megabytes", nargs="?", type=int, default=100)
+    parser.add_argument("formats", nargs="*")
+    parser.add_argument("--against")
+    given, chosen = parser.parse_args(), sources()
+    unknown = [name for name in given.formats if name not in chosen]
     if unknown:
         sys.exit(f"formats must be of {', '.join(chosen)}; got {', '.join(unknown)}")
     with tempfile.TemporaryDirectory() as folder:
-        for name in sys.argv[2:] or list(chosen):
+        before = tree_of(given.against, Path(folder)) if given.against else None
+        for name in given.formats or list(chosen):
             path = Path(folder) / "log"
-            write(path, chosen[name], size)
-            print(name, end=": ", flush=True)
-            subprocess.run([sys.executable, "-c", _CHILD, str(path)], check=True)
+            write(path, chosen[name], given.megabytes * 10**6)
+            if before is None:
+                print(f"{name}: {timed(path, None)[1]}", flush=True)
+                continue
+            pairs = [[timed(path, place)[0] for place in (before, None)] for _ in range(3)]
+            old, new = map(min, zip(*pairs, strict=True))
+            print(f"{name}: {old:.0f} -> {new:.0f} s of CPU per GB", flush=True)
 
 
 if __name__ == "__main__":
