@@ -167,8 +167,11 @@ def predict_sweep(
     if len(targets) > 1:
         raise ValueError(f"target must be one of {', '.join(targets)} of {source}, got none")
     wanted = {s.label for s in load_sweeps(source, target, draft)}
-    found = answer(
-        [s for s in family if s.label in wanted], np.random.default_rng(seed), family=family,
-        gamma_max=gamma_max, objective=goal, level=level, seed=seed,
-    )  # fmt: skip
+    try:
+        found = answer(
+            [s for s in family if s.label in wanted], np.random.default_rng(seed), family=family,
+            gamma_max=gamma_max, objective=goal, level=level, seed=seed,
+        )  # fmt: skip
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
     return SweepPrediction(found, {**inputs, "gamma_max": found[0].gamma_max})
