@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import math
@@ -17,15 +16,8 @@ transformers = pytest.importorskip("transformers")
 import howspec  # noqa: E402
 from howspec.calibrate.measure import cost_blocks, operations  # noqa: E402
 from howspec.calibrate.measure.clock import CudaClock, FakeClock, HostClock, clock_of  # noqa: E402
-from howspec.calibrate.measure.cost_plans import (  # noqa: E402
-    ModelSize,
-    cpu_cost_plan,
-    gpu_cost_plan,
-    size_of,
-)
 from howspec.calibrate.measure.cost_summary import cost_rows, round_rows  # noqa: E402
 from howspec.calibrate.measure.costs import count_points, measure_costs  # noqa: E402
-from howspec.calibrate.measure.families import config_from_family, family_models  # noqa: E402
 from howspec.calibrate.measure.memory import out_of_memory, pass_bytes, shortage  # noqa: E402
 from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
@@ -332,37 +324,6 @@ def test_the_time_before_a_step_is_not_counted() -> None:
     steps = [(lambda: clock.spend(5.0), lambda: clock.spend(0.25))] * 3
     assert clock.time(steps) == [0.25] * 3
     assert clock.now_s == 15.75
-
-
-def test_a_plan_lists_every_point_and_its_time_grows_with_size_and_repeats() -> None:
-    sizes = [ModelSize("a", 10**6, 2, 512), ModelSize("b", 10**7, 4, 1024)]
-    for plan in (cpu_cost_plan(), gpu_cost_plan()):
-        points = plan.points(sizes)
-        keys = {(p["model"], p["tokens"], p["batch"], p["context"], p["mode"]) for p in points}
-        each = len(plan.tokens) * len(plan.shapes) * len(plan.modes)
-        assert len(keys) == len(points) == 2 * each
-        assert {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 24, 33} == set(plan.tokens)
-        assert plan.expected_s(sizes) >= sum(p["expected_s"] for p in points)
-        assert plan.expected_s(sizes[:1]) < plan.expected_s(sizes[1:]) < plan.expected_s(sizes)
-        longer = dataclasses.replace(plan, repeats=2 * plan.repeats)
-        assert longer.expected_s(sizes) > plan.expected_s(sizes)
-
-
-def test_the_plans_fit_their_machines() -> None:
-    ladder = [ModelSize(str(k), 8_000_000 // k, 4, 2048) for k in (1, 2, 3, 5, 8, 16, 32, 64)]
-    assert cpu_cost_plan().expected_s([*ladder, *ladder[4:]]) < 480
-    named = [m for m in family_models().values() if m.model_type and m.parameters < 1.4e10]
-    sizes = [size_of(m.name, config_from_family(m.name), m.parameters) for m in named]
-    paper = [s for s, m in zip(sizes, named, strict=True) if m.family not in ("llama3", "qwen25")]
-    assert gpu_cost_plan().expected_s(paper) < 25 * 60
-
-
-def test_the_size_of_a_model_counts_what_its_cache_holds() -> None:
-    built = loaded_gpt2(layers=2)
-    runner = Runner(built.model, batch=3, capacity=64)
-    runner.occupy(1)
-    cached = sum(t.numel() for row in runner._cache.rows for t in (row.keys, row.values))
-    assert size_of("x", built.config, 1).cached == cached // (3 * 64)
 
 
 @pytest.fixture
