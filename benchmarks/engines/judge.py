@@ -121,8 +121,10 @@ def replay(out: Path, target: str, device: str, models: dict[str, str]) -> None:
     """`howspec tune` on the sweep: each measurement is one of its points, waves drawn anew."""
     table: dict[Point, list[Wave]] = {}
     for name in models:
-        served = served_of(out / name)
-        assert served is not None
+        served = served_of(out / name) if (out / name).is_dir() else None
+        if served is None:
+            print(f"tune: {name} is not measured yet")
+            return
         levels = [("", 0, served.plain())]
         levels += [(name, g, by_batch) for g, by_batch in served.of_draft().items()]
         for draft, gamma, by_batch in levels:

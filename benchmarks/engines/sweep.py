@@ -6,7 +6,7 @@
         --launch 'vllm serve TARGET --port 8099 --max-num-seqs 4 {flags}'
 
 The server is started for each configuration, in an order that a seed shuffles. Plain decoding comes
-first, last, and three times between, each time into a record of its own, so that what a new start
+first, last, and --starts times in all, each time into a record of its own, so that what a new start
 changes can be seen. What was measured is kept: the same command goes on. Each draft has a folder
 with plain decoding in it, which `howspec predict --acceptance FOLDER --costs FOLDER` takes;
 judge.py holds predictions against it. In counted/ lie records with the server's own counters of
@@ -27,7 +27,6 @@ import howspec
 import numpy as np
 from howspec.calibrate.serving.launch import launched
 
-PLAIN_STARTS = 5
 LOOKUP = "ngram-simple --spec-ngram-simple-size-m {k} --spec-ngram-simple-size-n 4"
 Configuration = tuple[str, int, str]  # folder, gamma, options of the command
 
@@ -47,12 +46,14 @@ def options(engine: str, model: str, gamma: int) -> str:
     return "--spec-type " + LOOKUP.format(k=gamma)
 
 
-def plan(engine: str, drafts: dict[str, str], gammas: list[int], seed: int) -> list[Configuration]:
+def plan(
+    engine: str, drafts: dict[str, str], gammas: list[int], *, starts: int, seed: int
+) -> list[Configuration]:
     """Every configuration in its order."""
     own = [(n, g, options(engine, m, g)) for n, m in drafts.items() for g in gammas]
     order: list[Configuration] = [own[i] for i in np.random.default_rng(seed).permutation(len(own))]
-    every = max(1, len(order) // (PLAIN_STARTS - 1))
-    for number in range(PLAIN_STARTS):
+    every = max(1, len(order) // max(starts - 1, 1))
+    for number in range(starts):
         order.insert(min(number * (every + 1), len(order)), ("plain", number, ""))
     return order
 
@@ -83,6 +84,7 @@ def main() -> int:
     parser.add_argument("--ngram", action="store_true", help="look-up in the text as well")
     parser.add_argument("--gammas", default="1,2,3,5,8")
     parser.add_argument("--batches", default="1,4")
+    parser.add_argument("--starts", type=int, default=5, help="of plain decoding")
     parser.add_argument("--requests", type=int, default=8)
     parser.add_argument("--new-tokens", type=int, default=64)
     parser.add_argument("--prompts")
@@ -92,7 +94,8 @@ def main() -> int:
     given = parser.parse_args()
     given.batches = tuple(map(int, given.batches.split(",")))
     drafts = dict(d.split("=", 1) for d in given.draft) | ({"ngram": ""} if given.ngram else {})
-    order = plan(given.engine, drafts, list(map(int, given.gammas.split(","))), given.seed)
+    order = plan(given.engine, drafts, list(map(int, given.gammas.split(","))),
+                 starts=given.starts, seed=given.seed)  # fmt: skip
     # Counters of exactly the requests of a record, where the first of them is not warmed up.
     counted = [(n, 3, options(given.engine, m, 3)) for n, m in drafts.items()]
     begun, left = time.monotonic(), 0
