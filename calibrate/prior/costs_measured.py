@@ -100,20 +100,22 @@ def _settings(rows: Iterable[Measurement]) -> dict[_Key, list[Measurement]]:
 
 
 def _format(name: str) -> str | None:
-    """The number format of a cell, "" for the usual one, None for one that is not known."""
+    """The first number format of a cell, "" for the usual one, None for one that is not known."""
     if not name or "default" in name:
         return ""
-    try:
-        return number_format(name.split(",")[0].split(" ")[0]).name
-    except ValueError:
-        return None
+    for word in name.split(",")[0].split():
+        try:
+            return number_format("int4" if word == "4-bit" else word).name
+        except ValueError:
+            continue
+    return None
 
 
 def _numbers(rows: Sequence[Measurement]) -> list[tuple[float, bool]]:
     """(value, whether in plain steps) of the rows of one setting."""
     found = []
-    tau = [m.value for m in rows if m.metric == "tokens_per_round"]
     for m in rows:
+        tau = [t for other in rows if other.task == m.task and (t := _tokens(other)) is not None]
         if m.metric == "tpot_ms" and m.round_ms:
             found.append((1e-3 * m.round_ms, False))
         elif m.metric == "plain_step_ms" or (m.metric == "verify_ms" and not m.drafter):
@@ -127,6 +129,13 @@ def _numbers(rows: Sequence[Measurement]) -> list[tuple[float, bool]]:
     return found
 
 
+def _tokens(m: Measurement) -> float | None:
+    """Tokens per round that a row states, or that accepted over drafted tokens amount to."""
+    if m.metric == "accepted_over_drafted" and m.gamma:
+        return 1.0 + m.gamma * m.value
+    return m.value if m.metric == "tokens_per_round" else None
+
+
 def _point(key: _Key, over_plain: bool, values: Sequence[float]) -> CostPoint | None:
     target = model(key.target).shape
     machine = device(key.machine)
@@ -138,17 +147,22 @@ def _point(key: _Key, over_plain: bool, values: Sequence[float]) -> CostPoint | 
     ):
         return None
     draft, drafting = None, DRAFTERS["model"].passes
+    form = key.draft_dtype or ("" if key.draft else _usual(machine, "bf16"))
     if key.drafter:
         if key.gamma not in _SOME_GAMMAS:
             return None
         kind = DRAFTERS.get(key.drafter)
         if kind is None or (kind.name == "model" and not key.draft):
             return None
+        if kind.name == "model" and key.stack == "llama.cpp" and target.recurrent_layers:
+            return None  # the state is restored from a copy after every rejection: another law
+        if kind.weights == "shipped":
+            form = key.draft_dtype
         drafting = kind.passes
         draft = model(key.draft).shape if key.draft else head_shape(target, kind.name)
     single = not key.drafter
     law = _RATIO if over_plain else _LAW
-    if single and key.gamma and number_format(dtype).kernel in ("unpacked", "blocks"):
+    if key.gamma and number_format(dtype).kernel in ("unpacked", "blocks"):
         law = _STEPS
     scatter = float(np.std(np.log(values))) / np.sqrt(len(values))
     return CostPoint(
@@ -160,7 +174,7 @@ def _point(key: _Key, over_plain: bool, values: Sequence[float]) -> CostPoint | 
         value=float(np.median(values)),
         error=float(np.hypot(law, scatter)),
         draft=draft,
-        draft_dtype=key.draft_dtype or ("" if key.draft else _usual(machine, "bf16")),
+        draft_dtype=form,
         gamma=0 if single else key.gamma,
         drafting=drafting,
         over_plain=over_plain,

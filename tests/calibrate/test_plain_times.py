@@ -61,7 +61,7 @@ def test_a_slow_machine_makes_the_draft_slow_too() -> None:
     steps = [np.median(np.asarray(k.law.draft.step_time([1.0]))) for k in (fast, slow)]  # type: ignore[attr-defined]
     assert steps[1] > 1.3 * steps[0]
     ratios = [np.median(np.asarray(k.cost_ratio())) for k in (fast, slow)]
-    assert ratios[1] < 1.4 * ratios[0]
+    assert ratios[1] < 1.6 * ratios[0]
 
 
 def test_several_loads_tell_what_verification_costs() -> None:
