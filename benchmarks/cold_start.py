@@ -1,10 +1,10 @@
 """How long a prediction takes from a cold process, and what it spends the time on.
 
-    python cold_start.py [--repeats 15]
+    python cold_start.py [--repeats 15] [--verbs]
 
 Runs `howspec predict --alpha 0.8 --cost-ratio 0.05 --json` as a whole process, interleaved with an
 empty interpreter, one that imports NumPy, one that imports the command line's library, and one that
-imports howspec.theory.
+imports howspec.theory. With --verbs: from a wrong option to the message, for every verb.
 """
 
 from __future__ import annotations
@@ -29,16 +29,30 @@ CASES = {
 }
 
 
+def _wrong_options() -> dict[str, str]:
+    from howspec.cli.calibrate import calibrate
+    from howspec.cli.main import VERBS
+
+    names = [str(c.name or c.callback.__name__) for c in calibrate.registered_commands]
+    verbs = [[verb] for verb in VERBS] + [["calibrate", name] for name in names]
+    code = "from howspec.cli.main import run; run({!r})"
+    return {" ".join(verb): code.format([*verb, "--bad-option"]) for verb in verbs}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
-    repeats = parser.parse_args().repeats
-    seconds: dict[str, list[float]] = {name: [] for name in CASES}
-    for _ in range(repeats):
-        for name, code in CASES.items():
+    parser.add_argument("--verbs", action="store_true")
+    asked = parser.parse_args()
+    cases = _wrong_options() if asked.verbs else CASES
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(asked.repeats):
+        for name, code in cases.items():
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
+            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
             seconds[name].append(time.perf_counter() - start)
+            if (done.returncode, "No such option" in done.stderr) != (2 * asked.verbs, asked.verbs):
+                raise SystemExit(f"{name}: {done.stderr}")
     print(f"{'':24}{'median s':>10}{'fastest':>10}{'slowest':>10}")
     for name, values in seconds.items():
         print(f"{name:24}{statistics.median(values):10.3f}{min(values):10.3f}{max(values):10.3f}")

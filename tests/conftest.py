@@ -4,10 +4,10 @@ Marks are read from the code (support/needs.py): `torch` and `process`. `--quick
 and makes torch unimportable and processes unstartable, so that a test without its mark fails. It
 leaves out what was measured to compute for long too (support/seconds.py), and draws fewer examples.
 
-Property tests draw the same examples in every run, so that a green tree stays green; set
-HOWSPEC_EXPLORE=1 to draw new ones, which is how counterexamples are hunted. HOWSPEC_LOCKED=1, which
-`make test` sets, says that the versions are those of the lock: then every warning that howspec or a
-test causes is an error, since no release of a dependency can bring a new one.
+Property tests draw the same 60 examples in every run, so that a green tree stays green; set
+HOWSPEC_EXPLORE=1 to draw 400 new ones, which is how counterexamples are hunted. HOWSPEC_LOCKED=1,
+which `make test` sets, says that the versions are those of the lock: then every warning that
+howspec or a test causes is an error, since no release of a dependency can bring a new one.
 """
 
 from __future__ import annotations
@@ -33,9 +33,11 @@ from seconds import Seconds, is_long
 for _threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")
 
-settings.register_profile("repeat", derandomize=True, deadline=None, database=None)
+settings.register_profile("repeat", derandomize=True, deadline=None, database=None, max_examples=60)
 settings.register_profile("quick", settings.get_profile("repeat"), max_examples=25)
-settings.register_profile("explore", deadline=None, database=None, print_blob=True)
+settings.register_profile(
+    "explore", max_examples=400, deadline=None, database=None, print_blob=True
+)
 settings.load_profile("explore" if os.environ.get("HOWSPEC_EXPLORE") else "repeat")
 
 if TYPE_CHECKING:

@@ -56,7 +56,6 @@ METRICS = st.sampled_from([*SAME, *LENGTHS, "first_position", "survival_2"])
 # --- metrics -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=60)
 @given(METRICS, st.floats(0.02, 0.98), st.integers(2, 12), st.sampled_from([-0.2, 0.0, 0.13, 0.4]))
 def test_a_metric_and_its_alpha_are_inverse(
     metric: str, alpha: float, gamma: int, rise: float

@@ -41,7 +41,7 @@ from howspec.calibrate.prior.costs_stored import from_json, refit, stored_stacks
 from howspec.calibrate.prior.costs_unknowns import Spread, is_head
 from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sources_left_out import leave_source_out, score
 
@@ -147,7 +147,6 @@ def test_nested_blocks_and_the_tiles_of_servers_tell_in_what_few_tokens_cost() -
     st.integers(1, 64),
     st.integers(0, 20_000),
 )
-@settings(max_examples=120, deadline=None)
 def test_the_fast_form_adds_up_the_parts_and_more_work_takes_no_less_time(
     name: str, on: str, stack: str, dtype: str, tokens: int, batch: int, context: int
 ) -> None:

@@ -138,7 +138,6 @@ def test_the_standard_library_is_read_without_its_tests() -> None:
 
 
 @given(st.text(alphabet="ab \n", max_size=300).map(lambda s: s * 211))
-@settings(max_examples=60)
 def test_pieces_of_a_long_text_lose_nothing_but_line_ends(text: str) -> None:
     pieces = list(chunks(text))
     assert all(len(p) <= CHUNK_CHARS for p in pieces)
@@ -148,7 +147,6 @@ def test_pieces_of_a_long_text_lose_nothing_but_line_ends(text: str) -> None:
 
 
 @given(st.integers(2, 500), st.integers(1, 3_000))
-@settings(max_examples=60)
 def test_every_document_is_either_trained_on_or_held_out(count: int, length: int) -> None:
     domain = Domain("x", tuple(f"{i} " + "a" * length for i in range(count)))
     train, held = domain.split()
@@ -175,7 +173,6 @@ def test_the_tokenizer_depends_on_its_text_alone() -> None:
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=80)
 def test_the_tokenizer_keeps_every_text(text: str) -> None:
     tokenizer = train_tokenizer(SAMPLE, 280)
     (ids,) = encode(tokenizer, [text.replace("<|endoftext|>", "")])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
+from command import answer
 from howspec.calibrate.depth import powered
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
@@ -19,15 +19,6 @@ from howspec.cli.main import run
 from howspec.theory import tokens_by_gamma
 
 CALL = ("predict", "--target", "Llama-3.1-8B-Instruct", "--device", "H100", "--stack", "vllm")
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    with pytest.raises(SystemExit) as stop:
-        run([*arguments, "--json"])
-    out, err = capsys.readouterr()
-    assert (stop.value.code, err) == (0, "")
-    found: dict[str, Any] = json.loads(out)
-    return found
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from fake_server import Fake, serving
+from fake_server import Fake, free_port, serving
 from howspec.calibrate.serving.launch import answers, launched
 
 SERVER = Path(__file__).parents[1] / "support" / "launched_server.py"
-
-
-def free_port() -> int:
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return int(some.getsockname()[1])
 
 
 def command(port: int, folder: Path, *flags: str) -> list[str]:

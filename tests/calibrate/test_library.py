@@ -31,7 +31,7 @@ from howspec.calibrate.library import (
 )
 from howspec.calibrate.library.read import parse_table
 from howspec.calibrate.library.schema import Row
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 FOLDER = Path(__file__).resolve().parents[2] / "calibrate" / "library"
@@ -372,7 +372,6 @@ def test_files_that_are_no_table_at_all_are_one_line(name: str, tmp_path: Path) 
 
 
 @given(data=st.data(), name=st.sampled_from(names()))
-@settings(max_examples=80, deadline=None)
 def test_any_damage_is_either_harmless_or_one_line_with_the_file(
     data: st.DataObject, name: str
 ) -> None:

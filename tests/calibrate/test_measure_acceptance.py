@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
@@ -116,7 +116,6 @@ def test_the_walk_agrees_with_walking() -> None:
 @given(
     st.lists(st.floats(0.0, 1.0), min_size=1, max_size=25), st.integers(1, 6), st.integers(0, 2**31)
 )
-@settings(max_examples=80)
 def test_a_walk_starts_at_most_one_round_at_a_position(
     ratio: list[float], gamma: int, seed: int
 ) -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -118,7 +118,6 @@ def test_a_residual_left_out_is_noticed_by_the_same_test() -> None:
 @given(
     st.integers(1, 6), st.integers(2, 9), st.integers(1, 5), st.integers(0, 2**31), st.booleans()
 )
-@settings(max_examples=60)
 def test_accepted_is_a_leading_run_and_the_next_token_has_residual_mass(
     gamma: int, vocabulary: int, batch: int, seed: int, sharp: bool
 ) -> None:

@@ -262,7 +262,6 @@ def test_the_verifying_pass_is_shared_by_drafts_that_do_not_differ() -> None:
     assert np.std(together, axis=0).mean() < 0.6 * np.std(alone, axis=0).mean()
 
 
-@settings(max_examples=60)
 @given(st.integers(2, 6), st.integers(1, 4), st.floats(0.0, 2.0), st.integers(0, 2**32 - 1))
 def test_shrunk_values_lie_between_their_own_and_the_mean(
     drafts: int, columns: int, apart: float, seed: int

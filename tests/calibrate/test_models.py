@@ -29,7 +29,7 @@ from howspec.calibrate.models.devices import _key as device_key
 from howspec.calibrate.models.names import squeeze
 from howspec.calibrate.prior.costs import predict_costs
 from howspec.theory.costs import experts_touched
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 TABLES = Path(__file__).resolve().parents[2] / "calibrate" / "models"
@@ -265,7 +265,6 @@ def test_a_decoding_step_of_an_encoder_decoder_reads_neither_encoder_nor_cached_
 
 
 @given(st.integers(1, 4096), st.sampled_from([n for n, m in models().items() if m.shape.is_moe]))
-@settings(max_examples=60, deadline=None)
 def test_weights_of_a_pass_grow_with_its_tokens_up_to_all_experts(tokens: int, name: str) -> None:
     shape = models()[name].shape
     here, more = shape.pass_bytes(tokens), shape.pass_bytes(tokens + 1)
@@ -295,7 +294,6 @@ def _shape(**changes: Any) -> ModelShape:
 
 
 @given(st.integers(1, 30), st.integers(1, 8), st.integers(1, 500))
-@settings(max_examples=50, deadline=None)
 def test_parameters_are_linear_in_layers_and_in_vocabulary(layers: int, k: int, vocab: int) -> None:
     one, two, three = (_shape(layers=layers + i * k).parameters() for i in range(3))
     assert three - two == two - one > 0

@@ -49,7 +49,7 @@ def test_what_is_no_plain_time_is_said_in_one_line(given_ms: object, message: st
 
 
 @given(st.floats(15.0, 60.0), st.sampled_from([1.0, 16.0]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_the_law_meets_the_plain_time_that_is_stated(ms: float, batch: float) -> None:
     steps = _ln_step(_known(ms, batch=batch), batch)
     assert np.median(steps) == pytest.approx(np.log(1e-3 * ms), abs=0.03)

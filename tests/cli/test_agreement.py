@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
-from howspec.cli.main import VERBS, run
+from command import answer, call
+from howspec.cli.main import VERBS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,20 +20,6 @@ MANY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_sco
 PAIR = (
     "--target", "Llama-3.1-8B", "--draft", "Llama-3.2-1B", "--device", "H100", "--task", "chat"
 )  # fmt: skip
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run([str(a) for a in arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    status, out, err = call(capsys, *arguments, "--json")
-    assert (status, err) == (0, "")
-    found: dict[str, Any] = json.loads(out)
-    return found
 
 
 def predicted(
@@ -315,8 +301,9 @@ def test_a_schedule_says_what_a_pair_lacks(
 
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = ("predict", "rank", "scale", "crossover", "explain", "schedule", "synthetic", "hook",
-         "simulate", "formulas")  # fmt: skip
+# The others measure for minutes, need a server, or draw everything.
+QUICK = ("predict", "rank", "scale", "crossover", "import", "explain", "evidence", "schedule",
+         "synthetic", "hook", "simulate", "explore", "formulas", "models", "devices")  # fmt: skip
 IN_HELP = [
     line.strip()
     for verb in QUICK
@@ -335,13 +322,15 @@ def test_every_example_runs_as_printed(
     monkeypatch.chdir(tmp_path)
     log = call(capsys, "import", "vllm", "--example")[1]
     (tmp_path / "server.log").write_text(log, encoding="utf-8")
-    arguments = shlex.split(example)[1:]
+    arguments = shlex.split(example.split(" > ")[0])[1:]
     if "--grid" in arguments:
         arguments += ["--rounds", "6400", "--backend", "sequential"]
     status, out, err = call(capsys, *arguments)
     assert status == 0
     assert out
     assert all(line.startswith("note: ") for line in err.splitlines())
+    cells = [line.split() for line in out.splitlines()]
+    assert not [c for c in cells if len(c) > 2 and set(c[1:]) <= {"-", "n/a"}], "a row of dashes"
 
 
 def test_every_quick_verb_has_an_example_in_its_help() -> None:

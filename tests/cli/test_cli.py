@@ -9,18 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from howspec.cli.main import run
-
-
-def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run(list(arguments))
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
+from command import call
 
 
 def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
-    status, out, err = _call(capsys, *arguments, "--json")
+    status, out, err = call(capsys, *arguments, "--json")
     assert status == 0, err
     return json.loads(out)
 
@@ -61,7 +54,7 @@ def test_verification_slope_counts_like_draft_cost_and_overhead_only_when_specul
 
 
 def test_plain_no_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = _call(capsys, "predict", "--alpha", "0.1", "--cost-ratio", "0.5")
+    status, out, _ = call(capsys, "predict", "--alpha", "0.1", "--cost-ratio", "0.5")
     assert status == 0
     assert out.splitlines()[0].startswith("NO: do not speculate (gamma 0)")
 
@@ -128,7 +121,7 @@ def test_one_draft_of_a_sweep_from_a_file_and_extrapolation_is_noted(
 def test_bad_input_is_one_line_on_stderr_and_status_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    status, out, err = _call(capsys, "predict", *arguments)
+    status, out, err = call(capsys, "predict", *arguments)
     assert status == 2
     assert out == ""
     assert err.count("\n") == 1
@@ -141,7 +134,7 @@ def test_a_csv_with_a_missing_column_names_it(
 ) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("target,k,latency\nT,0,1\nT,1,2\n")
-    status, _, err = _call(capsys, "predict", "--sweep", str(path))
+    status, _, err = call(capsys, "predict", "--sweep", str(path))
     assert status == 2
     assert "bad.csv" in err
     assert "draft" in err
@@ -153,7 +146,7 @@ def test_nothing_is_written_when_the_folder_is_a_file(
 ) -> None:
     path = tmp_path / "file"
     path.write_text("kept")
-    status, _, err = _call(capsys, "figures", "--out", str(path))
+    status, _, err = call(capsys, "figures", "--out", str(path))
     assert status == 2
     assert "out must be a folder" in err
     assert path.read_text() == "kept"
@@ -168,11 +161,11 @@ def test_formulas_are_listed_and_shown_one_by_one(capsys: pytest.CaptureFixture[
         assert entry["latex"]
         assert entry["assumptions"]
         assert entry["source"]
-    status, out, _ = _call(capsys, "formulas", "tokens_per_round", "--latex")
+    status, out, _ = call(capsys, "formulas", "tokens_per_round", "--latex")
     assert status == 0
     assert out.startswith(r"\mathrm{E}[N] = ")
     assert "worked: 3.68928 at alpha = 0.8, gamma = 5" in out
-    status, _, err = _call(capsys, "formulas", "tokens_per_rounds")
+    status, _, err = call(capsys, "formulas", "tokens_per_rounds")
     assert status == 2
     assert "did you mean tokens_per_round" in err
 
@@ -181,7 +174,7 @@ def test_formulas_are_listed_and_shown_one_by_one(capsys: pytest.CaptureFixture[
 def test_help_shows_an_example_that_names_the_verb(
     capsys: pytest.CaptureFixture[str], verb: str
 ) -> None:
-    status, out, _ = _call(capsys, verb, "--help")
+    status, out, _ = call(capsys, verb, "--help")
     assert status == 0
     assert re.search(rf"howspec {verb}\b", out)
 

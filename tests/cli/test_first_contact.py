@@ -10,8 +10,9 @@ from pathlib import Path
 
 import howspec
 import pytest
+from command import call
 from howspec.cli.calibrate import calibrate
-from howspec.cli.main import VERBS, run
+from howspec.cli.main import VERBS
 from howspec.cli.renamed import FORMER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,13 +23,6 @@ UNDER_CALIBRATE = tuple(
 EVERY = (*((verb,) for verb in VERBS), *UNDER_CALIBRATE)
 
 
-def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run(list(arguments))
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
-
-
 def _text(verb: tuple[str, ...]) -> str:
     return " ".join(verb)
 
@@ -36,7 +30,7 @@ def _text(verb: tuple[str, ...]) -> str:
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     stated = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'\nversion = "{howspec.__version__}"\n' in stated
-    assert _call(capsys, "--version") == (0, f"howspec {howspec.__version__}\n", "")
+    assert call(capsys, "--version") == (0, f"howspec {howspec.__version__}\n", "")
 
 
 def test_a_name_that_the_package_does_not_have_is_an_attribute_error() -> None:
@@ -61,7 +55,7 @@ def test_python_m_howspec_is_the_command(path: str, tmp_path: Path) -> None:
 def test_every_verb_has_short_help_in_full_an_example_and_json(
     verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, _ = _call(capsys, *verb, "-h")
+    status, out, _ = call(capsys, *verb, "-h")
     assert status == 0
     words = " ".join(out.split())
     assert f"Example: howspec {_text(verb)}" in words or f"Examples: howspec {_text(verb)}" in words
@@ -71,25 +65,25 @@ def test_every_verb_has_short_help_in_full_an_example_and_json(
 
 def test_the_list_of_verbs_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["calibrate"]):
-        assert "...\n" not in _call(capsys, *arguments)[1].split("\n", 1)[1]
+        assert "...\n" not in call(capsys, *arguments)[1].split("\n", 1)[1]
 
 
 @pytest.mark.parametrize("verb", EVERY, ids=_text)
 def test_a_wrong_option_is_one_line_and_with_json_one_object(
     verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, err = _call(capsys, *verb, "--bad-option")
+    status, out, err = call(capsys, *verb, "--bad-option")
     assert (status, out) == (2, "")
     assert err.startswith("howspec: No such option: --bad-option")
     assert err.endswith(f"; see howspec {_text(verb)} --help\n")
     assert err.count("\n") == 1
-    status, out, _ = _call(capsys, *verb, "--bad-option", "--json")
+    status, out, _ = call(capsys, *verb, "--bad-option", "--json")
     assert status == 2
     assert json.loads(out)["error"].startswith("No such option: --bad-option")
 
 
 def test_a_wrong_value_is_an_object_too(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = _call(capsys, "predict", "--alpha", "2", "--cost-ratio", "1", "--json")
+    status, out, err = call(capsys, "predict", "--alpha", "2", "--cost-ratio", "1", "--json")
     assert status == 2
     message = json.loads(out)["error"]
     assert message.endswith("must be in [0, 1], got 2")
@@ -101,11 +95,11 @@ def test_former_spellings_are_taken_with_a_notice(
     verb: str, names: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for old, new in names.items():
-        status, _, err = _call(capsys, *verb.split(), f"{old}=missing.json")
+        status, _, err = call(capsys, *verb.split(), f"{old}=missing.json")
         assert status == 2
         assert err.splitlines()[0] == f"howspec: {old} is now called {new}"
         assert "No such option" not in err
-        assert old not in _call(capsys, *verb.split(), "--help")[1].split()
+        assert old not in call(capsys, *verb.split(), "--help")[1].split()
 
 
 @pytest.mark.parametrize("engine", ["vLLM", "VLLM", "vllm"])
@@ -113,11 +107,11 @@ def test_the_case_of_an_engine_does_not_matter(
     engine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ("schedule", "--alpha", "0.7", "--cost-ratio", "0.1", "--engine")
-    assert _call(capsys, *given, engine) == _call(capsys, *given, "vllm")
+    assert call(capsys, *given, engine) == call(capsys, *given, "vllm")
     given = ("synthetic", "--gamma", "4", "--alpha", "0.7", "--engine")
-    assert _call(capsys, *given, engine) == _call(capsys, *given, "vllm")
+    assert call(capsys, *given, engine) == call(capsys, *given, "vllm")
     given = ("import", "--example", engine)
-    assert _call(capsys, *given) == _call(capsys, "import", "--example", "vllm")
+    assert call(capsys, *given) == call(capsys, "import", "--example", "vllm")
 
 
 def test_a_reader_that_stops_early_is_no_error() -> None:

@@ -9,21 +9,14 @@ import re
 from pathlib import Path
 
 import pytest
+from command import call
 from howspec.cli.hook import TRANSFORMERS
-from howspec.cli.main import run
-
-
-def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run(list(arguments))
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
 
 
 def test_the_printed_lines_compile_and_name_what_exists(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    status, out, err = _call(capsys, "hook", "transformers")
+    status, out, err = call(capsys, "hook", "transformers")
     assert (status, err) == (0, "")
     tree = ast.parse(out)
     compile(tree, "hook", "exec")
@@ -79,18 +72,18 @@ def test_the_printed_lines_run_and_what_they_write_can_be_imported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    _, out, _ = _call(capsys, "hook", "transformers")
+    _, out, _ = call(capsys, "hook", "transformers")
     exec(compile(out, "hook", "exec"), {"model": _Model(), "inputs": {}, "draft": object()})
     lines = [json.loads(line) for line in Path("rounds.jsonl").read_text().splitlines()]
     assert [(r["drafted"], r["accepted"]) for r in lines[1:]] == [(4, 4), (4, 1)]
     following = re.search(r"howspec (import transformers \S+)", out)
     assert following
-    status, _, err = _call(capsys, *following.group(1).split(), "--json")
+    status, _, err = call(capsys, *following.group(1).split(), "--json")
     assert status == 0, err
 
 
 def test_the_same_lines_stand_in_the_json(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, _ = _call(capsys, "hook", "transformers", "--json")
+    status, out, _ = call(capsys, "hook", "transformers", "--json")
     assert status == 0
     assert json.loads(out) == {"engine": "transformers", "code": TRANSFORMERS}
 
@@ -99,7 +92,7 @@ def test_the_same_lines_stand_in_the_json(capsys: pytest.CaptureFixture[str]) ->
 def test_another_engine_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], engine: str
 ) -> None:
-    status, out, err = _call(capsys, "hook", engine)
+    status, out, err = call(capsys, "hook", engine)
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert "engine must be transformers" in err
@@ -107,6 +100,6 @@ def test_another_engine_is_one_line_and_status_2(
 
 
 def test_no_engine_at_all_is_an_error_of_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    status, _, err = _call(capsys, "hook")
+    status, _, err = call(capsys, "hook")
     assert status == 2
     assert err.count("\n") == 1

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import command
 import numpy as np
 import pytest
 from howspec.calibrate.depth import damped
@@ -23,7 +24,6 @@ from howspec.calibrate.prior.pair import (
 )
 from howspec.calibrate.prior.pair_costs import recorded_costs
 from howspec.calibrate.records import Record, write_record
-from howspec.cli.main import run
 from howspec.sim.choice import RoundTimes, choose
 from howspec.sim.prediction import break_even
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
@@ -37,17 +37,11 @@ KEYS = {
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run(["predict", *arguments])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
+    return command.call(capsys, "predict", *arguments)
 
 
 def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    status, out, err = call(capsys, *arguments, "--json")
-    assert (status, err) == (0, "")
-    found: dict[str, Any] = json.loads(out)
-    return found
+    return command.answer(capsys, "predict", *arguments)
 
 
 def kinds(found: dict[str, Any]) -> tuple[str, str]:

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import howspec as hs
 import numpy as np
 import pytest
+from command import answer, call
 from howspec.calibrate.depth import damped
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.prior.pair import Load, Use, expect, named
-from howspec.cli.main import run
 from howspec.figures.style import write
 from howspec.figures.turning_curve import turning_curve
 from howspec.figures.validation.paper_rows import paper_rows_test, predicted_ranking
@@ -22,20 +20,6 @@ from howspec.theory import DepthAcceptance, tokens_by_gamma
 
 QWEN = ("--target", "Qwen2.5-32B", "--device", "2x A100 80GB")
 LADDER = ("--draft", "Qwen2.5-0.5B,Qwen2.5-1.5B", "--draft", "Qwen2.5-7B")
-
-
-def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run(list(arguments))
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    status, out, err = call(capsys, *arguments, "--json")
-    assert (status, err) == (0, "")
-    found: dict[str, Any] = json.loads(out)
-    return found
 
 
 # --- rank --------------------------------------------------------------------------------------

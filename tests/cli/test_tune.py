@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import howspec
 import pytest
-from fake_server import Fake, serving
+from fake_server import Fake, free_port, serving
 from howspec.calibrate.records import read_record
 from howspec.cli.main import run
 
@@ -25,12 +24,6 @@ GRID: dict[str, Any] = {
     "target": "Llama-3.1-8B", "drafts": ["Llama-3.2-1B"], "device": "H100 SXM", "batch": (1, 4),
     "gamma": (1, 2, 4), "requests": 2, "new_tokens": 10,
 }  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        return int(some.getsockname()[1])
 
 
 def launching(folder: Path, port: int) -> dict[str, Any]:

@@ -14,7 +14,6 @@ import pytest
 from howspec.calibrate.library.own import load_campaign
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.main import run
-from howspec.figures import style
 from howspec.figures.family import parameters_of
 from howspec.figures.style import inches
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
@@ -22,12 +21,6 @@ from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 SIZES = {"Nova-6B": 6 / 12, "Nova-3B": 3 / 12, "Nova-1B": 1 / 12, "Nova-300M": 0.3 / 12}
 GAMMAS = (1, 2, 3, 5)
 NOISE = 0.01
-
-
-@pytest.fixture(autouse=True)
-def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of few dots: what is tested is what they show, and that they are made."""
-    monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 40)
 
 
 def true_speedup(scale: float) -> Any:

@@ -30,17 +30,10 @@ from howspec.calibrate.measured.sizes import (
     regress,
 )
 from howspec.calibrate.records import write_record
-from howspec.figures import style
 from howspec.figures.draw import OwnLadder, draw, ladder_figures
 from howspec.figures.own_ladder import size_study
 from howspec.figures.validation.ladder import campaign_test, leave_one_draft_out
 from howspec.theory.requests import rounds_moments
-
-
-@pytest.fixture(autouse=True)
-def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of few dots: what is tested is what they show, and that they are made."""
-    monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 40)
 
 
 @pytest.fixture(scope="module")

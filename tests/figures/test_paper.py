@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from howspec.figures import style
 from howspec.figures.checks import leviathan_rows, specbundle_test
 from howspec.figures.draw import BY_NAME, draw_all, figure_names
 from howspec.figures.scales import ScaleStudy, scale_study
@@ -19,12 +18,6 @@ from howspec.figures.validation import suite
 from howspec.figures.validation.result import Point, Test
 from howspec.verbs.validate import Validation
 from PIL import Image
-
-
-@pytest.fixture(autouse=True)
-def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of few dots: what is tested is what they show, and that they are made."""
-    monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 40)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,6 @@ from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate_show import show
 from howspec.cli.paper_costs import print_timed_rows
-from howspec.figures import style
 from howspec.figures.draw import Studies, cost_figures, draw
 from howspec.figures.paper_costs import (
     has_paper_pairs,
@@ -50,12 +49,6 @@ EQUAL = {
     }.items()
     for layers, hidden, ffn in shapes
 }
-
-
-@pytest.fixture(autouse=True)
-def coarse_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of few dots: what is tested is what they show, and that they are made."""
-    monkeypatch.setitem(style._SETTINGS, "savefig.dpi", 40)
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import call
 from howspec.calibrate.learned import sweeps as learned_sweeps
 from howspec.calibrate.learned.baselines import suspected
 from howspec.calibrate.learned.bundled import library_rows
 from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweeps
 from howspec.calibrate.learned.stated import tokens_of, usable
+from howspec.calibrate.learned.timed import timed_speedups
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.schema import text
 from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
-from howspec.cli.main import run
-from howspec.figures.validation import chips, rivals, serving, stated, suite
+from howspec.figures.validation import chips, machines, rivals, serving, stated, suite
 from howspec.figures.validation import ladder as ladder_tests
 from howspec.figures.validation.result import Point, Test
 from howspec.figures.validation.rows import read_rows
@@ -32,21 +33,12 @@ from howspec.figures.validation.tasks import task_test
 from howspec.theory import DepthAcceptance, speedup, tokens_by_gamma, tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured_row import NAN, a_row
 
 HEADER = (
     "target,draft,engine,hardware,task,batch,gamma,alpha,tau_mean_tokens_per_round,cost_ratio_c,"
     "speedup,precision,notes"
 )
-NAN = float("nan")
-
-
-def a_row(gamma: int = 3, **changes: Any) -> Measured:
-    given: dict[str, Any] = {
-        "id": "r", "target": "T", "draft": "d", "engine": "e", "hardware": "h", "precision": "",
-        "method": "chain", "task": "chat", "temperature": "0", "batch": "1", "gamma": gamma,
-        "alpha": NAN, "tau": NAN, "cost_ratio": NAN, "speedup": 2.0, "base_rate": NAN,
-    }  # fmt: skip
-    return Measured(**(given | changes))
 
 
 def a_file(folder: Path, *lines: str, header: str = HEADER, mark: str = "") -> Path:
@@ -61,13 +53,6 @@ def cells(**given: object) -> str:
              "batch": 1, "gamma": 3, "speedup": 2.0}  # fmt: skip
     known = usual | given
     return ",".join(str(known.get(name, "")) for name in HEADER.split(","))
-
-
-def _call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run(list(arguments))
-    captured = capsys.readouterr()
-    return int(stop.value.code or 0), captured.out, captured.err
 
 
 # --- rows --------------------------------------------------------------------------------------
@@ -114,7 +99,7 @@ def test_a_missing_column_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, missing: str
 ) -> None:
     path = a_file(tmp_path, "a,2", header="target,draft" if missing == "speedup" else "x,speedup")
-    status, out, err = _call(capsys, "validate", "--rows", str(path))
+    status, out, err = call(capsys, "validate", "--rows", str(path))
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
     assert f"column {missing}: is missing" in err
@@ -150,7 +135,6 @@ def test_values_at_the_ends_of_their_ranges_are_possible(tmp_path: Path) -> None
     assert [r.objection for r in read_rows(a_file(tmp_path, *ends))] == ["", ""]
 
 
-@settings(max_examples=60)
 @given(st.lists(st.text(alphabet="0123456789.-+einfax% ", max_size=8), min_size=6, max_size=6))
 def test_whatever_a_cell_holds_is_a_row_that_is_possible_or_not_used(
     tmp_path_factory: pytest.TempPathFactory, values: list[str]
@@ -600,7 +584,7 @@ def test_a_file_of_neither_form_is_one_line(tmp_path: Path, content: bytes) -> N
 def test_a_file_that_is_not_there_is_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    status, out, err = _call(capsys, "validate", "--rows", str(tmp_path / "none.csv"))
+    status, out, err = call(capsys, "validate", "--rows", str(tmp_path / "none.csv"))
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "cannot be read" in err
 
@@ -617,7 +601,7 @@ def test_the_json_of_a_file_has_the_tests_with_their_numbers(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = _swept(tmp_path)
-    status, out, err = _call(capsys, "validate", "--rows", str(path), "--json", "--points")
+    status, out, err = call(capsys, "validate", "--rows", str(path), "--json", "--points")
     assert status == 0, err
     answer = json.loads(out)
     assert answer["rows"] == str(path)
@@ -638,12 +622,12 @@ def test_the_json_of_a_file_has_the_tests_with_their_numbers(
 def test_the_table_of_a_file_names_every_test(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    status, out, _ = _call(capsys, "validate", "--rows", str(_swept(tmp_path)), "--points")
+    status, out, _ = call(capsys, "validate", "--rows", str(_swept(tmp_path)), "--points")
     assert status == 0
     assert "sweeps: speed-up, one gamma left out" in out
     assert out.count("measured ") >= 9
     empty = a_file(tmp_path, cells(speedup=""))
-    status, out, _ = _call(capsys, "validate", "--rows", str(empty))
+    status, out, _ = call(capsys, "validate", "--rows", str(empty))
     assert status == 0
     assert out.splitlines() == [
         "nothing to test: no row states enough", "not used: 1 rows: no speed-up stated",
@@ -740,9 +724,12 @@ def test_a_ladder_is_predicted_from_costs_and_rounds_alone(accepted: list[list[i
 
 @pytest.fixture(scope="module")
 def bundled() -> dict[str, Test]:
-    """The whole report, once; its names are unique."""
+    """The whole report, once, of one target's ladder of drafts; its names are unique."""
+    ladder = [r for r in timed_speedups() if r.p_min is not None]
+    rows = [r for r in timed_speedups() if r.p_min is None or r.machine == ladder[0].machine]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learned_sweeps, "DRAWS", 300)
+        patch.setattr(machines, "timed_speedups", lambda: rows)
         report = suite.library_report()
     assert any("plain baseline looks too slow" in line for line in report.skipped)
     assert all(t.points for t in report.tests)

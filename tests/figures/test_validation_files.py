@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.learned.baselines import against_plain, closest, once
-from howspec.calibrate.learned.measured import Measured
 from howspec.calibrate.library.study import study_of
 from howspec.calibrate.tables.cells import Cells, number, parse_cells, read_cells
 from howspec.figures.validation import suite
@@ -22,8 +21,8 @@ from howspec.figures.validation.rows import alpha_kind, percentages, read_rows, 
 from howspec.theory import speedup, tokens_per_round
 from hypothesis import given
 from hypothesis import strategies as st
+from measured_row import NAN, a_row
 
-NAN = float("nan")
 COLUMNS = (
     "target", "draft", "engine", "hardware", "task", "batch", "gamma", "alpha",
     "tau_mean_tokens_per_round", "cost_ratio_c", "speedup",
@@ -209,15 +208,6 @@ def test_rows_without_drafts_are_the_baseline_of_the_others() -> None:
 def test_two_speeds_of_a_row_are_its_speed_up() -> None:
     text = "target,gamma,tokens_per_s_base,tokens_per_s_spec\nA,3,100,150\n"
     assert values(text)[0][3] == 1.5
-
-
-def a_row(**changes: Any) -> Measured:
-    given: dict[str, Any] = {
-        "id": "r", "target": "T", "draft": "d", "engine": "e", "hardware": "h", "precision": "",
-        "method": "chain", "task": "chat", "temperature": "0", "batch": "1", "gamma": 3,
-        "alpha": NAN, "tau": NAN, "cost_ratio": NAN, "speedup": 2.0, "base_rate": NAN,
-    }  # fmt: skip
-    return Measured(**(given | changes))
 
 
 def test_a_row_that_is_said_twice_counts_once() -> None:

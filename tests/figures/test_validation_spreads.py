@@ -29,18 +29,8 @@ from howspec.figures.validation.sweeps import leave_one_gamma_out
 from howspec.theory import DepthAcceptance, tokens_by_gamma, tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured_row import NAN, a_row
 from scipy.stats import multivariate_normal
-
-NAN = float("nan")
-
-
-def a_row(gamma: int = 3, **changes: Any) -> Measured:
-    given: dict[str, Any] = {
-        "id": "r", "target": "T", "draft": "d", "engine": "e", "hardware": "h", "precision": "",
-        "method": "chain", "task": "chat", "temperature": "0", "batch": "1", "gamma": gamma,
-        "alpha": NAN, "tau": NAN, "cost_ratio": NAN, "speedup": 2.0, "base_rate": NAN,
-    }  # fmt: skip
-    return Measured(**(given | changes))
 
 
 class Ends(NamedTuple):

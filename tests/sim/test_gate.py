@@ -14,7 +14,7 @@ from scipy.stats import beta
 
 
 @given(st.floats(0.05, 0.95), st.floats(-1.5, 1.5), st.sampled_from([0.3, 0.75, 0.9]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_passes_the_gate_is_the_tail_of_a_beta_law(
     alpha: float, log_kappa: float, gate: float
 ) -> None:

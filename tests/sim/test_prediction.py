@@ -27,7 +27,6 @@ def test_no_gamma_is_named_best_where_plain_decoding_is() -> None:
     assert answer.gamma_real == 0.0
 
 
-@settings(max_examples=80, deadline=None)
 @given(alpha=ALPHA, c=COST, b=st.floats(0, 0.2), o=st.floats(0, 1.0))
 def test_a_single_law_gives_the_formulas_answer_with_nothing_to_be_unsure_of(
     alpha: float, c: float, b: float, o: float
@@ -101,7 +100,7 @@ def test_the_real_optimum_of_other_laws_lies_within_one_of_the_whole_one() -> No
     assert abs(answer.gamma_real - answer.gamma) < 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(c=st.floats(0.0, 1.2), o=st.floats(0, 0.8))
 def test_break_even_by_search_equals_the_closed_search_of_the_theory(c: float, o: float) -> None:
     ours = break_even(AffineCost(c, overhead=o), gamma_max=10)

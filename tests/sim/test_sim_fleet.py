@@ -106,7 +106,7 @@ def lone(engine: Engine, *, requests: int = 4000, length: int = 20, seed: int = 
     rate=st.floats(0.5, 300),
     context=st.booleans(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_request_has_the_times_of_an_independent_event_loop(
     seed: int, gamma: list[int], alpha: float, rate: float, context: bool
 ) -> None:

@@ -59,7 +59,7 @@ def test_the_words_are_those_of_splitmix64() -> None:
     assert iid.words(generator(3), count=50).tolist() == reference_words(start, 50)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     rates=st.lists(st.floats(0.0, 1.0), max_size=20),
     seed=st.integers(0, 2**32),

@@ -23,7 +23,7 @@ from howspec.sim.rounds.requests import serve_batches
 from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance
 from howspec.theory.limits import oracle_speedup
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 COST = AffineCost(0.05)
@@ -62,7 +62,6 @@ class Heuristic:
 
 
 @given(accepts=st.lists(st.integers(0, 40), min_size=1, max_size=60), start=st.integers(1, 20))
-@settings(max_examples=60, deadline=None)
 def test_the_heuristic_follows_transformers(accepts: list[int], start: int) -> None:
     reference, want = Heuristic(start), []
     for accept in accepts:
@@ -121,7 +120,6 @@ class MovingAverage:
     down=st.sampled_from([-0.25, 0.0, 0.5]),
     up=st.sampled_from([0.0, 0.25, 1.5]),
 )
-@settings(max_examples=200, deadline=None)
 def test_the_moving_average_follows_sglang(
     accepts: list[int], candidates: list[int], start: int, weight: float, interval: int,
     warmup: int, down: float, up: float,

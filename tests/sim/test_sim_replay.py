@@ -10,7 +10,7 @@ import pytest
 from howspec.sim.rounds.replay import StepTimes, plain_latencies, replay_latencies, replay_speedup
 from howspec.sim.rounds.traces import Trace, load_trace, trace_from_law
 from howspec.theory import DepthAcceptance
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 # Fitted by the authors of arXiv:2601.11580 to Llama-3.1-8B on one H100.
@@ -112,7 +112,6 @@ def make_trace(requests: list[list[int]], prompts: list[int]) -> Trace:
     return Trace(offsets, entries, np.array(prompts, np.int64))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     requests=st.lists(st.lists(st.integers(1, 8), min_size=1, max_size=25), min_size=1, max_size=4),
     prompt=st.integers(0, 300),

@@ -81,7 +81,6 @@ def reference(
     return latency, [s.used for s in done], [s.waste for s in done], gaps
 
 
-@settings(max_examples=120, deadline=None)
 @given(
     requests=REQUESTS,
     gamma=st.integers(0, 6),
@@ -205,7 +204,7 @@ def test_the_schedule_sees_the_batch_shrink() -> None:
     assert served.latency == pytest.approx([2 * 1.2, 2 * 1.2 + 1.5])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(alpha=st.floats(0.0, 1.0), batch=st.integers(1, 5))
 def test_no_constant_length_is_faster_than_the_oracle(alpha: float, batch: int) -> None:
     trace = trace_from_confidence(np.random.default_rng(1), alpha, lengths=[40, 30, 20])

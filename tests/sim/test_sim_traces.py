@@ -21,7 +21,7 @@ from howspec.sim.rounds.traces import (
 )
 from howspec.theory import DepthAcceptance, tokens_per_round
 from howspec.theory.acceptance import BetaRequestAcceptance, MarkovAcceptance
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 REQUESTS = st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=30), min_size=1, max_size=6)
@@ -43,7 +43,6 @@ def walked(entries: list[int], gamma: int, by_round: bool) -> tuple[int, int]:
     return rounds, position
 
 
-@settings(max_examples=60, deadline=None)
 @given(requests=REQUESTS, by_round=st.booleans())
 def test_rounds_are_walked_one_after_another(requests: list[list[int]], by_round: bool) -> None:
     gammas = [0, 1, 3, 9]

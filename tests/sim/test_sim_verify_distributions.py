@@ -26,7 +26,6 @@ SEEDS = st.integers(0, 2**32)
 
 
 @given(SEEDS, st.integers(2, 300), st.sampled_from([0.02, 0.3, 3.0]))
-@settings(max_examples=60, deadline=None)
 def test_acceptance_is_one_minus_the_total_variation(
     seed: int, vocabulary: int, concentration: float
 ) -> None:
@@ -46,7 +45,7 @@ def test_acceptance_is_one_minus_the_total_variation(
 
 
 @given(SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_accepted_mass_and_residual_add_up_to_the_target(seed: int) -> None:
     pair = dirichlet_pair(np.random.default_rng(seed), vocabulary=7, markov=True)
     alpha = acceptance(pair.target, pair.draft)
@@ -96,7 +95,6 @@ def test_top_p_keeps_the_smallest_set_that_holds_the_mass() -> None:
 
 
 @given(SEEDS, st.floats(0.2, 3.0), st.integers(1, 12), st.floats(0.05, 1.0))
-@settings(max_examples=60, deadline=None)
 def test_transforms_come_in_the_order_temperature_top_k_top_p(
     seed: int, temperature: float, top_k: int, top_p: float
 ) -> None:
@@ -124,7 +122,7 @@ def test_both_models_get_the_same_transforms() -> None:
 
 
 @given(SEEDS, st.floats(0.0, 0.8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_perturbed_logits_reach_the_wanted_total_variation(seed: int, wanted: float) -> None:
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(12, 12))

@@ -45,14 +45,14 @@ def assert_lossless(pair: Pair, law: exact.Law, *, length: int, start: int = 0) 
 
 
 @given(models(), st.integers(0, 3), st.integers(0, 2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_token_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, start: int) -> None:
     law = exact.token_law(pair, gamma=gamma, start=start)
     assert_lossless(pair, law, length=gamma + 1, start=start)
 
 
 @given(models(), st.integers(0, 3), st.integers(0, 2))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_block_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, start: int) -> None:
     law = exact.block_law(pair, gamma=gamma, start=start)
     assert_lossless(pair, law, length=gamma + 1, start=start)
@@ -60,7 +60,7 @@ def test_block_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, 
 
 @pytest.mark.parametrize("rule", RULES)
 @given(models(), st.integers(0, 2))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_a_draft_tree_emits_the_law_of_the_target(rule: Rule, pair: Pair, start: int) -> None:
     law = exact.tree_law(pair, parents=LOPSIDED, rule=rule, start=start)
     assert_lossless(pair, law, length=3, start=start)
@@ -68,7 +68,7 @@ def test_a_draft_tree_emits_the_law_of_the_target(rule: Rule, pair: Pair, start:
 
 @pytest.mark.parametrize("rule", RULES)
 @given(weights(4), weights(4), st.integers(1, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_several_drafts_of_a_position_emit_the_law_of_the_target(
     rule: Rule, p: Any, q: Any, drafts: int
 ) -> None:
@@ -90,7 +90,6 @@ def optimum(p: Any, q: Any, drafts: int) -> float:
 
 
 @given(weights(4), weights(4), st.integers(1, 3))
-@settings(max_examples=150, deadline=None)
 def test_multi_draft_rules_are_ordered_naive_recursive_k_seq_optimum(
     p: Any, q: Any, drafts: int
 ) -> None:
@@ -121,7 +120,7 @@ def test_neither_k_seq_nor_drafting_without_replacement_dominates_the_other() ->
 
 
 @given(models(), st.integers(1, 3), st.integers(0, 2))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_block_verification_survives_with_the_weight_of_the_block(
     pair: Pair, gamma: int, start: int
 ) -> None:
@@ -154,7 +153,7 @@ def test_block_verification_of_two_tokens_reproduces_the_worked_example() -> Non
 
 
 @given(models(), st.integers(0, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_tree_of_width_one_is_token_verification(pair: Pair, gamma: int) -> None:
     token = exact.token_law(pair, gamma=gamma)
     for rule in ("recursive", "recursive_distinct", "k_seq"):
@@ -164,7 +163,7 @@ def test_a_tree_of_width_one_is_token_verification(pair: Pair, gamma: int) -> No
 
 
 @given(weights(4), weights(4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_greedy_draft_is_accepted_with_the_targets_probability_of_its_argmax(
     p: Any, q: Any
 ) -> None:
@@ -194,14 +193,12 @@ def test_verifying_a_greedy_draft_against_the_softmax_of_the_draft_is_not_lossle
 
 
 @given(weights(4), weights(4), st.floats(0.05, 20.0))
-@settings(max_examples=60, deadline=None)
 def test_the_excess_by_binary_search_is_the_sum_of_positive_parts(p: Any, q: Any, c: float) -> None:
     tables = prepare(Pair(p, q))
     assert excess(tables, 0, c) == pytest.approx(np.maximum(p - c * q, 0.0).sum(), abs=1e-14)
 
 
 @given(weights(4), weights(4), st.integers(1, 8))
-@settings(max_examples=80, deadline=None)
 def test_the_k_seq_constant_is_the_smallest_that_leaves_a_residual(
     p: Any, q: Any, drafts: int
 ) -> None:

@@ -41,7 +41,7 @@ def _exact(formula: Formula, **point: float) -> mpmath.mpf:
     return mpmath.mpf(str(formula.exact(50, **point)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SHAPE, SHAPE, st.integers(1, 12))
 def test_survival_rates_and_tokens_are_moments_of_the_beta_law(a: float, b: float, g: int) -> None:
     moments = [_moment(a, b, k) for k in range(g + 1)]
@@ -60,7 +60,7 @@ def test_survival_rates_and_tokens_are_moments_of_the_beta_law(a: float, b: floa
     assert abs(_exact(formula_of(beta_tokens), **point, gamma=g) - tokens) <= tiny * tokens
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.05, 50), st.floats(1.01, 50))
 def test_endless_drafts_yield_the_mean_of_the_geometric_means(a: float, b: float) -> None:
     # E[1 / (1 - alpha)] is an integral of the Beta kind with b lowered by one.
@@ -91,7 +91,7 @@ def _harmonic(a: float, b: float, gamma: int) -> np.longdouble:
     return weight.sum() / (weight / total).sum()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0.2, 300), st.floats(0.2, 300), st.integers(0, 40))
 def test_request_tokens_are_the_harmonic_mean_over_the_beta_law(
     a: float, b: float, gamma: int
@@ -106,7 +106,7 @@ def test_the_symbolic_request_tokens_are_the_same_integral(a: float, b: float, g
     assert got == pytest.approx(float(_harmonic(a, b, gamma)), rel=1e-13)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(SHAPE, SHAPE)
 def test_with_endless_drafts_requests_yield_the_tokens_of_their_mean(a: float, b: float) -> None:
     rejection = 1 - _moment(a, b, 1)
@@ -122,7 +122,7 @@ def test_request_tokens_approach_their_limit() -> None:
         assert request_tokens(a, b, 400) == pytest.approx(request_tokens_limit(a, b), rel=1e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0.05, 200), st.floats(0.05, 200), st.integers(0, 60))
 def test_the_sandwich_is_in_order(a: float, b: float, gamma: int) -> None:
     kept, independent, fresh = jensen_sandwich(a, b, gamma=gamma)

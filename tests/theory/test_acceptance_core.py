@@ -14,11 +14,10 @@ from howspec.theory.acceptance.law import (
     single,
     tokens_by_gamma,
 )
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
-few = settings(max_examples=80, deadline=None)
 decays = st.one_of(st.just(1.0), st.floats(0.5, 1.5), decades(-300, 300))
 
 
@@ -35,7 +34,6 @@ def rate(alpha: float, decay: float, position: int) -> mpmath.mpf:
 @example(5e-324, 1e155, 3)
 @example(1e-310, 1e200, 3)
 @example(0.0, 1e300, 9)
-@few
 def test_conditional_rate_equals_repeated_multiplication(
     alpha: float, decay: float, position: int
 ) -> None:
@@ -47,7 +45,6 @@ def test_conditional_rate_equals_repeated_multiplication(
 
 
 @given(probabilities(), st.floats(0.5, 1.5), st.integers(0, 60))
-@few
 def test_survival_is_the_product_of_the_rates_and_tokens_their_sum(
     alpha: float, decay: float, gamma: int
 ) -> None:
@@ -65,7 +62,6 @@ def test_survival_is_the_product_of_the_rates_and_tokens_their_sum(
 
 
 @given(probabilities(), st.integers(0, 300))
-@few
 def test_without_decay_the_law_is_independent_acceptance(alpha: float, gamma: int) -> None:
     with mpmath.workdps(50):
         got = tokens_by_gamma(DepthAcceptance(alpha), gamma)[gamma]
@@ -73,7 +69,6 @@ def test_without_decay_the_law_is_independent_acceptance(alpha: float, gamma: in
 
 
 @given(probabilities(), st.floats(0.3, 3.0), st.floats(0.3, 3.0), st.integers(1, 30))
-@few
 def test_survival_falls_with_depth_and_rises_with_both_parameters(
     alpha: float, decay: float, other: float, gamma: int
 ) -> None:

@@ -37,7 +37,7 @@ def _information(alpha: float, gamma: int) -> mpmath.mpf:
     return cut + mpmath.fsum(a**k * (1 - a) * (k / a - 1 / (1 - a)) ** 2 for k in range(gamma))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(INSIDE, st.integers(1, 24), st.integers(1, 10**6))
 def test_variance_is_the_inverse_fisher_information(alpha: float, gamma: int, n: int) -> None:
     exact = 1 / (n * _information(alpha, gamma))
@@ -63,7 +63,7 @@ def test_known_sample_size_and_ends() -> None:
         rounds_to_measure(0.8, 5, 0.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.95))
 def test_the_estimate_maximises_the_censored_likelihood(seed: int, alpha: float) -> None:
     rng = np.random.default_rng(seed)
@@ -191,7 +191,7 @@ def _reference_gamma(alpha: mpmath.mpf, slope: mpmath.mpf, start: float) -> mpma
     return mpmath.findroot(gradient, start)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0.4, 0.97), st.floats(0.01, 0.15), st.integers(1, 12))
 def test_variance_of_the_optimal_gamma_is_the_delta_method_on_its_definition(
     alpha: float, slope: float, gamma: int

@@ -99,7 +99,7 @@ def test_arrays_of_parameters_give_each_law_its_own_row(law: AcceptanceLaw) -> N
         law.draw(np.random.default_rng(0), gamma=2, rounds=3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1e-9, 1.0])),
     st.floats(0.3, 1.6),

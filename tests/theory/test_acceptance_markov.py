@@ -59,7 +59,6 @@ def _all_positions(p: float, q: float, gamma: int) -> tuple[mpmath.mpf, mpmath.m
     return 1 + mpmath.fsum(rate * mp_p ** (k - 1) for k in range(1, gamma + 1)), rate
 
 
-@settings(max_examples=60, deadline=None)
 @given(RATE, RATE, GAMMA)
 def test_tokens_are_those_of_the_stationary_chain_over_rounds(
     p: float, q: float, gamma: int
@@ -77,7 +76,7 @@ def test_tokens_are_those_of_the_stationary_chain_over_rounds(
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25") * exact
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(RATE, RATE, GAMMA)
 def test_mean_over_all_positions_and_its_bias_match_their_definitions(
     p: float, q: float, gamma: int
@@ -99,7 +98,7 @@ def test_mean_over_all_positions_and_its_bias_match_their_definitions(
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0, 0.9), RATE)
 def test_endless_drafts_depend_on_the_share_of_accepted_tokens_only(p: float, q: float) -> None:
     exact = _balance(p, q, 500)[0]

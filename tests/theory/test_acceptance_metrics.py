@@ -36,7 +36,6 @@ def _accepted(alpha: float, gamma: int) -> mpmath.mpf:
     return mpmath.fsum(mpmath.mpf(alpha) ** k for k in range(1, gamma + 1))
 
 
-@settings(max_examples=80, deadline=None)
 @given(ALPHA, GAMMA)
 def test_drafted_rate_is_the_mean_survival_over_positions(alpha: float, gamma: int) -> None:
     exact = _accepted(alpha, gamma) / gamma
@@ -46,7 +45,6 @@ def test_drafted_rate_is_the_mean_survival_over_positions(alpha: float, gamma: i
         assert abs(symbolic - exact) <= mpmath.mpf("1e-25") * exact
 
 
-@settings(max_examples=100, deadline=None)
 @given(ALPHA, GAMMA)
 def test_alpha_is_found_again_from_rate_and_from_length(alpha: float, gamma: int) -> None:
     rate = float(_accepted(alpha, gamma) / gamma)
@@ -56,7 +54,6 @@ def test_alpha_is_found_again_from_rate_and_from_length(alpha: float, gamma: int
     assert alpha_from_length(length, gamma) == pytest.approx(alpha, rel=1e-12, abs=1e-14)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.floats(1e-290, 1), GAMMA)
 def test_inverse_solves_the_defining_equation(rate: float, gamma: int) -> None:
     alpha = alpha_from_drafted_rate(rate, gamma)
@@ -64,7 +61,7 @@ def test_inverse_solves_the_defining_equation(rate: float, gamma: int) -> None:
     assert abs(_accepted(alpha, gamma) / gamma - rate) <= 1e-13 * rate * gamma
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 1), GAMMA)
 def test_acceptance_length_counts_the_bonus_token(rate: float, gamma: int) -> None:
     exact = 1 + mpmath.mpf(rate) * gamma
@@ -112,7 +109,6 @@ def test_a_public_log_line_translates_into_every_metric() -> None:
     assert AcceptedPerRound(167 / 87, 3).with_bonus().value == pytest.approx(2.92, abs=0.001)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_survival_and_conditional_rates_are_inverse(rates: list[float]) -> None:
     survival = ConditionalRates(np.array(rates)).survival()

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 
 
 class Model:

@@ -19,10 +19,9 @@ from howspec.theory.schedules.cascade import (
 )
 from howspec.theory.schedules.two_layers import two_layer_bound, two_layer_speedup
 from howspec.theory.speedup import speedup
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-few = settings(max_examples=60, deadline=None)
 extras = st.one_of(st.just(0.0), decades(-4, 0))
 
 
@@ -47,7 +46,6 @@ def vertical_by_hand(alpha: float, inner_alpha: float, k: int, m: int) -> Any:
 @example(0.8, 0.6, 3, 2)
 @example(1.0, 0.6, 3, 2)
 @example(0.0, 0.6, 3, 2)
-@settings(max_examples=100, deadline=None)
 def test_vertical_tokens_are_the_mean_over_all_draft_lengths(
     alpha: float, inner_alpha: float, k: int, m: int
 ) -> None:
@@ -68,7 +66,6 @@ def test_vertical_tokens_are_the_mean_over_all_draft_lengths(
 
 @given(st.floats(0, 0.999), st.floats(0, 1), counts(6), counts(6), extras, extras)
 @example(0.8, 0.6, 3, 2, 0.1, 0.02)
-@few
 def test_vertical_speedup_pays_for_every_level(
     alpha: float, inner_alpha: float, k: int, m: int, c: float, ci: float
 ) -> None:
@@ -88,7 +85,6 @@ def test_vertical_speedup_pays_for_every_level(
 
 
 @given(probabilities(), counts(20), extras)
-@few
 def test_a_cascade_without_inner_tokens_is_plain_speculation(a: float, m: int, c: float) -> None:
     inner = {"inner_alpha": 0.5, "inner_gamma": 0, "inner_rounds": m}
     assert vertical_tokens(a, **inner) == pytest.approx(tokens_per_round(a, m), rel=1e-12)
@@ -112,7 +108,6 @@ def test_vertical_tokens_are_those_of_a_simulated_cascade() -> None:
 
 @given(probabilities(), counts(12), probabilities(), counts(12), extras, extras)
 @example(0.8, 3, 0.6, 2, 0.1, 0.02)
-@settings(max_examples=100, deadline=None)
 def test_horizontal_cascade_adds_the_second_draft_where_the_first_is_accepted(
     alpha: float, g: int, second: float, j: int, c: float, c2: float
 ) -> None:
@@ -134,7 +129,6 @@ def test_horizontal_cascade_adds_the_second_draft_where_the_first_is_accepted(
 
 
 @given(st.floats(0, 1), counts(12), extras, st.floats(0, 1))
-@few
 def test_a_horizontal_cascade_without_a_second_draft_is_plain(
     a: float, g: int, c: float, second: float
 ) -> None:
@@ -153,7 +147,6 @@ def test_dividing_the_drafters_cost_by_its_own_speedup_overstates_the_cascade() 
 
 
 @given(st.floats(0.2, 0.95), st.floats(0.01, 0.4), st.floats(0.05, 0.95), st.floats(0, 1))
-@few
 def test_best_vertical_is_the_top_of_a_scan(
     a: float, c: float, inner_alpha: float, part: float
 ) -> None:
@@ -189,7 +182,6 @@ def test_bad_cascades_are_refused_by_name() -> None:
 
 @given(probabilities(), counts(10), extras, extras, st.floats(1, 10))
 @example(0.7, 3, 0.1, 0.05, 2.5)
-@few
 def test_two_layers_speed_up_the_target_but_not_the_drafting_of_steps(
     a: float, g: int, c: float, judge: float, inner: float
 ) -> None:

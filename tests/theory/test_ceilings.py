@@ -28,10 +28,8 @@ from howspec.theory.limits.rejections import (
     lenient_verification,
     total_variation,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-few = settings(max_examples=60, deadline=None)
 
 
 def softmax(x: Any) -> Any:
@@ -43,7 +41,6 @@ def softmax(x: Any) -> Any:
 
 
 @given(st.integers(0, 4096), st.integers(2, 300_000), decades(-3, 1))
-@few
 def test_entropy_ceiling_counts_the_ways_a_pass_ends(nodes: int, size: int, h: float) -> None:
     # Every node (and the root) can be left by any token that is not one of its children.
     ways = (nodes + 1) * size - nodes
@@ -146,7 +143,6 @@ def test_the_entropy_ceiling_is_reached_by_a_full_tree_over_equal_tokens() -> No
     st.floats(0, 1), st.integers(0, 20), decades(8, 12), decades(3, 6), decades(11, 13),
     st.integers(1, 256), st.integers(0, 100_000),
 )  # fmt: skip
-@few
 def test_hardware_ceiling_is_tokens_per_reading(
     alpha: float, gamma: int, weights: float, kv: float, bandwidth: float, batch: int, context: int
 ) -> None:
@@ -176,7 +172,6 @@ def test_bad_ceilings_are_refused_by_name() -> None:
 
 
 @given(st.floats(0, 1), st.floats(0.0, 1.0), st.sampled_from([1.0, 1e-6, 1e-12]))
-@settings(max_examples=120, deadline=None)
 def test_greedy_certificate_is_the_divergence_of_the_tie(
     top: float, part: float, gap: float
 ) -> None:
@@ -220,7 +215,6 @@ def test_the_certificate_is_tight_at_the_tie() -> None:
 
 
 @given(st.one_of(st.just(0.0), decades(-6, 2.5)), decades(-1, 3))
-@few
 def test_least_acceptance_at_a_temperature_is_its_definition(osc: float, t: float) -> None:
     with mpmath.workdps(400):
         x = mpmath.mpf(osc) / (4 * mpmath.mpf(t))
@@ -242,7 +236,6 @@ def test_acceptance_never_falls_below_its_bound_at_any_temperature() -> None:
 
 
 @given(st.floats(0.01, 20), st.floats(0.2, 5))
-@few
 def test_the_temperature_bound_is_attained_on_two_mirrored_tokens(osc: float, t: float) -> None:
     p = softmax(np.array([osc / 4, -osc / 4]) / t)
     alpha = np.minimum(p, p[::-1]).sum()
@@ -261,7 +254,6 @@ def test_oscillation_ignores_constants_and_refuses_infinite_logits() -> None:
 
 
 @given(probabilities(), probabilities())
-@few
 def test_biased_ceiling_adds_the_bias_up_to_one(alpha: float, bias: float) -> None:
     exact = min(mpmath.mpf(1), mpmath.mpf(alpha) + mpmath.mpf(bias))
     assert abs(at_digits(biased_acceptance_ceiling, alpha=alpha, bias=bias) - exact) < 1e-15
@@ -269,7 +261,6 @@ def test_biased_ceiling_adds_the_bias_up_to_one(alpha: float, bias: float) -> No
 
 
 @given(st.integers(0, 10_000), st.floats(0.05, 1.0))
-@few
 def test_leniency_pays_for_acceptance_with_exactly_as_much_bias(seed: int, leniency: float) -> None:
     rng = np.random.default_rng(seed)
     p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5) * 0.5)

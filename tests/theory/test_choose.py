@@ -26,7 +26,7 @@ from howspec.theory.costs.moe import MoEPass
 from howspec.theory.costs.parallel import ParallelDraftCost
 from howspec.theory.costs.staircase import StaircasePass
 from howspec.theory.domain import Floats
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 TILES = SequentialDraftCost(StaircasePass(LinearPass(0.6, 0.1), tile=4), LinearPass(0.002))
@@ -65,7 +65,6 @@ def value(survival: list[float], times: list[float], gamma: int) -> Fraction:
 
 
 @given(probabilities(), st.integers(0, 60), decades(-6, 1))
-@settings(max_examples=60, deadline=None)
 def test_threshold_is_marginal_cost_times_speedup(alpha: float, gamma: int, slope: float) -> None:
     with mpmath.workdps(50):
         c = mpmath.mpf(slope)
@@ -86,7 +85,6 @@ SURVIVALS = st.lists(st.floats(0, 1), min_size=3, max_size=20).map(
 
 
 @given(SURVIVALS, st.data(), decades(-3, 1))
-@settings(max_examples=150, deadline=None)
 def test_rule_finds_the_best_gamma_of_every_convex_cost(
     survival: list[float], data: st.DataObject, first: float
 ) -> None:
@@ -105,7 +103,6 @@ def test_rule_finds_the_best_gamma_of_every_convex_cost(
 
 
 @given(SURVIVALS, st.data())
-@settings(max_examples=150, deadline=None)
 def test_scan_finds_the_best_gamma_of_every_cost(
     survival: list[float], data: st.DataObject
 ) -> None:
@@ -120,7 +117,6 @@ def test_scan_finds_the_best_gamma_of_every_cost(
 
 
 @given(st.floats(0, 1), decades(-4, 0), decades(-4, 0), st.one_of(st.just(0.0), decades(-3, 0)))
-@settings(max_examples=150, deadline=None)
 def test_closed_form_is_used_for_independent_acceptance_and_affine_costs(
     alpha: float, ratio: float, slope: float, overhead: float
 ) -> None:
@@ -215,7 +211,6 @@ def test_rescaling_all_times_changes_nothing() -> None:
 
 
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=12))
-@settings(max_examples=150, deadline=None)
 def test_local_maxima_are_the_runs_that_were_reached_by_a_rise_and_left_by_a_fall(
     levels: list[int],
 ) -> None:
@@ -237,7 +232,6 @@ def test_local_maxima_are_the_runs_that_were_reached_by_a_rise_and_left_by_a_fal
 
 
 @given(st.lists(st.floats(0.1, 1), min_size=2, max_size=12), st.floats(0, 0.5))
-@settings(max_examples=100, deadline=None)
 def test_window_is_the_run_of_good_gammas_around_the_best(
     values: list[float], tolerance: float
 ) -> None:

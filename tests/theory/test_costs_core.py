@@ -8,15 +8,13 @@ import pytest
 from exact import decades, relative_error
 from howspec.theory.costs.law import AffineCost, CostLaw
 from howspec.theory.speedup import round_cost
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-few = settings(max_examples=80, deadline=None)
 extras = st.one_of(st.just(0.0), decades(-6, 1))
 
 
 @given(extras, extras, extras, decades(-6, 3), st.integers(0, 60))
-@few
 def test_round_time_adds_drafts_verification_and_overhead(
     c: float, b: float, o: float, step: float, gamma: int
 ) -> None:
@@ -31,7 +29,6 @@ def test_round_time_adds_drafts_verification_and_overhead(
 
 
 @given(extras, extras, extras, st.integers(0, 60))
-@few
 def test_in_plain_steps_the_law_is_the_cost_of_the_speedup_formula(
     c: float, b: float, o: float, gamma: int
 ) -> None:
@@ -41,7 +38,6 @@ def test_in_plain_steps_the_law_is_the_cost_of_the_speedup_formula(
 
 
 @given(extras, extras, extras, decades(-3, 3))
-@few
 def test_a_plain_step_pays_no_overhead_and_time_scales_with_the_step(
     c: float, b: float, o: float, step: float
 ) -> None:

@@ -58,7 +58,6 @@ def test_scores_are_their_definitions_and_agree_where_nothing_is_uncertain() -> 
 
 
 @given(st.integers(0, 10**6), st.floats(0.05, 0.9), st.floats(2.0, 200.0), st.floats(-3, -0.7))
-@settings(max_examples=120, deadline=None)
 def test_who_has_work_to_do_drafts_no_more_than_who_has_time(
     seed: int, mean: float, worth: float, log_cost: float
 ) -> None:
@@ -180,7 +179,7 @@ def test_a_timed_point_and_any_measurement_are_worth_what_updating_leaves() -> N
 
 
 @given(st.floats(0.1, 0.99), st.floats(1e-3, 0.2), st.floats(1e-6, 0.01))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_closed_forms_keep_their_digits(alpha: float, slope: float, v: float) -> None:
     if not optimal_gamma(alpha, slope) > 0.01:
         assert np.isnan(optima_gap(alpha, slope, v))

@@ -29,7 +29,6 @@ LAWS = st.fixed_dictionaries({
 
 
 @given(LAWS, decades(-3, 0))
-@settings(max_examples=150, deadline=None)
 def test_best_bits_leave_least_rejection_at_given_bytes(law: dict[str, float], x: float) -> None:
     w = best_bits(x, target_bits=16.0, **law)
 
@@ -57,7 +56,6 @@ def test_best_bits_leave_least_rejection_at_given_bytes(law: dict[str, float], x
 
 
 @given(LAWS, decades(-3, 0), st.floats(1.0, 16.0))
-@settings(max_examples=60, deadline=None)
 def test_formulas_of_bits_agree_with_their_evaluators(
     law: dict[str, float], x: float, w: float
 ) -> None:
@@ -111,7 +109,7 @@ def test_the_turning_point_in_two_axes_is_that_of_a_grid() -> None:
     }),
     st.floats(0.05, 0.3),
 )  # fmt: skip
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 def test_rejection_along_the_best_bits_is_log_convex_in_bytes_under_the_condition(
     law: dict[str, float], floor: float
 ) -> None:

@@ -20,7 +20,6 @@ from howspec.theory.scale.law import (
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-few = settings(max_examples=60, deadline=None)
 floors = st.one_of(st.just(0.0), st.floats(0.0, 0.6))
 extras = st.one_of(st.just(0.0), decades(-4, 0))
 # Sizes, laws and costs as they occur and well beyond.
@@ -68,7 +67,6 @@ def sensitivity_by_hand(alpha: float, gamma: int) -> Any:
 
 
 @given(scale=decades(-6, 1), **LAW)
-@few
 def test_acceptance_law_is_one_less_floor_and_power(scale: float, **law: float) -> None:
     d, a, b = law.values()
     with mpmath.workdps(50):
@@ -85,7 +83,6 @@ def test_acceptance_law_is_one_less_floor_and_power(scale: float, **law: float) 
 
 @given(decades(-6, 1), extras, decades(-3, 2))
 @example(0.05, 0.02, 1.3)
-@few
 def test_cost_law_is_a_floor_and_a_part_in_size(scale: float, floor: float, slope: float) -> None:
     exact = mpmath.mpf(floor) + mpmath.mpf(slope) * mpmath.mpf(scale)
     stated = at_digits(cost_at_scale, scale=scale, cost_floor=floor, cost_slope=slope)
@@ -94,7 +91,6 @@ def test_cost_law_is_a_floor_and_a_part_in_size(scale: float, floor: float, slop
 
 
 @given(probabilities(), counts(200))
-@settings(max_examples=200, deadline=None)
 def test_sensitivity_is_the_log_derivative_of_the_tokens(alpha: float, gamma: int) -> None:
     with mpmath.workdps(700 if alpha < 1e-200 else 80):
         exact = sensitivity_by_hand(alpha, gamma)
@@ -107,7 +103,6 @@ def test_sensitivity_is_the_log_derivative_of_the_tokens(alpha: float, gamma: in
 
 
 @given(st.floats(0, 1), st.integers(1, 40))
-@few
 def test_sensitivity_falls_in_alpha_and_rises_in_gamma(alpha: float, gamma: int) -> None:
     here = rejection_sensitivity(alpha, gamma)
     assert rejection_sensitivity(alpha + 0.01 * (1 - alpha), gamma) <= here + 1e-14
@@ -121,7 +116,6 @@ def test_sensitivity_ends_at_one_and_at_zero() -> None:
 
 
 @given(st.floats(0.01, 0.99), counts(60), st.floats(0.05, 1.5), st.floats(0.0, 0.95))
-@few
 def test_drafting_share_is_the_gain_of_size_in_the_tokens(
     alpha: float, gamma: int, exponent: float, part: float
 ) -> None:
@@ -142,7 +136,6 @@ def test_drafting_share_is_the_gain_of_size_in_the_tokens(
 
 @given(laws, decades(-5, 0), st.integers(0, 12))
 @example(FULL, 0.05, 4)
-@few
 def test_speedup_of_a_size_is_tokens_over_time(law: DraftScaleLaw, scale: float, g: int) -> None:
     exact = speedup_by_hand(law, scale, g)
     got = law.speedup(scale, g)
@@ -163,7 +156,6 @@ def _grid(law: DraftScaleLaw, points: int) -> Any:
 @given(laws, st.integers(1, 12))
 @example(FULL, 4)
 @example(DraftScaleLaw(0.5625, 10**-0.4375, 0.5, 0.0, 1.0), 1)  # best at the lower end
-@few
 def test_turning_point_in_size_is_the_top_of_a_scan(law: DraftScaleLaw, gamma: int) -> None:
     x = _grid(law, 2001)
     best = law.optimal_scale(gamma)
@@ -187,7 +179,6 @@ def test_two_best_sizes_are_no_further_apart_than_a_neighbouring_gamma_may_lose(
 
 
 @given(laws, st.integers(1, 24))
-@few
 def test_log_speedup_is_concave_in_log_size_so_the_turning_point_is_unique(
     law: DraftScaleLaw, gamma: int
 ) -> None:
@@ -199,7 +190,6 @@ def test_log_speedup_is_concave_in_log_size_so_the_turning_point_is_unique(
 
 @given(laws, st.integers(1, 12))
 @example(FULL, 4)
-@few
 def test_at_the_turning_point_the_round_spends_the_drafting_share_on_size(
     law: DraftScaleLaw, gamma: int
 ) -> None:
@@ -216,7 +206,7 @@ def test_at_the_turning_point_the_round_spends_the_drafting_share_on_size(
 
 @given(laws)
 @example(FULL)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_best_size_and_gamma_together_are_the_top_of_a_scan(law: DraftScaleLaw) -> None:
     scale, gamma, value = law.turning_point(4)
     x = _grid(law, 400)
@@ -233,7 +223,7 @@ def test_best_size_and_gamma_together_are_the_top_of_a_scan(law: DraftScaleLaw) 
 
 
 @given(laws, st.integers(1, 8), st.floats(1.1, 4.0))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_higher_cost_floor_never_makes_the_best_draft_smaller(
     law: DraftScaleLaw, gamma: int, factor: float
 ) -> None:

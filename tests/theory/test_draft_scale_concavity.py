@@ -23,7 +23,6 @@ from howspec.theory.speedup import speedup
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-few = settings(max_examples=50, deadline=None)
 floors = st.one_of(st.just(0.0), st.floats(0.001, 0.5))
 extras = st.one_of(st.just(0.0), decades(-4, 0))
 FULL_LAW = {
@@ -60,7 +59,6 @@ def log_tokens(alpha: Any, gamma: int) -> Any:
 
 
 @given(probabilities(), counts(120))
-@settings(max_examples=150, deadline=None)
 def test_fall_of_the_sensitivity_is_its_derivative(alpha: float, gamma: int) -> None:
     with mpmath.workdps(700 if alpha < 1e-200 else 80):
         a = mpmath.mpf(alpha)
@@ -77,7 +75,6 @@ def test_fall_of_the_sensitivity_is_its_derivative(alpha: float, gamma: int) -> 
 
 
 @given(st.floats(0.02, 0.98), st.integers(1, 30))
-@few
 def test_the_sensitivity_falls_by_what_the_formula_says(alpha: float, gamma: int) -> None:
     h = 1e-5
     up, down = alpha * math.exp(h), alpha * math.exp(-h)
@@ -87,7 +84,6 @@ def test_the_sensitivity_falls_by_what_the_formula_says(alpha: float, gamma: int
 
 @given(scale=decades(-5, 0), **LAW)
 @example(scale=0.05, **FULL_LAW)
-@few
 def test_rejection_curvature_is_the_second_derivative(scale: float, **law: float) -> None:
     d, a, b = law.values()
 
@@ -104,7 +100,6 @@ def test_rejection_curvature_is_the_second_derivative(scale: float, **law: float
 
 @given(gamma=counts(40), scale=decades(-5, 0), **COSTS)
 @example(gamma=4, scale=0.05, **FULL_COSTS)
-@few
 def test_cost_curvature_is_the_second_derivative(gamma: int, scale: float, **costs: float) -> None:
     c0, c1, b, o = (mpmath.mpf(v) for v in costs.values())
 
@@ -124,7 +119,6 @@ def test_cost_curvature_is_the_second_derivative(gamma: int, scale: float, **cos
 
 @given(gamma=st.integers(1, 30), scale=decades(-5, 0), **LAW, **COSTS)
 @example(gamma=4, scale=0.05, **FULL_LAW, **FULL_COSTS)
-@settings(max_examples=80, deadline=None)
 def test_speedup_curvature_is_the_second_derivative_and_never_positive(
     gamma: int, scale: float, **p: float
 ) -> None:
@@ -169,7 +163,6 @@ def test_curvature_needs_a_draft_token_and_a_law_that_holds() -> None:
 
 @given(gamma=st.integers(1, 12), **LAW, **COSTS)
 @example(gamma=4, **FULL_LAW, **FULL_COSTS)
-@few
 def test_a_ladder_from_the_laws_meets_the_conditions_and_turns_once(gamma: int, **p: float) -> None:
     law = DraftScaleLaw(**p)
     low = float(law.smallest_scale()) * 1.01
@@ -225,7 +218,7 @@ def test_a_level_top_counts_as_one_turning_point() -> None:
 
 
 @given(st.floats(0.0, 0.9), st.floats(0.0, 0.05))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_a_draft_of_no_size_wins_exactly_where_it_is_faster(alpha: float, cost: float) -> None:
     law = DraftScaleLaw(0.05, 0.1, 0.25, 0.03, 1.0, verify_slope=0.01, overhead=0.05)
     scale, gamma, value = law.turning_point(5)

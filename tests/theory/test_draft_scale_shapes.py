@@ -30,7 +30,7 @@ from howspec.theory.scale.two_axes import (
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 extras = st.one_of(st.just(0.0), decades(-4, 0))
 
 # --- two axes -------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def _value(law: ShapeLaw, layers: Any, scale: Any, gamma: int) -> Any:
 
 @given(shapes, st.integers(1, 8))
 @example(ShapeLaw(0.03, 0.05, 0.3, 0.004, 1.3, 0.3, 1.2, 0.02, 0.1), 4)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_best_shape_is_the_top_of_a_scan_over_both_axes(law: ShapeLaw, gamma: int) -> None:
     best = law.best_shape(gamma, layers_max=30)
     n, s = np.arange(1.0, 31.0)[:, None], np.geomspace(1e-4, 1.0, 800)
@@ -214,7 +214,6 @@ def test_a_target_too_deep_for_any_shape_gives_nan() -> None:
     costs=st.tuples(extras, decades(-2, 2), extras, extras),
 )
 @example(a=0.95, b=0.08, costs=(0.02, 1.3, 0.03, 0.2))
-@settings(max_examples=60, deadline=None)
 def test_log_linear_optimum_solves_its_equation_and_beats_its_neighbours(
     a: float, b: float, costs: tuple[float, float, float, float]
 ) -> None:
@@ -343,7 +342,6 @@ def test_baseline_size_beats_its_neighbours_and_follows_the_target_sublinearly()
 
 
 @given(st.one_of(st.just(0.0), decades(-12, 2.8)))
-@settings(max_examples=100, deadline=None)
 def test_loss_bounds_are_their_definitions_at_many_digits(kl: float) -> None:
     with mpmath.workdps(700):
         k = mpmath.mpf(kl)

@@ -92,7 +92,6 @@ def test_gated_rounds_played_token_by_token_have_the_means_of_the_formulas(
 
 
 @given(SHARES, SHARES, SHARES, st.integers(1, 40))
-@settings(max_examples=80, deadline=None)
 def test_gated_formulas_keep_their_digits_and_their_limits(
     g: float, a: float, low: float, gamma: int
 ) -> None:
@@ -115,7 +114,6 @@ def test_gated_formulas_keep_their_digits_and_their_limits(
 
 
 @given(st.floats(0.05, 0.999), st.floats(0.01, 1.0), st.integers(1, 30))
-@settings(max_examples=60, deadline=None)
 def test_a_gated_log_gives_gate_and_acceptance_back(g: float, a: float, gamma: int) -> None:
     drafted = gated_drafted(g, gamma)
     accepted = min(gated_tokens(g, a, gamma) - 1.0, drafted)  # equal but for rounding at a = 1
@@ -175,7 +173,7 @@ def test_blocks_cost_by_the_call() -> None:
 
 
 @given(st.floats(0.01, 1.0), st.floats(1.0, 20.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_tokens_of_steps_and_of_rounds_convert_both_ways(q: float, tokens: float) -> None:
     step = tokens_per_step(q, tokens)
     assert (

@@ -28,7 +28,6 @@ from howspec.theory.speedup import speedup
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-few = settings(max_examples=80, deadline=None)
 extras = st.one_of(st.just(0.0), decades(-4, 0.7))
 
 
@@ -56,7 +55,6 @@ def oracle_by_hand(alpha: float, c: float, b: float, o: float) -> Any:
 @given(st.one_of(st.floats(0, 0.9999), decades(-300, -1)), extras, extras, extras)
 @example(0.9, 0.3, 0.1, 2.5)
 @example(0.7, 0.05, 0.2, 0.4)
-@settings(max_examples=200, deadline=None)
 def test_oracle_drafts_the_runs_that_pay(alpha: float, c: float, b: float, o: float) -> None:
     if c + b >= 1 - 1e-3 and c + b < 1:
         return  # the shortest run that pays is then too long to sum
@@ -71,7 +69,6 @@ def test_oracle_drafts_the_runs_that_pay(alpha: float, c: float, b: float, o: fl
 
 
 @given(st.floats(-15, -1).map(lambda e: 1 - 10.0**e), st.floats(0, 0.99))
-@few
 def test_oracle_without_overhead_keeps_its_digits_near_certain_acceptance(
     alpha: float, c: float
 ) -> None:
@@ -90,7 +87,6 @@ def test_limits_of_the_oracle() -> None:
 
 
 @given(probabilities(), extras, extras, extras, st.integers(0, 64))
-@few
 def test_no_fixed_draft_beats_the_oracle(a: float, c: float, b: float, o: float, g: int) -> None:
     fixed = speedup(a, g, c, verify_slope=b, overhead=o)
     assert fixed <= oracle_speedup(a, c, verify_slope=b, overhead=o) * (1 + 1e-13)
@@ -111,7 +107,6 @@ def test_oracle_is_the_rate_of_simulated_clairvoyant_runs() -> None:
 
 
 @given(decades(-8, 2))
-@few
 def test_limit_ratio_and_its_cost_are_their_definitions(x: float) -> None:
     with mpmath.workdps(60):
         m = mpmath.mpf(x)
@@ -135,7 +130,6 @@ def test_the_limit_ratio_peaks_at_the_bound() -> None:
 
 
 @given(st.floats(0.001, 0.999), counts(60))
-@few
 def test_at_the_indifferent_cost_two_drafts_are_equally_good_and_the_ratio_is_worst(
     alpha: float, gamma: int
 ) -> None:
@@ -156,7 +150,6 @@ def test_at_the_indifferent_cost_two_drafts_are_equally_good_and_the_ratio_is_wo
 
 
 @given(st.floats(0.001, 0.999), counts(60), st.floats(0, 1))
-@few
 def test_between_two_indifferent_costs_the_ratio_is_below_one_of_its_ends(
     alpha: float, gamma: int, part: float
 ) -> None:
@@ -185,7 +178,6 @@ def test_the_price_stays_below_the_bound_over_a_grid_and_comes_near_it() -> None
 
 
 @given(probabilities(), st.one_of(st.just(0.0), decades(-6, -0.01)))
-@few
 def test_the_mean_run_is_a_draft_length_whose_price_does_not_depend_on_the_cost(
     alpha: float, c: float
 ) -> None:
@@ -215,7 +207,6 @@ def test_known_prices() -> None:
 
 
 @given(probabilities(), st.floats(0, 1), st.integers(1, 4096))
-@few
 def test_lookahead_takes_as_long_per_token_as_the_oracle(a: float, c: float, length: int) -> None:
     with mpmath.workdps(40):
         per_token = mpmath.mpf(a) * c + (1 - mpmath.mpf(a))
@@ -283,7 +274,7 @@ def best_rate_by_recursion(v: Any, w: Any, per_token: float, fixed: float, gamma
     st.one_of(st.just(0.0), st.floats(0, 0.6)),
     st.integers(1, 6),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_threshold_policy_is_the_best_of_all_stopping_rules(
     values: list[float], weight: float, per_token: float, overhead: float, gamma_max: int
 ) -> None:
@@ -303,7 +294,6 @@ def test_threshold_policy_is_the_best_of_all_stopping_rules(
 
 
 @given(st.floats(0.05, 0.98), decades(-2.5, -0.1), extras, st.integers(1, 40))
-@few
 def test_a_drafter_that_learns_nothing_stops_at_the_best_fixed_gamma(
     alpha: float, c: float, o: float, gamma_max: int
 ) -> None:
@@ -339,7 +329,6 @@ def test_threshold_policy_is_the_rate_of_simulated_rounds() -> None:
     decades(-2, 0),
     extras,
 )
-@few
 def test_knowing_more_never_slows_down(
     values: list[float], first: float, second: float, c: float, o: float
 ) -> None:
@@ -366,7 +355,6 @@ def test_confidence_is_worth_something_and_nothing_at_the_ends() -> None:
 
 @given(st.floats(0.01, 1), extras, extras, st.floats(0.5, 20))
 @example(0.7, 0.1, 0.3, 2.5)
-@few
 def test_stopping_threshold_is_the_cost_in_tokens_over_the_gain(
     alpha: float, c: float, b: float, rate: float
 ) -> None:

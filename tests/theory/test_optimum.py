@@ -24,8 +24,6 @@ from howspec.theory.speedup import reduced_cost, speedup
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-few = settings(max_examples=50, deadline=None)
-many = settings(max_examples=200, deadline=None)
 costs = decades(-6, 0)
 extras = st.one_of(st.just(0.0), decades(-4, 1))
 inner = probabilities().filter(lambda a: 0 < a < 1)
@@ -68,7 +66,6 @@ def digits_for(alpha: float) -> int:
 @example(5e-324, 1e-6)
 @example(0.8, 1.0)
 @example(0.999, 0.9989)
-@few
 def test_optimum_equals_golden_section_on_the_definition(alpha: float, cost: float) -> None:
     with mpmath.workdps(digits_for(alpha)):
         exact = golden(alpha, cost)
@@ -78,7 +75,6 @@ def test_optimum_equals_golden_section_on_the_definition(alpha: float, cost: flo
 
 
 @given(inner, costs, st.integers(-14, -1))
-@few
 def test_optimum_near_its_vanishing_keeps_absolute_digits(
     alpha: float, cost: float, gap: int
 ) -> None:
@@ -92,7 +88,6 @@ def test_optimum_near_its_vanishing_keeps_absolute_digits(
 
 @given(inner.filter(lambda a: 1e-12 < a < 1 - 1e-12), decades(-6, -0.01))
 @example(0.8, 0.05)
-@few
 def test_curvature_and_gradient_equal_numerical_derivatives_of_the_definition(
     alpha: float, cost: float
 ) -> None:
@@ -119,7 +114,7 @@ def test_curvature_and_gradient_equal_numerical_derivatives_of_the_definition(
 
 
 @given(inner.filter(lambda a: 1e-9 < a < 1 - 1e-9), decades(-3, -0.05), extras)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_printed_expressions_equal_golden_section(alpha: float, cost: float, o: float) -> None:
     with mpmath.workdps(120):
         star = golden(alpha, cost, 420)
@@ -144,7 +139,6 @@ def test_printed_expressions_equal_golden_section(alpha: float, cost: float, o: 
 
 
 @given(probabilities(), costs, extras, extras)
-@many
 def test_verify_slope_and_overhead_enter_through_the_reduced_cost(
     alpha: float, c: float, b: float, o: float
 ) -> None:
@@ -165,7 +159,6 @@ def test_verify_slope_and_overhead_enter_through_the_reduced_cost(
 
 @given(probabilities(), costs, extras, extras, st.integers(1, 400))
 @example(0.5, 1e-6, 10.0, 0.0, 400)
-@many
 def test_best_whole_gamma_equals_the_exhaustive_scan(
     alpha: float, c: float, b: float, o: float, gamma_max: int
 ) -> None:
@@ -187,7 +180,6 @@ def test_best_gamma_takes_the_smallest_of_equals_and_prefers_plain_decoding() ->
 
 
 @given(probabilities(), probabilities(), costs, costs, extras)
-@many
 def test_optimum_rises_with_alpha_and_with_overhead_and_falls_with_cost(
     alpha: float, other: float, c: float, d: float, o: float
 ) -> None:
@@ -203,7 +195,6 @@ def test_optimum_rises_with_alpha_and_with_overhead_and_falls_with_cost(
 
 
 @given(inner, costs)
-@many
 def test_speedup_at_the_optimum_bounds_every_whole_gamma(alpha: float, c: float) -> None:
     top = optimal_speedup(alpha, c)
     assert speedup(alpha, np.arange(0, 200), c).max() <= top * (1 + 1e-14)
@@ -212,7 +203,6 @@ def test_speedup_at_the_optimum_bounds_every_whole_gamma(alpha: float, c: float)
 
 
 @given(inner, costs, extras, st.one_of(st.floats(0.001, 0.9), decades(-6, -3)))
-@many
 def test_both_ends_of_the_regret_window_lose_the_tolerance(
     alpha: float, c: float, o: float, tolerance: float
 ) -> None:
@@ -261,7 +251,6 @@ def test_the_example_of_the_regret_window_is_about_one_and_a_half_tokens() -> No
 
 
 @given(inner, costs, extras, extras)
-@many
 def test_speedup_at_the_optimum_bounds_every_gamma_with_overhead_too(
     alpha: float, c: float, b: float, o: float
 ) -> None:
@@ -271,7 +260,7 @@ def test_speedup_at_the_optimum_bounds_every_gamma_with_overhead_too(
 
 
 @given(inner, costs, extras)
-@settings(many, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
 def test_one_token_beside_the_best_gamma_loses_no_more_than_the_bound(
     alpha: float, c: float, b: float
 ) -> None:
@@ -283,7 +272,6 @@ def test_one_token_beside_the_best_gamma_loses_no_more_than_the_bound(
 
 
 @given(st.floats(0.01, 0.99), st.integers(1, 40))
-@many
 def test_the_loss_of_a_neighbour_is_reached_where_one_token_more_is_as_good(
     alpha: float, gamma: int
 ) -> None:

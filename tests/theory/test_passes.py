@@ -64,7 +64,7 @@ def parts(point: dict[str, float]) -> tuple[Any, Any]:
 
 
 @given(st.fixed_dictionaries(MACHINE), st.floats(1, 50))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_roofline_times_are_the_norm_of_memory_and_computing(
     point: dict[str, float], power: float
 ) -> None:
@@ -81,7 +81,6 @@ def test_roofline_times_are_the_norm_of_memory_and_computing(
 
 
 @given(st.fixed_dictionaries(MACHINE), st.floats(1, 50))
-@settings(max_examples=60, deadline=None)
 def test_overlap_lies_between_the_larger_time_and_the_sum(
     point: dict[str, float], power: float
 ) -> None:
@@ -93,7 +92,7 @@ def test_overlap_lies_between_the_larger_time_and_the_sum(
 
 
 @given(st.integers(1, 200), st.integers(1, 64), st.sampled_from([64, 128, 256]), st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_cache_bytes_are_counted_key_by_key(layers: int, heads: int, size: int, each: int) -> None:
     count = sum(each * size for _ in range(layers) for _ in range(heads) for _ in ("key", "value"))
     point = {"layers": layers, "kv_heads": heads, "head_size": size, "value_bytes": each}
@@ -101,7 +100,7 @@ def test_cache_bytes_are_counted_key_by_key(layers: int, heads: int, size: int, 
 
 
 @given(decades(8, 12), decades(8, 12), decades(11, 13), decades(12, 15))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_free_tokens_take_as_long_to_compute_as_the_weights_to_read(
     weights: float, ops: float, bandwidth: float, rate: float
 ) -> None:
@@ -134,7 +133,7 @@ def test_published_h100_step_law_is_a_roofline_at_realistic_efficiency() -> None
 
 
 @given(decades(8, 12), decades(11, 13), decades(12, 15), ROWS, CONTEXT)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_roofline_without_overlap_is_the_linear_law(
     weights: float, bandwidth: float, rate: float, rows: int, context: int
 ) -> None:
@@ -167,7 +166,6 @@ def walk(gamma: int, rows: int, context: int, t: dict[str, float]) -> Any:
 
 
 @given(st.integers(0, 20), ROWS, CONTEXT, st.fixed_dictionaries(TIMES))
-@settings(max_examples=60, deadline=None)
 def test_linear_rounds_are_the_sum_of_their_passes(
     gamma: int, rows: int, context: int, times: dict[str, float]
 ) -> None:
@@ -214,7 +212,6 @@ def test_sequential_and_parallel_drafts_differ_in_their_passes() -> None:
 
 
 @given(probabilities(), st.integers(1, 40), SMALL, decades(-3, 0))
-@settings(max_examples=60, deadline=None)
 def test_parallel_speedup_is_tokens_over_one_draft_call(
     alpha: float, gamma: int, slope: float, call: float
 ) -> None:
@@ -268,7 +265,7 @@ def test_published_step_law_on_published_traces_gives_their_speedup(
 
 
 @given(TOKENS, ROWS, st.integers(1, 256))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_padding_fills_tiles_one_after_the_other(tokens: int, rows: int, tile: int) -> None:
     filled = 0
     while filled < tokens * rows:
@@ -308,7 +305,7 @@ def test_experts_touched_is_the_mean_over_all_routings(
 
 
 @given(st.integers(1, 256), st.data(), TOKENS, ROWS, CONTEXT)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_experts_and_their_time_follow_the_missed_ones(
     experts: int, data: st.DataObject, tokens: int, rows: int, context: int
 ) -> None:
@@ -436,7 +433,7 @@ def test_a_table_meets_its_points_and_lines_between_batches_and_contexts() -> No
 
 
 @given(st.lists(decades(-4, -1), min_size=3, max_size=8))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_rising_table_gives_a_rising_law_without_overshoot(increments: list[float]) -> None:
     tokens = 2.0 ** np.arange(len(increments))
     times = np.cumsum(increments)

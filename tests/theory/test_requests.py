@@ -68,7 +68,6 @@ def floats(pmf: list[Fraction]) -> Any:
 
 
 @given(probabilities(), st.integers(0, 40))
-@settings(max_examples=80, deadline=None)
 def test_factorial_moments_are_sums_over_the_round_lengths(alpha: float, gamma: int) -> None:
     with mpmath.workdps(60):
         pmf = masses(mpmath.mpf(alpha), gamma)
@@ -90,7 +89,7 @@ def test_factorial_moments_broadcast() -> None:
 
 
 @given(ALPHAS, st.floats(0.5, 1.0), st.integers(0, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_round_lengths_of_a_law_come_from_its_survival(
     alpha: float, decay: float, gamma: int
 ) -> None:
@@ -115,7 +114,7 @@ def test_round_lengths_of_a_law_come_from_its_survival(
 
 
 @given(RANDOM_PMF, st.integers(1, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_distribution_and_moments_of_rounds_match_exact_enumeration(
     weights: list[int], tokens: int
 ) -> None:
@@ -183,7 +182,6 @@ def test_expansions_meet_the_recursion_for_any_law_of_round_lengths(
 
 
 @given(st.integers(1, 5000), INNER, st.integers(1, 30), st.floats(-4, 4))
-@settings(max_examples=60, deadline=None)
 def test_numeric_expansions_agree_with_their_definition(
     tokens: int, alpha: float, gamma: int, z: float
 ) -> None:
@@ -224,7 +222,7 @@ def test_expansions_are_within_a_millionth_of_the_recursion_at_200_tokens(
 
 
 @given(ALPHAS, st.integers(0, 8), st.integers(1, 60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_rounds_stay_between_the_fewest_and_the_most(alpha: float, gamma: int, tokens: int) -> None:
     got = distribution.rounds_pmf(tokens_pmf(alpha, gamma), tokens)
     assert got.shape == (tokens + 1,)
@@ -322,7 +320,7 @@ def best_time(pmf_of: Any, times: list[Fraction], left: int) -> list[tuple[int, 
 
 
 @given(st.integers(0, 64), st.integers(0, 32), st.integers(1, 12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_plan_is_the_cheapest_of_all_plans(eighths: int, cost: int, tokens: int) -> None:
     alpha, ratio = Fraction(eighths, 64), Fraction(cost, 64)
     times = [1 + g * ratio for g in range(7)]
@@ -458,7 +456,6 @@ def test_plan_never_loses_against_a_gamma_held_throughout(law: AcceptanceLaw) ->
 
 
 @given(st.floats(0, 1), decades(-3, 0), decades(-3, 0), st.floats(0, 0.5))
-@settings(max_examples=60, deadline=None)
 def test_last_two_tokens_are_worth_a_draft_where_acceptance_exceeds_its_cost(
     alpha: float, ratio: float, slope: float, extra: float
 ) -> None:
@@ -479,7 +476,7 @@ def test_last_two_tokens_are_worth_a_draft_where_acceptance_exceeds_its_cost(
 
 
 @given(st.integers(0, 16), st.integers(0, 4), st.integers(1, 4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_shortest_and_longest_round_of_a_batch_match_enumeration(
     eighths: int, gamma: int, rows: int
 ) -> None:
@@ -504,7 +501,6 @@ def test_shortest_and_longest_round_of_a_batch_match_enumeration(
 
 
 @given(probabilities(), st.integers(0, 30), st.integers(1, 300))
-@settings(max_examples=60, deadline=None)
 def test_batch_rounds_keep_their_digits_everywhere(alpha: float, gamma: int, rows: int) -> None:
     with mpmath.workdps(400):
         a = mpmath.mpf(alpha)
@@ -515,7 +511,7 @@ def test_batch_rounds_keep_their_digits_everywhere(alpha: float, gamma: int, row
 
 
 @given(RANDOM_PMF, RANDOM_PMF, st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_last_of_a_batch_is_the_maximum_of_its_sequences(
     first: list[int], second: list[int], rows: int
 ) -> None:
@@ -600,7 +596,7 @@ def test_mixed_rounds_of_short_drafts_match_enumeration_over_the_beta_law() -> N
 
 
 @given(decades(-1, 3), decades(-1, 3), st.integers(1, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_gauss_nodes_integrate_every_low_power_under_the_beta_law(
     a: float, b: float, nodes: int
 ) -> None:
@@ -653,7 +649,6 @@ def test_mixes_that_are_no_mixes_are_refused() -> None:
 
 
 @given(st.floats(0, 1), decades(-2, 3), st.one_of(st.just(0.0), decades(-3, 1)), decades(-3, 1))
-@settings(max_examples=60, deadline=None)
 def test_whole_requests_are_sped_up_by_the_ratio_of_their_times(
     share: float, decode: float, ratio: float, prefill: float
 ) -> None:
@@ -673,7 +668,6 @@ def test_whole_requests_are_sped_up_by_the_ratio_of_their_times(
 
 
 @given(RANDOM_PMF, decades(-3, 0), st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
 def test_gaps_of_a_stream_are_zero_within_a_round_and_one_round_at_its_end(
     weights: list[int], time: float, asked: float
 ) -> None:

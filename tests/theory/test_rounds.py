@@ -23,11 +23,9 @@ from howspec.theory.rounds import (
     tokens_survival,
     tokens_variance,
 )
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-few = settings(max_examples=60, deadline=None)
-many = settings(max_examples=200, deadline=None)
 inside = probabilities().filter(lambda a: 1e-30 < a < 1)
 
 
@@ -43,14 +41,12 @@ def variance_of_round(alpha: float, gamma: int) -> mpmath.mpf:
 @example(1 - 1e-15, 10_000)
 @example(1 - 1e-4, 10_000)
 @example(5e-324, 10_000)
-@few
 def test_mean_tokens_equal_the_sum_of_the_survival(alpha: float, gamma: int) -> None:
     with mpmath.workdps(50):
         assert relative_error(tokens_per_round(alpha, gamma), tokens_of_round(alpha, gamma)) < 2e-15
 
 
 @given(probabilities().filter(lambda a: a < 1), st.floats(0, 10_000))
-@many
 def test_mean_tokens_at_a_real_gamma_equal_the_printed_quotient(alpha: float, gamma: float) -> None:
     with mpmath.workdps(50):
         a = mpmath.mpf(alpha)
@@ -61,7 +57,6 @@ def test_mean_tokens_at_a_real_gamma_equal_the_printed_quotient(alpha: float, ga
 @given(probabilities(), st.integers(0, 2_000))
 @example(0.9999, 2_000)
 @example(0.99976, 2_000)
-@few
 def test_variance_equals_the_mean_squared_deviation(alpha: float, gamma: int) -> None:
     assert relative_error(tokens_variance(alpha, gamma), variance_of_round(alpha, gamma)) < 1e-12
 
@@ -77,7 +72,6 @@ def test_variance_keeps_its_digits_where_the_series_meets_the_closed_form(
 
 @given(probabilities(), counts(3_000), probabilities())
 @example(1 - 4e-6, 10_000, 1 - 9e-4)
-@few
 def test_generating_function_equals_the_mean_of_z_to_the_n(
     alpha: float, gamma: int, z: float
 ) -> None:
@@ -92,7 +86,6 @@ def test_generating_function_equals_the_mean_of_z_to_the_n(
 
 
 @given(probabilities(), st.integers(0, 3_000))
-@few
 def test_masses_equal_the_walk_through_the_round_and_sum_to_one(alpha: float, gamma: int) -> None:
     got = tokens_pmf(alpha, gamma)
     with mpmath.workdps(50):
@@ -104,7 +97,6 @@ def test_masses_equal_the_walk_through_the_round_and_sum_to_one(alpha: float, ga
 
 
 @given(probabilities(), st.integers(0, 40), st.integers(0, 40))
-@few
 def test_survival_is_the_upper_tail_of_the_masses(alpha: float, gamma: int, n: int) -> None:
     n = min(n, gamma)
     with mpmath.workdps(50):
@@ -113,7 +105,6 @@ def test_survival_is_the_upper_tail_of_the_masses(alpha: float, gamma: int, n: i
 
 
 @given(inside, counts(200), inside)
-@few
 def test_printed_expressions_equal_the_sums(alpha: float, gamma: int, z: float) -> None:
     with mpmath.workdps(60):
         masses = pmf_of_round(alpha, gamma)
@@ -173,7 +164,6 @@ def test_long_drafts_approach_the_mean_and_variance_of_a_geometric_number() -> N
 
 
 @given(probabilities(), probabilities(), st.integers(0, 500))
-@many
 def test_tokens_stay_in_their_bounds_and_rise_in_alpha_and_gamma(
     alpha: float, other: float, gamma: int
 ) -> None:

@@ -28,10 +28,9 @@ from howspec.theory.schedules.overlap import (
     stopped_overlap_speedup,
 )
 from howspec.theory.speedup import speedup
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-few = settings(max_examples=60, deadline=None)
 extras = st.one_of(st.just(0.0), decades(-4, 0))
 
 
@@ -115,7 +114,6 @@ def test_bad_budgets_are_refused() -> None:
 @given(probabilities(), st.integers(1, 40), st.one_of(extras, st.floats(0.02, 0.3)))
 @example(0.8, 4, 0.1)
 @example(0.8, 14, 0.1)
-@settings(max_examples=100, deadline=None)
 def test_overlapped_speedup_is_tokens_over_time_of_a_round(a: float, g: int, c: float) -> None:
     with mpmath.workdps(60):
         tokens = tokens_by_hand(a, g)  # the bonus token is lost
@@ -179,7 +177,6 @@ def test_overlap_is_not_always_the_faster_schedule() -> None:
 
 
 @given(st.floats(0, 1), decades(-2, 0.3), st.integers(1, 30))
-@few
 def test_best_overlapped_gamma_is_the_top_of_a_scan(a: float, c: float, top: int) -> None:
     best = best_overlapped_gamma(a, c, gamma_max=top)
     values = [float(overlapped_speedup(a, g, c)) for g in range(1, top + 1)]
@@ -194,7 +191,6 @@ def test_best_overlapped_gamma_is_the_top_of_a_scan(a: float, c: float, top: int
 @given(st.floats(0, 1), st.floats(1, 10), st.floats(1, 10), st.floats(0, 3), st.floats(0, 3))
 @example(0.6, 4.0, 2.5, 1.3, 0.2)
 @example(0.6, 4.0, 2.5, 0.7, 0.2)
-@few
 def test_cached_speedup_weighs_hits_and_misses(
     h: float, hit: float, miss: float, advance: float, backup: float
 ) -> None:
@@ -218,7 +214,6 @@ def test_ends_of_the_hit_rate() -> None:
 
 
 @given(st.floats(0.05, 0.95), st.integers(0, 8), st.floats(1, 100), decades(-1, 0.5))
-@few
 def test_fan_out_has_the_fewest_misses_for_its_budget(
     a: float, gamma: int, budget: float, r: float
 ) -> None:
@@ -248,7 +243,6 @@ def test_bad_fan_outs_are_refused() -> None:
 
 @given(st.floats(0, 1), probabilities(), counts(30), extras, extras, extras)
 @example(0.4, 0.6, 5, 0.01, 0.03, 0.2)
-@few
 def test_lookup_speedup_mixes_matched_rounds_and_plain_steps(
     m: float, a: float, g: int, c: float, b: float, o: float
 ) -> None:
@@ -269,7 +263,6 @@ def test_lookup_speedup_mixes_matched_rounds_and_plain_steps(
 
 
 @given(st.floats(0.01, 1), st.floats(0.05, 0.95), st.floats(0.005, 0.2), extras)
-@few
 def test_best_lookup_gamma_is_the_top_of_a_scan_and_no_shorter_than_with_every_match(
     m: float, a: float, b: float, o: float
 ) -> None:
@@ -282,7 +275,6 @@ def test_best_lookup_gamma_is_the_top_of_a_scan_and_no_shorter_than_with_every_m
 
 @given(st.floats(0, 1), st.integers(1, 30), st.floats(0.01, 1))
 @example(0.7, 4, 0.25)
-@few
 def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e: float) -> None:
     with mpmath.workdps(50):
         tokens = tokens_by_hand(a, g + 1)
@@ -303,7 +295,6 @@ def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e
     st.floats(0, 1), counts(30), st.floats(0, 1), st.floats(0, 1), extras, extras, extras, extras
 )
 @example(0.8, 5, 0.95, 0.25, 0.02, 0.04, 0.01, 0.05)
-@few
 def test_trimmed_speedup_pays_the_kept_share_of_the_head(
     a: float, g: int, coverage: float, kept: float, body: float, head: float, b: float, o: float
 ) -> None:
@@ -345,7 +336,6 @@ def test_the_best_vocabulary_is_the_top_of_a_scan_and_the_whole_one_if_the_head_
 
 
 @given(st.integers(0, 10_000))
-@few
 def test_trimmed_acceptance_is_the_overlap_with_the_rescaled_draft(seed: int) -> None:
     rng = np.random.default_rng(seed)
     p, q = rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(6))
@@ -375,7 +365,6 @@ def test_bad_trims_are_refused() -> None:
     decades(3, 6),
 )  # fmt: skip
 @example(0.3, 32_000, 32, 16e9, 2e9, 131072.0)
-@few
 def test_sparse_cache_cost_is_the_ratio_of_what_is_read(
     part: float, context: int, batch: int, weights: float, own: float, kv: float
 ) -> None:

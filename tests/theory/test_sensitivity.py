@@ -24,10 +24,9 @@ from howspec.theory.limits.sensitivity import (
 from howspec.theory.optimum import optimal_gamma
 from howspec.theory.rounds import tokens_per_round
 from howspec.theory.speedup import reduced_cost, speedup
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-few = settings(max_examples=60, deadline=None)
 extras = st.one_of(st.just(0.0), decades(-5, 1))
 
 
@@ -53,7 +52,6 @@ def log_slope(f: Any, x: float) -> Any:
 @given(probabilities(), counts(200))
 @example(0.61, 1)
 @example(0.95, 8)
-@settings(max_examples=200, deadline=None)
 def test_acceptance_elasticity_is_a_mean_of_positions(alpha: float, gamma: int) -> None:
     with mpmath.workdps(700 if alpha < 1e-200 else 80):
         exact = elasticity_by_hand(alpha, gamma)
@@ -69,7 +67,6 @@ def test_acceptance_elasticity_is_a_mean_of_positions(alpha: float, gamma: int) 
 
 @given(st.floats(0.02, 0.99), st.integers(1, 30), extras, extras, extras)
 @example(0.8, 5, 0.07, 0.03, 0.2)
-@few
 def test_elasticities_are_the_log_derivatives_of_the_speedup(
     alpha: float, gamma: int, c: float, b: float, o: float
 ) -> None:
@@ -96,7 +93,6 @@ def test_elasticities_are_the_log_derivatives_of_the_speedup(
 
 @given(st.floats(0.001, 0.999), st.integers(1, 30), extras, extras, extras)
 @example(0.8, 5, 0.07, 0.03, 0.2)
-@few
 def test_exchange_rate_is_the_ratio_of_the_two_slopes(
     alpha: float, gamma: int, c: float, b: float, o: float
 ) -> None:
@@ -133,7 +129,6 @@ def test_a_longer_draft_lives_more_on_acceptance() -> None:
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.01, 0.3))
-@few
 def test_at_the_best_gamma_the_elasticity_is_that_of_the_best_speedup(
     alpha: float, c: float
 ) -> None:
@@ -149,7 +144,6 @@ def test_at_the_best_gamma_the_elasticity_is_that_of_the_best_speedup(
 
 
 @given(st.floats(0.1, 0.9), st.integers(1, 12), st.floats(0.001, 0.5))
-@few
 def test_investments_are_speedups_compared_and_ordered(
     alpha: float, gamma: int, part: float
 ) -> None:
@@ -185,7 +179,6 @@ def test_small_investments_gain_their_elasticity() -> None:
 
 @given(extras, extras, extras, extras, extras, extras, st.floats(0, 1))
 @example(0.07, 0.03, 0.2, 0.3, 0.15, 0.4, 0.3)
-@few
 def test_reduced_costs_of_energy_and_of_a_blend_divide_a_token_by_the_fixed_part(
     c: float, b: float, o: float, ed: float, eb: float, eo: float, w: float
 ) -> None:
@@ -213,7 +206,6 @@ def test_reduced_costs_of_energy_and_of_a_blend_divide_a_token_by_the_fixed_part
 
 
 @given(st.floats(0.05, 0.97), decades(-3, -0.3), st.floats(0, 0.3), st.floats(0, 0.3))
-@few
 def test_best_gamma_for_energy_has_the_least_energy_per_token(
     alpha: float, ed: float, eb: float, eo: float
 ) -> None:
@@ -232,7 +224,6 @@ def test_best_gamma_for_energy_has_the_least_energy_per_token(
 
 
 @given(st.floats(0.05, 0.97), decades(-3, -0.3), st.floats(1.0, 4.0), st.floats(0, 1))
-@few
 def test_energy_wants_the_shorter_draft_where_its_share_is_larger(
     alpha: float, c: float, factor: float, w: float
 ) -> None:

@@ -38,7 +38,7 @@ def closed(q: Quantity, value: float) -> bool:
 
 
 @given(st.sampled_from(["alpha", "gamma", "decay", "n", "rejection_floor", "position"]), anything)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_value_passes_exactly_when_it_is_in_the_printed_range(name: str, value: float) -> None:
     q = quantity(name)
     if value == value and closed(q, value):
@@ -55,7 +55,6 @@ def test_a_value_passes_exactly_when_it_is_in_the_printed_range(name: str, value
 
 
 @given(st.lists(anything, min_size=1, max_size=5))
-@settings(max_examples=200, deadline=None)
 def test_an_array_fails_on_its_first_bad_value_and_counts_the_rest(values: list[float]) -> None:
     bad = [v for v in values if not 0 <= v <= 1]
     if not bad:

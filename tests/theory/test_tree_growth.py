@@ -17,17 +17,15 @@ from howspec.theory.trees.growth import (
 )
 from howspec.theory.trees.optimal import tokens_by_nodes
 from howspec.theory.trees.value import regular_tree_tokens
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-few = settings(max_examples=80, deadline=None)
 ranks_below_one = st.tuples(
     st.lists(st.floats(1e-6, 1), min_size=2, max_size=8), st.floats(0.05, 1)
 ).map(lambda x: [w * x[1] * (1 - 1e-12) / sum(x[0]) for w in x[0]])
 
 
 @given(ranks_below_one)
-@few
 def test_theta_is_the_root_found_by_bisection(ranks: list[float]) -> None:
     with mpmath.workdps(50):
         low, high = mpmath.mpf(0), mpmath.mpf(1)
@@ -39,7 +37,6 @@ def test_theta_is_the_root_found_by_bisection(ranks: list[float]) -> None:
 
 
 @given(st.integers(2, 9), st.floats(0.01, 1))
-@few
 def test_equal_ranks_have_a_closed_exponent(children: int, share: float) -> None:
     p = share * (1 - 1e-12) / children
     closed = equal_ranks_theta(children, p)
@@ -59,7 +56,6 @@ def test_a_chain_and_sure_children_have_exponent_zero_and_full_ranks_one() -> No
 
 
 @given(probabilities())
-@few
 def test_the_limit_is_the_sum_of_all_levels(mass: float) -> None:
     got = tree_tokens_limit(mass)
     if mass == 1:
@@ -76,7 +72,6 @@ def test_the_limit_is_the_sum_of_all_levels(mass: float) -> None:
 
 
 @given(st.floats(1e-12, 1))
-@few
 def test_the_deficit_exponent_inverts(theta: float) -> None:
     got = tree_deficit_exponent(theta)
     with mpmath.workdps(50):
@@ -115,7 +110,6 @@ def test_with_every_token_ranked_the_tokens_grow_with_the_logarithm_over_the_ent
 
 
 @given(st.floats(1, 1e12), st.floats(1e-6, 50))
-@few
 def test_the_leading_term_is_the_depth_of_an_even_tree(nodes: float, entropy: float) -> None:
     with mpmath.workdps(50):
         exact = mpmath.log(mpmath.mpf(nodes)) / mpmath.mpf(entropy)
@@ -127,7 +121,6 @@ def test_the_leading_term_is_the_depth_of_an_even_tree(nodes: float, entropy: fl
 
 
 @given(ranks_below_one)
-@few
 def test_entropy_equals_its_definition(ranks: list[float]) -> None:
     with mpmath.workdps(50):
         exact = -mpmath.fsum(mpmath.mpf(p) * mpmath.log(mpmath.mpf(p)) for p in ranks)

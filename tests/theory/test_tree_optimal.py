@@ -10,10 +10,8 @@ from howspec.theory.rounds import tokens_per_round
 from howspec.theory.speedup import speedup
 from howspec.theory.trees.optimal import best_tree, best_tree_size, tokens_by_nodes
 from howspec.theory.trees.value import regular_tree_tokens, tree_tokens
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-few = settings(max_examples=60, deadline=None)
 
 
 def falling(size: int) -> st.SearchStrategy[list[float]]:
@@ -50,7 +48,6 @@ def by_program(rows: list[list[float]], nodes: int, depth: int) -> float:
 
 
 @given(falling(4), st.integers(0, 9), st.integers(0, 9))
-@few
 def test_best_first_equals_the_dynamic_program_with_and_without_a_depth_cap(
     ranks: list[float], nodes: int, depth: int
 ) -> None:
@@ -62,7 +59,6 @@ def test_best_first_equals_the_dynamic_program_with_and_without_a_depth_cap(
 
 
 @given(st.lists(st.tuples(falling(3)), min_size=1, max_size=4), st.integers(0, 8))
-@few
 def test_rows_of_ranks_by_level_equal_the_dynamic_program(
     levels: list[tuple[list[float]]], nodes: int
 ) -> None:
@@ -73,7 +69,6 @@ def test_rows_of_ranks_by_level_equal_the_dynamic_program(
 
 
 @given(falling(5), st.integers(0, 60))
-@few
 def test_the_tree_is_a_tree_and_its_value_is_that_of_its_paths(
     ranks: list[float], nodes: int
 ) -> None:
@@ -91,7 +86,6 @@ def test_the_tree_is_a_tree_and_its_value_is_that_of_its_paths(
 
 
 @given(falling(5), st.integers(0, 80))
-@few
 def test_tokens_by_nodes_are_nested_and_concave(ranks: list[float], nodes: int) -> None:
     curve = tokens_by_nodes(ranks, nodes)
     assert curve.shape == (nodes + 1,)
@@ -119,7 +113,6 @@ def test_nodes_that_are_never_accepted_are_left_out() -> None:
 
 
 @given(falling(3), st.integers(0, 12), st.floats(0, 0.3), st.floats(0, 0.1), st.floats(0, 0.5))
-@few
 def test_the_best_size_equals_the_scan_over_every_budget_and_depth(
     ranks: list[float], nodes: int, step: float, slope: float, overhead: float
 ) -> None:

@@ -18,10 +18,8 @@ from howspec.theory.trees.value import (
     regular_tree_tokens,
     tree_tokens,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-few = settings(max_examples=60, deadline=None)
 
 
 def regular_tree(ranks: list[float], depth: int) -> tuple[list[int], list[float]]:
@@ -52,7 +50,6 @@ def walk(parents: list[int], chances: list[float], node: int = -1) -> float:
     st.lists(st.floats(0, 0.3), min_size=1, max_size=3),
     st.integers(0, 3),
 )
-@few
 def test_a_complete_tree_is_a_geometric_sum_in_the_mass_of_its_children(
     ranks: list[float], depth: int
 ) -> None:
@@ -69,7 +66,6 @@ def test_a_complete_tree_is_a_geometric_sum_in_the_mass_of_its_children(
 
 
 @given(probabilities(), st.integers(0, 300))
-@few
 def test_a_tree_of_width_one_is_the_chain(alpha: float, depth: int) -> None:
     with mpmath.workdps(50):
         exact = tokens_of_round(alpha, depth)
@@ -80,7 +76,6 @@ def test_a_tree_of_width_one_is_the_chain(alpha: float, depth: int) -> None:
 
 
 @given(st.integers(0, 25), st.randoms(use_true_random=False))
-@few
 def test_path_products_of_a_random_tree_equal_the_walk(size: int, random: object) -> None:
     rng = np.random.default_rng(random.randrange(2**32))  # type: ignore[attr-defined]
     parents = [int(rng.integers(-1, i)) if i else -1 for i in range(size)]
@@ -97,7 +92,6 @@ def test_path_products_of_a_random_tree_equal_the_walk(size: int, random: object
 @given(
     probabilities().filter(lambda a: a == 0 or a > 1e-200), st.integers(0, 40), st.integers(1, 300)
 )
-@few
 def test_parallel_chains_equal_the_sum_over_positions(
     alpha: float, gamma: int, chains: int
 ) -> None:
@@ -128,7 +122,6 @@ def at_digits_unrolled(alpha: float, gamma: int, chains: int) -> float:
 
 
 @given(probabilities(), st.integers(0, 40), st.integers(1, 50))
-@few
 def test_more_chains_and_longer_chains_never_lose(alpha: float, gamma: int, chains: int) -> None:
     value = parallel_chains_tokens(alpha, gamma, chains)
     slack = 1 + 1e-14
@@ -142,7 +135,6 @@ def test_more_chains_and_longer_chains_never_lose(alpha: float, gamma: int, chai
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.integers(0, 60))
-@few
 def test_ranked_children_are_a_geometric_sum(share: float, ratio: float, children: int) -> None:
     ratio = min(ratio, 1 - 1e-9)
     first = share * (1 - ratio) * (1 - 1e-12)

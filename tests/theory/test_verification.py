@@ -18,10 +18,8 @@ from howspec.theory.trees.verification import (
     temperature_sweep,
     two_token_overlap,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-few = settings(max_examples=80, deadline=None)
 
 
 def laws(size: int, *, zeros: bool = True) -> st.SearchStrategy[np.ndarray]:
@@ -40,7 +38,6 @@ pairs = st.integers(1, 6).flatmap(lambda v: st.tuples(laws(v), laws(v)))
 
 
 @given(pairs)
-@few
 def test_overlap_is_one_minus_the_total_variation_and_symmetric(pair: tuple) -> None:
     p, q = pair
     with mpmath.workdps(50):
@@ -56,7 +53,6 @@ def test_overlap_is_one_minus_the_total_variation_and_symmetric(pair: tuple) -> 
 
 
 @given(pairs)
-@few
 def test_accepting_and_redrawing_gives_the_target_exactly(pair: tuple) -> None:
     p, q = pair
     output, rejected = np.zeros(p.size), 0.0
@@ -72,7 +68,6 @@ def test_accepting_and_redrawing_gives_the_target_exactly(pair: tuple) -> None:
 
 
 @given(st.integers(3, 6).flatmap(lambda v: st.tuples(laws(v), laws(v))))
-@few
 def test_merging_two_tokens_never_lowers_the_overlap(pair: tuple) -> None:
     p, q = pair
     merged = [np.append(x[2:], x[0] + x[1]) for x in (p, q)]
@@ -82,7 +77,6 @@ def test_merging_two_tokens_never_lowers_the_overlap(pair: tuple) -> None:
 
 
 @given(probabilities(), probabilities())
-@few
 def test_two_tokens_are_the_general_overlap(p: float, q: float) -> None:
     with mpmath.workdps(400):
         exact = 1 - abs(mpmath.mpf(p) - mpmath.mpf(q))
@@ -93,7 +87,6 @@ def test_two_tokens_are_the_general_overlap(p: float, q: float) -> None:
 
 
 @given(pairs)
-@few
 def test_a_greedy_draft_is_accepted_with_the_targets_mass_of_its_argmax(pair: tuple) -> None:
     p, q = pair
     best = int(q.argmax())
@@ -117,7 +110,6 @@ def test_positions_are_rows() -> None:
     st.one_of(st.none(), st.integers(1, 8)),
     st.one_of(st.just(1.0), st.floats(0.01, 1)),
 )
-@few
 def test_transforms_equal_the_slow_ones_written_out(
     logits: list[float], temperature: float, top_k: int | None, top_p: float
 ) -> None:
@@ -190,7 +182,6 @@ def test_acceptance_need_not_rise_with_temperature() -> None:
 
 
 @given(probabilities(), probabilities(), probabilities())
-@few
 def test_a_step_of_the_block_weight_is_the_capped_ratio(h: float, p: float, q: float) -> None:
     got = block_weight_step(h, p, q)
     assert 0 <= got <= 1
@@ -206,7 +197,6 @@ def test_a_step_of_the_block_weight_is_the_capped_ratio(h: float, p: float, q: f
 
 
 @given(probabilities(), probabilities())
-@few
 def test_a_test_of_the_block_passes_with_the_surplus_over_what_is_missing(
     h: float, s: float
 ) -> None:
