@@ -303,7 +303,7 @@ def test_a_schedule_says_what_a_pair_lacks(
 ROOT = Path(__file__).resolve().parents[2]
 # The others measure for minutes, need a server, or draw everything.
 QUICK = ("predict", "rank", "scale", "crossover", "import", "explain", "evidence", "schedule",
-         "synthetic", "hook", "simulate", "explore", "formulas", "models", "devices")  # fmt: skip
+         "synthetic", "hook", "simulate", "formulas", "models", "devices")  # fmt: skip
 IN_HELP = [
     line.strip()
     for verb in QUICK
