@@ -15,6 +15,7 @@ from ..theory.acceptance import PositionalAcceptance
 from ..theory.domain import Floats
 
 LARGEST_GAMMA = 256
+SHOWN = 4  # draft tokens of the rounds that alpha is stated for where none were measured
 Kind = Literal["stated", "measured", "imported", "predicted"]
 
 
@@ -86,6 +87,27 @@ class KnownAcceptance:
         before = survival[:, :-1]
         none = np.zeros_like(before)
         return np.asarray(np.divide(survival[:, 1:], before, out=none, where=before > 0.0))
+
+
+def around(
+    middle: PositionalAcceptance,
+    sample: PositionalAcceptance,
+    kind: Kind,
+    given: str,
+    gamma: int | None = None,
+    notes: tuple[str, ...] = (),
+    *,
+    coverage: Floats | None = None,
+    counts: EngineCounts | None = None,
+) -> KnownAcceptance:
+    """A law in agreement with what was measured, and a sample of laws around it.
+
+    sample: rates of shape (draws, positions); the rest as of `KnownAcceptance`.
+    """
+    alpha = pooled(sample, gamma or SHOWN)
+    return KnownAcceptance(
+        sample, kind, given, alpha, gamma, notes, middle=middle, coverage=coverage, counts=counts
+    )
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from ...theory import AcceptanceLaw, DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance
 from ...theory.domain import Floats, check
 from ..depth import damped
-from ..known import Kind, KnownAcceptance, pooled
+from ..known import SHOWN, KnownAcceptance, pooled
 from .pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..engines import EngineCounts
-    from ..engines.evidence import Evidence
     from ..engines.numbers import Stated
     from ..prior.acceptance_forecast import AcceptanceForecast
     from ..records import Record
@@ -30,7 +29,6 @@ if TYPE_CHECKING:  # readers and priors are imported where a source needs them
 
 _NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*(?:%|±|\+/?-|$)", re.IGNORECASE)
 _LAW = re.compile(r"[a-z]+(?:-[a-z]+)*(?::.*)?")  # a name and its parameters, as of no file
-SHOWN = 4  # draft tokens of the rounds that alpha is stated for where none were measured
 
 
 def acceptance(
@@ -69,8 +67,7 @@ def acceptance(
 
         assert gamma is not None
         growth = _growth(pair, rng, draws)
-        found = from_length(length, gamma, rng, positions=positions, draws=draws, growth=growth)
-        return of_evidence(found, "stated")
+        return from_length(length, gamma, rng, positions=positions, draws=draws, growth=growth)
     if source is None or tokens is not None:
         return _predicted(pair, source, tokens, rng, positions, dtype, draws)
     if isinstance(source, bool):
@@ -84,8 +81,7 @@ def acceptance(
         assert isinstance(source, str | Stated)
         rate = stated(source, "alpha")
         check("alpha", rate.value)
-        found = from_alpha(rate, rng, decay=decay, gamma=gamma, positions=positions, draws=draws)
-        return of_evidence(found, "stated")
+        return from_alpha(rate, rng, decay=decay, gamma=gamma, positions=positions, draws=draws)
     if isinstance(source, str) and not _live(source) and _is_law(source):
         from .written import acceptance_law
 
@@ -154,15 +150,6 @@ def _exact(alpha: float, decay: float, draws: int) -> KnownAcceptance:
     return KnownAcceptance(law, "stated", given, np.full(draws, alpha))
 
 
-def of_evidence(found: Evidence, kind: Kind) -> KnownAcceptance:
-    """What was read or stated, with its kind."""
-    return KnownAcceptance(
-        found.sample, kind, found.given, pooled(found.sample, found.gamma or SHOWN), found.gamma,
-        found.notes, middle=found.middle, coverage=found.coverage,
-        counts=found.counts,
-    )  # fmt: skip
-
-
 def _of_file(
     source: str | Path | Record | Served | EngineCounts | Stated,
     pair: Pair | None,
@@ -182,8 +169,7 @@ def _of_file(
     if (served := _served(source)) is not None:
         from ..serving.laws import served_acceptance
 
-        found = served_acceptance(served, rng, draft=asked, positions=positions, draws=draws)
-        return of_evidence(found, "measured")
+        return served_acceptance(served, rng, draft=asked, positions=positions, draws=draws)
     if isinstance(source, str | Path):
         known = not _live(source) and (Path(source).is_dir() or is_record(Path(source)))
         source = (
@@ -191,19 +177,17 @@ def _of_file(
         )
     if isinstance(source, EngineCounts):
         counts = source
-        found = from_statistics(counts, rng, gamma=gamma, positions=positions, draws=draws)
-        return of_evidence(found, "imported")
+        return from_statistics(counts, rng, gamma=gamma, positions=positions, draws=draws)
     if not isinstance(source, Record):
         raise ValueError(f"acceptance must be a number, a law, a path or a URL, got {source!r}")
     names = sorted({str(p["draft"]) for p in source.points if p.get("type") == "rounds"})
     near = [n for n in names if asked is not None and squeeze(n) == squeeze(asked)]
     chosen = near[0] if near else (asked if pair is None or pair.draft is None else None)
     at = None if pair is None else pair.at
-    evidence = from_record(
+    return from_record(
         source, rng, draft=chosen, positions=positions, draws=draws,
         temperature=None if at is None else at.temperature, domain=None if at is None else at.task,
     )  # fmt: skip
-    return of_evidence(evidence, "measured")
 
 
 def _served(source: object) -> Served | None:

@@ -8,8 +8,6 @@ that went on would promise long drafts that nobody has seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,54 +15,11 @@ from ...theory import DepthAcceptance, tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
 from ..depth import powered, trend
 from ..grid import Priors
+from ..known import LARGEST_GAMMA, KnownAcceptance, around
 from ..tokens import fit_counts, fit_tokens
-from .counts import EngineCounts
 from .numbers import Stated, stated
 
 Floats = NDArray[np.float64]
-LARGEST_GAMMA = 256
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Acceptance with its uncertainty, for gammas up to the positions of the laws.
-
-    middle: single law, in agreement with what was measured; sample: law with rates of shape
-    (draws, positions). gamma: draft tokens of the measured rounds, None where none was stated.
-    given: what it rests on; notes: what to know before relying on it. coverage: share of the
-    target's steps that drafted at all, shape (draws,); None where every step did, or not known.
-    counts: the imported statistics behind it, None for other sources.
-    """
-
-    middle: PositionalAcceptance
-    sample: PositionalAcceptance
-    gamma: int | None
-    given: str
-    notes: tuple[str, ...] = ()
-    coverage: Floats | None = None
-    counts: EngineCounts | None = None
-
-    @property
-    def positions(self) -> int:
-        """Draft positions that the laws cover."""
-        return int(np.shape(self.middle.rates)[-1])
-
-    def tokens(self, gamma: int) -> tuple[float, Floats]:
-        """Tokens per round at gamma: (middle, draws of shape (draws,)), the bonus token counted."""
-        middle = tokens_by_gamma(self.middle, gamma)[gamma]
-        return float(middle), np.asarray(tokens_by_gamma(self.sample, gamma)[:, gamma])
-
-    def tokens_per_target_step(self, gamma: int) -> tuple[float, Floats]:
-        """Tokens per step of the target, 1 - q + q E[N]: (middle, draws of shape (draws,)).
-
-        q: `coverage`; a step that drafts nothing gives one token.
-        """
-        middle, draws = self.tokens(gamma)
-        if self.coverage is None:
-            return middle, draws
-        share = np.resize(self.coverage, draws.size)
-        q = float(np.median(self.coverage))
-        return 1.0 - q + q * middle, 1.0 - share + share * draws
 
 
 def check_gamma(gamma: int, *, low: int = 1, name: str = "gamma") -> int:
@@ -90,7 +45,7 @@ def from_alpha(
     gamma: int | None = None,
     positions: int = 32,
     draws: int = 2000,
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from a conditional rate, known to its digits; decay: factor per position, > 0."""
     number = stated(alpha, "alpha")
     values = np.clip(number.draw(rng, draws), 0.0, 1.0)
@@ -99,11 +54,12 @@ def from_alpha(
     middle = np.asarray(conditional_rate(number.value, decay, at))
     sample = np.asarray(conditional_rate(values[:, None], decay, at))
     law = "independent acceptance" if decay == 1.0 else f"a rate falling by {decay:g} a position"
-    return Evidence(
+    return around(
         PositionalAcceptance(middle),
         PositionalAcceptance(sample),
-        None if gamma is None else check_gamma(gamma),
+        "stated",
         f"alpha {number.value:g}",
+        None if gamma is None else check_gamma(gamma),
         (f"alpha is taken as the conditional rate, with {law}",),
     )
 
@@ -116,7 +72,7 @@ def from_length(
     positions: int = 32,
     draws: int = 2000,
     growth: Floats | None = None,
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from an acceptance length (bonus token counted) at gamma.
 
     The length fixes one number. How rates change with depth is drawn: rejection grows as k^growth,
@@ -137,15 +93,15 @@ def from_length(
 
 def _with_growth(
     number: Stated, lengths: Floats, gamma: int, growth: Floats, positions: int
-) -> Evidence:
+) -> KnownAcceptance:
     """Laws that meet the lengths, (draws,), whose rejection grows as k^growth."""
     wide = max(gamma, check_gamma(positions, name="gamma_max"))
     usual = np.array([float(np.median(growth))])
     middle = powered(_hazard(np.array([number.value]), usual, gamma), usual, wide)
     sample = powered(_hazard(lengths, growth, gamma), growth, wide)
-    return Evidence(
-        PositionalAcceptance(np.asarray(middle.rates)[0]), sample, gamma,
-        f"acceptance length {number.value:g} at gamma {gamma}",
+    return around(
+        PositionalAcceptance(np.asarray(middle.rates)[0]), sample, "stated",
+        f"acceptance length {number.value:g} at gamma {gamma}", gamma,
         ("other gammas lean on how published drafters of this kind change with depth",),
     )  # fmt: skip
 
@@ -162,7 +118,7 @@ def _hazard(lengths: Floats, growth: Floats, gamma: int) -> Floats:
 
 def from_lengths(
     number: Stated, lengths: Floats, gamma: int, rng: np.random.Generator, positions: int
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from draws of the acceptance length at gamma, shape (draws,), in [1, gamma + 1].
 
     number: the length in the middle; see `from_length` for how rates change with depth.
@@ -171,11 +127,12 @@ def from_lengths(
     spread = np.exp(Priors().log_decay * rng.standard_normal(lengths.size))
     alpha, decay = _meeting(lengths, spread, gamma)
     middle = np.full(wide, float(alpha_from_length(number.value, gamma)))
-    return Evidence(
+    return around(
         PositionalAcceptance(middle),
         PositionalAcceptance(_continued(alpha, decay, gamma, wide)),
-        gamma,
+        "stated",
         f"acceptance length {number.value:g} at gamma {gamma}",
+        gamma,
         (
             "an acceptance length alone does not show how acceptance changes with depth; other "
             "gammas lean on a prior for that",
@@ -214,7 +171,7 @@ def from_counts(
     positions: int = 32,
     draws: int = 2000,
     given: str = "counts by position",
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from how often each draft position was put to the test and accepted.
 
     tried, accepted: shape (gamma,). Positions have Jeffreys' posterior each; those beyond gamma, or
@@ -237,12 +194,14 @@ def from_counts(
     )
     middle[seen] = np.minimum(accepted[seen] / tried[seen], 1.0)
     notes = ("rounds count as independent: where requests differ, the intervals are too narrow",)
-    return Evidence(PositionalAcceptance(middle), PositionalAcceptance(sample), g, given, notes)
+    return around(
+        PositionalAcceptance(middle), PositionalAcceptance(sample), "imported", given, g, notes
+    )
 
 
 def from_survival(
     survival: Floats, rng: np.random.Generator, *, positions: int, draws: int, given: str
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from printed survival by position, without the number of rounds."""
     g = check_gamma(survival.size)
     wide = max(g, positions)
@@ -255,4 +214,6 @@ def from_survival(
     notes = (
         "how often each position was tried is not known, so the acceptance is taken as printed",
     )
-    return Evidence(PositionalAcceptance(middle), PositionalAcceptance(sample), g, given, notes)
+    return around(
+        PositionalAcceptance(middle), PositionalAcceptance(sample), "imported", given, g, notes
+    )

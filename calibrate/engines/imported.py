@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance
-from ...theory.acceptance import alpha_from_length
+from ...theory.acceptance import PositionalAcceptance, alpha_from_length
+from ..known import KnownAcceptance, around
 from .counts import EngineCounts
 from .evidence import (
-    Evidence,
     check_gamma,
     from_counts,
     from_length,
@@ -37,7 +37,7 @@ def from_statistics(
     gamma: int | None = None,
     positions: int = 32,
     draws: int = 2000,
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from imported statistics, or from the object that `howspec import --json` prints.
 
     gamma: where the statistics leave it open; rounds that are known as a range are drawn from it.
@@ -51,7 +51,7 @@ def from_statistics(
     options: dict[str, int] = {"positions": positions, "draws": draws}
     survival = _padded(counts.survival, known)
     rounds = _rounds(counts, known, rng, draws)
-    found: Evidence | None = None
+    found: KnownAcceptance | None = None
     if survival is not None:
         tried = _tried(counts, survival)
         if tried is not None:
@@ -62,7 +62,7 @@ def from_statistics(
         else:
             found = from_survival(survival, rng, given=given, **options)
     elif known is not None and (counts.acceptance_length is not None or rounds is not None):
-        found = replace(_from_length(counts, known, rounds, rng, **options), given=given)
+        found = _from_length(counts, known, rounds, rng, **options)
     if found is None:
         raise ValueError(
             f"{given} do not determine the acceptance: they need survival by position, or an "
@@ -70,7 +70,12 @@ def from_statistics(
         )
     coverage, said = _coverage(counts, rounds, draws)
     notes = (*found.notes, *said, *_disagreements(counts, found), *counts.notes)
-    return replace(found, notes=notes, gamma=known or found.gamma, coverage=coverage, counts=counts)
+    assert isinstance(found.law, PositionalAcceptance)
+    assert found.middle is not None
+    return around(
+        found.middle, found.law, "imported", given, known or found.gamma, notes, coverage=coverage,
+        counts=counts,
+    )  # fmt: skip
 
 
 def _whole_drafts(counts: EngineCounts) -> int | None:
@@ -117,7 +122,7 @@ def _coverage(
     ]
 
 
-def _disagreements(counts: EngineCounts, found: Evidence) -> list[str]:
+def _disagreements(counts: EngineCounts, found: KnownAcceptance) -> list[str]:
     """What the statistics say of themselves that does not fit together."""
     notes = []
     rounds, drafted, gamma = counts.rounds, counts.drafted, found.gamma
@@ -176,7 +181,7 @@ def _from_length(
     *,
     positions: int,
     draws: int,
-) -> Evidence:
+) -> KnownAcceptance:
     """A mean over rounds: its error is that of independent rounds with the same mean.
 
     Where the rounds are a range, each draw has its own number of them and the mean that follows.

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.acceptance import PositionalAcceptance
+from ..known import LARGEST_GAMMA, KnownAcceptance, around
 from ..records import SCHEMA, Record, read_record
-from .evidence import LARGEST_GAMMA, Evidence, check_gamma, from_counts
+from .evidence import check_gamma, from_counts
 from .imported import from_statistics, read_statistics
 
 Floats = NDArray[np.float64]
@@ -31,7 +32,7 @@ def load_evidence(
     positions: int = 32,
     draws: int = 2000,
     draft: str | None = None,
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from a file: imported statistics, an engine's log, or a record of rounds.
 
     source: a path, "-" for standard input, or an http(s) URL of metrics; gamma: where the source
@@ -68,7 +69,7 @@ def from_record(
     domain: str | None = None,
     positions: int = 32,
     draws: int = 2000,
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from the rounds of a record of kind "acceptance", by resampling its requests.
 
     draft: its name, needed where the record holds several; temperature: that of the rounds, or the
@@ -108,7 +109,7 @@ def from_requests(
     positions: int,
     draws: int,
     given: str,
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance from how often each position was tried and accepted, (requests, positions) each.
 
     Requests are resampled; of a single one the rounds count as independent.
@@ -118,14 +119,16 @@ def from_requests(
         tried.sum(axis=0), kept.sum(axis=0), rng, positions=positions, draws=draws, given=given
     )
     if len(tried) == 1:
-        return total
-    sample = np.array(total.sample.rates)
+        return replace(total, kind="measured")
+    assert isinstance(total.law, PositionalAcceptance)
+    assert total.middle is not None
+    sample = np.array(total.law.rates)
     weights = rng.multinomial(len(tried), np.full(len(tried), 1.0 / len(tried)), size=draws)
     seen = weights @ tried
     # Positions that a resample never reaches keep the draw from all requests.
     share = np.divide(weights @ kept, seen, out=sample[:, :most].copy(), where=seen > 0.0)
     sample[:, :most] = share
-    return Evidence(total.middle, PositionalAcceptance(sample), most, given)
+    return around(total.middle, PositionalAcceptance(sample), "measured", given, most)
 
 
 def _chosen(

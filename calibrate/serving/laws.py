@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engines.evidence import Evidence, from_length, reach
+from ..engines.evidence import from_length, reach
 from ..engines.recorded import from_requests
-from ..known import KnownCosts
+from ..known import KnownAcceptance, KnownCosts
 from ..rounds import fit_round_cost
 from .served import Floats, Served, Wave
 
@@ -26,7 +26,7 @@ def served_acceptance(
     draft: str | None = None,
     positions: int = 32,
     draws: int = 2000,
-) -> Evidence:
+) -> KnownAcceptance:
     """Acceptance of a draft, of all gammas and batches together, waves being its unit.
 
     Steps that drafted nothing count as rounds that accepted nothing, as `served_costs` counts them.
@@ -47,7 +47,8 @@ def served_acceptance(
         lengths = np.array([w.tokens_per_step for w in known if w.point["gamma"] == gamma])
         error = float(lengths.std(ddof=1) / np.sqrt(lengths.size)) if lengths.size > 1 else 0.0
         stated = f"{lengths.mean():.4f}+-{error:.4f}"
-        return from_length(stated, gamma, rng, positions=positions, draws=draws)
+        found = from_length(stated, gamma, rng, positions=positions, draws=draws)
+        return replace(found, kind="measured")
     tried, kept = np.zeros((len(places), top)), np.zeros((len(places), top))
     for i, w in enumerate(places):
         assert w.reached is not None

@@ -13,11 +13,10 @@ from typing import Any
 import howspec
 import numpy as np
 import pytest
-from howspec.calibrate.doors.acceptance import of_evidence
-from howspec.calibrate.engines import evidence as read
-from howspec.calibrate.engines import imported, recorded
-from howspec.calibrate.engines.imported import read_statistics
+from howspec.calibrate.engines.evidence import from_alpha, from_counts, from_length
+from howspec.calibrate.engines.imported import from_statistics, read_statistics
 from howspec.calibrate.engines.numbers import Stated, stated
+from howspec.calibrate.engines.recorded import from_record, load_evidence
 from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.explain import explain as command
@@ -31,34 +30,6 @@ from howspec.sim.explain.shares import shapley
 from howspec.theory import DepthAcceptance, speedup
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-
-def known(found: read.Evidence) -> KnownAcceptance:
-    return of_evidence(found, "imported")
-
-
-def from_alpha(*given: Any, **more: Any) -> KnownAcceptance:
-    return known(read.from_alpha(*given, **more))
-
-
-def from_length(*given: Any, **more: Any) -> KnownAcceptance:
-    return known(read.from_length(*given, **more))
-
-
-def from_counts(*given: Any, **more: Any) -> KnownAcceptance:
-    return known(read.from_counts(*given, **more))
-
-
-def from_statistics(*given: Any, **more: Any) -> KnownAcceptance:
-    return known(imported.from_statistics(*given, **more))
-
-
-def from_record(*given: Any, **more: Any) -> KnownAcceptance:
-    return known(recorded.from_record(*given, **more))
-
-
-def load_evidence(*given: Any, **more: Any) -> KnownAcceptance:
-    return known(recorded.load_evidence(*given, **more))
 
 
 def rng() -> np.random.Generator:
