@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, BinaryIO
 
+from ..tables.cells import unquoted
 from .acceptance_table import Objects, by_lines, captioned, read_acceptance, table_within, turned
 from .counts import EngineCounts
 from .detect import NoJson, Walk, as_json, kind_of, object_lines, unwrapped, value_at, values_of
@@ -93,10 +94,14 @@ def read_pasted(source: Source, readers: Readers, taken: Intake) -> None:
                 taken.found.append(found)
                 return
         _read_lines(io.BufferedReader(io.BytesIO(data)), readers.pasted)
-    text = head.decode("utf-8", "replace")
+    text = unquoted(head.decode("utf-8", "replace"))
     _objects_within(text, readers)
     if table := table_within(text):
-        taken.found.append(read_acceptance(table))
+        try:
+            taken.found.append(read_acceptance(table))
+        except ValueError:
+            if not readers.results():
+                raise
     elif found := turned(text) or captioned(text) or by_lines(text):
         taken.found.append(found)
     elif len(head) < HEAD_BYTES and not readers.results() and (said := read_prose(text)):

@@ -167,10 +167,7 @@ def printed_digit(values: Iterable[float]) -> float:
 
 
 def sweeps_of(table: Table) -> tuple[Sweep, ...]:
-    """The sweeps of a table of schema `SWEEP`, in the order of the file.
-
-    Its rows may hold workload, batch and context beside the columns of the schema.
-    """
+    """The sweeps of a table of schema `SWEEP`, whose rows may hold workload, batch and context."""
     pairs: dict[tuple[str, str, str], list[int]] = {}
     for i, row in enumerate(table.rows):
         if row["gamma"] != 0:
@@ -180,7 +177,15 @@ def sweeps_of(table: Table) -> tuple[Sweep, ...]:
         last = len(table.rows) - 1
         raise table.error(last, "gamma", "must be above 0 in some row, got plain decoding only")
     relative = _stated_relative(table, pairs)
-    return tuple(_sweep(table, pair, rows, relative) for pair, rows in pairs.items())
+    alone = [p for p, at in pairs.items() if len(at) == 1 and _plain_row(table, p) is None
+             and table.rows[at[0]]["speedup"] is None]  # fmt: skip
+    alone = alone if len(alone) < len(pairs) else []
+    left = tuple(
+        f"gamma {number(table.rows[pairs[p][0]], 'gamma'):g} ({p[2] or p[1]}) stands alone, "
+        "without plain decoding, and is left out" for p in alone
+    )  # fmt: skip
+    found = (_sweep(table, p, at, relative) for p, at in pairs.items() if p not in alone)
+    return tuple(replace(s, notes=(*s.notes, *left)) for s in found)
 
 
 def _stated_relative(table: Table, pairs: dict[tuple[str, str, str], list[int]]) -> bool:

@@ -172,7 +172,7 @@ def tables_within(text: str) -> list[tuple[str, str]]:
 
     A table is a run of lines with bars, the second a rule; its outer bars may be missing.
     """
-    lines = _unboxed(text).splitlines()
+    lines = _unboxed(unquoted(text)).splitlines()
     starts = [k for k in range(len(lines) - 1) if "|" in lines[k] and _is_rule(lines[k + 1])
               and not _RULE.fullmatch(lines[k])]  # fmt: skip
     found, last = [], 0
@@ -182,6 +182,11 @@ def tables_within(text: str) -> list[tuple[str, str]]:
         found.append(("\n".join(lines[last:k]), "\n".join(f"|{s}|" for s in table)))
         last = end
     return found or [("", text)]
+
+
+def unquoted(text: str) -> str:
+    """A text without the marks of a mail or a forum before what another one wrote."""
+    return re.sub(r"^(?:> ?)+", "", text, flags=re.MULTILINE)
 
 
 def _is_rule(line: str) -> bool:

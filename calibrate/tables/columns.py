@@ -16,8 +16,8 @@ from .cells import number
 GAMMA = ("gamma", "k", "gamma_tokens", "num_speculative_tokens", "num_spec_tokens", "spec_tokens",
          "speculative_tokens", "n_max", "draft_n_max", "spec_draft_n_max", "draft_max", "draft_n",
          "draft_len", "draft_length", "max_draft_len", "lookahead", "speculative_num_steps",
-         "spec_k", "num_assistant_tokens", "mtp_tokens", "drafted_tokens",
-         "tokens_drafted")  # fmt: skip
+         "spec_k", "num_assistant_tokens", "mtp_tokens", "mtp_n", "n_mtp", "mtp_depth", "spec_n",
+         "drafted_tokens", "tokens_drafted")  # fmt: skip
 # Names that mean K only where no other column does: SGLang counts the root in num_draft_tokens.
 WEAK_GAMMA = ("steps", "num_steps", "draft_tokens", "num_draft_tokens", "n_draft",
               "speculative_num_draft_tokens", "n", "depth", "mtp")  # fmt: skip
@@ -34,7 +34,7 @@ CONTEXT = ("context", "ctx", "context_length", "context_len", "isl", "input_len"
            "prompt_len", "prompt_tokens", "seq_len")  # fmt: skip
 WORK = ("task", "dataset", "workload", "category", "benchmark", "domain", "subset", "engine",
         "framework", "backend", "hardware", "gpu", "device", "precision", "dtype", "quantization",
-        "temperature", "temp", "osl", "output_len")  # fmt: skip
+        "temperature", "temp", "osl", "output_len", "p_min")  # fmt: skip
 _SPEEDUP = re.compile(r"(?:decode_|output_|e2e_|relative_)?(?:speed_?up|gain)(?:_x|_vs_\w+)?")
 _RATE = re.compile(r"(?:tok(?:en)?s?_(?:per_)?s(?:ec(?:ond)?)?|t_s|tps|throughput|speed|req_s)")
 _TIME = re.compile(r"tpot|itl|latency|(?:ms|s|us|time)_(?:per_)?tok(?:en)?|\btime\b|(?:^|_)time_?")

@@ -68,7 +68,9 @@ def setting_of(text: str) -> tuple[str, str] | None:
 
 def sweep_cells(cells: Cells) -> Cells | None:
     """The cells with a column of K and one that was measured, None where no layout gives both."""
-    ways: tuple[Callable[[Cells], Cells | None], ...] = (_within, by_setting, _grid, _unnamed)
+    ways: tuple[Callable[[Cells], Cells | None], ...] = (
+        _within, by_setting, _grid, _unnamed, _by_unit,
+    )  # fmt: skip
     for found in (cells, *(way(cells) for way in ways)):
         if found is not None and found.rows and _is_sweep(found):
             return found
@@ -189,6 +191,16 @@ def _unnamed(cells: Cells) -> Cells | None:
                      "tok_s": r.get(name, ""), "baseline_tok_s": r.get(base or "", "")}
                     for r in cells.rows]  # fmt: skip
             return _table(cells, rows, cells.lines)
+    return None
+
+
+def _by_unit(cells: Cells) -> Cells | None:
+    """Speeds told by the unit in every cell of a column: the first such column."""
+    for name in cells.names:
+        if cells.rows and all(_SPEED.match(r.get(name, "").strip("*` ")) for r in cells.rows):
+            rows = [{("tok_s" if n == name else n): c for n, c in r.items()} for r in cells.rows]
+            said = f"speeds are those of the column {name}, told by their unit"
+            return replace(_table(cells, rows, cells.lines), notes=(said,))
     return None
 
 

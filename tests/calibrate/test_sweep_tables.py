@@ -116,6 +116,9 @@ def test_a_table_that_is_no_sweep_is_refused_in_one_line(text: str, said: str) -
 
 
 LAYOUTS = {
+    "quoted": "> I see:\n> \n> | MTP n | tok/s |\n> |---|---|\n> | 0 | 30 |\n> | 1 | ~39 |\n> | 2 | **45** |\n> | 3 | 48 |\n",
+    "a unit in the cells": "| num_speculative_tokens | TTFT | Single-stream |\n|---|---|---|\n| 0 | 99 ms | 30 tok/s |\n"
+    "| 1 | 98 ms | 39 tok/s |\n| **2** | 97 ms | **45 tok/s** |\n| 3 | 96 ms | 48 tok/s |\n",
     "options in a cell": "| Config | Decode tok/s |\n|---|---:|\n| no speculation | 30 |\n"
     "| `--spec-draft-n-max 1 --draft-p-min 0` | 39 |\n| `--spec-draft-n-max 2 --draft-p-min 0` | 45 "
     "|\n| `--spec-draft-n-max 3 --draft-p-min 0` | **48.0** |\n",
@@ -148,6 +151,12 @@ def test_a_grid_of_draft_tokens_by_batch_is_one_sweep_a_batch() -> None:
     assert [s.speedup.tolist() for s in sweeps] == [[pytest.approx(1.3)], [pytest.approx(1.25)]]
     with pytest.raises(ValueError, match="a grid must say what"):
         parse_sweeps(turned.encode(), "grid")  # nothing says what its cells are
+
+
+def test_a_single_speed_without_another_is_left_out_beside_a_sweep() -> None:
+    found = one("MTP n,p-min,tok/s\n1,0,94.2\n2,0,109.2\n3,0,98.8\n16,0.8,50.9\n")
+    assert (found.gamma.tolist(), found.relative_to) == ([1, 2, 3], 1)
+    assert found.notes == ("gamma 16 (0.8) stands alone, without plain decoding, and is left out",)
 
 
 def test_other_tables_are_no_sweeps() -> None:
