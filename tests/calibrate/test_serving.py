@@ -284,7 +284,7 @@ def test_a_real_log_of_llama_cpp_says_what_its_metrics_counted(gamma: int) -> No
 
 KINDS = {
     "k1": 1, "k8-pmin": 8, "k16-pmin-slots2": 16, "ngram-simple": 8, "ngram-mod": 8,
-    "ngram-cache": 8,
+    "ngram-cache": 8, "draft-and-map": 8, "k3-slots4": 3,
 }  # fmt: skip
 
 
