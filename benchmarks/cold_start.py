@@ -2,9 +2,9 @@
 
     python cold_start.py [--repeats 15] [--verbs]
 
-Runs `howspec predict --alpha 0.8 --cost-ratio 0.05 --json` as a whole process, interleaved with an
-empty interpreter, one that imports NumPy, one that imports the command line's library, and one that
-imports howspec.theory. With --verbs: from a wrong option to the message, for every verb.
+Runs the questions of question_files.py as whole processes, interleaved with an empty interpreter,
+imports alone and `--version`; the last column is in imports of NumPy. With
+--verbs: from a wrong option to the message, for every verb.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import subprocess
 import sys
 import time
 
-PREDICT = (
-    "from howspec.cli.main import run; "
-    "run(['predict', '--alpha', '0.8', '--cost-ratio', '0.05', '--json'])"
-)
+from question_files import QUESTIONS
+
+_RUN = "from howspec.cli.main import run; run({!r})"
 CASES = {
     "empty interpreter": "",
     "import numpy": "import numpy",
+    "import howspec": "import howspec",
     "import typer": "import typer",
     "import sympy": "import sympy",
     "import howspec.theory": "import howspec.theory",
-    "howspec predict": PREDICT,
+    "howspec --version": _RUN.format(["--version"]),
+    **{f"howspec, {name}": _RUN.format([*q.split(), "--json"]) for name, q in QUESTIONS.items()},
 }
 
 
@@ -35,8 +36,7 @@ def _wrong_options() -> dict[str, str]:
 
     names = [str(c.name or c.callback.__name__) for c in calibrate.registered_commands]
     verbs = [[verb] for verb in VERBS] + [["calibrate", name] for name in names]
-    code = "from howspec.cli.main import run; run({!r})"
-    return {" ".join(verb): code.format([*verb, "--bad-option"]) for verb in verbs}
+    return {" ".join(verb): _RUN.format([*verb, "--bad-option"]) for verb in verbs}
 
 
 def main() -> None:
@@ -53,9 +53,13 @@ def main() -> None:
             seconds[name].append(time.perf_counter() - start)
             if (done.returncode, "No such option" in done.stderr) != (2 * asked.verbs, asked.verbs):
                 raise SystemExit(f"{name}: {done.stderr}")
-    print(f"{'':24}{'median s':>10}{'fastest':>10}{'slowest':>10}")
+    base = statistics.median(seconds.get("import numpy", [1.0]))
+    unit = "" if asked.verbs else "    NumPys"
+    print(f"{'':24}{'median s':>10}{'fastest':>10}{'slowest':>10}{unit}")
     for name, values in seconds.items():
-        print(f"{name:24}{statistics.median(values):10.3f}{min(values):10.3f}{max(values):10.3f}")
+        middle = statistics.median(values)
+        last = "" if asked.verbs else f"{middle / base:10.2f}"
+        print(f"{name:24}{middle:10.3f}{min(values):10.3f}{max(values):10.3f}{last}")
 
 
 if __name__ == "__main__":
