@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from .answer import Column, Table, percent, span, sure
@@ -74,6 +74,7 @@ def stakes_entry(said: Prediction, estimate: str = "") -> Mapping[str, object]:
         "expected_regret": said.regret,
         "probability_within_5_percent_by_gamma": said.probability_within,
         "expected_regret_by_gamma": said.expected_regret,
+        "score_by_gamma": said.score,
     }  # fmt: skip
 
 
@@ -96,6 +97,13 @@ def optimum(said: Prediction) -> str:
     if len(window) > 1:
         return f"flat: {window[0]}-{window[-1]} within 1 %"
     return "a clear optimum" if said.within >= CLEAR else "an uncertain optimum"
+
+
+def asked_column(objective: Objective, scores: Iterable[float | None]) -> tuple[Column, ...]:
+    """What the default objective makes least, where it is asked: the loss in the worst tenth."""
+    if objective != "safe":
+        return ()
+    return (Column("worst tenth", [None if s is None else 1.0 - s for s in scores], lost),)
 
 
 def lost(regret: object) -> str:

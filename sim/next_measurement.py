@@ -14,7 +14,6 @@ import numpy as np
 
 from ..calibrate.doors import Pair
 from ..calibrate.doors.costs import of_prediction
-from ..calibrate.prior.pair import NamedModel, same_vocabulary
 from ..theory import DepthAcceptance, tokens_by_gamma
 from ..theory.decision import Ahead, at_hand, expected_after
 from ..theory.domain import Floats
@@ -113,38 +112,24 @@ def _candidate(pair: Pair, known: Candidate, batch: float, context: float) -> Dr
 
 
 def next_of_scale(found: DraftScale, *, level: float = 0.9) -> Next | None:
-    """What to measure next of a curve of sizes: the released draft that is nearest to the best."""
+    """What to measure next of a curve of sizes: the best draft that exists, as far as it is of the
+    curve: the point of its format that is nearest in size shows what it shows."""
     able = [(p, c) for p, c in zip(found.found.grid, found.found.costs, strict=True) if p.fits]
-    name = None if not able or found.pair.target is None else _released_near(found)
-    if name is None:
+    if not able or not any(d.fits for d in found.existing):
         return None
-    pair = found.pair.with_draft(name)
-    size = np.log(pair.models[1].parameters)
+    real = found.existing[0].draft
+    pair, size = found.pair.with_draft(real.called), np.log(real.parameters)
     usual = [(p, c) for p, c in able if p.depth == 1.0]
-    point, law = min(usual, key=lambda e: abs(float(np.log(e[0].parameters)) - size))
+    of_format = [(p, c) for p, c in usual if p.dtype == real.dtype] or usual
+    point, law = min(of_format, key=lambda e: abs(float(np.log(e[0].parameters)) - size))
     top, at = GAMMA_MAX, found.pair.at
     tokens = np.asarray(tokens_by_gamma(DepthAcceptance(point.alpha), top))
     times = law.round_time(top, batch=at.batch, context=at.cached)
     draft = Draft(pair, tokens, times, of_prediction(law))
-    table = np.stack([np.ones(len(tokens)), *(p.choice.draws for p, _ in able)], axis=1)
+    table = np.stack([np.ones(len(tokens)), *(p.choice.draws for p, _ in usual)], axis=1)
     rule = found.found.best.choice.objective
-    options = options_of(draft, rule, into=f"predict --draft {name} ")
+    options = options_of(draft, rule, into=f"predict --draft {real.called} ")
     return weighed(options, [table], None, objective=rule, level=level)
-
-
-def _released_near(found: DraftScale) -> str | None:
-    """The model of the tables with the target's vocabulary that is nearest in size to the best."""
-    from ..calibrate.models.catalogue import models
-
-    target, best = found.pair.target, found.found.best.parameters
-    assert target is not None
-    same = {
-        name: m.shape.parameters()
-        for name, m in models().items()
-        if m.shape.parameters() < 0.5 * target.parameters
-        and same_vocabulary(target, NamedModel(name, m.shape, m.dtype))
-    }
-    return min(same, key=lambda n: abs(float(np.log(same[n] / best))), default=None)
 
 
 def next_of_sweep(found: SweepPrediction) -> Next | None:

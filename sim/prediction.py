@@ -36,6 +36,7 @@ class Prediction:
     speedup: at that gamma, over plain decoding (exactly 1 at gamma 0).
     speedup_by_gamma, low_by_gamma, high_by_gamma: index = gamma, shape (gamma_max + 1,).
     gamma_real: real optimum, None where it grows without bound.
+    score: what the objective makes largest, (gamma_max + 1,).
     gamma_window: gammas whose speed-up is no more than ``tolerance`` below that of the best.
     By gamma, (gamma_max + 1,): probability_best, share of the sample in which it is the fastest;
     probability_within, in which it gives up no more than 5 % of the fastest; expected_regret, mean
@@ -47,6 +48,7 @@ class Prediction:
     gamma: int
     objective: Objective
     speedup: Interval
+    score: Floats
     speedup_by_gamma: Floats
     low_by_gamma: Floats
     high_by_gamma: Floats
@@ -144,6 +146,7 @@ def summarised(
         gamma=best,
         objective=chosen.objective,
         speedup=Interval(float(center[best]), float(low[best]), float(high[best]), chosen.level),
+        score=chosen.score,
         speedup_by_gamma=center,
         low_by_gamma=low,
         high_by_gamma=high,

@@ -42,11 +42,12 @@ class RankedDraft:
     and plain decoding; probability_within: that it gives up no more than 5 % of the fastest of
     them; expected_regret: mean share of the time that knowing the fastest would save; alpha,
     cost_ratio: draws, (draws,), the latter None where the costs have no such number; fits: in
-    memory.
+    memory; score: what the objective makes largest among the drafts that fit.
     """
 
     draft: NamedModel
     choice: Choice
+    score: float
     probability_best: float
     probability_within: float
     expected_regret: float
@@ -252,8 +253,9 @@ def _rank(
     order = sorted(range(len(choices)), key=lambda i: (not fits[i], -worth[i]))
     ranked = tuple(
         RankedDraft(
-            candidates[i].draft, choices[i], float(chance[i]), float(near[i]), float(regret[i]),
-            candidates[i].alpha, candidates[i].costs.cost_ratio(batch=batch, context=context),
+            candidates[i].draft, choices[i], float(worth[i]), float(chance[i]), float(near[i]),
+            float(regret[i]), candidates[i].alpha,
+            candidates[i].costs.cost_ratio(batch=batch, context=context),
             candidates[i].costs.memory, fits[i],
         )
         for i in order

@@ -11,6 +11,7 @@ import numpy as np
 from ..answer import Answer, Column, Table, numbers, percent, span, sure
 from ..parts import (
     asked,
+    asked_column,
     lost,
     objective_line,
     optimum,
@@ -173,6 +174,7 @@ class Prediction(Answer):
                 Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
                 Column("within 5 %", [float(said.probability_within[g]) for g in at], percent),
                 Column("time lost", [float(said.expected_regret[g]) for g in at], lost),
+                *asked_column(said.objective, [float(said.score[g]) for g in at]),
             ]
         return Table(tuple(columns))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, estimate, numbers, percent, span, sure
-from ..parts import asked, lost, optimum, safe, stakes_entry
+from ..parts import asked, asked_column, lost, optimum, safe, stakes_entry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,6 +107,7 @@ class SweepPrediction(Answer):
             Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
             Column("within 5 %", [float(said.probability_within[g]) for g in at], percent),
             Column("time lost", [float(said.expected_regret[g]) for g in at], lost),
+            *asked_column(said.objective, [float(said.score[g]) for g in at]),
             Column("measured", [best.measured_speedup.get(g) for g in at], numbers()),
         ))  # fmt: skip
         if len(self.found) > 1:

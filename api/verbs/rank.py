@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..answer import Answer, Column, Table, estimate, numbers, percent, span
 from ..parts import (
     asked,
+    asked_column,
     interval_of,
     lost,
     model_entry,
@@ -92,7 +93,7 @@ class RankedDrafts(Answer):
             "gamma": choice.gamma if ranked.fits else 0, "speedup": speedup,
             "probability_best": ranked.probability_best,
             "probability_within_5_percent": ranked.probability_within,
-            "expected_regret": ranked.expected_regret,
+            "expected_regret": ranked.expected_regret, "score": ranked.score,
             "probability_gain": choice.probability_gain if ranked.fits else 0.0,
             "alpha": interval_of(ranked.alpha, self.level),
             "cost_ratio": interval_of(ranked.cost_ratio, self.level), "fits": ranked.fits,
@@ -135,6 +136,8 @@ class RankedDrafts(Answer):
                    percent),
             Column("time lost", [*(d.expected_regret if d.fits else None for d in drafts), None],
                    lost),
+            *asked_column(drafts[0].choice.objective,
+                          [*(d.score if d.fits else None for d in drafts), None]),
             Column("alpha", [*(interval_of(d.alpha, self.level) for d in drafts), None], estimate),
             Column("cost ratio", [*(interval_of(d.cost_ratio, self.level) for d in drafts), None],
                    estimate),

@@ -1,4 +1,4 @@
-"""How small, and how deep, the best draft of a target is."""
+"""How small the best draft of a target is, and in which number format."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..calibrate.prior.pair import NamedModel
+    from ..sim.choice import Choice
     from ..sim.next_measurement import Next
-    from ..sim.scale import DraftScale, ScalePoint
+    from ..sim.scale import DraftScale
+    from ..sim.scale_grid import ScalePoint
 
 
 @dataclass(frozen=True, repr=False)
 class BestScale(Answer):
-    """The best size and depth of a draft; see `howspec.scale`. level: of the intervals."""
+    """The best size and number format of a draft; see `howspec.scale`. level: of the intervals."""
 
     SCHEMA = "scale"
-    VERSION = 2
+    VERSION = 3
 
     found: DraftScale
     level: float
@@ -63,17 +65,21 @@ class BestScale(Answer):
         found, grid = self.found, self.found.found
         ends = grid.size_interval
         low_high = None if ends is None else {"low": ends[0], "high": ends[1], "level": self.level}
-        turn = found.turning_point
         return {
             "pays": found.pays, "best": self._entry(grid.best), "size_interval": low_high,
-            "turning_point": None if turn is None else self._entry(turn),
+            "formats": [
+                {"dtype": form, "best": self._entry(_best(grid.curves[form])),
+                 "probability_best": chance}
+                for form, chance in grid.probability_of_format.items()
+            ],
             "probability_none_pays": grid.probability_plain,
             "probability_within_5_percent": grid.within, "expected_regret": grid.regret,
             "curve": [self._entry(p) for p in grid.curve],
             "grid": [self._entry(p) for p in grid.grid],
             "existing": [
                 {"draft": d.draft.called, "parameters": d.draft.parameters,
-                 "gamma": d.choice.gamma, "speedup": d.choice.interval}
+                 "dtype": d.draft.dtype, "gamma": d.choice.gamma, "speedup": d.choice.interval,
+                 "probability_best": d.probability_best, "fits": d.fits}
                 for d in found.existing
             ],
             "objective": objective_entry(grid.best.choice.objective),
@@ -85,7 +91,7 @@ class BestScale(Answer):
 
     def _entry(self, point: ScalePoint) -> Mapping[str, object]:
         return {
-            "parameters": point.parameters, "layers": point.shape.layers,
+            "parameters": point.parameters, "dtype": point.dtype, "layers": point.shape.layers,
             "hidden": point.shape.hidden, "depth": point.depth, "gamma": point.choice.gamma,
             "speedup": point.choice.interval, "probability_best": point.probability_best,
             "alpha": interval_of(point.alpha, self.level),
@@ -93,45 +99,69 @@ class BestScale(Answer):
         }  # fmt: skip
 
     def headline(self) -> str:
-        best = self.found.found.best
+        grid, best = self.found.found, self.found.found.best
         if not self.found.pays:
             return self.notes[0]
         share = self._target.parameters / best.parameters
-        return (
-            f"best draft: {size(best.parameters)} parameters (1/{share:.0f} of the target) in "
-            f"{best.shape.layers} layers of width {best.shape.hidden}, gamma {best.choice.gamma}: "
-            f"speed-up {best.choice.speedup:.3f} ({span(best.choice.interval)}); "
-            f"{safe(self.found.found.within, 'the best size')}; {stake(self.found.found.regret)}"
+        ends = grid.size_interval
+        sizes = "" if ends is None else f", {size(ends[0])} to {size(ends[1])}"
+        line = (
+            f"best draft: about {size(best.parameters)} parameters (1/{share:.0f} of the target"
+            f"{sizes}) in {best.dtype}, gamma {best.choice.gamma}: speed-up "
+            f"{best.choice.speedup:.3f} ({span(best.choice.interval)}); "
+            f"{safe(grid.within, 'the best size and format')}; {stake(grid.regret)}"
         )
+        if self.found.existing and self.found.existing[0].choice.gamma:
+            real = self.found.existing[0]
+            line += (
+                f"; of those that exist: {real.draft.called}, gamma {real.choice.gamma}, speed-up "
+                f"{real.choice.speedup:.3f} ({span(real.choice.interval)})"
+            )
+        return line
 
     def blocks(self) -> Iterator[str | Table]:
-        ends = self.found.found.size_interval
-        if self.found.pays and ends is not None:
-            yield (
-                f"best size, {100 * self.level:g} % interval: {size(ends[0])} to {size(ends[1])}"
-            )
-        yield objective_line(self.found.found.best.choice.objective)
-        yield self._curve(self.found.found.curve)
+        grid = self.found.found
+        chances = ", ".join(f"{f} {percent(p)}" for f, p in grid.probability_of_format.items())
+        yield f"the fastest format: {chances}; in no format does any size pay: " + percent(
+            grid.probability_plain
+        )
+        yield objective_line(grid.best.choice.objective)
+        yield self._sizes()
+        yield self._curve(grid.curve)
         yield self._depths()
         if self.found.existing:
             yield self._existing()
 
+    def _sizes(self) -> Table:
+        """Speed-up by size and format, each at its best gamma."""
+        curves = self.found.found.curves
+        return Table((
+            Column("draft", [p.parameters for p in self.found.found.curve], size),
+            *(Column(form, [p.choice.speedup if p.fits else None for p in curve], numbers())
+              for form, curve in curves.items()),
+        ))  # fmt: skip
+
     def _existing(self) -> Table:
+        from ..calibrate.models.formats import format_in
+
         drafts = self.found.existing
         return Table((
-            Column("that exist", [d.draft.called for d in drafts]),
+            Column("that exist", [format_in(d.draft.called)[0] for d in drafts]),
+            Column("format", [d.draft.dtype for d in drafts]),
             Column("size", [d.draft.parameters for d in drafts], size),
             Column("gamma", [d.choice.gamma for d in drafts]),
             Column("speed-up", [d.choice.speedup for d in drafts], numbers()),
             Column("interval", [d.choice.interval for d in drafts], span),
+            Column("best", [d.probability_best for d in drafts], percent),
         ))  # fmt: skip
 
     def _curve(self, points: Sequence[ScalePoint]) -> Table:
         whole = self._target.parameters
         return Table((
-            Column("draft", [p.parameters for p in points], size),
+            Column(points[0].dtype, [p.parameters for p in points], size),
             Column("share", [p.parameters / whole for p in points], _share),
             Column("layers", [p.shape.layers for p in points]),
+            Column("width", [p.shape.hidden for p in points]),
             Column("alpha", [interval_of(p.alpha, self.level) for p in points], estimate),
             Column("cost ratio", [interval_of(p.cost_ratio, self.level) for p in points], estimate),
             Column("gamma", [p.choice.gamma for p in points]),
@@ -141,12 +171,11 @@ class BestScale(Answer):
         ))  # fmt: skip
 
     def _depths(self) -> Table:
-        from ..sim.scale import best_point
-
+        grid = self.found.found
         tops = []
-        for depth in self.found.found.depths:
-            mine = [p for p in self.found.found.grid if p.depth == depth and p.fits]
-            tops += [best_point(mine)] if mine else []
+        for depth in grid.depths:
+            mine = [p for p in grid.grid if p.depth == depth and p.dtype == grid.best.dtype]
+            tops += [_best([p for p in mine if p.fits])] if any(p.fits for p in mine) else []
         return Table((
             Column("depth / usual", [p.depth for p in tops], lambda v: f"{v:g}"),
             Column("best size", [p.parameters for p in tops], size),
@@ -157,23 +186,39 @@ class BestScale(Answer):
         ))  # fmt: skip
 
     def draw(self) -> Figure:
-        """Speed-up against the size of the draft, with the turning point."""
+        """Speed-up against the size of the draft, one curve a format, with the drafts that exist
+        and where sizes are extrapolated."""
+        from ..calibrate.models.formats import format_in
         from ..figures.turning_curve import Row, turning_curve
+        from ..sim.scale_grid import smallest_published
 
         whole, grid = self._target.parameters, self.found.found
 
-        def row(p: ScalePoint) -> Row:
-            c = p.choice
-            return (p.parameters / whole, c.gamma, c.speedup, c.low, c.high)
+        def row(parameters: float, c: Choice) -> Row:
+            return (parameters / whole, c.gamma, c.speedup, c.low, c.high)
 
-        curves: dict[str, list[Row]] = {}
-        for p in grid.grid:
-            if p.fits:
-                name = "usual depth" if p.depth == 1.0 else f"{p.depth:g} of the usual layers"
-                curves.setdefault(name, []).append(row(p))
+        curves = {
+            form: [row(p.parameters, p.choice) for p in curve if p.fits]
+            for form, curve in grid.curves.items()
+        }
+        best = grid.best
         return turning_curve(
-            curves, best=row(grid.best), level=self.level, title=self._target.called
-        )
+            {form: rows for form, rows in curves.items() if rows},
+            best=row(best.parameters, best.choice), level=self.level, title=self._target.called,
+            real={
+                f"{format_in(d.draft.called)[0]} {d.draft.dtype}": (
+                    d.draft.parameters / whole, d.choice.speedup, d.draft.dtype,
+                )
+                for d in self.found.existing if d.fits
+            },
+            known_from=smallest_published(whole) / whole,
+        )  # fmt: skip
+
+
+def _best(points: Sequence[ScalePoint]) -> ScalePoint:
+    from ..sim.scale_grid import best_point
+
+    return best_point(points)
 
 
 def size(parameters: object) -> str:
@@ -192,6 +237,7 @@ def _share(value: object) -> str:
 
 def scale(
     target: str,
+    drafts: Sequence[str] = (),
     *,
     device: str,
     task: str | None = None,
@@ -199,6 +245,7 @@ def scale(
     batch: float = 1.0,
     context: float | None = None,
     dtype: str = "",
+    draft_dtype: str | Sequence[str] = (),
     stack: str | None = None,
     sizes: int = 19,
     gamma_max: int | None = None,
@@ -207,11 +254,13 @@ def scale(
     seed: int = 0,
     online: bool = False,
 ) -> BestScale:
-    """Find the best size and depth of a draft in the shape of the target's family.
+    """Find the best size and number format of a draft in the shape of the target's family.
 
-    A smaller draft costs less and is accepted less: the speed-up turns at one size. sizes: tried
-    from half of the target to a thousandth, in [3, 60]. Other arguments and errors as of
-    `howspec.predict`.
+    A smaller draft, and one of fewer bits, costs less and is accepted less: the speed-up turns at
+    one size and one format. drafts: models to name on the curve, ``MODEL:FORMAT`` in that format
+    alone, by default those of the family that the tables know; draft_dtype: formats tried, one or
+    several, by default the usual ones of the stack; sizes: tried from half of the target to a
+    thousandth, in [3, 60]. Other arguments and errors as of `howspec.predict`.
     """
     inputs = asked(locals(), scale)
     from ..calibrate.doors import Deployment
@@ -221,8 +270,10 @@ def scale(
     at = Deployment(
         target, None, device, dtype, "", stack, batch, context, task, temperature, online=online
     )
+    formats = [draft_dtype] if isinstance(draft_dtype, str) else draft_dtype
     found = draft_scale(
-        at, sizes=sizes, gamma_max=gamma_max, objective=check_objective(objective), level=level,
+        at, drafts=tuple(drafts), formats=[f for f in formats if f], sizes=sizes,
+        gamma_max=gamma_max, objective=check_objective(objective), level=level,
         seed=seed,
     )  # fmt: skip
     return BestScale(found, level, inputs)

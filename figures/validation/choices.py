@@ -28,6 +28,7 @@ from ...sim.known import GAMMA_MAX, both_laws
 from ...sim.prediction import speedup_table
 from ...theory.domain import Floats
 from .names import reason
+from .reliability import reliability
 from .result import Point, Test
 
 DEVICE = "A100 80GB"  # of the paper, which names none
@@ -201,6 +202,11 @@ def _test(found: Sequence[Asked], objective: Objective) -> Test:
             f"{len(lost)} sweeps of {len(_studies(found))} studies: regret {_share(lost)} in the "
             f"mean, {_share(_means(found, objective))} in the mean over studies; within 5 % of the "
             f"best in {near:.2f} of them, {said:.2f} expected",
+            *reliability(
+                [a.choices[objective].within for a in found],
+                [v <= TOLERANCE for v in lost],
+                [a.sweep.study for a in found],
+            ),
         ),
     )
 

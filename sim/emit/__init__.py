@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from ...calibrate.models.drafters import Engine
     from ..schedule import PairSchedule
-    from .emission import Emission
+    from .emission import DraftWords, Emission
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 
@@ -46,6 +47,39 @@ def emit(
     from .emission import draft_words
 
     words = draft_words(found.pair, cast("Engine", engine), method=method, model=model)
+    made = _emitted(found, engine, words, batch=batch, adapt=adapt, older=older)
+    return replace(made, notes=(*made.notes, *_by_context(found, engine)))
+
+
+def _by_context(found: PairSchedule, engine: str) -> tuple[str, ...]:
+    """What one table for several contexts hides: no engine takes an axis for the context."""
+    made, laws = found.made, found.laws
+    if laws is None or len(made.contexts) < 2:
+        return ()
+    from ..choice import choose
+    from ..prediction import speedup_table
+
+    def best(batch: int, context: float) -> int:
+        load = {"batch": batch, "context": context}
+        table = speedup_table(laws.acceptance.law, laws.costs.law, made.gamma_max, **load)
+        plain = laws.costs.law.round_time(0, **load)[..., 0]
+        table = table.reshape(-1, made.gamma_max + 1)
+        return choose(table, objective=made.objective, plain=plain).gamma
+
+    lines = (
+        f"{context:g} cached tokens "
+        + ", ".join(f"{best(r.last, context)} at batch {r.last}" for r in made.ranges)
+        for context in made.contexts
+    )
+    return (
+        f"{engine} takes no axis for the context: this is one table for all of them; the best "
+        "gamma of each alone: " + "; ".join(lines),
+    )
+
+
+def _emitted(
+    found: PairSchedule, engine: str, words: DraftWords, *, batch: int, adapt: bool, older: bool
+) -> Emission:
     if engine == "vllm":
         from .vllm import emit_vllm
 

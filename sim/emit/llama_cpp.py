@@ -1,9 +1,9 @@
 """Settings for llama.cpp: flags for one number of draft tokens.
 
-llama.cpp has no table by batch size, so one batch size (its `--parallel` slots in use) is chosen.
-Names since May 2026: --spec-draft-n-max, --spec-draft-n-min, --spec-draft-p-min; older programs
-take --draft-max, --draft-min and --draft-p-min (ggml-org/llama.cpp, common/arg.cpp). Look-up has
-lengths of its own, which these flags leave alone (common/speculative.cpp).
+llama.cpp has no table by batch size or context, so one batch size (its `--parallel` slots in use)
+is chosen. Names since May 2026: --spec-draft-n-max, --spec-draft-n-min, --spec-draft-p-min; older
+programs take --draft-max, --draft-min and --draft-p-min (ggml-org/llama.cpp, common/arg.cpp).
+Look-up has lengths of its own, which these flags leave alone (common/speculative.cpp).
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ A key is the smallest batch size of its slot; the batch is first padded up to th
 graph size. Within a slot a moving average of accepted tokens chooses among the candidates; with
 one candidate nothing is left to choose, and the slot is a plain entry of a table. Rules of
 sglang/srt/speculative/adaptive_spec_params.py and adaptive_step_router.py (sgl-project/sglang at
-015c8726 and a12239f6): only EAGLE and EAGLE3 with topk 1, chains of steps + 1 verified tokens.
+015c8726 and a12239f6): only EAGLE and EAGLE3 with topk 1, chains of steps + 1 verified tokens. The
+other strategy, `throughput_aware`, times batches at the start and takes no slots. An axis for the
+context is proposed and not merged (pull request 31716).
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from .emission import DraftWords, Emission, whole
 
 FILE = "adaptive.json"
 # SGLang's own defaults, written out so that a change of theirs does not change the schedule.
-SHARED = {"ema_alpha": 0.2, "update_interval": 5, "warmup_batches": 10}
+SHARED = {
+    "strategy": "ema", "ema_alpha": 0.2, "update_interval": 5, "warmup_batches": 10,
+    "up_hysteresis": 0.0, "down_hysteresis": -0.25, "ceiling_coeff": 0,
+}  # fmt: skip
 
 
 _ADAPTIVE = ("EAGLE", "EAGLE3")
@@ -92,10 +97,12 @@ def validate_sglang(config: Any) -> None:
 
     Slots: keys of digits, the smallest "1"; candidate_steps: a list of one or more whole numbers
     >= 0, rising. ema_alpha in (0, 1], update_interval >= 1, warmup_batches >= 0, at the top or in
-    a slot.
+    a slot; strategy "ema", the one that takes slots.
     """
     if not isinstance(config, dict):
         raise ValueError(f"adaptive config must be an object, got {type(config).__name__}")
+    if config.get("strategy", "ema") != "ema":
+        raise ValueError(f'strategy must be "ema" for slots by batch, got {config["strategy"]!r}')
     slots = {int(k): v for k, v in config.items() if isinstance(k, str) and k.isdecimal()}
     if not slots or min(slots) != 1:
         raise ValueError(

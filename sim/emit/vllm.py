@@ -3,9 +3,11 @@
     [[first, last, K], ...]    inclusive ranges of running requests, K <= num_speculative_tokens
 
 Rules of vllm/v1/spec_decode/dynamic/utils.py and of docs/features/speculative_decoding/
-dynamic_speculative_decoding.md (vllm-project/vllm at 015a47e1): the first range starts at 1, ranges
-do not overlap, K >= 0. vLLM carries K over gaps and beyond the last range; here gaps are refused,
-because a gap says something other than what its author meant.
+dynamic_speculative_decoding.md (vllm-project/vllm at 015a47e1 and 002e77c1): the first range starts
+at 1, ranges do not overlap, K >= 0. vLLM carries K over gaps and beyond the last range; here gaps
+are refused, because a gap says something other than what its author meant. An axis for the context
+is proposed and not merged (pull requests 48944 and 54801, September 2026); `disable_by_batch_size`
+went with the older engine.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from ..schedule import Schedule
 from .emission import DraftWords, Emission, one_line, whole
 
 _TOP, _TABLE = "num_speculative_tokens", "num_speculative_tokens_per_batch_size"
+_NOT_TAKEN = {
+    "disable_by_batch_size": f"end {_TABLE} with a range of K 0",
+    "num_speculative_tokens_per_seq_len": f"{_TABLE} is its only axis",
+}
 
 
 def emit_vllm(schedule: Schedule, words: DraftWords = DraftWords(None, None)) -> Emission:  # noqa: B008 - frozen
@@ -42,7 +48,8 @@ def emit_vllm(schedule: Schedule, words: DraftWords = DraftWords(None, None)) ->
             "the table needs a vLLM with dynamic speculative decoding (pull request 32374, 2026)",
             f"above batch {schedule.batch_max} vLLM keeps the last entry",
             "vLLM ignores the table, and uses num_speculative_tokens, with data parallelism",
-            "the table is indexed by running requests only; there is no axis for the context",
+            "the older model runner captures the changing drafts piece by piece only: whole graphs "
+            "need model runner V2",
         ]
     validate_vllm(config)
     command = f"--speculative-config {shlex.quote(one_line(config))}"
@@ -54,6 +61,9 @@ def validate_vllm(config: Any) -> None:
     if not isinstance(config, dict):
         raise ValueError(f"speculative-config must be an object, got {type(config).__name__}")
     most = whole(_TOP, config.get(_TOP), low=1)
+    for key, instead in _NOT_TAKEN.items():
+        if key in config:
+            raise ValueError(f"vLLM does not take {key}: {instead}")
     if _TABLE not in config:
         return
     table = config[_TABLE]

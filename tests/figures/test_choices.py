@@ -8,6 +8,7 @@ from howspec.calibrate.doors import Deployment
 from howspec.calibrate.library.evidence import Measurement
 from howspec.figures.validation import choices
 from howspec.figures.validation.choices import MeasuredSweep, asked, measured_sweeps
+from howspec.figures.validation.reliability import reliability
 from howspec.sim.choice import OBJECTIVES
 from howspec.sim.known import both_laws
 from howspec.sim.pair import predict_pair
@@ -55,3 +56,13 @@ def test_the_bundled_sweeps_are_many_and_of_many_studies() -> None:
         assert all(np.isfinite(v) and v > 0.0 for v in sweep.speeds.values())
         assert min(sweep.regret(g) for g in sweep.gammas) == 0.0
         assert sweep.at.unseen == sweep.study
+
+
+def test_a_reliability_table_holds_what_was_said_against_what_came_true() -> None:
+    said = [0.5, 0.5, 0.9, 0.9, 0.9]
+    lines = [*reliability(said, [True, False, True, True, False], ["a", "b", "a", "a", "b"])]
+    assert lines[1:] == [
+        "said 0.4 to 0.6: 0.50 said, 0.50 came true, 2 sweeps; over 2 studies +0.00 +- 0.50",
+        "said 0.8 to 1: 0.90 said, 0.67 came true, 3 sweeps; over 2 studies -0.40 +- 0.50",
+    ]
+    assert lines[0].startswith("said 0 to 1: 0.74 said, 0.60 came true, 5 sweeps; ")

@@ -136,7 +136,7 @@ def test_rankings_scales_and_schedules_have_measurements_of_their_own() -> None:
     assert ranked.measurements[0].after.regret < ranked.now.regret
     scale = next_of_scale(draft_scale(replace(SMALL, draft=None), sizes=5))
     assert scale is not None
-    assert scale.measurements[0].then.startswith("predict --draft Llama-3.2-1B ")
+    assert scale.measurements[0].then.startswith("predict --draft Llama-3.2-1B:")
     batches = next_of_pair(laws(SMALL), batches=(1, 16, 64))
     assert batches is not None
     assert batches.measurements

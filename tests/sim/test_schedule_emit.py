@@ -8,6 +8,7 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
+import howspec as hs
 import numpy as np
 import pytest
 from howspec.calibrate.tables.passes import read_pass_table, table_limits
@@ -349,6 +350,24 @@ def test_every_rule_of_sglang_is_checked(config: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         validate_sglang(config)
     validate_sglang({"1": {"candidate_steps": [0, 3]}, "ema_alpha": 1.0})
+    with pytest.raises(ValueError, match='strategy must be "ema" for slots by batch'):
+        validate_sglang({"1": {"candidate_steps": [3]}, "strategy": "throughput_aware"})
+
+
+@pytest.mark.parametrize("key", ["disable_by_batch_size", "num_speculative_tokens_per_seq_len"])
+def test_what_vllm_no_longer_takes_or_not_yet_is_refused(key: str) -> None:
+    with pytest.raises(ValueError, match=f"vLLM does not take {key}: "):
+        validate_vllm({"num_speculative_tokens": 3, key: 8})
+
+
+def test_one_table_for_several_contexts_says_what_each_alone_would_be() -> None:
+    pair = {"target": "Llama-3.1-8B", "draft": "Llama-3.2-1B", "device": "H100 SXM"}
+    one = hs.schedule(**pair, batch_max=16).emit("vllm")
+    both = hs.schedule(**pair, batch_max=16, context=(500.0, 60000.0)).emit("vllm")
+    assert not any("axis for the context" in n for n in one.notes)
+    (note,) = (n for n in both.notes if "takes no axis for the context" in n)
+    assert "500 cached tokens" in note
+    assert "60000 cached tokens" in note
 
 
 def test_a_chain_of_sglang_verifies_one_token_more_than_its_steps() -> None:
