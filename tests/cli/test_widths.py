@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from fake_server import Fake, serving
 from howspec.calibrate import library
 from howspec.cli import output
 from howspec.cli.main import run
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 WIDTHS = (60, 80, 120)
 PAIR = ("--target", "Qwen3-32B", "--device", "H100")
 STATED = ("--alpha", "0.8", "--cost-ratio", "0.05")
+SHORT = ("--requests", "2", "--new-tokens", "10", "--batch", "2")
 VERBS = {
     "predict of numbers": ("predict", *STATED),
     "predict of a sweep": ("predict", "--sweep", "paper_bloom_grid", "--target", "BLOOM-7.1B"),
@@ -37,6 +39,10 @@ VERBS = {
     "simulate a grid": ("simulate", "--cost-ratio", "0.05", "--rounds", "6400", "--backend",
                         "sequential", "--grid", "alpha=0.6,0.8 gamma=1,3,5"),
     "validate": ("validate", "--rows", "FOLDER/rows.csv"),
+    "evidence": ("evidence", "--target", "Llama-3.1-8B", "--draft", "EAGLE3", "--device", "H100"),
+    "tune": ("tune", *PAIR, "--draft", "Qwen3-0.6B,Qwen3-1.7B,EAGLE3", "--out", "FOLDER/tuned"),
+    "measure": ("measure", "URL", *SHORT, "--out", "FOLDER/k3.json"),
+    "compare": ("compare", "FOLDER/plain.json", "FOLDER/k3.json"),
     "formulas": ("formulas",),
     "models": ("models", "qwen3"),
     "devices": ("devices", "h100"),
@@ -83,8 +89,18 @@ def test_every_verb_keeps_its_numbers_at_every_width(
         with pytest.raises(SystemExit):
             run(["import", "vllm", "--example"])
         (tmp_path / "server.log").write_text(capsys.readouterr().out)
-    given = [a.replace("FOLDER", str(tmp_path)).replace("COSTS", costs) for a in VERBS[name]]
-    tables = _tables(given, monkeypatch, capsys)
+    if name == "compare":
+        for served, gamma in (("plain", 0), ("k3", 3)):
+            with (
+                serving(Fake(gamma=gamma, pattern=(min(gamma, 2),))) as url,
+                pytest.raises(SystemExit),
+            ):
+                run(["measure", url, *SHORT, "--out", str(tmp_path / f"{served}.json")])
+        capsys.readouterr()
+    with serving(Fake(gamma=3, pattern=(3, 0, 1))) as url:
+        words = {"FOLDER": str(tmp_path), "COSTS": costs, "URL": url}
+        given = [re.sub("FOLDER|COSTS|URL", lambda m: words[m[0]], a) for a in VERBS[name]]
+        tables = _tables(given, monkeypatch, capsys)
     assert tables
     for columns, rows, wide in tables:
         words = Counter(wide.split()) - Counter(wide.splitlines()[1:2])
