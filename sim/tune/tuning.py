@@ -14,6 +14,10 @@ covariance C,
 
     x_i + C H' (H C H' + R)^-1 (y + e_i - H x_i),   e_i ~ N(0, R).
 
+A plain step far outside of what was believed is no reason to extrapolate: the machine is another
+one than was named. A factor of all speeds, and a smaller one of the gains, is then as unknown as
+what was measured shows.
+
 What a server runs is one draft, with the gamma that is best at each batch (0: plain decoding); its
 worth is the mean over batches of ln(tokens/s), its regret against the best draft of a draw. The
 next measurement is the one whose expected gain of worth is the largest for its time (the knowledge
@@ -44,6 +48,11 @@ _OUTCOMES = 48
 _FAR = 4.0  # standard deviations of the belief, beyond which a measurement is called surprising
 _NOTHING = 1e-5  # gain of worth below which measurements are told apart by their spread alone
 _NAMELESS = ""
+_USUAL = 2.0  # standard deviations of the belief, within which plain decoding tells of the machine
+# Of machines of which one speed is not the other's, ln of gains vary by 0.07 to 0.2 of ln of plain
+# speeds: predictions for A100, H100, H200, L40S, A6000, MI300X and three CPUs, batch 1 to 32.
+_GAINS = 0.15
+_EXTREME = 0.01  # chance of a choice that loses more than the tolerance, below which none is tried
 
 
 @dataclass(frozen=True, order=True)
@@ -154,6 +163,7 @@ class Belief:
     def given(self, seen: Sequence[Seen], rng: np.random.Generator) -> Belief:
         """The belief after all of these measurements, whatever it was given before."""
         prior = self.state if self.prior is None else self.prior
+        wide = self._widened(prior, seen, rng)
         rows, values, errors = [], [], []
         for s in seen:
             rows.append(self.where(s.point))
@@ -164,19 +174,67 @@ class Belief:
                 rows.append(at)
                 values.append(np.log(s.tokens_per_step))
                 errors.append(LENGTH_ERROR)
-        state = _conditioned(prior, rows, np.array(values), np.array(errors), rng)
+        state = _conditioned(wide, rows, np.array(values), np.array(errors), rng)
         count = len(self.points)
         return Belief(
             self.drafts, self.gammas, self.batches, state[:, :count], state[:, count:],
             tuple(seen), prior,
         )  # fmt: skip
 
+    def _widened(self, prior: Floats, seen: Sequence[Seen], rng: np.random.Generator) -> Floats:
+        """The prior with a machine as unlike the named one as plain decoding shows it to be."""
+        extra = self._unlike(prior, seen)
+        if not extra:
+            return prior
+        count, b = len(self.points), len(self.batches)
+        gains = _alike(rng, len(prior), self.gammas, self.batches).reshape(len(prior), -1)
+        wide = prior.copy()
+        wide[:, :count] += extra * rng.standard_normal((len(prior), 1))
+        wide[:, b:count] += _GAINS * extra * np.tile(gains, len(self.drafts))
+        return wide
+
+    def _unlike(self, prior: Floats, seen: Sequence[Seen]) -> float:
+        """Spread of ln speed, beside the believed one, that makes plain decoding usual."""
+        plain = [s for s in seen if not s.point.draft]
+        if not plain:
+            return 0.0
+        own = prior[:, [self.where(s.point) for s in plain]].mean(axis=1)
+        off = np.mean([np.log(s.tokens_per_s) for s in plain]) - own.mean()
+        return float(np.sqrt(max(off**2 - _USUAL**2 * (own.var() + SPEED_ERROR**2), 0.0)))
+
+    def undecided(self, chosen: Chosen, tolerance: float) -> Point | None:
+        """What to try before an end: speculation, where none was measured and the prior alone says
+        whether it pays; None where it was, or where that is all but certain.
+        """
+        if not self.drafts or any(s.point.draft for s in self.seen):
+            return None
+        prior = self.logs if self.prior is None else self.prior
+        if self.doubt(chosen, tolerance) < _EXTREME and not self._unlike(prior, self.seen):
+            return None
+        done = {s.point.batch for s in self.seen} or set(self.batches)
+        points = [p for p in self.points if p.draft and p.batch in done]
+        usual = [p for p in points if p.draft == chosen.draft and p.gamma == chosen.gammas[p.batch]]
+        plain = {b: self.logs[:, i].mean() for i, b in enumerate(self.batches)}
+        return max(
+            usual or points, key=lambda p: self.logs[:, self.where(p)].mean() - plain[p.batch]
+        )
+
+    def doubt(self, chosen: Chosen, tolerance: float) -> float:
+        """Share of the draws in which a choice loses more than the tolerance."""
+        at = [self.where(Point(chosen.draft if g else _NAMELESS, g, b))
+              for b, g in chosen.gammas.items()]  # fmt: skip
+        lost = 1.0 - np.exp(self.logs[:, at].mean(axis=1) - self.worth(self.logs))
+        return float((lost > tolerance).mean())
+
     def surprising(self) -> tuple[str, ...]:
         """What was measured far outside of what was believed before, in words."""
         if self.prior is None:
             return ()
         found = []
+        other = self._unlike(self.prior, self.seen)  # another machine: drafts tell no more of it
         for s in self.seen:
+            if other and s.point.draft:
+                continue
             own = self.prior[:, self.where(s.point)]
             low, high = own.mean() + _FAR * own.std() * np.array([-1.0, 1.0])
             if not low <= np.log(s.tokens_per_s) <= high:
@@ -292,14 +350,13 @@ def with_misfits(
 ) -> Belief:
     """The belief of laws' draws with what laws miss; logs and lengths as of `Belief`."""
     draws, d, g, b = len(logs), len(drafts), len(gammas), len(batches)
-    of_batch = _root(np.log(np.asarray(batches, dtype=float)), _BATCHES)
-    of_gamma = _root(np.log1p(np.asarray(gammas, dtype=float)), _GAMMAS)
+    of_batch, of_gamma = _roots(gammas, batches)
 
     def normal(*shape: int) -> Floats:
         return rng.standard_normal((draws, *shape))
 
     plain = PLAIN * normal(b) @ of_batch.T
-    verify = VERIFY * np.einsum("gh,nhc,bc->ngb", of_gamma, normal(g, b), of_batch)
+    verify = VERIFY * _alike(rng, draws, gammas, batches)
     own = DRAFT * np.einsum("gh,ndh->ndg", of_gamma, normal(d, g))
     point = POINT * normal(d, g, b)
     drafted = (plain[:, None, None, :] + verify[:, None] + own[..., None] + point).reshape(
@@ -310,6 +367,23 @@ def with_misfits(
     rates_of_points = np.repeat(rates, b, axis=1)
     missed[:, b:] += rates_of_points
     return Belief(tuple(drafts), tuple(gammas), tuple(batches), logs + missed, lengths + rates)
+
+
+def _roots(gammas: Sequence[int], batches: Sequence[int]) -> tuple[Floats, Floats]:
+    """Roots of the correlations of batches and of gammas."""
+    return (
+        _root(np.log(np.asarray(batches, dtype=float)), _BATCHES),
+        _root(np.log1p(np.asarray(gammas, dtype=float)), _GAMMAS),
+    )
+
+
+def _alike(
+    rng: np.random.Generator, draws: int, gammas: Sequence[int], batches: Sequence[int]
+) -> Floats:
+    """Standard normal, alike where gammas and batches are near, (draws, gammas, batches)."""
+    of_batch, of_gamma = _roots(gammas, batches)
+    free = rng.standard_normal((draws, len(gammas), len(batches)))
+    return np.asarray(np.einsum("gh,nhc,bc->ngb", of_gamma, free, of_batch))
 
 
 def _root(places: Floats, distance: float) -> Floats:
@@ -352,7 +426,8 @@ def tune(
     measure: a point, by which more is known; minutes: that points take after the point before, None
     at the start; seen: measured before, and not again; tolerance: of the expected regret, in
     (0, 1); most_minutes: of measuring; report: called before each measurement. Plain decoding is
-    measured first, for gains are told over it.
+    measured first, for gains are told over it, and one point with a draft before the end, unless
+    the prior is all but certain and plain decoding was as it said; ``why`` then says so.
     """
     if not 0.0 < tolerance < 1.0:
         raise ValueError(f"tolerance must be in (0, 1), got {tolerance:g}")
@@ -362,10 +437,13 @@ def tune(
     ahead: Point | None = None
     while True:
         chosen = now.chosen(level)
+        point: Point | None = None
         if found and chosen.regret < tolerance:
-            why = f"the expected regret is below {100 * tolerance:g} %"
-            break
-        point = following(now, partial(_after, minutes, last))
+            point = now.undecided(chosen, tolerance)
+            if point is None:
+                why = _ended(now, chosen, tolerance)
+                break
+        point = point or following(now, partial(_after, minutes, last))
         if point is None:
             why = "everything was measured"
             break
@@ -380,6 +458,19 @@ def tune(
     done = {s.point for s in found}
     left = tuple(p for p in belief.points if p not in done)
     return Tuned(chosen, tuple(found), left, spent, why, ahead, now.surprising())
+
+
+def _ended(belief: Belief, chosen: Chosen, tolerance: float) -> str:
+    """Why a search ended at its tolerance, and whether the prior alone said so."""
+    line = f"the expected regret is below {100 * tolerance:g} %"
+    if any(s.point.draft for s in belief.seen):
+        return line
+    doubt = belief.doubt(chosen, tolerance)
+    most = f"{100 * doubt:.1f}" if doubt else "less than 0.1"
+    return (
+        f"{line}; no draft was measured: that this choice loses more has a chance of {most} % by "
+        "the prior"
+    )
 
 
 def _after(

@@ -134,6 +134,70 @@ def test_what_lies_far_outside_is_said() -> None:
     assert note.startswith("plain decoding, batch 8: ")
 
 
+def slow(drafts: tuple[str, ...], batches: tuple[int, ...] = (1,)) -> Belief:
+    """A processor on which the prior is sure of 1.2 tokens/s and of little gain."""
+    device = "bandwidth=20,memory=64,fp16=0.2"
+    at = Deployment("Llama-3.1-8B", device=device, stack="llama.cpp", context=128.0)
+    return believed(at, drafts, gammas=(1, 2, 4), batches=batches)[0]
+
+
+@pytest.mark.parametrize("draft", ["Llama-3.2-1B", "Llama-3.2-3B"])
+@pytest.mark.parametrize("batches", [(1,), (1, 4)])
+def test_a_machine_that_is_not_the_named_one_does_not_end_the_search_unseen(
+    draft: str, batches: tuple[int, ...]
+) -> None:
+    """Plain decoding forty times as fast as believed says nothing of the gain."""
+
+    def tokens(gamma: int) -> float:
+        return 1.0 + float(np.mean([min(n, gamma) for n in (gamma, 1, gamma, 0, 2)]))
+
+    def measure(point: Point) -> Seen:
+        length = tokens(point.gamma) if point.draft else None
+        time = 0.02 * (1.0 + 0.15 * point.gamma)
+        return Seen(point, point.batch * (length or 1.0) / time, length)
+
+    found = tune(slow((draft,), batches), measure, minutes=MINUTES)
+    assert any(s.point.draft for s in found.seen)
+    speed = {g: measure(Point(draft if g else "", g, 1)).tokens_per_s for g in (0, 1, 2, 4)}
+    worst = max(1.0 - speed[g] / max(speed.values()) for g in found.chosen.gammas.values())
+    assert worst < (0.02 if len(batches) == 1 else 0.1)
+    (note,) = found.notes
+    assert note.startswith("plain decoding, batch 1: 50 tokens/s were measured")
+
+
+def test_a_surprise_widens_speeds_and_gains_and_a_usual_step_nothing() -> None:
+    prior_, rng = slow(("Llama-3.2-3B",)), np.random.default_rng(0)
+    usual = float(np.exp(prior_.logs[:, 0].mean()))
+    after = [prior_.given([Seen(Point("", 0, 1), f * usual)], rng) for f in (1.0, 40.0)]
+    near, far = (b.logs[:, 2] - b.logs[:, 0] for b in after)
+    assert far.std() > 2.0 * near.std()
+    before = prior_.logs[:, 2] - prior_.logs[:, 0]
+    assert far.mean() == pytest.approx(before.mean(), abs=0.1)
+    assert np.exp(after[1].logs[:, 0]).mean() == pytest.approx(40.0 * usual, rel=0.02)
+
+
+def sure(gain: float, spread: float) -> Belief:
+    rng = np.random.default_rng(1)
+    plain = 3.0 + 0.2 * rng.standard_normal((800, 1))
+    drafted = plain + math.log(gain) + spread * rng.standard_normal((800, 1))
+    return Belief(("d",), (2,), (1,), np.concatenate([plain, drafted], axis=1), 0.5 + 0 * plain)
+
+
+def test_a_prior_alone_ends_a_search_only_where_it_is_all_but_certain() -> None:
+    def measure(point: Point) -> Seen:
+        return Seen(point, math.exp(3.0) * (1.3 if point.draft else 1.0))
+
+    known = tune(sure(0.5, 0.05), measure, minutes=MINUTES, tolerance=0.02)
+    assert [s.point.draft for s in known.seen] == [""]
+    assert "no draft was measured" in known.why
+    assert "chance of less than 0.1 %" in known.why
+    doubted = tune(sure(0.87, 0.1), measure, minutes=MINUTES, tolerance=0.02)
+    assert tune(sure(0.87, 0.1), measure, minutes=MINUTES, tolerance=0.02, most_minutes=3).following
+    assert [s.point.draft for s in doubted.seen] == ["", "d"]
+    assert doubted.chosen.draft == "d"
+    assert doubted.why == "the expected regret is below 2 %"
+
+
 def test_stated_costs_leave_the_machine_open_and_the_choice_known() -> None:
     belief, _, _ = believed(
         Deployment("Qwen3-32B"), ["Qwen3-0.6B"], Sources(acceptance=0.8, costs=0.05), batches=(1,)
