@@ -62,10 +62,13 @@ def log_sum(values: Floats, axis: int | tuple[int, ...]) -> Floats:
 
 
 def log_normal_cdf(z: Floats) -> Floats:
-    """ln of the standard normal distribution function."""
+    """ln of the standard normal distribution function; 0 where that is above -1.2e-19."""
     from scipy.special import log_ndtr
 
-    return np.asarray(log_ndtr(z))
+    found = np.zeros(np.shape(z))
+    near = np.asarray(z) < 9.0
+    found[near] = log_ndtr(np.asarray(z)[near])
+    return found
 
 
 def draw_cells(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,6 +129,16 @@ class _Cells:
     spread: Floats
 
 
+@lru_cache(maxsize=8)
+def _first_cells(
+    gammas: tuple[int, ...], relative: tuple[float, ...], slope_prior: float
+) -> _Cells:
+    """Cells on the coarse axes: fits that leave out a point of one draft share the others'."""
+    overhead, log_decay, alpha, scatter = _axes("coarse")
+    points = LatencyPoints("", np.array(gammas), np.array(relative))
+    return _cells(points, overhead, np.exp(log_decay), alpha, scatter, slope_prior)
+
+
 def _cells(
     points: LatencyPoints,
     overhead: Floats,
@@ -161,37 +172,37 @@ def fit_latency(
         raise ValueError("points must hold each draft once, got one twice")
     overhead, log_decay, alpha, scatter = _axes(size)
     alphas = [alpha] * len(points)
-    for last in (False, False, True):
-        cells, shared = _evaluate(points, overhead, log_decay, alphas, scatter, priors)
-        if not last:
+    for number in range(3):
+        if number == 0 and size == "coarse":
+            cells = [
+                _first_cells(tuple(p.gammas.tolist()), tuple(p.relative.tolist()), priors.slope)
+                for p in points
+            ]
+        else:
+            cells = [
+                _cells(p, overhead, np.exp(log_decay), a, scatter, priors.slope)
+                for p, a in zip(points, alphas, strict=True)
+            ]
+        shared = _shared(cells, overhead, log_decay, scatter, priors)
+        if number < 2:
             overhead, log_decay, alphas, scatter = _refine(
                 cells, shared, overhead, log_decay, alphas, scatter
             )
     return _draw(rng, points, cells, shared, overhead, log_decay, alphas, scatter, draws)
 
 
-def _evaluate(
-    points: Sequence[LatencyPoints],
-    overhead: Floats,
-    log_decay: Floats,
-    alphas: list[Floats],
-    scatter: Floats,
-    priors: Priors,
-) -> tuple[list[_Cells], Floats]:
-    """Cells of every draft and the log posterior of the shared (overhead, decay, scatter)."""
-    decay = np.exp(log_decay)
-    cells = [
-        _cells(p, overhead, decay, a, scatter, priors.slope)
-        for p, a in zip(points, alphas, strict=True)
-    ]
-    shared = (
+def _shared(
+    cells: list[_Cells], overhead: Floats, log_decay: Floats, scatter: Floats, priors: Priors
+) -> Floats:
+    """The log posterior of the shared (overhead, decay, scatter)."""
+    shared = np.asarray(
         -0.5 * (overhead / priors.overhead)[:, None, None] ** 2
         - 0.5 * (log_decay / priors.log_decay)[None, :, None] ** 2
         + log_scatter_prior(scatter, priors)[None, None, :]
     )
     for c in cells:
         shared = shared + log_sum(c.log_weight, 2)
-    return cells, shared
+    return shared
 
 
 def _refine(
