@@ -35,6 +35,7 @@ def answering(
 
         @wraps(verb)
         def asking(**given: Any) -> None:
+            given = {n: p.default for n, p in asked.items() if p.default is not p.empty} | given
             figure, html = given.get("figure"), given.get("html")
             check_outputs(figure, html)
             found = _answer(verb, {n: given[n] for n in own if n in given}, given)
