@@ -150,9 +150,10 @@ def choose(
     ValueError for an unknown objective and for other tables.
     """
     able = table.any(axis=0)
-    known = np.ascontiguousarray(table[:, able])
+    known = np.ascontiguousarray(table if able.all() else table[:, able])
     kind, weights = _rule(objective, len(table), plain)
-    gains, stakes = score(known, kind, weights=weights), decide(known, tolerance=TOLERANCE)
+    stakes = decide(known, objective=kind, tolerance=TOLERANCE)
+    gains = stakes.score if weights is None else score(known, kind, weights=weights)
     center = estimates(known, objective, weights)
     at = int(gains.argmax())
     best = int(np.flatnonzero(able)[at])
@@ -176,9 +177,15 @@ def _rule(
     objective: Objective, draws: int, plain: ArrayLike | None
 ) -> tuple[samples.Objective, Floats | None]:
     """The objective as one of a sample with weights."""
-    rule, weighed = sample_rule(objective), objective in ("energy", "price")
-    given = weighed and plain is not None
-    return rule, np.broadcast_to(np.ravel(np.asarray(plain)), draws) if given else None
+    weights = None
+    if weighed(objective) and plain is not None:
+        weights = np.broadcast_to(np.ravel(np.asarray(plain)), draws)
+    return sample_rule(objective), weights
+
+
+def weighed(objective: Objective) -> bool:
+    """Whether an objective weighs the draws by the time of a plain step."""
+    return objective in ("energy", "price")
 
 
 def sample_rule(objective: Objective) -> samples.Objective:

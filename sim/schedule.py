@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from ..calibrate.doors import Pair
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
 from ..theory.interval import Interval, check_level
-from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose
+from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose, weighed
 from .known import Laws
 
 Floats = NDArray[np.float64]
@@ -186,9 +186,12 @@ def schedule_of(
         raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
     gamma_max = sample.gamma_max
     choices = [
-        choose(sample.draws(b), objective=objective, level=level, plain=sample.plain(b))
+        choose(
+            sample.draws(b), objective=objective, level=level,
+            plain=sample.plain(b) if weighed(objective) else None,
+        )
         for b in range(1, batch_max + 1)
-    ]
+    ]  # fmt: skip
     speed = np.array([c.score for c in choices])
     chance = np.array([c.probability_best for c in choices])
     gammas = _smooth(speed, tolerance, falling)
@@ -276,14 +279,14 @@ class _Sample:
 
     def draws(self, batch: int) -> Floats:
         """Shape (draws, gamma_max + 1)."""
-        logs = np.zeros(1)
+        tables = []
         for context in self.contexts:
             times = self.cost.round_time(self.gamma_max, batch=batch, context=context)
             if not (np.isfinite(times) & (times > 0.0)).all():
                 raise ValueError(f"times of the cost law must be in (0, inf) at batch {batch}")
-            table = self.tokens * times[..., :1] / times
-            logs = logs + np.log(table.reshape(-1, self.gamma_max + 1))
-        found = np.asarray(np.exp(logs / len(self.contexts)))
+            table = self.tokens * (times[..., :1] / times)
+            tables.append(table.reshape(-1, self.gamma_max + 1))
+        found = tables[0] if len(tables) == 1 else np.exp(sum(map(np.log, tables)) / len(tables))
         if self.priced:
             found[:, 0] /= 1.0 + off_price(batch)
         return found

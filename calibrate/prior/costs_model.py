@@ -248,8 +248,9 @@ def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
     rates = [slow * packing, slow, later * packing, later]
     again = [peak.weights * peak.several, peak.cache * peak.several]
     reading = np.stack(rates).T @ np.stack([peak.weights, peak.cache, *again])
-    unpacking = _unpacking(work, _each(work, values)[:, None], peak)
-    computing = peak.compute / values["compute"][:, None] * unpacking
+    computing = peak.compute / values["compute"][:, None]
+    if work.packed[0] > 0.0:
+        computing = computing * _unpacking(work, _each(work, values)[:, None], peak)
     busy = _power_mean(reading, computing, 1.0 + values["overlap"][:, None])
     launch = (work.layers * values["launch"])[:, None]
     around = values["overhead"] * work.around + 2.0 * work.layers * values["reduce"] * work.several

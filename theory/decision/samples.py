@@ -51,6 +51,7 @@ class Decision:
     work. expected_regret: E[1 - S_g / M], the mean share of the best speed-up that is lost.
     probability_best: share of the draws in which each gamma is the best. probability_within: share
     in which it loses no more than ``tolerance`` of the best.
+    score: what the objective maximises.
     value_of_knowing: what the choice would gain on average if the truth were known, relative to
     what it has: in speed-up for throughput, in time for latency, in share for regret.
     """
@@ -63,6 +64,7 @@ class Decision:
     probability_best: Floats
     probability_within: Floats
     tolerance: float
+    score: Floats
     value_of_knowing: float
 
 
@@ -124,6 +126,8 @@ def worst_losses(loss: Floats, w: NDArray[np.floating[Any]]) -> Floats:
 
 def _known(table: Floats, w: Floats, objective: Objective) -> float:
     """The score of someone who knows the truth of each draw."""
+    if objective in ("regret", "safe"):
+        return 1.0  # who loses nothing
     return float(_score(table.max(axis=1, keepdims=True), w, objective)[0])
 
 
@@ -166,6 +170,7 @@ def decide(
         probability_best=np.asarray(w @ first),
         probability_within=np.asarray(w @ (share >= 1.0 - tolerance)),
         tolerance=tolerance,
+        score=gains,
         value_of_knowing=max(_known(table, w, objective) / float(gains[best]) - 1.0, 0.0),
     )
 
