@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import options
 from .answering import Given, answering
 
 _DIGITS = "Its digits count as its accuracy; 98.2+-1.5 states a standard error."
@@ -13,13 +14,20 @@ _Number = str | None
 
 
 @answering(
-    "baseline_tokens_per_s speculative_tokens_per_s acceptance acceptance_length alpha decay "
-    "gamma drafter plain_ms round_ms draft_step_ms verify_ms cost_ratio verify_slope overhead "
-    "verify_ratio_batch_1 prefill_s prompt_tokens output_tokens target draft device costs dtype "
-    "stack batch context temperature level seed figure html as_json"
+    "source baseline_tokens_per_s speculative_tokens_per_s acceptance acceptance_length alpha "
+    "decay gamma drafter plain_ms round_ms draft_step_ms verify_ms cost_ratio verify_slope "
+    "overhead verify_ratio_batch_1 prefill_s prompt_tokens output_tokens target draft device "
+    "costs dtype stack batch context temperature level seed figure html as_json"
 )
 def explain(
     given: Given,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            help="As --acceptance: a log, metrics, a URL, or the folder of `howspec measure`, "
+            "which has the speeds too."
+        ),
+    ] = None,
     baseline_tokens_per_s: Annotated[
         _Number, typer.Option(help=f"Speed without speculation, all requests together. {_DIGITS}")
     ] = None,
@@ -80,3 +88,6 @@ def explain(
 
     howspec explain --baseline-tokens-per-s 41 --speculative-tokens-per-s 72 --alpha 0.8 --gamma 3
     """
+    asked = options.one_source(given.pop("source", None), given.get("acceptance"))
+    if asked is not None:
+        given["acceptance"] = asked

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -185,7 +185,8 @@ def watched(verb: Callable[..., None]) -> Callable[..., None]:
         if every is not None or for_ is not None:
             from ..calibrate.engines.live import watch_asked
 
-            given["acceptance"] = watch_asked(given["acceptance"], every, for_)
+            url = one_source(given.pop("source", None), given["acceptance"])
+            given["acceptance"] = watch_asked(url, every, for_)
         verb(**given)
 
     here = list(asked.parameters.values())
@@ -205,6 +206,13 @@ def one_thread() -> None:
     """
     if "numpy" not in sys.modules:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def one_source(source: Any, acceptance: Any) -> Any:
+    """The acceptance that stands as an argument or as an option."""
+    if source is not None and acceptance is not None:
+        raise ValueError("SOURCE and --acceptance both state acceptance: give one of them")
+    return acceptance if source is None else source
 
 
 def acceptance(source: str | None, alpha: str | None) -> float | str | None:

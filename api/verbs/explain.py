@@ -193,7 +193,8 @@ def explain(
     """Explain a measured speed-up: what each loss takes, and which change would pay most.
 
     Speeds are of all requests together [token/s], the one with speculation as the source of the
-    acceptance states it where none is given; a text such as "98.2" has the accuracy of its
+    acceptance states it where none is given, and both as records of `howspec.measure` state them
+    where acceptance or costs is a folder of these; a text such as "98.2" has the accuracy of its
     digits, "98.2+-1.5" a standard error. acceptance of the run: see `howspec.acceptance`; alpha: a
     rate stated beside it, or alone, with gamma; drafter: serial or block. Times of a plain step, a
     round, a draft step and the verifying pass [ms], or their ratios [plain step].

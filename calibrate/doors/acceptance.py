@@ -166,7 +166,7 @@ def _of_file(
     from ..records import Record, read_record
 
     asked = None if pair is None else pair.at.draft
-    if (served := _served(source)) is not None:
+    if (served := served_behind(source)) is not None:
         from ..serving.laws import served_acceptance
 
         return served_acceptance(served, rng, draft=asked, positions=positions, draws=draws)
@@ -190,7 +190,7 @@ def _of_file(
     )  # fmt: skip
 
 
-def _served(source: object) -> Served | None:
+def served_behind(source: object) -> Served | None:
     """The records of servers that a source is, or that lie in its file or folder."""
     from ..records import Record
     from ..serving.served import Served, served_of

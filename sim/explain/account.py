@@ -216,7 +216,10 @@ def _splitting(split: Mapping[str, Floats], costs: KnownCosts | None) -> list[st
         return []
     words = {"cost_ratio": "a draft step", "verify_slope": "the growth of the verifying pass"}
     parts = " and ".join(f"{words[k]} ({np.median(v):.3g} plain steps)" for k, v in split.items())
-    return [f"not measured but {costs.kind}: {parts}, from {costs.given}; overhead is what is left"]
+    return [
+        f"not timed in this run: {parts}; these are {costs.kind} ({costs.given}), and overhead is "
+        "what is left"
+    ]
 
 
 def _terms(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...calibrate.doors import Deployment, acceptance, costs, resolve
+from ...calibrate.doors.acceptance import served_behind
 from ...calibrate.engines.drafters import Drafter, drafter_of
 from ...calibrate.engines.health import Case, Finding, findings
 from ...calibrate.engines.numbers import Stated, stated
@@ -22,6 +23,7 @@ from ..known import Sources, check_seed
 from .account import Account, explain
 from .changes import Change, best_setting, changes
 from .measured import Measured
+from .served import ServedRun, served_run
 
 if TYPE_CHECKING:
     from ...calibrate.doors.acceptance import AcceptanceSource
@@ -62,7 +64,8 @@ def explain_run(
 ) -> Explanation:
     """Explain a measured speed-up.
 
-    given: acceptance of the run, and costs where they are known; at: the pair and its load, from
+    given: acceptance of the run, and costs where they are known; records of servers as either of
+    them also state the speeds at the gamma and the batch; at: the pair and its load, from
     which costs that were not measured are predicted where target, draft and device are named.
     alpha: a rate that was stated beside the acceptance, to be compared with it; drafter: "serial"
     or "block", by default as the name of the draft says; prompt_tokens: of a request, where its
@@ -79,6 +82,10 @@ def explain_run(
     kind: Drafter = "block" if drafter == "block" else "serial"
     kind = drafter_of(at.draft) if drafter is None else kind
     rng = np.random.default_rng(check_seed(seed))
+    run = _served_run(given, at)
+    if run is not None:
+        given = replace(given, acceptance=run.served, gamma=run.gamma)
+        at, measured = replace(at, batch=run.batch), replace(measured, batch=run.batch)
     beside: Stated | None = None if alpha is None else stated(alpha, "alpha")
     if beside is not None:
         check("alpha", beside.value)
@@ -96,6 +103,8 @@ def explain_run(
         decay=given.decay,
     )  # fmt: skip
     measured, said = _stated_speed(measured, known, at.batch)
+    if run is not None:
+        measured, said = _measured_speeds(measured, run)
     prior = None
     if given.costs is not None or not at.lacks("target", "draft", "device"):
         prior = costs(given.costs, rng=rng, pair=pair)
@@ -118,6 +127,33 @@ def explain_run(
     work = next((c for c in found if c.kind == "work"), None)
     all_notes = tuple(dict.fromkeys((*notes, *more, *known.notes)))
     return Explanation(account, known, prior, health, found, setting, work, all_notes)
+
+
+def _served_run(given: Sources, at: Deployment) -> ServedRun | None:
+    """The run that records of servers hold, as acceptance or as costs where that says nothing."""
+    other = given.acceptance_length is not None
+    source = given.costs if given.acceptance is None and not other else given.acceptance
+    served = served_behind(source)
+    if served is None:
+        return None
+    return served_run(served, draft=at.draft, gamma=given.gamma, batch=at.batch)
+
+
+def _measured_speeds(measured: Measured, run: ServedRun) -> tuple[Measured, list[str]]:
+    """The speeds of a measured run, where nothing else gives them."""
+    parts = (measured.round_s, measured.verify_s, measured.verify_slope, measured.overhead)
+    plain, fast = measured.baseline_tokens_per_s, measured.speculative_tokens_per_s
+    if plain is None and measured.plain_step_s is None:
+        if run.plain is None:
+            raise ValueError(
+                f"plain decoding was not measured at batch {run.batch:g}: measure the server "
+                "without speculation into the same folder, or give baseline_tokens_per_s"
+            )
+        plain = run.plain
+    if fast is None and all(p is None for p in parts):
+        fast = run.fast
+    taken = replace(measured, baseline_tokens_per_s=plain, speculative_tokens_per_s=fast)
+    return taken, [run.note] if taken != measured else []
 
 
 def _stated_speed(

@@ -13,12 +13,14 @@ from typing import Any
 import howspec
 import numpy as np
 import pytest
+from fake_server import Fake, serving
 from howspec.calibrate.engines.evidence import from_alpha, from_counts, from_length
 from howspec.calibrate.engines.imported import from_statistics, read_statistics
 from howspec.calibrate.engines.numbers import Stated, stated
 from howspec.calibrate.engines.recorded import from_record, load_evidence
 from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, write_record
+from howspec.calibrate.serving import ServingPlan, measure_server, served_of
 from howspec.cli.explain import explain as command
 from howspec.figures.style import write
 from howspec.figures.waterfall import waterfall
@@ -574,6 +576,71 @@ def test_the_command_prints_the_account(capsys: pytest.CaptureFixture[str], tmp_
 def test_the_command_says_what_is_missing(given_: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         command(baseline_tokens_per_s="40", speculative_tokens_per_s="50", **given_)
+
+
+def served(folder: Path, gammas: tuple[int, ...] = (0, 3), batch: int = 1) -> Path:
+    """Records of a server whose round takes twice a plain step and accepts 2 of 3."""
+    plan = ServingPlan((batch,), 2, 12)
+    for gamma in gammas:
+        fake = Fake(gamma=gamma, pattern=(2,), step_s=0.02 if gamma else 0.01, places=[0] * gamma)
+        with serving(fake) as url:
+            measure_server(url, folder / f"k{gamma}.json", plan=plan, gamma=gamma)
+    return folder
+
+
+def test_a_folder_of_measured_servers_has_the_speeds_and_the_acceptance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(served(tmp_path))
+    found = howspec.explain(acceptance=folder)
+    account = found.found.account
+    assert account.gamma == 3
+    assert account.tokens_per_round.estimate == pytest.approx(3.0, rel=0.05)
+    waves = served_of(folder)
+    assert waves is not None
+    rates = [
+        sum(w.window_tokens for w in some) / sum(w.window_s for w in some)
+        for some in (waves.plain()[1], waves.of_draft()[3][1])
+    ]
+    assert account.speedup.estimate == pytest.approx(rates[1] / rates[0])
+    assert account.speedup.low < account.speedup.estimate < account.speedup.high
+    assert found.notes[0].startswith("speeds are of")
+    assert howspec.explain(costs=folder).speedup.estimate == pytest.approx(found.speedup.estimate)
+    told = howspec.explain(acceptance=folder, baseline_tokens_per_s=1e-3)
+    assert told.speedup.estimate > 1000.0
+    command(source=folder, as_json=True)
+    assert json.loads(capsys.readouterr().out)["speedup"]["estimate"] == pytest.approx(
+        found.speedup.estimate, rel=1e-5
+    )
+    for asked, said in (
+        ({"gamma": 2}, "gamma must be one that was measured, 3, got 2"),
+        ({"batch": 4.0}, "batch must be one that was measured, 1, got 4"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            howspec.explain(acceptance=folder, **asked)
+    with pytest.raises(ValueError, match="plain decoding was not measured at batch 1: measure"):
+        howspec.explain(acceptance=str(tmp_path / "k3.json"))
+    with pytest.raises(ValueError, match="SOURCE and --acceptance both state acceptance"):
+        command(source=folder, acceptance="0.7", gamma=3)
+
+
+def test_a_running_server_is_explained_by_its_url(capsys: pytest.CaptureFixture[str]) -> None:
+    fake = Fake(gamma=3, pattern=(2,), places=[40, 40, 0])
+    fake.counts = {"rounds": 40, "drafted": 120, "accepted": 80, "tokens": 120}
+    with serving(fake) as url:
+        command(source=f"{url}/metrics", baseline_tokens_per_s="40", speculative_tokens_per_s="60")
+    assert "measured 1.500 times plain decoding" in capsys.readouterr().out
+
+
+def test_costs_that_were_measured_are_not_called_unmeasured() -> None:
+    def notes(source: Any) -> str:
+        return "\n".join(howspec.explain(
+            baseline_tokens_per_s=50, speculative_tokens_per_s=60, alpha=0.8, gamma=3, costs=source
+        ).notes)  # fmt: skip
+
+    said = notes(0.05)
+    assert "not timed in this run: a draft step (0.05 plain steps)" in said
+    assert "not measured but" not in said
 
 
 def test_the_waterfall_stands_for_gains_and_losses(tmp_path: Path) -> None:
