@@ -5,11 +5,11 @@
     hs.predict(target="Qwen3-32B", draft="Qwen3-0.6B", device="H100 SXM", task="chat")
 
 Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
-`simulate`, `validate`, `evidence`, `family`. `measure` asks a running server, `tune` finds what it
-should run, `compare` two measured ones; `measure_costs`, `measure_acceptance` and `measure_sweep`
-run models with torch. What is known enters by `acceptance` and `costs`. To read and look up:
-`read_statistics`, `read_record`, `formula`, `models`, `devices`. Every answer prints as a few lines
-and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
+`simulate`, `validate`, `evidence`, `family`; `explore` makes a page with sliders. `measure` asks a
+running server, `tune` finds what it should run, `compare` two measured ones; `measure_costs`,
+`measure_acceptance` and `measure_sweep` run models with torch. What is known enters by `acceptance`
+and `costs`. To read and look up: `read_statistics`, `read_record`, `formula`, `models`, `devices`.
+Every answer prints as a few lines and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
 """
 
 from __future__ import annotations

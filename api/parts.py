@@ -166,7 +166,7 @@ def part_lines(laws: Laws, alpha: Interval | None, ratio: Interval | None) -> It
 
 def speed_table(plain: Speed, speculative: Speed, gamma: int, batch: float) -> Table:
     """Absolute speeds of plain decoding and of speculating, medians with their intervals."""
-    ways = [plain, speculative]
+    ways = [plain, speculative] if gamma else [plain]
     names = {
         "ms_per_token": "ms a token", "tokens_per_s": "tokens/s",
         "batch_tokens_per_s": f"tokens/s of {batch:g}",
@@ -175,7 +175,7 @@ def speed_table(plain: Speed, speculative: Speed, gamma: int, batch: float) -> T
     }  # fmt: skip
     if batch == 1.0:
         names.pop("batch_tokens_per_s")
-    columns = [Column("way", ["plain", f"gamma {gamma}"])]
+    columns = [Column("way", ["plain", f"gamma {gamma}"][: len(ways)])]
     for field, name in names.items():
         values = [getattr(w, field) for w in ways]
         if values[0] is not None:

@@ -111,9 +111,17 @@ class Prediction(Answer):
             "inputs": self.inputs, "notes": self.notes, **more,
         }  # fmt: skip
 
+    @property
+    def runs(self) -> bool:
+        """Whether the target by itself fits, where its device is known."""
+        memory = self.found.laws.costs.memory
+        return memory is None or memory.target_bytes < memory.usable_bytes
+
     def headline(self) -> str:
         said, found = self.found.prediction, self.found
         if said.gamma == 0:
+            if not self.runs:
+                return f"NO: {self.notes[0]}"
             line = self.notes[0] if found.if_it_fitted is not None else "plain decoding is fastest"
             return f"NO: do not speculate (gamma 0): {line}"
         speedup, flat = said.speedup, optimum(said)
@@ -139,7 +147,7 @@ class Prediction(Answer):
         yield self.by_gamma(exact)
         if not exact:
             yield objective_line(said.objective)
-        if found.plain is not None and found.speculative is not None:
+        if self.runs and found.plain is not None and found.speculative is not None:
             yield speed_table(found.plain, found.speculative, said.gamma, found.laws.pair.at.batch)
         if found.at_gamma is not None:
             now = found.at_gamma

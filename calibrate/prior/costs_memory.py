@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ...theory.costs import largest_batch
@@ -17,7 +18,7 @@ class MemoryNeed:
 
     weights, caches: of both models; target: weights of the target alone; usable: memory of all
     devices less what activations need; batch: asked for; largest: batch that fits at this context,
-    0 where the weights do not.
+    0 where the weights do not; device: its name; count: how many there are.
     """
 
     weights: float
@@ -27,6 +28,12 @@ class MemoryNeed:
     batch: float
     largest: int
     device: str
+    count: int = 1
+
+    @property
+    def least(self) -> int:
+        """The fewest such devices that everything fits on."""
+        return max(math.ceil(self.count * (self.weights + self.caches) / self.usable), 1)
 
     @property
     def fits(self) -> bool:
@@ -37,17 +44,19 @@ class MemoryNeed:
     def line(self) -> str:
         """One line that says whether it fits, and how much there is."""
         need = f"weights {self.weights / 1e9:.3g} GB and caches {self.caches / 1e9:.3g} GB"
-        have = f"{self.usable / 1e9:.3g} GB usable on {self.device}"
+        label = self.device if self.count == 1 else f"{self.count}x {self.device}"
+        have = f"{self.usable / 1e9:.3g} GB usable on {label}"
         if self.fits:
             return f"fits: {need} in {have}"
+        enough = f"it needs {self.least}x {self.device} or more"
         if self.target >= self.usable:
-            share = self.target / self.usable
             return (
-                f"does NOT fit: the target alone takes {self.target / 1e9:.3g} GB of weights, "
-                f"{share:.2g} times the {have}; plain decoding does not run either"
+                f"does NOT fit: the target alone takes {self.target / 1e9:.3g} GB of weights, more "
+                f"than the {have}, so that plain decoding does not run either; {enough}"
             )
         if self.largest < 1:
-            return f"does NOT fit: {need}, with {have}; the weights leave no room for a sequence"
+            room = "the weights leave no room for a sequence"
+            return f"does NOT fit: {need}, with {have}; {room}; {enough}"
         return f"does NOT fit: {need}, with {have}; the largest batch is {self.largest}"
 
 
@@ -73,4 +82,6 @@ def memory_need(
         # The cache of a whole sequence stands for that of one token, windows included.
         largest = largest_batch(usable, 1.0, weight_bytes=sum(weights), kv_bytes=cache)
     whole = int(min(largest, 1e9))
-    return MemoryNeed(sum(weights), weights[0], rows * cache, usable, rows, whole, device.label)
+    return MemoryNeed(
+        sum(weights), weights[0], rows * cache, usable, rows, whole, device.name, device.count
+    )

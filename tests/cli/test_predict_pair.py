@@ -174,7 +174,11 @@ def test_no_room_and_no_gain_are_a_plain_no(capsys: pytest.CaptureFixture[str]) 
     assert "does NOT fit" in found["notes"][0]
     assert found["parts"]["cost"]["memory"]["fits"] is False
     _, out, _ = call(capsys, *pair)
-    assert out.startswith("NO: do not speculate (gamma 0): does NOT fit")
+    assert out.startswith("NO: does NOT fit: the target alone takes 141 GB")
+    assert "it needs 2x H100 SXM or more" in out.splitlines()[0]
+    assert "tokens/s" not in out  # of what does not run
+    _, out, _ = call(capsys, *pair[:-1], "2x H100")
+    assert out.startswith("gamma ")
     assert answer(capsys, *pair, "--dtype", "int4")["pays"] is True
     slow = ("--target", "Llama-3.2-1B", "--draft", "Llama-3.1-8B", "--device", "H100")
     found = answer(capsys, *slow)
