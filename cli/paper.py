@@ -58,80 +58,21 @@ def paper(
             )  # fmt: skip
         show(answer, as_json)
         return
-    from ..calibrate.library.own import bundled_costs
-    from ..figures.checks import leviathan_rows, specbundle_test
-    from ..figures.draw import draw_all
-    from ..figures.own_costs import paper_rows
-    from ..figures.scales import scale_study
-    from ..figures.study import grid_study
-    from ..figures.style import venue, venue_of
-    from ..figures.transfer import main_table
+    from ..figures.paper import paper_study
 
-    with venue(venue_of(width, font_size)), progress_bar() as progress:
-        study = grid_study(seed, progress)
-        rows = main_table(study, seed)
-        scale = scale_study(study, seed)
-        serving = specbundle_test(seed, progress=progress)
-        ideal = leviathan_rows()
-        files = draw_all(out, seed=seed, study=study, rows=rows, scale=scale, progress=progress)
-    timed = {c.stem: paper_rows(c, study, seed=seed) for c in bundled_costs()}
-    tests = [*study.held_out, *serving]
+    with progress_bar() as progress:
+        found = paper_study(out, width=width, font_size=font_size, seed=seed, progress=progress)
     if as_json:
-        found = _object(study, scale, rows, tests, ideal, files)
-        print_json({**found, "main_table_at_timed_costs": timed})
+        print_json(found.entry())
         return
-    _print_grid(study)
-    _print_scale(study, scale)
-    _print_table(rows)
-    for record, at_costs in timed.items():
+    _print_grid(found.study)
+    _print_scale(found.study, found.scale)
+    _print_table(found.rows)
+    for record, at_costs in found.timed.items():
         print_timed_rows(at_costs, record=record)
-    _print_tests(study, tests)
-    _print_ideal(ideal)
-    print(f"{len(files)} files in {out}")
-
-
-def _object(
-    study: GridStudy,
-    scale: ScaleStudy,
-    rows: tuple[TableRow, ...],
-    tests: list[HeldOut],
-    ideal: tuple[LawRow, ...],
-    files: list[Path],
-) -> dict[str, Any]:
-    return {
-        "grid": {
-            "target": study.target,
-            "rms": study.rms,
-            "drafts": [
-                {
-                    "draft": p.draft,
-                    "gamma": p.prediction.gamma,
-                    "gamma_window": list(p.prediction.gamma_window),
-                    "speedup": p.prediction.speedup,
-                    "measured_speedup": 1.0 / p.measured,
-                    "measured_best_in_window": p.window_hit,
-                    "confirmation": p.confirmation,
-                }
-                for p in study.panels
-            ],
-        },
-        "draft_scale": {"best": scale.turning_point, "at_edge": scale.at_edge},
-        "main_table": list(rows),
-        "tests": [
-            {
-                "name": t.name,
-                "points": len(t.labels),
-                "mean_abs_error": t.mean_abs,
-                "median_abs_error": t.median_abs,
-                "p95_abs_error": t.p95_abs,
-                "coverage_90": t.coverage,
-            }
-            for t in tests
-        ],
-        "ideal_law": [{"label": r.label, "measured": r.measured, "predicted": r.predicted,
-                       "error": r.error} for r in ideal],
-        "files": [str(f) for f in files],
-    }  # fmt: skip
+    _print_tests(found.study, found.tests)
+    _print_ideal(found.ideal)
+    print(f"{len(found.files)} files in {out}")
 
 
 def _print_grid(study: GridStudy) -> None:
@@ -201,7 +142,7 @@ def _print_table(rows: tuple[TableRow, ...]) -> None:
     )
 
 
-def _print_tests(study: GridStudy, tests: list[HeldOut]) -> None:
+def _print_tests(study: GridStudy, tests: tuple[HeldOut, ...]) -> None:
     print_table(
         ["held out", "points", "mean |error|", "median", "95th percentile", "90 % covers"],
         [
