@@ -23,18 +23,10 @@ def pool(
 
     howspec calibrate pool morning.json noon.json evening.json --out costs.json
     """
-    from pathlib import Path
+    from ..calibrate.records import pool_files
 
-    from ..calibrate.records import pool as pooled
-    from ..calibrate.records import read_record, write_record
-
-    if not out.endswith((".json", ".json.gz")):
-        raise ValueError(f"--out must be a .json or .json.gz file, given {out}")
-    if Path(out).resolve() in {Path(file).resolve() for file in files}:
-        raise ValueError(f"--out must be another file than those that are pooled, given {out}")
-    found = pooled([read_record(file) for file in files])
-    path = write_record(found, Path(out))
+    found = pool_files(files, out)
     if as_json:
-        print_json({"record": str(path), "runs": len(files), "points": len(found.points)})
+        print_json({"record": out, "runs": len(files), "points": len(found.points)})
         return
-    print(f"{path}: {len(found.points)} points of {len(files)} runs")
+    print(f"{out}: {len(found.points)} points of {len(files)} runs")

@@ -3,7 +3,7 @@
 from .journal import Journal
 from .merge import difference, merge
 from .points import KINDS, Entry, Kind, Point
-from .pool import pool
+from .pool import pool, pool_files
 from .provenance import collect_provenance
 from .record import SCHEMA, VERSION, Record, read_record, write_record
 from .summary import Summary, summarise
@@ -22,6 +22,7 @@ __all__ = [
     "difference",
     "merge",
     "pool",
+    "pool_files",
     "read_record",
     "summarise",
     "write_record",

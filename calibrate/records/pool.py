@@ -7,12 +7,27 @@ over many tokens takes beside a pass over one. Runs at different times, pooled, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .merge import difference
 from .points import Point, point_key
 from .provenance import runs_of, split
-from .record import Record
+from .record import Record, read_record, write_record
+
+
+def pool_files(files: Sequence[str | Path], out: str | Path) -> Record:
+    """Pool cost records by their files and write what comes of it; see `pool`.
+
+    out: .json or .json.gz, another file than those that are pooled, else ValueError.
+    """
+    if not str(out).endswith((".json", ".json.gz")):
+        raise ValueError(f"--out must be a .json or .json.gz file, given {out}")
+    if Path(out).resolve() in {Path(file).resolve() for file in files}:
+        raise ValueError(f"--out must be another file than those that are pooled, given {out}")
+    found = pool([read_record(file) for file in files])
+    write_record(found, out)
+    return found
 
 
 def pool(records: Sequence[Record]) -> Record:
