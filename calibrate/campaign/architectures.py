@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..measure.families import FamilyModel, family_model
-from ..records.record import atomic_write
+from ..whole import atomic_write
 from .estimate import Size
 
 # What each entry of a configuration is, under the names that the architectures give it.

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..records import Journal, collect_provenance
 from ..records.provenance import split
+from ..whole import replace_file
 from .presets import Campaign
 
 Report = Callable[[str, int, int], None]
@@ -117,7 +118,7 @@ class Work:
         for path in _files(self.copies):
             name = path.name.split(".")[0]
             if not self.done(name) and not (self.records / path.name).exists():
-                _copy(path, self.records / path.name)
+                replace_file(self.records / path.name, partial(shutil.copyfile, path))
                 taken.append(self.records / path.name)
         return taken
 
@@ -125,10 +126,10 @@ class Work:
         """Bring ``copies`` up to date: finished records and the journals of begun ones."""
         if self.copies is None or not self.records.exists():
             return
-        for half in self.copies.glob(".*.copy"):
+        for half in self.copies.glob(".*.part"):
             half.unlink()  # of a run that was killed
         for path in _files(self.records):
-            _copy(path, self.copies / path.name)
+            replace_file(self.copies / path.name, partial(shutil.copyfile, path))
         for path in _files(self.copies):
             if path.name.endswith(".part.jsonl") and not (self.records / path.name).exists():
                 path.unlink()
@@ -148,14 +149,3 @@ def _files(folder: Path) -> list[Path]:
     return sorted(
         p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and not p.name.startswith(".")
     )
-
-
-def _copy(source: Path, to: Path) -> None:
-    """Copy a file so that ``to`` is whole or as it was."""
-    temporary = to.with_name(f".{to.name}.copy")
-    try:
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, to)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(f"{to}: cannot be written: {error.strerror or error}") from None

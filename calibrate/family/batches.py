@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..whole import replace_file
 from .corpus import Domain, shuffled
-from .files import read_json, replace_file, same_settings, write_json
+from .files import read_json, same_settings, write_json
 from .tokenizer import encode, save_tokenizer, train_tokenizer
 
 Ids = NDArray[np.unsignedinteger[Any]]
@@ -174,7 +175,9 @@ def save_stream(folder: Path, domain: str, part: str, ids: NDArray[Any]) -> None
         with path.open("wb") as handle:
             np.save(handle, ids, allow_pickle=False)
 
-    replace_file(folder / "corpus" / f"{domain}-{part}.npy", save)
+    path = folder / "corpus" / f"{domain}-{part}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, save)
 
 
 def save_held_out_text(folder: Path, domain: str, documents: Sequence[str]) -> None:

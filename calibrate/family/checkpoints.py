@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .files import replace_file
+from ..whole import replace_file
 
 
 def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
@@ -25,9 +25,9 @@ def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], state: dict[st
         try:
             save_file(plain, place, metadata=metadata)
         except SafetensorError as error:
-            place.unlink(missing_ok=True)
-            raise OSError(f"the checkpoint {path.name} cannot be written: {error}") from None
+            raise OSError(f"a checkpoint: {error}") from None
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, write)
 
 

@@ -26,10 +26,11 @@ from ..measure.inputs import quieten
 from ..measure.pairs import LoadedModel, choose_device, load_model
 from ..measure.runner import Runner
 from ..measure.sources import is_gguf
+from ..whole import replace_file
 from .agreement import divergence, overlap
 from .batches import ids_dtype, save_held_out_text, save_stream, stream
 from .build import Building, FamilyRun, nothing
-from .files import read_json, replace_file, write_json
+from .files import read_json, write_json
 from .held_out import held_out_losses, held_out_rows, held_out_streams, mean_held_out
 from .models import save_teacher
 from .shapes import Preset, Shape, draft_shapes
@@ -335,4 +336,5 @@ def _save(path: Path, values: np.ndarray) -> None:
         with place.open("wb") as handle:
             np.save(handle, values, allow_pickle=False)
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, save)

@@ -1,35 +1,22 @@
-"""Files that are either whole or absent, and a folder that one run holds at a time."""
+"""The JSON files of a family, and a folder that one run holds at a time."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..records.lock import lock
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place, flush it to the disk, and move it there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        write(temporary)
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+from ..whole import atomic_write
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON object, whole or not at all. Raises ValueError for NaN or infinity."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    replace_file(path, lambda p: p.write_text(text, encoding="utf-8"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, text.encode())
 
 
 def read_json(path: Path, *needed: str, remedy: str = "delete it to go on") -> dict[str, Any]:
@@ -64,4 +51,6 @@ def held_folder(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as handle:
         if not lock(handle.fileno()):
             raise ValueError(f"another run is training the family in {folder}")
+        for half in folder.rglob(".*.part"):
+            half.unlink()  # of a run that was killed
         yield

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..whole import sync_folder
 from .lock import lock
 from .merge import difference, same_origin
 from .origin import RUN
@@ -26,7 +27,6 @@ from .record import (
     dump,
     parse,
     read_record,
-    sync_folder,
     write_record,
 )
 

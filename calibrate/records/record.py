@@ -9,13 +9,12 @@ from __future__ import annotations
 import gzip
 import json
 import math
-import os
-import tempfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..whole import atomic_write
 from .points import KINDS, Point, check_point, in_words, kind_of, point_key
 
 SCHEMA = "howspec.record"
@@ -186,43 +185,6 @@ def dump(value: Any) -> str:
         raise ValueError(f"a record holds texts, numbers, lists and objects: {error}") from None
     except ValueError:
         raise ValueError("a record must hold finite numbers, got NaN or infinity") from None
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """Write ``data`` beside ``path``, sync it, then rename: a killed run leaves no half file."""
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:  # it names the file beside
-        raise OSError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        os.unlink(temporary)
-        reason = error.strerror or str(error)
-        raise OSError(f"{path}: cannot be written: {reason}") from None
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` last through a power cut, where the system allows it."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
 
 
 def _is_gzip(path: Path) -> bool:
