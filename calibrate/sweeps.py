@@ -113,6 +113,12 @@ def _fit_parts(sweep: Sweep, rng: np.random.Generator, draws: int, priors: Prior
 def _fit_family(
     sweeps: Sequence[Sweep], rng: np.random.Generator, draws: int, priors: Priors, size: str
 ) -> list[SweepFit]:
+    for s in sweeps:
+        if s.gamma.size < 2:
+            raise ValueError(
+                f"{s.label} was measured at gamma {s.gamma[0]:g} alone: a fit needs two or more, "
+                "all >= 1, beside plain decoding"
+            )
     points = [
         LatencyPoints(s.draft, s.gamma.astype(np.int64), np.array(s.relative_latency))
         for s in sweeps

@@ -92,6 +92,9 @@ class Crossover(Answer):
         at, unit = self.found.laws.pair.at, UNITS[name]
         where = f"batch {at.batch:g}" if name == "context" else f"context {at.cached:g}"
         last = whole(c.values[-1])
+        contexts = self.found.laws.costs.contexts
+        if name == "context" and contexts is not None and contexts[0] == contexts[1]:
+            return f"context: the costs know one context only, {last} {unit}: no crossing is known"
         if not c.pays:
             return f"{name}: NO, it pays at none up to {last} {unit} ({where})"
         begin = "" if c.starts is None else f"pays from {whole(c.starts)} on; "

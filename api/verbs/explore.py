@@ -135,12 +135,13 @@ def _asked(
     """What was asked, and how near the five numbers of the page are to it."""
     words = ", ".join(f"{n}={v!r}" for n, v in inputs.items())
     kinds = f"acceptance {laws.acceptance.kind}, costs {laws.costs.kind}"
+    near = f"within {100 * gap:.2g} % of" if gap >= 5e-5 else "exactly at"
     return (
         "What was asked",
         (
             f"Asked: howspec.explore({words}), seed {seed}; {kinds}.",
-            f"The sliders begin nearest to what is known: within {100 * gap:.2g} % of its mean "
-            "speed-up at every K that is not slower by half.",
+            f"The sliders begin nearest to what is known: {near} its mean speed-up at every K that "
+            "is not slower by half.",
             *laws.notes,
         ),
     )

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from ..sim.ranking import DraftRanking, RankedDraft, Ranking
 
 
+# The column that an objective orders drafts by; the others order by the mean that is printed.
+ORDERS = {"safe": "worst tenth, the least first", "regret": "time lost, the least first"}
+
+
 @dataclass(frozen=True, repr=False)
 class RankedDrafts(Answer):
     """Drafts of a target, best first; see `howspec.rank`. level: of the intervals."""
@@ -120,7 +124,9 @@ class RankedDrafts(Answer):
             if i:
                 yield self._line(ranking)
             yield self._table(ranking)
-        yield objective_line(self.found.rankings[0].drafts[0].choice.objective)
+        objective = self.found.rankings[0].drafts[0].choice.objective
+        yield objective_line(objective)
+        yield f"in the order of: {ORDERS.get(objective, 'speed-up')}"
 
     def _table(self, ranking: Ranking) -> Table:
         drafts = ranking.drafts
@@ -132,7 +138,7 @@ class RankedDrafts(Answer):
                    numbers()),
             Column("interval", [*(c.interval if c and c.gamma else None for c in choices), None],
                    span),
-            Column("best", [*(d.probability_best for d in drafts), ranking.probability_plain],
+            Column("fastest", [*(d.probability_best for d in drafts), ranking.probability_plain],
                    percent),
             Column("time lost", [*(d.expected_regret if d.fits else None for d in drafts), None],
                    lost),

@@ -340,3 +340,39 @@ def test_the_papers_table_is_predicted_from_names_alone() -> None:
     assert len(found.notes) == 11
     with pytest.raises(ValueError, match="method must be one of SpS, AsG, got 'beam'"):
         predicted_ranking("GPT2-XL", ["GPT2"], method="beam")
+
+
+@pytest.mark.parametrize("objective", ["safe", "regret", "latency", "throughput"])
+def test_the_order_of_drafts_is_that_of_the_column_it_names(objective: str) -> None:
+    found = hs.rank(
+        "Qwen2.5-72B", ["Qwen2.5-7B", "Qwen2.5-0.5B", "Qwen2.5-1.5B"], device="4x H100 SXM",
+        objective=objective,
+    )  # fmt: skip
+    column = str(found).partition("in the order of: ")[2].splitlines()[0].partition(",")[0]
+    frame = found.to_frame()[: len(found.order)]
+    drafts = found.found.rankings[0].drafts
+    shown = {
+        "worst tenth": [1.0 - d.score for d in drafts],
+        "time lost": [d.expected_regret for d in drafts],
+        "speed-up": [-d.choice.speedup for d in drafts],
+    }
+    assert str(found).count(column) > 1
+    assert len(frame) == len(found.order)
+    assert shown[column] == sorted(shown[column])
+
+
+def test_costs_of_one_context_leave_the_crossing_in_context_open(tmp_path: Path) -> None:
+    rows = ["pass,batch,tokens,context,time_ms"]
+    rows += [f"target,{b},{n},0,{8 + b * n / 4}" for b in (1, 8, 32) for n in (1, 4)]
+    rows += [f"draft,{b},1,0,1" for b in (1, 8, 32)]
+    (tmp_path / "passes.csv").write_text("\n".join(rows) + "\n")
+    said = str(hs.crossover(acceptance=0.7, costs=str(tmp_path / "passes.csv")))
+    assert "context: the costs know one context only, 0 tokens: no crossing is known" in said
+    assert "pays up to 0 tokens" not in said
+
+
+def test_a_sweep_of_one_gamma_is_refused_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "one.csv"
+    file.write_text("target,k,latency\nQwen3-8B,0,12.5\nQwen3-8B,3,10\n")
+    with pytest.raises(ValueError, match=r"one\.csv: Qwen3-8B \+ draft was measured at gamma 3"):
+        hs.predict_sweep(str(file))
