@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from .domain import Floats, check, check_gamma_max, unwrap
 from .formula import Number, equation, symbolic
+from .roots import bisect
 from .rounds import geometric_sum, tokens_per_round
 
 
@@ -109,9 +110,8 @@ def break_even_alpha(
     extra, g = extra[extra < g], g[extra < g]
     if not g.size:
         return None
-    low, high = extra / (1.0 + extra), np.minimum(extra, 1.0)
-    for _ in range(60):  # bisection: the left side rises strictly in alpha
-        mid = 0.5 * (low + high)
-        pays = mid * geometric_sum(mid, g) > extra
-        low, high = np.where(pays, low, mid), np.where(pays, mid, high)
+    # The left side rises strictly in alpha.
+    _, high = bisect(
+        lambda a: a * geometric_sum(a, g) > extra, extra / (1.0 + extra), np.minimum(extra, 1.0)
+    )
     return float(high.min())

@@ -26,6 +26,7 @@ import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
 from ...theory.interval import check_level
+from ...theory.roots import bisect
 from .numbers import MOST_POSITIONS
 
 if TYPE_CHECKING:
@@ -150,10 +151,8 @@ def _alpha_of(accepted: float, gamma: int) -> float:
 
 def _root(rising: Callable[[float], float], low: float, high: float) -> float:
     """Where a function that rises through 0 in [low, high] does so; an end where it does not."""
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if rising(middle) > 0.0 else (middle, high)
-    return 0.5 * (low + high)
+    ends = bisect(lambda x: np.asarray(rising(float(x)) > 0.0), low, high)
+    return float(0.5 * sum(ends))
 
 
 def _by_scatter(counts: EngineCounts, tail: float) -> _Found:

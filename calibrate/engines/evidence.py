@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance, tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
+from ...theory.roots import bisect
 from ..depth import powered, trend
 from ..grid import Priors
 from ..known import LARGEST_GAMMA, KnownAcceptance, around
@@ -155,11 +156,10 @@ def _meeting(lengths: Floats, decay: Floats, gamma: int) -> tuple[Floats, Floats
     """
     most = tokens_by_gamma(DepthAcceptance(1.0, decay), gamma)[:, gamma]
     decay = np.where(most < lengths, 1.0, decay)
-    low, high = np.zeros_like(lengths), np.ones_like(lengths)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        short = tokens_by_gamma(DepthAcceptance(middle, decay), gamma)[:, gamma] < lengths
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    low, high = bisect(
+        lambda a: tokens_by_gamma(DepthAcceptance(a, decay), gamma)[:, gamma] >= lengths,
+        np.zeros_like(lengths), np.ones_like(lengths),
+    )  # fmt: skip
     return 0.5 * (low + high), decay
 
 

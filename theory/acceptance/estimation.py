@@ -18,11 +18,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check
 from ..formula import Number, equation, symbolic
 from ..optimum import GAMMA_BY_ALPHA, best_gamma, optimal_gamma, optimal_gamma_gradient
+from ..roots import bisect
 from ..rounds import geometric
 from .counts import RoundCounts
 
@@ -261,12 +262,11 @@ def best_gamma_probabilities(
 
     a, b = float(check("shape_accept", shape_accept)), float(check("shape_reject", shape_reject))
     wanted = np.arange(1, int(check("gamma", gamma_max, label="gamma_max", whole=True)) + 1)
-    low, high = np.zeros(wanted.size), np.ones(wanted.size)
-    for _ in range(60):
-        mid = 0.5 * (low + high)
-        best = best_gamma(
-            mid, cost_ratio, verify_slope=verify_slope, overhead=overhead, gamma_max=gamma_max
-        )
-        low, high = np.where(best >= wanted, low, mid), np.where(best >= wanted, mid, high)
+    costs = {"verify_slope": verify_slope, "overhead": overhead}
+
+    def enough(alpha: Floats) -> NDArray[np.bool_]:
+        return np.asarray(best_gamma(alpha, cost_ratio, **costs, gamma_max=gamma_max) >= wanted)
+
+    _, high = bisect(enough, np.zeros(wanted.size), np.ones(wanted.size))
     at_least = np.concatenate([[1.0], beta.sf(high, a, b), [0.0]])
     return np.asarray(at_least[:-1] - at_least[1:])

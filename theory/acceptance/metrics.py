@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from ..domain import Floats, as_floats, check, unwrap
 from ..formula import Number, equation
+from ..roots import bisect
 from ..rounds import geometric, geometric_sum
 
 
@@ -99,11 +100,10 @@ def _alpha_from_accepted(accepted: Floats, gamma: Floats) -> Floats:
     for small roots; d ln(left) / d ln(alpha) >= 1, so no digit is lost in the inverse.
     """
     low = accepted / gamma
-    high = np.minimum(accepted, 1.0) + 0.0 * low
-    for _ in range(80):
-        mid = 0.5 * (low + high)
-        short = mid * geometric_sum(mid, gamma) < accepted
-        low, high = np.where(short, mid, low), np.where(short, high, mid)
+    low, high = bisect(
+        lambda a: a * geometric_sum(a, gamma) >= accepted, low,
+        np.minimum(accepted, 1.0) + 0.0 * low, halvings=80,
+    )  # fmt: skip
     return np.asarray(0.5 * (low + high))
 
 

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check, check_gamma_max, unwrap
 from ..formula import Number, equation, symbolic
+from ..roots import bisect
 from ..rounds import geometric_sum, tokens_per_round
 
 
@@ -183,10 +184,9 @@ class DraftScaleLaw:
         empty = low >= high
         # exp(-700) stands for the sizes that double precision cannot hold.
         low = np.clip(np.where(empty, high, low), -700.0, None)
-        for _ in range(64):
-            mid = 0.5 * (low + high)
-            rising = self._slope_in_log_scale(mid, g) > 0.0
-            low, high = np.where(rising, mid, low), np.where(rising, high, mid)
+        low, high = bisect(
+            lambda s: ~(self._slope_in_log_scale(s, g) > 0.0), low, high, halvings=64
+        )
         return unwrap(np.where(empty, np.nan, np.exp(0.5 * (low + high))))
 
     def _slope_in_log_scale(self, log_scale: Floats, gamma: Floats) -> Floats:
