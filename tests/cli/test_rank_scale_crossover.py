@@ -349,15 +349,13 @@ def test_the_order_of_drafts_is_that_of_the_column_it_names(objective: str) -> N
         objective=objective,
     )  # fmt: skip
     column = str(found).partition("in the order of: ")[2].splitlines()[0].partition(",")[0]
-    frame = found.to_frame()[: len(found.order)]
     drafts = found.found.rankings[0].drafts
     shown = {
         "worst tenth": [1.0 - d.score for d in drafts],
         "time lost": [d.expected_regret for d in drafts],
         "speed-up": [-d.choice.speedup for d in drafts],
     }
-    assert str(found).count(column) > 1
-    assert len(frame) == len(found.order)
+    assert column in found.to_frame().columns
     assert shown[column] == sorted(shown[column])
 
 
