@@ -117,10 +117,9 @@ def worst_losses(loss: Floats, w: NDArray[np.floating[Any]]) -> Floats:
     found = np.empty((*w.shape[:-1], loss.shape[1]))
     for i, own in enumerate(loss.T):
         order = own.argsort()[::-1]
-        held = w[..., order]
-        before = np.cumsum(held, axis=-1) - held
-        taken = np.minimum(held, np.maximum(TAIL - before, 0.0))
-        found[..., i] = taken @ own[order] / taken.sum(axis=-1)
+        taken = np.cumsum(w[..., order], axis=-1)  # down to each draw, of the tail's weight
+        np.minimum(taken, TAIL, out=taken)
+        found[..., i] = taken @ -np.diff(own[order], append=0.0) / taken[..., -1]
     return found
 
 
