@@ -112,7 +112,8 @@ class RankedDrafts(Answer):
         where = [f"batch {ranking.batch:g}", costs.device, f"stack {costs.stack or 'not known'}"]
         at = ", ".join(w for w in where if w)
         if not (best.fits and best.choice.gamma):
-            return f"NO: do not speculate with any of them; {at}"
+            why = "" if best.fits else ": none of them fits in memory"
+            return f"NO: do not speculate with any of them{why}; {at}"
         return (
             f"best: {best.draft.called}, gamma {best.choice.gamma}, "
             f"{safe(best.probability_within, 'the best draft')}; {stake(best.expected_regret)}; "
