@@ -146,7 +146,8 @@ def choose(
 
     table: > 0, or a column of zeros for a gamma that was not measured; objective: of `OBJECTIVES`;
     level: of the interval, in (0, 1); plain: draws of the time of a plain step, (draws,) or one for
-    all, in any unit, which energy and price weigh by. Of equals the smallest gamma wins. Raises
+    all, in any unit, which energy and price weigh by. Of equals the smallest gamma wins; a gamma
+    whose estimate is below that of the first column is not preferred to it. Raises
     ValueError for an unknown objective and for other tables.
     """
     able = table.any(axis=0)
@@ -155,6 +156,8 @@ def choose(
     stakes = decide(known, objective=kind, tolerance=TOLERANCE)
     gains = stakes.score if weights is None else score(known, kind, weights=weights)
     center = estimates(known, objective, weights)
+    # What is expected to be slower than plain decoding is never preferred to it.
+    gains = np.where(center < center[0], np.minimum(gains, gains[0]), gains)
     at = int(gains.argmax())
     best = int(np.flatnonzero(able)[at])
 
