@@ -156,8 +156,9 @@ def choose(
     stakes = decide(known, objective=kind, tolerance=TOLERANCE)
     gains = stakes.score if weights is None else score(known, kind, weights=weights)
     center = estimates(known, objective, weights)
-    # What is expected to be slower than plain decoding is never preferred to it.
-    gains = np.where(center < center[0], np.minimum(gains, gains[0]), gains)
+    # What is expected to be slower than plain decoding is worth less than it.
+    slower = center < center[0]
+    gains = np.where(slower, np.minimum(gains, gains[0] * center / center[0]), gains)
     at = int(gains.argmax())
     best = int(np.flatnonzero(able)[at])
 
