@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
-from howspec.calibrate.grid import Priors, draw_above_zero, draw_cells, support
+from howspec.calibrate.grid import Priors, draw_above_zero, draw_cells, log_normal_cdf, support
 from howspec.calibrate.latency import LatencyPoints, fit_latency
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 
 GAMMAS = np.arange(1, 8)
+
+
+@pytest.mark.parametrize("z", [-30.0, -3.0, 0.0, 4.0, 8.9, 9.1, 40.0])
+def test_the_normal_distribution_is_that_of_fifty_digits(z: float) -> None:
+    with mpmath.workdps(50):
+        exact = float(mpmath.log(mpmath.ncdf(z)))
+    assert log_normal_cdf(np.array([z, 50.0])) == pytest.approx([exact, 0.0], rel=1e-12, abs=2e-19)
 
 
 def _points(

@@ -12,6 +12,7 @@ from howspec.calibrate.prior.pair import Load, Use, expect, named
 from howspec.figures.style import write
 from howspec.figures.turning_curve import turning_curve
 from howspec.figures.validation.paper_rows import paper_rows_test, predicted_ranking
+from howspec.sim import scale_grid
 from howspec.sim.crossover import batches_up_to, crossings
 from howspec.sim.hypothetical import LAYERS_EXPONENT, hypothetical
 from howspec.sim.prediction import speedup_table
@@ -182,20 +183,28 @@ def test_formats_are_an_axis_of_their_own_and_rounding_is_paid_for() -> None:
     assert [p.choice.speedup for p in alone.curve] == [p.choice.speedup for p in beside]
 
 
-def test_sizes_below_all_published_ones_are_less_sure() -> None:
+def test_sizes_below_all_published_ones_are_less_sure(monkeypatch: pytest.MonkeyPatch) -> None:
     target = named("Qwen2.5-72B")
     known = smallest_published(target.parameters)
     assert 1e-3 < known / target.parameters < 0.5
-    found = best_scale(
-        target, load=Load(device("4x H100")), use=Use("chat"), rng=np.random.default_rng(0),
-        sizes=7, smallest=1e-4, draws=400,
-    )  # fmt: skip
-    missed = [np.log(-np.log(p.alpha)).std() for p in found.curve]
-    inside = [m for m, p in zip(missed, found.curve, strict=True) if p.parameters > known]
-    outside = [m for m, p in zip(missed, found.curve, strict=True) if p.parameters < known]
+
+    def spreads() -> tuple[list[float], list[float]]:
+        """Of ln -ln alpha: of sizes above the smallest published one, and below it."""
+        found = best_scale(
+            target, load=Load(device("4x H100")), use=Use("chat"), rng=np.random.default_rng(0),
+            sizes=7, smallest=1e-4, draws=400,
+        )  # fmt: skip
+        missed = [(p.parameters > known, np.log(-np.log(p.alpha)).std()) for p in found.curve]
+        return [m for above, m in missed if above], [m for above, m in missed if not above]
+
+    inside, outside = spreads()
     assert len(outside) >= 2
     assert min(outside) > inside[-1]
     assert outside == sorted(outside)
+    monkeypatch.setattr(scale_grid, "_MAY_BEND", 0.0)  # the slope goes on as it is known
+    same, surer = spreads()
+    assert same == inside
+    assert all(sure < unsure for sure, unsure in zip(surer, outside, strict=True))
 
 
 def test_scale_names_the_drafts_that_it_is_given_in_their_formats() -> None:
