@@ -87,7 +87,7 @@ def draft_scale(
     load, target = pair.load(), pair.target
     assert load is not None
     assert target is not None
-    forms = tuple(dict.fromkeys(number_format(f).name for f in formats))
+    forms = tuple(dict.fromkeys(number_format(f, "draft_dtype").name for f in formats))
     forms = forms or usual_formats(load.device, load.stack)
     found = best_scale(
         target, load=load, use=pair.use, rng=np.random.default_rng(check_seed(seed)),

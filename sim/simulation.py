@@ -174,7 +174,7 @@ def _replay(
     from .rounds.replay import replayed, step_times
 
     if trace is None:
-        raise ValueError("replay needs a trace, got none")
+        raise ValueError("trace must be a published trace of rounds for a replay, got none")
     if (gamma is None) == (policy is None) or policy not in (None, "oracle"):
         raise ValueError(f"a replay takes a gamma or the policy oracle, got {policy or gamma}")
     if gamma == 0:

@@ -102,12 +102,12 @@ _SHORT_ROWS = {"q2_k": "iq4_nl", "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0"}
 _LONG_BLOCK = 256
 
 
-def as_stored(name: str, row: int) -> NumberFormat:
+def as_stored(name: str, row: int, quantity: str = "dtype") -> NumberFormat:
     """The format that matrices of so many numbers a row are stored in where ``name`` is asked for.
 
     Raises ValueError as `number_format` does.
     """
-    form = number_format(name)
+    form = number_format(name, quantity)
     if not form.nested or form.name == "iq4_nl" or row % _LONG_BLOCK == 0:
         return form
     return FORMATS[_SHORT_ROWS.get(form.name[:4], "iq4_nl")]
@@ -120,14 +120,15 @@ def format_in(name: str) -> tuple[str, str]:
     return (model.strip(), key) if model and key in FORMATS else (name, "")
 
 
-def number_format(name: str) -> NumberFormat:
+def number_format(name: str, quantity: str = "dtype") -> NumberFormat:
     """The format of that name (or alias), whatever its case.
 
-    Raises ValueError naming the formats nearest to an unknown name first.
+    quantity: what it is a format of, in messages. Raises ValueError naming the formats nearest to
+    an unknown name first.
     """
     key = name.strip().casefold()
     key = ALIASES.get(key, key)
     if key not in FORMATS:
         listed = ", ".join(nearest_first(key, FORMATS))
-        raise ValueError(f"dtype must be one of {listed}, got {name!r}")
+        raise ValueError(f"{quantity} must be one of {listed}, got {name!r}")
     return FORMATS[key]

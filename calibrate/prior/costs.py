@@ -177,7 +177,7 @@ def predict_pairs(
     known = posterior or stored_stacks()[stack_name(asked.stack)]
     form = number_format(asked.dtype or usual_dtype(target, device)).name
     stated = draft_dtypes or [""] * len(drafts)
-    forms = [number_format(own or asked.draft_dtype or form).name for own in stated]
+    forms = [number_format(own or asked.draft_dtype or form, "draft_dtype").name for own in stated]
     changed: tuple[str, ...] = ()
     if not asked.dtype and form != target.weights:
         changed = (f"weights of {target.name} taken as {form}, released as {target.weights}",)

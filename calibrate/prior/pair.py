@@ -162,7 +162,10 @@ def draft_formats(drafts: Sequence[NamedModel], draft_dtype: str = "") -> list[s
     draft_dtype: stated for all drafts that state none themselves.
     """
     forms = [d.dtype_stated if d.stated else draft_dtype or d.dtype_stated for d in drafts]
-    return [f and as_stored(f, d.shape.hidden).name for f, d in zip(forms, drafts, strict=True)]
+    return [
+        f and as_stored(f, d.shape.hidden, "draft_dtype").name
+        for f, d in zip(forms, drafts, strict=True)
+    ]
 
 
 def expected_acceptance(

@@ -214,8 +214,10 @@ def test_scale_names_the_drafts_that_it_is_given_in_their_formats() -> None:
     assert real == {"Qwen2.5-0.5B:bf16", "Qwen2.5-0.5B:int4", "Qwen2.5-1.5B:int8"}
     assert [f["dtype"] for f in found["formats"]] == ["bf16", "int4"]
     assert found["best"]["depth"] == 1.0
-    with pytest.raises(ValueError, match="dtype must be one of"):
+    with pytest.raises(ValueError, match=r"^draft_dtype must be one of"):
         hs.scale("Qwen2.5-7B", device="A100", draft_dtype="q44")
+    with pytest.raises(ValueError, match=r"^draft_dtype must be one of"):
+        hs.predict(target="Qwen2.5-7B", draft="Qwen2.5-0.5B", device="A100", draft_dtype="q44")
 
 
 def test_scale_prints_its_curve_and_draws_it(

@@ -153,7 +153,10 @@ def test_the_crossing_of_a_fleet_lies_where_its_latencies_cross(
         (f"--rule token {RULE} --vocabulary 1", "--vocabulary must be an integer in [2, 100000]"),
         (f"--rule token {RULE} --tokens 5", "endless requests, one gamma: tokens cannot be given"),
         ("--rule token --alpha 1 --gamma 2 --cost-ratio 0", "must be in (0, 1) with a rule, got 1"),
-        ("--replay target_fixed=1 --gamma 3", "--replay needs a trace, got none"),
+        (
+            "--replay target_fixed=1 --gamma 3",
+            "--trace must be a published trace of rounds for a replay, got none",
+        ),
         ("--trace x --replay target_fixed=1 --gamma 3", "--replay needs target_token, target_kv"),
         (f"--trace x --replay {TIMES} --gamma 3 --alpha 0.5", "acceptance cannot be given with it"),
         (f"--trace x --replay {TIMES} --policy best", "takes a gamma or the policy oracle"),
