@@ -158,7 +158,7 @@ class Distilling(Building):
         }
         sizes = {}
         for part, tokens in wanted.items():
-            rows = -(-tokens // preset.sequence) + 1
+            rows = max(3, -(-tokens // preset.sequence) + 1)  # a shorter text has no second row
             if not self._write(names, part, rows, deadline_s):
                 return None
             sizes[f"{part}_tokens".replace("-", "_")] = rows * preset.sequence

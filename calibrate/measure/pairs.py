@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -214,19 +216,21 @@ def _trained_model(
     from transformers import AutoModelForCausalLM
 
     where, file = located(source)
-    model, found = _asked(
-        lambda: AutoModelForCausalLM.from_pretrained(
-            where,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=trust,
-            output_loading_info=True,
-            local_files_only=only_here(source),
-            **file,
-        ),
-        source,
-        path,
-    )
+    # Transformers draws a bar of its own over the tensors of a file of GGUF, terminal or not.
+    with redirect_stderr(StringIO()) if file else nullcontext():
+        model, found = _asked(
+            lambda: AutoModelForCausalLM.from_pretrained(
+                where,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=trust,
+                output_loading_info=True,
+                local_files_only=only_here(source),
+                **file,
+            ),
+            source,
+            path,
+        )
     missing = sorted(found["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -191,7 +191,7 @@ def test_a_draft_of_the_teachers_width_starts_with_its_first_and_last_layers(
     assert torch.equal(short.model.norm.weight, deep.model.norm.weight)
     ids = torch.arange(12)[None]
     assert torch.equal(work.shortened(6)(input_ids=ids).logits, deep(input_ids=ids).logits)
-    run = distil(tmp_path, teacher, text, sizes=(1.5,), tokens=512, gguf="f32")
+    run = distil(tmp_path, teacher, text, sizes=(1.5,), tokens=128, gguf="f32")
     target, draft = run.record["models"][:2]
     assert (draft["layers"], draft["hidden"]) == (1, target["hidden"])
     kept = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / draft["name"])

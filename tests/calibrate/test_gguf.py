@@ -60,9 +60,12 @@ def write(path: Path, seed: int = 0) -> dict[str, Any]:
     return made
 
 
-def test_a_file_of_gguf_is_loaded_as_a_folder_is(tmp_path: Path) -> None:
+def test_a_file_of_gguf_is_loaded_as_a_folder_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     written = write(tmp_path / "tiny-Q8_0.gguf")
     loaded = load_model(tmp_path / "tiny-Q8_0.gguf", device="cpu")
+    assert capsys.readouterr() == ("", "")
     assert loaded.name == "tiny-Q8_0"
     assert loaded.identity["weights"] == "GGUF, dequantised"
     assert len(loaded.identity["sha256_16"]) == 16
