@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...theory.domain import Floats
+from ...theory.trees.rejection import kseq
 from .distributions import Pair, residual
 from .rules import Rule, checked_tree
 
@@ -138,7 +139,7 @@ def _recursive_law(p: Floats, q: Floats, drafts: int, index: int, distinct: bool
 
 
 def _k_seq_law(p: Floats, q: Floats, drafts: int) -> Step:
-    rho = k_seq_constant(p, q, drafts)
+    rho = kseq(p, q, drafts=drafts)[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         keep = np.where(q > 0.0, np.minimum(1.0, p / (rho * q)), 0.0)
     beta = float((q * keep).sum())
@@ -151,19 +152,6 @@ def _k_seq_law(p: Floats, q: Floats, drafts: int) -> Step:
     for y, m in enumerate(rest / rest.sum() if rest.any() else p):
         _gain(step, (-1, y), reject_all * float(m))
     return step
-
-
-def k_seq_constant(target: Floats, draft: Floats, drafts: int) -> float:
-    """The smallest rho >= 1 with 1 - (1 - beta)^K <= rho beta, beta = sum min(q, p/rho)."""
-    from scipy.optimize import brentq
-
-    def slack(rho: float) -> float:
-        beta = float(np.minimum(draft, target / rho).sum())
-        return rho * beta - 1.0 + (1.0 - beta) ** drafts
-
-    if slack(1.0) >= 0.0:
-        return 1.0
-    return float(brentq(slack, 1.0, float(drafts), xtol=1e-15, rtol=1e-15))
 
 
 def _naive_law(p: Floats, q: Floats, drafts: int) -> Step:

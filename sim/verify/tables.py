@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
+from ...theory.roots import bisect
 from . import kernels
 from .distributions import Pair
 
@@ -48,22 +49,13 @@ def k_seq_constants(tables: kernels.Tables, drafts: int) -> Floats:
     Bisection keeps the upper end, where the rule is lossless whatever the rounding.
     """
     rows = range(tables.target.shape[0])
-    return np.array([_k_seq_constant(tables, row, drafts) for row in rows])
 
+    def lossless(rho: Floats) -> NDArray[np.bool_]:
+        kept = 1.0 - np.array([kernels.excess(tables, row, rho[row]) for row in rows])
+        whole: NDArray[np.bool_] = kept >= 1.0 - (1.0 - kept / rho) ** drafts
+        return whole
 
-def _k_seq_constant(tables: kernels.Tables, row: int, drafts: int) -> float:
-    low, high = 1.0, float(drafts)
-    while high - low > 4e-16 * high:
-        rho = 0.5 * (low + high)
-        if rho in (low, high):
-            break
-        reject = kernels.excess(tables, row, rho)
-        beta = (1.0 - reject) / rho
-        if 1.0 - reject >= 1.0 - (1.0 - beta) ** drafts:
-            high = rho
-        else:
-            low = rho
-    return high
+    return bisect(lossless, np.ones(len(rows)), float(drafts))[1]
 
 
 def tree_arrays(parents: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

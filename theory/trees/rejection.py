@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..domain import Floats, check
 from ..formula import Number, equation, symbolic
+from ..roots import bisect
 from .several import distribution_pair, missed
 from .verification import two_token_overlap
 
@@ -117,13 +118,9 @@ def kseq(p: ArrayLike, q: ArrayLike, *, drafts: int) -> tuple[float, float]:
     target, draft = distribution_pair(p, q)
     k = check("drafts", drafts)
 
-    def kept(rho: float) -> float:
-        return min(1.0, float(np.minimum(draft, target / rho).sum()))
+    def kept(rho: Floats) -> Floats:
+        return np.asarray(np.minimum(draft, target / rho).sum().clip(max=1.0), np.float64)
 
-    low, high = 1.0, float(k)
-    for _ in range(60):  # 1 - (1 - beta)^K falls in rho and rho beta rises
-        mid = 0.5 * (low + high)
-        beta = kept(mid)
-        excess = float(missed(np.asarray(beta), k)) > mid * beta
-        low, high = (mid, high) if excess else (low, mid)
-    return float(missed(np.asarray(kept(high)), k)), high
+    # 1 - (1 - beta)^K falls in rho and rho beta rises.
+    _, rho = bisect(lambda rho: missed(kept(rho), k) <= rho * kept(rho), 1.0, float(k))
+    return float(missed(kept(rho), k)), float(rho)
