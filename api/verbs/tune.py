@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..sim.emit.emission import Emission
-    from ..sim.tune.tuning import Chosen, Seen, Tuned
+    from ..sim.tune.points import Chosen, Seen
+    from ..sim.tune.tuning import Tuned
 
 
 @dataclass(frozen=True, repr=False)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ..calibrate.records import Record
     from ..calibrate.serving import ServingPlan
     from ..sim.emit.emission import Emission
-    from ..sim.tune.tuning import Belief, Point, Seen
+    from ..sim.tune.belief import Belief
+    from ..sim.tune.points import Point, Seen
 
 Progress = Callable[[str, int, int], None]
 
@@ -112,7 +113,7 @@ class Grid:
 
 def _seen_in(record: Record, point: Point) -> Seen:
     from ..calibrate.serving.summary import levels_of
-    from ..sim.tune.tuning import Seen
+    from ..sim.tune.points import Seen
 
     level = next(x for x in levels_of(record) if x.batch == point.batch)
     return Seen(point, level.tokens_per_s, level.tokens_per_step if point.draft else None)
@@ -121,7 +122,7 @@ def _seen_in(record: Record, point: Point) -> Seen:
 def measured(grid: Grid, records: Sequence[str | Path]) -> tuple[list[Seen], list[str]]:
     """Everything that was measured of the grid, and notes on what was not of it."""
     from ..calibrate.serving import served_of
-    from ..sim.tune.tuning import Point
+    from ..sim.tune.points import Point
 
     seen: dict[Point, Seen] = {}
     notes = []

@@ -24,7 +24,8 @@ import numpy as np
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.serving import served_of
 from howspec.calibrate.serving.served import Wave
-from howspec.sim.tune.tuning import Point, Seen, start_and_load, tune
+from howspec.sim.tune.points import Point, Seen
+from howspec.sim.tune.tuning import start_and_load, tune
 from howspec.sim.tune.words import believed
 
 KNOWN = 3

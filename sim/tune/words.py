@@ -22,7 +22,8 @@ from ..known import DRAWS, Sources, check_gamma_max, check_seed
 from ..next_options import released
 from ..ranking import Candidate, candidates
 from ..schedule import PairSchedule, Range, Schedule
-from .tuning import Belief, Chosen, with_misfits
+from .belief import Belief, with_misfits
+from .points import Chosen
 
 _CONFIG, _FLAGS = "{config}", "{flags}"
 _SURE = Interval(1.0, 1.0, 1.0, 0.9)

@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment
 from howspec.sim.known import Sources
-from howspec.sim.tune.tuning import (
-    LENGTH_ERROR,
-    SPEED_ERROR,
-    Belief,
-    Point,
-    Seen,
-    Tuned,
-    start_and_load,
-    tune,
-)
+from howspec.sim.tune.belief import LENGTH_ERROR, SPEED_ERROR, Belief
+from howspec.sim.tune.points import Point, Seen
+from howspec.sim.tune.tuning import Tuned, start_and_load, tune
 from howspec.sim.tune.words import (
     believed,
     check_template,
