@@ -199,7 +199,7 @@ class Answer(ABC):
 
         page = report(self, command)
         if path is not None:
-            from .calibrate.whole import atomic_write
+            from .calibrate.files import atomic_write
 
             atomic_write(Path(path), page.encode())
         return page

@@ -32,7 +32,7 @@ def check_file(path: Path | None, option: str, endings: Sequence[str]) -> None:
         raise ValueError(f"{option} must be a file that can be written, got {path}")
     if not path.parent.is_dir():
         raise ValueError(f"{option} must be in a folder that is there, got {path}")
-    from ..calibrate.place import check_folder
+    from ..calibrate.files import check_folder
 
     check_folder(path.parent, option)
 

@@ -41,7 +41,7 @@ def figures(
 
     howspec figures --out out --only latency_by_gamma --only speedup_surface
     """
-    from ..calibrate.place import check_folder
+    from ..calibrate.files import check_folder
 
     check_seed(seed)
     check_folder(out, "--out")

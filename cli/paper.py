@@ -44,7 +44,7 @@ def paper(
 
     howspec paper --out out
     """
-    from ..calibrate.place import check_folder
+    from ..calibrate.files import check_folder
 
     check_seed(seed)
     check_folder(out, "--out")

@@ -76,7 +76,7 @@ def tune(
     howspec tune --target Qwen3-8B --draft Qwen3-0.6B --device H100 --out tuned --launch 'vllm
     serve Qwen/Qwen3-8B --speculative-config {config}'
     """
-    from ..calibrate.place import check_folder
+    from ..calibrate.files import check_folder
 
     check_folder(out, "--out")
     given["drafts"], given["records"] = (

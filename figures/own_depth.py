@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..calibrate.measured.acceptance import rounds_of
+from ..calibrate.measured.costs import sampled
 from ..calibrate.measured.ladder import Ladder, Predicted, request_contexts
-from ..calibrate.measured.sampled import sampled
 from .own_ladder import setting
 from .style import COLOURS, MARKERS, PAGE, figure, save, styled, write_csv
 from .validation.result import Floats

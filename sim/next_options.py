@@ -15,7 +15,7 @@ import numpy as np
 
 from ..calibrate.doors import Pair
 from ..calibrate.known import KnownCosts
-from ..calibrate.measured.sampled import BETWEEN_RUNS
+from ..calibrate.measured.costs import BETWEEN_RUNS
 from ..calibrate.prior.acceptance_cells import DESIGN_EFFECT
 from ..theory.decision import score
 from ..theory.domain import Floats

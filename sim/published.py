@@ -81,7 +81,7 @@ def published(
 
     tokens: per round at gamma = 0.., shape (draws, gammas); costs: predicted, with the same draws.
     """
-    from ..calibrate.library.study import study_of
+    from ..calibrate.library.load import study_of
 
     rows = _rows(pair, tokens.shape[1] - 1)
     if not rows:
@@ -123,7 +123,7 @@ def _rows(pair: Pair, gamma_max: int) -> tuple[Measurement, ...]:
     if at.target is None or at.draft is None or at.device is None or machine is None:
         return ()
     from ..calibrate.library.evidence import measured_pair
-    from ..calibrate.library.study import study_of
+    from ..calibrate.library.load import study_of
 
     return tuple(
         row

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..calibrate.doors import Deployment, resolve
 from ..calibrate.doors import costs as known_costs
+from ..calibrate.files import utf8
 from ..calibrate.known import KnownCosts
-from ..calibrate.reading import utf8
 from .known import Sources, both_laws
 from .rounds.named import BEST, named_policy, searches
 from .rounds.simulated import best_gamma, estimate, learnt, served_requests

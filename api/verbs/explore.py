@@ -25,7 +25,7 @@ class Explorer:
 
     def write(self, path: str | Path) -> Path:
         """Write the page; raises OSError where that cannot be done."""
-        from ..calibrate.whole import atomic_write
+        from ..calibrate.files import atomic_write
 
         atomic_write(Path(path), self.html.encode())
         return Path(path)

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..files import atomic_write
 from ..measure.families import FamilyModel, family_model
-from ..whole import atomic_write
 from .estimate import Size
 
 # What each entry of a configuration is, under the names that the architectures give it.

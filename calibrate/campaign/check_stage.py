@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from ..family.files import read_json, write_json
+from ..family.record import read_json, write_json
 from .architectures import architecture_config, write_config
 from .estimate import CAPTURE, Estimate
 from .presets import ARCHITECTURES, Campaign, one_of_each_family

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..records.lock import lock
+from ..files import lock
 from .stage import Stage
 from .work import StageOver, Work
 

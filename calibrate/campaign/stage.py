@@ -14,8 +14,7 @@ from typing import Any
 
 from ..family.record import read_family
 from ..measure.sources import folder_hash
-from ..records.merge import difference
-from ..records.origin import origin_of
+from ..records.merge import difference, origin_of
 from .estimate import Estimate
 from .presets import Campaign
 from .work import Work

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..files import replace_file
 from ..records import Journal, collect_provenance
 from ..records.provenance import split
-from ..whole import replace_file
 from .presets import Campaign
 
 Report = Callable[[str, int, int], None]

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...theory import AffineCost, CostLaw
 from ...theory.domain import check
+from ..files import utf8
 from ..known import KnownCosts, MemoryUse
-from ..reading import utf8
 from .pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..reading import utf8
+from ..files import utf8
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .bounds import request_bounds, rounds_bounds
 from .counts import EngineCounts, Group
 from .identities import reconciled
 from .numbers import LARGEST, Printed
+from .sums import request_bounds, rounds_bounds
 
 
 def engine_counts(

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alpha import interval_or_none
-from .bounds import Request, request_bounds, rounds_bounds
 from .numbers import Printed
+from .sums import Request, request_bounds, rounds_bounds
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
 _ROUND_LIMIT = 20_000_000

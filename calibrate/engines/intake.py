@@ -17,9 +17,9 @@ from .detect import NoJson, Walk, as_json, kind_of, object_lines, unwrapped, val
 from .formats import Readers
 from .lines import LineReader
 from .prometheus import PrometheusText
-from .prose import read_prose
 from .reader import Body, Source, label_of, marked_lines, opened
 from .rounds import read_golden, read_trace
+from .summaries import read_prose
 from .vllm import V1Log
 
 HEAD_BYTES = 1 << 16

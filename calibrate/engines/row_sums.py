@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from .bounds import Request
 from .completed import engine_counts
 from .counts import Check, EngineCounts, Group, compare
 from .numbers import MOST_POSITIONS, counts_behind
 from .rows import COUNTS, Row
+from .sums import Request
 
 _SURE = 10  # rounds of one row from which on a whole number of drafted tokens is no chance
 _BENCH = (

@@ -14,15 +14,22 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from ..measure.pairs import choose_device
-from .batches import Batches, prepare_corpus, stream
+from .batches import Batches, prepare_corpus, stream, tokenizer_hash
 from .corpus import read_domains
-from .files import held_folder, read_json, same_settings, write_json
 from .gguf_files import check_format, write_gguf
 from .held_out import held_out_losses, held_out_streams, mean_held_out
 from .models import new_model, save_model
-from .record import MODEL, SCHEMA, VERSION, disorder
+from .record import (
+    MODEL,
+    SCHEMA,
+    VERSION,
+    disorder,
+    held_folder,
+    read_json,
+    same_settings,
+    write_json,
+)
 from .shapes import Preset, Shape, preset_named
-from .tokenizer import tokenizer_hash
 from .training import Objective, Report, Training, train_model
 
 ONE_THREAD_HIDDEN = 160

@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..files import replace_file
 from ..measure.decoder import decode_plain
 from ..measure.inputs import quieten
 from ..measure.pairs import LoadedModel, choose_device, load_model
 from ..measure.runner import Runner
 from ..measure.sources import is_gguf
-from ..whole import replace_file
 from .agreement import divergence, overlap
 from .batches import ids_dtype, save_held_out_text, save_stream, stream
 from .build import Building, FamilyRun, nothing
-from .files import read_json, write_json
 from .held_out import held_out_losses, held_out_rows, held_out_streams, mean_held_out
 from .models import save_teacher
+from .record import read_json, write_json
 from .shapes import Preset, Shape, draft_shapes
 from .training import Objective, Report
 

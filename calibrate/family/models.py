@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .files import write_json
+from .batches import save_tokenizer
 from .held_out import mean_held_out
+from .record import write_json
 from .shapes import Preset, Shape
-from .tokenizer import save_tokenizer
 from .training import Training
 
 if TYPE_CHECKING:

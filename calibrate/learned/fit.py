@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .baselines import suspected
-from .bundled import library_rows
+from .bundled import library_rows, suspected
 from .measured import GammaSweep, gamma_sweeps
 from .realisation import Learned
 from .spreads import grouped

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
-from ..library.study import study_of
+from ..library.load import study_of
 from ..library.sweep import Sweep, printed_digit, read_only
 
 PLAIN_DECODING = "plain decoding"

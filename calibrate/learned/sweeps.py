@@ -22,7 +22,7 @@ from ...theory import tokens_by_gamma
 from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level
 from ..grid import Priors
-from ..library.study import study_of
+from ..library.load import study_of
 from ..library.sweep import Sweep, read_only
 from ..sweeps import SweepFit, fit_sweeps
 from .measured import squeezed

@@ -1,8 +1,9 @@
-"""The bundled tables by name, found wherever the package is installed."""
+"""The bundled tables by name, wherever the package is installed, and the study of a citation."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib import resources
@@ -66,3 +67,19 @@ def known(name: str) -> None:
     if name not in TABLES:
         listed = ", ".join(nearest_first(name, TABLES))
         raise ValueError(f"table must be one of {listed}, got {name!r}")
+
+
+def study_of(source: str) -> str:
+    """The paper (without its version) or the repository of a citation, else its first words."""
+    found = re.search(r"(?:arxiv[:. ]\s*(?:org/abs/)?)(\d{4}\.\d{4,5})", source, re.IGNORECASE)
+    if found:
+        return found[1]
+    repository = re.search(r"github(?:\.com/|\s+)([\w.-]+/[\w.-]+)", source, re.IGNORECASE)
+    named = repository[1] if repository else re.split(r"[,;@]", source)[0].strip()
+    return named.casefold()
+
+
+def same_study(one: str, other: str) -> bool:
+    """Whether two citations, or studies, are of one study; a repository counts by its own name."""
+    first, second = (study_of(s).rstrip("/").rsplit("/", 1)[-1] for s in (one, other))
+    return bool(first) and first == second

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .columns import BATCH, DRAFT, ENGINE, GAMMA, HARDWARE, ID, TARGET, TASK, TEMPERATURE
-from .schema import Column, Rule, Schema, number, text
+from .schema import (
+    BATCH,
+    DRAFT,
+    ENGINE,
+    GAMMA,
+    HARDWARE,
+    ID,
+    TARGET,
+    TASK,
+    TEMPERATURE,
+    Column,
+    Rule,
+    Schema,
+    number,
+    text,
+)
 
 # What a value is, its unit, and what it counts.
 METRICS: dict[str, tuple[str, str]] = {

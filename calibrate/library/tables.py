@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .columns import (
+from .measured_schema import MEASURED, MEASURED_SOURCES
+from .schema import (
     ALPHA,
     BATCH,
     DRAFT,
@@ -25,10 +26,13 @@ from .columns import (
     TASK,
     TEMPERATURE,
     TOKENS,
+    Column,
+    Rule,
+    Schema,
+    number,
+    text,
     tokens_fit,
 )
-from .measured_schema import MEASURED, MEASURED_SOURCES
-from .schema import Column, Rule, Schema, number, text
 
 PAPER_TABLE = Schema(
     "paper_table",

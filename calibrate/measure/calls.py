@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ..place import record_place
+from ..files import record_place
 from ..records import Journal, Record, collect_provenance
 from .plans import AcceptancePlan, PassPlan, RoundPlan, SweepPlan
 from .prompts import file_texts

@@ -5,12 +5,14 @@ or two after a round that was accepted whole), gamma - 1 further draft passes ov
 draws, the target's pass over gamma + 1 tokens, and the rejection rule. A plain step is the target's
 pass over one token and a draw. Each of these was timed on its own; where whole rounds were timed
 too, what they take more than the sum of their parts is added. Nothing is fitted to a sweep.
+
+A prediction draws from the law with the error of its timing (`sampled`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,56 @@ from numpy.typing import NDArray
 from ...theory.costs import TablePass
 from ...theory.requests import rounds_moments
 from ..records import Record
-from .passes import operation_s, pass_law
 from .rounds import TimedRounds, timed_rounds
+
+
+def pass_law(record: Record, model: str, *, mode: str = "eager") -> TablePass:
+    """The median pass times of a model as a law over tokens, batch and context [s].
+
+    Points that could not be measured (an error in place of times) narrow the grid: batches and
+    contexts at which any number of tokens is missing are left out. Raises ValueError where the
+    record has no pass of the model in this mode.
+    """
+    times: dict[tuple[int, int], dict[int, float]] = {}
+    for p in record.points:
+        own = p["operation"] == "pass" and p["model"] == model and p["mode"] == mode
+        if own and p.get("times_s"):
+            place = (p["batch"], p["context"])
+            times.setdefault(place, {})[p["tokens"]] = float(np.median(p["times_s"]))
+    if not times:
+        known = sorted({str(p["model"]) for p in record.points if p["operation"] == "pass"})
+        raise ValueError(
+            f"model must have {mode} passes in the record, known: {', '.join(known)}; got {model}"
+        )
+    widest = max(times.values(), key=len)
+    tokens = sorted(widest)
+    whole = [place for place, t in times.items() if set(tokens) <= set(t)]
+    batches = sorted({b for b, _ in whole})
+    contexts = sorted({c for _, c in whole if all((b, c) in whole for b in batches)})
+    grid = [[[times[b, c][n] for c in contexts] for b in batches] for n in tokens]
+    return TablePass(
+        np.array(tokens, dtype=float),
+        np.array(grid),
+        batches=np.array(batches, dtype=float),
+        contexts=np.array(contexts, dtype=float),
+    )
+
+
+def operation_s(
+    record: Record, operation: str, model: str, *, temperature: float, batch: int = 1
+) -> dict[int, float]:
+    """Median time of ``draw`` or ``verify`` by its tokens [s]; temperatures above 0 are alike."""
+    wanted = 1.0 if temperature > 0 else 0.0
+    return {
+        p["tokens"]: float(np.median(p["times_s"]))
+        for p in record.points
+        if p["operation"] == operation
+        and p.get("model") == model
+        and p.get("batch") == batch
+        and p.get("temperature") == wanted
+        and p.get("times_s")
+    }
+
 
 Floats = NDArray[np.float64]
 
@@ -139,3 +189,78 @@ def requests_s(
         pmf = np.concatenate([-np.diff(cut), cut[..., -1:]], axis=-1)
         rounds.append(np.asarray(rounds_moments(np.clip(pmf, 0.0, 1.0), tokens)[0]))
     return np.asarray(np.stack(rounds, axis=-1) * times)
+
+
+# Spread of ln(round / plain step) of one pair from one run of the timing to the next, beside what
+# the spread of the times within a run says: three runs within an hour on two cores of a shared
+# machine, ten drafts of the bundled ladder, 1 to 8 draft tokens (0.01 at 1, 0.04 from 4 on).
+BETWEEN_RUNS = 0.03
+
+
+@dataclass(frozen=True)
+class SampledCost:
+    """A measured law at one batch, draws of its error on the first axis.
+
+    law: its medians; common: ln of the factor of all rounds of a draw, (draws,); own: that of the
+    round of each gamma, (draws, gammas), gammas as timed, entry 0 zero; step: that of plain steps
+    and rounds alike, (draws,); contexts: least and most that were timed, whose ends stand in for
+    what lies beyond them.
+    """
+
+    law: MeasuredCost
+    common: Floats
+    own: Floats
+    step: Floats
+    contexts: tuple[float, float]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(draws,)."""
+        return self.common.shape
+
+    def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Floats:
+        """Times of rounds at 0..gamma, (draws, gamma + 1) [s]; entry 0 is a plain step."""
+        times = self.law.round_time(gamma, batch=batch, context=self.within(context))
+        return np.asarray(times * self.factors(gamma))
+
+    def within(self, context: float) -> float:
+        """The timed context nearest to ``context`` [token]."""
+        return float(np.clip(context, *self.contexts))
+
+    def factors(self, gamma: int) -> Floats:
+        """What the medians are multiplied by at 0..gamma, (draws, gamma + 1)."""
+        assert self.law.rounds is not None
+        at = np.arange(gamma + 1.0)
+        own = np.array([np.interp(at, self.law.rounds.gammas, row) for row in self.own])
+        speculative = np.where(at > 0, self.common[:, None] + own, 0.0)
+        return np.exp(speculative + self.step[:, None])
+
+    def plain_step(self, *, batch: float = 1, context: float = 0) -> Floats:
+        """Time of a plain step, (draws,) [s]."""
+        return self.round_time(0, batch=batch, context=context)[:, 0]
+
+    def cost_ratio(self, *, batch: float = 1, context: float = 0) -> Floats:
+        """The draft's pass in a round of one draft token over a plain step, (draws,)."""
+        at = {"batch": batch, "context": self.within(context)}
+        law = replace(self.law, whole=np.zeros(1))  # a pass over one token, however rounds end
+        ratio = law.draft_time(1, **at)[1] / law.round_time(0, **at)[0]
+        factors = self.factors(1)
+        return np.asarray(ratio * factors[:, 1] / factors[:, 0])
+
+    def after(self, survival: Floats) -> SampledCost:
+        """The law where rounds of k draft tokens are accepted whole in a share survival[k]."""
+        return replace(self, law=replace(self.law, whole=np.asarray(survival, dtype=np.float64)))
+
+
+def sampled(law: MeasuredCost, rng: np.random.Generator, *, draws: int) -> SampledCost:
+    """Draws of a measured law: each round's own error, and one that all rounds share.
+
+    Raises ValueError for a law without timed rounds, whose errors nobody has measured.
+    """
+    if law.rounds is None:
+        raise ValueError("the cost law must have timed rounds, got passes alone")
+    common, step = rng.normal(0.0, BETWEEN_RUNS, (2, draws))
+    own = law.rounds.error * rng.standard_normal((draws, law.rounds.error.size))
+    timed = law.target.contexts if law.target.contexts is not None else law.rounds.contexts
+    ends = float(np.min(timed)), float(np.max(timed))
+    return SampledCost(law, common, own, step, ends)

@@ -18,8 +18,7 @@ from ...theory.domain import Floats
 from ..library.own import OwnCampaign
 from ..records import Record
 from .acceptance import rounds_of
-from .costs import MeasuredCost, measured_cost, requests_s
-from .sampled import sampled
+from .costs import MeasuredCost, measured_cost, requests_s, sampled
 
 DRAWS = 400
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from ...theory.domain import Floats
 from ...theory.requests.distribution import round_moments
+from .costs import BETWEEN_RUNS
 from .ladder import Ladder, Predicted, request_tokens
-from .sampled import BETWEEN_RUNS
 
 DRAWS = 1000
 # Prior spread of the coefficients (level, slope, curvature, depth, its square) in logits.

@@ -7,6 +7,10 @@ round: once a token (serial), once a round (block), or never (none).
 Sources of the names: vllm/config/speculative.py (vllm-project/vllm at 002e77c), SGLang's flags and
 v0.5.16 notes, llama.cpp's `--spec-type`, TensorRT-LLM's `decoding_type`, transformers'
 `generation_config`; of the kinds: the papers cited.
+
+A serial drafter's time grows with every token. A block drafter (diffusion heads such as DFlash and
+DSpark, parallel heads such as Medusa, PARD) makes all of them in one pass: its cost is flat, or
+rises in steps of the block, and fewer draft tokens are not cheaper.
 """
 
 from __future__ import annotations
@@ -133,3 +137,19 @@ def drafter_kind(name: str) -> str | None:
 def ships_mtp(name: str) -> bool:
     """Whether releases of a model of that name come with layers that predict further tokens."""
     return bool(_SHIPS.search(plain(name)))
+
+
+Drafter = Literal["serial", "block"]
+_BLOCK = re.compile(r"parallel[ -]?(?:draft|eagle)|block[ -]?diffusion", re.IGNORECASE)
+
+
+def drafter_of(*names: str | None) -> Drafter:
+    """Block where a name of the draft or of the method is one that drafts a block, else serial."""
+    return "block" if any(n and _is_block(n) for n in names) else "serial"
+
+
+def _is_block(name: str) -> bool:
+    kind = drafter_kind(name)
+    return _BLOCK.search(name) is not None or (
+        kind is not None and DRAFTERS[kind].passes == "block"
+    )

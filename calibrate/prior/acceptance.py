@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..library.study import same_study
+from ..library.load import same_study
 from .acceptance_cells import Cell, family_of
 from .acceptance_forecast import AcceptanceForecast
 from .acceptance_library import library_cells
@@ -119,7 +119,7 @@ class AcceptancePrior:
         return forecast.of(0) if np.ndim(draft_parameters) == 0 else forecast
 
     def without(self, study: str) -> AcceptancePrior:
-        """The prior less the measurements of a study (see `library.study`), "" for none.
+        """The prior less the measurements of a study (see `library.load.study_of`), "" for none.
 
         The spreads, which are fitted to all measurements, stay as they are.
         """

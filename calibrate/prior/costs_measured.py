@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..library.evidence import Measurement, measurements
-from ..library.study import study_of
+from ..library.load import study_of
 from ..models import Device, device, model, number_format
 from ..models.drafters import DRAFTERS
 from ..models.heads import head_shape

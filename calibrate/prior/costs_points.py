@@ -7,9 +7,9 @@ from functools import cache
 from importlib import resources
 from typing import Literal
 
+from ..library.load import study_of
 from ..library.read import Table, parse_table
 from ..library.schema import Column, Row, Rule, Schema, number, text
-from ..library.study import study_of
 from ..models import Device, ModelShape, device, model
 from ..models.drafters import Passes
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..library.study import same_study
+from ..library.load import same_study
 from .costs_fit import CostFit, StackPosterior, choose_spread, fit_costs
 from .costs_model import PARAMETERS
 from .costs_points import STACKS, CostPoint, bundled_points

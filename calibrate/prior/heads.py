@@ -24,7 +24,7 @@ from ...theory import tokens_by_gamma
 from ...theory.domain import Floats
 from ..depth import damped, powered
 from ..known import KnownAcceptance
-from ..library.study import same_study
+from ..library.load import same_study
 from ..models import Device, number_format
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS, drafter_kind, ships_mtp

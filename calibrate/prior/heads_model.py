@@ -32,7 +32,7 @@ from itertools import count
 import numpy as np
 
 from ...theory.domain import Floats
-from ..library.study import study_of
+from ..library.load import study_of
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
 from ..models.names import squeeze

@@ -1,9 +1,8 @@
 """Records of measurements: costs, acceptance and sweeps, raw, with provenance, one file each."""
 
 from .journal import Journal
-from .merge import difference, merge
+from .merge import difference, merge, pool, pool_files
 from .points import KINDS, Entry, Kind, Point
-from .pool import pool, pool_files
 from .provenance import collect_provenance
 from .record import SCHEMA, VERSION, Record, read_record, write_record
 from .summary import Summary, summarise

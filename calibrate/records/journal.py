@@ -13,10 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..whole import sync_folder
-from .lock import lock
-from .merge import difference, same_origin
-from .origin import RUN
+from ..files import lock, sync_folder
+from .merge import RUN, difference, same_origin
 from .points import Point, check_point, in_words, kind_of, point_key
 from .provenance import split
 from .record import (

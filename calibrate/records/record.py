@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..whole import atomic_write
+from ..files import atomic_write
 from .points import KINDS, Point, check_point, in_words, kind_of, point_key
 
 SCHEMA = "howspec.record"

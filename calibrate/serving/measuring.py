@@ -17,10 +17,8 @@ from typing import Any
 
 from ..records import Journal, Record, collect_provenance
 from .client import Client, Reply, together
-from .counters import Counted, settled
-from .identity import Identity, gamma_of_metrics, identify
-from .load import Prompts, load_prompts
-from .plan import ServingPlan
+from .identity import Counted, Identity, gamma_of_metrics, identify, settled
+from .plan import Prompts, ServingPlan, load_prompts
 
 Progress = Callable[[str, int, int], None]
 _ANSWER = 1 << 20  # characters of an answer that are kept at most

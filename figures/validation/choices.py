@@ -19,9 +19,8 @@ import numpy as np
 from ...calibrate.doors import Deployment
 from ...calibrate.learned.stated import weights_format
 from ...calibrate.library.evidence import Measurement, measurements
-from ...calibrate.library.load import load_table
+from ...calibrate.library.load import load_table, study_of
 from ...calibrate.library.schema import number, text
-from ...calibrate.library.study import study_of
 from ...calibrate.prior.acceptance_tasks import canonical_task
 from ...sim.choice import DEFAULT_OBJECTIVE, OBJECTIVES, TOLERANCE, Choice, Objective, choose
 from ...sim.known import GAMMA_MAX, both_laws

@@ -16,7 +16,7 @@ from ...calibrate.depth import powered
 from ...calibrate.doors import Deployment, acceptance, resolve
 from ...calibrate.known import KnownAcceptance
 from ...calibrate.library.evidence import model_name
-from ...calibrate.library.study import same_study, study_of
+from ...calibrate.library.load import same_study, study_of
 from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.head_curves import HeadCurve, head_curves
 from ...theory import tokens_by_gamma, tokens_per_round

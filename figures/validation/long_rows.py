@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...calibrate.library.evidence import model_name
-from ...calibrate.library.study import study_of
+from ...calibrate.library.load import study_of
 from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.tables import columns

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...calibrate.learned.baselines import against_plain, once
-from ...calibrate.learned.bundled import TOKENS
+from ...calibrate.learned.bundled import TOKENS, against_plain, once
 from ...calibrate.learned.measured import PLAIN_DECODING, Measured
 from ...calibrate.learned.timed import GATED
 from ...calibrate.prior.acceptance_library import metric_name

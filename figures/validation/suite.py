@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...calibrate.learned.baselines import closest, suspected
-from ...calibrate.learned.bundled import library_rows
+from ...calibrate.learned.bundled import closest, library_rows, suspected
 from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, Measured, gamma_sweeps
 from ...calibrate.learned.stated import usable
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign

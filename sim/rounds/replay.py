@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ...calibrate.doors.written import check_names, split
-from ...calibrate.reading import utf8
+from ...calibrate.files import utf8
 from ...theory.domain import Floats, check
 from .compiled import check_count, compiled
 from .traces import Trace

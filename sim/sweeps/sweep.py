@@ -194,7 +194,7 @@ class ResultFile:
             raise OSError(f"{self._path}: the disk took {written} of {len(data)} bytes")
 
     def _lock(self) -> None:
-        from ...calibrate.records.lock import lock
+        from ...calibrate.files import lock
 
         assert self._handle is not None
         if not lock(self._handle):

@@ -17,9 +17,9 @@ transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.family import distill_family, read_family  # noqa: E402
 from howspec.calibrate.family.agreement import divergence, overlap  # noqa: E402
+from howspec.calibrate.family.batches import save_tokenizer, train_tokenizer  # noqa: E402
 from howspec.calibrate.family.distill import Distilling  # noqa: E402
 from howspec.calibrate.family.shapes import draft_shapes  # noqa: E402
-from howspec.calibrate.family.tokenizer import save_tokenizer, train_tokenizer  # noqa: E402
 from howspec.calibrate.measure.pairs import load_pair  # noqa: E402
 
 VOCABULARY = 300

@@ -16,11 +16,11 @@ from engine_pasted import PASTED
 from engine_samples import SAMPLES
 from howspec.calibrate import engines
 from howspec.calibrate.engines import EngineCounts, import_counts
-from howspec.calibrate.engines.bounds import rounds_bounds
-from howspec.calibrate.engines.drafters import drafter_of
 from howspec.calibrate.engines.health import Case, findings
 from howspec.calibrate.engines.imported import counts_of_json, from_statistics, read_statistics
+from howspec.calibrate.engines.sums import rounds_bounds
 from howspec.calibrate.engines.write import aiperf_record
+from howspec.calibrate.models.drafters import drafter_of
 from hypothesis import given
 from hypothesis import strategies as st
 

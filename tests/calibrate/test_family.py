@@ -33,11 +33,14 @@ from howspec.calibrate.family import (  # noqa: E402
 from howspec.calibrate.family import training as training_module  # noqa: E402
 from howspec.calibrate.family.batches import stream  # noqa: E402
 from howspec.calibrate.family.build import _few_threads  # noqa: E402
-from howspec.calibrate.family.checkpoints import load_checkpoint  # noqa: E402
 from howspec.calibrate.family.corpus import read_domains  # noqa: E402
 from howspec.calibrate.family.held_out import held_out_losses  # noqa: E402
 from howspec.calibrate.family.record import disorder  # noqa: E402
-from howspec.calibrate.family.training import Training, token_losses  # noqa: E402
+from howspec.calibrate.family.training import (  # noqa: E402
+    Training,
+    load_checkpoint,
+    token_losses,
+)
 
 MICRO = Preset(
     "micro",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from howspec.calibrate.family.batches import MOST_EPOCHS, Batches, shares  # noqa: E402
+from howspec.calibrate.family.batches import MOST_EPOCHS, Batches, encode, shares, train_tokenizer  # noqa: E402  # noqa: E402
 from howspec.calibrate.family.corpus import (  # noqa: E402
     CHUNK_CHARS,
     Domain,
@@ -29,7 +29,6 @@ from howspec.calibrate.family.corpus import (  # noqa: E402
 from howspec.calibrate.family.models import new_model  # noqa: E402
 from howspec.calibrate.family.muon import Muon, orthogonalised  # noqa: E402
 from howspec.calibrate.family.shapes import Preset, Shape, preset_named  # noqa: E402
-from howspec.calibrate.family.tokenizer import encode, train_tokenizer  # noqa: E402
 from howspec.calibrate.family.training import WARM_UP, Training  # noqa: E402
 
 # Text

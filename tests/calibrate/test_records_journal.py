@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from howspec.calibrate.records import Journal, read_record
-from howspec.calibrate.records.origin import origin_of
+from howspec.calibrate.records.merge import origin_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

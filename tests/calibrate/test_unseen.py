@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from howspec.calibrate.library.study import same_study, study_of
+from howspec.calibrate.library.load import same_study, study_of
 from howspec.calibrate.prior.acceptance import AcceptancePrior
 from howspec.calibrate.prior.costs_stored import fit_without, stacks_without, stored_stacks
 from howspec.calibrate.prior.head_curves import head_curves

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from command import call
 from howspec.calibrate.learned import sweeps as learned_sweeps
-from howspec.calibrate.learned.baselines import suspected
-from howspec.calibrate.learned.bundled import library_rows
+from howspec.calibrate.learned.bundled import library_rows, suspected
 from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweeps
 from howspec.calibrate.learned.stated import tokens_of, usable
 from howspec.calibrate.learned.timed import timed_speedups

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.learned.baselines import against_plain, closest, once
-from howspec.calibrate.library.study import study_of
+from howspec.calibrate.learned.bundled import against_plain, closest, once
+from howspec.calibrate.library.load import study_of
 from howspec.calibrate.tables.cells import Cells, number, parse_cells, read_cells
 from howspec.figures.validation import suite
 from howspec.figures.validation.long_rows import split
