@@ -25,7 +25,8 @@ def acceptance(
     new_tokens: pair.NewTokens = 96,
     gamma: Annotated[int, typer.Option(help="Draft tokens of a round.")] = 8,
     temperature: Annotated[
-        list[float] | None, typer.Option(help="May be given several times; default 0, 0.7 and 1.")
+        list[str] | None,
+        typer.Option(help="Several times or with commas; default 0,0.7,1."),
     ] = None,
     batch: Annotated[int, typer.Option(help="Requests decoded together.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
@@ -47,11 +48,12 @@ def acceptance(
     """
     from ..verbs.measure_acceptance import measure_acceptance
 
+    chosen = options.numbers(",".join(temperature or ("0,0.7,1",)), "--temperature")
     with progress_bar() as progress:
         answer = measure_acceptance(
             target, names_of(draft), out=out, family=family, prompts=prompts, field=field,
             requests=requests, prompt_tokens=prompt_tokens, new_tokens=new_tokens, gamma=gamma,
-            temperature=temperature or (0.0, 0.7, 1.0), batch=batch, graphs=graphs, device=device,
+            temperature=chosen, batch=batch, graphs=graphs, device=device,
             dtype=dtype, trust_remote_code=trust_remote_code, seed=seed,
             stage_seconds=stage_seconds, progress=progress,
         )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import numbers
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -99,7 +100,11 @@ def family(
             run = families.train_family(Path(out), preset or "cpu", **options)
         else:
             run = families.distill_family(
-                Path(out), teacher, sizes=_numbers(sizes), tokens=tokens, **options
+                Path(out),
+                teacher,
+                sizes=numbers(sizes, "--sizes"),
+                tokens=tokens,
+                **options,
             )
     if as_json:
         print_json(
@@ -113,13 +118,6 @@ def family(
         )
     else:
         _print(run, out)
-
-
-def _numbers(sizes: str) -> list[float]:
-    try:
-        return [float(size) for size in sizes.split(",")]
-    except ValueError:
-        raise ValueError(f"--sizes must be numbers with commas, got {sizes!r}") from None
 
 
 def _print(run: FamilyRun, out: str) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from . import calibrate_pair as pair
 from . import options
-from .checks import names_of
+from .checks import names_of, ranges
 from .output import show
 from .progress import progress_bar
 
@@ -26,7 +26,7 @@ def sweep(
     gamma_max: Annotated[int, typer.Option(help="SpS and AsG run with 1 to so many.")] = 7,
     temperature: Annotated[float, typer.Option(help="0 for the likeliest token.")] = 1.0,
     batch: Annotated[
-        list[int] | None, typer.Option(help="May be given several times; default 1.")
+        list[str] | None, typer.Option(help="Several times or with commas; default 1.")
     ] = None,
     assisted: Annotated[
         int, typer.Option(help="Prompts that AsG runs on, 0 to leave it out; batch 1 only.")
@@ -53,11 +53,12 @@ def sweep(
     """
     from ..verbs.measure_sweep import measure_sweep
 
+    batches = ranges(",".join(batch or ("1",)), "--batch")
     with progress_bar() as progress:
         answer = measure_sweep(
             target, names_of(draft), out=out, family=family, prompts=prompts, field=field,
             requests=requests, prompt_tokens=prompt_tokens, new_tokens=new_tokens,
-            gamma_max=gamma_max, temperature=temperature, batch=tuple(batch or (1,)),
+            gamma_max=gamma_max, temperature=temperature, batch=batches,
             assisted=assisted, plain_repeats=plain_repeats, graphs=graphs, device=device,
             dtype=dtype, trust_remote_code=trust_remote_code, seed=seed,
             stage_seconds=stage_seconds, progress=progress,

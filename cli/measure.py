@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .answering import Given, answering
+from .checks import ranges
 
 
 @answering(
@@ -18,8 +19,8 @@ def measure(
     url: Annotated[str, typer.Argument(help="Of the server, such as http://localhost:8000.")],
     out: Annotated[str, typer.Option(help="File of the record, .json, or its folder.")],
     batch: Annotated[
-        list[int] | None,
-        typer.Option(help="Requests sent together; may be given several times; default 1 and 4."),
+        list[str] | None,
+        typer.Option(help="Requests sent together, several times or with commas; default 1,4."),
     ] = None,
     requests: Annotated[int, typer.Option(help="Requests at each batch.")] = 12,
     new_tokens: Annotated[int, typer.Option(help="Tokens that each request generates.")] = 128,
@@ -57,4 +58,4 @@ def measure(
 
     howspec measure http://localhost:8000 --out served/plain.json
     """
-    given["batch"] = tuple(batch or (1, 4))
+    given["batch"] = ranges(",".join(batch or ("1,4",)), "--batch")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from . import options
 from .checks import spelled
 from .output import print_json
 
@@ -59,7 +60,7 @@ def synthetic(
         raise ValueError(f"--independent goes with --acceptance-length, got {named[0]}")
     share: tuple[float, ...] | None = None
     if rates is not None:
-        share = _numbers(rates)
+        share = options.numbers(rates, "--rates")
     elif alpha is not None:
         share = rates_of_alpha(alpha, gamma)
     elif independent and acceptance_length is not None:
@@ -89,10 +90,3 @@ def synthetic(
     print(emission.text())
     for note in emission.notes:
         typer.echo(f"note: {note}", err=True)
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--rates must be numbers with commas, got {text!r}") from None

@@ -135,17 +135,19 @@ class _Work:
         Asked after the warm-up, when every counter that there will be is there.
         """
         draft, method, gamma = self.stated
-        told = server.gamma
+        told, silent = server.gamma, ""
         if told is None:
-            told = gamma_of_metrics(await client.metrics(), server.engine)
+            text = await client.metrics()
+            told = gamma_of_metrics(text, server.engine)
+            silent = "its metrics are off" if text is None else "its metrics show no drafts yet"
         if gamma is not None and told is not None and gamma != told and 0 in (gamma, told):
             does = "does not speculate" if told == 0 else f"drafts up to {told} tokens a round"
             raise ValueError(f"{client.url}: {does}, but gamma {gamma} was given")
         found = gamma if gamma is not None else told
         if found is None:
             raise ValueError(
-                f"{client.url}: does not say whether it speculates (its metrics are off): give "
-                "gamma, 0 for plain decoding"
+                f"{client.url}: does not say whether it speculates ({silent}): give gamma, "
+                "0 for plain decoding"
             )
         if found == 0:
             return _Setting(None, "plain", 0)

@@ -151,6 +151,7 @@ def test_nothing_listens(tmp_path: Path) -> None:
         (Fake(), {"gamma": 3}, "does not speculate, but gamma 3 was given"),
         (Fake(gamma=3), {"gamma": 0}, "drafts up to 3 tokens a round, but gamma 0 was given"),
         (Fake(engine="unknown", metrics=False), {}, "metrics are off.*give gamma"),
+        (Fake(engine="unknown"), {}, "metrics show no drafts yet.*give gamma"),
         (
             Fake(engine="llama.cpp", gamma=3, metrics=False),
             {"gamma": 0},
@@ -158,7 +159,7 @@ def test_nothing_listens(tmp_path: Path) -> None:
         ),
         (Fake(key="secret"), {}, "answered 401; no key: HOWSPEC_API_KEY is not set"),
     ],
-    ids=["model", "off", "on", "metrics", "timings", "key"],
+    ids=["model", "off", "on", "metrics", "silent", "timings", "key"],
 )
 def test_what_contradicts_the_server_is_refused(
     fake: Fake, more: dict[str, Any], said: str, tmp_path: Path

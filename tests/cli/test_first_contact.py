@@ -186,6 +186,7 @@ def test_the_plan_of_a_campaign_needs_no_torch(tmp_path: Path) -> None:
         ("costs --target ./absent --out x.json", "no such folder"),
         ("acceptance --out x.json", "a target and at least one draft are needed"),
         ("acceptance --target a --draft b --gamma 0 --out x.json", "gamma must be"),
+        ("sweep --target a --draft b --batch 1,x --out x.json", "--batch must be whole numbers"),
         ("sweep --target a --draft b --prompts no.txt --out x.json", "no.txt: No such file"),
     ],
 )

@@ -319,6 +319,10 @@ def test_crossover_says_where_it_ends_or_that_it_does_not(
         (("rank", *QWEN, "--draft", ","), "drafts must name one draft or more"),
         (("rank", *QWEN, "--draft", "Qwen2.5-0.6B"), "nearest: Qwen2.5-0.5B"),
         (("rank", *QWEN, *LADDER, "--batch", "1,x"), "--batch must be numbers with commas"),
+        (
+            ("measure", "http://127.0.0.1:1", "--batch", "1,x", "--out", "x.json"),
+            "--batch must be whole numbers and ranges like 1-9,12, got '1,x'",
+        ),
         (("rank", *QWEN, *LADDER, "--batch", "0"), "batch must be in [1, inf), got 0"),
         (
             ("rank", *QWEN, *LADDER, "--gamma-max", "0"),

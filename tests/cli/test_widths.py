@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 WIDTHS = (60, 80, 120)
 PAIR = ("--target", "Qwen3-32B", "--device", "H100")
 STATED = ("--alpha", "0.8", "--cost-ratio", "0.05")
-SHORT = ("--requests", "2", "--new-tokens", "10", "--batch", "2")
+SHORT = ("--requests", "2", "--new-tokens", "10", "--batch", "1,2")
 VERBS = {
     "predict of numbers": ("predict", *STATED),
     "predict of a sweep": ("predict", "--sweep", "paper_bloom_grid", "--target", "BLOOM-7.1B"),
