@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import howspec
@@ -24,19 +21,14 @@ import numpy as np
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.serving import served_of
 from howspec.calibrate.serving.served import Wave
+from howspec.figures.validation.result import Point as TruthPoint
+from howspec.figures.validation.served import served_test, tokens_per_s
 from howspec.sim.tune.points import Point, Seen
 from howspec.sim.tune.tuning import start_and_load, tune
 from howspec.sim.tune.words import believed
 
-KNOWN = 3
 SEEDS = 10
 START, LOAD = 0.05, 0.2  # minutes that a start and a load take in the sweep
-
-
-def speed(waves: list[Wave]) -> float:
-    """Tokens/s of all sequences together."""
-    batch = int(waves[0].point["batch"])
-    return batch * sum(w.window_tokens for w in waves) / sum(w.window_s * batch for w in waves)
 
 
 def counts(out: Path) -> None:
@@ -64,8 +56,8 @@ def starts(out: Path) -> None:
         served = served_of(file)
         assert served is not None
         for batch, waves in served.plain().items():
-            speeds.setdefault(batch, []).append(np.log(speed(waves)))
-            logs = [np.log(speed([w])) for w in waves]
+            speeds.setdefault(batch, []).append(np.log(tokens_per_s(waves)))
+            logs = [np.log(tokens_per_s([w])) for w in waves]
             within.setdefault(batch, []).append(float(np.var(logs, ddof=1)) / len(logs))
     for batch, logs in speeds.items():
         if len(logs) > 1:
@@ -77,44 +69,28 @@ def starts(out: Path) -> None:
             )
 
 
-def predicted(folder: Path) -> Iterator[tuple[str, int, int, float, float, float, float]]:
-    """(draft, gamma, batch, measured speed-up, predicted, low, high) of points not given."""
-    served = served_of(folder)
-    assert served is not None
-    plain, own = served.plain(), served.of_draft()
-    if KNOWN not in own or not plain:
-        return
-    with tempfile.TemporaryDirectory() as given:
-        for file in (*folder.glob("plain*.json"), folder / f"k{KNOWN}.json"):
-            os.symlink(file.resolve(), Path(given) / file.name)
-        for batch in sorted({b for levels in own.values() for b in levels}):
-            said = howspec.predict(acceptance=given, costs=given, batch=batch).found.prediction
-            for gamma, levels in own.items():
-                if gamma == KNOWN or batch not in levels:
-                    continue
-                truth = speed(levels[batch]) / speed(plain[batch])
-                rows = (said.speedup_by_gamma, said.low_by_gamma, said.high_by_gamma)
-                middle, low, high = (float(r[gamma]) for r in rows)
-                yield folder.name, gamma, batch, truth, middle, low, high
-
-
 def predictions(out: Path) -> None:
-    rows = [
-        row for f in sorted(out.iterdir()) if f.is_dir() and f.name not in ("plain", "counted")
-        for row in predicted(f)
-    ]  # fmt: skip
-    for name, gamma, batch, truth, middle, low, high in rows:
-        mark = "" if low <= truth <= high else "  outside"
+    """What plain decoding and 3 draft tokens say of the other configurations of each draft."""
+    points: list[TruthPoint] = []
+    regrets: list[float] = []
+    for folder in sorted(out.iterdir()):
+        served = served_of(folder) if folder.is_dir() else None
+        if served is not None and folder.name not in ("plain", "counted"):
+            test = served_test(served)
+            points += test.points
+            regrets += test.regret
+    for p in points:
         print(
-            f"{name} gamma {gamma} batch {batch}: measured {truth:.3f}, predicted {middle:.3f} "
-            f"({low:.3f}-{high:.3f}){mark}"
+            f"{p.label}: measured {p.observed:.3f}, predicted {p.predicted:.3f} "
+            f"({p.low:.3f}-{p.high:.3f}){'' if p.inside else '  outside'}"
         )
-    if rows:
-        errors = np.array([r[4] / r[3] - 1.0 for r in rows])
-        inside = np.mean([r[5] <= r[3] <= r[6] for r in rows])
+    if points:
+        errors = np.array([p.predicted / p.observed - 1.0 for p in points])
+        inside = np.mean([p.inside for p in points])
         print(
-            f"{len(rows)} points: mean error {100 * np.abs(errors).mean():.1f} %, bias "
-            f"{100 * errors.mean():+.1f} %, in the 90 % interval {100 * inside:.0f} %"
+            f"{len(points)} points: mean error {100 * np.abs(errors).mean():.1f} %, bias "
+            f"{100 * errors.mean():+.1f} %, in the 90 % interval {100 * inside:.0f} %; regret mean "
+            f"{100 * np.mean(regrets):.1f} %, worst {100 * np.max(regrets):.1f} %"
         )
 
 
@@ -133,7 +109,7 @@ def replay(out: Path, target: str, device: str, models: dict[str, str]) -> None:
                 table[Point(draft, gamma, batch)] = waves
     batches = sorted({p.batch for p in table})
     gammas = sorted({p.gamma for p in table if p.gamma})
-    truth = {p: np.log(speed(w)) for p, w in table.items()}
+    truth = {p: np.log(tokens_per_s(w)) for p, w in table.items()}
     regrets, shares = [], []
     for seed in range(SEEDS):
         rng = np.random.default_rng([11, seed])
@@ -146,7 +122,7 @@ def replay(out: Path, target: str, device: str, models: dict[str, str]) -> None:
             drawn = [waves[i] for i in rng.integers(len(waves), size=len(waves))]
             steps = sum(w.steps or 0 for w in drawn)
             length = 1.0 + sum(w.accepted or 0 for w in drawn) / steps if point.gamma else None
-            return Seen(point, speed(drawn), length)
+            return Seen(point, tokens_per_s(drawn), length)
 
         found = tune(
             belief, measure, minutes=start_and_load(START, LOAD), tolerance=0.02, seed=seed

@@ -7,8 +7,8 @@ over a sequence; steps that drafted nothing count as rounds that accepted nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -142,10 +142,25 @@ class Served:
         found: dict[Configuration, dict[int, list[Wave]]] = {}
         for record in self.records:
             for p in record.points:
-                what = Configuration(p["draft"], str(p["method"]), int(p["gamma"]))
-                found.setdefault(what, {}).setdefault(int(p["batch"]), []).append(wave_of(p))
+                found.setdefault(_configuration(p), {}).setdefault(int(p["batch"]), []).append(
+                    wave_of(p)
+                )
         order = sorted(found, key=lambda c: (c.gamma, c.draft or "", c.method))
         return {c: dict(sorted(found[c].items())) for c in order}
+
+    @property
+    def drafts(self) -> tuple[str, ...]:
+        """Drafts, or methods where these have no name, that were measured."""
+        return tuple(dict.fromkeys(c.draft or c.method for c in self.waves if c.gamma))
+
+    def only(self, keep: Callable[[Configuration], bool]) -> Served:
+        """The measurements of some of the configurations, of which there must be one."""
+        kept = []
+        for record in self.records:
+            points = tuple(p for p in record.points if keep(_configuration(p)))
+            if points:
+                kept.append(replace(record, points=points))
+        return Served(tuple(kept))
 
     @property
     def model(self) -> str:
@@ -184,6 +199,10 @@ class Served:
             known = ", ".join(sorted(d or m for d, m in names))
             raise ValueError(f"several drafts were measured, name one: {known}; got {draft!r}")
         return {c.gamma: self.waves[c] for c in speculative if (c.draft, c.method) == chosen[0]}
+
+
+def _configuration(point: Point) -> Configuration:
+    return Configuration(point["draft"], str(point["method"]), int(point["gamma"]))
 
 
 def model_of(record: Record) -> str:
