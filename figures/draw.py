@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from ..calibrate.library.own import (
@@ -14,6 +14,7 @@ from ..calibrate.library.own import (
     bundled_costs,
     campaign_names,
     load_campaign,
+    served_campaigns,
 )
 from ..calibrate.measured.ladder import Ladder, Predicted, ladder_of, predict_ladder
 from .choices import batch_gain, decision, draft_ladder
@@ -23,6 +24,7 @@ from .own_depth import latency_by_depth
 from .own_ladder import SizeStudy, latency_by_size, size_study
 from .own_ladder import latency_by_gamma as ladder_by_gamma
 from .scales import ScaleStudy, bloom_scale, scale_study
+from .served import served_ladder
 from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
 from .study import GridStudy, Progress, grid_study
 from .transfer import TableRow
@@ -114,6 +116,8 @@ def figures(studies: Studies) -> dict[str, Draw]:
         found |= ladder_figures(studies.ladder(name), name)
     for costs in bundled_costs():
         found |= cost_figures(costs, studies)
+    for served in served_campaigns():
+        found[f"{served.name}_served"] = partial(served_ladder, served, seed=studies.seed)
     return found
 
 

@@ -66,8 +66,8 @@ def measured(given: argparse.Namespace, one: Configuration, place: Path, *, warm
         howspec.measure(
             given.url, out=place, batch=given.batches, requests=given.requests,
             new_tokens=given.new_tokens, warmup=warmup, gamma=0 if folder == "plain" else gamma,
-            draft=None if folder == "plain" else folder, seed=0, prompts=given.prompts,
-            command=shlex.join(command),
+            draft=None if folder in ("plain", "ngram") else folder, seed=0, prompts=given.prompts,
+            method="ngram" if folder == "ngram" else None, command=shlex.join(command),
         )  # fmt: skip
         if not warmup:
             with urllib.request.urlopen(f"{given.url}/metrics", timeout=10) as answer:

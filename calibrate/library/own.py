@@ -22,6 +22,7 @@ FAMILY = "-family.json"
 # Records of costs, those of the ladder first: of named architectures and of equal sizes.
 COSTS = ("costs", "costs-architectures", "costs-equal")
 _SUFFIXES = (".json", ".json.gz")
+SERVED = "-served.json.gz"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,50 @@ class OwnCosts:
     def stem(self) -> str:
         """A name for files, such as ``cpu_costs`` or ``gpu_costs_equal``."""
         return f"{self.campaign}_{self.what}".replace("-", "_")
+
+
+@dataclass(frozen=True)
+class ServedCampaign:
+    """A ladder on a serving engine: a record of kind "serving" and the family that it ran.
+
+    The files of NAME are NAME-served.json.gz and NAME-served-family.json.
+    """
+
+    name: str
+    record: Record
+    family: dict[str, Any]
+
+    @property
+    def target(self) -> str:
+        """The target, as the family names it."""
+        return next(str(m["name"]) for m in self.family["models"] if m["role"] == "target")
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """Parameters of every model by name."""
+        return {m["name"]: float(m["parameters"]) for m in self.family["models"]}
+
+    def called(self, draft: str) -> str:
+        """A draft by its share of the target, and by its layers."""
+        for m in self.family["models"]:
+            if m["name"] == draft:
+                share = self.parameters[self.target] / self.parameters[draft]
+                return f"1/{share:.3g}, {m['layers']} layer{'s' if m['layers'] > 1 else ''}"
+        return draft
+
+
+def served_campaigns() -> tuple[ServedCampaign, ...]:
+    """The bundled ladders on serving engines."""
+    from ..records import read_record
+
+    with resources.as_file(resources.files(__package__)) as place:
+        names = sorted(p.name.removesuffix(SERVED) for p in place.glob(f"*{SERVED}"))
+        return tuple(
+            ServedCampaign(
+                n, read_record(place / f"{n}{SERVED}"), _family(place / f"{n}-served{FAMILY}")
+            )
+            for n in names
+        )
 
 
 def campaign_names() -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from ...calibrate.learned.bundled import closest, library_rows, suspected
 from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, Measured, gamma_sweeps
 from ...calibrate.learned.stated import usable
-from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign
+from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign, served_campaigns
 from ...calibrate.measured.ladder import ladder_of, predict_ladder
+from ...calibrate.serving import Served
 from ...calibrate.tables.cells import Cells, read_cells
 from .chips import chips_test
 from .choices import choices_tests
@@ -24,6 +25,7 @@ from .names import names_test
 from .paper_rows import paper_rows_test
 from .result import Test
 from .rows import rows_of
+from .served import served_test
 from .serving import serving_test
 from .stated import stated_tests
 from .sweeps import Progress, leave_one_gamma_out
@@ -59,6 +61,7 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     tests.append(paper_rows_test(seed=seed))
     for name in campaign_names():
         tests += campaign_tests(load_campaign(name), seed=seed)
+    tests += [served_test(Served((c.record,)), seed=seed) for c in served_campaigns()]
     return Report(tuple(t for t in tests if t.points), _objections(rows))
 
 

@@ -1,0 +1,92 @@
+"""A ladder of drafts on a serving engine: speed-up against gamma, and against the draft's size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..calibrate.library.own import ServedCampaign
+from ..calibrate.serving import Served
+from .style import COLOURS, PAGE, figure, save, styled, write_csv
+from .validation.served import KNOWN, ServedPoint, served_points
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@styled
+def served_ladder(campaign: ServedCampaign, out: Path, *, seed: int = 0) -> list[Path]:
+    """One panel a batch: every draft against gamma; and the best of each against its size."""
+    served = Served((campaign.record,))
+    points = served_points(served, seed=seed)
+    batches = sorted({p.batch for p in points})
+    drafts = sorted({p.draft for p in points}, key=lambda d: -campaign.parameters.get(d, 0.0))
+    colours = {d: COLOURS[i % len(COLOURS)] for i, d in enumerate(drafts)}
+    made, axes = figure(PAGE, 2.4, 1, len(batches) + 1, squeeze=False)
+    for ax, batch in zip(axes.flat, batches, strict=False):
+        for draft in drafts:
+            own = [p for p in points if (p.draft, p.batch) == (draft, batch)]
+            _against_gamma(ax, own, colours[draft], campaign.called(draft))
+        ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+        ax.set_title(f"batch {batch}")
+        ax.set_xlabel("draft tokens a round, $\\gamma$")
+    axes.flat[0].set_ylabel("speed-up over plain decoding")
+    axes.flat[0].legend(fontsize="x-small")
+    _against_size(axes.flat[-1], campaign, points)
+    stem = f"{campaign.name}_served"
+    headings = ["draft", "parameters", "batch", "gamma", "measured", "standard_error", "predicted",
+                "low_90", "high_90", "given"]  # fmt: skip
+    table = [
+        (p.draft, campaign.parameters.get(p.draft, ""), p.batch, p.gamma, p.measured, p.error,
+         p.predicted, p.low, p.high, int(p.given))
+        for p in points
+    ]  # fmt: skip
+    caption = (
+        f"Speed-up of {served.model} on {served.engine} against the draft tokens of a round, for "
+        f"drafts named by their share of the target's parameters: measured (points, with standard "
+        f"errors), and predicted with 90 % bands from plain decoding and gamma {KNOWN} (filled "
+        "points) alone. Right: the fastest measured gamma of each draft against its size."
+    )
+    return [*save(made, out, stem, caption), write_csv(out, stem, headings, table)]
+
+
+def _against_gamma(ax: Axes, own: list[ServedPoint], colour: str, label: str) -> None:
+    own = sorted(own, key=lambda p: p.gamma)
+    gammas = [p.gamma for p in own]
+    ax.fill_between(
+        gammas, [p.low for p in own], [p.high for p in own], color=colour, alpha=0.15, lw=0
+    )
+    ax.plot(gammas, [p.predicted for p in own], color=colour, lw=0.9, label=label)
+    for p in own:
+        ax.errorbar(
+            p.gamma, p.measured, p.error, fmt="o", ms=2.6, color=colour, lw=0.7,
+            mfc=colour if p.given else "white",
+        )  # fmt: skip
+
+
+def _against_size(ax: Axes, campaign: ServedCampaign, points: tuple[ServedPoint, ...]) -> None:
+    """The fastest gamma of each draft that has a size, by batch."""
+    whole = campaign.parameters[campaign.target]
+    for batch, marker in zip(sorted({p.batch for p in points}), "osD^", strict=False):
+        best = []
+        for draft in dict.fromkeys(p.draft for p in points):
+            if draft in campaign.parameters:
+                own = [p for p in points if (p.draft, p.batch) == (draft, batch)]
+                best.append(
+                    (campaign.parameters[draft] / whole, max(own, key=lambda p: p.measured))
+                )
+        best.sort(key=lambda one: one[0])
+        ax.errorbar(
+            [s for s, _ in best], [p.measured for _, p in best], [p.error for _, p in best],
+            marker=marker, ms=3, lw=0.8, label=f"batch {batch}",
+        )  # fmt: skip
+        for size, p in best:
+            ax.annotate(
+                f"$\\gamma$ {p.gamma}", (size, p.measured), xytext=(0, 4),
+                textcoords="offset points", ha="center", fontsize="xx-small",
+            )  # fmt: skip
+    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    ax.set_xscale("log")
+    ax.set_title("fastest of each draft")
+    ax.set_xlabel("draft / target parameters")
+    ax.legend(fontsize="x-small")

@@ -1,0 +1,93 @@
+"""A ladder on a serving engine: one gamma tells of the others, and the figure shows both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from howspec.calibrate.library.own import ServedCampaign
+from howspec.calibrate.records import Record
+from howspec.calibrate.serving import Served
+from howspec.figures.served import served_ladder
+from howspec.figures.validation.served import served_points, served_test
+
+ALPHA = {"large": 0.8, "small": 0.5}
+COST = {"large": 0.3, "small": 0.05}
+STEP_S, OVERHEAD, VERIFY, TOKENS = 0.02, 0.2, 0.03, 256
+
+
+def wave(draft: str | None, gamma: int, batch: int, number: int) -> dict[str, Any]:
+    """Rounds of an affine cost and of independent acceptance; all requests of a wave alike."""
+    rng = np.random.default_rng([gamma, batch, number, len(draft or "")])
+    of_round = STEP_S * (1.0 + OVERHEAD + gamma * (VERIFY + COST[draft])) if draft else STEP_S
+    rows: dict[str, list[Any]] = {"arrivals": [], "arrivals_s": [], "arrived": []}
+    rounds, places = 0, np.zeros(gamma, dtype=int)
+    for _ in range(batch):
+        at, tokens = [0.01], [1]
+        while tokens[-1] < TOKENS:
+            kept = int((rng.random(gamma) < ALPHA[draft]).cumprod().sum()) if draft else 0
+            places[:kept] += 1
+            rounds += 1
+            at.append(at[-1] + of_round * (1.0 + 0.01 * rng.standard_normal()))
+            tokens.append(min(tokens[-1] + 1 + kept, TOKENS))
+        rows["arrivals"].append(len(at))
+        rows["arrivals_s"] += at
+        rows["arrived"] += tokens
+    return {
+        "draft": draft, "method": "draft" if draft else "plain", "gamma": gamma, "batch": batch,
+        "wave": number, "prompts": list(range(batch)), "tokens": [TOKENS] * batch,
+        "prompt_tokens": [20] * batch, "start_s": [0.0] * batch, **rows,
+        "rounds": rounds, "drafted": rounds * gamma, "accepted": int(places.sum()),
+        "accepted_by_position": places.tolist() if draft else None,
+        "counted_tokens": TOKENS * batch,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def campaign() -> ServedCampaign:
+    what = [(None, 0), *((d, g) for d in ALPHA for g in (1, 2, 3, 5, 8))]
+    points = tuple(wave(d, g, b, n) for d, g in what for b in (1, 4) for n in range(8 // b))
+    told = {"models": {"target": {}}, "server": {"engine": "llama.cpp", "version": "b1"}}
+    models = [
+        {"name": n, "role": r, "parameters": p, "layers": 2}
+        for n, r, p in (
+            ("target", "target", 1e8),
+            ("large", "ladder", 3e7),
+            ("small", "ladder", 1e6),
+        )
+    ]
+    return ServedCampaign("toy", Record("serving", {}, told, points), {"models": models})
+
+
+def test_one_gamma_and_plain_decoding_tell_of_the_others(campaign: ServedCampaign) -> None:
+    served = Served((campaign.record,))
+    assert served.drafts == ("large", "small")
+    found = served_test(served)
+    assert len(found.points) == 2 * 2 * 4
+    assert found.summary()["mean_abs_error"] < 0.06
+    assert found.coverage is not None
+    assert found.coverage >= 0.8
+    assert len(found.regret) == 4
+    assert max(found.regret) < 0.05
+    exact = (1 - 0.5**3) / 0.5 / (1 + 0.2 + 2 * 0.08)
+    small = [p for p in served_points(served) if (p.draft, p.gamma) == ("small", 2)]
+    assert [p.measured for p in small] == pytest.approx([exact, exact], rel=0.1)
+
+
+def test_what_is_given_is_not_among_the_points(campaign: ServedCampaign) -> None:
+    served = Served((campaign.record,))
+    others = served.only(lambda what: what.gamma in (0, 3))
+    assert served_test(others).points == ()
+    assert all(p.given for p in served_points(others))
+    assert not served_points(served.only(lambda what: what.gamma != 3))
+
+
+def test_the_figure_shows_every_draft_and_the_size(
+    campaign: ServedCampaign, tmp_path: Path
+) -> None:
+    paths = {p.name for p in served_ladder(campaign, tmp_path)}
+    assert {"toy_served.pdf", "toy_served.png", "toy_served.csv"} <= paths
+    rows = (tmp_path / "toy_served.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 2 * 5
