@@ -13,7 +13,7 @@ import numpy as np
 from ..calibrate.depth import damped
 from ..calibrate.models import ModelShape
 from ..calibrate.prior.acceptance import AcceptancePrior
-from ..calibrate.prior.acceptance_scale import usual_layers
+from ..calibrate.prior.acceptance_sizes import usual_layers
 from ..calibrate.prior.costs import PredictedCost, PredictedPass
 from ..calibrate.prior.pair import Load, NamedModel, Use, expected_acceptance, expected_costs
 from ..calibrate.prior.rounding import rounded

@@ -12,7 +12,7 @@ from ..measured import MeasuredRecord, Progress, quiet
 from ..parts import asked
 
 if TYPE_CHECKING:
-    from ..calibrate.measure.acceptance_table import AcceptanceRow
+    from ..calibrate.measure.tables import AcceptanceRow
 
 _POSITIONS = 8  # as many as fit a line; the rest is in the JSON
 _COMPARED = 8  # requests from which on a difference in standard errors says something
@@ -31,7 +31,7 @@ class MeasuredAcceptance(MeasuredRecord):
     @property
     def acceptance(self) -> list[AcceptanceRow]:
         """One row for each draft and temperature."""
-        from ..calibrate.measure.acceptance_table import acceptance_table
+        from ..calibrate.measure.tables import acceptance_table
 
         return [] if self.found.record is None else acceptance_table(self.found.record)
 

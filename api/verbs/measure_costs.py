@@ -23,20 +23,20 @@ class MeasuredCosts(MeasuredRecord):
     @property
     def passes(self) -> list[dict[str, Any]]:
         """One row a pass: median, quartiles, cost ratio, time over that of one token."""
-        from ..calibrate.measure.cost_summary import cost_rows
+        from ..calibrate.measure.tables import cost_rows
 
         return cost_rows(self.points, target=self.target)
 
     @property
     def rounds(self) -> list[dict[str, Any]]:
         """One row a timed round, in seconds and in plain steps."""
-        from ..calibrate.measure.cost_summary import round_rows
+        from ..calibrate.measure.tables import round_rows
 
         return round_rows(self.points)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        from ..calibrate.measure.cost_summary import cost_notes
+        from ..calibrate.measure.tables import cost_notes
 
         return (*super().notes, *cost_notes([*self.passes, *self.rounds]))
 

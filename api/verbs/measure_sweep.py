@@ -12,7 +12,7 @@ from ..measured import MeasuredRecord, Progress, quiet, several
 from ..parts import asked
 
 if TYPE_CHECKING:
-    from ..calibrate.measure.sweep_table import SweepRow
+    from ..calibrate.measure.tables import SweepRow
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,7 +24,7 @@ class MeasuredSweep(MeasuredRecord):
     @property
     def sweep(self) -> list[SweepRow]:
         """One row for each draft, method, gamma and batch; plain decoding first."""
-        from ..calibrate.measure.sweep_table import sweep_table
+        from ..calibrate.measure.tables import sweep_table
 
         return [] if self.found.record is None else sweep_table(self.found.record)
 

@@ -3,8 +3,7 @@
 from .call import RESUME, call_campaign, campaign_of, commands, plan_campaign, stages_of
 from .presets import CAMPAIGNS, Campaign, campaign_named, dry
 from .runner import CampaignRun, plan, run_campaign
-from .stage import Stage
-from .work import StageOver, Work
+from .stage import Stage, StageOver, Work
 
 __all__ = [
     "CAMPAIGNS",

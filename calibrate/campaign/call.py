@@ -14,8 +14,7 @@ from .decoding_stages import Acceptance, Sweep
 from .family_stage import FamilyStage, same_text
 from .presets import Campaign, campaign_named, dry
 from .runner import CampaignRun, choose, held, interruptible, plan, run_campaign
-from .stage import Stage
-from .work import Report, Work
+from .stage import Report, Stage, Work
 
 MODULE = "python -m howspec.calibrate.campaign"
 RESUME = "interrupted: what was measured is on disk, the same command continues from there"

@@ -15,11 +15,10 @@ from functools import partial
 from typing import Any
 
 from ..family.record import read_json, write_json
-from .architectures import architecture_config, write_config
 from .estimate import CAPTURE, Estimate
+from .models import architecture_config, write_config
 from .presets import ARCHITECTURES, Campaign, one_of_each_family
-from .stage import LIMIT, Stage
-from .work import Work
+from .stage import LIMIT, Stage, Work
 
 SCHEMA, VERSION = "howspec-check", 1
 TOKENS, NEW_TOKENS, GAMMA = 9, 24, 3
@@ -123,7 +122,7 @@ def _logits(model: Any, mode: str) -> tuple[float, float]:
     """Largest difference of passes over rows at different lengths from one plain forward."""
     import torch
 
-    from ..measure.agreement import probe
+    from ..measure.limits import probe
     from ..measure.runner import Runner
 
     with torch.inference_mode():

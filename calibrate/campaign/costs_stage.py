@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..measure.plans import STEP_TURNS, STEPS, TEMPERATURES, RoundPlan
-from .architectures import architecture_config, architecture_size, write_config
 from .estimate import (
     CAPTURE,
     COST_BYTES,
@@ -21,9 +20,9 @@ from .estimate import (
     model_bytes,
     pass_s,
 )
+from .models import architecture_config, architecture_size, write_config
 from .presets import Campaign, Costs, Rounds
-from .stage import RecordStage
-from .work import StageOver, Work
+from .stage import RecordStage, StageOver, Work
 
 if TYPE_CHECKING:
     from ..measure.pairs import LoadedModel
@@ -54,7 +53,7 @@ class FamilyCosts(RecordStage):
         )
 
     def run(self, work: Work) -> None:
-        from .ladder import load_ladder
+        from .models import load_ladder
 
         campaign, ladder = self.campaign, load_ladder(work.family, self.campaign)
         plan = _round_plan(campaign, campaign.rounds)

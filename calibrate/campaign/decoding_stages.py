@@ -18,8 +18,7 @@ from .estimate import (
     pass_s,
 )
 from .presets import Campaign
-from .stage import RecordStage
-from .work import StageOver, Work
+from .stage import RecordStage, StageOver, Work
 
 # Domains of the default texts: code, and with a folder of texts three more.
 DOMAINS = 4
@@ -34,7 +33,7 @@ class DecodingStage(RecordStage):
         self, work: Work, measure: Callable[..., bool], plan: Any, count: int, tokens: int
     ) -> None:
         """The record that ``measure`` makes by its plan, of so many prompts of so many tokens."""
-        from .ladder import load_ladder
+        from .models import load_ladder
 
         ladder = load_ladder(work.family, self.campaign)
         settings = self.settings(read_family(work.family))

@@ -11,8 +11,7 @@ from ..family.shapes import preset_named
 from ..records.merge import difference
 from .estimate import Estimate, family_sizes
 from .presets import Campaign
-from .stage import LIMIT, Stage
-from .work import StageOver, Work
+from .stage import LIMIT, Stage, StageOver, Work
 
 # A step of training moves weights, gradients and the optimiser's state, and keeps activations.
 TRAINING_NUMBERS = 10.0

@@ -13,8 +13,7 @@ from types import FrameType
 from typing import Any
 
 from ..files import lock
-from .stage import Stage
-from .work import StageOver, Work
+from .stage import Stage, StageOver, Work
 
 LARGEST_BYTES = 16_000_000
 MOST_FILES = 8

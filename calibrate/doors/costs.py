@@ -19,7 +19,7 @@ from .pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..prior.costs import PredictedCost
-    from ..prior.costs_memory import MemoryNeed
+    from ..prior.costs_setting import MemoryNeed
     from ..records import Record
     from ..serving.served import Served
 

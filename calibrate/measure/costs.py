@@ -13,14 +13,12 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .clock import Clock
-from .cost_blocks import Block
-from .cost_work import PointJournal, Work, let_go
-from .memory import out_of_memory
+from .clock import Clock, MachineState
+from .cost_blocks import Block, PointJournal, Work, let_go
+from .failures import out_of_memory
 from .operations import around_missing, around_points, machine_points, mode_of
 from .pairs import LoadedModel
 from .plans import TEMPERATURES
-from .state import MachineState
 
 MODES = ("eager", "graph")
 

@@ -25,9 +25,9 @@ from typing import Any
 
 import torch
 
+from .clock import Stopwatch
 from .plans import check_temperature
 from .rounds import Passes, SpeculativeRounds, pick, require_finite, uniforms_of, until_stop
-from .stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from .clock import Step, clock_of
-from .cost_work import Point, Work, let_go, rounded, timed
-from .memory import out_of_memory
+from .cost_blocks import Point, Work, let_go, rounded, timed
+from .failures import out_of_memory
 from .pairs import LoadedModel
 from .plans import TEMPERATURES
 from .rejection import draw, token_law, verify

@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 
-from .families import config_from_family, family_model
 from .sources import DTYPES as DTYPE_NAMES
 from .sources import (
     check_device,
     check_dtype,
+    config_from_family,
+    family_model,
     folder_hash,
     is_gguf,
     located,

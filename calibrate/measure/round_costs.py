@@ -22,14 +22,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from .cost_work import Point, PointJournal, let_go, rounded
-from .memory import free_bytes, out_of_memory, pass_bytes, shortage
+from .clock import MachineState, Stopwatch
+from .cost_blocks import Point, PointJournal, let_go, rounded
+from .failures import free_bytes, out_of_memory, pass_bytes, shortage
 from .pairs import LoadedModel
 from .plans import STEP_TURNS, STEPS, RoundPlan
 from .rounds import SpeculativeRounds, pick, uniforms_of
 from .runner import Runner
-from .state import MachineState
-from .stopwatch import Stopwatch
 
 ROUND, STEP = "round", "step"
 KEY = ("operation", "model", "tokens", "batch", "context", "mode")

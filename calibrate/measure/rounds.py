@@ -12,8 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .clock import Stopwatch
 from .rejection import draw, token_law, verify
-from .stopwatch import Stopwatch
 
 
 class Passes(Protocol):

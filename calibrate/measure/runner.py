@@ -16,12 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .agreement import require_agreement
-from .alibi import teach_rows
-from .attention import grouped, query_groups
-from .graphs import PassGraphs
-from .limits import cache_keyword, context_limit, masks_of
-from .rowcache import RowCache
+from .limits import (
+    cache_keyword,
+    context_limit,
+    grouped,
+    masks_of,
+    query_groups,
+    require_agreement,
+    teach_rows,
+)
+from .rowcache import PassGraphs, RowCache
 
 BUCKET = 64  # an eager pass reads the cache up to the next multiple of this
 PREFILL_TOKENS = 4096  # of one chunk of a prefill, all rows together

@@ -18,7 +18,7 @@ from .acceptance_forecast import AcceptanceForecast
 from .acceptance_library import library_cells
 from .acceptance_metrics import RISE_WEIGHTS, RISES
 from .acceptance_model import PARAMETERS, Conditioned
-from .acceptance_scale import positive
+from .acceptance_sizes import positive
 from .acceptance_tasks import NAMED, known_task
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,7 @@ from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, trials
 from .acceptance_forecast import ALPHAS, mixture, quantile
 from .acceptance_library import library_rows, row_from_published
 from .acceptance_metrics import RISE_WEIGHTS, RISES, convertible, metric_value
-from .acceptance_rivals import rivals
+from .acceptance_model import rivals
 
 Floats = NDArray[np.float64]
 _DRAWS = 4000

@@ -21,12 +21,10 @@ from ...theory.costs.parallel import ParallelDraftCost
 from ...theory.domain import Floats
 from ..models import Device, ModelShape, number_format
 from ..models.drafters import Passes
-from .costs_draws import Values, draw_factor, draw_times, draw_values
-from .costs_fit import StackPosterior
-from .costs_memory import MemoryNeed, memory_need
+from .costs_fit import StackPosterior, Values, draw_factor, draw_times, draw_values
 from .costs_model import Work, work_of
 from .costs_points import stack_name
-from .costs_setting import Setting, notes_on, usual_dtype
+from .costs_setting import MemoryNeed, Setting, memory_need, notes_on, usual_dtype
 from .costs_stored import stored_stacks
 
 _KEPT = 32

@@ -78,7 +78,7 @@ def store_left_out(path: str | Path) -> None:
 
     To be run after `store`; it takes some minutes.
     """
-    from .costs_library import all_points
+    from .costs_measured import all_points
 
     found = dict.fromkeys(p.study for p in all_points() if p.fitted and p.study)
     fits = {study: to_json(fit_without(study)) for study in found}
@@ -87,7 +87,7 @@ def store_left_out(path: str | Path) -> None:
 
 def fit_without(study: str) -> CostFit:
     """The fit to all bundled points but those of a study, with the stored spreads."""
-    from .costs_library import all_points
+    from .costs_measured import all_points
 
     spread = next(iter(stored_stacks().values())).spread
     return fit_costs([p for p in all_points() if not same_study(p.study, study)], spread)
@@ -98,7 +98,7 @@ def store(path: str | Path) -> CostFit:
 
     To be run when a row or a record is added; the bundled file is `costs_fit.json` of this folder.
     """
-    from .costs_library import all_points
+    from .costs_measured import all_points
 
     points = all_points()
     found = choose_spread(points)

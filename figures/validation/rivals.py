@@ -13,8 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibrate.prior.acceptance_rivals import SDSL as SDSL_NUMBERS
-from ...calibrate.prior.acceptance_scale import loss
+from ...calibrate.prior.acceptance_model import SDSL as SDSL_NUMBERS
+from ...calibrate.prior.acceptance_sizes import loss
 from ...theory import speedup, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 

@@ -14,14 +14,16 @@ from howspec.calibrate.prior.acceptance_forecast import density_of, quantile
 from howspec.calibrate.prior.acceptance_model import (
     COMMON,
     PARAMETERS,
+    SDSL,
     Conditioned,
     Design,
     Kernel,
     observed,
+    perplexities,
+    rivals,
     sample_parameters,
 )
-from howspec.calibrate.prior.acceptance_rivals import SDSL, perplexities, rivals
-from howspec.calibrate.prior.acceptance_scale import usual_layers
+from howspec.calibrate.prior.acceptance_sizes import usual_layers
 from howspec.calibrate.prior.acceptance_validation import (
     HeldOut,
     leave_one_family_out,

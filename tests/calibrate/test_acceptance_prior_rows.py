@@ -39,10 +39,7 @@ from howspec.calibrate.prior.acceptance_metrics import (
     metric_value,
     pooled_alpha,
 )
-from howspec.calibrate.prior.acceptance_scale import (
-    usual_layers,
-)
-from howspec.calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
+from howspec.calibrate.prior.acceptance_sizes import drafting_kind, parameters_of, usual_layers
 from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
 from howspec.calibrate.records import Record
 from howspec.theory import DepthAcceptance

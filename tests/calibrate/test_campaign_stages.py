@@ -30,13 +30,13 @@ from howspec.calibrate.campaign import (  # noqa: E402
     stages_of,
 )
 from howspec.calibrate.campaign import __main__ as module  # noqa: E402
-from howspec.calibrate.campaign.architectures import (  # noqa: E402
+from howspec.calibrate.campaign.family_stage import FamilyStage, same_text  # noqa: E402
+from howspec.calibrate.campaign.models import (  # noqa: E402
     architecture_config,
     architecture_size,
+    load_ladder,
     write_config,
 )
-from howspec.calibrate.campaign.family_stage import FamilyStage, same_text  # noqa: E402
-from howspec.calibrate.campaign.ladder import load_ladder  # noqa: E402
 from howspec.calibrate.family import corpus, shapes  # noqa: E402
 from howspec.calibrate.library.own import read_campaign  # noqa: E402
 from howspec.calibrate.measure.pairs import load_model  # noqa: E402

@@ -16,11 +16,13 @@ from howspec.calibrate.doors import Deployment, resolve
 from howspec.calibrate.models import ModelShape, device, model, models
 from howspec.calibrate.prior import costs_unknowns
 from howspec.calibrate.prior.costs import PredictedCost, predict_costs, predict_pairs
-from howspec.calibrate.prior.costs_draws import draw_values
-from howspec.calibrate.prior.costs_fit import choose_spread, fit_costs
-from howspec.calibrate.prior.costs_library import all_points, family_shapes, library_points
-from howspec.calibrate.prior.costs_measured import measured_points
-from howspec.calibrate.prior.costs_memory import memory_need
+from howspec.calibrate.prior.costs_fit import choose_spread, draw_values, fit_costs
+from howspec.calibrate.prior.costs_measured import (
+    all_points,
+    family_shapes,
+    library_points,
+    measured_points,
+)
 from howspec.calibrate.prior.costs_model import (
     PARAMETERS,
     joined,
@@ -37,6 +39,7 @@ from howspec.calibrate.prior.costs_points import (
     stack_name,
 )
 from howspec.calibrate.prior.costs_records import measured_device, points_from_record
+from howspec.calibrate.prior.costs_setting import memory_need
 from howspec.calibrate.prior.costs_stored import from_json, refit, stored_stacks, to_json
 from howspec.calibrate.prior.costs_unknowns import Spread, is_head
 from howspec.calibrate.records import Record, write_record

@@ -16,11 +16,11 @@ transformers = pytest.importorskip("transformers")
 import howspec  # noqa: E402
 from howspec.calibrate.measure import cost_blocks, operations  # noqa: E402
 from howspec.calibrate.measure.clock import CudaClock, FakeClock, HostClock, clock_of  # noqa: E402
-from howspec.calibrate.measure.cost_summary import cost_rows, round_rows  # noqa: E402
 from howspec.calibrate.measure.costs import count_points, measure_costs  # noqa: E402
-from howspec.calibrate.measure.memory import out_of_memory, pass_bytes, shortage  # noqa: E402
+from howspec.calibrate.measure.failures import out_of_memory, pass_bytes, shortage  # noqa: E402
 from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
+from howspec.calibrate.measure.tables import cost_rows, round_rows  # noqa: E402
 from howspec.calibrate.records import Journal, collect_provenance, read_record  # noqa: E402
 from howspec.cli.calibrate_costs import costs  # noqa: E402
 from small_models import loaded_gpt2  # noqa: E402

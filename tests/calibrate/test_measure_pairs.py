@@ -15,11 +15,6 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 safetensors = pytest.importorskip("safetensors.torch")
 
-from howspec.calibrate.measure.families import (  # noqa: E402
-    config_from_family,
-    family_model,
-    family_models,
-)
 from howspec.calibrate.measure.pairs import (  # noqa: E402
     choose_device,
     choose_dtype,
@@ -27,7 +22,12 @@ from howspec.calibrate.measure.pairs import (  # noqa: E402
     load_pair,
     plain_config,
 )
-from howspec.calibrate.measure.sources import folder_hash  # noqa: E402
+from howspec.calibrate.measure.sources import (  # noqa: E402
+    config_from_family,
+    family_model,
+    family_models,
+    folder_hash,
+)
 from howspec.calibrate.measure.vocabulary import common_vocabulary  # noqa: E402
 
 WORDS = ["<end>", *"abcdefghijklmnop"]

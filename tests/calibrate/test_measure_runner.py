@@ -11,9 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from howspec.calibrate.measure.agreement import PROVEN, require_agreement  # noqa: E402
-from howspec.calibrate.measure.graphs import PassGraphs  # noqa: E402
-from howspec.calibrate.measure.limits import cache_keyword, context_limit  # noqa: E402
+from howspec.calibrate.measure.limits import PROVEN, cache_keyword, context_limit, require_agreement  # noqa: E402  # noqa: E402
+from howspec.calibrate.measure.rowcache import PassGraphs  # noqa: E402
 from howspec.calibrate.measure.runner import BUCKET, Runner  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402

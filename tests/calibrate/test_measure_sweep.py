@@ -22,7 +22,7 @@ from howspec.calibrate.measure.sweep import (  # noqa: E402
     order_prompts,
     plan_turns,
 )
-from howspec.calibrate.measure.sweep_table import best_gammas, sweep_table  # noqa: E402
+from howspec.calibrate.measure.tables import best_gammas, sweep_table  # noqa: E402
 from howspec.calibrate.records import Journal, Record, read_record  # noqa: E402
 from small_models import llama  # noqa: E402
 

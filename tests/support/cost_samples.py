@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from howspec.calibrate.measure.families import family_model
+from howspec.calibrate.measure.sources import family_model
 from howspec.calibrate.models import shape_of
 from howspec.calibrate.records import Record
 

@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from howspec.calibrate.prior.costs_draws import draw_factor, draw_times, draw_values
-from howspec.calibrate.prior.costs_fit import StackPosterior, fit_costs
+from howspec.calibrate.prior.costs_fit import (
+    StackPosterior,
+    draw_factor,
+    draw_times,
+    draw_values,
+    fit_costs,
+)
 from howspec.calibrate.prior.costs_model import work_of
 from howspec.calibrate.prior.costs_points import CostPoint, Term, terms_of
 from howspec.calibrate.prior.costs_unknowns import Spread

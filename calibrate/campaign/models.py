@@ -1,18 +1,24 @@
-"""Configurations of models that are timed with random weights: the paper's and today's.
+"""The models of a campaign: the trained family, and configurations timed with random weights.
 
-Written as files, so that nothing is looked up in a network. Scaled down, they keep everything that
-makes an architecture (its layers, positions, grouped heads) at a few thousand parameters.
+Configurations are written as files, so that nothing is looked up in a network. Scaled down, they
+keep everything that makes an architecture (its layers, positions, grouped heads) at a few thousand
+parameters. A plan is made without torch, so that what loads models is imported where it does.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import atomic_write
-from ..measure.families import FamilyModel, family_model
+from ..measure.sources import FamilyModel, family_model
 from .estimate import Size
+from .presets import Campaign
+
+if TYPE_CHECKING:
+    from ..measure.pairs import LoadedModel
 
 # What each entry of a configuration is, under the names that the architectures give it.
 _LAYERS = ("num_hidden_layers", "n_layer")
@@ -81,3 +87,56 @@ def write_config(folder: Path, name: str, values: dict[str, Any]) -> Path:
 
 def _first(values: dict[str, Any], names: tuple[str, ...]) -> int:
     return int(next(values[name] for name in names if name in values))
+
+
+Prompts = dict[str, list[list[int]]]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A family's target and its drafts by name, the largest first."""
+
+    folder: Path
+    target: LoadedModel
+    drafts: dict[str, LoadedModel]
+
+    @property
+    def models(self) -> dict[str, LoadedModel]:
+        """All of them, the target first."""
+        return {self.target.name: self.target, **self.drafts}
+
+    @property
+    def identities(self) -> dict[str, Any]:
+        """What each model is, for the provenance of a record."""
+        return {name: model.identity for name, model in self.models.items()}
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The drafts' transformers models by name."""
+        return {name: draft.model for name, draft in self.drafts.items()}
+
+    def prompts(self, *, count: int, tokens: int) -> Prompts:
+        """Prompts of every domain, from text that no model was trained on."""
+        from ..measure.prompts import family_prompts
+
+        return family_prompts(self.folder, self.target.tokenizer, count=count, tokens=tokens)
+
+
+def load_ladder(folder: Path, campaign: Campaign) -> Ladder:
+    """Load the models of a trained family. Raises ValueError where a vocabulary differs."""
+    from transformers.utils import logging
+
+    from ..family import read_family
+    from ..measure.pairs import load_model, pair_of
+
+    # A campaign has its own progress bars.
+    logging.disable_progress_bar()
+    models = read_family(folder)["models"]
+    loaded = [
+        load_model(folder / m["name"], device=campaign.device, dtype=campaign.dtype)
+        for m in sorted(models, key=lambda m: (m["role"] != "target", -m["parameters"]))
+    ]
+    target, *drafts = loaded
+    for draft in drafts:
+        pair_of(target, draft)
+    return Ladder(folder, target, {d.name: d for d in drafts})
