@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 EXPONENT_PRIOR = (0.2, 0.3)
 _LOW = np.array([-9.0, 0.0, 0.0, 0.0, 0.0, -0.4])
 _HIGH = np.array([0.0, 2.0, 2.0, 4.0, 1.6, 0.4])
+_STEP = float(np.sqrt(np.finfo(float).eps))
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,11 @@ class LadderFit:
 
 
 def _predict(parameters: Floats, scale: Floats, gamma_max: int) -> Floats:
-    """Relative latency, shape (scales, gamma_max + 1)."""
-    a, b, floor, slope, overhead, log_decay = parameters[:, None]
-    one = LadderFit(a, b, floor, slope, overhead, np.exp(log_decay), 0.0, 0.0)
-    acceptance, cost = one.laws(scale)
-    curves = cost.round_time(gamma_max) / tokens_by_gamma(acceptance, gamma_max)
-    return np.asarray(curves[0])
+    """Relative latency, shape (laws, scales, gamma_max + 1); parameters: shape (laws, 6)."""
+    a, b, floor, slope, overhead, log_decay = parameters.T
+    sample = LadderFit(a, b, floor, slope, overhead, np.exp(log_decay), 0.0, 0.0)
+    acceptance, cost = sample.laws(scale)
+    return np.asarray(cost.round_time(gamma_max) / tokens_by_gamma(acceptance, gamma_max))
 
 
 def fit_ladder(
@@ -95,7 +95,7 @@ def fit_ladder(
         for a, b in starts
     ]
     best, _ = min(fits, key=lambda f: f[1])
-    residual = np.concatenate(_errors(best, points, scale))
+    (residual,) = _errors(best[None], points, scale)
     freedom = max(residual.size - best.size, 1)
     sigma = float(np.sqrt((residual**2).sum() / freedom))
     apart = _draft_scatter(points, scale, best, sigma, priors)
@@ -127,14 +127,15 @@ def _draft_scatter(
     for i in range(len(points)):
         kept = [j for j in range(len(points)) if j != i]
         law, _ = _solve([points[j] for j in kept], scale[kept], best, sigma, priors)
-        missed.append(_errors(law, points[i : i + 1], scale[i : i + 1])[0].mean())
+        missed.append(_errors(law[None], points[i : i + 1], scale[i : i + 1]).mean())
     return float(np.sqrt(np.mean(np.square(missed))))
 
 
-def _errors(parameters: Floats, points: Sequence[LatencyPoints], scale: Floats) -> list[Floats]:
-    """Relative errors of every draft's points."""
+def _errors(parameters: Floats, points: Sequence[LatencyPoints], scale: Floats) -> Floats:
+    """Relative errors of all points, draft after draft, shape (laws, points)."""
     curves = _predict(parameters, scale, max(int(p.gammas.max()) for p in points))
-    return [c[p.gammas] / p.relative - 1.0 for c, p in zip(curves, points, strict=True)]
+    errors = [curves[:, i, p.gammas] / p.relative - 1.0 for i, p in enumerate(points)]
+    return np.concatenate(errors, axis=1)
 
 
 def _solve(
@@ -152,9 +153,18 @@ def _solve(
     mean, spread = EXPONENT_PRIOR
 
     def residuals(q: Floats) -> Floats:
-        prior = np.array([(q[1] - mean) / spread, q[4] / priors.overhead, q[5] / priors.log_decay])
-        return np.concatenate([*(e / sigma for e in _errors(q, points, scale)), prior - shift])
+        prior = (q[:, [1, 4, 5]] - center) / width - shift
+        return np.concatenate([_errors(q, points, scale) / sigma, prior], axis=1)
 
+    def slopes(q: Floats) -> Floats:
+        """Forward differences, of all parameters at once; backward where a bound is nearer."""
+        step = _STEP * np.where(q >= 0.0, 1.0, -1.0) * np.maximum(1.0, np.abs(q))
+        step = np.where((q + step < _LOW) | (q + step > _HIGH), -step, step)
+        moved = q + np.diag(step)
+        found = residuals(np.vstack([q, moved]))
+        return np.asarray((found[1:] - found[0]) / (np.diag(moved) - q)[:, None]).T
+
+    center, width = np.array([mean, 0.0, 0.0]), [spread, priors.overhead, priors.log_decay]
     inside = np.clip(start, _LOW + 1e-6, _HIGH - 1e-6)
-    solved = least_squares(residuals, inside, bounds=(_LOW, _HIGH))
+    solved = least_squares(lambda q: residuals(q[None])[0], inside, slopes, bounds=(_LOW, _HIGH))
     return np.asarray(solved.x), float(solved.cost)
