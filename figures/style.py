@@ -138,14 +138,14 @@ def literal(text: str, width: int = 50) -> str:
 def save(made: Figure, out: Path, name: str, caption: str) -> list[Path]:
     """Write NAME.pdf, NAME.png and NAME_caption.tex; the same figure gives the same bytes.
 
-    caption: what is seen, in one sentence, then the setting; also kept inside both pictures.
+    caption: what is seen, in one sentence, then the setting; also kept inside both pictures. The
+    axes are laid out once, in the first picture, which takes as long as to draw them.
     """
-    paths = []
-    for suffix in (".pdf", ".png"):
-        path = out / f"{name}{suffix}"
-        made.savefig(path, metadata=_metadata(suffix, caption))
-        paths.append(path)
-    return [*paths, write_caption(out, name, caption)]
+    pdf, png = (out / f"{name}{suffix}" for suffix in (".pdf", ".png"))
+    made.savefig(png, metadata=_metadata(".png", caption))
+    made.set_layout_engine(None)
+    made.savefig(pdf, metadata=_metadata(".pdf", caption))
+    return [pdf, png, write_caption(out, name, caption)]
 
 
 def _metadata(suffix: str, caption: object) -> dict[str, Any]:
