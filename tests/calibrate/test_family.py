@@ -9,6 +9,7 @@ import inspect
 import json
 import math
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ from howspec.calibrate.family import (  # noqa: E402
     tiny_family,
     train_family,
 )
+from howspec.calibrate.family import corpus as corpus_module  # noqa: E402
 from howspec.calibrate.family import training as training_module  # noqa: E402
 from howspec.calibrate.family.batches import stream  # noqa: E402
 from howspec.calibrate.family.build import _few_threads  # noqa: E402
-from howspec.calibrate.family.corpus import read_domains  # noqa: E402
+from howspec.calibrate.family.corpus import Domain, read_domains  # noqa: E402
 from howspec.calibrate.family.held_out import held_out_losses  # noqa: E402
 from howspec.calibrate.family.record import disorder  # noqa: E402
 from howspec.calibrate.family.training import (  # noqa: E402
@@ -82,6 +84,35 @@ def micro(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
 
 def begin(out: Path, text: Path, preset: Preset = SHORT, **more: Any) -> Any:
     return train_family(out, preset, text=text, code=False, device="cpu", **more)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
+    """A folder of SHORT before its first step: the text as token ids, and the tokenizer."""
+    out = tmp_path_factory.mktemp("prepared")
+    assert not begin(out, text, stage_s=1e-9).trained
+    return out
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, text: Path, prepared: Path) -> Path:
+    """A folder of SHORT trained without a stop."""
+    out = copied(prepared, tmp_path_factory.mktemp("whole"))
+    assert begin(out, text).complete
+    return out
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, text: Path, prepared: Path) -> Path:
+    """A folder of SHORT with a checkpoint in the middle of its training."""
+    out = copied(prepared, tmp_path_factory.mktemp("stopped"))
+    assert not begin(out, text, stage_s=5.0, clock=Clock(1.0)).complete
+    return out
+
+
+def copied(folder: Path, out: Path) -> Path:
+    """A copy of a folder that a test may change."""
+    return shutil.copytree(folder, out, dirs_exist_ok=True)
 
 
 def weights(folder: Path) -> bytes:
@@ -249,23 +280,22 @@ def test_prompts_that_are_not_there_are_refused(
 
 
 def test_a_run_in_stages_ends_with_the_weights_of_an_undisturbed_one(
-    tmp_path: Path, text: Path
+    tmp_path: Path, text: Path, prepared: Path, whole: Path
 ) -> None:
-    begin(tmp_path / "whole", text)
+    copied(prepared, tmp_path)
     stages = 0
-    while not begin(tmp_path / "staged", text, stage_s=5.0, clock=Clock(1.0)).complete:
+    while not begin(tmp_path, text, stage_s=5.0, clock=Clock(1.0)).complete:
         stages += 1
         assert stages < 30
     assert stages >= 3
-    assert weights(tmp_path / "whole" / "large") == weights(tmp_path / "staged" / "large")
+    assert weights(whole / "large") == weights(tmp_path / "large")
 
 
 def test_a_run_that_was_interrupted_anywhere_ends_with_the_weights_of_an_undisturbed_one(
-    tmp_path: Path, text: Path, micro: Path
+    tmp_path: Path, text: Path, prepared: Path, whole: Path
 ) -> None:
-    begin(tmp_path / "whole", text)
     rng = np.random.default_rng(3)
-    out = tmp_path / "killed"
+    out = copied(prepared, tmp_path)
     for fatal in [*rng.integers(1, 20, 6).tolist(), None]:
         seen = 0
 
@@ -281,13 +311,14 @@ def test_a_run_that_was_interrupted_anywhere_ends_with_the_weights_of_an_undistu
         except KeyboardInterrupt:
             continue
     assert run.complete
-    assert weights(tmp_path / "whole" / "large") == weights(out / "large")
+    assert weights(whole / "large") == weights(out / "large")
     assert not list(out.rglob("*.part"))
 
 
-def test_a_killed_process_leaves_a_folder_that_goes_on(tmp_path: Path, text: Path) -> None:
-    begin(tmp_path / "whole", text)
-    out = tmp_path / "killed"
+def test_a_killed_process_leaves_a_folder_that_goes_on(
+    tmp_path: Path, text: Path, prepared: Path, whole: Path
+) -> None:
+    out = copied(prepared, tmp_path)
     for moment in (4, 9):
         child = os.fork()
         if child == 0:
@@ -307,7 +338,7 @@ def test_a_killed_process_leaves_a_folder_that_goes_on(tmp_path: Path, text: Pat
         assert os.WIFSIGNALED(status)
     assert (out / "checkpoints" / "large.safetensors").exists()
     assert begin(out, text).complete
-    assert weights(tmp_path / "whole" / "large") == weights(out / "large")
+    assert weights(whole / "large") == weights(out / "large")
 
 
 def test_a_finished_family_is_left_as_it_is(micro: Path, text: Path) -> None:
@@ -344,18 +375,23 @@ def test_models_are_trained_in_the_order_asked_for(tmp_path: Path, text: Path) -
 )
 @pytest.mark.parametrize("finished", [True, False])
 def test_other_settings_are_refused_by_the_key_that_differs(
-    tmp_path: Path, text: Path, change: dict[str, Any], key: str, finished: bool
+    tmp_path: Path,
+    text: Path,
+    whole: Path,
+    stopped: Path,
+    change: dict[str, Any],
+    key: str,
+    finished: bool,
 ) -> None:
-    if finished:
-        begin(tmp_path, text)
-    else:
-        begin(tmp_path, text, stage_s=5.0, clock=Clock(1.0))
+    copied(whole if finished else stopped, tmp_path)
     other = replace(SHORT, shapes=(replace(SHORT.shapes[0], **change),))
     with pytest.raises(ValueError, match=rf"begun with \w*{key}"):
         begin(tmp_path, text, other)
 
 
-def test_other_text_is_refused(micro: Path, text: Path) -> None:
+def test_other_text_is_refused(micro: Path, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # In place of the standard library, which takes a second to read.
+    monkeypatch.setattr(corpus_module, "standard_library", lambda: Domain("code", ("a", "b")))
     with pytest.raises(ValueError, match="begun with text"):
         train_family(micro, MICRO, text=text, code=True)
 
@@ -373,7 +409,10 @@ def test_a_corpus_that_was_prepared_elsewhere_needs_no_text(
     assert train_family(tmp_path, SHORT, device="cpu").complete
 
 
-def test_a_second_run_into_the_folder_is_refused(tmp_path: Path, text: Path) -> None:
+def test_a_second_run_into_the_folder_is_refused(
+    tmp_path: Path, text: Path, prepared: Path
+) -> None:
+    copied(prepared, tmp_path)
     with (tmp_path / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         with pytest.raises(ValueError, match="another run is training the family"):
@@ -398,8 +437,9 @@ def test_small_models_are_trained_on_one_thread_and_the_setting_is_restored(
 
 
 def test_a_loss_that_is_not_a_number_stops_the_model_and_names_the_step(
-    tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, text: Path, prepared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    copied(prepared, tmp_path)
     calls = 0
 
     def sick(*arguments: Any) -> Any:
@@ -428,9 +468,9 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path: Path) 
 
 
 def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(
-    tmp_path: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, text: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin(tmp_path, text, stage_s=5.0, clock=Clock(1.0))
+    copied(stopped, tmp_path)
     path = tmp_path / "checkpoints" / "large.safetensors"
     before = path.read_bytes()
 
@@ -447,8 +487,10 @@ def test_a_full_disk_is_told_and_the_last_good_checkpoint_stays(
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])
-def test_a_cut_checkpoint_is_refused_by_name(tmp_path: Path, text: Path, kept: float) -> None:
-    begin(tmp_path, text, stage_s=5.0, clock=Clock(1.0))
+def test_a_cut_checkpoint_is_refused_by_name(
+    tmp_path: Path, text: Path, stopped: Path, kept: float
+) -> None:
+    copied(stopped, tmp_path)
     path = tmp_path / "checkpoints" / "large.safetensors"
     raw = path.read_bytes()
     path.write_bytes(raw[: int(kept * len(raw))])
@@ -531,12 +573,11 @@ def test_losses_of_bfloat16_training_stay_float32(micro: Path) -> None:
     assert coarse == pytest.approx(exact, rel=0.01)
 
 
-def test_a_batch_taken_in_parts_gives_the_step_of_the_whole(tmp_path: Path, text: Path) -> None:
-    begin(tmp_path / "whole", text)
-    begin(tmp_path / "parts", text, replace(SHORT, at_once=3))
-    read = [
-        json.loads((tmp_path / n / "large" / "training.json").read_text())
-        for n in ("whole", "parts")
-    ]
+def test_a_batch_taken_in_parts_gives_the_step_of_the_whole(
+    tmp_path: Path, text: Path, prepared: Path, whole: Path
+) -> None:
+    parts = copied(prepared, tmp_path)
+    begin(parts, text, replace(SHORT, at_once=3))
+    read = [json.loads((out / "large" / "training.json").read_text()) for out in (whole, parts)]
     a, b = (np.asarray(r["loss_nats_by_tokens"])[:, 1] for r in read)
     assert np.allclose(a, b, atol=2e-3)
