@@ -16,7 +16,15 @@ from typing import Any
 
 import numpy as np
 from howspec.sim.verify import rules as verify
-from howspec.sim.verify.distributions import Pair, acceptance, pair_from_logits, residual
+from howspec.sim.verify.distributions import (
+    Pair,
+    acceptance,
+    dirichlet_pair,
+    pair_from_logits,
+    perturbed_logits,
+    residual,
+    zipf,
+)
 from howspec.sim.verify.law import (
     detection_power,
     position_test,
@@ -24,7 +32,6 @@ from howspec.sim.verify.law import (
     ratio_test,
     token_test,
 )
-from howspec.sim.verify.pairs import dirichlet_pair, perturbed_logits, zipf
 from howspec.sim.verify.rules import RULES, Rounds
 
 GAMMA = 4

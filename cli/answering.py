@@ -73,7 +73,7 @@ def _answer(verb: Verb, own: Given, given: Given) -> Any:
         rest["costs"] = options.costs(rest["costs"], ratio)
     if "progress" not in takes:
         return ask(**rest)
-    from .progress import progress_bar
+    from .output import progress_bar
 
     with progress_bar() as progress:
         return ask(**rest, progress=progress)

@@ -57,7 +57,7 @@ def campaign(
     from pathlib import Path
 
     from ..calibrate.campaign import RESUME, call_campaign, commands, plan_campaign
-    from .progress import progress_bar
+    from .output import progress_bar
 
     given = Path(family) if family is not None else None
     if plan:

@@ -78,7 +78,7 @@ def family(
     from pathlib import Path
 
     from ..calibrate import family as families
-    from .progress import progress_bar
+    from .output import progress_bar
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

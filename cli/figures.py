@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from .checks import check_seed
-from .output import print_json
-from .progress import progress_bar
+from .output import print_json, progress_bar
 
 
 def figures(

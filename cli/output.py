@@ -1,4 +1,4 @@
-"""What the verbs share: JSON without NaN, and small text tables."""
+"""What the verbs share: JSON without NaN, small text tables, and a progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,3 +168,26 @@ def _lines(
         if number == 0 and ruled:
             lines.append("─" * _total([sizes[j] for j in part]))
     return lines
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function (what, done, total) that keeps one bar for each kind of work."""
+    import sys
+
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield report

@@ -1,4 +1,4 @@
-"""`howspec paper`: the paper's experiment on its own measurements, from fit to figures."""
+"""`howspec paper`: the paper's experiment, from fit to figures, and its table at timed costs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .checks import check_seed
-from .output import print_json, print_table, show
-from .paper_costs import print_timed_rows
-from .progress import progress_bar
+from .output import print_json, print_table, progress_bar, show
 
 if TYPE_CHECKING:
-    from ..figures.checks import LawRow
+    from ..figures.paper_costs import PaperCostRow
     from ..figures.scales import ScaleStudy
-    from ..figures.study import GridStudy, HeldOut
+    from ..figures.study import GridStudy, HeldOut, LawRow
     from ..figures.transfer import TableRow
+
+
+def print_timed_rows(rows: tuple[PaperCostRow, ...], *, record: str) -> None:
+    """Print the rows of one cost record; nothing where there are none."""
+    if not rows:
+        return
+    print_table(
+        ["row", "mode", "c", "V(K+1)/V(1)", "published", "speed-up, 90 %", "needed alpha"],
+        [
+            [
+                f"{r.target} {r.method}: {r.draft} K={r.gamma}",
+                r.mode,
+                f"{r.cost_ratio:.3f}",
+                f"{r.verify_ratio:.2f}",
+                f"{r.published:.2f}",
+                f"{r.speedup.estimate:.2f} [{r.speedup.low:.2f}, {r.speedup.high:.2f}]",
+                "-" if r.needed_alpha is None else f"{r.needed_alpha:.2f}",
+            ]
+            for r in rows
+        ],
+        f"The paper's table at the costs of {record}: the paper's architectures, timed with random "
+        "weights.\nneeded alpha: acceptance of every token with which the published speed-up would "
+        "follow",
+    )
+    inside = sum(r.inside for r in rows)
+    print(f"{inside} of {len(rows)} published speed-ups inside their 90 % interval\n")
 
 
 def paper(

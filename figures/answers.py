@@ -1,4 +1,8 @@
-"""Figures of the answers: speed-up by gamma, drafts in order, crossings, schedules."""
+"""Figures of the answers: speed-up by gamma, drafts in order, crossings, schedules.
+
+With the turning point of a target and device (speed-up against the size of the draft), and the
+account of a measured speed-up as a waterfall, from the ideal down to what was measured.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ..sim.crossover import Crossing
+from ..sim.explain.account import Account, Term
 from ..sim.prediction import Prediction
 from ..sim.ranking import Ranking
 from ..sim.schedule import Schedule
@@ -119,3 +124,153 @@ def schedule_steps(made_of: Schedule) -> Figure:
         lower.set_xscale("log", base=2)
         lower.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
     return cast("Figure", made)
+
+
+Row = tuple[float, int, float, float, float]
+
+
+@styled
+def turning_curve(
+    curves: Mapping[str, Sequence[Row]],
+    *,
+    best: Row,
+    level: float = 0.9,
+    title: str = "",
+    real: Mapping[str, tuple[float, float, str]] | None = None,
+    known_from: float = 0.0,
+) -> Figure:
+    """Draw curves of rows of (share of the target, gamma, speed-up, low, high), one a format.
+
+    real: (share, speed-up, name of the curve) of drafts that exist, crosses in the colour of their
+    curve, the best of each size with its name; known_from: share below which sizes are
+    extrapolated. best: the answer, marked with a star; the curve that holds it has a band, the
+    interval at ``level``. Raises ValueError for fewer than two sizes, and for a best that is on no
+    curve.
+    """
+    most = max((len(rows) for rows in curves.values()), default=0)
+    if most < 2:
+        raise ValueError(f"a curve needs two sizes or more, got {most}")
+    if not any(best in rows for rows in curves.values()):
+        raise ValueError(f"best must be a row of one of the curves, got {best}")
+    made, ax = figure(COLUMN, 3.0)
+    ax.set_xscale("log")
+    others, colours = iter(COLOURS[1:]), {}
+    for label, rows in curves.items():
+        share, _, middle, low, high = np.array(sorted(rows), dtype=float).T
+        held = best in rows
+        colours[label] = colour = COLOURS[0] if held else next(others)
+        if held:
+            ax.fill_between(
+                share, low, high, color=colour, alpha=0.18, lw=0,
+                label=f"{100 * level:g} % interval",
+            )  # fmt: skip
+        ax.plot(share, middle, color=colour, marker="o", ms=2.5, lw=1.4 if held else 0.8,
+                label=label)  # fmt: skip
+    ax.plot(best[0], best[2], "*", color="black", ms=10, mec="white", mew=0.6, zorder=5)
+    ax.annotate(
+        f"1/{1 / best[0]:.0f}, $\\gamma$ = {best[1]}", (best[0], best[2]), xytext=(0, 7),
+        textcoords="offset points", ha="center", fontsize="small",
+    )  # fmt: skip
+    for i, (name, (share, speedup, label)) in enumerate((real or {}).items()):
+        ax.plot(share, speedup, "x", color=colours.get(label, "0.4"), ms=5, mew=1.2, zorder=4,
+                label="" if i else "that exist")  # fmt: skip
+        same = [s for s, *_ in list((real or {}).values())[:i] if s == share]
+        if not same:  # the best of that size
+            ax.annotate(literal(name.rpartition(" ")[0]), (share, 0.02), rotation=90,
+                        xycoords=("data", "axes fraction"), ha="center", va="bottom",
+                        fontsize="xx-small", color="0.3")  # fmt: skip
+            ax.axvline(share, color="0.85", lw=0.5, zorder=0)
+    if known_from > min(row[0] for rows in curves.values() for row in rows):
+        ax.axvspan(ax.get_xlim()[0], known_from, color="0.93", zorder=-1, label="extrapolated")
+    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    ax.set_xlabel("draft parameters / target parameters")
+    ax.set_ylabel("speed-up at the best $\\gamma$")
+    if title:
+        ax.set_title(literal(title), loc="left")
+    made.legend(loc="outside lower center", ncols=2)
+    return cast("Figure", made)
+
+
+_LOSS, _GAIN, _END = COLOURS[1], COLOURS[2], COLOURS[0]
+
+
+@styled
+def waterfall(account: Account) -> Figure:
+    """Draw the account: one bar a term, on a logarithmic scale.
+
+    On that scale a factor has the same length wherever it stands, so the order of the bars says
+    nothing. Whiskers are the intervals of the factors.
+    """
+    terms = account.terms
+    made, ax = figure(min(PAGE, max(4.7, 2.2 + 0.85 * len(terms))), 3.2)
+    level, levels = account.ideal, [account.ideal]
+    ax.bar(0, account.ideal - 1.0, bottom=1.0, color=_END, width=0.62)
+    for i, term in enumerate(terms, 1):
+        after = level * term.factor.estimate
+        low, high = min(level, after), max(level, after)
+        ax.bar(i, high - low, bottom=low, width=0.62, color=_LOSS if after < level else _GAIN)
+        ax.plot([i - 1.31, i + 0.31], [level, level], color="0.4", lw=0.7, zorder=3)
+        reach = [level * term.factor.low, level * term.factor.high]
+        ax.plot([i, i], reach, color="black", lw=1.0, zorder=4)
+        ax.annotate(
+            f"x{term.factor.estimate:.2f}", (i, max(high, *reach)), (0, 3),
+            textcoords="offset points", ha="center", va="bottom", fontsize="small",
+        )  # fmt: skip
+        level = after
+        levels += [after, *reach]
+    end = len(terms) + 1
+    ax.plot([end - 1.31, end + 0.31], [level, level], color="0.4", lw=0.7, zorder=3)
+    bottom, top = sorted((1.0, account.speedup.estimate))
+    ax.bar(end, top - bottom, bottom=bottom, color=_END, width=0.62)
+    for x, value in ((0, account.ideal), (end, account.speedup.estimate)):
+        ax.annotate(
+            f"{value:.2f}", (x, max(value, 1.0)), (0, 3), textcoords="offset points",
+            ha="center", va="bottom", fontsize="medium", fontweight="bold",
+        )  # fmt: skip
+    ax.axhline(1.0, color="0.55", lw=0.7, zorder=0)
+    ax.annotate(
+        "plain",
+        (end + 0.42, 1.0),
+        (0, 2),
+        textcoords="offset points",
+        fontsize="small",
+        color="0.35",
+    )  # fmt: skip
+    _axes(ax, ["ideal", *map(_label, terms), "measured"], levels, account)
+    return cast("Figure", made)
+
+
+def _label(term: Term) -> str:
+    """The name of a term in lines short enough to stand side by side."""
+    lines = [""]
+    for word in term.name.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if len(longer) > 13 and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def _axes(ax: object, names: list[str], levels: list[float], account: Account) -> None:
+    from matplotlib.axes import Axes
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    assert isinstance(ax, Axes)
+    ax.set_yscale("log")
+    low, high = min([*levels, 1.0]), max([*levels, 1.0])
+    ax.set_ylim(low / 1.18, high * 1.25)
+    ticks = [t for t in (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 5, 7, 10, 15, 20, 30)
+             if low / 1.18 <= t <= high * 1.25]  # fmt: skip
+    ax.yaxis.set_major_locator(FixedLocator(ticks))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_xticks(range(len(names)), names)
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlim(-0.5, len(names) - 0.1)
+    ax.set_ylabel("speed-up over plain decoding")
+    ax.set_title(
+        f"gamma {account.gamma}: {account.tokens_per_round.estimate:.2f} tokens per round, "
+        f"a round takes {account.round_steps.estimate:.2f} plain steps",
+        loc="left",
+    )

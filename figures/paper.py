@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..calibrate.library.own import bundled_costs
-from .checks import LawRow, leviathan_rows, specbundle_test
 from .draw import draw_all
 from .own_costs import paper_rows
 from .paper_costs import PaperCostRow
 from .scales import ScaleStudy, scale_study
-from .study import GridStudy, HeldOut, Progress, grid_study
+from .study import GridStudy, HeldOut, LawRow, Progress, grid_study, leviathan_rows, specbundle_test
 from .style import venue, venue_of
 from .transfer import TableRow, main_table
 

@@ -9,8 +9,7 @@ from typing import Any
 from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import text
 from .roofline import TimedModel
-from .roofline_machine import Quartiles
-from .roofline_record import CostLimits
+from .roofline_record import CostLimits, Quartiles
 
 _EQUAL = 1.1  # parameters of the largest over those of the smallest of a group
 _DEPTHS = 3

@@ -10,8 +10,7 @@ from typing import Any
 
 from ..calibrate.records import Record
 from .roofline_bounds import LAUNCHES, UNKNOWN, Bound, FixedLaw, bound_of, fixed_law
-from .roofline_machine import Machine
-from .roofline_record import CostLimits, PassRow, cost_limits
+from .roofline_record import CostLimits, Machine, PassRow, cost_limits
 from .style import write_csv, write_latex
 
 COLUMNS = (

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .roofline import TimedModel
-from .roofline_machine import Quartiles
-from .roofline_record import CostLimits
+from .roofline_record import CostLimits, Quartiles
 from .roofline_table import LimitsTable
 from .style import COLOURS, PAGE, figure, save, styled, write_csv
 

@@ -1,6 +1,6 @@
 """How small a draft, and in which number format: the turning point in both axes.
 
-Sizes are hypothetical drafts in the shape of the target's family (`hypothetical`), each in every
+Sizes are hypothetical drafts in the shape of the target's family (`scale_grid`), each in every
 number format that a draft is stored in where it runs. Drafts that exist are ranked in the same
 formats.
 """

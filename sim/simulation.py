@@ -12,8 +12,15 @@ from ..calibrate.doors import costs as known_costs
 from ..calibrate.files import utf8
 from ..calibrate.known import KnownCosts
 from .known import Sources, both_laws
-from .rounds.named import BEST, named_policy, searches
-from .rounds.simulated import best_gamma, estimate, learnt, served_requests
+from .rounds.simulated import (
+    BEST,
+    best_gamma,
+    estimate,
+    learnt,
+    named_policy,
+    searches,
+    served_requests,
+)
 
 if TYPE_CHECKING:
     from ..theory import AcceptanceLaw, CostLaw
@@ -112,7 +119,7 @@ def simulate_point(
         assert law is not None
         if not seconds:
             raise ValueError('arrival_rate is per second: give costs in seconds ("unit": "s")')
-        from .fleet.under_load import served_fleet
+        from .fleet.crossover import served_fleet
 
         return served_fleet(
             rng, law, cost, chosen, arrival_rate, tokens or _TOKENS, requests, batch or 256
@@ -147,7 +154,7 @@ def fleet_crossing(
 
     Arguments as of `howspec.simulate`. Raises ValueError for costs that are not in seconds.
     """
-    from .fleet.under_load import fleet_crossover
+    from .fleet.crossover import fleet_crossover
 
     chosen, most = _rule(gamma, policy), batch or 256
     _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=None)

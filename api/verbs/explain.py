@@ -139,7 +139,7 @@ class Explanation(Answer):
 
     def draw(self) -> Figure:
         """The waterfall from the ideal down to what was measured."""
-        from ..figures.waterfall import waterfall
+        from ..figures.answers import waterfall
 
         return waterfall(self.found.account)
 

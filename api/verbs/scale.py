@@ -189,7 +189,7 @@ class BestScale(Answer):
         """Speed-up against the size of the draft, one curve a format, with the drafts that exist
         and where sizes are extrapolated."""
         from ..calibrate.models.formats import format_in
-        from ..figures.turning_curve import Row, turning_curve
+        from ..figures.answers import Row, turning_curve
         from ..sim.scale_grid import smallest_published
 
         whole, grid = self._target.parameters, self.found.found

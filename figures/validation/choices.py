@@ -5,6 +5,8 @@ where it was measured beside them. Each is asked as `howspec predict --target --
 is, its study left out of the priors, and the choice is among the gammas that were measured; the
 regret is the share of the time that the fastest of them would save. Sweeps of one study are alike,
 so one objective is compared with another by resampling studies.
+
+A reliability curve says whether "within 5 % of the best with probability p" comes true with it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +30,6 @@ from ...sim.known import GAMMA_MAX, both_laws
 from ...sim.prediction import speedup_table
 from ...theory.domain import Floats
 from .names import reason
-from .reliability import reliability
 from .result import Point, Test
 
 DEVICE = "A100 80GB"  # of the paper, which names none
@@ -272,3 +274,27 @@ def _paper(seed: int) -> Iterator[str]:
             chosen[objective].append(pair.gamma(objective))
     lines = "; ".join(f"{o} {', '.join(map(str, g))}" for o, g in chosen.items())
     yield f"the paper's five pairs on {DEVICE}, best measured {', '.join(map(str, best))}: {lines}"
+
+
+EDGES = (0.0, 0.4, 0.6, 0.8, 1.0)  # of the probabilities that are compared together
+
+
+def reliability(said: Sequence[float], true: Sequence[bool], study: Sequence[str]) -> Iterator[str]:
+    """Lines of a reliability table: what was said and how often it came true.
+
+    said: probabilities in [0, 1]; true: whether it did; study: of each, since those of one study
+    are alike. All of one length. The error is that of a mean over the studies of a line.
+    """
+    p, hit, of = np.asarray(said), np.asarray(true, dtype=float), np.asarray(study)
+    groups = [(EDGES[0], EDGES[-1]), *pairwise(EDGES)]
+    for low, high in groups:
+        mine = (p >= low) & ((p < high) | (high == EDGES[-1]))
+        if not mine.any():
+            continue
+        names = sorted(set(of[mine]))
+        gaps = np.array([(hit - p)[mine & (of == name)].mean() for name in names])
+        error = f" +- {gaps.std(ddof=1) / np.sqrt(gaps.size):.2f}" if gaps.size > 1 else ""
+        yield (
+            f"said {low:g} to {high:g}: {p[mine].mean():.2f} said, {hit[mine].mean():.2f} came "
+            f"true, {int(mine.sum())} sweeps; over {gaps.size} studies {gaps.mean():+.2f}{error}"
+        )

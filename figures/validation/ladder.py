@@ -21,8 +21,7 @@ from ...theory import tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import Floats
 from ...theory.interval import ends
-from .result import LEVEL, Point, Test
-from .rivals import PLAIN
+from .result import LEVEL, PLAIN, Point, Test
 
 WINDOW = 0.01
 

@@ -25,8 +25,7 @@ from ...sim.pair import PairPrediction, predict_pair
 from ...sim.prediction import speedup_table
 from ...theory import speedup
 from ...theory.acceptance import alpha_from_length
-from .result import LEVEL, Point, Test
-from .rivals import PLAIN, SDSL, plain_from_numbers, sdsl_alpha
+from .result import LEVEL, PLAIN, SDSL, Point, Test, plain_from_numbers, sdsl_alpha
 
 GIVEN_GAMMA = 3  # draft tokens of the rounds whose tokens are known
 _SERVING, _A100 = "vllm-scripts", "specdecoding-study"

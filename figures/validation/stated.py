@@ -11,8 +11,7 @@ from ...calibrate.learned.measured import Measured
 from ...calibrate.learned.realisation import expected_measurement
 from ...calibrate.learned.stated import ideal, passes, realised, usable, work
 from ...calibrate.learned.stored import Realised
-from .result import LEVEL, Point, Test
-from .rivals import PLAIN, SDSL, plain_from_numbers, sdsl_speedup
+from .result import LEVEL, PLAIN, SDSL, Point, Test, plain_from_numbers, sdsl_speedup
 
 NAME = "speed-up from stated acceptance, gamma and cost ratio"
 SISTERS = 40  # rows of the study that are looked at, those of the same pair first

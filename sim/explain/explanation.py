@@ -22,8 +22,7 @@ from ...theory.domain import check
 from ..known import Sources, check_seed
 from .account import Account, explain
 from .changes import Change, best_setting, changes
-from .measured import Measured
-from .served import ServedRun, served_run
+from .measured import Measured, ServedRun, served_run
 
 if TYPE_CHECKING:
     from ...calibrate.doors.acceptance import AcceptanceSource

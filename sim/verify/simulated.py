@@ -14,9 +14,8 @@ from ...theory import tokens_per_round
 from ...theory.trees.rejection import kseq, recursive_rejection, recursive_rejection_distinct
 from ...theory.trees.several import membership
 from . import exact
-from .distributions import Pair, pair_from_logits
+from .distributions import Pair, pair_from_logits, perturbed_logits, zipf
 from .law import Rounds, token_test
-from .pairs import perturbed_logits, zipf
 from .rules import RULES, Rule, block_rounds, complete_tree, token_rounds, tree_rounds
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.measure.tables import cost_rows, round_rows  # noqa: E402
 from howspec.calibrate.records import Journal, collect_provenance, read_record  # noqa: E402
-from howspec.cli.calibrate_costs import costs  # noqa: E402
+from howspec.cli.calibrate import costs  # noqa: E402
 from small_models import loaded_gpt2  # noqa: E402
 
 KEY = ("operation", "model", "tokens", "batch", "context", "mode")

@@ -233,8 +233,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _call(capsys: pytest.CaptureFixture[str], verb: str, *arguments: str) -> str:
     import typer
-    from howspec.cli.calibrate_acceptance import acceptance
-    from howspec.cli.calibrate_sweep import sweep
+    from howspec.cli.calibrate import acceptance, sweep
 
     app = typer.Typer()
     app.command()(acceptance)

@@ -12,8 +12,7 @@ import howspec
 import pytest
 from command import call
 from howspec.cli.calibrate import calibrate
-from howspec.cli.main import VERBS
-from howspec.cli.renamed import FORMER
+from howspec.cli.main import FORMER, VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 UNDER_CALIBRATE = tuple(

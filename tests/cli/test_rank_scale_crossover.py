@@ -9,16 +9,15 @@ from command import answer, call
 from howspec.calibrate.depth import damped
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.prior.pair import Load, Use, expect, named
+from howspec.figures.answers import turning_curve
 from howspec.figures.style import write
-from howspec.figures.turning_curve import turning_curve
-from howspec.figures.validation.paper_rows import paper_rows_test, predicted_ranking
+from howspec.figures.validation.names import paper_rows_test, predicted_ranking
 from howspec.sim import scale_grid
 from howspec.sim.crossover import batches_up_to, crossings
-from howspec.sim.hypothetical import LAYERS_EXPONENT, hypothetical
 from howspec.sim.prediction import speedup_table
 from howspec.sim.ranking import rank
 from howspec.sim.scale import usual_formats
-from howspec.sim.scale_grid import best_scale, smallest_published
+from howspec.sim.scale_grid import LAYERS_EXPONENT, best_scale, hypothetical, smallest_published
 from howspec.theory import DepthAcceptance, tokens_by_gamma
 
 QWEN = ("--target", "Qwen2.5-32B", "--device", "2x A100 80GB")

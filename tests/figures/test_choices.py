@@ -7,8 +7,7 @@ import pytest
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.library.evidence import Measurement
 from howspec.figures.validation import choices
-from howspec.figures.validation.choices import MeasuredSweep, asked, measured_sweeps
-from howspec.figures.validation.reliability import reliability
+from howspec.figures.validation.choices import MeasuredSweep, asked, measured_sweeps, reliability
 from howspec.sim.choice import OBJECTIVES
 from howspec.sim.known import both_laws
 from howspec.sim.pair import predict_pair

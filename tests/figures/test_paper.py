@@ -8,10 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from howspec.figures.checks import leviathan_rows, specbundle_test
 from howspec.figures.draw import BY_NAME, draw_all, figure_names
 from howspec.figures.scales import ScaleStudy, scale_study
-from howspec.figures.study import GridStudy, grid_study, leave_one_out
+from howspec.figures.study import (
+    GridStudy,
+    grid_study,
+    leave_one_out,
+    leviathan_rows,
+    specbundle_test,
+)
 from howspec.figures.style import Venue, latex_text, venue
 from howspec.figures.transfer import TableRow, main_table
 from howspec.figures.validation import suite

@@ -12,8 +12,7 @@ from howspec.calibrate.records import Record
 from howspec.figures.roofline import TimedModel, timed_models
 from howspec.figures.roofline_bounds import COMPUTE, LAUNCHES, MEMORY, UNKNOWN, bound_of, fixed_law
 from howspec.figures.roofline_groups import depth_groups
-from howspec.figures.roofline_machine import Machine
-from howspec.figures.roofline_record import cost_limits
+from howspec.figures.roofline_record import Machine, cost_limits
 from howspec.figures.roofline_table import LimitsTable, limits_table
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -23,7 +23,7 @@ from howspec.calibrate.measured import measured_cost
 from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate_show import show
-from howspec.cli.paper_costs import print_timed_rows
+from howspec.cli.paper import print_timed_rows
 from howspec.figures.draw import Studies, cost_figures, draw
 from howspec.figures.paper_costs import (
     has_paper_pairs,

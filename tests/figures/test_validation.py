@@ -23,12 +23,12 @@ from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.schema import text
 from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
-from howspec.figures.validation import chips, machines, rivals, serving, stated, suite
+from howspec.figures.validation import chips, machines, stated, suite
 from howspec.figures.validation import ladder as ladder_tests
+from howspec.figures.validation import result as rivals
 from howspec.figures.validation.result import Point, Test
 from howspec.figures.validation.rows import read_rows
-from howspec.figures.validation.sweeps import leave_one_gamma_out
-from howspec.figures.validation.tasks import task_test
+from howspec.figures.validation.sweeps import leave_one_gamma_out, task_test
 from howspec.theory import DepthAcceptance, speedup, tokens_by_gamma, tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -413,13 +413,13 @@ def test_the_speed_of_a_chip_between_its_ends_is_never_looked_at(
 
 
 def served(**more: Any) -> Measured:
-    given = {"target": serving.TARGET, "hardware": "H100", "task": "GSM8K", "batch": "16",
+    given = {"target": chips.TARGET, "hardware": "H100", "task": "GSM8K", "batch": "16",
              "tau": 2.5, "speedup": 1.5, "method": "draft head"}  # fmt: skip
     return a_row(3, **(given | more))
 
 
 def test_a_served_batch_is_the_published_law_step_by_step() -> None:
-    (point,) = serving.serving_test([served()]).points
+    (point,) = chips.serving_test([served()]).points
     cached = 16 * 190.0
     verify = 5.88590713e-3 + 2.10103129e-5 * 64 + 3.92645679e-8 * cached
     head = 2.13526175e-3 + 8.41429603e-7 * 64 + 2.37768493e-9 * cached
@@ -431,9 +431,9 @@ def test_a_served_batch_is_the_published_law_step_by_step() -> None:
 def test_rows_of_others_and_look_up_in_batches_are_not_served() -> None:
     others = [served(target="U"), served(hardware="A100"), served(task="other"), served(tau=NAN),
               served(batch="1-8"), served(method="n-gram"), replace(served(), gamma=0)]  # fmt: skip
-    assert serving.serving_test(others).points == ()
-    (alone,) = serving.serving_test([served(method="n-gram", batch="1")]).points
-    (head,) = serving.serving_test([served(batch="1")]).points
+    assert chips.serving_test(others).points == ()
+    (alone,) = chips.serving_test([served(method="n-gram", batch="1")]).points
+    (head,) = chips.serving_test([served(batch="1")]).points
     assert alone.predicted > head.predicted  # look-up costs next to nothing
 
 

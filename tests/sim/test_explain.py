@@ -22,8 +22,8 @@ from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
 from howspec.cli.explain import explain as command
+from howspec.figures.answers import waterfall
 from howspec.figures.style import write
-from howspec.figures.waterfall import waterfall
 from howspec.sim.explain.account import Account, explain
 from howspec.sim.explain.changes import best_setting, changes
 from howspec.sim.explain.explanation import reasons

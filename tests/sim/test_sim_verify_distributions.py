@@ -9,15 +9,17 @@ import pytest
 from howspec.sim.verify.distributions import (
     Pair,
     acceptance,
+    dirichlet_pair,
     distribution,
     greedy,
     pair_from_logits,
+    perturbed_logits,
     residual,
     sampling_distribution,
     softmax,
     total_variation,
+    zipf,
 )
-from howspec.sim.verify.pairs import dirichlet_pair, perturbed_logits, zipf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,16 @@ from howspec.sim.rounds.estimate import Estimate
 from howspec.sim.verify import exact as verify_exact
 from howspec.sim.verify import kernels as verify_kernels
 from howspec.sim.verify import rules as verify
-from howspec.sim.verify.distributions import Pair, acceptance, greedy, pair_from_logits, residual
+from howspec.sim.verify.distributions import (
+    Pair,
+    acceptance,
+    dirichlet_pair,
+    greedy,
+    pair_from_logits,
+    perturbed_logits,
+    residual,
+    zipf,
+)
 from howspec.sim.verify.law import (
     chi_square,
     detection_power,
@@ -22,7 +31,6 @@ from howspec.sim.verify.law import (
     ratio_test,
     token_test,
 )
-from howspec.sim.verify.pairs import dirichlet_pair, perturbed_logits, zipf
 from howspec.sim.verify.rules import RULES, Rounds, complete_tree
 from scipy.stats import kstest
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.sim.verify import exact
-from howspec.sim.verify.distributions import Pair, greedy
+from howspec.sim.verify.distributions import Pair, dirichlet_pair, greedy
 from howspec.sim.verify.kernels import alias_tables, excess
-from howspec.sim.verify.pairs import dirichlet_pair
 from howspec.sim.verify.rules import RULES, Rule, chain, complete_tree
 from howspec.sim.verify.tables import k_seq_constants, prepare
 from hypothesis import assume, given, settings
