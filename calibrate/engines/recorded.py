@@ -17,36 +17,10 @@ from numpy.typing import NDArray
 
 from ...theory.acceptance import PositionalAcceptance
 from ..known import LARGEST_GAMMA, KnownAcceptance, around
-from ..records import SCHEMA, Record, read_record
+from ..records import SCHEMA, Record
 from .evidence import check_gamma, from_counts
-from .imported import from_statistics, read_statistics
 
 Floats = NDArray[np.float64]
-
-
-def load_evidence(
-    source: str | Path,
-    rng: np.random.Generator,
-    *,
-    gamma: int | None = None,
-    positions: int = 32,
-    draws: int = 2000,
-    draft: str | None = None,
-) -> KnownAcceptance:
-    """Acceptance from a file: imported statistics, an engine's log, or a record of rounds.
-
-    source: a path, "-" for standard input, or an http(s) URL of metrics; gamma: where the source
-    leaves it open; draft: within a record that holds several.
-    Raises ValueError for a file that determines no acceptance, OSError for one that cannot be read.
-    """
-    live = str(source) == "-" or str(source).startswith(("http://", "https://"))
-    if not live and is_record(Path(source)):
-        record = read_record(source)
-        return from_record(record, rng, draft=draft, positions=positions, draws=draws)
-    if draft is not None:
-        raise ValueError(f"draft chooses within a record, and {source} is none")
-    counts = read_statistics(source, gamma=gamma)
-    return from_statistics(counts, rng, gamma=gamma, positions=positions, draws=draws)
 
 
 def is_record(path: Path) -> bool:

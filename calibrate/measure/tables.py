@@ -231,14 +231,3 @@ def _row(
     return SweepRow(
         draft, method, gamma, batch, len(both), float(own.mean()), speedup, spread, tokens
     )
-
-
-def best_gammas(rows: list[SweepRow], method: str = "sps") -> dict[tuple[str, int], SweepRow]:
-    """The fastest setting of every (draft, batch) with that method."""
-    found: dict[tuple[str, int], Any] = {}
-    for row in rows:
-        if row.method == method and row.draft is not None:
-            key = (row.draft, row.batch)
-            if key not in found or row.speedup > found[key].speedup:
-                found[key] = row
-    return found

@@ -174,10 +174,6 @@ class ModelShape:
         """
         return parameters.read(self)
 
-    def expert_parameters(self) -> int:
-        """Parameters of one routed expert in every layer that has it; 0 for a dense model."""
-        return parameters.expert(self)
-
     def bytes(self, dtype: str = "") -> float:
         """Bytes of all weights in a format, by default that of the release [byte]."""
         form = number_format(dtype or self.weights)

@@ -1,10 +1,10 @@
-"""Where the prior's measurements come from: bundled tables, files of rows, records of one's own."""
+"""Where the prior's measurements come from: bundled tables, and files of rows."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from hashlib import sha256
@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...theory.acceptance import round_counts
 from .. import models
 from ..library.evidence import Measurement, measured_with
 from ..library.load import bundled_bytes, load_table
 from ..models import number_format
-from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, family_of, merge, sampling_error
+from .acceptance_cells import Cell, cell_from_row, family_of, merge
 from .acceptance_sizes import drafting_kind, parameters_of
-from .acceptance_tasks import canonical_task
 
 if TYPE_CHECKING:
-    from ..records import Record
+    pass
 
 _NO_ROW: dict[str, Any] = {
     "id": "", "family": "", "target": "", "target_params": None, "target_layers": None,
@@ -222,69 +220,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if np.isfinite(value) else None
-
-
-def rows_from_record(
-    record: Record, parameters: Mapping[str, float], *, layers: Mapping[str, int] | None = None
-) -> list[Cell]:
-    """Cells of a record of kind "acceptance": one for each draft, domain and temperature.
-
-    parameters: of the models by name, the record's target among them (its settings' or
-    provenance's "target"); layers: of drafts, where known. The error is that of the spread between
-    requests. Raises ValueError for another kind of record or a model without parameters.
-    """
-    if record.kind != "acceptance":
-        raise ValueError(f"record must be of kind 'acceptance', got {record.kind!r}")
-    target = _target(record)
-    groups: dict[tuple[str, str, float], list[Mapping[str, Any]]] = {}
-    for point in record.points:
-        if point["type"] == "rounds" and point.get("accepted"):
-            key = (point["draft"], point["domain"], float(point["temperature"]))
-            groups.setdefault(key, []).append(point)
-    unknown = {target, *(draft for draft, _, _ in groups)} - set(parameters)
-    if unknown:
-        raise ValueError(f"parameters must name {', '.join(sorted(unknown))}")
-    cells = []
-    for (draft, domain, temperature), points in groups.items():
-        alpha, error = _counted(points)
-        cells.append(
-            Cell(
-                target_parameters=parameters[target],
-                draft_parameters=parameters[draft],
-                draft_layers=(layers or {}).get(draft),
-                family=family_of(target),
-                source="own record",
-                target=target.casefold(),
-                draft=draft.casefold(),
-                task=canonical_task(domain),
-                setting=f"{domain}|{temperature:g}",
-                temperature=temperature,
-                alpha=alpha,
-                error=error,
-            )
-        )
-    return cells
-
-
-def _target(record: Record) -> str:
-    for where in (record.settings, record.provenance):
-        target = where.get("target")
-        name = target.get("name") if isinstance(target, dict) else target
-        if isinstance(name, str) and name:
-            return name
-    raise ValueError("record must name its target in its settings, got none")
-
-
-def _counted(points: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Pooled alpha of rounds and its standard error between requests."""
-    accepted = np.concatenate([np.asarray(p["accepted"]) for p in points])
-    drafted = np.concatenate([np.broadcast_to(p["drafted"], len(p["accepted"])) for p in points])
-    request = np.repeat(np.arange(len(points)), [len(p["accepted"]) for p in points])
-    counts = round_counts(accepted, drafted, request=request)
-    kept, tried = counts.by_request()
-    alpha = float(kept.sum() / tried.sum())
-    independent = sampling_error(alpha, float(tried.sum())) / np.sqrt(DESIGN_EFFECT)
-    if kept.size < 5:
-        return alpha, sampling_error(alpha, float(tried.sum()))
-    spread = float(np.sqrt(np.square(kept - alpha * tried).sum() * kept.size / (kept.size - 1)))
-    return alpha, float(max(spread / tried.sum(), independent))

@@ -18,7 +18,7 @@ from ...theory.acceptance.law import AcceptanceLaw, tokens_by_gamma
 from ...theory.costs.law import CostLaw
 from ...theory.domain import check
 from .compiled import check_count
-from .estimate import Estimate, batch_means, counts_estimate
+from .estimate import Estimate, batch_means
 from .iid import draw_accepted
 
 Draw = Callable[[np.random.Generator, AcceptanceLaw, int, int], NDArray[Any]]
@@ -88,14 +88,6 @@ def simulate_tokens(
     tokens = np.arange(1.0, float(check("gamma", gamma, whole=True)) + 2.0)
     means = [c @ tokens / each for c in _blocks(rng, law, gamma, each * parts, each, draw)]
     return batch_means(means, batches=parts)
-
-
-def independent_tokens(
-    rng: np.random.Generator, law: AcceptanceLaw, *, gamma: int, rounds: int
-) -> Estimate:
-    """The same for a law with independent rounds, with the rounds themselves as the units."""
-    counts = count_rounds(rng, law, gamma=gamma, rounds=rounds, block=2**20, draw=by_survival)
-    return counts_estimate(np.arange(1.0, counts.size + 1.0), counts)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ...theory.costs.law import CostLaw
 from ...theory.domain import Floats, check
 from .compiled import check_count, compile_kernel, numba_types
 from .estimate import Controlled, Estimate, control_variates, ratio_estimate
-from .policies import Policy, constant, keep_signature, plan_signature
+from .policies import Policy, keep_signature, plan_signature
 from .traces import Trace, trace_from_law, walk
 
 
@@ -288,19 +288,6 @@ def serve_batches(
     rounds, drafted, accepted, wasted = tally.T.copy()
     record = between if gaps else None
     return Served(latency, trace.lengths, rounds, drafted, accepted, wasted, record)
-
-
-def served_speedup(
-    trace: Trace, cost: CostLaw, policy: Policy, *, batch: int = 1, **options: bool
-) -> Estimate:
-    """Mean latency of plain decoding over that under the policy, same requests and batches.
-
-    options: ``lockstep`` and ``truncate`` of :func:`serve_batches`. The standard error has the
-    request as its unit; for batches above 1 it neglects what the requests of a batch share.
-    """
-    plain = serve_batches(trace, cost, constant(0), batch=batch)
-    fast = serve_batches(trace, cost, policy, batch=batch, **options)
-    return ratio_estimate(plain.latency, fast.latency)
 
 
 def rounds_for_length(

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...theory.acceptance.law import AcceptanceLaw, GammaDependentLaw
 from ...theory.domain import Floats, as_floats, check
-from .compiled import check_count, compiled
+from .compiled import compiled
 from .estimate import Estimate, ratio_estimate
 
 
@@ -263,8 +263,3 @@ def resample(trace: Trace, requests: ArrayLike) -> Trace:
     index = np.repeat(trace.offsets[picked] - offsets[:-1], sizes) + np.arange(offsets[-1])
     chance = None if trace.confidence is None else trace.confidence[index]
     return Trace(offsets, trace.accepted[index], trace.prompts[picked], trace.by_round, chance)
-
-
-def repeat_requests(trace: Trace, times: int) -> Trace:
-    """Each request ``times`` times in a row: a batch of copies."""
-    return resample(trace, np.repeat(np.arange(trace.requests), check_count("times", times)))

@@ -23,7 +23,6 @@ from howspec.calibrate.prior.acceptance_library import (
     library_cells,
     library_rows,
     row_from_published,
-    rows_from_record,
     store_cells,
 )
 from howspec.calibrate.prior.acceptance_metrics import (
@@ -41,7 +40,6 @@ from howspec.calibrate.prior.acceptance_metrics import (
 )
 from howspec.calibrate.prior.acceptance_sizes import drafting_kind, parameters_of, usual_layers
 from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
-from howspec.calibrate.records import Record
 from howspec.theory import DepthAcceptance
 from howspec.theory.acceptance import alpha_from_drafted_rate, alpha_from_length, round_counts
 from hypothesis import given, settings
@@ -363,55 +361,3 @@ def test_any_row_is_a_cell_whose_unknowns_stay_unknown(row: dict[str, str]) -> N
     assert cell.target_parameters > 0
     assert cell.draft_parameters > 0
     assert cell.task in (*TASKS, None)
-
-
-# --- records -----------------------------------------------------------------------------------
-
-
-def record(seed: int = 4, **settings: Any) -> Record:
-    rng = np.random.default_rng(seed)
-    points = [
-        {
-            "type": "rounds",
-            "draft": draft,
-            "domain": domain,
-            "temperature": 0.0,
-            "request": request,
-            "drafted": 4,
-            "accepted": DepthAcceptance(alpha, 1.0).draw(rng, gamma=4, rounds=50).tolist(),
-        }
-        for draft, base in (("small", 0.6), ("middle", 0.7))
-        for domain in ("code", "prose")
-        for request in range(20)
-        for alpha in [base + (0.2 if domain == "code" else 0.0) + rng.uniform(-0.09, 0.09)]
-    ]
-    return Record("acceptance", {"target": "big"} | settings, {}, tuple(points))
-
-
-def test_a_record_gives_a_cell_for_each_draft_and_domain() -> None:
-    sizes = {"big": 7e9, "small": 1e8, "middle": 1e9}
-    found = rows_from_record(record(), sizes, layers={"small": 6})
-    cells = {(c.draft, c.task): c for c in found}
-    assert {c.draft: c.draft_layers for c in found} == {"small": 6, "middle": None}
-    assert set(cells) == {(d, t) for d in ("small", "middle") for t in ("code", "prose")}
-    for (draft, task), cell in cells.items():
-        expected = {"small": 0.6, "middle": 0.7}[draft] + (0.2 if task == "code" else 0.0)
-        assert abs(cell.alpha - expected) < 4 * cell.error
-        assert 0.006 < cell.error < 0.03
-        assert (cell.target_parameters, cell.draft_parameters) == (7e9, sizes[draft])
-        assert cell.measured
-
-
-def test_a_record_without_sizes_target_or_rounds_is_one_clear_line() -> None:
-    with pytest.raises(ValueError, match="parameters must name middle, small"):
-        rows_from_record(record(), {"big": 7e9})
-    with pytest.raises(ValueError, match="record must name its target"):
-        rows_from_record(record(target=None), {})
-    sweep = Record(
-        "sweep",
-        {},
-        {},
-        ({"method": "x", "gamma": 1, "batch": 1, "prompt": 0, "repeat": 0},),
-    )
-    with pytest.raises(ValueError, match="must be of kind 'acceptance', got 'sweep'"):
-        rows_from_record(sweep, {})

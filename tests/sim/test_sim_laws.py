@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from howspec.sim.rounds.estimate import counts_estimate
-from howspec.sim.rounds.laws import by_survival, count_rounds, independent_tokens, simulate_tokens
+from howspec.sim.rounds.laws import by_survival, count_rounds, simulate_tokens
 from howspec.theory import DepthAcceptance, tokens_by_gamma
 from howspec.theory.acceptance import (
     BetaRequestAcceptance,
@@ -50,7 +50,9 @@ def test_both_ways_of_drawing_have_one_distribution(law: object) -> None:
 
 def test_a_bias_of_a_thousandth_is_seen_in_the_mean() -> None:
     rng = np.random.default_rng(3)
-    found = independent_tokens(rng, DepthAcceptance(0.8 * 1.001), gamma=5, rounds=10**7)
+    law = DepthAcceptance(0.8 * 1.001)
+    counts = count_rounds(rng, law, gamma=5, rounds=10**7, block=2**20, draw=by_survival)
+    found = counts_estimate(np.arange(1.0, 7.0), counts)
     assert found.z(float(tokens_by_gamma(DepthAcceptance(0.8), 5)[-1])) > 4.0
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.rounds.estimate import Estimate, mean_estimate
+from howspec.sim.rounds.estimate import Estimate, mean_estimate, ratio_estimate
 from howspec.sim.rounds.policies import batch_table, constant, oracle
-from howspec.sim.rounds.requests import cost_table, rounds_for_length, serve_batches, served_speedup
+from howspec.sim.rounds.requests import cost_table, rounds_for_length, serve_batches
 from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_per_round
 from hypothesis import given, settings
@@ -116,7 +116,9 @@ def drawn(alpha: float, length: int, requests: int, seed: int = 1) -> Trace:
 
 def test_long_requests_reach_the_speedup_of_the_formula() -> None:
     cost = AffineCost(0.05, 0.01, 0.1)
-    found = served_speedup(drawn(0.8, 20_000, 60), cost, constant(5))
+    trace = drawn(0.8, 20_000, 60)
+    plain, fast = (serve_batches(trace, cost, constant(gamma)) for gamma in (0, 5))
+    found = ratio_estimate(plain.latency, fast.latency)
     exact = float(speedup(0.8, 5, 0.05, verify_slope=0.01, overhead=0.1))
     assert abs(found.z(exact)) < 4.0
     assert found.se < 0.002 * exact

@@ -11,7 +11,6 @@ import pytest
 from howspec.sim.rounds.traces import (
     Trace,
     load_trace,
-    repeat_requests,
     resample,
     trace_from_confidence,
     trace_from_flags,
@@ -161,7 +160,6 @@ def test_resampled_requests_keep_their_entries() -> None:
     picked = resample(trace, [2, 0, 2])
     assert picked.accepted.tolist() == [4, 5, 6, 1, 2, 4, 5, 6]
     assert picked.offsets.tolist() == [0, 3, 5, 8]
-    assert repeat_requests(trace, 2).accepted.tolist() == [1, 2, 1, 2, 3, 3, 4, 5, 6, 4, 5, 6]
     sure = trace_from_confidence(np.random.default_rng(0), [0.2, 0.9], lengths=[3, 2])
     assert sure.confidence is not None
     again = resample(sure, [1, 0])
