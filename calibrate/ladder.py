@@ -156,6 +156,9 @@ def _solve(
         prior = (q[:, [1, 4, 5]] - center) / width - shift
         return np.concatenate([_errors(q, points, scale) / sigma, prior], axis=1)
 
+    def alone(q: Floats) -> Floats:
+        return np.asarray(residuals(q[None])[0])
+
     def slopes(q: Floats) -> Floats:
         """Forward differences, of all parameters at once; backward where a bound is nearer."""
         step = _STEP * np.where(q >= 0.0, 1.0, -1.0) * np.maximum(1.0, np.abs(q))
@@ -166,5 +169,5 @@ def _solve(
 
     center, width = np.array([mean, 0.0, 0.0]), [spread, priors.overhead, priors.log_decay]
     inside = np.clip(start, _LOW + 1e-6, _HIGH - 1e-6)
-    solved = least_squares(lambda q: residuals(q[None])[0], inside, slopes, bounds=(_LOW, _HIGH))
+    solved = least_squares(alone, inside, slopes, bounds=(_LOW, _HIGH))
     return np.asarray(solved.x), float(solved.cost)

@@ -19,10 +19,10 @@ from ..calibrate.library.own import (
 from ..calibrate.measured.ladder import Ladder, Predicted, ladder_of, predict_ladder
 from .choices import batch_gain, decision, draft_ladder
 from .measured import bloom_grid, main_table
-from .own_costs import Part, cost_parts
 from .own_depth import latency_by_depth
 from .own_ladder import SizeStudy, latency_by_size, size_study
 from .own_ladder import latency_by_gamma as ladder_by_gamma
+from .roofline_figures import Part, cost_parts
 from .scales import ScaleStudy, bloom_scale, scale_study
 from .served import served_ladder
 from .shapes import latency_by_gamma, latency_by_scale, speedup_surface

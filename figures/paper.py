@@ -8,8 +8,8 @@ from typing import Any
 
 from ..calibrate.library.own import bundled_costs
 from .draw import draw_all
-from .own_costs import paper_rows
 from .paper_costs import PaperCostRow
+from .roofline_figures import paper_rows
 from .scales import ScaleStudy, scale_study
 from .study import GridStudy, HeldOut, LawRow, Progress, grid_study, leviathan_rows, specbundle_test
 from .style import venue, venue_of

@@ -20,7 +20,7 @@ from ..calibrate.measured import MeasuredCost, measured_cost
 from ..calibrate.records import Record
 from ..sim.prediction import speedup_table
 from ..theory import DepthAcceptance
-from ..theory.interval import Interval
+from ..theory.interval import Interval, interval
 from .roofline_record import MODES
 from .study import LEVEL
 from .style import COLOURS, PAGE, figure, save, styled, write_csv, write_latex
@@ -118,15 +118,10 @@ def _row(
         context=context,
         cost_ratio=float(draft_s[0] / target_s[0]),
         verify_ratio=float(target_s[1] / target_s[0]),
-        speedup=_interval(table[:, gamma]),
+        speedup=interval(table[:, gamma], LEVEL),
         best_gamma=int(table.mean(axis=0).argmax()),
         needed_alpha=needed_alpha(cost, published, gamma=gamma, context=context),
     )
-
-
-def _interval(sample: Floats) -> Interval:
-    low, high = np.quantile(sample, [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)])
-    return Interval(float(sample.mean()), float(low), float(high), LEVEL)
 
 
 def needed_alpha(cost: MeasuredCost, speedup: float, *, gamma: int, context: float) -> float | None:

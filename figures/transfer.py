@@ -17,7 +17,7 @@ from ..calibrate.library.schema import Row, number, text
 from ..calibrate.scaling import CostShapeFit, RejectionFit, fit_cost_shape, fit_rejection
 from ..sim.prediction import speedup_table
 from ..theory import AffineCost, DepthAcceptance
-from ..theory.interval import Interval
+from ..theory.interval import Interval, interval
 from .study import LEVEL, GridStudy
 
 Floats = NDArray[np.float64]
@@ -58,11 +58,6 @@ class TableRow:
     at_paper_choice: Interval
     inside: bool
     fitted: Interval | None
-
-
-def _interval(sample: Floats) -> Interval:
-    low, high = np.quantile(sample, [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)])
-    return Interval(float(sample.mean()), float(low), float(high), LEVEL)
 
 
 def transfer_laws(study: GridStudy, rng: np.random.Generator) -> TransferLaws:
@@ -114,7 +109,7 @@ def predict_ladder(laws: TransferLaws, target: str, rng: np.random.Generator) ->
 def _fitted(study: GridStudy, target: str, method: str, draft: str, gamma: int) -> Interval | None:
     if target != study.target or method != "SpS" or draft not in study.fit.drafts:
         return None
-    return _interval(1.0 / study.fit.relative_latency(draft, gamma)[:, gamma])
+    return interval(1.0 / study.fit.relative_latency(draft, gamma)[:, gamma], LEVEL)
 
 
 def main_table(study: GridStudy, seed: int = 0) -> tuple[TableRow, ...]:
@@ -135,7 +130,7 @@ def main_table(study: GridStudy, seed: int = 0) -> tuple[TableRow, ...]:
         gamma = int(centers[pick].argmax())
         window = np.flatnonzero(centers[pick] >= 0.99 * centers[pick].max())
         k, speedup = int(number(row, "gamma_tokens")), number(row, "speedup")
-        there = _interval(ladder[draft][:, k])
+        there = interval(ladder[draft][:, k], LEVEL)
         rows.append(
             TableRow(
                 target=target,
@@ -146,7 +141,7 @@ def main_table(study: GridStudy, seed: int = 0) -> tuple[TableRow, ...]:
                 draft=names[pick],
                 gamma=gamma,
                 gamma_window=(int(window[0]), int(window[-1])),
-                speedup=_interval(ladder[names[pick]][:, gamma]),
+                speedup=interval(ladder[names[pick]][:, gamma], LEVEL),
                 probability_draft=float((best_of.argmax(axis=0) == pick).mean()),
                 at_paper_choice=there,
                 inside=there.low <= speedup <= there.high,

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..domain import Floats, check
 from ..formula import Number, equation, symbolic
@@ -78,13 +78,6 @@ def rounds_to_measure(
         return z_quantile**2 * a * (1 - a) ** 2 / (halfwidth**2 * (1 - a**gamma))
     ratio = z_quantile / halfwidth
     return ratio * ratio * np.asarray(alpha_variance(alpha, gamma, 1.0))
-
-
-def _drafting(gamma: ArrayLike) -> Floats:
-    g = check("gamma", gamma)
-    if g.size and g.min() < 1.0:
-        raise ValueError(f"gamma must be in [1, inf), got {g.min():.12g}")
-    return g
 
 
 @dataclass(frozen=True)

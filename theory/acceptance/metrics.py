@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check, unwrap
+from ..domain import Floats, as_floats, check, check_least, unwrap
 from ..formula import Number, equation
 from ..roots import bisect
 from ..rounds import geometric, geometric_sum
@@ -53,10 +53,7 @@ def acceptance_length(drafted_rate: Number, gamma: Number) -> Number:
 
 
 def _drafting(gamma: ArrayLike) -> Floats:
-    g = check("gamma", gamma)
-    if g.size and g.min() < 1.0:
-        raise ValueError(f"gamma must be in [1, inf), got {g.min():.12g}")
-    return g
+    return check_least("gamma", check("gamma", gamma), 1.0)
 
 
 def _inside(name: str, value: ArrayLike, low: Floats | float, high: Floats | float) -> Floats:

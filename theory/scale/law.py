@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check, check_gamma_max, unwrap
+from ..domain import Floats, check, check_gamma_max, check_least, unwrap
 from ..formula import Number, equation, symbolic
 from ..roots import bisect
 from ..rounds import geometric_sum, tokens_per_round
@@ -175,9 +175,7 @@ class DraftScaleLaw:
         returned value where the optimum lies beyond. NaN where the law gives no acceptance up to
         ``largest``. ln S is concave in ln s, so the sign changes once (derived in this module).
         """
-        g = check("gamma", gamma)
-        if g.size and g.min() < 1.0:
-            raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
+        g = check_least("gamma", check("gamma", gamma), 1.0)
         high = np.asarray(np.log(check("scale", largest, label="largest")))
         # A hair above the size with alpha = 0, at which rounding decides whether the law holds.
         low, high, g = np.broadcast_arrays(self._log_smallest_scale() + 1e-9, high, g)

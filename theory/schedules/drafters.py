@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
+from ..domain import Floats, check, check_least, unwrap
 from ..either import when_drafting
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric, geometric_sum
@@ -63,9 +63,7 @@ def self_speculation_upper(alpha: Number, gamma: Number, exit_share: Number) -> 
 def _terms(
     alpha: ArrayLike, gamma: ArrayLike, exit_share: ArrayLike
 ) -> tuple[Floats, Floats, Floats]:
-    g = check("gamma", gamma)
-    if g.size and g.min() < 1.0:
-        raise ValueError(f"gamma must be in [1, inf), got {g.min():g}")
+    g = check_least("gamma", check("gamma", gamma), 1.0)
     return geometric_sum(check("alpha", alpha), g + 1.0), g, check("exit_share", exit_share)
 
 

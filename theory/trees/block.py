@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check
-from .verification import block_accept_probability, block_weight_step, distribution
+from .verification import block_accept_probability, block_weight_step, distribution, markov_models
 
 
 def _rows(
@@ -145,11 +145,8 @@ def block_gain(
     first token, (V,); gamma: whole number >= 0 with V^gamma <= 4e6, since every draft is
     enumerated. Raises ValueError otherwise.
     """
-    p, q = distribution("target", target), distribution("draft", draft)
-    p0, q0 = distribution("target_start", target_start), distribution("draft_start", draft_start)
+    p, q, p0, q0 = markov_models(target, draft, target_start, draft_start)
     size = p0.size
-    if p.shape != (size, size) or q.shape != (size, size) or p0.shape != q0.shape or p0.ndim != 1:
-        raise ValueError(f"target and draft must have shape ({size}, {size}), got {p.shape}")
     length = int(check("gamma", gamma, whole=True))
     if length * np.log(size) > np.log(4e6):
         raise ValueError(f"V^gamma must be in [1, 4e6] to be enumerated, got {size}^{length}")
@@ -242,10 +239,7 @@ def traversal_gain(
     random pairs (up to 1.10 times as many at widths 2, 2; no proof here). Raises ValueError
     otherwise.
     """
-    p, q = distribution("target", target), distribution("draft", draft)
-    p0, q0 = distribution("target_start", target_start), distribution("draft_start", draft_start)
-    if p0.ndim != 1 or p.shape != (p0.size, p0.size) or q.shape != p.shape or q0.shape != p0.shape:
-        raise ValueError(f"target and draft must have shape ({p0.size}, {p0.size}), got {p.shape}")
+    p, q, p0, q0 = markov_models(target, draft, target_start, draft_start)
     levels = [int(k) for k in np.atleast_1d(check("drafts", widths, label="widths", whole=True))]
     if np.log(np.multiply(levels, float(p0.size))).sum() > np.log(4e5):
         raise ValueError(f"states to enumerate must be at most 4e5, got widths {levels}")

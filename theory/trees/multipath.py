@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check
 from ..formula import Number, equation, symbolic
-from .verification import block_weight_step, distribution
+from .verification import block_weight_step, distribution, markov_models
 
 
 @equation("Q_K", group="several drafts and verification", mass_below=0.5, draft_mass=0.2, drafts=3)
@@ -92,10 +92,7 @@ def multipath_tokens(
     enumerated; drafts: paths K, whole >= 1; target_start, draft_start: laws of the first token,
     (V,). K = 1 is block verification. Raises ValueError otherwise.
     """
-    p, q = distribution("target", target), distribution("draft", draft)
-    p0, q0 = distribution("target_start", target_start), distribution("draft_start", draft_start)
-    if p0.ndim != 1 or p.shape != (p0.size, p0.size) or q.shape != p.shape or q0.shape != p0.shape:
-        raise ValueError(f"target and draft must have shape ({p0.size}, {p0.size}), got {p.shape}")
+    p, q, p0, q0 = markov_models(target, draft, target_start, draft_start)
     length = int(check("gamma", gamma, whole=True))
     paths = int(check("drafts", drafts, whole=True))
     if length * np.log(p0.size) > np.log(1e5):

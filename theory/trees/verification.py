@@ -91,6 +91,17 @@ def distribution(name: str, value: ArrayLike) -> Floats:
     return np.asarray(p / total)
 
 
+def markov_models(
+    target: ArrayLike, draft: ArrayLike, target_start: ArrayLike, draft_start: ArrayLike
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Next-token laws of both models by last token, (V, V), and of the first token, (V,)."""
+    p, q = distribution("target", target), distribution("draft", draft)
+    p0, q0 = distribution("target_start", target_start), distribution("draft_start", draft_start)
+    if p0.ndim != 1 or p.shape != (p0.size, p0.size) or q.shape != p.shape or q0.shape != p0.shape:
+        raise ValueError(f"target and draft must have shape ({p0.size}, {p0.size}), got {p.shape}")
+    return p, q, p0, q0
+
+
 def overlap(p: ArrayLike, q: ArrayLike) -> Any:
     """Sum of min(p, q) over the last axis: acceptance probability of one draft token, in [0, 1].
 
