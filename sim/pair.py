@@ -6,6 +6,7 @@ Speeds in units that are paid for: milliseconds a token, tokens a second, money 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from ..theory.interval import Interval, check_level, median_interval
 from .choice import DEFAULT_OBJECTIVE, Objective, RoundTimes
 from .known import Laws
 from .prediction import Prediction, break_even, predict, speedup_table
+
+if TYPE_CHECKING:
+    from ..calibrate.learned.near_best import NearBest
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class PairPrediction:
     rounds, where one was given; published: measured rows of the very pair that the
     prediction rests on; expected_measurement: where a measurement of stated numbers lands,
     by what published studies reach of theirs; alpha, cost_ratio: what the laws come to, None where
-    a law has no such number; plain, speculative: absolute speeds, None where times are not seconds.
+    a law has no such number; plain, speculative: absolute speeds, None where times are not seconds;
+    near_best: how often such choices came near the best, None where anything of the pair but its
+    plain time was measured or stated.
     """
 
     laws: Laws
@@ -66,6 +72,7 @@ class PairPrediction:
     plain: Speed | None
     speculative: Speed | None
     expected_measurement: Interval | None
+    near_best: NearBest | None
     notes: tuple[str, ...]
 
     @property
@@ -115,9 +122,18 @@ def predict_pair(
     return PairPrediction(
         laws, found, threshold, median_interval(accepted.alpha, level), None if ratio
         is None else median_interval(ratio, level), compared, fitted, plain,
-        speculative, _landing(laws, found, level),
+        speculative, _landing(laws, found, level), near_best_of(laws, objective),
         tuple(dict.fromkeys((*found.notes, *notes))),
     )  # fmt: skip
+
+
+def near_best_of(laws: Laws, objective: Objective) -> NearBest | None:
+    """How often choices from names alone came near the best, None where more is known."""
+    if not laws.acceptance.kind == laws.costs.kind == "predicted" or laws.published is not None:
+        return None
+    from ..calibrate.learned.near_best import near_best
+
+    return near_best(objective, unseen=laws.pair.at.unseen)
 
 
 def _landing(laws: Laws, found: Prediction, level: float) -> Interval | None:

@@ -9,7 +9,7 @@ parameters. A draft of n parameters and twice its usual layers is narrower, not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,7 +96,9 @@ class ScalePoint:
 class ScaleAnswer:
     """curves: by format drafts of usual depth, largest first; grid: all of these, then the other
     depths in the best format; best: of usual depth; size_interval: of the parameters of the best
-    draft of usual depth in any format, None where nothing pays in more than half of the draws;
+    draft of usual depth in any format, None where nothing pays in more than half of the draws; an
+    end at the smallest or largest that fits of those tried may lie beyond (`or_smaller`,
+    `or_larger`);
     probability_plain: share of the draws where nothing pays; within: probability that the best
     gives up no more than 5 % of the fastest of usual depth that fits; regret: mean share of the
     time that knowing it would save; costs: one a point of the grid.
@@ -116,6 +118,22 @@ class ScaleAnswer:
     def curve(self) -> tuple[ScalePoint, ...]:
         """Drafts of usual depth in the best format, largest first."""
         return self.curves[self.best.dtype]
+
+    @property
+    def or_smaller(self) -> bool:
+        """Whether the interval of sizes ends at the smallest that was tried and fits."""
+        return self._ends_at(0, min)
+
+    @property
+    def or_larger(self) -> bool:
+        """Whether the interval of sizes ends at the largest that was tried and fits."""
+        return self._ends_at(1, max)
+
+    def _ends_at(self, end: int, most: Callable[[Iterable[float]], float]) -> bool:
+        if self.size_interval is None:
+            return False
+        tried = most(p.parameters for curve in self.curves.values() for p in curve if p.fits)
+        return self.size_interval[end] == tried
 
     @property
     def depths(self) -> tuple[float, ...]:

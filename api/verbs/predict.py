@@ -13,6 +13,7 @@ from ..parts import (
     asked,
     asked_column,
     lost,
+    near_line,
     objective_line,
     optimum,
     or_more,
@@ -103,7 +104,7 @@ class Prediction(Answer):
             "high_by_gamma": said.high_by_gamma, "gamma_real": said.gamma_real,
             "gamma_window": said.gamma_window, "break_even_alpha": found.break_even_alpha,
             "probability_best": said.probability_best, "probability_gain": said.probability_gain,
-            **stakes_entry(said),
+            **stakes_entry(said), "near_best": found.near_best,
             "expected_measurement": found.expected_measurement, "plain": found.plain,
             "speculative": found.speculative,
             "published": self.published, "parts": parts_entry(found.laws, found),
@@ -134,9 +135,16 @@ class Prediction(Answer):
         if speedup.low < 1.0:
             known += f", above 1 with probability {percent(said.probability_gain)}"
         return (
-            f"gamma {or_more(said)}, {safe(said.within)}, speed-up {speedup.estimate:.3f} "
+            f"gamma {or_more(said)}, {self._near()}, speed-up {speedup.estimate:.3f} "
             f"({known}; {flat}; {stake(said.regret)})"
         )
+
+    def _near(self) -> str:
+        """How safe the choice is: by the draws, or how often choices from names came near."""
+        known = self.found.near_best
+        if known is None:
+            return safe(self.found.prediction.within)
+        return f"within 5 % of the best in {percent(known.rate)} of cases like it"
 
     def blocks(self) -> Iterator[str | Table]:
         found, said = self.found, self.found.prediction
@@ -147,6 +155,8 @@ class Prediction(Answer):
         yield self.by_gamma(exact)
         if not exact:
             yield objective_line(said.objective)
+        if found.near_best is not None and said.gamma:
+            yield near_line(found.near_best)
         if self.runs and found.plain is not None and found.speculative is not None:
             yield speed_table(found.plain, found.speculative, said.gamma, found.laws.pair.at.batch)
         if found.at_gamma is not None:

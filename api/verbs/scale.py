@@ -64,7 +64,10 @@ class BestScale(Answer):
 
         found, grid = self.found, self.found.found
         ends = grid.size_interval
-        low_high = None if ends is None else {"low": ends[0], "high": ends[1], "level": self.level}
+        low_high = None if ends is None else {
+            "low": ends[0], "high": ends[1], "level": self.level,
+            "or_smaller": grid.or_smaller, "or_larger": grid.or_larger,
+        }  # fmt: skip
         return {
             "pays": found.pays, "best": self._entry(grid.best), "size_interval": low_high,
             "formats": [
@@ -104,7 +107,10 @@ class BestScale(Answer):
             return self.notes[0]
         share = self._target.parameters / best.parameters
         ends = grid.size_interval
-        sizes = "" if ends is None else f", {size(ends[0])} to {size(ends[1])}"
+        sizes = ""
+        if ends is not None:
+            sizes = f", {size(ends[0])}" + " or smaller" * grid.or_smaller
+            sizes += f" to {size(ends[1])}" + " or larger" * grid.or_larger
         line = (
             f"best draft: about {size(best.parameters)} parameters (1/{share:.0f} of the target"
             f"{sizes}) in {best.dtype}, gamma {best.choice.gamma}: speed-up "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import howspec as hs
@@ -155,6 +156,24 @@ def test_the_best_size_is_the_top_of_the_curve_and_inside_its_interval() -> None
     assert alphas == sorted(alphas, reverse=True)
     assert sum(p.probability_best for p in found.curve) == pytest.approx(1.0)
     assert {p.depth for p in found.grid} == {0.25, 0.5, 1.0, 1.5}
+
+
+def test_an_interval_of_sizes_that_ends_at_the_last_one_tried_is_open_there() -> None:
+    found = best_scale(
+        named("Llama-3.1-70B"), load=Load(device("4x H100")), use=Use("chat"),
+        rng=np.random.default_rng(0), sizes=5, draws=100, smallest=0.01, largest=0.1,
+    )  # fmt: skip
+    sizes = sorted(p.parameters for p in found.curve)
+    for ends, smaller, larger in (
+        ((sizes[0], sizes[-1]), True, True),
+        ((sizes[1], sizes[-2]), False, False),
+        (None, False, False),
+    ):
+        known = replace(found, size_interval=ends)
+        assert (known.or_smaller, known.or_larger) == (smaller, larger)
+    without = tuple(replace(p, fits=p.parameters != sizes[-1]) for p in found.curve)
+    known = replace(found, curves={found.best.dtype: without}, size_interval=(sizes[1], sizes[-2]))
+    assert (known.or_smaller, known.or_larger) == (False, True)
 
 
 def test_formats_are_an_axis_of_their_own_and_rounding_is_paid_for() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment
+from howspec.calibrate.learned.near_best import correlation, near_best
 from howspec.calibrate.library.evidence import Measurement
 from howspec.figures.validation import choices
 from howspec.figures.validation.choices import MeasuredSweep, asked, measured_sweeps, reliability
-from howspec.sim.choice import OBJECTIVES
+from howspec.figures.validation.near_best import counted
+from howspec.sim.choice import OBJECTIVES, TOLERANCE
 from howspec.sim.known import both_laws
 from howspec.sim.pair import predict_pair
 
@@ -65,3 +67,29 @@ def test_a_reliability_table_holds_what_was_said_against_what_came_true() -> Non
         "said 0.8 to 1: 0.90 said, 0.67 came true, 3 sweeps; over 2 studies -0.40 +- 0.50",
     ]
     assert lines[0].startswith("said 0 to 1: 0.74 said, 0.60 came true, 5 sweeps; ")
+
+
+def test_what_answers_from_names_say_rests_on_the_bundled_sweeps_of_other_studies() -> None:
+    known = near_best("safe")
+    sweeps = measured_sweeps(least=3)
+    assert known.sweeps <= len(sweeps)
+    assert known.studies <= len({s.study for s in sweeps})
+    assert 0.5 < known.rate < 0.9
+    own = max((s.study for s in sweeps), key=[s.study for s in sweeps].count)
+    without = near_best("safe", unseen=own)
+    assert without.studies == known.studies - 1
+    assert known.sweeps - without.sweeps <= [s.study for s in sweeps].count(own)
+    assert {near_best(o).sweeps for o in OBJECTIVES} == {known.sweeps}
+
+
+def test_a_sweep_is_scored_by_what_the_answer_says_and_counted_by_study() -> None:
+    speeds = {0: 1.0, 3: 2.0, 12: 0.5}
+    found = [asked(MeasuredSweep(AT, study, "", speeds)) for study in ("one", "one", "two")]
+    assert found[0].within("safe") == near_best("safe", unseen=AT.unseen).rate
+    near = int(found[0].regret("safe") <= TOLERANCE)
+    assert counted(found)["safe"] == {"one": (2 * near, 2), "two": (near, 1)}
+
+
+def test_studies_that_agree_within_and_differ_between_are_called_alike() -> None:
+    assert correlation({"a": (9, 9), "b": (0, 9), "c": (9, 9), "d": (0, 9)}) > 0.8
+    assert correlation(dict.fromkeys("abcdef", (5, 10))) < 0.05
