@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import inspect
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import howspec
 import pytest
-from command import call
+import typer.main
+from command import answer, call
+from fake_server import Fake, serving
+from howspec.calibrate import library
 from howspec.cli.calibrate import calibrate
-from howspec.cli.main import FORMER, VERBS
+from howspec.cli.main import FORMER, VERBS, application
 
 ROOT = Path(__file__).resolve().parents[2]
 UNDER_CALIBRATE = tuple(
@@ -20,6 +26,8 @@ UNDER_CALIBRATE = tuple(
     for c in calibrate.registered_commands
 )
 EVERY = (*((verb,) for verb in VERBS), *UNDER_CALIBRATE)
+HELP = dict(zip(EVERY, [*VERBS.values(), *(c.callback for c in calibrate.registered_commands)],
+                strict=True))  # fmt: skip
 
 
 def _text(verb: tuple[str, ...]) -> str:
@@ -60,6 +68,61 @@ def test_every_verb_has_short_help_in_full_an_example_and_json(
     assert f"Example: howspec {_text(verb)}" in words or f"Examples: howspec {_text(verb)}" in words
     assert "--json" in words
     assert "--help" in words
+
+
+def examples(*verb: str) -> list[list[str]]:
+    """The examples in the help of a verb, each the words after `howspec`."""
+    parts = (inspect.getdoc(HELP[verb]) or "").split("\n\n")
+    return [shlex.split(part)[1:] for part in parts if part.startswith("howspec ")]
+
+
+@pytest.mark.parametrize("verb", EVERY, ids=_text)
+def test_every_example_of_the_help_has_options_and_values_that_the_verb_takes(
+    verb: tuple[str, ...],
+) -> None:
+    """Also of verbs that measure, train or draw for minutes."""
+    found = examples(*verb)
+    assert found
+    for words in found:
+        command = typer.main.get_command(application())
+        given = words[: words.index(">")] if ">" in words else list(words)
+        context = command.make_context("howspec", given)
+        for name in verb:
+            rest = [*context._protected_args, *context.args]
+            found_name, command, rest = command.resolve_command(context, rest)
+            assert found_name == name
+            context = command.make_context(name, rest, parent=context)
+        assert context.params
+
+
+def test_the_examples_of_measure_and_compare_run_against_a_server(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (measure,), (compare,) = examples("measure"), examples("compare")
+    short = ("--requests", "2", "--new-tokens", "10", "--batch", "1")
+    for gamma, record in enumerate(compare[1:]):
+        with serving(Fake(gamma=gamma, pattern=(gamma,))) as url:
+            words = [{measure[1]: url, measure[-1]: record}.get(w, w) for w in measure]
+            assert call(capsys, *words, *short)[0] == 0
+    assert measure[-1] == compare[1]
+    assert "times the speed of plain" in call(capsys, *compare)[1]
+
+
+def test_the_examples_of_records_and_plans_run_as_printed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (show,), (pool,) = examples("calibrate", "show"), examples("calibrate", "pool")
+    with gzip.open(Path(library.__file__).with_name("cpu-costs.json.gz")) as file:
+        costs = json.load(file)
+    (tmp_path / "campaign" / "records").mkdir(parents=True)
+    for name in (show[-1], *pool[2:-2]):
+        (tmp_path / name).write_text(json.dumps(costs | {"points": costs["points"][:60]}))
+    assert call(capsys, *show)[0] == 0
+    assert call(capsys, *pool)[0] == 0
+    assert (tmp_path / pool[-1]).exists()
+    assert len(answer(capsys, *examples("calibrate", "campaign")[0])) > 1
 
 
 def test_the_list_of_verbs_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
