@@ -301,18 +301,18 @@ def test_a_schedule_says_what_a_pair_lacks(
 
 
 ROOT = Path(__file__).resolve().parents[2]
-# The others measure for minutes, need a server, or draw everything.
+# The others measure for minutes, need a server, or draw everything: test_first_contact.py.
 QUICK = ("predict", "rank", "scale", "crossover", "import", "explain", "evidence", "schedule",
          "synthetic", "hook", "simulate", "formulas", "models", "devices")  # fmt: skip
 IN_HELP = [
-    line.strip()
+    " ".join(part.split())
     for verb in QUICK
-    for line in (VERBS[verb].__doc__ or "").splitlines()
-    if line.strip().startswith("howspec ")
+    for part in (VERBS[verb].__doc__ or "").split("\n\n")
+    if part.strip().startswith("howspec ")
 ]
 
 
-@pytest.mark.parametrize("example", IN_HELP)
+@pytest.mark.parametrize("example", IN_HELP, ids=lambda example: example[:90])
 def test_every_example_runs_as_printed(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
