@@ -10,6 +10,7 @@ from typing import Any
 # Layers of a teacher are healed, not learnt: an update of .2 rate an element, a third of a percent
 # of a pretrained weight's usual size.
 RATE_OF_TAKEN = 1.2e-3
+HEAD = 32  # the narrowest attention head that vLLM runs on a CPU
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def draft_shapes(
 ) -> tuple[Shape, ...]:
     r"""Drafts that compute some times less than a teacher, the largest first.
 
-        compute / size = vocabulary h + 12 layers h^2,  rounded to widths that heads share evenly
+        compute / size = vocabulary h + 12 layers h^2,  rounded to widths of whole heads
 
     A draft with room for layers of the teacher's own width starts with those, evenly chosen.
     compute: parameters that a token of the teacher multiplies; hidden, layers, feed_forward, heads:
@@ -120,12 +121,15 @@ def draft_shapes(
             )  # fmt: skip
             found.setdefault(words, shape)
             continue
-        while (width := _width(compute / size, depth, vocabulary)) >= hidden and depth < layers:
+        least = HEAD if hidden >= 8 * HEAD else 8
+        while (
+            width := _width(compute / size, depth, vocabulary, least)
+        ) >= hidden and depth < layers:
             depth += 1  # never wider than the teacher
         if not 0 < width < hidden:
             raise ValueError(
                 f"no draft computes {size:g} times less than this teacher: its width would be "
-                f"{width}, it must be in [8, {hidden})"
+                f"{width}, it must be in [{least}, {hidden})"
             )
         head = next(h for h in (64, 32, 16, 8) if width % h == 0)
         rate = 0.14 / width**0.5  # near the rates of the presets below
@@ -137,11 +141,13 @@ def draft_shapes(
     return tuple(found.values())
 
 
-def _width(parameters: float, layers: int, vocabulary: int) -> int:
-    """The width of a model of so many parameters, a multiple of 64 where it is large, else of 8."""
+def _width(parameters: float, layers: int, vocabulary: int, least: int) -> int:
+    """The width of a model of so many parameters, a multiple of 64 where it is large."""
     a, b = 12.0 * layers, float(vocabulary)
     exact = (math.sqrt(b * b + 4.0 * a * parameters) - b) / (2.0 * a)
-    step = next(n for least, n in ((256, 64), (128, 32), (64, 16), (0, 8)) if exact >= least)
+    step = max(
+        least, next(n for low, n in ((256, 64), (128, 32), (64, 16), (0, 8)) if exact >= low)
+    )
     return round(exact / step) * step
 
 
