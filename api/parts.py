@@ -97,8 +97,8 @@ def near_line(known: NearBest) -> str:
     return (
         f"cases like it: {known.sweeps} published sweeps of {known.studies} studies, asked by "
         "their names; the gamma chosen came within 5 % of the best in "
-        f"{percent(known.rate)}, alike sweeps of a study counted less; which of them did, shares "
-        "of draws as in the column did not tell"
+        f"{percent(known.rate)}, alike sweeps of a study counted less; the shares of draws in the "
+        "column did not tell which"
     )
 
 

@@ -31,7 +31,8 @@ def served_ladder(campaign: ServedCampaign, out: Path, *, seed: int = 0) -> list
         ax.set_title(f"batch {batch}")
         ax.set_xlabel("draft tokens a round, $\\gamma$")
     axes.flat[0].set_ylabel("speed-up over plain decoding")
-    axes.flat[0].legend(fontsize="x-small")
+    lines, names = axes.flat[0].get_legend_handles_labels()
+    made.legend(lines, names, loc="outside lower center", ncols=min(6, len(names)))
     _against_size(axes.flat[-1], campaign, points)
     stem = f"{campaign.name}_served"
     headings = ["draft", "parameters", "batch", "gamma", "measured", "standard_error", "predicted",
@@ -45,7 +46,8 @@ def served_ladder(campaign: ServedCampaign, out: Path, *, seed: int = 0) -> list
         f"Speed-up of {served.model} on {served.engine} against the draft tokens of a round, for "
         f"drafts named by their share of the target's parameters: measured (points, with standard "
         f"errors), and predicted with 90 % bands from plain decoding and gamma {KNOWN} (filled "
-        "points) alone. Right: the fastest measured gamma of each draft against its size."
+        "points) alone. Right: the fastest measured gamma of each draft against its size; a line "
+        "joins the drafts of the ladder."
     )
     return [*save(made, out, stem, caption), write_csv(out, stem, headings, table)]
 
@@ -65,28 +67,32 @@ def _against_gamma(ax: Axes, own: list[ServedPoint], colour: str, label: str) ->
 
 
 def _against_size(ax: Axes, campaign: ServedCampaign, points: tuple[ServedPoint, ...]) -> None:
-    """The fastest gamma of each draft that has a size, by batch."""
+    """The fastest gamma of each draft that has a size, by batch; the ladder in a line."""
     whole = campaign.parameters[campaign.target]
-    for batch, marker in zip(sorted({p.batch for p in points}), "osD^", strict=False):
-        best = []
-        for draft in dict.fromkeys(p.draft for p in points):
-            if draft in campaign.parameters:
-                own = [p for p in points if (p.draft, p.batch) == (draft, batch)]
-                best.append(
-                    (campaign.parameters[draft] / whole, max(own, key=lambda p: p.measured))
-                )
-        best.sort(key=lambda one: one[0])
-        ax.errorbar(
-            [s for s, _ in best], [p.measured for _, p in best], [p.error for _, p in best],
-            marker=marker, ms=3, lw=0.8, label=f"batch {batch}",
+    for i, batch in enumerate(sorted({p.batch for p in points})):
+        colour, marker = COLOURS[i % len(COLOURS)], "osD^"[i % 4]
+        best = [
+            max((p for p in points if (p.draft, p.batch) == (draft, batch)), key=_measured)
+            for draft in dict.fromkeys(p.draft for p in points)
+            if draft in campaign.parameters
+        ]
+        best.sort(key=lambda p: campaign.parameters[p.draft])
+        ladder = [p for p in best if p.draft in campaign.ladder]
+        ax.plot(
+            [campaign.parameters[p.draft] / whole for p in ladder], [p.measured for p in ladder],
+            lw=0.8, color=colour,
         )  # fmt: skip
-        for size, p in best:
-            ax.annotate(
-                f"$\\gamma$ {p.gamma}", (size, p.measured), xytext=(0, 4),
-                textcoords="offset points", ha="center", fontsize="xx-small",
-            )  # fmt: skip
+        ax.errorbar(
+            [campaign.parameters[p.draft] / whole for p in best], [p.measured for p in best],
+            [p.error for p in best], fmt=marker, ms=3, lw=0.7, color=colour,
+            label=f"batch {batch}",
+        )  # fmt: skip
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     ax.set_xscale("log")
     ax.set_title("fastest of each draft")
     ax.set_xlabel("draft / target parameters")
-    ax.legend(fontsize="x-small")
+    ax.legend(fontsize="x-small", loc="upper left")
+
+
+def _measured(point: ServedPoint) -> float:
+    return point.measured

@@ -2,8 +2,9 @@
 
     python bundle.py OUT library/NAME-served.json.gz
 
-Waves of plain decoding are numbered on from start to start of the server. What a server was started
-with is left out: a command names files of one machine, and draft and gamma stand in the points.
+Waves of plain decoding are numbered on from start to start of the server, which they tell. What a
+server was started with is left out: a command names files of one machine, and draft and gamma stand
+in the points.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def bundled(out: Path) -> Record:
             what = (p["draft"], p["method"], p["gamma"], p["batch"])
             wave = first.get(what, 0) + p["wave"]
             waves[what] = wave + 1
-            points.append({**p, "wave": wave})
+            points.append({**p, "wave": wave, "start": first.get(what, 0)})
     head = records[0]
     server = {k: head.provenance["server"][k] for k in ("engine", "version", "flags")}
     runs = [run for r in records for run in runs_of(r.provenance)]

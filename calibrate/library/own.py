@@ -88,12 +88,20 @@ class ServedCampaign:
         """Parameters of every model by name."""
         return {m["name"]: float(m["parameters"]) for m in self.family["models"]}
 
+    @property
+    def ladder(self) -> tuple[str, ...]:
+        """Drafts that differ in size or depth."""
+        models = self.family["models"]
+        return tuple(m["name"] for m in models if m["role"] in ("ladder", "depth"))
+
     def called(self, draft: str) -> str:
         """A draft by its share of the target, and by its layers."""
         for m in self.family["models"]:
+            if m["name"] == draft and "called" in m:
+                return str(m["called"])
             if m["name"] == draft:
                 share = self.parameters[self.target] / self.parameters[draft]
-                return f"1/{share:.3g}, {m['layers']} layer{'s' if m['layers'] > 1 else ''}"
+                return f"1/{share:.2g}, {m['layers']} layer{'s' if m['layers'] > 1 else ''}"
         return draft
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ...theory.interval import Interval, check_level, median_interval
 from ..records import Record
 from ..records.merge import difference
-from .laws import BETWEEN_STARTS
+from .laws import between_starts
 from .served import Configuration, Floats, Served, Wave
 
 DRAWS = 4000
@@ -72,7 +72,8 @@ def compare_records(
         shown = (", ".join(map(str, levels)) for levels in (one, other))
         raise ValueError("records must share a batch, got {} and {}".format(*shown))
     alike = first.settings.get("prompts") == second.settings.get("prompts")
-    return tuple(_change(b, one[b], other[b], alike, rng, level) for b in common)
+    between = between_starts(Served((first, second)))
+    return tuple(_change(b, one[b], other[b], alike, between, rng, level) for b in common)
 
 
 def configuration_of(record: Record) -> Configuration:
@@ -111,6 +112,7 @@ def _change(
     one: list[Wave],
     other: list[Wave],
     alike: bool,
+    spread: float,
     rng: np.random.Generator,
     level: float,
 ) -> Change:
@@ -121,7 +123,7 @@ def _change(
         one, other = (sorted(s, key=lambda w: int(w.point["wave"])) for s in (one, other))
     ours = rng.dirichlet(np.ones(len(one)), DRAWS)
     theirs = ours if paired else rng.dirichlet(np.ones(len(other)), DRAWS)
-    between = np.exp(BETWEEN_STARTS * np.sqrt(2.0) * rng.standard_normal(DRAWS))
+    between = np.exp(spread * np.sqrt(2.0) * rng.standard_normal(DRAWS))
 
     def interval(sample: Floats) -> Interval:
         return median_interval(sample, level)

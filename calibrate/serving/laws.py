@@ -13,9 +13,11 @@ from ..rounds import fit_round_cost
 from .served import Floats, Served, Wave
 
 # Spread of ln(time) of one configuration from one start of a server to the next, beside what the
-# waves of one run show. Assumed: no record here holds two starts of one server. Three runs of the
-# laptop's ladder, hours apart on shared cores, differ by .11, and their ratios to plain by .07.
-BETWEEN_STARTS = 0.02
+# waves of one run show, where no configuration was started twice. On shared CPU cores: five starts
+# of llama.cpp within 25 minutes differ by .10, three runs of a ladder hours apart by .11. On a
+# machine of its own: assumed.
+BETWEEN_STARTS, BETWEEN_STARTS_CPU = 0.02, 0.1
+_ASSUMED_STARTS = 2.0  # how many starts that assumption counts as, beside measured ones
 _LEAST = 8  # gamma that is covered in any case
 
 
@@ -105,10 +107,11 @@ def served_costs(
             "without speculation too, into the same folder"
         )
     top = max(reach(max(by_gamma)), _LEAST)
+    between = between_starts(served)
     times = np.empty((draws, len(batches), top + 1))
     for i, batch in enumerate(batches):
         rounds = {g: levels[batch] for g, levels in sorted(by_gamma.items()) if batch in levels}
-        times[:, i] = _times(plain[batch], rounds, top, rng, draws)
+        times[:, i] = _times(plain[batch], rounds, top, between, rng, draws)
     every = [w for waves in plain.values() for w in waves]
     context = float(np.mean([w.context for w in every]))
     seen = ", ".join(map(str, sorted(by_gamma)))
@@ -120,31 +123,72 @@ def served_costs(
     )  # fmt: skip
 
 
+def between_starts(served: Served) -> float:
+    """Spread of ln(time) from one start of a server to the next, in (0, inf).
+
+    That of configurations that were started several times, beside what is assumed of the machine.
+    """
+    squares = starts = 0.0
+    for levels in served.waves.values():
+        found = [excess for waves in levels.values() if (excess := _excess(waves)) is not None]
+        if found:  # batches of one start are alike
+            squares += sum(more * variance for more, variance in found) / len(found)
+            starts += sum(more for more, _ in found) / len(found)
+    told = [r.provenance for r in served.records]
+    cpu = any(t.get("device") is not None and t.get("device") == t.get("cpu") for t in told)
+    assumed = BETWEEN_STARTS_CPU if cpu else BETWEEN_STARTS
+    total = _ASSUMED_STARTS * assumed**2 + squares
+    return float(np.sqrt(total / (_ASSUMED_STARTS + starts)))
+
+
+def _excess(waves: list[Wave]) -> tuple[int, float] | None:
+    """(starts - 1, variance of ln(time) between starts beside that of waves); None of one start."""
+    groups: dict[tuple[int, int], list[float]] = {}
+    for w in waves:
+        groups.setdefault(w.start, []).append(float(np.log(w.token_s)))
+    if len(groups) < 2:
+        return None
+    within = [float(np.var(own, ddof=1)) / len(own) for own in groups.values() if len(own) > 1]
+    between = float(np.var([np.mean(own) for own in groups.values()], ddof=1))
+    return len(groups) - 1, max(between - (float(np.mean(within)) if within else 0.0), 0.0)
+
+
 def _times(
-    plain: list[Wave], rounds: dict[int, list[Wave]], top: int, rng: np.random.Generator, draws: int
+    plain: list[Wave],
+    rounds: dict[int, list[Wave]],
+    top: int,
+    between: float,
+    rng: np.random.Generator,
+    draws: int,
 ) -> Floats:
     """Draws of the times at one batch, (draws, top + 1)."""
-    step = step_draws(plain, rng, draws)
+    step = step_draws(plain, between, rng, draws)
     gammas = np.array(list(rounds))
-    measured = np.stack([step_draws(w, rng, draws) for w in rounds.values()], axis=1)
+    measured = np.stack([step_draws(w, between, rng, draws) for w in rounds.values()], axis=1)
     ratios = measured / step[:, None]
     fit = fit_round_cost(gammas, np.median(ratios, axis=0), rng, draws=draws)
     at = np.arange(top + 1.0)
     line = 1.0 + fit.overhead[:, None] + fit.slope[:, None] * at
     miss = ratios / line[:, gammas] - 1.0
     found = np.array([np.interp(at, gammas, row) for row in miss])
-    times = step[:, None] * line * (1.0 + found)
+    # Whoever speculates starts the server once more.
+    again = np.exp(between * rng.standard_normal(draws))
+    times = (again * step)[:, None] * line * (1.0 + found)
     times[:, 0] = step
     return np.asarray(times)
 
 
-def step_draws(waves: list[Wave], rng: np.random.Generator, draws: int) -> Floats:
-    """Draws of the time of a step of the target, (draws,) [s]: of waves, and between starts."""
+def step_draws(waves: list[Wave], between: float, rng: np.random.Generator, draws: int) -> Floats:
+    """Draws of the time of a step of the target, (draws,) [s]: of waves, and between starts.
+
+    between: as `between_starts` gives it; several starts of the waves tell more.
+    """
     known = [w for w in waves if w.tokens_per_step is not None]
     if not known:
         raise ValueError("nothing says how many tokens a step of the server gave: metrics were off")
     time_s = np.array([w.window_s * int(w.point["batch"]) for w in known])
     steps = np.array([w.window_tokens / (w.tokens_per_step or 1.0) for w in known])
     weight = rng.dirichlet(np.ones(len(known)), draws)
-    between = np.exp(BETWEEN_STARTS * rng.standard_normal(draws))
-    return np.asarray((weight @ time_s) / (weight @ steps) * between)
+    starts = len({w.start for w in known})
+    of_starts = np.exp(between / np.sqrt(starts) * rng.standard_normal(draws))
+    return np.asarray((weight @ time_s) / (weight @ steps) * of_starts)

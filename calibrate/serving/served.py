@@ -45,7 +45,8 @@ class Wave:
 
     window_s, window_tokens: the time in which all of them decoded, and the tokens that came in it;
     steps: of the target over a sequence, first tokens apart; accepted, reached: accepted tokens,
-    and steps that accepted at least k = 1..gamma, None where that is not known.
+    and steps that accepted at least k = 1..gamma, None where that is not known; start: which start
+    of the server it belongs to.
     """
 
     point: Point
@@ -57,6 +58,7 @@ class Wave:
     steps: int | None
     accepted: int | None
     reached: Floats | None
+    start: tuple[int, int]
 
     @property
     def tokens(self) -> int:
@@ -82,8 +84,11 @@ class Wave:
         return float(np.mean(prompts)) + 0.5 * self.tokens / len(self.point["tokens"])
 
 
-def wave_of(point: Point) -> Wave:
-    """A point of a record of kind "serving". Raises ValueError where its lists do not fit."""
+def wave_of(point: Point, record: int = 0) -> Wave:
+    """A point of a record of kind "serving", the number of which tells its start from others'.
+
+    Raises ValueError where its lists do not fit.
+    """
     sizes = point["arrivals"]
     times, counts = point["arrivals_s"], point["arrived"]
     if not sizes or len(times) != sum(sizes) or len(counts) != sum(sizes) or 0 in sizes:
@@ -99,7 +104,7 @@ def wave_of(point: Point) -> Wave:
         point, last - first, max(int(tokens), 1),
         np.array([a[0] for a in at]) - np.asarray(point["start_s"], dtype=np.float64),
         np.concatenate([np.diff(a) for a in at]), max(float(a[-1]) for a in at),
-        *_steps(point),
+        *_steps(point), (record, int(point.get("start", 0))),
     )  # fmt: skip
 
 
@@ -140,10 +145,10 @@ class Served:
     def waves(self) -> dict[Configuration, dict[int, list[Wave]]]:
         """Waves by configuration and batch, both in rising order."""
         found: dict[Configuration, dict[int, list[Wave]]] = {}
-        for record in self.records:
+        for number, record in enumerate(self.records):
             for p in record.points:
                 found.setdefault(_configuration(p), {}).setdefault(int(p["batch"]), []).append(
-                    wave_of(p)
+                    wave_of(p, number)
                 )
         order = sorted(found, key=lambda c: (c.gamma, c.draft or "", c.method))
         return {c: dict(sorted(found[c].items())) for c in order}

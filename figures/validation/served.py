@@ -49,8 +49,8 @@ def served_points(served: Served, *, known: int = KNOWN, seed: int = 0) -> tuple
     plain = served.plain()
     for draft in served.drafts:
         own = served.of_draft(draft)
-        if known not in own:
-            continue
+        if not any(w.accepted for waves in own.get(known, {}).values() for w in waves):
+            continue  # look-up that found nothing says nothing of longer ones
         few = served.only(_known_of(draft, known))
         for batch in sorted({b for levels in own.values() for b in levels} & plain.keys()):
             laws = both_laws(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibrate.engines.numbers import Stated, stated
-from ...calibrate.serving.laws import BETWEEN_STARTS
+from ...calibrate.serving.laws import between_starts
 from ...calibrate.serving.served import Served, Wave
 
 Floats = NDArray[np.float64]
@@ -250,8 +250,10 @@ def served_run(
     own = ((r, tuple(p for p in r.points if id(p) in kept)) for r in served.records)
     records = tuple(replace(r, points=points) for r, points in own if points)
     beside = f", and of {len(before)} of plain decoding" if before else ""
+    spread = between_starts(served)
+    plain = speed(before, spread) if before else None
     return ServedRun(
-        Served(records), g, float(b), speed(before) if before else None, speed(waves),
+        Served(records), g, float(b), plain, speed(waves, spread),
         f"speeds are of {len(waves)} measured waves of {served.engine} at gamma {g} and batch {b}"
         f"{beside}",
     )  # fmt: skip
@@ -267,9 +269,9 @@ def _one(name: str, given: float | None, known: Sequence[int]) -> int:
     return int(given)
 
 
-def speed(waves: Sequence[Wave]) -> Stated:
+def speed(waves: Sequence[Wave], between: float) -> Stated:
     """Tokens/s of all sequences while whole waves decode; its error: of waves and of starts."""
     total = sum(w.window_tokens for w in waves) / sum(w.window_s for w in waves)
     logs = np.log([w.window_tokens / w.window_s for w in waves])
     spread = float(logs.std(ddof=1)) / math.sqrt(logs.size) if logs.size > 1 else 0.0
-    return Stated(total, error=total * math.hypot(spread, BETWEEN_STARTS))
+    return Stated(total, error=total * math.hypot(spread, between))
