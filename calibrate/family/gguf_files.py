@@ -20,6 +20,7 @@ _TENSORS = {
 }  # fmt: skip
 _CONTROL, _NORMAL = 3, 1  # kinds of tokens
 FORMATS = ("f32", "f16", "q8_0")
+_FILE_TYPES = {"f32": 0, "f16": 1, "q8_0": 7}  # gguf.LlamaFileType
 _BLOCK = 32  # columns that a quantised format packs together
 
 
@@ -55,6 +56,7 @@ def write_gguf(
     def save(place: Path) -> None:
         writer = gguf.GGUFWriter(place, "llama")
         writer.add_name(folder.name)
+        writer.add_file_type(_FILE_TYPES[numbers])
         _sizes(writer, config)
         if tokenizer_of is not None:
             _taken(writer, gguf.GGUFReader(tokenizer_of))

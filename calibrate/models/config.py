@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import find_model, nearest_models
+from .gguf_format import gguf_format
 from .hybrid import READERS
 from .shapes import ModelShape
 from .traits import TRAITS, Traits, special, whole
@@ -119,6 +120,7 @@ def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[
         shape = read_config(name)
     elif name.endswith(".gguf"):
         shape = gguf_shape(name)
+        return shape, gguf_format(name) or shape.weights
     elif online:
         shape = auto_shape(name, role=role)
     else:

@@ -15,15 +15,20 @@ transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.measure.pairs import load_model, pair_of  # noqa: E402
 from howspec.calibrate.models.config import shape_for  # noqa: E402
+from howspec.calibrate.models.gguf_format import gguf_format  # noqa: E402
+from howspec.calibrate.prior.pair import named  # noqa: E402
 
 WORDS = ["<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz012", "ab", "abc"]
 SIZES = {"hidden": 32, "heads": 2, "ffn": 64, "layers": 1}
 
 
-def write(path: Path, seed: int = 0) -> dict[str, Any]:
+def write(path: Path, seed: int = 0, *, file_type: int | None = None) -> dict[str, Any]:
     """A tiny Llama with random weights, as llama.cpp's converter writes one; its tensors."""
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
+    writer.add_array("general.tags", ["a", "b"])
+    if file_type is not None:
+        writer.add_file_type(file_type)
     writer.add_block_count(SIZES["layers"])
     writer.add_context_length(64)
     writer.add_embedding_length(SIZES["hidden"])
@@ -95,6 +100,17 @@ def test_two_files_are_a_pair_and_tell_their_shape(tmp_path: Path) -> None:
     assert (shape.layers, shape.hidden, shape.vocab) == (1, 32, len(WORDS))
 
 
+@pytest.mark.parametrize(("said", "form"), [(15, "q4_k_m"), (3, "q4_1"), (1, "fp16"), (None, "")])
+def test_a_file_tells_its_number_format(said: int | None, form: str, tmp_path: Path) -> None:
+    write(tmp_path / "model.gguf", file_type=said)
+    assert gguf_format(tmp_path / "model.gguf") == form
+    model = named(str(tmp_path / "model.gguf"))
+    assert (model.dtype, model.dtype_stated) == (form or "bf16", form)
+    whole = (tmp_path / "model.gguf").read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(whole[:40])
+    assert gguf_format(tmp_path / "cut.gguf") == ""
+
+
 def test_what_has_the_name_alone_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.gguf").write_bytes(b"PK\x03\x04")
     with pytest.raises(ValueError, match="has the name of a GGUF file and is none"):
@@ -141,6 +157,9 @@ def test_a_written_file_gives_the_logits_and_tokens_of_its_folder(
     fields = gguf.GGUFReader(tmp_path / "draft.gguf").fields
     assert fields["tokenizer.ggml.pre"].contents() == "smollm"
     assert len(fields["tokenizer.ggml.tokens"].contents()) == kept.logits
+    assert gguf_format(tmp_path / "draft.gguf") == {"f32": "fp32", "f16": "fp16"}.get(
+        numbers, numbers
+    )
 
 
 def test_the_tokenizer_of_a_file_is_taken_word_for_word(family: Path, tmp_path: Path) -> None:
