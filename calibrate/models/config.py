@@ -75,8 +75,9 @@ def gguf_shape(path: str | Path) -> ModelShape:
     folder, file = located(model_source(str(path), random_weights=False))
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, **file)
-    except (ValueError, OSError, KeyError, NotImplementedError) as error:
-        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # the reader of GGUF raises nothing narrower
+        said = str(error).strip() or type(error).__name__
+        raise ValueError(f"{path}: cannot be read: {said.splitlines()[0]}") from None
     return shape_of(config.to_dict(), name=Path(path).stem)
 
 

@@ -109,6 +109,11 @@ def test_a_file_tells_its_number_format(said: int | None, form: str, tmp_path: P
     whole = (tmp_path / "model.gguf").read_bytes()
     (tmp_path / "cut.gguf").write_bytes(whole[:40])
     assert gguf_format(tmp_path / "cut.gguf") == ""
+    (tmp_path / "head.gguf").write_bytes(whole[:4])
+    for name in ("cut.gguf", "head.gguf"):
+        with pytest.raises(ValueError, match="cannot be read") as caught:
+            shape_for(str(tmp_path / name))
+        assert "\n" not in str(caught.value)
 
 
 def test_what_has_the_name_alone_is_told_in_one_line(tmp_path: Path) -> None:
