@@ -10,6 +10,7 @@ import pytest
 from howspec.calibrate.library.own import ServedCampaign
 from howspec.calibrate.records import Record
 from howspec.calibrate.serving import Served
+from howspec.calibrate.serving.laws import between_starts, served_costs
 from howspec.figures.served import served_ladder
 from howspec.figures.validation.served import served_points, served_test
 
@@ -82,6 +83,49 @@ def test_what_is_given_is_not_among_the_points(campaign: ServedCampaign) -> None
     assert served_test(others).points == ()
     assert all(p.given for p in served_points(others))
     assert not served_points(served.only(lambda what: what.gamma != 3))
+
+
+def on(record: Record, device: str) -> Served:
+    told = {**record.provenance, "device": device, "cpu": "EPYC"}
+    return Served((Record(record.kind, record.settings, told, record.points),))
+
+
+def test_what_starts_of_a_server_differ_by_is_measured_where_there_were_several(
+    campaign: ServedCampaign,
+) -> None:
+    one_start = {d: between_starts(on(campaign.record, d)) for d in ("H100", "EPYC")}
+    assert one_start == pytest.approx({"H100": 0.02, "EPYC": 0.1})
+    points = []
+    for start, factor in enumerate((0.8, 0.9, 1.0, 1.1, 1.25)):
+        for n in range(4):
+            own = wave(None, 0, 1, 4 * start + n)
+            times = [factor * t for t in own["arrivals_s"]]
+            points.append({**own, "arrivals_s": times, "start": start})
+    several = Record("serving", {}, campaign.record.provenance, tuple(points))
+    spread = float(np.std(np.log([0.8, 0.9, 1.0, 1.1, 1.25]), ddof=1))
+    expected = np.sqrt((2 * 0.02**2 + 4 * spread**2) / (2 + 4))
+    assert between_starts(on(several, "H100")) == pytest.approx(expected, rel=0.02)
+    records = tuple(
+        Record("serving", {}, campaign.record.provenance,
+               tuple({k: v for k, v in p.items() if k != "start"}
+                     for p in points if p["start"] == start))
+        for start in range(5)
+    )  # fmt: skip
+    assert between_starts(Served(records)) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_prediction_carries_the_start_that_its_user_makes(campaign: ServedCampaign) -> None:
+    few = campaign.record.points[:8] + tuple(
+        p for p in campaign.record.points if (p["draft"], p["gamma"]) == ("small", 3)
+    )
+    record = Record("serving", {}, campaign.record.provenance, few)
+    for device, between in (("H100", 0.02), ("EPYC", 0.1)):
+        law = served_costs(on(record, device), np.random.default_rng(0), draws=8000).law
+        times = np.log(law.round_time(3))
+        assert np.std(times[:, 0]) == pytest.approx(between, abs=0.3 * between)
+        # Of plain decoding, of the measured draft, and of the one to come.
+        ratio = np.std(times[:, 3] - times[:, 0])
+        assert ratio == pytest.approx(np.sqrt(3.0) * between, abs=0.3 * between)
 
 
 def test_the_figure_shows_every_draft_and_the_size(
