@@ -27,6 +27,7 @@ def write(path: Path, seed: int = 0, *, file_type: int | None = None) -> dict[st
     rng = np.random.default_rng(seed)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_array("general.tags", ["a", "b"])
+    writer.add_array("general.numbers", [3, 5, 7])
     if file_type is not None:
         writer.add_file_type(file_type)
     writer.add_block_count(SIZES["layers"])

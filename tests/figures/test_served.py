@@ -10,7 +10,7 @@ import pytest
 from howspec.calibrate.library.own import ServedCampaign
 from howspec.calibrate.records import Record
 from howspec.calibrate.serving import Served
-from howspec.calibrate.serving.laws import between_starts, served_costs
+from howspec.calibrate.serving.laws import between_starts, served_costs, step_draws
 from howspec.figures.served import served_ladder
 from howspec.figures.validation.served import served_points, served_test
 
@@ -112,6 +112,19 @@ def test_what_starts_of_a_server_differ_by_is_measured_where_there_were_several(
         for start in range(5)
     )  # fmt: skip
     assert between_starts(Served(records)) == pytest.approx(expected, rel=0.02)
+
+
+def test_what_waves_of_a_start_differ_by_is_not_taken_for_starts() -> None:
+    points = []
+    for number in range(10):
+        own = wave(None, 0, 1, 0)
+        times = [(0.8, 1.25)[number % 2] * t for t in own["arrivals_s"]]
+        points.append({**own, "wave": number, "arrivals_s": times, "start": number // 2})
+    served = Served((Record("serving", {}, {"models": {"target": {}}}, tuple(points)),))
+    assert between_starts(served) == pytest.approx(0.02 * np.sqrt(2 / (2 + 4)))
+    alike = served.plain()[1][::2]
+    several = step_draws(alike, 0.1, np.random.default_rng(0), 8000)
+    assert np.std(np.log(several)) == pytest.approx(0.1 / np.sqrt(5), rel=0.05)
 
 
 def test_a_prediction_carries_the_start_that_its_user_makes(campaign: ServedCampaign) -> None:
