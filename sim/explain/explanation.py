@@ -140,7 +140,6 @@ def _served_run(given: Sources, at: Deployment) -> ServedRun | None:
 
 def _measured_speeds(measured: Measured, run: ServedRun) -> tuple[Measured, list[str]]:
     """The speeds of a measured run, where nothing else gives them."""
-    parts = (measured.round_s, measured.verify_s, measured.verify_slope, measured.overhead)
     plain, fast = measured.baseline_tokens_per_s, measured.speculative_tokens_per_s
     if plain is None and measured.plain_step_s is None:
         if run.plain is None:
@@ -149,7 +148,7 @@ def _measured_speeds(measured: Measured, run: ServedRun) -> tuple[Measured, list
                 "without speculation into the same folder, or give baseline_tokens_per_s"
             )
         plain = run.plain
-    if fast is None and all(p is None for p in parts):
+    if fast is None and not measured.times_a_round:
         fast = run.fast
     taken = replace(measured, baseline_tokens_per_s=plain, speculative_tokens_per_s=fast)
     return taken, [run.note] if taken != measured else []
@@ -159,10 +158,8 @@ def _stated_speed(
     measured: Measured, known: KnownAcceptance, batch: float
 ) -> tuple[Measured, list[str]]:
     """The speed with speculation as the statistics state it, where nothing else gives it."""
-    values = (measured.speculative_tokens_per_s, measured.round_s, measured.verify_s,
-              measured.verify_slope, measured.overhead)  # fmt: skip
     counts = known.counts
-    if counts is None or any(v is not None for v in values):
+    if counts is None or measured.speculative_tokens_per_s is not None or measured.times_a_round:
         return measured, []
     speed, of = counts.tokens_per_s, "of all requests together, the median of its intervals"
     if speed is None and counts.request_tokens_per_s is not None:

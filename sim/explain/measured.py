@@ -65,6 +65,13 @@ class Measured:
             if getattr(self, one) is not None and getattr(self, other) is not None:
                 raise ValueError(f"give {one} or {other}, not both")
 
+    @property
+    def times_a_round(self) -> bool:
+        """Whether a speculative round was timed: as a whole, or in all of its parts."""
+        draft = self.draft_step_s is not None or self.cost_ratio is not None
+        verify = self.verify_s is not None or self.verify_slope is not None
+        return self.round_s is not None or (draft and verify and self.overhead is not None)
+
 
 def measured_from(
     texts: Mapping[str, str | float | None], *, batch: float = 1.0, output_tokens: int | None = None

@@ -609,6 +609,12 @@ def test_a_folder_of_measured_servers_has_the_speeds_and_the_acceptance(
     assert howspec.explain(costs=folder).speedup.estimate == pytest.approx(found.speedup.estimate)
     told = howspec.explain(acceptance=folder, baseline_tokens_per_s=1e-3)
     assert told.speedup.estimate > 1000.0
+    # One timed part of a round splits it, and does not stand in the way of the measured speed.
+    for part in ({"verify_slope": 0.1}, {"verify_ms": 12.0}, {"overhead": 0.05}):
+        split = howspec.explain(acceptance=folder, **part)
+        assert split.speedup.estimate == pytest.approx(found.speedup.estimate)
+    timed = howspec.explain(acceptance=folder, cost_ratio=0.1, verify_slope=0.1, overhead=0.05)
+    assert timed.found.account.round_steps.estimate == pytest.approx(1.65, rel=0.01)
     command(source=folder, as_json=True)
     assert json.loads(capsys.readouterr().out)["speedup"]["estimate"] == pytest.approx(
         found.speedup.estimate, rel=1e-5
