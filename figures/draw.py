@@ -140,11 +140,6 @@ def cost_figures(costs: OwnCosts, studies: Studies) -> dict[str, Draw]:
     return {name: drawn(part) for name, part in cost_parts(costs).items()}
 
 
-def figure_names() -> tuple[str, ...]:
-    """Names of the figures of what is bundled."""
-    return tuple(figures(Studies()))
-
-
 def draw_all(
     out: Path,
     *,

@@ -189,12 +189,7 @@ def _family_of(place: Path, prefix: str, costs: Record) -> dict[str, Any]:
 def bundled_costs() -> tuple[OwnCosts, ...]:
     """All bundled cost records, campaign by campaign."""
     with resources.as_file(resources.files(__package__)) as place:
-        return tuple(_costs_in(place, _campaigns_with_costs(p.name for p in place.iterdir())))
-
-
-def read_costs(folder: str | Path, *, campaign: str) -> tuple[OwnCosts, ...]:
-    """The cost records of a campaign in a folder, CAMPAIGN-costs.json and so on, () for none."""
-    return tuple(_costs_in(Path(folder), (campaign,)))
+        return tuple(costs_in(place, _campaigns_with_costs(p.name for p in place.iterdir())))
 
 
 def family_beside(path: str | Path) -> dict[str, Any] | None:
@@ -225,7 +220,8 @@ def _campaigns_with_costs(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _costs_in(place: Path, campaigns: Iterable[str]) -> Iterator[OwnCosts]:
+def costs_in(place: Path, campaigns: Iterable[str]) -> Iterator[OwnCosts]:
+    """The cost records of campaigns in a folder, CAMPAIGN-costs.json and so on."""
     from ..records import read_record
 
     for campaign in campaigns:

@@ -67,26 +67,6 @@ def _event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
-class FakeClock:
-    """A clock that moves only when it is told to: `spend` is called by what pretends to work."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def spend(self, seconds: float) -> None:
-        """Let so much time pass."""
-        self.now_s += seconds
-
-    def time(self, steps: Sequence[Step]) -> list[float]:
-        times = []
-        for prepare, work in steps:
-            prepare()
-            started = self.now_s
-            work()
-            times.append(self.now_s - started)
-        return times
-
-
 def clock_of(device: torch.device) -> Clock:
     """Events on a CUDA device, the wall clock elsewhere."""
     return CudaClock(device) if device.type == "cuda" else HostClock()

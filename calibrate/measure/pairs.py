@@ -154,23 +154,6 @@ def plain_config(config: Any) -> dict[str, Any]:
     return {k: v for k, v in sorted(values.items()) if isinstance(v, str | bool | int | float)}
 
 
-def load_pair(
-    target: str | Path,
-    draft: str | Path,
-    *,
-    device: str = "auto",
-    dtype: str = "auto",
-    trust_remote_code: bool = False,
-) -> LoadedPair:
-    """A target and a draft whose tokenizers agree. Raises ValueError with the first difference."""
-    options: dict[str, Any] = {
-        "device": device,
-        "dtype": dtype,
-        "trust_remote_code": trust_remote_code,
-    }
-    return pair_of(load_model(target, **options), load_model(draft, **options))
-
-
 def pair_of(target: LoadedModel, draft: LoadedModel) -> LoadedPair:
     """The pair of two loaded models. Raises ValueError where their tokens differ."""
     for role, model in (("target", target), ("draft", draft)):

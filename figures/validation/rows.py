@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...calibrate.learned.bundled import TOKENS, against_plain, once
 from ...calibrate.learned.measured import PLAIN_DECODING, Measured
@@ -18,7 +17,7 @@ from ...calibrate.learned.timed import GATED
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
 from ...calibrate.tables import columns
-from ...calibrate.tables.cells import Cells, number, read_cells
+from ...calibrate.tables.cells import Cells, number
 
 GAMMA_MAX = 1000  # fits keep the law at every position up to gamma
 # Columns, each with the other names under which a file may carry it, as `plain_name` spells them.
@@ -74,15 +73,6 @@ class FileRows:
 
     rows: tuple[Measured, ...]
     remarks: tuple[str, ...]
-
-
-def read_rows(path: str | Path) -> tuple[Measured, ...]:
-    """The rows of a file with the columns of `COLUMNS`; others are ignored.
-
-    A row with a value that cannot be stays, with its objection, and is not used. Raises ValueError
-    naming the file and column for a file that is no such table and for an empty one.
-    """
-    return rows_of(read_cells(path)).rows
 
 
 def rows_of(cells: Cells) -> FileRows:

@@ -126,13 +126,3 @@ def _shared(part: dict[str, Any], where: str) -> None:
         raise ValueError(f"{where}: ema_alpha must be in (0, 1], got {weight!r}")
     whole(f"{where}: update_interval", part.get("update_interval", 1), low=1)
     whole(f"{where}: warmup_batches", part.get("warmup_batches", 0))
-
-
-def validate_sglang_steps(steps: int, draft_tokens: int, topk: int = 1) -> None:
-    """Raise ValueError unless a chain verifies steps + 1 tokens: the steps and the one before."""
-    whole("speculative-num-steps", steps, low=1)
-    if topk == 1 and draft_tokens != steps + 1:
-        raise ValueError(
-            f"speculative-num-draft-tokens must be steps + 1 = {steps + 1} at topk 1, "
-            f"got {draft_tokens}"
-        )

@@ -21,7 +21,7 @@ from ...theory.acceptance.law import AcceptanceLaw
 from ...theory.costs.law import CostLaw
 from ...theory.domain import Floats, check
 from .compiled import check_count, compile_kernel, numba_types
-from .estimate import Controlled, Estimate, control_variates, ratio_estimate
+from .estimate import Controlled, control_variates
 from .policies import Policy, keep_signature, plan_signature
 from .traces import Trace, trace_from_law, walk
 
@@ -47,16 +47,6 @@ class Served:
     def latency_quantiles(self, shares: ArrayLike) -> Floats:
         """Latency that a share of the requests stays within; shares in [0, 1]."""
         return np.asarray(np.quantile(self.latency, check("alpha", shares, label="shares")))
-
-    def gap_quantiles(self, shares: ArrayLike) -> Floats:
-        """Gap between tokens that a share of the gaps stays within; needs ``gaps``."""
-        if self.gaps is None:
-            raise ValueError("gaps were not recorded; serve with gaps=True")
-        return np.asarray(np.quantile(self.gaps, check("alpha", shares, label="shares")))
-
-    def time_per_token(self) -> Estimate:
-        """Mean time per token over requests, with the request as the unit."""
-        return ratio_estimate(self.latency, self.length)
 
 
 def _linear_in_context(cost: CostLaw, gamma_max: int, batch: int, top: float) -> bool:

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...theory.acceptance.law import AcceptanceLaw, GammaDependentLaw
-from ...theory.domain import Floats, as_floats, check
+from ...theory.domain import Floats, check
 from .compiled import compiled
-from .estimate import Estimate, ratio_estimate
 
 
 @dataclass(frozen=True)
@@ -243,23 +242,3 @@ def walk(trace: Trace, gammas: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np
     emitted = np.empty_like(rounds)
     compiled(_walk)(trace.offsets, trace.accepted, trace.by_round, lengths, rounds, emitted)
     return rounds, emitted
-
-
-def trace_tokens_per_round(trace: Trace, gamma: int) -> Estimate:
-    """Mean tokens per round on a trace, the bonus token included, with the request as the unit."""
-    if trace.requests < 2:
-        raise ValueError("a standard error over requests needs two or more requests, got 1")
-    rounds, emitted = walk(trace, [gamma])
-    return ratio_estimate(emitted[:, 0], rounds[:, 0])
-
-
-def resample(trace: Trace, requests: ArrayLike) -> Trace:
-    """The trace of the chosen requests, by index, in that order; an index may repeat."""
-    picked = np.atleast_1d(as_floats("requests", requests)).astype(np.int64)
-    if not picked.size or picked.min() < 0 or picked.max() >= trace.requests:
-        raise ValueError(f"requests must be indices in [0, {trace.requests - 1}]")
-    sizes = trace.lengths[picked]
-    offsets = _offsets(sizes)
-    index = np.repeat(trace.offsets[picked] - offsets[:-1], sizes) + np.arange(offsets[-1])
-    chance = None if trace.confidence is None else trace.confidence[index]
-    return Trace(offsets, trace.accepted[index], trace.prompts[picked], trace.by_round, chance)

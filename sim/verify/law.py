@@ -133,19 +133,6 @@ def ratio_groups(pair: Pair, groups: int) -> NDArray[np.int64]:
     return group
 
 
-def pair_test(rounds: Rounds, pair: Pair) -> ChiSquare:
-    """Adjacent pairs of tokens against the product law, for independent positions, small V.
-
-    Pairs are taken without overlap (tokens 0 and 1, 2 and 3, ...). Raises ValueError for a Markov
-    pair, whose adjacent pairs are what `token_test` counts.
-    """
-    if pair.markov:
-        raise ValueError("pair_test needs independent positions, got a Markov pair")
-    even = rounds.tokens[: rounds.tokens.size // 2 * 2].astype(np.int64)
-    cells = np.bincount(even[::2] * pair.vocabulary + even[1::2], minlength=pair.vocabulary**2)
-    return chi_square(cells, np.outer(pair.target, pair.target).ravel())
-
-
 def detection_power(law: Floats, biased: Floats, *, tokens: int, level: float = 1e-4) -> float:
     """Probability that the chi-square test of `tokens` draws from `biased` has p < level.
 

@@ -6,14 +6,15 @@ which was asked for; positions are alike and independent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from itertools import product
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 
 from ...theory import tokens_per_round
+from ...theory.domain import Floats
 from ...theory.trees.rejection import kseq, recursive_rejection, recursive_rejection_distinct
 from ...theory.trees.several import membership
-from . import exact
 from .distributions import Pair, pair_from_logits, perturbed_logits, zipf
 from .law import Rounds, token_test
 from .rules import RULES, Rule, block_rounds, complete_tree, token_rounds, tree_rounds
@@ -26,6 +27,8 @@ VOCABULARY = 1000
 _NODES = 20_000  # of a tree
 _ENUMERATED = 5_000  # blocks whose law is summed up one by one
 _SETS = 12  # tokens of a vocabulary whose sets are summed up one by one
+# (emitted tokens, drafts accepted) -> probability
+Law: TypeAlias = dict[tuple[tuple[int, ...], int], float]
 
 
 def rule_rounds(
@@ -115,7 +118,7 @@ def _expected(rule: str, pair: Pair, alpha: float, gamma: int, width: int) -> fl
         case "token":
             kept = alpha
         case "block" if pair.vocabulary**gamma <= _ENUMERATED:
-            return 1.0 + exact.accepted_mean(exact.block_law(pair, gamma=gamma))
+            return 1.0 + accepted_mean(block_law(pair, gamma=gamma))
         case "naive":
             kept = membership(p, q, drafts=width)
         case "top":
@@ -127,3 +130,68 @@ def _expected(rule: str, pair: Pair, alpha: float, gamma: int, width: int) -> fl
         case "recursive_distinct" if width < pair.vocabulary <= _SETS:
             kept = recursive_rejection_distinct(p, q, drafts=width)
     return None if kept is None else float(tokens_per_round(kept, gamma))
+
+
+def block_law(pair: Pair, *, gamma: int, start: int = 0) -> Law:
+    """Law of a round of block verification after the token start, by enumeration of every draft.
+
+    Written from the definition with whole distributions, sharing nothing with the kernels; the work
+    grows as V^gamma.
+    """
+    law: Law = {}
+    for block in product(range(pair.vocabulary), repeat=gamma):
+        chance, weights, passing = _block_tests(pair, block, start)
+        if chance == 0.0:
+            continue
+        later = 1.0  # no later position passes
+        for i in range(gamma, -1, -1):
+            last = block[i - 1] if i else start
+            p, q = contexts(pair, last)
+            stop = later * passing[i]
+            later *= 1.0 - passing[i]
+            excess = np.maximum(weights[i] * p - q, 0.0)
+            end = excess / excess.sum() if i < gamma and excess.sum() > 0.0 else p
+            for x, m in enumerate(end):
+                add(law, (*block[:i], x), i, chance * stop * float(m))
+    return law
+
+
+def _block_tests(
+    pair: Pair, block: tuple[int, ...], start: int
+) -> tuple[float, list[float], list[float]]:
+    """P(block drafted), the weights h_0..h_gamma and the chances that each position passes."""
+    chance, weights, last = 1.0, [1.0], start
+    passing = [1.0]
+    for i, x in enumerate(block):
+        p, q = contexts(pair, last)
+        chance *= float(q[x])
+        if chance == 0.0:
+            break
+        weights.append(min(1.0, weights[-1] * float(p[x] / q[x])))
+        p, q = contexts(pair, x)
+        s = float(np.maximum(weights[-1] * p - q, 0.0).sum())
+        if i + 1 == len(block):
+            passing.append(weights[-1])
+        else:
+            spread = s + 1.0 - weights[-1]
+            passing.append(s / spread if spread > 0.0 else 1.0)
+        last = x
+    return chance, weights, passing
+
+
+def accepted_mean(law: Law) -> float:
+    """Mean of the accepted drafts of a law."""
+    return sum(accepted * m for (_, accepted), m in law.items())
+
+
+def contexts(pair: Pair, token: int) -> tuple[Floats, Floats]:
+    """Target and draft after a token."""
+    if pair.markov:
+        return pair.target[token], pair.draft[token]
+    return pair.target, pair.draft
+
+
+def add(law: Law, tokens: tuple[int, ...], accepted: int, chance: float) -> None:
+    """Add the probability of an outcome to a law."""
+    if chance > 0.0:
+        law[tokens, accepted] = law.get((tokens, accepted), 0.0) + chance

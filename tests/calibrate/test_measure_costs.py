@@ -14,8 +14,9 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 import howspec  # noqa: E402
+from fake_clock import FakeClock  # noqa: E402
 from howspec.calibrate.measure import cost_blocks, operations  # noqa: E402
-from howspec.calibrate.measure.clock import CudaClock, FakeClock, HostClock, clock_of  # noqa: E402
+from howspec.calibrate.measure.clock import CudaClock, HostClock, clock_of  # noqa: E402
 from howspec.calibrate.measure.costs import count_points, measure_costs  # noqa: E402
 from howspec.calibrate.measure.failures import out_of_memory, pass_bytes, shortage  # noqa: E402
 from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402

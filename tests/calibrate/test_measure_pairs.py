@@ -16,10 +16,11 @@ tokenizers = pytest.importorskip("tokenizers")
 safetensors = pytest.importorskip("safetensors.torch")
 
 from howspec.calibrate.measure.pairs import (  # noqa: E402
+    LoadedPair,
     choose_device,
     choose_dtype,
     load_model,
-    load_pair,
+    pair_of,
     plain_config,
 )
 from howspec.calibrate.measure.sources import (  # noqa: E402
@@ -231,14 +232,18 @@ def test_random_weights_need_only_a_configuration(folder: Path, tmp_path: Path) 
         load_model(file, random_weights=True)
 
 
+def loaded_pair(target: Path, draft: Path) -> LoadedPair:
+    return pair_of(*(load_model(one, device="cpu") for one in (target, draft)))
+
+
 def test_a_pair_with_padded_outputs_is_cut_to_the_common_vocabulary(
     folder: Path, tmp_path: Path
 ) -> None:
-    pair = load_pair(folder, save(tmp_path / "draft", words=WORDS, rows=20), device="cpu")
+    pair = loaded_pair(folder, save(tmp_path / "draft", words=WORDS, rows=20))
     assert pair.vocabulary == 20
     assert pair.note is not None
     assert "cut to 20" in pair.note
-    assert load_pair(folder, folder, device="cpu").note is None
+    assert loaded_pair(folder, folder).note is None
 
 
 @pytest.mark.parametrize(
@@ -253,7 +258,7 @@ def test_tokenizers_that_differ_are_refused_with_the_first_difference(
     folder: Path, tmp_path: Path, words: list[str], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        load_pair(folder, save(tmp_path / "draft", words=words), device="cpu")
+        loaded_pair(folder, save(tmp_path / "draft", words=words))
 
 
 def test_the_same_tokens_split_otherwise_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -262,13 +267,13 @@ def test_the_same_tokens_split_otherwise_are_refused(folder: Path, tmp_path: Pat
     other.backend_tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
     other.save_pretrained(draft)
     with pytest.raises(ValueError, match="split text differently"):
-        load_pair(folder, draft, device="cpu")
+        loaded_pair(folder, draft)
 
 
 def test_a_pair_needs_tokenizers_and_rows_for_every_token(folder: Path, tmp_path: Path) -> None:
     bare = save(tmp_path / "bare")
     with pytest.raises(ValueError, match="the draft bare has no tokenizer"):
-        load_pair(folder, bare, device="cpu")
+        loaded_pair(folder, bare)
     with pytest.raises(ValueError, match="18 tokens, the draft gives logits for 17"):
         common_vocabulary(18, 24, 17)
 

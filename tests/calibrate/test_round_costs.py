@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from fake_clock import FakeClock  # noqa: E402
 from howspec.calibrate.measure import round_costs as module  # noqa: E402
-from howspec.calibrate.measure.clock import FakeClock  # noqa: E402
 from howspec.calibrate.measure.costs import measure_costs  # noqa: E402
 from howspec.calibrate.measure.decoder import decode_plain, decode_speculative  # noqa: E402
 from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402

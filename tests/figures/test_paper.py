@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from howspec.figures.draw import BY_NAME, draw_all, figure_names
+from howspec.figures.draw import BY_NAME, Studies, draw_all, figures
 from howspec.figures.scales import ScaleStudy, scale_study
 from howspec.figures.study import (
     GridStudy,
@@ -129,7 +129,7 @@ def test_every_figure_comes_as_pdf_png_and_csv_and_twice_the_same(
     second = draw_all(tmp_path / "b", only=again, study=study, rows=table, scale=scale)
     names = {p.name for p in first}
     stems = {p.stem for p in first if p.suffix == ".pdf"}
-    assert stems == set(figure_names()) - set(BY_NAME)
+    assert stems == set(figures(Studies())) - set(BY_NAME)
     for stem in stems:
         assert {f"{stem}.pdf", f"{stem}.png", f"{stem}.csv", f"{stem}_caption.tex"} <= names
         _is_fit_for_print(tmp_path / "a", stem)

@@ -14,10 +14,10 @@ from cost_samples import MODELS, SPREAD, KnownMachine, llama, named
 from howspec.calibrate.library.own import (
     bundled_costs,
     campaign_names,
+    costs_in,
     family_beside,
     load_campaign,
     read_campaign,
-    read_costs,
 )
 from howspec.calibrate.measured import measured_cost
 from howspec.calibrate.records import Record, write_record
@@ -281,11 +281,11 @@ def test_cost_records_beside_the_bundled_ones_are_found_without_a_ladder(
     architectures: Record, tmp_path: Path
 ) -> None:
     write_record(architectures, tmp_path / "gpu-costs-architectures.json.gz")
-    (found,) = read_costs(tmp_path, campaign="gpu")
+    (found,) = costs_in(tmp_path, ("gpu",))
     assert (found.campaign, found.what, found.family) == ("gpu", "costs-architectures", None)
     assert found.stem == "gpu_costs_architectures"
     assert len(found.record.points) == len(architectures.points)
-    assert read_costs(tmp_path, campaign="cpu") == ()
+    assert tuple(costs_in(tmp_path, ("cpu",))) == ()
 
 
 def test_a_campaign_takes_its_optional_records_along(equal: Record, tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_a_campaign_takes_its_optional_records_along(equal: Record, tmp_path: Pa
     assert campaign.costs_architectures is None
     assert campaign.costs_equal is not None
     assert campaign.costs_equal.points == equal.points
-    assert [c.what for c in read_costs(tmp_path, campaign="cpu")] == ["costs", "costs-equal"]
+    assert [c.what for c in costs_in(tmp_path, ("cpu",))] == ["costs", "costs-equal"]
 
 
 def test_a_campaign_that_lacks_a_record_of_its_ladder_is_no_ladder(

@@ -23,11 +23,12 @@ from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.schema import text
 from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
+from howspec.calibrate.tables.cells import read_cells
 from howspec.figures.validation import chips, machines, stated, suite
 from howspec.figures.validation import ladder as ladder_tests
 from howspec.figures.validation import result as rivals
 from howspec.figures.validation.result import Point, Test
-from howspec.figures.validation.rows import read_rows
+from howspec.figures.validation.rows import rows_of
 from howspec.figures.validation.sweeps import leave_one_gamma_out, task_test
 from howspec.theory import DepthAcceptance, speedup, tokens_by_gamma, tokens_per_round
 from hypothesis import given, settings
@@ -38,6 +39,10 @@ HEADER = (
     "target,draft,engine,hardware,task,batch,gamma,alpha,tau_mean_tokens_per_round,cost_ratio_c,"
     "speedup,precision,notes"
 )
+
+
+def rows_in(path: Path) -> tuple[Measured, ...]:
+    return rows_of(read_cells(path)).rows
 
 
 def a_file(folder: Path, *lines: str, header: str = HEADER, mark: str = "") -> Path:
@@ -66,7 +71,7 @@ def test_numbers_are_read_and_ranges_are_not_stated(tmp_path: Path) -> None:
         cells(gamma=0, speedup=1),
         mark="\ufeff",
     )
-    first, second, third, fourth = read_rows(path)
+    first, second, third, fourth = rows_in(path)
     assert (first.gamma, first.alpha, first.tau, first.cost_ratio, first.speedup) == (
         4, 0.7, 2.5, 0.1, 2.0,
     )  # fmt: skip
@@ -78,7 +83,7 @@ def test_numbers_are_read_and_ranges_are_not_stated(tmp_path: Path) -> None:
 
 
 def test_only_target_and_speedup_must_be_there(tmp_path: Path) -> None:
-    (row,) = read_rows(a_file(tmp_path, "1.5,L,3", header="speedup,target,something else"))
+    (row,) = rows_in(a_file(tmp_path, "1.5,L,3", header="speedup,target,something else"))
     assert (row.target, row.speedup, row.gamma, row.draft) == ("L", 1.5, 0, "")
     assert np.isnan([row.tau, row.alpha, row.cost_ratio, row.base_rate]).all()
 
@@ -86,7 +91,7 @@ def test_only_target_and_speedup_must_be_there(tmp_path: Path) -> None:
 def test_notes_say_what_alpha_and_tau_are(tmp_path: Path) -> None:
     said = ("alpha = E[sum min(p; q)] = min(p", "Tau derived here", "measured",
             "alpha = accepted/drafted", "alpha = position-0 acceptance")  # fmt: skip
-    rows = read_rows(a_file(tmp_path, *(cells(notes=n) for n in said)))
+    rows = rows_in(a_file(tmp_path, *(cells(notes=n) for n in said)))
     assert [r.alpha_kind for r in rows] == [
         "overlap", "", "", "accepted_over_drafted", "first_position",
     ]  # fmt: skip
@@ -117,7 +122,7 @@ def test_a_row_that_cannot_be_stays_with_its_objection_and_is_not_used(
 ) -> None:
     complete = {"tau_mean_tokens_per_round": 2.0, "cost_ratio_c": 0.1, "alpha": 0.5}
     path = a_file(tmp_path, cells(**(complete | values)))
-    (row,) = read_rows(path)
+    (row,) = rows_in(path)
     (name,) = values
     assert row.objection.startswith(name)
     assert not usable(row)
@@ -131,7 +136,7 @@ def test_a_row_that_cannot_be_stays_with_its_objection_and_is_not_used(
 def test_values_at_the_ends_of_their_ranges_are_possible(tmp_path: Path) -> None:
     ends = [cells(alpha=a, tau_mean_tokens_per_round=t, cost_ratio_c=0) for a, t in
             ((0, 1), (1, 4))]  # fmt: skip
-    assert [r.objection for r in read_rows(a_file(tmp_path, *ends))] == ["", ""]
+    assert [r.objection for r in rows_in(a_file(tmp_path, *ends))] == ["", ""]
 
 
 @given(st.lists(st.text(alphabet="0123456789.-+einfax% ", max_size=8), min_size=6, max_size=6))
@@ -140,7 +145,7 @@ def test_whatever_a_cell_holds_is_a_row_that_is_possible_or_not_used(
 ) -> None:
     names = ("gamma", "alpha", "tau_mean_tokens_per_round", "cost_ratio_c", "speedup", "batch")
     path = a_file(tmp_path_factory.mktemp("junk"), cells(**dict(zip(names, values, strict=True))))
-    (row,) = suspected(read_rows(path))
+    (row,) = suspected(rows_in(path))
     if usable(row):
         assert row.gamma >= 1
         assert row.speedup > 0

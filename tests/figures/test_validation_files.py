@@ -17,7 +17,7 @@ from howspec.calibrate.library.load import study_of
 from howspec.calibrate.tables.cells import Cells, number, parse_cells, read_cells
 from howspec.figures.validation import suite
 from howspec.figures.validation.long_rows import split
-from howspec.figures.validation.rows import alpha_kind, percentages, read_rows, rows_of
+from howspec.figures.validation.rows import alpha_kind, percentages, rows_of
 from howspec.theory import speedup, tokens_per_round
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,7 +116,7 @@ def test_broken_json_is_one_line(text: str) -> None:
 def test_marks_of_order_do_not_matter(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(written(swept(1, 3, 5)), encoding=encoding)
-    assert len(read_rows(path)) == 3
+    assert len(rows_of(read_cells(path)).rows) == 3
     assert read_cells(path).names[0] == "target"
 
 

@@ -18,7 +18,6 @@ from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp
 from howspec.sim.emit.sglang import (
     emit_sglang,
     validate_sglang,
-    validate_sglang_steps,
 )
 from howspec.sim.emit.tensorrt_llm import emit_tensorrt_llm, validate_tensorrt_llm
 from howspec.sim.emit.vllm import emit_vllm, validate_vllm
@@ -262,7 +261,7 @@ def test_every_engine_runs_the_schedule(
         assert json.loads(sglang.files["adaptive.json"]) == sglang.config
     words = sglang.command.split()
     steps = int(words[words.index("--speculative-num-steps") + 1])
-    validate_sglang_steps(steps, int(words[words.index("--speculative-num-draft-tokens") + 1]))
+    assert int(words[words.index("--speculative-num-draft-tokens") + 1]) == steps + 1
 
 
 def test_llama_cpp_gets_one_gamma_and_is_told_that_it_is_one() -> None:
@@ -368,13 +367,6 @@ def test_one_table_for_several_contexts_says_what_each_alone_would_be() -> None:
     (note,) = (n for n in both.notes if "takes no axis for the context" in n)
     assert "500 cached tokens" in note
     assert "60000 cached tokens" in note
-
-
-def test_a_chain_of_sglang_verifies_one_token_more_than_its_steps() -> None:
-    validate_sglang_steps(3, 4)
-    validate_sglang_steps(3, 16, topk=4)
-    with pytest.raises(ValueError, match=r"steps \+ 1 = 4"):
-        validate_sglang_steps(3, 3)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from howspec.sim.rounds.estimate import Estimate, ratio_estimate
 from howspec.sim.rounds.traces import (
     Trace,
     load_trace,
-    resample,
     trace_from_confidence,
     trace_from_flags,
     trace_from_law,
-    trace_tokens_per_round,
     walk,
 )
 from howspec.theory import DepthAcceptance, tokens_per_round
@@ -31,6 +30,12 @@ def make_trace(requests: list[list[int]], by_round: bool = False) -> Trace:
     entries = np.array([a for r in requests for a in r], np.int16)
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     return Trace(offsets, entries, np.full(len(sizes), 7, np.int64), by_round)
+
+
+def per_round(trace: Trace, gamma: int) -> Estimate:
+    """Mean tokens per round, the bonus token included, with the request as the unit."""
+    rounds, emitted = walk(trace, [gamma])
+    return ratio_estimate(emitted[:, 0], rounds[:, 0])
 
 
 def walked(entries: list[int], gamma: int, by_round: bool) -> tuple[int, int]:
@@ -106,12 +111,12 @@ def test_tokens_per_round_of_a_drawn_trace_agree_with_the_formula() -> None:
     lengths = np.full(400, 2000)
     drawn = trace_from_law(rng, DepthAcceptance(0.8), gamma_max=12, lengths=lengths)
     for gamma in (1, 5, 12):
-        found = trace_tokens_per_round(drawn, gamma)
+        found = per_round(drawn, gamma)
         assert abs(found.z(float(tokens_per_round(0.8, gamma)))) < 4.0
     flags = trace_from_flags(rng.random(800_000) < 0.8, lengths=lengths)
     sure = trace_from_confidence(rng, 0.8, lengths=lengths)
     for trace in (flags, sure):
-        assert abs(trace_tokens_per_round(trace, 5).z(float(tokens_per_round(0.8, 5)))) < 4.0
+        assert abs(per_round(trace, 5).z(float(tokens_per_round(0.8, 5)))) < 4.0
 
 
 def test_one_law_a_request_gives_each_its_own_rate() -> None:
@@ -136,7 +141,7 @@ def test_bursts_over_tokens_give_the_rounds_of_the_markov_law() -> None:
     trace = trace_from_flags(flags, lengths=np.full(200, 2000))
     law = MarkovAcceptance(after_accept, after_reject)
     for gamma in (1, 4, 9):
-        found = trace_tokens_per_round(trace, gamma)
+        found = per_round(trace, gamma)
         assert abs(found.z(float(law.tokens_by_gamma(gamma)[-1]))) < 4.0
 
 
@@ -145,7 +150,7 @@ def test_averaging_all_positions_is_biased_upward() -> None:
     flags = np.repeat(rng.random(20_000) < 0.6, 5)  # bursts of five tokens
     trace = trace_from_flags(flags, lengths=np.full(100, 1000))
     everywhere = float(np.minimum(trace.accepted, 5).mean() + 1.0)
-    assert everywhere > 1.05 * trace_tokens_per_round(trace, 5).mean
+    assert everywhere > 1.05 * per_round(trace, 5).mean
 
 
 def test_a_law_that_depends_on_gamma_cannot_be_cut_short() -> None:
@@ -155,22 +160,9 @@ def test_a_law_that_depends_on_gamma_cannot_be_cut_short() -> None:
         )
 
 
-def test_resampled_requests_keep_their_entries() -> None:
-    trace = make_trace([[1, 2], [3], [4, 5, 6]])
-    picked = resample(trace, [2, 0, 2])
-    assert picked.accepted.tolist() == [4, 5, 6, 1, 2, 4, 5, 6]
-    assert picked.offsets.tolist() == [0, 3, 5, 8]
-    sure = trace_from_confidence(np.random.default_rng(0), [0.2, 0.9], lengths=[3, 2])
-    assert sure.confidence is not None
-    again = resample(sure, [1, 0])
-    assert again.confidence is not None
-    assert again.confidence.tolist() == np.roll(sure.confidence, 2).tolist()
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: resample(make_trace([[1]]), [1]), r"requests must be indices in \[0, 0\]"),
         (lambda: trace_from_flags([True, False], lengths=[3]), "flags must be 3 booleans"),
         (lambda: trace_from_flags([1.0, 0.0], lengths=[2]), "flags must be 2 booleans"),
         (
@@ -182,7 +174,6 @@ def test_resampled_requests_keep_their_entries() -> None:
             "lengths must be",
         ),
         (lambda: walk(make_trace([[1]]), [-1]), "gammas must be"),
-        (lambda: trace_tokens_per_round(make_trace([[1]]), 2), "two or more requests"),
         (
             lambda: Trace(np.array([0, 2]), np.array([1], np.int16), np.array([0])),
             "trace arrays must match",

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import round_laws
 from howspec.sim.rounds.estimate import Estimate
-from howspec.sim.verify import exact as verify_exact
 from howspec.sim.verify import kernels as verify_kernels
 from howspec.sim.verify import rules as verify
 from howspec.sim.verify.distributions import (
@@ -26,7 +26,6 @@ from howspec.sim.verify.distributions import (
 from howspec.sim.verify.law import (
     chi_square,
     detection_power,
-    pair_test,
     position_test,
     ratio_test,
     token_test,
@@ -47,10 +46,10 @@ def simulate(name: str, pair: Pair, rounds: int, seed: int = 0, **options: Any) 
     return function(rng, pair, gamma=options.pop("gamma", 3), rounds=rounds, **options)
 
 
-def exact_law(name: str, pair: Pair, start: int) -> verify_exact.Law:
+def exact_law(name: str, pair: Pair, start: int) -> round_laws.Law:
     if name in RULES:
-        return verify_exact.tree_law(pair, parents=LOPSIDED, rule=name, start=start)
-    law = verify_exact.token_law if name == "token" else verify_exact.block_law
+        return round_laws.tree_law(pair, parents=LOPSIDED, rule=name, start=start)
+    law = round_laws.token_law if name == "token" else round_laws.block_law
     return law(pair, gamma=3, start=start)
 
 
@@ -126,7 +125,11 @@ def test_emitted_tokens_have_the_law_of_the_target(name: str, vocabulary: int) -
     run = simulate(name, pair, 50_000, seed=2)
     assert token_test(run, pair).p_value > LEAST_P
     if vocabulary == 2:
-        assert pair_test(run, pair).p_value > LEAST_P
+        # Adjacent tokens, without overlap, against the product of the law with itself.
+        even = run.tokens[: run.tokens.size // 2 * 2].astype(np.int64)
+        cells = np.bincount(2 * even[::2] + even[1::2], minlength=4)
+        product = np.outer(pair.target, pair.target).ravel()
+        assert chi_square(cells, product).p_value > LEAST_P
 
 
 @pytest.mark.parametrize("vocabulary", [2, 12, 150])
@@ -219,7 +222,7 @@ def test_a_greedy_draft_is_accepted_with_the_probability_of_its_argmax(vocabular
         assert abs(rate.mean - wanted) < 4.0 * rate.se
 
 
-def stationary_mean(pair: Pair, law_of: Callable[[int], verify_exact.Law]) -> float:
+def stationary_mean(pair: Pair, law_of: Callable[[int], round_laws.Law]) -> float:
     """Mean accepted drafts per round of a Markov pair, rounds starting where the last one ended."""
     size = pair.vocabulary
     move, accepted = np.zeros((size, size)), np.zeros(size)
@@ -386,8 +389,6 @@ def test_bad_trees_are_refused_in_one_line(options: dict[str, Any], message: str
 def test_bad_trees_and_tests_say_what_is_wrong() -> None:
     with pytest.raises(ValueError, match=r"drafts must be an integer in \[1, inf\), got 0"):
         verify.sibling_rounds(np.random.default_rng(0), SMALL["markov"], drafts=0, rounds=1)
-    with pytest.raises(ValueError, match="independent positions"):
-        pair_test(simulate("token", SMALL["markov"], 10), SMALL["markov"])
     with pytest.raises(ValueError, match="enough for two cells"):
         chi_square(np.array([1, 1]), np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match="two cells"):

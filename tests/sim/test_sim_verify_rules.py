@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.verify import exact
+import round_laws
 from howspec.sim.verify.distributions import Pair, dirichlet_pair, greedy
 from howspec.sim.verify.kernels import alias_tables, excess
 from howspec.sim.verify.rules import RULES, Rule, chain, complete_tree
@@ -35,25 +35,25 @@ def models(draw: Any, size: int = 3) -> Pair:
     return Pair(np.array(rows[0]), np.array(rows[1]))
 
 
-def assert_lossless(pair: Pair, law: exact.Law, *, length: int, start: int = 0) -> None:
+def assert_lossless(pair: Pair, law: round_laws.Law, *, length: int, start: int = 0) -> None:
     assert sum(law.values()) == pytest.approx(1.0, abs=1e-13)
-    found = exact.emitted_law(pair, law, length=length, start=start)
+    found = round_laws.emitted_law(pair, law, length=length, start=start)
     for path in product(range(pair.vocabulary), repeat=length):
-        wanted = exact.path_probability(pair, path, start=start)
+        wanted = round_laws.path_probability(pair, path, start=start)
         assert abs(found.get(path, 0.0) - wanted) < 1e-13, path
 
 
 @given(models(), st.integers(0, 3), st.integers(0, 2))
 @settings(max_examples=25)
 def test_token_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, start: int) -> None:
-    law = exact.token_law(pair, gamma=gamma, start=start)
+    law = round_laws.token_law(pair, gamma=gamma, start=start)
     assert_lossless(pair, law, length=gamma + 1, start=start)
 
 
 @given(models(), st.integers(0, 3), st.integers(0, 2))
 @settings(max_examples=25)
 def test_block_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, start: int) -> None:
-    law = exact.block_law(pair, gamma=gamma, start=start)
+    law = round_laws.block_law(pair, gamma=gamma, start=start)
     assert_lossless(pair, law, length=gamma + 1, start=start)
 
 
@@ -61,7 +61,7 @@ def test_block_verification_emits_the_law_of_the_target(pair: Pair, gamma: int, 
 @given(models(), st.integers(0, 2))
 @settings(max_examples=12)
 def test_a_draft_tree_emits_the_law_of_the_target(rule: Rule, pair: Pair, start: int) -> None:
-    law = exact.tree_law(pair, parents=LOPSIDED, rule=rule, start=start)
+    law = round_laws.tree_law(pair, parents=LOPSIDED, rule=rule, start=start)
     assert_lossless(pair, law, length=3, start=start)
 
 
@@ -72,13 +72,13 @@ def test_several_drafts_of_a_position_emit_the_law_of_the_target(
     rule: Rule, p: Any, q: Any, drafts: int
 ) -> None:
     emitted = np.zeros(4)
-    for (_, token), chance in exact.sibling_law(p, q, drafts=drafts, rule=rule).items():
+    for (_, token), chance in round_laws.sibling_law(p, q, drafts=drafts, rule=rule).items():
         emitted[token] += chance
     assert abs(emitted - p).max() < 1e-13
 
 
 def accepted_share(p: Any, q: Any, drafts: int, rule: Rule) -> float:
-    law = exact.sibling_law(p, q, drafts=drafts, rule=rule)
+    law = round_laws.sibling_law(p, q, drafts=drafts, rule=rule)
     return sum(chance for (index, _), chance in law.items() if index >= 0)
 
 
@@ -123,8 +123,8 @@ def test_neither_k_seq_nor_drafting_without_replacement_dominates_the_other() ->
 def test_block_verification_survives_with_the_weight_of_the_block(
     pair: Pair, gamma: int, start: int
 ) -> None:
-    law = exact.block_law(pair, gamma=gamma, start=start)
-    token = exact.token_law(pair, gamma=gamma, start=start)
+    law = round_laws.block_law(pair, gamma=gamma, start=start)
+    token = round_laws.token_law(pair, gamma=gamma, start=start)
     wanted = 0.0  # sum over i of E[h_i], h_i = min(1, h_{i-1} p/q)
     for length in range(1, gamma + 1):
         for path in product(range(pair.vocabulary), repeat=length):
@@ -136,8 +136,8 @@ def test_block_verification_survives_with_the_weight_of_the_block(
                 h = min(1.0, h * float(p[x] / q[x])) if q[x] > 0.0 else 0.0
                 last = x
             wanted += chance * h
-    assert exact.accepted_mean(law) == pytest.approx(wanted, abs=1e-13)
-    assert exact.accepted_mean(law) >= exact.accepted_mean(token) - 1e-13
+    assert round_laws.accepted_mean(law) == pytest.approx(wanted, abs=1e-13)
+    assert round_laws.accepted_mean(law) >= round_laws.accepted_mean(token) - 1e-13
     if gamma == 1:
         assert law.keys() == token.keys()
         assert all(abs(law[k] - token[k]) < 1e-13 for k in law)
@@ -145,18 +145,18 @@ def test_block_verification_survives_with_the_weight_of_the_block(
 
 def test_block_verification_of_two_tokens_reproduces_the_worked_example() -> None:
     pair = Pair(np.array([1 / 3, 2 / 3]), np.array([2 / 3, 1 / 3]))
-    token = exact.token_law(pair, gamma=2)
-    block = exact.block_law(pair, gamma=2)
-    assert exact.accepted_mean(token) == pytest.approx(10 / 9, abs=1e-14)
-    assert exact.accepted_mean(block) == pytest.approx(11 / 9, abs=1e-14)
+    token = round_laws.token_law(pair, gamma=2)
+    block = round_laws.block_law(pair, gamma=2)
+    assert round_laws.accepted_mean(token) == pytest.approx(10 / 9, abs=1e-14)
+    assert round_laws.accepted_mean(block) == pytest.approx(11 / 9, abs=1e-14)
 
 
 @given(models(), st.integers(0, 3))
 @settings(max_examples=15)
 def test_a_tree_of_width_one_is_token_verification(pair: Pair, gamma: int) -> None:
-    token = exact.token_law(pair, gamma=gamma)
+    token = round_laws.token_law(pair, gamma=gamma)
     for rule in ("recursive", "recursive_distinct", "k_seq"):
-        tree = exact.tree_law(pair, parents=chain(gamma), rule=rule)
+        tree = round_laws.tree_law(pair, parents=chain(gamma), rule=rule)
         for outcome in token.keys() | tree.keys():
             assert token.get(outcome, 0.0) == pytest.approx(tree.get(outcome, 0.0), abs=1e-13)
 
@@ -167,10 +167,10 @@ def test_a_greedy_draft_is_accepted_with_the_targets_probability_of_its_argmax(
     p: Any, q: Any
 ) -> None:
     pair = Pair(p, greedy(q))
-    mean = exact.accepted_mean(exact.token_law(pair, gamma=1))
+    mean = round_laws.accepted_mean(round_laws.token_law(pair, gamma=1))
     assert mean == pytest.approx(p[q.argmax()], abs=1e-14)
-    block = exact.accepted_mean(exact.block_law(pair, gamma=3))
-    token = exact.accepted_mean(exact.token_law(pair, gamma=3))
+    block = round_laws.accepted_mean(round_laws.block_law(pair, gamma=3))
+    token = round_laws.accepted_mean(round_laws.token_law(pair, gamma=3))
     assert block == pytest.approx(token, abs=1e-13)
 
 

@@ -12,74 +12,34 @@ from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
+from howspec.sim.verify.distributions import Pair, residual
+from howspec.sim.verify.rules import Rule, checked_tree
+from howspec.sim.verify.simulated import Law, accepted_mean, add, block_law, contexts
+from howspec.theory.domain import Floats
+from howspec.theory.trees.rejection import kseq
 from numpy.typing import ArrayLike
 
-from ...theory.domain import Floats
-from ...theory.trees.rejection import kseq
-from .distributions import Pair, residual
-from .rules import Rule, checked_tree
+__all__ = [
+    "Law", "accepted_mean", "block_law", "emitted_law", "path_probability", "token_law", "tree_law",
+]  # fmt: skip
 
-Law: TypeAlias = dict[tuple[tuple[int, ...], int], float]
 # (index of the accepted child or -1, token emitted) -> probability
 Step: TypeAlias = dict[tuple[int, int], float]
 
 
 def token_law(pair: Pair, *, gamma: int, start: int = 0) -> Law:
     """Law of a round of token verification after the token start."""
-    p, q = _contexts(pair, start)
+    p, q = contexts(pair, start)
     if gamma == 0:
         return {((x,), 0): float(m) for x, m in enumerate(p) if m > 0.0}
     law: Law = {}
     keep = np.minimum(p, q)
     for x in np.flatnonzero(keep):
         for (tokens, accepted), m in token_law(pair, gamma=gamma - 1, start=int(x)).items():
-            _add(law, (int(x), *tokens), accepted + 1, float(keep[x]) * m)
+            add(law, (int(x), *tokens), accepted + 1, float(keep[x]) * m)
     for y, m in enumerate(residual(p, q).tolist()):
-        _add(law, (y,), 0, (1.0 - float(keep.sum())) * m)
+        add(law, (y,), 0, (1.0 - float(keep.sum())) * m)
     return law
-
-
-def block_law(pair: Pair, *, gamma: int, start: int = 0) -> Law:
-    """Law of a round of block verification after the token start."""
-    law: Law = {}
-    for block in product(range(pair.vocabulary), repeat=gamma):
-        chance, weights, passing = _block_tests(pair, block, start)
-        if chance == 0.0:
-            continue
-        later = 1.0  # no later position passes
-        for i in range(gamma, -1, -1):
-            last = block[i - 1] if i else start
-            p, q = _contexts(pair, last)
-            stop = later * passing[i]
-            later *= 1.0 - passing[i]
-            excess = np.maximum(weights[i] * p - q, 0.0)
-            end = excess / excess.sum() if i < gamma and excess.sum() > 0.0 else p
-            for x, m in enumerate(end):
-                _add(law, (*block[:i], x), i, chance * stop * float(m))
-    return law
-
-
-def _block_tests(
-    pair: Pair, block: tuple[int, ...], start: int
-) -> tuple[float, list[float], list[float]]:
-    """P(block drafted), the weights h_0..h_gamma and the chances that each position passes."""
-    chance, weights, last = 1.0, [1.0], start
-    passing = [1.0]
-    for i, x in enumerate(block):
-        p, q = _contexts(pair, last)
-        chance *= float(q[x])
-        if chance == 0.0:
-            break
-        weights.append(min(1.0, weights[-1] * float(p[x] / q[x])))
-        p, q = _contexts(pair, x)
-        s = float(np.maximum(weights[-1] * p - q, 0.0).sum())
-        if i + 1 == len(block):
-            passing.append(weights[-1])
-        else:
-            spread = s + 1.0 - weights[-1]
-            passing.append(s / spread if spread > 0.0 else 1.0)
-        last = x
-    return chance, weights, passing
 
 
 def tree_law(pair: Pair, *, parents: ArrayLike, rule: Rule, start: int = 0) -> Law:
@@ -89,17 +49,17 @@ def tree_law(pair: Pair, *, parents: ArrayLike, rule: Rule, start: int = 0) -> L
 
 
 def _node_law(pair: Pair, children: list[Any], node: int, rule: Rule, context: int) -> Law:
-    p, q = _contexts(pair, context)
+    p, q = contexts(pair, context)
     if children[node].size == 0:
         return {((x,), 0): float(m) for x, m in enumerate(p) if m > 0.0}
     law: Law = {}
     for (index, x), chance in sibling_law(p, q, drafts=children[node].size, rule=rule).items():
         if index < 0:
-            _add(law, (x,), 0, chance)
+            add(law, (x,), 0, chance)
             continue
         below = _node_law(pair, children, int(children[node][index]), rule, x)
         for (tokens, accepted), m in below.items():
-            _add(law, (x, *tokens), accepted + 1, chance * m)
+            add(law, (x, *tokens), accepted + 1, chance * m)
     return law
 
 
@@ -163,11 +123,6 @@ def _naive_law(p: Floats, q: Floats, drafts: int) -> Step:
     return step
 
 
-def accepted_mean(law: Law) -> float:
-    """Mean of the accepted drafts of a law."""
-    return sum(accepted * m for (_, accepted), m in law.items())
-
-
 def emitted_law(pair: Pair, law: Law, *, length: int, start: int = 0) -> dict[Any, float]:
     """Law of the first tokens when the round is followed by the target's own sampling.
 
@@ -188,20 +143,9 @@ def path_probability(pair: Pair, path: tuple[int, ...], *, start: int = 0, skip:
     """Probability that the target emits the path after start, given its first `skip` tokens."""
     chance, last = 1.0, start
     for i, x in enumerate(path):
-        chance *= float(_contexts(pair, last)[0][x]) if i >= skip else 1.0
+        chance *= float(contexts(pair, last)[0][x]) if i >= skip else 1.0
         last = x
     return chance
-
-
-def _contexts(pair: Pair, token: int) -> tuple[Floats, Floats]:
-    if pair.markov:
-        return pair.target[token], pair.draft[token]
-    return pair.target, pair.draft
-
-
-def _add(law: Law, tokens: tuple[int, ...], accepted: int, chance: float) -> None:
-    if chance > 0.0:
-        law[tokens, accepted] = law.get((tokens, accepted), 0.0) + chance
 
 
 def _gain(step: Step, outcome: tuple[int, int], chance: float) -> None:
