@@ -4,22 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .schema import (
-    BATCH,
-    DRAFT,
-    ENGINE,
-    GAMMA,
-    HARDWARE,
-    ID,
-    TARGET,
-    TASK,
-    TEMPERATURE,
-    Column,
-    Rule,
-    Schema,
-    number,
-    text,
-)
+from . import schema as s
+from .schema import Column, Rule, Schema, counted, number, optional, positive, share, text, told
 
 # What a value is, its unit, and what it counts.
 METRICS: dict[str, tuple[str, str]] = {
@@ -50,62 +36,46 @@ METRICS: dict[str, tuple[str, str]] = {
 DRAFTINGS = ("chain", "block", "tree", "adaptive", "look-up", "not stated")
 STATUSES = ("measured", "computed", "approximate", "assumed", "secondary")
 
-
-def _told(name: str, meaning: str) -> Column:
-    return Column(name, meaning, nullable=True)
-
-
-def _positive(name: str, meaning: str, unit: str) -> Column:
-    return Column(name, meaning, "number", unit, low=0, open_low=True, nullable=True)
-
-
 MEASURED = Schema(
     "measured",
     "Measurements of 2026, one number a row, definitions and conditions in columns",
     (
-        ID,
+        s.ID,
         Column("source", "key of the citation in `measured_sources.csv`"),
-        _told("place", "file, table or run within the source"),
-        replace(TARGET, nullable=True),
-        _told("target_model", "the target as the table of models has it, empty where it has none"),
-        _told("target_format", "number format of the target's weights, where its name tells it"),
-        replace(DRAFT, nullable=True),
-        _told("drafter", "kind of drafter, empty for plain decoding and single passes"),
-        _told("draft_model", "a draft that is a model, as the table of models has it"),
-        _told("draft_format", "number format of the draft's weights, where its name tells it"),
-        _told("kv_format", "number format of the cache, where told"),
-        replace(ENGINE, meaning="engine and version, as the source states them"),
-        Column(
-            "stack",
-            "kind of software: serving, native (llama.cpp and alike), eager, or mlx",
-            choices=("serving", "native", "eager", "mlx"),
-            nullable=True,
-        ),
-        replace(HARDWARE, nullable=True),
-        _told("device", "the device as the table of devices has it, empty where unclear"),
-        Column("devices", "devices together", "whole", "device", low=1, nullable=True),
-        replace(TASK, nullable=True),
-        replace(BATCH, meaning="sequences decoded together, or requests in flight", nullable=True),
+        told("place", "file, table or run within the source"),
+        optional(s.TARGET),
+        told("target_model", "the target as the table of models has it, empty where it has none"),
+        told("target_format", "number format of the target's weights, where its name tells it"),
+        optional(s.DRAFT),
+        told("drafter", "kind of drafter, empty for plain decoding and single passes"),
+        told("draft_model", "a draft that is a model, as the table of models has it"),
+        told("draft_format", "number format of the draft's weights, where its name tells it"),
+        told("kv_format", "number format of the cache, where told"),
+        replace(s.ENGINE, meaning="engine and version, as the source states them"),
+        told("stack", "kind of software: serving, native (llama.cpp and alike), eager, or mlx",
+             choices=("serving", "native", "eager", "mlx")),
+        optional(s.HARDWARE),
+        told("device", "the device as the table of devices has it, empty where unclear"),
+        counted("devices", "devices together", "device", nullable=True),
+        optional(s.TASK),
+        optional(s.BATCH, meaning="sequences decoded together, or requests in flight"),
         Column("context_tokens", "tokens of context, if stated", "whole", "token", nullable=True),
-        replace(TEMPERATURE, nullable=True),
-        replace(GAMMA, meaning="tokens drafted in a round; one less than those of a pass"
-                " in rows of single passes", nullable=True),
-        Column("drafting", "shape of the drafts", choices=DRAFTINGS, nullable=True),
-        Column("execution", "eager or with graphs", choices=("eager", "graphs"), nullable=True),
-        Column(
-            "p_min", "confidence below which drafts end", "number", "1", low=0, high=1,
-            nullable=True,
-        ),
+        optional(s.TEMPERATURE),
+        optional(s.GAMMA, meaning="tokens drafted in a round; one less than those of a pass in "
+                 "rows of single passes"),
+        told("drafting", "shape of the drafts", choices=DRAFTINGS),
+        told("execution", "eager or with graphs", choices=("eager", "graphs")),
+        share("p_min", "confidence below which drafts end", nullable=True),
         Column("metric", "what the value is, see below", choices=tuple(METRICS)),
-        Column("position", "position in the draft, from 1", "whole", "token", low=1, nullable=True),
+        counted("position", "position in the draft, from 1", "token", nullable=True),
         Column("value", "the number", "number", "see metric", low=0),
-        _told("rates", "share of rounds that accept positions 1, 2, ..., separated by spaces"),
-        _positive("plain", "plain decoding beside it", "as value"),
-        _positive("round_ms", "mean time of a round beside it", "ms"),
-        _told("sample", "how much was measured"),
+        told("rates", "share of rounds that accept positions 1, 2, ..., separated by spaces"),
+        positive("plain", "plain decoding beside it", "as value", nullable=True),
+        positive("round_ms", "mean time of a round beside it", "ms", nullable=True),
+        told("sample", "how much was measured"),
         Column("status", "measured, or why it is not to be scored", choices=STATUSES),
-        _told("objection", "why the row should not be scored, or what is uncertain"),
-        _told("notes", "what else the source says"),
+        told("objection", "why the row should not be scored, or what is uncertain"),
+        told("notes", "what else the source says"),
     ),
     key=("id",),
     rules=(
@@ -136,7 +106,7 @@ MEASURED_SOURCES = Schema(
     (
         Column("source", "key, as in `measured.csv`"),
         Column("citation", "paper, page, thread, or repository at a commit"),
-        _told("terms", "conditions that all its rows share"),
+        told("terms", "conditions that all its rows share"),
     ),
     key=("source",),
 )

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Cell = str | int | float | None
 Row = dict[str, Cell]
@@ -141,72 +141,64 @@ def text(row: Row, name: str) -> str:
     return "" if value is None else str(value)
 
 
+def told(name: str, meaning: str, **more: Any) -> Column:
+    """A text that may be left out."""
+    return Column(name, meaning, nullable=True, **more)
+
+
+def counted(name: str, meaning: str, unit: str, low: float = 1, **more: Any) -> Column:
+    """A whole number of at least ``low``."""
+    return Column(name, meaning, "whole", unit, low, **more)
+
+
+def positive(name: str, meaning: str, unit: str = "1", **more: Any) -> Column:
+    """A number above 0."""
+    return Column(name, meaning, "number", unit, low=0, open_low=True, **more)
+
+
+def share(name: str, meaning: str, **more: Any) -> Column:
+    """A number in [0, 1]."""
+    return Column(name, meaning, "number", "1", low=0, high=1, **more)
+
+
+def optional(column: Column, **changed: Any) -> Column:
+    """The same column with cells that may be empty."""
+    return replace(column, nullable=True, **changed)
+
+
 ID = Column("id", "identifier of the row, stable across versions")
 TARGET = Column("target", "name of the target model, as the source writes it")
 DRAFT = Column("draft", "name of the draft model, as the source writes it")
-TARGET_PARAMS = Column(
-    "target_params",
-    "parameters of the target, nominal; a mixture of experts counts all experts",
-    "number",
+TARGET_PARAMS = positive(
+    "target_params", "parameters of the target, nominal; a mixture of experts counts all experts",
     "parameter",
-    low=0,
-    open_low=True,
+)  # fmt: skip
+DRAFT_PARAMS = positive("draft_params", "parameters of the draft, nominal", "parameter")
+GAMMA = counted(
+    "gamma_tokens", "tokens drafted in a round, without the bonus token", "token", 0, high=10_000
 )
-DRAFT_PARAMS = replace(
-    TARGET_PARAMS, name="draft_params", meaning="parameters of the draft, nominal"
-)
-GAMMA = Column(
-    "gamma_tokens",
-    "tokens drafted in a round, without the bonus token",
-    "whole",
-    "token",
-    low=0,
-    high=10_000,
-)
-SPEEDUP = Column(
-    "speedup",
-    "speed with drafting over speed of plain decoding",
-    "number",
-    "1",
-    low=0,
-    open_low=True,
-)
+SPEEDUP = positive("speedup", "speed with drafting over speed of plain decoding")
 TOKENS = Column(
-    "tokens_per_round",
-    "mean tokens emitted by a round, the bonus token included",
-    "number",
-    "token",
-    low=1,
-)
-ALPHA = Column(
+    "tokens_per_round", "mean tokens emitted by a round, the bonus token included", "number",
+    "token", low=1,
+)  # fmt: skip
+ALPHA = share(
     "overlap_alpha",
     "acceptance as the mean of sum min(p, q) over contexts, p of the target and q of the draft",
-    "number",
-    "1",
-    low=0,
-    high=1,
 )
 TASK = Column("task", "data set or kind of prompt")
 TEMPERATURE = Column("temperature", "sampling temperature, 0 for greedy", "number", "1", low=0)
-BATCH = Column(
-    "batch_sequences", "sequences decoded together", "whole", "sequence", low=1, high=1e6
+BATCH = counted("batch_sequences", "sequences decoded together", "sequence", high=1e6)
+PLAIN_RATE = positive(
+    "plain_tokens_per_s", "throughput of plain decoding, all sequences together", "token/s"
 )
-PLAIN_RATE = Column(
-    "plain_tokens_per_s",
-    "throughput of plain decoding, all sequences together",
-    "number",
-    "token/s",
-    low=0,
-    open_low=True,
-)
-SPEC_RATE = replace(
-    PLAIN_RATE, name="spec_tokens_per_s", meaning="throughput with drafting, all sequences"
-)
+SPEC_RATE = positive("spec_tokens_per_s", "throughput with drafting, all sequences", "token/s")
 ENGINE = Column("engine", "software that ran it")
 HARDWARE = Column("hardware", "device that ran it, as the source states it")
 PRECISION = Column("precision", "number format of the weights")
+SUSPECT = told("suspect", "why the row should not be fitted; empty for a row without objection")
 SOURCE = Column("source", "citation of the number")
-NOTES = Column("notes", "what else the source says, and what was changed here", nullable=True)
+NOTES = told("notes", "what else the source says, and what was changed here")
 
 
 def _ratio_is_the_speedup(row: Row) -> bool:
@@ -215,9 +207,7 @@ def _ratio_is_the_speedup(row: Row) -> bool:
 
 
 RATES_AGREE = Rule(
-    "speedup",
-    "must be spec_tokens_per_s / plain_tokens_per_s within 1 %",
-    _ratio_is_the_speedup,
+    "speedup", "must be spec_tokens_per_s / plain_tokens_per_s within 1 %", _ratio_is_the_speedup
 )
 
 

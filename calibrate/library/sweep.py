@@ -10,7 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .read import Table
-from .schema import Column, Row, Rule, Schema, number, text
+from .schema import (
+    TOKENS,
+    Column,
+    Row,
+    Rule,
+    Schema,
+    counted,
+    number,
+    optional,
+    positive,
+    text,
+    told,
+)
 
 Floats = NDArray[np.float64]
 
@@ -19,47 +31,16 @@ SWEEP = Schema(
     "Latency or speed-up of target and draft at several numbers of draft tokens",
     (
         Column("target", "name of the target model"),
-        Column("draft", "name of the draft model; may be empty where gamma is 0", nullable=True),
-        Column(
-            "gamma",
-            "tokens drafted in a round, without the bonus token; 0 is plain decoding",
-            "whole",
-            "token",
-            low=0,
-            high=10_000,
-            aliases=("k", "gamma_tokens"),
-        ),
-        Column(
-            "latency",
-            "time of the same work at every gamma, in any one unit",
-            "number",
-            "see unit",
-            low=0,
-            open_low=True,
-            nullable=True,
-            required=False,
-        ),
-        Column("unit", "unit of the latency", nullable=True, required=False),
-        Column(
-            "speedup",
-            "speed with drafting over speed of plain decoding",
-            "number",
-            "1",
-            low=1e-6,
-            high=1e6,
-            nullable=True,
-            required=False,
-        ),
-        Column(
-            "tokens_per_round",
-            "mean tokens emitted by a round, the bonus token included",
-            "number",
-            "token",
-            low=1,
-            nullable=True,
-            required=False,
-        ),
-        Column("source", "citation of the row", nullable=True, required=False),
+        told("draft", "name of the draft model; may be empty where gamma is 0"),
+        counted("gamma", "tokens drafted in a round, without the bonus token; 0 is plain decoding",
+                "token", 0, high=10_000, aliases=("k", "gamma_tokens")),
+        positive("latency", "time of the same work at every gamma, in any one unit", "see unit",
+                 nullable=True, required=False),
+        told("unit", "unit of the latency", required=False),
+        Column("speedup", "speed with drafting over speed of plain decoding", "number", "1",
+               low=1e-6, high=1e6, nullable=True, required=False),
+        optional(TOKENS, required=False),
+        told("source", "citation of the row", required=False),
     ),
     key=("target", "draft", "gamma"),
     rules=(
@@ -85,7 +66,7 @@ SWEEP = Schema(
         ),
     ),
     closed=False,
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..library.schema import Column, Rule, Schema, number
+from ..library.schema import Column, Rule, Schema, number, positive, share
 from .shapes import BIASES, NORMS, QK_NORMS, RECURRENCES
 
 _YES_NO = ("yes", "no")
@@ -17,7 +17,7 @@ def _count(name: str, unit: str, meaning: str, *, low: int = 0, nullable: bool =
 
 
 def _rate(name: str, meaning: str) -> Column:
-    return Column(name, meaning, "number", "Top/s", low=0, open_low=True, nullable=True)
+    return positive(name, meaning, "Top/s", nullable=True)
 
 
 _ATTENTION = (
@@ -82,19 +82,13 @@ _UNLIKE = (
     _part("output_rank", "1", "rank of each group of a low-rank output projection"),
     _part("output_groups", "1", "groups of a low-rank output projection"),
     _part("sparse_tokens", "token", "tokens of its cache that a layer reads at most, by an index"),
-    Column(
-        "cache_share",
-        "share of the tokens that a compressed cache keeps, where not all",
-        "number",
-        "1",
-        low=0,
-        high=1,
-        open_low=True,
-        nullable=True,
+    share(
+        "cache_share", "share of the tokens that a compressed cache keeps, where not all",
+        open_low=True, nullable=True,
     ),
     _part("extra", "parameter", "parameters of the layers that no other column counts"),
     _part("lookup", "parameter", "parameters of tables of which a pass reads a row a token"),
-)
+)  # fmt: skip
 _CACHE = (
     _count("query_rank", "1", "rank of the queries of latent attention, 0 for full rank"),
     _count("kv_rank", "1", "rank of keys and values of latent attention, 0 without it"),
@@ -138,11 +132,8 @@ DEVICES = Schema(
         Column("name", "name of the device"),
         _text("aliases", "other names of it, separated by semicolons"),
         _text("vendor", "who makes it"),
-        Column(
-            "kind",
-            "gpu, tpu, npu (another accelerator) or cpu",
-            choices=("gpu", "tpu", "npu", "cpu"),
-        ),
+        Column("kind", "gpu, tpu, npu (another accelerator) or cpu",
+               choices=("gpu", "tpu", "npu", "cpu")),
         _rate("fp32", "operations per second in 32 bits, without tensor units"),
         _rate("tf32", "the same in 32 bits shortened for tensor units"),
         _rate("bf16", "the same in bfloat16, dense"),
@@ -150,18 +141,13 @@ DEVICES = Schema(
         _rate("fp8", "the same in 8-bit floats, dense"),
         _rate("int8", "the same in 8-bit integers, dense"),
         _rate("fp4", "the same in 4-bit floats, dense"),
-        Column("bandwidth", "peak memory bandwidth", "number", "GB/s", low=0, open_low=True),
-        Column("memory", "memory of one device", "number", "GB", low=0, open_low=True),
+        positive("bandwidth", "peak memory bandwidth", "GB/s"),
+        positive("memory", "memory of one device", "GB"),
         _text(
             "memories", "sizes that it is sold with [GB], separated by semicolons, where several"
         ),
-        Column(
-            "link",
-            "bandwidth to the other devices, both directions together, 0 without a link",
-            "number",
-            "GB/s",
-            low=0,
-        ),
+        Column("link", "bandwidth to the other devices, both directions together, 0 without a "
+               "link", "number", "GB/s", low=0),
         _count("year", "year", "year of the release", low=2015),
         Column("source", "where the numbers are published"),
         _text("notes", "what was converted, and what is approximate"),
@@ -174,4 +160,4 @@ DEVICES = Schema(
             lambda row: any(number(row, rate) > 0 for rate in ("fp32", "bf16", "fp16")),
         ),
     ),
-)
+)  # fmt: skip

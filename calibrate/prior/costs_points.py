@@ -9,7 +9,21 @@ from typing import Literal
 
 from ..library.load import study_of
 from ..library.read import Table, parse_table
-from ..library.schema import Column, Row, Rule, Schema, number, text
+from ..library.schema import (
+    ENGINE,
+    ID,
+    SOURCE,
+    Column,
+    Row,
+    Rule,
+    Schema,
+    counted,
+    number,
+    positive,
+    share,
+    text,
+    told,
+)
 from ..models import Device, ModelShape, device, model
 from ..models.drafters import Passes
 
@@ -26,36 +40,25 @@ POINTS = Schema(
     "costs_points",
     "Times of passes, and ratios of them, in a stack of software",
     (
-        Column("id", "identifier of the row, stable across versions"),
+        ID,
         Column("group", "rows of one source on one device, which share their deviations"),
         Column("stack", "kind of software, see the README of this folder", choices=STACKS),
-        Column("engine", "software that ran it"),
+        ENGINE,
         Column("device", "device, with the number of them that share each pass"),
         Column("model", "the model whose pass is timed; for a ratio the target"),
-        Column("draft", "for a ratio the draft", nullable=True),
+        told("draft", "for a ratio the draft"),
         Column("dtype", "number format of the weights"),
-        Column(
-            "quantity",
-            "step: a pass with the engine's work around it; forward: without; ratio: a draft's "
-            "step over the model's",
-            choices=("step", "forward", "ratio"),
-        ),
-        Column("tokens", "tokens of each sequence in the pass", "whole", "token", low=1),
-        Column("batch", "sequences in the pass", "whole", "sequence", low=1),
-        Column("context", "tokens in the cache of each sequence", "whole", "token", low=0),
-        Column("value", "the time, or the ratio", "number", "s or 1", low=0, open_low=True),
-        Column(
-            "error",
-            "relative standard error of the number itself: rounding, reading, prefill included",
-            "number",
-            "1",
-            low=0,
-            high=1,
-            open_low=True,
-        ),
+        Column("quantity", "step: a pass with the engine's work around it; forward: without; "
+               "ratio: a draft's step over the model's", choices=("step", "forward", "ratio")),
+        counted("tokens", "tokens of each sequence in the pass", "token"),
+        counted("batch", "sequences in the pass", "sequence"),
+        counted("context", "tokens in the cache of each sequence", "token", 0),
+        positive("value", "the time, or the ratio", "s or 1"),
+        share("error", "relative standard error of the number itself: rounding, reading, prefill "
+              "included", open_low=True),
         Column("fitted", "whether the prior is fitted to the row", choices=("yes", "no")),
-        Column("source", "citation of the number"),
-        Column("notes", "what was assumed, and why a row is not fitted", nullable=True),
+        SOURCE,
+        told("notes", "what was assumed, and why a row is not fitted"),
     ),
     key=("id",),
     rules=(
@@ -65,7 +68,7 @@ POINTS = Schema(
             lambda row: bool(text(row, "draft")) == (text(row, "quantity") == "ratio"),
         ),
     ),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
