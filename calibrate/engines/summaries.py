@@ -43,6 +43,7 @@ _COLUMNS = re.compile(
 _FRACTION = re.compile(
     r"(?<![\d/.=])(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)(?![\d/.])", re.IGNORECASE
 )
+_PLACE = re.compile(r"\bpos(?:ition)?[\s_#-]*(\d{1,3})\s*[:=]\s*(\d+)\s*/\s*(\d+)(?![\d.])")
 _SPEECH = 20  # below it "4 out of 5" is a way to say a share
 _SPOKEN = re.compile(r"accept", re.IGNORECASE)
 _ROUND = re.compile(r"accepted\s+\d+\s*/\s*\d+\s+draft tokens(?!\s*\()")
@@ -69,12 +70,24 @@ class _Open:
             list(range(len(places))), list(range(1, len(places) + 1))
         ):  # fmt: skip
             raise ValueError("shares by position must be without gaps from 0 or 1 on")
+        if places and all("/" in self.cells[r] for _, r in places):
+            self._places([self.cells[r].split("/") for _, r in places])
         for role in (*(r for r in self.cells if not r.isdigit()), *(r for _, r in places)):
             row.put(role, self.cells[role])
         if self.names & {"n_drafted", "n_accept"}:
             _llama(row)
         row.close()
         return row
+
+    def _places(self, parts: list[list[str]]) -> None:
+        """Accepted of drafted by position, as counts and as shares of all rounds."""
+        accepted, drafted = ([int(p[i]) for p in parts] for i in (0, 1))
+        if sorted(drafted, reverse=True) != drafted or not drafted[0]:
+            raise ValueError("what is drafted at a position must be > 0 and no more than before it")
+        self.cells |= {"rounds": str(drafted[0]), "drafted": str(sum(drafted)),
+                       "accepted": str(sum(accepted))}  # fmt: skip
+        places = sorted((r for r in self.cells if r.isdigit()), key=int)
+        self.cells |= {r: f"{a / drafted[0]:.8f}" for r, a in zip(places, accepted, strict=True)}
 
 
 def _llama(row: Row) -> None:
@@ -90,7 +103,7 @@ class Summaries:
     """Takes lines with names that `rows` knows, and gives the counts of the summaries."""
 
     engine = "summary"
-    needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"tau", "τ".encode(),
+    needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"acc_len", b"tau", "τ".encode(),
                                  b"AL=", b"AL:")  # fmt: skip
     markers: tuple[bytes, ...] = (*needed, b"raft", b"n_predict", b"tokens:", b"tokens =",
                                   b"tokens |", b"tokens generated", b"osition", b"equests:",
@@ -108,6 +121,10 @@ class Summaries:
         if len(starts := [m.start() for m in _BEGIN.finditer(line)]) > 1:
             for begin, end in pairwise((0, *starts[1:], len(line))):
                 self.feed(line[begin:end])
+            return
+        if places := _PLACE.findall(line):
+            for place, accepted, drafted in places:
+                self._put(f"position {place}", f"{accepted}/{drafted}")
             return
         pairs = [(n, c) for n, c in _PAIR.findall(line) if _role(n) not in ("", "listed")]
         pairs += [(n, a or b) for n, a, b in _LISTED.findall(line) if _role(n) == "listed"]

@@ -194,12 +194,12 @@ def _is_rule(line: str) -> bool:
 
 
 def _unboxed(text: str) -> str:
-    """A table drawn with the characters for boxes, as one with bars."""
-    if not any(c in text for c in "│┃║"):
+    """A table drawn with the characters for boxes, or with lines of +---+, as one with bars."""
+    rule = re.compile(r"[ \t]*(?:[┏┌╔┡├╞╠└┗╚][━─═╇┼┬┴┳╪╬╦╩┻]{2}.*|\+(?:[-=]{2,}\+)+[ \t]*)")
+    if not any(c in text for c in "│┃║") and not any(map(rule.fullmatch, text.splitlines())):
         return text
     text = re.sub("[│┃║]", "|", text)
-    rule = re.compile(r"[ \t]*[┏┌╔┡├╞╠└┗╚][━─═╇┼┬┴┳╪╬╦╩┻]{2}.*")
-    drawn = ["" if rule.match(s) else s for s in text.splitlines() if s.strip()]
+    drawn = ["" if rule.fullmatch(s) else s for s in text.splitlines() if s.strip()]
     out: list[str] = []
     for before, now in zip(["", *drawn], drawn, strict=False):
         if now:

@@ -40,7 +40,11 @@ _PLAIN = re.compile(
 _SPEED = re.compile(
     r"(\d[\d,]*(?:\.\d+)?)\s*(?:tok(?:en)?s?\s?(?:/|per )\s?s(?:ec(?:ond)?)?|t/s|tps)\b", re.I
 )
-_LENGTH = re.compile(r"accept(?:ance|ed)?[ _-]len(?:gth)?\w*\W{1,3}(\d+\.\d+)", re.IGNORECASE)
+_LENGTH = re.compile(
+    r"(?<![a-z])acc(?:e?pt(?:ance|ed)?)?[ _-]len(?:gth)?\w*\W{1,3}(\d+\.\d+)", re.IGNORECASE
+)
+_BAR = re.compile(r"\[\d+:\d\d<.*")  # what a bar of progress says of itself
+_OUTPUT = re.compile(rf"\b(?:output|generation|decode)\W{{1,3}}(?={_SPEED.pattern})", re.IGNORECASE)
 _ACCEPTANCE = re.compile(
     r"accept(?:ance|ed)?(?: rate)?[\s=:(~]{1,3}(\d+(?:\.\d+)?\s*%|0?\.\d+)(?!\d)", re.IGNORECASE
 )
@@ -209,11 +213,12 @@ def lines_of(text: str, label: str) -> Cells | None:
     rows: list[dict[str, str]] = []
     heading = ""
     for line in text.splitlines():
-        speed = _SPEED.search(line)
+        output = _OUTPUT.search(line)  # beside that of reading the prompt
+        speed = _SPEED.search(line, output.end() if output else 0)
         if speed is None:
             heading = line if line.strip() else ""
             continue
-        before = _before(line, speed.start())
+        before = _BAR.sub("", _before(line, (_SPEED.search(line) or speed).start()))
         found = setting_of(before) or setting_of(heading)
         if found is not None and "|" not in line:
             row = {"k": found[0], "tok_s": speed[1].replace(",", "")}

@@ -205,10 +205,10 @@ def test_what_people_paste_is_read_or_refused_with_what_was_looked_for(
             read(tmp_path, text)
         return
     found = read(tmp_path, text)
-    first, groups = (found.survival or (None,))[0], len(found.groups)
+    derived = {"first": (found.survival or (None,))[0], "groups": len(found.groups),
+               "speeds": [g.tokens_per_s for g in found.groups]}  # fmt: skip
     for name, value in reading.items():
-        got = {"first": first, "groups": groups}[name] if name in ("first", "groups") else None
-        got = getattr(found, name) if got is None else got
+        got = derived[name] if name in derived else getattr(found, name)
         assert got == (pytest.approx(value) if isinstance(value, float) else value), name
     assert found.notes
     assert findings(Case(found)) == ()

@@ -209,6 +209,18 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
      {"acceptance_length": 3.41, "gamma": 3, "first": 0.963}),
     ("a profile", "conditional : [0.816, 0.777, 0.750]\nmarginal    : [0.816, 0.634, 0.475]\nAL   : 2.925",
      {"acceptance_length": 2.925, "first": 0.816}),
+    ("a table in a box of plus and minus", "+-------------+--------+------------+-----------------+\n"
+     "| Latency (s) | Tokens | Acc Length | Speed (token/s) |\n+-------------+--------+------------+-----------------+\n"
+     "|    3.128    |  512   |   2.560    |     163.68      |\n+-------------+--------+------------+-----------------+\n",
+     {"acceptance_length": 2.56, "tokens": 512}),
+    ("a length and a speed", "acc_length=2.20\nspeed=125.59 token/s\n", {"acceptance_length": 2.2}),
+    ("bars of progress", "* vanilla, [02:08<00:00,  1.61s/it, est. speed input: 47.09 toks/s, output: 128.64 toks/s]\n"
+     "* k=2: [01:34<00:00,  1.18s/it, est. speed input: 64.12 toks/s, output: 175.49 toks/s] **Accpt Len: 1.89**\n"
+     "* k=4: [01:40<00:00,  1.25s/it, est. speed input: 60.52 toks/s, output: 165.65 toks/s] **Accpt Len: 2.08**\n",
+     {"groups": 2, "speeds": [175.49, 165.65]}),
+    ("accepted of drafted by position", "320/761 overall (42.0%):\n\n- position 1: 133/191 (69.6%)\n- position 2: "
+     "85/191 (44.5%)\n- position 3: 62/190 (32.6%)\n- position 4: 40/189 (21.2%)\n",
+     {"rounds": 191, "drafted": 761, "accepted": 320, "gamma": 4, "per_position_accepted": (133, 85, 62, 40)}),
     ("another program", "GET /accept 200\naccepted: 5 connections\nrate: 5\n", "looked for"),
     ("a training log", "epoch 1: loss=2.3 acc=0.91 tokens=1000\nepoch 2: acc=0.93", "looked for"),
 ]  # fmt: skip
