@@ -22,7 +22,7 @@ CASES = {
     "empty interpreter": "",
     "import numpy": "import numpy",
     "import howspec": "import howspec",
-    "import typer": "import typer",
+    "import click": "import click",
     "import sympy": "import sympy",
     "import howspec.theory": "import howspec.theory",
     "howspec --version": _RUN.format(["--version"]),
@@ -34,8 +34,7 @@ def _wrong_options() -> dict[str, str]:
     from howspec.cli.calibrate import calibrate
     from howspec.cli.main import VERBS
 
-    names = [str(c.name or c.callback.__name__) for c in calibrate.registered_commands]
-    verbs = [[verb] for verb in VERBS] + [["calibrate", name] for name in names]
+    verbs = [[verb] for verb in VERBS] + [["calibrate", name] for name in calibrate.verbs]
     return {" ".join(verb): _RUN.format([*verb, "--bad-option"]) for verb in verbs}
 
 

@@ -29,7 +29,11 @@ def answering(
 
     def command(verb: Verb) -> Callable[..., None]:
         own = signature(verb, eval_str=True).parameters
-        asked = {name: own.get(name) or _shared(name) for name in names.split()}
+        listed = names.split()
+        if "acceptance" in listed:  # of a metrics URL, over an interval
+            at = listed.index("acceptance") + 1
+            listed[at:at] = ["every", "for_"]
+        asked = {name: own.get(name) or _shared(name) for name in listed}
         missing = [n for n in own if n not in asked and n != "given"]
         assert not missing, f"{verb.__name__}: {missing} are not among its options"
 
@@ -38,6 +42,7 @@ def answering(
             given = {n: p.default for n, p in asked.items() if p.default is not p.empty} | given
             figure, html = given.get("figure"), given.get("html")
             check_outputs(figure, html)
+            _watch(given)
             found = _answer(verb, {n: given[n] for n in own if n in given}, given)
             if show_as is None:
                 show(found, given["as_json"], figure, html)
@@ -56,6 +61,17 @@ def answering(
 def _shared(name: str) -> Parameter:
     kind, default = options.SHARED[name]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _watch(given: Given) -> None:
+    """Put the counts of the interval of --every and --for in the place of their URL."""
+    every, seconds = given.pop("every", None), given.pop("for_", None)
+    if every is not None or seconds is not None:
+        from ..calibrate.engines.live import watch_asked
+
+        url = options.one_source(given.get("source"), given["acceptance"])
+        given |= {"acceptance": watch_asked(url, every, seconds)}
+        given |= {"source": None} if "source" in given else {}
 
 
 def _answer(verb: Verb, own: Given, given: Given) -> Any:

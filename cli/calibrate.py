@@ -8,39 +8,35 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+import click
 
 from . import options
-from .calibrate_campaign import campaign
-from .calibrate_family import family
-from .calibrate_show import show as show_record
 from .checks import names_of, ranges
-from .output import print_json, progress_bar, purpose, show
+from .commands import Argument, Option, Verbs
+from .output import print_json, progress_bar, show
 
-Out = Annotated[str, typer.Option(help="File of the record, .json, or its folder.")]
+Out = Annotated[str, Option(help="File of the record, .json, or its folder.")]
 Family = Annotated[
-    str | None, typer.Option(help="Folder of a trained family: its target, drafts and text.")
+    str | None, Option(help="Folder of a trained family: its target, drafts and text.")
 ]
 Target = Annotated[
-    str | None, typer.Option(help="Target: a folder, a hub name, or a name such as Pythia-2.8B.")
+    str | None, Option(help="Target: a folder, a hub name, or a name such as Pythia-2.8B.")
 ]
 Draft = Annotated[
-    list[str] | None, typer.Option(help="Draft, the same way; several times, or with commas.")
+    list[str] | None, Option(help="Draft, the same way; several times, or with commas.")
 ]
 Prompts = Annotated[
-    str | None, typer.Option(help="Prompts: .jsonl or .txt, .gz or .xz; default built in.")
+    str | None, Option(help="Prompts: .jsonl or .txt, .gz or .xz; default built in.")
 ]
-Field = Annotated[str, typer.Option(help="Field of the prompt in JSONL.")]
-Requests = Annotated[
-    int | None, typer.Option(help="Prompts of each domain; default all, of a family 4.")
-]
-PromptTokens = Annotated[int, typer.Option(help="Tokens that prompts are cut to.")]
-NewTokens = Annotated[int, typer.Option(help="Tokens of every request.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")]
-TrustRemoteCode = Annotated[bool, typer.Option(help="Run code that comes with a model.")]
+Field = Annotated[str, Option(help="Field of the prompt in JSONL.")]
+Requests = Annotated[int | None, Option(help="Prompts of each domain; default all, of a family 4.")]
+PromptTokens = Annotated[int, Option(help="Tokens that prompts are cut to.")]
+NewTokens = Annotated[int, Option(help="Tokens of every request.")]
+Device = Annotated[str, Option(help="auto, cpu or cuda.")]
+Dtype = Annotated[str, Option(help="auto, float32, bfloat16 or float16.")]
+TrustRemoteCode = Annotated[bool, Option(help="Run code that comes with a model.")]
 StageSeconds = Annotated[
-    float | None, typer.Option(help="Stop after about so many seconds; the same command goes on.")
+    float | None, Option(help="Stop after about so many seconds; the same command goes on.")
 ]
 
 
@@ -54,16 +50,16 @@ def acceptance(
     requests: Requests = None,
     prompt_tokens: PromptTokens = 64,
     new_tokens: NewTokens = 96,
-    gamma: Annotated[int, typer.Option(help="Draft tokens of a round.")] = 8,
+    gamma: Annotated[int, Option(help="Draft tokens of a round.")] = 8,
     temperature: Annotated[
         list[str] | None,
-        typer.Option(help="Several times or with commas; default 0,0.7,1."),
+        Option(help="Several times or with commas; default 0,0.7,1."),
     ] = None,
-    batch: Annotated[int, typer.Option(help="Requests decoded together.")] = 16,
-    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    batch: Annotated[int, Option(help="Requests decoded together.")] = 16,
+    seed: Annotated[int, Option(help="Seed of all draws.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    graphs: Annotated[bool, typer.Option(help="CUDA graphs for the passes.")] = False,
+    graphs: Annotated[bool, Option(help="CUDA graphs for the passes.")] = False,
     trust_remote_code: TrustRemoteCode = False,
     stage_seconds: StageSeconds = None,
     as_json: options.Json = False,
@@ -93,36 +89,36 @@ def acceptance(
 
 def costs(
     target: Annotated[
-        str, typer.Option(help="The target: a hub name, a folder, or a name such as Pythia-2.8B.")
+        str, Option(help="The target: a hub name, a folder, or a name such as Pythia-2.8B.")
     ],
     out: Out,
     draft: Draft = None,
     random_weights: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--random-weights", help="Weights drawn at random: nothing is downloaded, times hold."
         ),
     ] = False,
     tokens: Annotated[
-        str, typer.Option(help="New tokens of a pass: numbers and ranges with commas.")
+        str, Option(help="New tokens of a pass: numbers and ranges with commas.")
     ] = "1-9,12,16,24,33",
-    batch: Annotated[str, typer.Option(help="Sequences of a pass, with commas.")] = "1",
-    context: Annotated[str, typer.Option(help="Tokens before the pass, with commas.")] = "128",
+    batch: Annotated[str, Option(help="Sequences of a pass, with commas.")] = "1",
+    context: Annotated[str, Option(help="Tokens before the pass, with commas.")] = "128",
     gamma: Annotated[
         str,
-        typer.Option(help="Draft tokens of the rounds that are timed as a whole; 0 for none."),
+        Option(help="Draft tokens of the rounds that are timed as a whole; 0 for none."),
     ] = "1-8",
     mode: Annotated[
-        str, typer.Option(help="eager, graph (CUDA only), both, or auto: both on CUDA.")
+        str, Option(help="eager, graph (CUDA only), both, or auto: both on CUDA.")
     ] = "auto",
-    repeats: Annotated[int, typer.Option(help="Timed passes of a point.")] = 15,
-    warmup: Annotated[int, typer.Option(help="Untimed passes of a point, kept apart.")] = 3,
+    repeats: Annotated[int, Option(help="Timed passes of a point.")] = 15,
+    warmup: Annotated[int, Option(help="Untimed passes of a point, kept apart.")] = 3,
     device: Device = "auto",
     dtype: Dtype = "auto",
     trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that comes with the model.")
+        bool, Option("--trust-remote-code", help="Run code that comes with the model.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of random weights.")] = 0,
+    seed: Annotated[int, Option(help="Seed of random weights.")] = 0,
     stage_seconds: StageSeconds = None,
     as_json: options.Json = False,
 ) -> None:
@@ -161,21 +157,19 @@ def sweep(
     requests: Requests = None,
     prompt_tokens: PromptTokens = 64,
     new_tokens: NewTokens = 96,
-    gamma_max: Annotated[int, typer.Option(help="SpS and AsG run with 1 to so many.")] = 7,
-    temperature: Annotated[float, typer.Option(help="0 for the likeliest token.")] = 1.0,
+    gamma_max: Annotated[int, Option(help="SpS and AsG run with 1 to so many.")] = 7,
+    temperature: Annotated[float, Option(help="0 for the likeliest token.")] = 1.0,
     batch: Annotated[
-        list[str] | None, typer.Option(help="Several times or with commas; default 1.")
+        list[str] | None, Option(help="Several times or with commas; default 1.")
     ] = None,
     assisted: Annotated[
-        int, typer.Option(help="Prompts that AsG runs on, 0 to leave it out; batch 1 only.")
+        int, Option(help="Prompts that AsG runs on, 0 to leave it out; batch 1 only.")
     ] = 4,
-    plain_repeats: Annotated[
-        int, typer.Option(help="Turns of plain decoding for each prompt.")
-    ] = 4,
-    seed: Annotated[int, typer.Option(help="Seed of all draws and of the order.")] = 0,
+    plain_repeats: Annotated[int, Option(help="Turns of plain decoding for each prompt.")] = 4,
+    seed: Annotated[int, Option(help="Seed of all draws and of the order.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
-    graphs: Annotated[bool, typer.Option(help="CUDA graphs for plain decoding and SpS.")] = False,
+    graphs: Annotated[bool, Option(help="CUDA graphs for plain decoding and SpS.")] = False,
     trust_remote_code: TrustRemoteCode = False,
     stage_seconds: StageSeconds = None,
     as_json: options.Json = False,
@@ -205,9 +199,9 @@ def sweep(
 
 
 def pool(
-    files: Annotated[list[str], typer.Argument(help="Cost records of one machine and its models.")],
-    out: Annotated[str, typer.Option(help="File of the pooled record, .json or .json.gz.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    files: Annotated[list[str], Argument(help="Cost records of one machine and its models.")],
+    out: Annotated[str, Option(help="File of the pooled record, .json or .json.gz.")],
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Pool cost records of several runs: a shared machine is not the same an hour later.
 
@@ -227,18 +221,28 @@ def pool(
     print(f"{out}: {len(found.points)} points of {len(files)} runs")
 
 
-calibrate = typer.Typer(
-    name="calibrate",
-    help="Measure costs, acceptance and latency of real pairs; train a ladder; show records.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-)
-MEASURING = (costs, acceptance, sweep, family, campaign, pool, show_record)
-for verb in MEASURING:
-    calibrate.command(short_help=purpose(verb))(verb)
+_PURPOSE = "Measure costs, acceptance and latency of real pairs; train a ladder; show records."
 
 
-@calibrate.callback()
-def _verbs(context: typer.Context) -> None:
+@click.pass_context
+def _listed(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
+
+
+calibrate = Verbs(
+    "calibrate",
+    verbs={
+        "costs": "calibrate",
+        "acceptance": "calibrate",
+        "sweep": "calibrate",
+        "family": "calibrate_family",
+        "campaign": "calibrate_campaign",
+        "pool": "calibrate",
+        "show": "calibrate_show",
+    },
+    help=_PURPOSE,
+    short_help=_PURPOSE,
+    invoke_without_command=True,
+    callback=_listed,
+)

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import typer
+import click
 
+from .commands import Argument, Option
 from .output import print_json, print_table
 
 
 def campaign(
-    name: Annotated[str, typer.Argument(help="Which campaign: cpu, gpu or tiny.")],
-    out: Annotated[str, typer.Option(help="Folder of the campaign: models, and records/.")],
+    name: Annotated[str, Argument(help="Which campaign: cpu, gpu or tiny.")],
+    out: Annotated[str, Option(help="Folder of the campaign: models, and records/.")],
     text: Annotated[
         str | None,
-        typer.Option(help="Folder of texts to train on, beside Python's standard library."),
+        Option(help="Folder of texts to train on, beside Python's standard library."),
     ] = None,
     family: Annotated[
         str | None,
-        typer.Option(help="Folder of a trained family to use; default: train one in --out."),
+        Option(help="Folder of a trained family to use; default: train one in --out."),
     ] = None,
     records: Annotated[
-        str | None, typer.Option(help="Second folder that the records are copied to.")
+        str | None, Option(help="Second folder that the records are copied to.")
     ] = None,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Print stages, expected time and bytes; run nothing.")
+        bool, Option("--plan", help="Print stages, expected time and bytes; run nothing.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Run every stage on tiny models on the CPU.")
+        bool, Option("--dry-run", help="Run every stage on tiny models on the CPU.")
     ] = False,
-    stage: Annotated[str | None, typer.Option(help="The one stage to run.")] = None,
+    stage: Annotated[str | None, Option(help="The one stage to run.")] = None,
     stages: Annotated[
-        int | None, typer.Option(help="How many stages to run in this call; default all.")
+        int | None, Option(help="How many stages to run in this call; default all.")
     ] = None,
     stage_seconds: Annotated[
         float | None,
-        typer.Option(help="A stage stops cleanly after so long, to be resumed; default its own."),
+        Option(help="A stage stops cleanly after so long, to be resumed; default its own."),
     ] = None,
     call_seconds: Annotated[
-        float | None, typer.Option(help="The call stops cleanly after so long; gpu: 540.")
+        float | None, Option(help="The call stops cleanly after so long; gpu: 540.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
 
@@ -88,7 +89,7 @@ def campaign(
             )
     except KeyboardInterrupt:
         print(f"howspec: {RESUME}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
     if as_json:
         print_json(run)
         return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from .commands import Option
 from .options import numbers
 from .output import print_json, print_table
 
@@ -14,52 +13,50 @@ if TYPE_CHECKING:
 
 
 def family(
-    out: Annotated[str, typer.Option(help="Folder of the family: new, or begun before.")],
+    out: Annotated[str, Option(help="Folder of the family: new, or begun before.")],
     preset: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="cpu: 8 M parameters and 11 drafts, about an hour on two cores."
             " gpu: 120 M and 6 drafts. tiny: seconds, for a try. Default cpu."
         ),
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Distil drafts from this model instead, in its own vocabulary: a folder, a .gguf"
             " file or a hub name."
         ),
     ] = None,
     sizes: Annotated[
-        str, typer.Option(help="With --teacher: how many times less the drafts compute.")
+        str, Option(help="With --teacher: how many times less the drafts compute.")
     ] = "3,10,30,100",
     tokens: Annotated[
-        int, typer.Option(help="With --teacher: tokens that every draft is trained on.")
+        int, Option(help="With --teacher: tokens that every draft is trained on.")
     ] = 1_500_000,
     text: Annotated[
         str | None,
-        typer.Option(
-            help="Folder of text: .txt, .md, .jsonl, plain or .xz or .gz. A file is a domain."
-        ),
+        Option(help="Folder of text: .txt, .md, .jsonl, plain or .xz or .gz. A file is a domain."),
     ] = None,
     code: Annotated[
-        bool, typer.Option(help="Train on the source of Python's standard library as well.")
+        bool, Option(help="Train on the source of Python's standard library as well.")
     ] = True,
     order: Annotated[
         str | None,
-        typer.Option(help="Names of models to train first, with commas; else largest first."),
+        Option(help="Names of models to train first, with commas; else largest first."),
     ] = None,
     stage_seconds: Annotated[
         float | None,
-        typer.Option(help="Stop cleanly after about so many seconds; the same command goes on."),
+        Option(help="Stop cleanly after about so many seconds; the same command goes on."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; default cuda where there is one.")
+        str | None, Option(help="cpu or cuda; default cuda where there is one.")
     ] = None,
     gguf: Annotated[
         str | None,
-        typer.Option(help="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0."),
+        Option(help="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from .commands import Argument, Option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -19,16 +18,16 @@ WIDE = 0.5  # share of a median; a spread beyond it is no property of a model
 
 
 def show(
-    file: Annotated[str, typer.Argument(help="A record: .json or .json.gz.")],
+    file: Annotated[str, Argument(help="A record: .json or .json.gz.")],
     limits: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--limits",
             help="Of costs: passes of one token beside the least time that memory and computing "
             "allow, and what takes their time: launches, memory or computing.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from .answering import Given, answering
+from .commands import Argument
 
 
 @answering("first second level seed html as_json")
 def compare(
     given: Given,
-    first: Annotated[str, typer.Argument(help="A record of `howspec measure`, such as before.")],
-    second: Annotated[str, typer.Argument(help="Another one, such as after.")],
+    first: Annotated[str, Argument(help="A record of `howspec measure`, such as before.")],
+    second: Annotated[str, Argument(help="Another one, such as after.")],
 ) -> None:
     """Compare two measured servers: what changed, how sure that is, and what explains it.
 

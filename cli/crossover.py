@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from .answering import Given, answering
+from .commands import Option
 
 
 @answering(
@@ -17,7 +16,7 @@ from .answering import Given, answering
 def crossover(
     given: Given,
     batch_max: Annotated[
-        int, typer.Option(help="Largest batch looked at; less where memory ends before.")
+        int, Option(help="Largest batch looked at; less where memory ends before.")
     ] = 1024,
 ) -> None:
     """Find the batch, context and load at which the best gamma becomes 0.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from .answering import Given, answering
+from .commands import Option
 
 
 @answering("target draft device html as_json")
 def evidence(
     given: Given,
     draft: Annotated[
-        str | None, typer.Option(help="A draft model, or a kind: EAGLE-3, MTP, DFlash, n-gram.")
+        str | None, Option(help="A draft model, or a kind: EAGLE-3, MTP, DFlash, n-gram.")
     ] = None,
 ) -> None:
     """List published measurements of a target, a draft or a device, each with its citation.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from . import options
 from .answering import Given, answering
+from .commands import Argument, Option
 
 _DIGITS = "Its digits count as its accuracy; 98.2+-1.5 states a standard error."
 _Number = str | None
@@ -23,59 +22,57 @@ def explain(
     given: Given,
     source: Annotated[
         str | None,
-        typer.Argument(
+        Argument(
             help="As --acceptance: a log, metrics, a URL, or the folder of `howspec measure`, "
             "which has the speeds too."
         ),
     ] = None,
     baseline_tokens_per_s: Annotated[
-        _Number, typer.Option(help=f"Speed without speculation, all requests together. {_DIGITS}")
+        _Number, Option(help=f"Speed without speculation, all requests together. {_DIGITS}")
     ] = None,
     speculative_tokens_per_s: Annotated[
-        _Number, typer.Option(help="Speed with speculation, at the same load.")
+        _Number, Option(help="Speed with speculation, at the same load.")
     ] = None,
     alpha: Annotated[
         _Number,
-        typer.Option(help="Rate of a draft token, alone or to compare with --acceptance."),
+        Option(help="Rate of a draft token, alone or to compare with --acceptance."),
     ] = None,
-    gamma: Annotated[int | None, typer.Option(help="Draft tokens of a round.")] = None,
+    gamma: Annotated[int | None, Option(help="Draft tokens of a round.")] = None,
     drafter: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="serial (one token after another) or block (all in one pass, such as DFlash); "
             "default: by the name of --draft, else serial."
         ),
     ] = None,
     plain_ms: Annotated[
-        _Number, typer.Option(help="Plain time per token of a sequence, in ms: a plain step.")
+        _Number, Option(help="Plain time per token of a sequence, in ms: a plain step.")
     ] = None,
-    round_ms: Annotated[_Number, typer.Option(help="Time of a whole speculative round.")] = None,
-    draft_step_ms: Annotated[_Number, typer.Option(help="Time of one draft step.")] = None,
+    round_ms: Annotated[_Number, Option(help="Time of a whole speculative round.")] = None,
+    draft_step_ms: Annotated[_Number, Option(help="Time of one draft step.")] = None,
     verify_ms: Annotated[
-        _Number, typer.Option(help="Time of the target's pass over gamma + 1 tokens.")
+        _Number, Option(help="Time of the target's pass over gamma + 1 tokens.")
     ] = None,
     cost_ratio: Annotated[
-        _Number, typer.Option(help="Draft step in plain steps, in place of --draft-step-ms.")
+        _Number, Option(help="Draft step in plain steps, in place of --draft-step-ms.")
     ] = None,
     verify_slope: Annotated[
         _Number,
-        typer.Option(help="Plain steps that a token adds to verifying, in place of --verify-ms."),
+        Option(help="Plain steps that a token adds to verifying, in place of --verify-ms."),
     ] = None,
     overhead: Annotated[
-        _Number, typer.Option(help="Plain steps that a round costs beyond its passes.")
+        _Number, Option(help="Plain steps that a round costs beyond its passes.")
     ] = None,
     verify_ratio_batch_1: Annotated[
         _Number,
-        typer.Option(help="Verifying pass over plain step at batch 1; separates the batch."),
+        Option(help="Verifying pass over plain step at batch 1; separates the batch."),
     ] = None,
     prefill_s: Annotated[
         _Number,
-        typer.Option(help="Prefill of a request, where the speeds include it; with output tokens."),
+        Option(help="Prefill of a request, where the speeds include it; with output tokens."),
     ] = None,
-    prompt_tokens: Annotated[int | None, typer.Option(help="Prompt of a request.")] = None,
-    output_tokens: Annotated[
-        int | None, typer.Option(help="Tokens that a request generates.")
-    ] = None,
+    prompt_tokens: Annotated[int | None, Option(help="Prompt of a request.")] = None,
+    output_tokens: Annotated[int | None, Option(help="Tokens that a request generates.")] = None,
 ) -> None:
     """Explain a measured speed-up: what each loss takes, and which change would pay most.
 

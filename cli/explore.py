@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from .answering import Given, answering
 from .checks import check_file
+from .commands import Option
 from .output import print_json
 
 if TYPE_CHECKING:
@@ -33,13 +32,13 @@ def _write(made: Explorer, given: Given) -> None:
 )
 def explore(
     given: Given,
-    out: Annotated[Path, typer.Option(help="The page, an .html file.")] = Path("page.html"),
+    out: Annotated[Path, Option(help="The page, an .html file.")] = Path("page.html"),
     sweep: Annotated[
-        str | None, typer.Option(help="Measured sweep of yours, a table, shown beside the curves.")
+        str | None, Option(help="Measured sweep of yours, a table, shown beside the curves.")
     ] = None,
     posterior: Annotated[
         str | None,
-        typer.Option(help="Table of draws, columns alpha, cost_ratio and others, shown as bands."),
+        Option(help="Table of draws, columns alpha, cost_ratio and others, shown as bands."),
     ] = None,
 ) -> None:
     """Make a page with sliders: latency by gamma, by size of the draft, and over both.

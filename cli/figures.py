@@ -6,30 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from .checks import check_seed
+from .commands import Option
 from .output import print_json, progress_bar
 
 
 def figures(
-    out: Annotated[Path, typer.Option(help="Folder for the figures; made if absent.")],
+    out: Annotated[Path, Option(help="Folder for the figures; made if absent.")],
     only: Annotated[
-        list[str] | None, typer.Option(help="Name of a figure, such as cpu_grid; repeat for more.")
+        list[str] | None, Option(help="Name of a figure, such as cpu_grid; repeat for more.")
     ] = None,
     sweep: Annotated[
-        str | None, typer.Option(help="Table of your own measurements, instead of the paper's.")
+        str | None, Option(help="Table of your own measurements, instead of the paper's.")
     ] = None,
     records: Annotated[
-        str | None, typer.Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
+        str | None, Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Target within the sweep.")] = None,
-    width: Annotated[
-        str | None, typer.Option(help="Width of a column, such as 3.03in or 77mm.")
-    ] = None,
-    font_size: Annotated[float | None, typer.Option(help="Size of type [pt]; default 8.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the posterior draws.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    target: Annotated[str | None, Option(help="Target within the sweep.")] = None,
+    width: Annotated[str | None, Option(help="Width of a column, such as 3.03in or 77mm.")] = None,
+    font_size: Annotated[float | None, Option(help="Size of type [pt]; default 8.")] = None,
+    seed: Annotated[int, Option(help="Seed of the posterior draws.")] = 0,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from .commands import Argument, Option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def formulas(
-    name: Annotated[str | None, typer.Argument(help="One formula, with a worked value.")] = None,
-    latex: Annotated[bool, typer.Option("--latex", help="Print the formulas as LaTeX.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    name: Annotated[str | None, Argument(help="One formula, with a worked value.")] = None,
+    latex: Annotated[bool, Option("--latex", help="Print the formulas as LaTeX.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print the symbols and the formulas, with assumptions and sources.
 

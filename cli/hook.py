@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from .checks import spelled
+from .commands import Argument, Option
 from .output import print_json
 
 TRANSFORMERS = """\
@@ -21,8 +20,8 @@ counts.write("rounds.jsonl")  # then: howspec import transformers rounds.jsonl
 
 
 def hook(
-    engine: Annotated[str, typer.Argument(help="transformers.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    engine: Annotated[str, Argument(help="transformers.")],
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print the lines that count the rounds of an engine which does not say what was accepted.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from . import options
 from .checks import spelled
+from .commands import Argument, Option
 from .output import health_lines, print_json, print_table
 
 if TYPE_CHECKING:
@@ -17,38 +16,34 @@ if TYPE_CHECKING:
 def import_statistics(
     engine: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="vllm, sglang, llama.cpp, tensorrt-llm, transformers, aiperf, or auto; may be "
             "left out."
         ),
     ],
     source: Annotated[
-        str | None, typer.Argument(help="A file (also .gz), - for standard input, or a URL.")
+        str | None, Argument(help="A file (also .gz), - for standard input, or a URL.")
     ] = None,
     before: Annotated[
         str | None,
-        typer.Option(help="An earlier scrape of the same Prometheus text; it is subtracted."),
+        Option(help="An earlier scrape of the same Prometheus text; it is subtracted."),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Only the Prometheus series of this model.")
-    ] = None,
+    model: Annotated[str | None, Option(help="Only the Prometheus series of this model.")] = None,
     gamma: Annotated[
         int | None,
-        typer.Option(help="The most that a round drafts, where the source does not say."),
+        Option(help="The most that a round drafts, where the source does not say."),
     ] = None,
     every: options.Every = None,
     for_: options.For = None,
     to: Annotated[
-        str | None, typer.Option(help="Write the counts in another schema instead: aiperf.")
+        str | None, Option(help="Write the counts in another schema instead: aiperf.")
     ] = None,
-    fit: Annotated[
-        bool, typer.Option("--fit", help="Fit alpha and its decay to the counts.")
-    ] = False,
+    fit: Annotated[bool, Option("--fit", help="Fit alpha and its decay to the counts.")] = False,
     example: Annotated[
-        bool, typer.Option("--example", help="Print a sample of the engine's format instead.")
+        bool, Option("--example", help="Print a sample of the engine's format instead.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the posterior draws, and of a sample.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    seed: Annotated[int, Option(help="Seed of the posterior draws, and of a sample.")] = 0,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Read acceptance statistics from logs, metrics, responses and benchmark results.
 

@@ -8,36 +8,15 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
 from functools import cache
-from inspect import signature
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
+import click
 
-from .calibrate import MEASURING, calibrate
-from .compare import compare
-from .crossover import crossover
-from .evidence import evidence
-from .explain import explain
-from .explore import explore
-from .figures import figures
-from .formulas import formulas
-from .hook import hook
-from .import_ import import_statistics
-from .measure import measure
-from .options import one_thread, watched
-from .output import COMMAND, print_json, purpose
-from .paper import paper
-from .predict import predict
-from .rank import rank
-from .scale import scale
-from .schedule import schedule
-from .simulate import simulate
-from .synthetic import synthetic
-from .tables import devices, models
-from .tune import tune
-from .validate import validate
+from .commands import Verbs
+from .completion import COMPLETE, completion_options
+from .options import one_thread
+from .output import COMMAND, print_json
 
 # By verb; of a verb under calibrate, both words.
 FORMER: dict[str, dict[str, str]] = {
@@ -63,28 +42,29 @@ def present(arguments: list[str]) -> list[str]:
     return written
 
 
-VERBS: dict[str, Callable[..., None]] = {
-    "predict": predict,
-    "rank": rank,
-    "scale": scale,
-    "crossover": crossover,
-    "measure": measure,
-    "compare": compare,
-    "tune": tune,
-    "import": import_statistics,
-    "explain": explain,
-    "evidence": evidence,
-    "schedule": schedule,
-    "synthetic": synthetic,
-    "hook": hook,
-    "simulate": simulate,
-    "validate": validate,
-    "explore": explore,
-    "paper": paper,
-    "figures": figures,
-    "formulas": formulas,
-    "models": models,
-    "devices": devices,
+# Each verb's module, and its function where that has another name.
+VERBS: dict[str, str] = {
+    "predict": "predict",
+    "rank": "rank",
+    "scale": "scale",
+    "crossover": "crossover",
+    "measure": "measure",
+    "compare": "compare",
+    "tune": "tune",
+    "import": "import_:import_statistics",
+    "explain": "explain",
+    "evidence": "evidence",
+    "schedule": "schedule",
+    "synthetic": "synthetic",
+    "hook": "hook",
+    "simulate": "simulate",
+    "validate": "validate",
+    "explore": "explore",
+    "paper": "paper",
+    "figures": "figures",
+    "formulas": "formulas",
+    "models": "tables",
+    "devices": "tables",
 }
 # What the extras bring.
 EXTRAS = dict.fromkeys(
@@ -101,43 +81,28 @@ EXTRAS = dict.fromkeys(
 ) | {"httpx2": "measure"}
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
         from .. import __version__
 
         print(f"howspec {__version__}")
-        raise typer.Exit
-
-
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
-    ] = False,
-) -> None:
-    pass
+        context.exit()
 
 
 @cache
-def application(only: str | None = None) -> typer.Typer:
-    """The command line; of one verb only if that is a verb, which takes a tenth of the time."""
-    app = typer.Typer(
-        name="howspec",
-        help=(
-            "How many tokens to draft, and how small a draft: predictions for speculative decoding."
-        ),
-        context_settings={"help_option_names": ["-h", "--help"]},
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
+def application() -> Verbs:
+    """The command line; a verb is imported when it is asked for."""
+    version = click.Option(
+        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version,
+        help="Print the version.",
+    )  # fmt: skip
+    return Verbs(
+        "howspec",
+        verbs=VERBS | {"calibrate": "calibrate"},
+        params=[version, *completion_options()],
+        help="How many tokens to draft, and how small a draft: predictions for speculative "
+        "decoding.",
     )
-    app.callback()(_options)
-    known = only in VERBS or only == "calibrate"
-    for name, verb in VERBS.items():
-        if not known or name == only:
-            app.command(name, short_help=purpose(verb))(watched(verb))
-    if not known or only == "calibrate":
-        app.add_typer(calibrate, name="calibrate", short_help=calibrate.info.help)
-    return app
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -151,13 +116,12 @@ def run(arguments: list[str] | None = None) -> None:
         asked = present(given) or ["--help"]
         if asked[0] in VERBS:  # models that are measured keep all threads
             one_thread()
-        app = application(asked[0])
-        status = app(args=asked, standalone_mode=False, prog_name="howspec")
+        status = _status(asked)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         status = 130
     except OSError as error:
         known = error.filename is not None and error.strerror is not None
@@ -169,24 +133,43 @@ def run(arguments: list[str] | None = None) -> None:
         if name not in EXTRAS:
             raise
         _fail(f"this needs {name}: pip install 'howspec[{EXTRAS[name]}]'", 2, given)
-    except Exception as error:
-        # Errors of usage come from click or from the copy of it that typer carries.
-        if not hasattr(error, "format_message"):
-            raise
+    except click.ClickException as error:
         context = getattr(error, "ctx", None)
         more = "" if context is None else f"; see {context.command_path} --help"
-        _fail(error.format_message().rstrip(".") + more, 2, given)
-    if status == 130:  # newer releases of typer catch the interrupt themselves
+        _fail(_usage(error).rstrip(".") + more, 2, given)
+    if status == 130:
         _fail("interrupted", 130, given)
-    raise SystemExit(status if isinstance(status, int) else 0)
+    raise SystemExit(status)
+
+
+def _usage(error: click.ClickException) -> str:
+    """What is wrong with the words, the same in every release of click."""
+    if not isinstance(error, click.NoSuchOption):
+        return error.format_message()
+    near = f" (Possible options: {', '.join(error.possibilities)})" if error.possibilities else ""
+    return f"No such option: {error.option_name}{near}"
+
+
+def _status(asked: list[str]) -> int:
+    """The exit status of the verb that is asked for, run; errors and interrupts are raised."""
+    if COMPLETE in os.environ:
+        application().main(asked, prog_name="howspec")
+    try:
+        with application().make_context("howspec", list(asked)) as context:
+            application().invoke(context)
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    return 0
 
 
 def _with_options(message: str, given: list[str]) -> str:
     """The message with names of a verb's arguments as its options: alpha_tokens, --alpha-tokens."""
-    verbs = VERBS | {f"calibrate {v.__name__}": v for v in MEASURING}
     words = [w for w in given if not w.startswith("-")]
-    asked = verbs.get(" ".join(words[:2])) or verbs.get(" ".join(words[:1]))
-    known = signature(asked).parameters if asked is not None else {}
+    at = application()
+    asked = at.made(words[0]) if words[:1] and words[0] in at.verbs else None
+    if isinstance(asked, Verbs):
+        asked = asked.made(words[1]) if words[1:] and words[1] in asked.verbs else None
+    known = {p.name for p in asked.params} if asked is not None else set()
 
     def option(found: re.Match[str]) -> str:
         name = found[0]

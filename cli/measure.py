@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from .answering import Given, answering
 from .checks import ranges
+from .commands import Argument, Option
 
 
 @answering(
@@ -16,36 +15,36 @@ from .checks import ranges
 )
 def measure(
     given: Given,
-    url: Annotated[str, typer.Argument(help="Of the server, such as http://localhost:8000.")],
-    out: Annotated[str, typer.Option(help="File of the record, .json, or its folder.")],
+    url: Annotated[str, Argument(help="Of the server, such as http://localhost:8000.")],
+    out: Annotated[str, Option(help="File of the record, .json, or its folder.")],
     batch: Annotated[
         list[str] | None,
-        typer.Option(help="Requests sent together, several times or with commas; default 1,4."),
+        Option(help="Requests sent together, several times or with commas; default 1,4."),
     ] = None,
-    requests: Annotated[int, typer.Option(help="Requests at each batch.")] = 12,
-    new_tokens: Annotated[int, typer.Option(help="Tokens that each request generates.")] = 128,
-    model: Annotated[str | None, typer.Option(help="The model that must be served.")] = None,
-    draft: Annotated[str | None, typer.Option(help="What its draft is called.")] = None,
+    requests: Annotated[int, Option(help="Requests at each batch.")] = 12,
+    new_tokens: Annotated[int, Option(help="Tokens that each request generates.")] = 128,
+    model: Annotated[str | None, Option(help="The model that must be served.")] = None,
+    draft: Annotated[str | None, Option(help="What its draft is called.")] = None,
     method: Annotated[
-        str | None, typer.Option(help="How it drafts, such as ngram, where it does not say.")
+        str | None, Option(help="How it drafts, such as ngram, where it does not say.")
     ] = None,
     gamma: Annotated[
         int | None,
-        typer.Option(help="Draft tokens of a round, 0 for none, where the server does not say."),
+        Option(help="Draft tokens of a round, 0 for none, where the server does not say."),
     ] = None,
     prompts: Annotated[
-        str | None, typer.Option(help="File of prompts, .jsonl or .txt; default built-in ones.")
+        str | None, Option(help="File of prompts, .jsonl or .txt; default built-in ones.")
     ] = None,
-    field: Annotated[str, typer.Option(help="Field of a .jsonl that holds the text.")] = "prompt",
-    temperature: Annotated[float, typer.Option(help="0 for the likeliest token.")] = 0.0,
-    warmup: Annotated[int, typer.Option(help="Warm-up requests at each batch.")] = 1,
+    field: Annotated[str, Option(help="Field of a .jsonl that holds the text.")] = "prompt",
+    temperature: Annotated[float, Option(help="0 for the likeliest token.")] = 0.0,
+    warmup: Annotated[int, Option(help="Warm-up requests at each batch.")] = 1,
     completions: Annotated[
-        bool, typer.Option("--completions", help="Plain text, without a chat's template.")
+        bool, Option("--completions", help="Plain text, without a chat's template.")
     ] = False,
     keep_texts: Annotated[
-        bool, typer.Option("--keep-texts", help="Keep prompts and answers in the record.")
+        bool, Option("--keep-texts", help="Keep prompts and answers in the record.")
     ] = False,
-    timeout_s: Annotated[float, typer.Option(help="Longest silence of the server.")] = 120.0,
+    timeout_s: Annotated[float, Option(help="Longest silence of the server.")] = 120.0,
 ) -> None:
     """Measure a running OpenAI-compatible server: times token by token, acceptance by position.
 

@@ -4,133 +4,119 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from functools import wraps
-from inspect import Parameter, signature
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from .commands import Option
 
-TARGET = typer.Option(help="Target model: a name, a config.json or its folder.")
-DEVICE = typer.Option(
-    help="Device: H100, '2x A100 80GB', or its data: bandwidth=320,memory=16,fp16=51."
-)
+TARGET = Option(help="Target model: a name, a config.json or its folder.")
+DEVICE = Option(help="Device: H100, '2x A100 80GB', or its data: bandwidth=320,memory=16,fp16=51.")
 Target = Annotated[str | None, TARGET]
 Draft = Annotated[
     str | None,
-    typer.Option(help="Draft: a model's name, config.json or folder, or a head such as EAGLE3."),
+    Option(help="Draft: a model's name, config.json or folder, or a head such as EAGLE3."),
 ]
 Device = Annotated[str | None, DEVICE]
 Acceptance = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="What is known of acceptance: a rate, a law such as depth:alpha=0.8,decay=0.95, a "
         "record, an engine's log or metrics, JSON of `howspec import`, - or a URL."
     ),
 ]
 Costs = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="What is known of costs: a cost ratio, a record, a law as JSON, or a CSV of passes."
     ),
 ]
 Alpha = Annotated[
     str | None,
-    typer.Option(help="Acceptance as a rate of a draft token given those before it, [0, 1]."),
+    Option(help="Acceptance as a rate of a draft token given those before it, [0, 1]."),
 ]
 CostRatio = Annotated[
-    float | None, typer.Option(help="Costs as time of a draft step, in plain target steps.")
+    float | None, Option(help="Costs as time of a draft step, in plain target steps.")
 ]
 AcceptanceLength = Annotated[
-    str | None, typer.Option(help="Tokens per round with the bonus token, measured at --gamma.")
+    str | None, Option(help="Tokens per round with the bonus token, measured at --gamma.")
 ]
-Gamma = Annotated[int | None, typer.Option(help="Draft tokens of the measured rounds.")]
+Gamma = Annotated[int | None, Option(help="Draft tokens of the measured rounds.")]
 AlphaTokens = Annotated[
     float | None,
-    typer.Option(help="Draft tokens behind the rate: it updates the prediction of the pair."),
+    Option(help="Draft tokens behind the rate: it updates the prediction of the pair."),
 ]
-Decay = Annotated[
-    float, typer.Option(help="Factor of the rate from one draft position to the next.")
-]
+Decay = Annotated[float, Option(help="Factor of the rate from one draft position to the next.")]
 VerifySlope = Annotated[
-    float, typer.Option(help="Time each further token adds to verification, in target steps.")
+    float, Option(help="Time each further token adds to verification, in target steps.")
 ]
-Overhead = Annotated[
-    float, typer.Option(help="Other time of a speculative round, in target steps.")
-]
+Overhead = Annotated[float, Option(help="Other time of a speculative round, in target steps.")]
 PlainMs = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Plain time per token in ms, that predicted costs are to meet: 34.2, or by batch as "
         "1:34.2,32:51."
     ),
 ]
 KnownDraft = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="Speed-ups that drafts gave on this machine, DRAFT:K:SPEEDUP; several with commas."
     ),
 ]
 PMin = Annotated[
     float | None,
-    typer.Option(help="Confidence below which drafts end early; llama.cpp's older 0.75."),
+    Option(help="Confidence below which drafts end early; llama.cpp's older 0.75."),
 ]
 Context = Annotated[
-    float | None, typer.Option(help="Tokens in the cache of each sequence; default 1000.")
+    float | None, Option(help="Tokens in the cache of each sequence; default 1000.")
 ]
-Batch = Annotated[float, typer.Option(help="Sequences decoded together.")]
-Dtype = Annotated[
-    str, typer.Option(help="Number format of the target's weights; default the usual one.")
-]
+Batch = Annotated[float, Option(help="Sequences decoded together.")]
+Dtype = Annotated[str, Option(help="Number format of the target's weights; default the usual one.")]
 Stack = Annotated[
     str | None,
-    typer.Option(
-        help="Software: serving (default), eager, graphs, llama.cpp, mlx, xla, or an engine."
-    ),
+    Option(help="Software: serving (default), eager, graphs, llama.cpp, mlx, xla, or an engine."),
 ]
 Task = Annotated[
-    str | None, typer.Option(help="chat, code, math, prose, summarisation...; default any of them.")
+    str | None, Option(help="chat, code, math, prose, summarisation...; default any of them.")
 ]
-Temperature = Annotated[float | None, typer.Option(help="Sampling temperature; default greedy.")]
+Temperature = Annotated[float | None, Option(help="Sampling temperature; default greedy.")]
 GammaMax = Annotated[
     int | None,
-    typer.Option(
+    Option(
         help="Largest gamma tried; default 32 with a stated rate, 16 where acceptance is "
         "predicted, less where laws were measured."
     ),
 ]
 Objective = Annotated[
     str | None,
-    typer.Option(
+    Option(
         help="What is asked for: safe (least loss in the worst tenth of cases), latency (a fixed "
         "amount of work), throughput (a fixed time), regret (least expected loss), energy or "
         "price; default safe."
     ),
 ]
-Level = Annotated[float, typer.Option(help="Probability that an interval holds.")]
-Seed = Annotated[int, typer.Option(help="Seed of the draws, >= 0.")]
-Online = Annotated[bool, typer.Option("--online", help="Look up unknown models on the hub.")]
+Level = Annotated[float, Option(help="Probability that an interval holds.")]
+Seed = Annotated[int, Option(help="Seed of the draws, >= 0.")]
+Online = Annotated[bool, Option("--online", help="Look up unknown models on the hub.")]
 Price = Annotated[
-    float | None, typer.Option(help="Price of all devices an hour, for the price a million tokens.")
+    float | None, Option(help="Price of all devices an hour, for the price a million tokens.")
 ]
 Power = Annotated[
-    float | None, typer.Option(help="Power of all devices in watts, for Wh a million tokens.")
+    float | None, Option(help="Power of all devices in watts, for Wh a million tokens.")
 ]
-Figure = Annotated[
-    Path | None, typer.Option(help="Draw the answer into this .pdf, .png or .svg file.")
-]
+Figure = Annotated[Path | None, Option(help="Draw the answer into this .pdf, .png or .svg file.")]
 Html = Annotated[
-    Path | None, typer.Option(help="Write the answer as a page to hand on into this .html file.")
+    Path | None, Option(help="Write the answer as a page to hand on into this .html file.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON object.")]
 
 Every = Annotated[
-    float | None, typer.Option(help="Seconds between scrapes of a metrics URL, with --for.")
+    float | None, Option(help="Seconds between scrapes of a metrics URL, with --for.")
 ]
 For = Annotated[
     float | None,
-    typer.Option("--for", help="Seconds to watch a metrics URL; two scrapes at least."),
+    Option("--for", help="Seconds to watch a metrics URL; two scrapes at least."),
 ]
 
 
@@ -140,6 +126,8 @@ SHARED: dict[str, tuple[object, object]] = {
     "draft": (Draft, None),
     "device": (Device, None),
     "acceptance": (Acceptance, None),
+    "every": (Every, None),
+    "for_": (For, None),
     "costs": (Costs, None),
     "alpha": (Alpha, None),
     "cost_ratio": (CostRatio, None),
@@ -169,35 +157,6 @@ SHARED: dict[str, tuple[object, object]] = {
     "html": (Html, None),
     "as_json": (Json, False),
 }
-
-
-def watched(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb with --every and --for, where it takes --acceptance: a metrics URL over an interval.
-
-    The counts between the scrapes stand in for the URL; `import` has both options of its own.
-    """
-    asked = signature(verb, eval_str=True)
-    if "acceptance" not in asked.parameters:
-        return verb
-
-    @wraps(verb)
-    def watching(*, every: float | None, for_: float | None, **given: object) -> None:
-        if every is not None or for_ is not None:
-            from ..calibrate.engines.live import watch_asked
-
-            url = one_source(given.pop("source", None), given["acceptance"])
-            given["acceptance"] = watch_asked(url, every, for_)
-        verb(**given)
-
-    here = list(asked.parameters.values())
-    at = [p.name for p in here].index("acceptance") + 1
-    more = [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in (("every", Every), ("for_", For))
-    ]
-    found = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in (*here[:at], *more, *here[at:])]
-    watching.__signature__ = asked.replace(parameters=found)  # type: ignore[attr-defined]
-    return watching
 
 
 def one_thread() -> None:

@@ -23,11 +23,6 @@ _GAP = "  "
 _PROSE = re.compile(r"[^\W\d]{2,}[,;:]? [^\W\d]{2,}")  # a cell of words, which may be wrapped
 
 
-def purpose(verb: Callable[..., None]) -> str:
-    """The first sentence of a verb's docstring, for the list of verbs, in full."""
-    return " ".join((verb.__doc__ or "").split("\n\n")[0].split())
-
-
 def write_files(answer: Answer, figure: Path | None, html: Path | None) -> None:
     """Write the figure and the page of an answer where they are wanted."""
     if figure is not None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from .checks import check_seed
+from .commands import Option
 from .output import print_json, print_table, progress_bar, show
 
 if TYPE_CHECKING:
@@ -44,20 +43,18 @@ def print_timed_rows(rows: tuple[PaperCostRow, ...], *, record: str) -> None:
 
 
 def paper(
-    out: Annotated[Path, typer.Option(help="Folder for the figures; made if absent.")],
+    out: Annotated[Path, Option(help="Folder for the figures; made if absent.")],
     sweep: Annotated[
-        str | None, typer.Option(help="Table of your own measurements, instead of the paper's.")
+        str | None, Option(help="Table of your own measurements, instead of the paper's.")
     ] = None,
     records: Annotated[
-        str | None, typer.Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
+        str | None, Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Target within the sweep.")] = None,
-    width: Annotated[
-        str | None, typer.Option(help="Width of a column, such as 3.03in or 77mm.")
-    ] = None,
-    font_size: Annotated[float | None, typer.Option(help="Size of type [pt]; default 8.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of draws and simulations.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    target: Annotated[str | None, Option(help="Target within the sweep.")] = None,
+    width: Annotated[str | None, Option(help="Width of a column, such as 3.03in or 77mm.")] = None,
+    font_size: Annotated[float | None, Option(help="Size of type [pt]; default 8.")] = None,
+    seed: Annotated[int, Option(help="Seed of draws and simulations.")] = 0,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fit the paper's measurements, predict best gamma and draft, confirm, draw the figures.
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from . import options
 from .answering import Given, answering
+from .commands import Option
 
 _OF_SWEEPS = ("sweep", "target", "draft", "gamma_max", "objective", "level", "seed")
 
@@ -21,13 +20,13 @@ _OF_SWEEPS = ("sweep", "target", "draft", "gamma_max", "objective", "level", "se
 def predict(
     given: Given,
     sweep: Annotated[
-        str | None, typer.Option(help="Measured sweep: a table, or the name of a bundled one.")
+        str | None, Option(help="Measured sweep: a table, or the name of a bundled one.")
     ] = None,
     tuned: Annotated[
-        bool, typer.Option("--tuned", help="The draft was trained towards the target.")
+        bool, Option("--tuned", help="The draft was trained towards the target.")
     ] = False,
     draft_dtype: Annotated[
-        str, typer.Option(help="Number format of the draft; default that of the target.")
+        str, Option(help="Number format of the draft; default that of the target.")
     ] = "",
 ) -> object:
     """Predict the best number of draft tokens and its speed-up, with an interval.

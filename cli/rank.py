@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from . import options
 from .answering import Given, answering
+from .commands import Option
 
 
 @answering(
@@ -19,13 +18,11 @@ def rank(
     target: Annotated[str, options.TARGET],
     draft: Annotated[
         list[str],
-        typer.Option(
+        Option(
             help="Draft models and heads, such as Qwen2.5-1.5B:q4; several times, or with commas."
         ),
     ],
-    batch: Annotated[
-        str, typer.Option(help="Sequences decoded together; several with commas.")
-    ] = "1",
+    batch: Annotated[str, Option(help="Sequences decoded together; several with commas.")] = "1",
 ) -> None:
     """Rank drafts of a target on a device, each at its best gamma.
 

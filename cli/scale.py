@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from . import options
 from .answering import Given, answering
+from .commands import Option
 
 
 @answering(
@@ -20,16 +19,16 @@ def scale(
     device: Annotated[str, options.DEVICE],
     draft: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Drafts to name on the curve, such as Qwen2.5-1.5B:q4; several times, or with "
             "commas; default those of the family."
         ),
     ] = None,
     draft_dtype: Annotated[
         str,
-        typer.Option(help="Number formats of drafts with commas; default the usual of the stack."),
+        Option(help="Number formats of drafts with commas; default the usual of the stack."),
     ] = "",
-    sizes: Annotated[int, typer.Option(help="Sizes tried from target/2 to target/1000.")] = 19,
+    sizes: Annotated[int, Option(help="Sizes tried from target/2 to target/1000.")] = 19,
 ) -> None:
     """Find the best size and number format of a draft in the shape of the target's family.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
-
-import typer
 
 from . import options
 from .answering import Given, answering
 from .checks import spelled
+from .commands import Option
 from .output import show, write_files
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def _show(answer: GammaSchedule, given: Given) -> None:
         return
     print(answer.emission.text())
     for line in (answer.headline(), *(b for b in answer.blocks() if isinstance(b, str))):
-        typer.echo(f"note: {line}", err=True)
+        print(f"note: {line}", file=sys.stderr)
     for note in answer.notes:
-        typer.echo(f"note: {note}", err=True)
+        print(f"note: {note}", file=sys.stderr)
     write_files(answer, figure, html)
 
 
@@ -41,38 +41,36 @@ def _show(answer: GammaSchedule, given: Given) -> None:
 def schedule(
     given: Given,
     overhead_ms: Annotated[
-        float, typer.Option(help="Milliseconds that a round costs beyond a CSV of passes.")
+        float, Option(help="Milliseconds that a round costs beyond a CSV of passes.")
     ] = 0.0,
     sweep: Annotated[
         str | None,
-        typer.Option(help="Table of measured speeds by gamma and batch, in place of the laws."),
+        Option(help="Table of measured speeds by gamma and batch, in place of the laws."),
     ] = None,
-    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINES)}.")] = "table",
+    engine: Annotated[str, Option(help=f"One of {', '.join(ENGINES)}.")] = "table",
     batch_max: Annotated[
-        int | None, typer.Option(help="Largest batch size; default 256, or what fits or is known.")
+        int | None, Option(help="Largest batch size; default 256, or what fits or is known.")
     ] = None,
     context: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Cached tokens of a sequence, default 1000; several with commas, weighed alike."
         ),
     ] = None,
     tolerance: Annotated[
         float,
-        typer.Option(help="Share of speed that fewer changes may cost; a gain within it is none."),
+        Option(help="Share of speed that fewer changes may cost; a gain within it is none."),
     ] = 0.01,
-    batch: Annotated[
-        int, typer.Option(help="Batch size for engines without a table (llama.cpp).")
-    ] = 1,
+    batch: Annotated[int, Option(help="Batch size for engines without a table (llama.cpp).")] = 1,
     method: Annotated[
-        str | None, typer.Option(help="Method of the draft, in the engine's words.")
+        str | None, Option(help="Method of the draft, in the engine's words.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Draft model, in the engine's words.")] = None,
+    model: Annotated[str | None, Option(help="Draft model, in the engine's words.")] = None,
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="SGLang: let its average choose among likely gammas.")
+        bool, Option("--adapt", help="SGLang: let its average choose among likely gammas.")
     ] = False,
     older: Annotated[
-        bool, typer.Option("--older", help="Words of older TensorRT-LLM and llama.cpp versions.")
+        bool, Option("--older", help="Words of older TensorRT-LLM and llama.cpp versions.")
     ] = False,
 ) -> None:
     """Make a schedule: the best gamma by batch size, with few changes, 0 where nothing pays.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import typer
-
 from . import options
 from .answering import Given, answering
+from .commands import Option
 
 
 @answering(
@@ -19,84 +18,82 @@ from .answering import Given, answering
 def simulate(
     given: Given,
     law: Annotated[
-        str | None, typer.Option(help="Acceptance law, such as depth:alpha=0.8,decay=0.95.")
+        str | None, Option(help="Acceptance law, such as depth:alpha=0.8,decay=0.95.")
     ] = None,
     trace: Annotated[
         str | None,
-        typer.Option(help="JSON lines of measured acceptance, prompt_tokens and accept_len_*."),
+        Option(help="JSON lines of measured acceptance, prompt_tokens and accept_len_*."),
     ] = None,
     drafter: Annotated[
-        str | None, typer.Option(help="Which accept_len_* of the trace; default eagle.")
+        str | None, Option(help="Which accept_len_* of the trace; default eagle.")
     ] = None,
-    gamma: Annotated[int | None, typer.Option(help="Draft tokens per round, >= 0.")] = None,
+    gamma: Annotated[int | None, Option(help="Draft tokens per round, >= 0.")] = None,
     policy: Annotated[
         str | None,
-        typer.Option(
-            help="Instead of gamma: heuristic:initial=5, oracle, controller, bandit, best..."
-        ),
+        Option(help="Instead of gamma: heuristic:initial=5, oracle, controller, bandit, best..."),
     ] = None,
     tokens: Annotated[
-        int | None, typer.Option(help="Tokens of each request; without it, endless requests.")
+        int | None, Option(help="Tokens of each request; without it, endless requests.")
     ] = None,
     requests: Annotated[
-        int | None, typer.Option(help="Requests simulated; default by their length.")
+        int | None, Option(help="Requests simulated; default by their length.")
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(help="Sequences decoded together; under load the most of them (256)."),
+        Option(help="Sequences decoded together; under load the most of them (256)."),
     ] = None,
     arrival_rate: Annotated[
         float | None,
-        typer.Option(help="Requests per second of a fleet under load; needs costs in seconds."),
+        Option(help="Requests per second of a fleet under load; needs costs in seconds."),
     ] = None,
     crossing: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--crossing", help="Find the arrival rate above which a fleet is faster without drafts."
         ),
     ] = False,
     rounds: Annotated[
-        int, typer.Option(help="Rounds simulated for the speed-up of endless requests.")
+        int, Option(help="Rounds simulated for the speed-up of endless requests.")
     ] = 1_000_000,
     rule: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Run this rule of verification: token, block, recursive, recursive_distinct, "
             "k_seq, naive or top."
         ),
     ] = None,
     width: Annotated[
-        int | None, typer.Option(help="Drafts at each position, of rules of several; default 2.")
+        int | None, Option(help="Drafts at each position, of rules of several; default 2.")
     ] = None,
     vocabulary: Annotated[
-        int | None, typer.Option(help="Tokens of the vocabulary of a rule; default 1000.")
+        int | None, Option(help="Tokens of the vocabulary of a rule; default 1000.")
     ] = None,
     replay: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Follow the published simulator on --trace with these times of a step: a JSON "
             "file, or target_fixed=0.0059,target_token=2.1e-5,target_kv=3.9e-8,..."
         ),
     ] = None,
     match: Annotated[
         float | None,
-        typer.Option(help="Of a replay: chance that n-grams find what will be rejected."),
+        Option(help="Of a replay: chance that n-grams find what will be rejected."),
     ] = None,
     grid: Annotated[
         str | None,
-        typer.Option(help="Many settings: options with lists, as 'alpha=0.6,0.8 gamma=1,2,3'."),
+        Option(help="Many settings: options with lists, as 'alpha=0.6,0.8 gamma=1,2,3'."),
     ] = None,
     backend: Annotated[
-        str, typer.Option(help="Where a grid runs: sequential, threading, loky, dask or ray.")
+        str, Option(help="Where a grid runs: sequential, threading, loky, dask or ray.")
     ] = "loky",
     address: Annotated[
-        str | None, typer.Option(help="Scheduler of the cluster, for dask or ray.")
+        str | None, Option(help="Scheduler of the cluster, for dask or ray.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Workers of a grid; default all cores or the cluster.")
+        int | None, Option(help="Workers of a grid; default all cores or the cluster.")
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="File of finished points; those in it are not run again.")
+        str | None, Option(help="File of finished points; those in it are not run again.")
     ] = None,
 ) -> None:
     """Simulate speculative decoding: tokens per round, speed-up and latency, with their errors.

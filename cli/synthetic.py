@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
-
-import typer
 
 from . import options
 from .checks import spelled
+from .commands import Option
 from .output import print_json
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "atom")
 
 
 def synthetic(
-    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINES)}.")],
-    gamma: Annotated[int, typer.Option(help="Draft tokens of a round.")],
+    engine: Annotated[str, Option(help=f"One of {', '.join(ENGINES)}.")],
+    gamma: Annotated[int, Option(help="Draft tokens of a round.")],
     acceptance_length: Annotated[
-        float | None, typer.Option(help="Tokens per round, the bonus token counted.")
+        float | None, Option(help="Tokens per round, the bonus token counted.")
     ] = None,
     rates: Annotated[
         str | None,
-        typer.Option(help="Share of rounds that accept the first k tokens, k = 1.., with commas."),
+        Option(help="Share of rounds that accept the first k tokens, k = 1.., with commas."),
     ] = None,
     alpha: Annotated[
-        float | None, typer.Option(help="Independent acceptance with this rate, as rates.")
+        float | None, Option(help="Independent acceptance with this rate, as rates.")
     ] = None,
     independent: Annotated[
         bool,
-        typer.Option("--independent", help="Spread the length over positions as one alpha would."),
+        Option("--independent", help="Spread the length over positions as one alpha would."),
     ] = False,
     method: Annotated[
-        str | None, typer.Option(help="Method of the draft, in the engine's words.")
+        str | None, Option(help="Method of the draft, in the engine's words.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Draft model, in the engine's words.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    model: Annotated[str | None, Option(help="Draft model, in the engine's words.")] = None,
+    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Emit an engine's simulated acceptance, so that a benchmark measures the cost side alone.
 
@@ -89,4 +89,4 @@ def synthetic(
         return
     print(emission.text())
     for note in emission.notes:
-        typer.echo(f"note: {note}", err=True)
+        print(f"note: {note}", file=sys.stderr)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from .commands import Argument, Option
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -14,9 +13,9 @@ if TYPE_CHECKING:
     from ..calibrate.models import Device, Model
 
 Search = Annotated[
-    str | None, typer.Argument(help="Words that the name must hold, or one name as it is written.")
+    str | None, Argument(help="Words that the name must hold, or one name as it is written.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Json = Annotated[bool, Option("--json", help="Print one JSON object.")]
 
 
 def models(search: Search = None, as_json: Json = False) -> None:

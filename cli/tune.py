@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from . import options
 from .answering import Given, answering
 from .checks import names_of, ranges
+from .commands import Option
 
 
 @answering(
@@ -21,45 +20,39 @@ def tune(
     target: Annotated[str, options.TARGET],
     draft: Annotated[
         list[str],
-        typer.Option(
+        Option(
             help="Draft, several times or with commas; NAME=MODEL where the engine loads MODEL."
         ),
     ],
-    out: Annotated[str, typer.Option(help="Folder of the measurements; the search goes on there.")],
+    out: Annotated[str, Option(help="Folder of the measurements; the search goes on there.")],
     launch: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Command that starts the server, with {config} or {flags} where a configuration "
             "goes; without it the next measurement is told."
         ),
     ] = None,
-    url: Annotated[str, typer.Option(help="Of the server.")] = "http://localhost:8000",
+    url: Annotated[str, Option(help="Of the server.")] = "http://localhost:8000",
     record: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Record of `howspec measure` from elsewhere; may be given several times."
-        ),
+        Option(help="Record of `howspec measure` from elsewhere; may be given several times."),
     ] = None,
-    batch: Annotated[str, typer.Option(help="Sequences decoded together, with commas.")] = "1",
-    gamma: Annotated[str, typer.Option(help="Draft tokens to choose among, as 1-8 or 1,3,5.")] = (
-        "1-8"
-    ),
+    batch: Annotated[str, Option(help="Sequences decoded together, with commas.")] = "1",
+    gamma: Annotated[str, Option(help="Draft tokens to choose among, as 1-8 or 1,3,5.")] = ("1-8"),
     engine: Annotated[
         str | None,
-        typer.Option(help="vllm, sglang, tensorrt-llm or llama.cpp; default that of --launch."),
+        Option(help="vllm, sglang, tensorrt-llm or llama.cpp; default that of --launch."),
     ] = None,
-    tolerance: Annotated[
-        float, typer.Option(help="Expected regret at which the search ends.")
-    ] = 0.02,
-    minutes: Annotated[float | None, typer.Option(help="Device time at most.")] = None,
-    start_minutes: Annotated[float, typer.Option(help="What a start of the server takes.")] = 2.0,
-    requests: Annotated[int, typer.Option(help="Requests of a measurement.")] = 12,
-    new_tokens: Annotated[int, typer.Option(help="Tokens that each request generates.")] = 128,
+    tolerance: Annotated[float, Option(help="Expected regret at which the search ends.")] = 0.02,
+    minutes: Annotated[float | None, Option(help="Device time at most.")] = None,
+    start_minutes: Annotated[float, Option(help="What a start of the server takes.")] = 2.0,
+    requests: Annotated[int, Option(help="Requests of a measurement.")] = 12,
+    new_tokens: Annotated[int, Option(help="Tokens that each request generates.")] = 128,
     prompts: Annotated[
-        str | None, typer.Option(help="File of prompts, .jsonl or .txt; default built-in ones.")
+        str | None, Option(help="File of prompts, .jsonl or .txt; default built-in ones.")
     ] = None,
     patience_s: Annotated[
-        float, typer.Option(help="Longest wait for a server to answer, in seconds.")
+        float, Option(help="Longest wait for a server to answer, in seconds.")
     ] = 1200.0,
 ) -> None:
     """Find the best draft and gamma of a server with few measurements.

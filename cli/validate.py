@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from .answering import Given, answering
+from .commands import Option
 
 
 @answering("rows points seed figure html as_json")
@@ -14,9 +13,9 @@ def validate(
     given: Given,
     rows: Annotated[
         str | None,
-        typer.Option(help="File of held-out rows; default: everything that is bundled."),
+        Option(help="File of held-out rows; default: everything that is bundled."),
     ] = None,
-    points: Annotated[bool, typer.Option("--points", help="List every point.")] = False,
+    points: Annotated[bool, Option("--points", help="List every point.")] = False,
 ) -> None:
     """Test the predictions: what was given, what was predicted, how far off, how sure.
 

@@ -17,13 +17,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-import typer.main
-import typer.testing
 from hypothesis import settings
 from needs import needs_of
 from seconds import Seconds, is_long
@@ -44,8 +41,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# To build the tree of commands takes ten times as long as most of them: it is built once in a run.
-typer.main.get_command = typer.testing._get_command = cache(typer.main.get_command)
 
 CAUSED_HERE = (
     "error:::(howspec|test_)",

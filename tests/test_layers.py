@@ -23,7 +23,7 @@ HEAVY = {
     "torch": {"calibrate"},
     "transformers": {"calibrate"},
     "matplotlib": {"figures"},
-    "typer": {"cli"},
+    "click": {"cli"},
     "rich": {"cli"},
     "httpx2": {"calibrate"},
 }

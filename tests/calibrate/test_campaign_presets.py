@@ -136,7 +136,7 @@ def test_a_checkout_that_is_only_linked_plans_without_torch_or_anything_of_ours(
     (tmp_path / "howspec").symlink_to(Path(__file__).parents[2])
     script = (
         "import sys\n"
-        "for name in ('torch', 'pandas', 'scipy', 'sympy', 'numba', 'typer', 'rich'):\n"
+        "for name in ('torch', 'pandas', 'scipy', 'sympy', 'numba', 'click', 'rich'):\n"
         "    sys.modules[name] = None\n"
         "import runpy\n"
         "runpy.run_module('howspec.calibrate.campaign', run_name='__main__')\n"

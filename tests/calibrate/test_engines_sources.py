@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import json
 import sys
@@ -13,16 +12,17 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-import typer
+from click.testing import CliRunner
 from engine_samples import SAMPLES, V1_LINE
 from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.live import fetch, watch
 from howspec.calibrate.engines.reader import marked_lines
-from howspec.cli import options
+from howspec.cli.answering import answering
+from howspec.cli.commands import command
 from howspec.cli.import_ import import_statistics
-from howspec.cli.main import VERBS
-from typer.testing import CliRunner
+from howspec.cli.main import VERBS, application
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -106,10 +106,8 @@ def test_a_long_log_is_read_in_little_memory(tmp_path: Path) -> None:
     assert peak < 12e6
 
 
-def _app() -> typer.Typer:
-    app = typer.Typer()
-    app.command()(import_statistics)
-    return app
+def _app() -> click.Command:
+    return command(import_statistics)
 
 
 def _verb(*arguments: str) -> str:
@@ -206,19 +204,21 @@ def test_every_verb_with_acceptance_takes_the_interval_of_a_server(
     seen: dict[str, object] = {}
     monkeypatch.setattr(live, "watch", lambda url, *a, **k: seen.update(url=url, **k) or url)
 
-    def verb(*, acceptance: str | None = None, gamma: int = 3) -> None:
-        seen.update(acceptance=acceptance, gamma=gamma)
+    def verb(given: dict[str, Any]) -> dict[str, Any]:
+        seen.update(given)
+        return given
 
-    for name, asked in VERBS.items():
-        has = {"every", "for_"} <= inspect.signature(options.watched(asked)).parameters.keys()
-        assert has == (name == "import" or "acceptance" in inspect.signature(asked).parameters)
-    options.watched(verb)(acceptance="http://x", gamma=2, every=None, for_=5.0)
+    watched = answering("acceptance gamma as_json", show_as=lambda *_: None)(verb)
+    for name in VERBS:
+        has = {p.name for p in application().made(name).params}
+        assert ({"every", "for_"} <= has) == (name == "import" or "acceptance" in has)
+    watched(acceptance="http://x", gamma=2, every=None, for_=5.0)
     assert seen == {"url": "http://x", "every_s": 5.0, "for_s": 5.0, "acceptance": "http://x",
                     "gamma": 2}  # fmt: skip
     with pytest.raises(ValueError, match="need --acceptance with a metrics URL"):
-        options.watched(verb)(acceptance=None, gamma=2, every=None, for_=5.0)
+        watched(acceptance=None, gamma=2, every=None, for_=5.0)
     with pytest.raises(ValueError, match="--every needs --for"):
-        options.watched(verb)(acceptance="http://x", gamma=2, every=1.0, for_=None)
+        watched(acceptance="http://x", gamma=2, every=1.0, for_=None)
 
 
 def test_the_verb_watches_a_server_and_writes_records(server: str, tmp_path: Path) -> None:

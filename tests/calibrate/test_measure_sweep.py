@@ -231,13 +231,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _call(capsys: pytest.CaptureFixture[str], verb: str, *arguments: str) -> str:
-    import typer
-    from howspec.cli.calibrate import acceptance, sweep
+    from howspec.cli.calibrate import calibrate
 
-    app = typer.Typer()
-    app.command()(acceptance)
-    app.command()(sweep)
-    app([verb, *arguments], standalone_mode=False)
+    calibrate.main([verb, *arguments], standalone_mode=False)
     return capsys.readouterr().out
 
 

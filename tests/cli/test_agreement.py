@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from command import answer, call
-from howspec.cli.main import VERBS
+from howspec.cli.main import VERBS, application
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -307,7 +307,7 @@ QUICK = ("predict", "rank", "scale", "crossover", "import", "explain", "evidence
 IN_HELP = [
     " ".join(part.split())
     for verb in QUICK
-    for part in (VERBS[verb].__doc__ or "").split("\n\n")
+    for part in (application().made(verb).help or "").split("\n\n")
     if part.strip().startswith("howspec ")
 ]
 

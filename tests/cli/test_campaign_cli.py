@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from howspec.calibrate import campaign
 from howspec.calibrate.campaign import RESUME, CampaignRun
 from howspec.calibrate.campaign import __main__ as module
 from howspec.cli.calibrate import calibrate
-from typer.testing import CliRunner, Result
 
 
 def run(*arguments: str) -> Result:

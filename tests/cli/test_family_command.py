@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from howspec.calibrate.family import PRESETS, Preset, Shape  # noqa: E402
 from howspec.cli import calibrate_family  # noqa: E402
+from howspec.cli.commands import command  # noqa: E402
 
 TRIFLE = Preset(
     "tiny",
@@ -37,23 +37,22 @@ def trifle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "text" / "herd.jsonl").write_text("\n".join(lines))
 
 
-def command(tmp_path: Path, *more: str) -> Any:
-    app = typer.Typer()
-    app.command()(calibrate_family.family)
+def asked(tmp_path: Path, *more: str) -> Any:
+    app = command(calibrate_family.family)
     given = ["--out", str(tmp_path / "out"), "--no-code"]
     given += [] if "--sizes" in more else ["--preset", "tiny"]
     return CliRunner().invoke(app, [*given, "--text", str(tmp_path / "text"), *more])
 
 
 def test_json_holds_the_record_and_nothing_else(tmp_path: Path) -> None:
-    told = json.loads(command(tmp_path, "--json").stdout)
+    told = json.loads(asked(tmp_path, "--json").stdout)
     assert told["complete"] is True
     assert told["trained"] == ["large", "small"]
     assert told["family"] == json.loads((tmp_path / "out" / "family.json").read_text())
 
 
 def test_the_table_gives_the_losses_and_says_whether_they_are_in_order(tmp_path: Path) -> None:
-    result = command(tmp_path)
+    result = asked(tmp_path)
     loss = json.loads((tmp_path / "out" / "family.json").read_text())["models"][0]["held_out"]
     assert f"{loss['loss_nats']:.3f} ± {loss['standard_error_nats']:.3f}" in result.stdout
     in_order = "held-out loss falls with size" in result.stdout
@@ -61,21 +60,21 @@ def test_the_table_gives_the_losses_and_says_whether_they_are_in_order(tmp_path:
 
 
 def test_a_ladder_out_of_order_is_printed_as_a_warning(tmp_path: Path) -> None:
-    command(tmp_path)
+    asked(tmp_path)
     path = tmp_path / "out" / "large" / "training.json"
     record = json.loads(path.read_text())
     record["held_out"]["loss_nats"] = 99.0
     path.write_text(json.dumps(record))
-    told = command(tmp_path).stdout
+    told = asked(tmp_path).stdout
     assert "warning: large is larger than small but its held-out loss is not lower" in told
     assert "falls with size" not in told
 
 
 def test_a_stage_ends_with_a_line_on_how_to_go_on(tmp_path: Path) -> None:
-    result = command(tmp_path, "--stage-seconds", "1e-9")
+    result = asked(tmp_path, "--stage-seconds", "1e-9")
     assert result.exit_code == 0
     assert "0 models are trained, 2 to go (large, small): run the same command" in result.stdout
-    assert json.loads(command(tmp_path, "--json").stdout)["complete"] is True
+    assert json.loads(asked(tmp_path, "--json").stdout)["complete"] is True
 
 
 @pytest.mark.parametrize(
@@ -90,6 +89,6 @@ def test_a_stage_ends_with_a_line_on_how_to_go_on(tmp_path: Path) -> None:
 def test_what_cannot_be_done_is_an_error_of_one_line(
     tmp_path: Path, more: tuple[str, ...], said: str
 ) -> None:
-    result = command(tmp_path, *more)
+    result = asked(tmp_path, *more)
     assert isinstance(result.exception, ValueError)
     assert str(result.exception).startswith(said)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import inspect
 import json
 import os
 import shlex
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import howspec
 import pytest
-import typer.main
 from command import answer, call
 from fake_server import Fake, serving
 from howspec.calibrate import library
@@ -21,13 +19,7 @@ from howspec.cli.calibrate import calibrate
 from howspec.cli.main import FORMER, VERBS, application
 
 ROOT = Path(__file__).resolve().parents[2]
-UNDER_CALIBRATE = tuple(
-    ("calibrate", c.name or getattr(c.callback, "__name__", ""))
-    for c in calibrate.registered_commands
-)
-EVERY = (*((verb,) for verb in VERBS), *UNDER_CALIBRATE)
-HELP = dict(zip(EVERY, [*VERBS.values(), *(c.callback for c in calibrate.registered_commands)],
-                strict=True))  # fmt: skip
+EVERY = (*((verb,) for verb in VERBS), *(("calibrate", name) for name in calibrate.verbs))
 
 
 def _text(verb: tuple[str, ...]) -> str:
@@ -72,7 +64,8 @@ def test_every_verb_has_short_help_in_full_an_example_and_json(
 
 def examples(*verb: str) -> list[list[str]]:
     """The examples in the help of a verb, each the words after `howspec`."""
-    parts = (inspect.getdoc(HELP[verb]) or "").split("\n\n")
+    made = calibrate.made(verb[1]) if len(verb) > 1 else application().made(verb[0])
+    parts = (made.help or "").split("\n\n")
     return [shlex.split(part)[1:] for part in parts if part.startswith("howspec ")]
 
 
@@ -84,7 +77,7 @@ def test_every_example_of_the_help_has_options_and_values_that_the_verb_takes(
     found = examples(*verb)
     assert found
     for words in found:
-        command = typer.main.get_command(application())
+        command = application()
         given = words[: words.index(">")] if ">" in words else list(words)
         context = command.make_context("howspec", given)
         for name in verb:
@@ -194,12 +187,45 @@ def test_completion_knows_the_verbs_and_their_options() -> None:
             check=False,
             env=os.environ
             | {
-                "_HOWSPEC_COMPLETE": "complete_bash",
+                "_HOWSPEC_COMPLETE": "bash_complete",
                 "COMP_WORDS": words,
                 "COMP_CWORD": str(words.count(" ")),
             },
         )
-        assert expected in done.stdout.split()
+        assert f"plain,{expected}" in done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("shell", "file", "settings"),
+    [
+        ("bash", ".bash_completions/howspec.sh", ".bashrc"),
+        ("zsh", ".zfunc/_howspec", ".zshrc"),
+        ("fish", ".config/fish/completions/howspec.fish", None),
+    ],
+)
+def test_completion_is_installed_once_and_leaves_the_settings_of_the_shell(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shell: str,
+    file: str,
+    settings: str | None,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
+    if settings:
+        (tmp_path / settings).write_text("alias ll='ls -l'", encoding="utf-8")
+    for _ in range(2):
+        status, out, _ = call(capsys, "--install-completion")
+        assert (status, file in out) == (0, True)
+    assert call(capsys, "--show-completion") == (0, (tmp_path / file).read_text("utf-8"), "")
+    if settings:
+        first, *rest = (tmp_path / settings).read_text("utf-8").splitlines()
+        assert first == "alias ll='ls -l'"
+        assert len([line for line in rest if line]) == 1
+    monkeypatch.setenv("SHELL", "/bin/ksh")
+    refused = "howspec: SHELL must be bash, zsh, fish for completion, got 'ksh'\n"
+    assert call(capsys, "--install-completion") == (2, "", refused)
 
 
 WITHOUT_TORCH = """

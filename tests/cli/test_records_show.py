@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
+from click.testing import CliRunner
 from howspec.calibrate.records import Record, summarise, write_record
 from howspec.cli.calibrate_show import show
-from typer.testing import CliRunner
+from howspec.cli.commands import command
 
 ORIGIN: dict[str, Any] = {
     "device": "fake",
@@ -53,8 +53,7 @@ def sweep() -> Record:
 
 
 def run(*arguments: str) -> Any:
-    app = typer.Typer()
-    app.command()(show)
+    app = command(show)
     return CliRunner().invoke(app, list(arguments))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
+from click.testing import CliRunner
 from cost_samples import MODELS, SPREAD, KnownMachine, llama, named
 from howspec.calibrate.library.own import (
     bundled_costs,
@@ -23,6 +23,7 @@ from howspec.calibrate.measured import measured_cost
 from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate_show import show
+from howspec.cli.commands import command
 from howspec.cli.paper import print_timed_rows
 from howspec.figures.draw import Studies, cost_figures, draw
 from howspec.figures.paper_costs import (
@@ -37,7 +38,6 @@ from howspec.figures.roofline_record import cost_limits
 from howspec.figures.roofline_table import limits_table, write_limits
 from howspec.figures.roofline_verify import verify_curves
 from howspec.figures.transfer import TransferLaws
-from typer.testing import CliRunner
 
 MACHINE = KnownMachine()
 DRAWN = (".pdf", ".png", ".csv", "_caption.tex")
@@ -331,8 +331,7 @@ def test_the_family_is_found_beside_its_record(tmp_path: Path) -> None:
 
 
 def shown(*arguments: str) -> Any:
-    app = typer.Typer()
-    app.command()(show)
+    app = command(show)
     return CliRunner().invoke(app, list(arguments))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import howspec
 import numpy as np
 import pytest
-import typer
 from howspec.calibrate.doors import Deployment
 from howspec.cli.main import application, run
 from howspec.sim.choice import choose
@@ -85,7 +84,7 @@ def test_each_command_is_known_to_the_command_line_with_its_options() -> None:
     assert {c.split()[1] + " " + c.split()[2] for c in commands} == {
         "import auto", "measure http://localhost:8000", "calibrate acceptance", "calibrate costs",
     }  # fmt: skip
-    root = typer.main.get_command(application())
+    root = application()
     for command in commands:
         words = shlex.split(command)[1:]
         with root.make_context("howspec", words, resilient_parsing=False) as context:
