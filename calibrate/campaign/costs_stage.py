@@ -21,7 +21,7 @@ from .estimate import (
     pass_s,
 )
 from .models import architecture_config, architecture_size, write_config
-from .presets import Campaign, Costs, Rounds
+from .presets import Campaign, Costs
 from .stage import RecordStage, StageOver, Work
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class FamilyCosts(RecordStage):
 
     def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
         settings = {"campaign": self.campaign.name, "grids": _grids(self.campaign.costs)}
-        return {**settings, "rounds": asdict(self.campaign.rounds)}
+        return {**settings, "rounds": _of_rounds(self.campaign.rounds)}
 
     def estimate(self) -> Estimate:
         """Loading every model, its passes over all grids, and the rounds of every draft."""
@@ -56,7 +56,7 @@ class FamilyCosts(RecordStage):
         from .models import load_ladder
 
         campaign, ladder = self.campaign, load_ladder(work.family, self.campaign)
-        plan = _round_plan(campaign, campaign.rounds)
+        plan = campaign.rounds
         origin = work.provenance(campaign, ladder.identities)
         with work.journal(self.name, self.kind, self.settings({}), provenance=origin) as journal:
             more = plan.count(len(ladder.drafts))
@@ -83,7 +83,7 @@ class RandomCosts(RecordStage):
             "grids": _grids(self.campaign.architecture_costs),
             "random_weights": True,
         }
-        rounds = {"rounds": asdict(self.campaign.pair_rounds), "pairs": self.campaign.pairs}
+        rounds = {"rounds": _of_rounds(self.campaign.pair_rounds), "pairs": self.campaign.pairs}
         return settings | (rounds if self.campaign.pairs else {})
 
     def configurations(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class RandomCosts(RecordStage):
         def made(name: str) -> LoadedModel:
             return self._made(write_config(folder, name, configs[name]))
 
-        plan = _round_plan(campaign, campaign.pair_rounds)
+        plan = campaign.pair_rounds
         more = plan.count(len(campaign.pairs))
         origin = work.provenance(campaign, configs)
         with work.journal(self.name, self.kind, self.settings({}), provenance=origin) as journal:
@@ -163,7 +163,7 @@ def _passes(machine: Machine, sizes: Iterable[Size], grids: tuple[Costs, ...]) -
     return total
 
 
-def _rounds(machine: Machine, wanted: Rounds, pairs: Iterable[tuple[Size, Size]]) -> Estimate:
+def _rounds(machine: Machine, wanted: RoundPlan, pairs: Iterable[tuple[Size, Size]]) -> Estimate:
     """Timing rounds: an untimed one and one or two timed ones a turn, plain steps in between."""
     total = Estimate()
     for target, draft in pairs:
@@ -189,14 +189,9 @@ def _grids(grids: Iterable[Costs]) -> list[dict[str, Any]]:
     return [asdict(grid) for grid in grids]
 
 
-def _round_plan(campaign: Campaign, wanted: Rounds) -> RoundPlan:
-    return RoundPlan(
-        gammas=wanted.gammas,
-        shapes=wanted.shapes,
-        modes=wanted.modes,
-        repeats=wanted.repeats,
-        temperature=campaign.sweep.temperature,
-    )
+def _of_rounds(plan: RoundPlan) -> dict[str, Any]:
+    """The rounds as a record's settings have them."""
+    return {k: v for k, v in asdict(plan).items() if k != "temperature"}
 
 
 def _has_rounds(journal: Journal, plan: RoundPlan, draft: str) -> bool:

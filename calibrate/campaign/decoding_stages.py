@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..family.record import family_domains, read_family
-from ..measure.plans import AcceptancePlan, SweepPlan
 from .estimate import (
     REQUEST_BYTES,
     TURN_BYTES,
@@ -17,7 +17,7 @@ from .estimate import (
     model_bytes,
     pass_s,
 )
-from .presets import Campaign
+from .presets import Campaign, Decoding
 from .stage import RecordStage, StageOver, Work
 
 # Domains of the default texts: code, and with a folder of texts three more.
@@ -29,10 +29,31 @@ BATCH_TOKENS = 1.6
 class DecodingStage(RecordStage):
     """A stage that measures the family on prompts of its own domains."""
 
-    def measured(
-        self, work: Work, measure: Callable[..., bool], plan: Any, count: int, tokens: int
-    ) -> None:
-        """The record that ``measure`` makes by its plan, of so many prompts of so many tokens."""
+    of_family = True
+    counted: str  # what the record's settings call the number of prompts of a domain
+
+    @property
+    def decoding(self) -> Decoding[Any]:
+        """The campaign's plan for the stage, and the prompts."""
+        found: Decoding[Any] = getattr(self.campaign, self.name)
+        return found
+
+    @property
+    def plan(self) -> Any:
+        """The plan with what holds for all of the campaign."""
+        return replace(self.decoding.plan, seed=self.campaign.seed, graphs=self.campaign.graphs)
+
+    def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
+        prompts = {
+            "source": "held-out text of the family",
+            "domains": list(family_domains(family)),
+            "tokens": self.decoding.tokens,
+        }
+        settings = {"campaign": self.campaign.name, **self.plan.settings(), "prompts": prompts}
+        return {**settings, self.counted: self.decoding.prompts}
+
+    def measured(self, work: Work, measure: Callable[..., bool]) -> None:
+        """The record that ``measure`` makes by the plan."""
         from .models import load_ladder
 
         ladder = load_ladder(work.family, self.campaign)
@@ -43,8 +64,8 @@ class DecodingStage(RecordStage):
                 ladder.target.model,
                 ladder.plain,
                 journal,
-                prompts=ladder.prompts(count=count, tokens=tokens),
-                plan=plan,
+                prompts=ladder.prompts(count=self.decoding.prompts, tokens=self.decoding.tokens),
+                plan=self.plan,
                 seconds_left=work.seconds_left,
                 progress=work.report,
             )
@@ -56,37 +77,21 @@ class DecodingStage(RecordStage):
 class Acceptance(DecodingStage):
     """Rounds and overlaps of every draft of the family."""
 
-    name, kind, of_family = "acceptance", "acceptance", True
+    name, kind, counted = "acceptance", "acceptance", "requests"
 
     def __init__(self, campaign: Campaign) -> None:
         super().__init__(campaign)
-        wanted = campaign.acceptance.temperatures
-        self.what = f"rounds and overlaps of every draft at temperatures {_listed(wanted)}"
-
-    def plan(self) -> AcceptancePlan:
-        wanted = self.campaign.acceptance
-        return AcceptancePlan(
-            temperatures=wanted.temperatures,
-            gamma=wanted.gamma,
-            new_tokens=wanted.new_tokens,
-            batch=wanted.batch,
-            seed=self.campaign.seed,
-            graphs=self.campaign.graphs,
-        )
-
-    def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
-        wanted, plan = self.campaign.acceptance, self.plan().settings()
-        prompts = _prompts(family_domains(family), wanted.prompt_tokens)
-        name = self.campaign.name
-        return {"campaign": name, **plan, "prompts": prompts, "requests": wanted.requests}
+        wanted = _listed(campaign.acceptance.plan.temperatures)
+        self.what = f"rounds and overlaps of every draft at temperatures {wanted}"
 
     def estimate(self) -> Estimate:
         """The target's texts, rounds of every draft and the overlaps along the texts."""
-        machine, wanted = self.campaign.machine, self.campaign.acceptance
+        machine, asked = self.campaign.machine, self.campaign.acceptance
+        wanted = asked.plan
         target, *drafts = family_sizes(self.campaign.family)
-        groups = DOMAINS * len(wanted.temperatures) * -(-wanted.requests // wanted.batch)
-        requests = DOMAINS * len(wanted.temperatures) * wanted.requests
-        length = wanted.prompt_tokens + wanted.new_tokens
+        groups = DOMAINS * len(wanted.temperatures) * -(-asked.prompts // wanted.batch)
+        requests = DOMAINS * len(wanted.temperatures) * asked.prompts
+        length = asked.tokens + wanted.new_tokens
         how: dict[str, Any] = {"new_tokens": wanted.new_tokens, "batch": wanted.batch}
         how["graphs"] = self.campaign.graphs
         texts_s = groups * decode_s(machine, target, None, gamma=0, **how)
@@ -108,51 +113,30 @@ class Acceptance(DecodingStage):
     def run(self, work: Work) -> None:
         from ..measure.acceptance import measure_acceptance
 
-        wanted = self.campaign.acceptance
-        self.measured(work, measure_acceptance, self.plan(), wanted.requests, wanted.prompt_tokens)
+        self.measured(work, measure_acceptance)
 
 
 class Sweep(DecodingStage):
     """End-to-end latency of every draft, number of draft tokens, method and batch."""
 
-    name, kind, of_family = "sweep", "sweep", True
+    name, kind, counted = "sweep", "sweep", "prompts_of_a_domain"
 
     def __init__(self, campaign: Campaign) -> None:
         super().__init__(campaign)
-        wanted = campaign.sweep
-        batches = _listed(wanted.batches)
-        self.what = f"latency of every draft, 0 to {wanted.gamma_max} draft tokens, batch {batches}"
-
-    def plan(self) -> SweepPlan:
-        wanted = self.campaign.sweep
-        return SweepPlan(
-            gammas=tuple(range(1, wanted.gamma_max + 1)),
-            assisted_gammas=wanted.assisted_gammas,
-            new_tokens=wanted.new_tokens,
-            temperature=wanted.temperature,
-            batches=wanted.batches,
-            assisted_blocks=wanted.assisted_blocks,
-            plain_repeats=wanted.plain_repeats,
-            seed=self.campaign.seed,
-            graphs=self.campaign.graphs,
-        )
-
-    def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
-        wanted, plan = self.campaign.sweep, self.plan().settings()
-        prompts = _prompts(family_domains(family), wanted.prompt_tokens)
-        settings = {"campaign": self.campaign.name, **plan, "prompts": prompts}
-        return {**settings, "prompts_of_a_domain": wanted.prompts}
+        wanted = campaign.sweep.plan
+        most, batches = max(wanted.gammas), _listed(wanted.batches)
+        self.what = f"latency of every draft, 0 to {most} draft tokens, batch {batches}"
 
     def estimate(self) -> Estimate:
         """End-to-end decoding of every draft, gamma, method and batch."""
-        wanted = self.campaign.sweep
+        wanted = self.campaign.sweep.plan
         target, *drafts = family_sizes(self.campaign.family)
         total = Estimate(len(drafts) * self.campaign.machine.start_s)
         for batch in wanted.batches:
-            blocks = max(DOMAINS * wanted.prompts // batch, 1)
+            blocks = max(DOMAINS * self.campaign.sweep.prompts // batch, 1)
             total += self._turn(target, None, 0, batch) * (blocks * wanted.plain_repeats)
             for draft in drafts:
-                for gamma in range(1, wanted.gamma_max + 1):
+                for gamma in wanted.gammas:
                     total += self._turn(target, draft, gamma, batch) * blocks
                 if batch == 1:
                     # One more for the heuristic schedule, about as long as at 5 draft tokens.
@@ -165,8 +149,8 @@ class Sweep(DecodingStage):
         self, target: Size, draft: Size | None, gamma: int, batch: int, *, assisted: bool = False
     ) -> Estimate:
         """One generation; assisted: by the generate of transformers, without graphs."""
-        machine, wanted = self.campaign.machine, self.campaign.sweep
-        length = wanted.prompt_tokens + wanted.new_tokens
+        machine, wanted = self.campaign.machine, self.campaign.sweep.plan
+        length = self.campaign.sweep.tokens + wanted.new_tokens
         time_s = decode_s(
             machine,
             target,
@@ -184,13 +168,7 @@ class Sweep(DecodingStage):
     def run(self, work: Work) -> None:
         from ..measure.sweep import measure_sweep
 
-        wanted = self.campaign.sweep
-        self.measured(work, measure_sweep, self.plan(), wanted.prompts, wanted.prompt_tokens)
-
-
-def _prompts(domains: Sequence[str], tokens: int) -> dict[str, Any]:
-    source = "held-out text of the family"
-    return {"source": source, "domains": list(domains), "tokens": tokens}
+        self.measured(work, measure_sweep)
 
 
 def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:

@@ -8,9 +8,11 @@ parameters. `dry` makes of any campaign one that runs its every stage on tiny mo
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Generic, TypeVar
 
+from ..measure.plans import AcceptancePlan, RoundPlan, SweepPlan
 from .estimate import CPU, H100, Machine
 
 Shape = tuple[int, int]
@@ -31,50 +33,16 @@ class Costs:
     warmup: int = 3
 
 
-@dataclass(frozen=True)
-class Rounds:
-    """Whole rounds of every draft to time, beside plain steps of the target.
-
-    gammas: draft tokens of a round; shapes: (batch, context [token]); modes: eager, graph; repeats:
-    times of each round, plain steps among them.
-    """
-
-    gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
-    shapes: tuple[Shape, ...] = ((1, 64), (1, 112), (1, 160))
-    modes: tuple[str, ...] = ("eager",)
-    repeats: int = 12
+P = TypeVar("P", AcceptancePlan, SweepPlan)
 
 
 @dataclass(frozen=True)
-class Acceptance:
-    """Requests of every domain and temperature: rounds of gamma draft tokens, and overlaps."""
+class Decoding(Generic[P]):
+    """A plan and its prompts: so many of every domain, cut to so many tokens each."""
 
-    temperatures: tuple[float, ...] = (0.0, 0.7, 1.0)
-    requests: int = 24
-    prompt_tokens: int = 64
-    new_tokens: int = 96
-    gamma: int = 8
-    batch: int = 12
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """End-to-end decoding: plain, SpS with 1 to ``gamma_max`` draft tokens, and AsG.
-
-    assisted_gammas: of AsG with a constant number, which takes part at batch 1 in
-    ``assisted_blocks`` prompts; prompts: of every domain; plain_repeats: turns of plain decoding
-    among the others at every prompt.
-    """
-
-    gamma_max: int = 7
-    assisted_gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
-    assisted_blocks: int = 4
-    batches: tuple[int, ...] = (1,)
-    prompts: int = 8
-    prompt_tokens: int = 64
-    new_tokens: int = 96
-    plain_repeats: int = 4
-    temperature: float = 1.0
+    plan: P
+    prompts: int
+    tokens: int = 64
 
 
 @dataclass(frozen=True)
@@ -94,13 +62,13 @@ class Campaign:
     dtype: str
     machine: Machine
     costs: tuple[Costs, ...]
-    rounds: Rounds
-    acceptance: Acceptance
-    sweep: Sweep
+    rounds: RoundPlan
+    acceptance: Decoding[AcceptancePlan]
+    sweep: Decoding[SweepPlan]
     architectures: tuple[str, ...] = ()
     architecture_costs: tuple[Costs, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
-    pair_rounds: Rounds = Rounds()
+    pair_rounds: RoundPlan = field(default_factory=RoundPlan)
     scaled: bool = False
     call_s: float = math.inf
     limited: bool = False
@@ -149,9 +117,9 @@ _CPU = Campaign(
         Costs(_ALL_TOKENS, ((1, 64), (1, 112), (1, 192)), repeats=21),
         Costs((*range(1, 11), 12, 16, 24, 33), ((1, 512), (4, 112))),
     ),
-    rounds=Rounds(repeats=16),
-    acceptance=Acceptance(requests=16, batch=16),
-    sweep=Sweep(assisted_blocks=1),
+    rounds=RoundPlan(shapes=((1, 64), (1, 112), (1, 160)), repeats=16),
+    acceptance=Decoding(AcceptancePlan(), prompts=16),
+    sweep=Decoding(SweepPlan(assisted_blocks=1), prompts=8),
 )
 _GPU = Campaign(
     name="gpu",
@@ -166,20 +134,22 @@ _GPU = Campaign(
         Costs(_FEW_TOKENS, ((1, 512), (8, 512)), ("eager",), repeats=3, warmup=1),
     ),
     pairs=PAIRS,
-    pair_rounds=Rounds(tuple(range(1, 8)), ((1, 512),), ("graph",), 3),
+    pair_rounds=RoundPlan(tuple(range(1, 8)), ((1, 512),), ("graph",), 3),
     costs=(
         Costs(_EDGES, _grid((1, 8), (64, 128, 192)), ("graph",)),
         Costs(_SOME_TOKENS, ((1, 128), (8, 128)), ("eager",), repeats=5),
     ),
-    rounds=Rounds(tuple(range(1, 9)), _grid((1, 8), (64, 128, 192)), ("graph",), 5),
-    acceptance=Acceptance((0.0, 1.0), requests=32, new_tokens=128, batch=32),
-    sweep=Sweep(
-        assisted_gammas=(1, 3, 5, 7),
-        assisted_blocks=1,
-        batches=(1, 8),
+    rounds=RoundPlan(tuple(range(1, 9)), _grid((1, 8), (64, 128, 192)), ("graph",), 5),
+    acceptance=Decoding(AcceptancePlan((0.0, 1.0), new_tokens=128, batch=32), prompts=32),
+    sweep=Decoding(
+        SweepPlan(
+            assisted_gammas=(1, 3, 5, 7),
+            assisted_blocks=1,
+            batches=(1, 8),
+            new_tokens=128,
+            plain_repeats=3,
+        ),
         prompts=4,
-        new_tokens=128,
-        plain_repeats=3,
     ),
     call_s=540.0,
     limited=True,
@@ -191,20 +161,18 @@ _TINY = Campaign(
     dtype="float32",
     machine=CPU,
     costs=(Costs((1, 2, 4), _grid((1, 2), (16, 32)), repeats=3, warmup=1),),
-    rounds=Rounds((1, 2, 3), _grid((1, 2), (16, 32)), repeats=2),
-    acceptance=Acceptance(
-        (0.0, 1.0), requests=2, prompt_tokens=16, new_tokens=12, gamma=3, batch=2
+    rounds=RoundPlan((1, 2, 3), _grid((1, 2), (16, 32)), repeats=2),
+    acceptance=Decoding(
+        AcceptancePlan((0.0, 1.0), gamma=3, new_tokens=12, batch=2), prompts=2, tokens=16
     ),
-    sweep=Sweep(
-        gamma_max=2,
-        assisted_gammas=(2,),
-        assisted_blocks=1,
+    sweep=Decoding(
+        SweepPlan(
+            gammas=(1, 2), assisted_gammas=(2,), assisted_blocks=1, new_tokens=10, plain_repeats=2
+        ),
         prompts=1,
-        prompt_tokens=16,
-        new_tokens=10,
-        plain_repeats=2,
+        tokens=16,
     ),
-)
+)  # fmt: skip
 CAMPAIGNS = {c.name: c for c in (_CPU, _GPU, _TINY)}
 
 
@@ -229,13 +197,12 @@ def dry(campaign: Campaign) -> Campaign:
         rounds=_TINY.rounds,
         acceptance=_TINY.acceptance,
         sweep=replace(
-            _TINY.sweep,
-            batches=campaign.sweep.batches[:2],
+            _TINY.sweep, plan=replace(_TINY.sweep.plan, batches=campaign.sweep.plan.batches[:2])
         ),
         architectures=one_of_each_family(campaign.architectures),
         architecture_costs=few if campaign.architecture_costs else (),
         pairs=tuple((b, a) for a, b in pairwise(one_of_each_family(campaign.architectures)))[:2],
-        pair_rounds=Rounds((1, 3), ((1, 16),), repeats=2),
+        pair_rounds=RoundPlan((1, 3), ((1, 16),), repeats=2),
         scaled=True,
         call_s=math.inf,
         limited=False,

@@ -63,17 +63,16 @@ def shortage(needed: float, free: float | None) -> str | None:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error is the device or the host running out of memory."""
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
+    return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in _ALLOCATION)
 
 
 # What torch says when transformers draws from logits that are not finite.
 _NOT_A_LAW = "probability tensor contains"
-_ALLOCATION = ("out of memory", "can't allocate memory", "cannot allocate memory")
+_ALLOCATION = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
+)  # fmt: skip
 
 
 class NotMeasurableError(ValueError):
@@ -90,8 +89,7 @@ def point_failure(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, RuntimeError) and _NOT_A_LAW in str(error):
         return "a model gave logits that are not finite numbers"
-    allocation = isinstance(error, RuntimeError) and any(w in str(error) for w in _ALLOCATION)
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or allocation:
+    if out_of_memory(error):
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

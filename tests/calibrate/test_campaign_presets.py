@@ -71,8 +71,8 @@ def test_drafting_is_expected_to_take_rounds_of_its_passes() -> None:
 def test_the_campaign_on_two_cores_is_that_of_the_paper() -> None:
     cpu = CAMPAIGNS["cpu"]
     assert cpu.costs[0].tokens == tuple(range(1, 34))
-    assert cpu.acceptance.temperatures == (0.0, 0.7, 1.0)
-    assert (cpu.sweep.gamma_max, cpu.sweep.temperature) == (7, 1.0)
+    assert cpu.acceptance.plan.temperatures == (0.0, 0.7, 1.0)
+    assert (cpu.sweep.plan.gammas, cpu.sweep.plan.temperature) == (tuple(range(1, 8)), 1.0)
     assert {b for costs in cpu.costs for b, _ in costs.shapes} == {1, 4}
 
 
@@ -92,9 +92,9 @@ def test_the_campaign_on_a_gpu_is_what_was_planned_for_fifteen_minutes() -> None
     }  # fmt: skip
     assert set(sum(gpu.pairs, ())) <= set(gpu.architectures)
     assert gpu.pair_rounds.gammas == tuple(range(1, 8))
-    assert gpu.rounds.gammas == tuple(range(1, gpu.acceptance.gamma + 1))
-    assert gpu.acceptance.temperatures == (0.0, 1.0)
-    assert (gpu.sweep.gamma_max, gpu.sweep.batches) == (7, (1, 8))
+    assert gpu.rounds.gammas == tuple(range(1, gpu.acceptance.plan.gamma + 1))
+    assert gpu.acceptance.plan.temperatures == (0.0, 1.0)
+    assert (max(gpu.sweep.plan.gammas), gpu.sweep.plan.batches) == (7, (1, 8))
 
 
 @pytest.mark.parametrize("name", sorted(CAMPAIGNS))

@@ -323,7 +323,7 @@ def test_the_settings_asked_for_are_those_that_were_measured(whole: Path, name: 
     changes = {
         "costs": {"costs": (fewer,)},
         "costs-architectures": {"architecture_costs": (fewer,)},
-        "acceptance": {"acceptance": replace(mini().acceptance, requests=9)},
+        "acceptance": {"acceptance": replace(mini().acceptance, prompts=9)},
         "sweep": {"sweep": replace(mini().sweep, prompts=9)},
     }[name]
     state, other = (
