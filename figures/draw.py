@@ -20,8 +20,8 @@ from ..calibrate.measured.ladder import Ladder, Predicted, ladder_of, predict_la
 from .choices import batch_gain, decision, draft_ladder
 from .measured import bloom_grid, main_table
 from .own_depth import latency_by_depth
-from .own_ladder import SizeStudy, latency_by_size, size_study
 from .own_ladder import latency_by_gamma as ladder_by_gamma
+from .own_ladder import latency_by_size, size_study
 from .roofline_figures import Part, cost_parts
 from .scales import ScaleStudy, bloom_scale, scale_study
 from .served import served_ladder
@@ -93,7 +93,7 @@ class OwnLadder:
         return predict_ladder(self.ladder, seed=self.seed)
 
     @cached_property
-    def size_study(self) -> SizeStudy:
+    def size_study(self) -> ScaleStudy:
         """The law of the ladder in size."""
         return size_study(self.ladder, self.predicted, seed=self.seed)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .study import GridStudy, Panel
-from .style import COLOURS, PAGE, figure, save, styled, write_csv, write_latex
+from .style import COLOURS, PAGE, figure, panels, save, styled, write_csv, write_latex
 from .transfer import TableRow
 
 if TYPE_CHECKING:
@@ -32,22 +32,16 @@ def latency_grid(
 
     where: ends the title; how: the sentence of the caption that says how it was measured.
     """
-    cells = len(study.panels) + 1
-    columns = min(3, cells)
-    lines = -(-cells // columns)
-    made, axes = figure(
-        PAGE, 1.7 * lines + 0.5, lines, columns, sharex=True, sharey=True, squeeze=False
-    )
+    shown = len(study.panels)
+    made, axes = panels(shown, most=3, height=1.7, spare=1, sharex=True, sharey=True)
+    columns = axes.shape[1]
     rows: list[tuple[object, ...]] = []
     for i, (ax, panel) in enumerate(zip(axes.flat, study.panels, strict=False)):
         rows += _grid_panel(ax, panel, COLOURS[i % (len(COLOURS) - 1)])
         ax.set_ylabel("latency / plain latency" if i % columns == 0 else "")
-        if i + columns >= len(study.panels):
-            ax.tick_params(labelbottom=True)
+        if i + columns >= shown:
             ax.set_xlabel("draft tokens per round, $\\gamma$")
-    for ax in axes.flat[len(study.panels) :]:
-        ax.axis("off")
-    _legend(axes.flat[len(study.panels)], measured)
+    _legend(axes.flat[shown], measured)
     ends = np.concatenate([np.r_[p.measured, p.low[1:], p.high[1:], 1.0] for p in study.panels])
     spread = float(ends.max() - ends.min())
     axes[0, 0].set_ylim(ends.min() - 0.3 * spread, ends.max() + 0.6 * spread)

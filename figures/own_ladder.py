@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,42 +9,20 @@ import numpy as np
 
 from ..calibrate.measured.ladder import Ladder, Predicted
 from ..calibrate.measured.sizes import fit_sizes, latency_over_plain
-from ..theory.interval import Interval
-from .scales import best_scale_bar
-from .style import COLOURS, COLUMN, PAGE, figure, save, styled, write_csv
-from .validation.result import LEVEL, Floats
+from .scales import ScaleStudy, draw_law, scale_law, write_law
+from .style import COLOURS, COLUMN, figure, one_legend, panels, save, styled, write_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 POINTS = 90
 
 
-@dataclass(frozen=True)
-class SizeStudy:
-    """Latency at the best gamma against draft parameters, at the ladder's usual depth.
+def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> ScaleStudy:
+    """Fit the ladder's law of size and find the best size under every draw of it.
 
-    scales: draft over target parameters of the measured drafts; measured, error: of each at the
-    gamma that is predicted to be its best; grid,
-    center, low, high: the law; turning_point: best scale; at_edge: share of the sample whose best
-    scale is an end of the ladder.
+    Measured is each draft of the usual depth at the gamma that is predicted to be its best.
     """
-
-    names: tuple[str, ...]
-    scales: Floats
-    measured: Floats
-    error: Floats
-    grid: Floats
-    center: Floats
-    low: Floats
-    high: Floats
-    turning_point: Interval
-    at_edge: float
-
-
-def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> SizeStudy:
-    """Fit the ladder's law of size and find the best size under every draw of it."""
     rng = np.random.default_rng([seed, 59])
     target = float(ladder.parameters[ladder.target])
     chain = [p for p in predicted if ladder.roles[p.draft] == "ladder"]
@@ -56,25 +33,15 @@ def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 
     survival = law.survival(grid * target, layers, rng, own=False)
     rounds = law.drafting.at(grid * target, layers, rng, own=False)
     relative = latency_over_plain(ladder, survival, rounds)[..., 1:].min(axis=-1)
-    best = relative.argmin(axis=1)
-    tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
-    low, high = np.quantile(relative, tails, axis=0)
-    short, long = (float(q) for q in np.quantile(grid[best], tails))
-    center = np.median(relative, axis=0)
     # Where the prediction is lowest: the least of several noisy measurements would be too low.
     lowest = [int(p.gammas[p.center[p.gammas].argmin()]) for p in chain]
-    return SizeStudy(
-        tuple(p.draft for p in chain),
-        scales,
+    return scale_law(
+        ladder.target, tuple(p.draft for p in chain), scales,
         np.array([p.measured[k] for p, k in zip(chain, lowest, strict=True)]),
         np.array([p.error[k] for p, k in zip(chain, lowest, strict=True)]),
-        grid,
-        center,
-        low,
-        high,
-        Interval(float(grid[center.argmin()]), short, long, LEVEL),
-        float(((best == 0) | (best == POINTS - 1)).mean()),
-    )
+        fitted=np.ones(len(chain), dtype=bool), grid=grid, latency=relative,
+        center=np.median(relative, axis=0),
+    )  # fmt: skip
 
 
 @styled
@@ -85,9 +52,7 @@ def latency_by_gamma(
 
     A draft that rises far above the others has a scale of its own, so that the others are seen.
     """
-    columns = min(4, len(predicted))
-    rows = -(-len(predicted) // columns)
-    made, axes = figure(PAGE, 1.5 * rows + 0.5, rows, columns, sharex=True, squeeze=False)
+    made, axes = panels(len(predicted), most=4, height=1.5, sharex=True)
     table = []
     tops = [float(np.nanmax([*p.measured, *p.center])) for p in predicted]
     usual = max(t for t in tops if t <= 1.3 * float(np.median(tops)))
@@ -98,11 +63,7 @@ def latency_by_gamma(
         parameters = ladder.parameters[p.draft] / ladder.parameters[ladder.target]
         own = ", own scale" if top > usual else ""
         ax.set_title(f"1/{1 / parameters:.0f}, {_layers(ladder.layers[p.draft])}{own}")
-    for ax in list(axes.flat)[len(predicted) :]:
-        ax.axis("off")
-    for ax in list(axes.flat)[: len(predicted)][-columns:]:
-        ax.tick_params(labelbottom=True)
-    _one_legend(made, axes)
+    one_legend(made, axes, "upper", columns=4)
     made.supxlabel("draft tokens a round, $\\gamma$")
     made.supylabel("latency / plain latency")
     headings = ["draft", "gamma", "measured", "standard_error", "predicted", "low_90", "high_90"]
@@ -158,17 +119,11 @@ def _grid_panel(ax: Axes, p: Predicted) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
-def _one_legend(made: Figure, axes: Any) -> None:
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-
-
 @styled
-def latency_by_size(ladder: Ladder, result: SizeStudy, out: Path, *, name: str) -> list[Path]:
+def latency_by_size(ladder: Ladder, result: ScaleStudy, out: Path, *, name: str) -> list[Path]:
     """Measured drafts, the law of the ladder with its band, and the turning point in scale."""
     made, ax = figure(COLUMN, 2.8)
-    ax.fill_between(result.grid, result.low, result.high, color=COLOURS[0], alpha=0.2, lw=0)
-    ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
+    draw_law(ax, result)
     ax.errorbar(
         result.scales, result.measured, yerr=1.645 * result.error, fmt="o", color="black",
         lw=0.8, label="measured, 90 %",
@@ -179,28 +134,11 @@ def latency_by_size(ladder: Ladder, result: SizeStudy, out: Path, *, name: str) 
         (result.scales[first], result.measured[first]), xytext=(6, 0),
         textcoords="offset points", fontsize="small", va="center",
     )  # fmt: skip
-    turn = result.turning_point
-    best_scale_bar(ax, turn)
     lowest = float(min(result.low.min(), (result.measured - 1.645 * result.error).min()))
     highest = float(max(result.high.max(), (result.measured + 1.645 * result.error).max()))
     ax.set_ylim(lowest - 0.25 * (highest - lowest), highest + 0.25 * (highest - lowest))
-    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
-    ax.set_xscale("log")
-    ax.set_xlabel("draft parameters / target parameters")
-    ax.set_ylabel("latency / plain latency")
-    ax.set_title(f"{ladder.target}, each draft at its best $\\gamma$")
     ax.legend(loc="upper center", ncols=2)
-    rows = [("law", float(s), float(c), float(a), float(b)) for s, c, a, b in zip(
-        result.grid, result.center, result.low, result.high, strict=True)]  # fmt: skip
-    rows += [
-        (n, float(s), float(m), float(m - 1.645 * e), float(m + 1.645 * e))
-        for n, s, m, e in zip(
-            result.names, result.scales, result.measured, result.error, strict=True
-        )
-    ]
-    rows.append(("turning point", turn.estimate, float("nan"), turn.low, turn.high))
     stem = f"{name}_scale"
-    headings = ["series", "scale", "relative_latency", "low_90", "high_90"]
     flat = result.grid[result.center <= 1.01 * result.center.min()]
     caption = (
         "Latency over plain decoding against the size of the draft: measured drafts, the law of "
@@ -209,4 +147,4 @@ def latency_by_size(ladder: Ladder, result: SizeStudy, out: Path, *, name: str) 
         f"tokens predicted to be its best. The law is flat: within 1 % of its lowest point from "
         f"1/{1 / flat[0]:.0f} to 1/{1 / flat[-1]:.0f} of the target."
     )
-    return [*save(made, out, stem, caption), write_csv(out, stem, headings, rows)]
+    return [*save(made, out, stem, caption), write_law(result, out, stem)]

@@ -20,7 +20,7 @@ from .roofline_groups import Ratio, cost_ratios, depth_groups, ladders_of, refer
 from .roofline_table import LimitsTable, limits_table, write_limits
 from .roofline_verify import verify_figure
 from .study import GridStudy
-from .style import COLOURS, COLUMN, PAGE, figure, save, styled, write_csv
+from .style import COLOURS, COLUMN, PAGE, figure, one_legend, panels, save, styled, write_csv
 from .transfer import transfer_laws
 
 # (colour, marker) of a mode; the floor is black.
@@ -101,21 +101,22 @@ def ratio_by_size(
     in proportion to parameters. Nothing is drawn where no draft has its target beside it.
     """
     place = table.limits.places[0] if table.limits.places else (1, 0)
-    panels: list[tuple[TimedModel, list[Ratio]]] = []
+    found: list[tuple[TimedModel, list[Ratio]]] = []
     rows: list[tuple[Any, ...]] = []
     for ladder in ladders_of(table.limits, family):
         ratios = cost_ratios(table.limits, ladder.target, ladder.drafts)
         rows += _ratio_rows(ladder.target, ratios)
         here = [r for r in ratios if r.place == place]
         if here:
-            panels.append((ladder.target, here))
-    if not panels:
+            found.append((ladder.target, here))
+    if not found:
         return []
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    width, height = (COLUMN, 3.1) if len(panels) == 1 else (PAGE, 1.9 * lines + 0.7)
-    made, axes = figure(width, height, lines, columns, sharex=True, sharey=True, squeeze=False)
-    for ax, (target, ratios_here) in zip(axes.flat, panels, strict=False):
+    one = len(found) == 1
+    width, height = (COLUMN, 2.4) if one else (PAGE, 1.9)
+    made, axes = panels(
+        len(found), most=3, width=width, height=height, margin=0.7, sharex=True, sharey=True
+    )
+    for ax, (target, ratios_here) in zip(axes.flat, found, strict=False):
         draw_ratios(ax, ratios_here, lambda m: float(m.parameters), line="")
         sizes = np.array(sorted(r.draft.parameters for r in ratios_here), dtype=float)
         ax.plot(sizes, sizes / target.parameters, ":", color="0.5", label="draft / target size")
@@ -123,15 +124,11 @@ def ratio_by_size(
         ax.set_yscale("log")
         _name_depths(ax, ratios_here)
         ax.set_title(f"drafts of {target.name}, batch {place[0]}, context {place[1]}")
-    for ax in list(axes.flat)[len(panels) :]:
-        ax.axis("off")
-    # The last panel of every column, which may have an empty place below it.
-    for ax in list(axes.flat)[: len(panels)][-columns:]:
-        ax.tick_params(labelbottom=True)
+    for ax in axes.flat[: len(found)][-axes.shape[1] :]:
         ax.set_xlabel("parameters of the draft")
     for ax in axes[:, 0]:
         ax.set_ylabel("draft pass / target pass, $c$")
-    _one_legend(made, axes, columns=2 if len(panels) == 1 else 3)
+    one_legend(made, axes, "lower", columns=2 if one else 3)
     stem = f"{name}_size"
     caption = (
         "Cost ratio of a draft against its parameters: small drafts cost far more than their "
@@ -209,7 +206,7 @@ def ratio_by_depth(
         ax.set_xlabel("layers")
     made.suptitle(f"against {target.name}, batch {place[0]}, context {place[1]}")
     axes[0, 0].set_ylabel("draft pass / target pass, $c$")
-    _one_legend(made, axes, columns=2 if one else 3)
+    one_legend(made, axes, "lower", columns=2 if one else 3)
     stem = f"{name}_depth"
     caption = (
         "Cost ratio of drafts of equal parameters against their layers: depth sets the time of a "
@@ -232,15 +229,6 @@ def _ratio_rows(target: TimedModel, ratios: Sequence[Ratio]) -> list[tuple[Any, 
         )
         for r in ratios
     ]  # fmt: skip
-
-
-def _one_legend(made: Any, axes: Any, *, columns: int) -> None:
-    """A legend of all that the panels show, below them."""
-    found: dict[str, Any] = {}
-    for ax in axes.flat:
-        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    made.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
 
 
 class HasStudy(Protocol):

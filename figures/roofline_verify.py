@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .roofline import TimedModel
 from .roofline_record import CostLimits, Quartiles
 from .roofline_table import LimitsTable
-from .style import COLOURS, PAGE, figure, save, styled, write_csv
+from .style import COLOURS, PAGE, figure, one_legend, save, styled, write_csv
 
 Floats = NDArray[np.float64]
 _MODELS, _PLACES = 4, 3
@@ -98,8 +98,7 @@ def verify_figure(table: LimitsTable, out: Path, *, name: str) -> list[Path]:
     _axes(axes[0, 0], [c for c in curves if c.model.name in chosen])
     made.supxlabel("new tokens of a pass, $n$")
     made.supylabel("time of a pass over one of a single token, $V(n)\\,/\\,V(1)$")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside upper center", ncols=2)
+    one_legend(made, axes[:1, :1], "upper", columns=2)
     stem = f"{name}_verify"
     caption = (
         "Time of a pass over n new tokens over that of one token, a column a model, the largest "

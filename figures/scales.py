@@ -28,15 +28,17 @@ Floats = NDArray[np.float64]
 class ScaleStudy:
     """Latency at the best gamma against draft scale, for one target.
 
-    scales, measured: of the drafts, shape (drafts,); fitted: whether each draft entered the law;
-    grid, center, low, high: the law's relative latency, shape (points,); turning_point: best scale
-    with its interval; at_edge: share of the sample whose best scale is an end of the grid.
+    scales, measured, error: of the drafts, with standard errors, 0 where none is stated, shape
+    (drafts,); fitted: whether each draft entered the law; grid, center, low, high: the law's
+    relative latency, shape (points,); turning_point: best scale with its interval; at_edge: share
+    of the sample whose best scale is an end of the grid.
     """
 
     target: str
     drafts: tuple[str, ...]
     scales: Floats
     measured: Floats
+    error: Floats
     fitted: NDArray[np.bool_]
     grid: Floats
     center: Floats
@@ -77,19 +79,61 @@ def size_study(
     gamma_max = max(int(p.gammas.max()) for p in points)
     grid = np.geomspace(min(0.01, float(scales.min()) / 3), 1.0, 140)
     latency = 1.0 / speedup_table(*ladder.laws(grid), gamma_max).max(axis=-1)
+    measured = np.array([p.measured.min() for p in study.panels])
+    return scale_law(
+        study.target, drafts, scales, measured, np.zeros(len(drafts)), fitted=chosen, grid=grid,
+        latency=latency, center=latency[0],
+    )  # fmt: skip
+
+
+def scale_law(
+    target: str,
+    drafts: tuple[str, ...],
+    scales: Floats,
+    measured: Floats,
+    error: Floats,
+    *,
+    fitted: NDArray[np.bool_],
+    grid: Floats,
+    latency: Floats,
+    center: Floats,
+) -> ScaleStudy:
+    """The study behind draws of a law, (draws, points) over the grid; center: the law's middle."""
     best = latency.argmin(axis=1)
-    at_edge = float(((best == 0) | (best == grid.size - 1)).mean())
     tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
     low, high = np.quantile(latency, tails, axis=0)
-    shortest, longest = (float(q) for q in np.quantile(grid[best], tails))
-    measured = np.array([p.measured.min() for p in study.panels])
-    turn = Interval(float(grid[best[0]]), shortest, longest, LEVEL)
+    short, long = (float(q) for q in np.quantile(grid[best], tails))
+    turn = Interval(float(grid[center.argmin()]), short, long, LEVEL)
+    at_edge = float(((best == 0) | (best == grid.size - 1)).mean())
     return ScaleStudy(
-        study.target, drafts, scales, measured, chosen, grid, latency[0], low, high, turn, at_edge
+        target, drafts, scales, measured, error, fitted, grid, center, low, high, turn, at_edge
     )
 
 
-def best_scale_bar(ax: Axes, turn: Interval) -> None:
+def draw_law(ax: Axes, result: ScaleStudy) -> None:
+    """The law with its band, its best scale as a bar, and what the axes say."""
+    ax.fill_between(result.grid, result.low, result.high, color=COLOURS[0], alpha=0.2, lw=0)
+    ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
+    _best_scale_bar(ax, result.turning_point)
+    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    ax.set_xscale("log")
+    ax.set_xlabel("draft parameters / target parameters")
+    ax.set_ylabel("latency / plain latency")
+    ax.set_title(f"{result.target}, each draft at its best $\\gamma$")
+
+
+def write_law(result: ScaleStudy, out: Path, name: str) -> Path:
+    """The numbers behind the figure of a law: its line, the drafts and the turning point."""
+    law = zip(result.grid, result.center, result.low, result.high, strict=True)
+    rows = [("law", *map(float, row)) for row in law]
+    drafts = zip(result.drafts, result.scales, result.measured, 1.645 * result.error, strict=True)
+    rows += [(n, *map(float, (s, m, m - e, m + e))) for n, s, m, e in drafts]
+    turn = result.turning_point
+    rows.append(("turning point", turn.estimate, float("nan"), turn.low, turn.high))
+    return write_csv(out, name, ["series", "scale", "relative_latency", "low_90", "high_90"], rows)
+
+
+def _best_scale_bar(ax: Axes, turn: Interval) -> None:
     """The best scale and its interval as a bar at the foot of a plot, with its numbers above."""
     at = ax.get_xaxis_transform()
     ax.plot([turn.low, turn.high], [0.05, 0.05], color=COLOURS[1], lw=3, solid_capstyle="butt",
@@ -132,8 +176,7 @@ def draft_scale(
     note: ends the caption; short: start of names that is left out beside the points.
     """
     made, ax = figure(COLUMN, 2.6)
-    ax.fill_between(result.grid, result.low, result.high, color=COLOURS[0], alpha=0.2, lw=0)
-    ax.plot(result.grid, result.center, color=COLOURS[0], label="law, 90 % band")
+    draw_law(ax, result)
     for label, chosen, face in (
         ("measured", result.fitted, "black"),
         (unfitted, ~result.fitted, "white"),
@@ -148,10 +191,6 @@ def draft_scale(
             draft.removeprefix(short), (s, m), xytext=(4, -8), textcoords="offset points",
             fontsize="small",
         )  # fmt: skip
-    turn = result.turning_point
-    best_scale_bar(ax, turn)
-    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
-    ax.set_xscale("log")
     ticks = [t for t in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0) if t >= 0.9 * result.grid[0]]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
@@ -159,18 +198,8 @@ def draft_scale(
     highest = max(float(result.measured.max()), float(result.center.max()))
     spread = max(highest - lowest, 0.1)
     ax.set_ylim(lowest - 0.65 * spread, highest + 0.85 * spread)
-    ax.set_title(f"{result.target}, each draft at its best $\\gamma$")
-    ax.set_xlabel("draft parameters / target parameters")
-    ax.set_ylabel("latency / plain latency")
     ax.legend(loc="upper right")
-    rows = [("law", float(s), float(c), float(a), float(b)) for s, c, a, b in zip(
-        result.grid, result.center, result.low, result.high, strict=True)]  # fmt: skip
-    rows += [
-        (draft, float(s), float(m), float(m), float(m))
-        for draft, s, m in zip(result.drafts, result.scales, result.measured, strict=True)
-    ]
-    rows.append(("turning point", turn.estimate, float("nan"), turn.low, turn.high))
-    columns = ["series", "scale", "relative_latency", "low_90", "high_90"]
+    turn = result.turning_point
     edge = (
         f" In {100 * result.at_edge:.0f} % of the draws the best size is an end of the sizes shown."
         if result.at_edge > 0.05
@@ -183,4 +212,4 @@ def draft_scale(
         f"{int(result.fitted.sum())} drafts and turns at {turn.estimate:.3g} "
         f"[{turn.low:.3g}, {turn.high:.3g}] of the target.{edge}" + (f" {note}" if note else "")
     )
-    return [*save(made, out, name, caption), write_csv(out, name, columns, rows)]
+    return [*save(made, out, name, caption), write_law(result, out, name)]

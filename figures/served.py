@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..calibrate.library.own import ServedCampaign
 from ..calibrate.serving import Served
-from .style import COLOURS, PAGE, figure, save, styled, write_csv
+from .style import COLOURS, PAGE, figure, one_legend, save, styled, write_csv
 from .validation.served import KNOWN, ServedPoint, served_points
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def served_ladder(campaign: ServedCampaign, out: Path, *, seed: int = 0) -> list
         ax.set_title(f"batch {batch}")
         ax.set_xlabel("draft tokens a round, $\\gamma$")
     axes.flat[0].set_ylabel("speed-up over plain decoding")
-    lines, names = axes.flat[0].get_legend_handles_labels()
-    made.legend(lines, names, loc="outside lower center", ncols=min(6, len(names)))
+    one_legend(made, axes[:1, :1], "lower", columns=6)
     _against_size(axes.flat[-1], campaign, points)
     stem = f"{campaign.name}_served"
     headings = ["draft", "parameters", "batch", "gamma", "measured", "standard_error", "predicted",

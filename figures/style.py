@@ -130,6 +130,36 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **optio
     return made, made.subplots(rows, columns, **options)
 
 
+def panels(
+    count: int, *, most: int, height: float, width: float = PAGE, margin: float = 0.5,
+    spare: int = 0, **options: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    """(figure, axes) of so many panels in rows of up to ``most``, and blank ones behind them.
+
+    height: of a row; margin: of what is around the rows; spare: blank panels that there must be.
+    The last panel of every column has the labels of its x axis, for the place below may be blank.
+    """
+    columns = min(most, count + spare)
+    lines = -(-(count + spare) // columns)
+    made, axes = figure(width, height * lines + margin, lines, columns, squeeze=False, **options)
+    for ax in axes.flat[count:]:
+        ax.axis("off")
+    for ax in axes.flat[:count][-columns:]:
+        ax.tick_params(labelbottom=True)
+    return made, axes
+
+
+def one_legend(made: Any, axes: Any, side: str, *, columns: int) -> None:
+    """A legend of all that panels show, each once; side: upper or lower."""
+    found: dict[str, Any] = {}
+    for ax in axes.flat:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    made.legend(
+        found.values(), found.keys(), loc=f"outside {side} center", ncols=min(columns, len(found))
+    )
+
+
 def literal(text: str, width: int = 50) -> str:
     """A title with names as they are written, in short lines: a dollar in it begins no formula."""
     return textwrap.fill(text, width).replace("$", r"\$")
