@@ -32,15 +32,14 @@ GROUPS = (
 MODULES = """
     rounds acceptance.law acceptance.mixture acceptance.heterogeneity acceptance.markov speedup
     optimum costs.choose costs.linear costs.crossover costs.load costs.roofline costs.memory
-    costs.moe costs.occupancy costs.parallel costs.staircase acceptance.coverage
-    acceptance.depth acceptance.estimation acceptance.gated acceptance.metrics
-    acceptance.offsets regret scale.law scale.bits limits.bandit limits.ceilings
-    trees.verification trees.growth trees.multipath trees.several trees.rejection trees.value
-    limits.certificates limits.headroom limits.sensitivity limits.rejections limits.threshold
-    scale.concavity scale.log_linear scale.loss scale.sdsl scale.two_axes decision.small
-    requests.distribution requests.heterogeneity requests.horizon requests.latency
-    requests.length schedules.cached schedules.cascade schedules.chain schedules.lookup
-    schedules.overlap schedules.drafters schedules.two_layers
+    costs.moe costs.parallel costs.staircase acceptance.coverage acceptance.positional
+    acceptance.estimation acceptance.gated acceptance.metrics acceptance.offsets regret
+    scale.law scale.bits limits.bandit limits.ceilings trees.verification trees.optimal
+    trees.several trees.rejection trees.value limits.certificates limits.headroom
+    limits.sensitivity limits.rejections limits.threshold scale.concavity scale.log_linear
+    scale.loss scale.two_axes decision.small requests.distribution requests.horizon
+    requests.latency requests.length schedules.cascade schedules.chain schedules.overlap
+    schedules.drafters
 """
 
 

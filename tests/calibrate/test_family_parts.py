@@ -27,9 +27,8 @@ from howspec.calibrate.family.corpus import (  # noqa: E402
     standard_library,
 )
 from howspec.calibrate.family.models import new_model  # noqa: E402
-from howspec.calibrate.family.muon import Muon, orthogonalised  # noqa: E402
 from howspec.calibrate.family.shapes import Preset, Shape, preset_named  # noqa: E402
-from howspec.calibrate.family.training import WARM_UP, Training  # noqa: E402
+from howspec.calibrate.family.training import WARM_UP, Muon, Training, orthogonalised  # noqa: E402  # noqa: E402
 
 # Text
 

@@ -17,7 +17,7 @@ from howspec.theory.schedules.cascade import (
     vertical_speedup,
     vertical_tokens,
 )
-from howspec.theory.schedules.two_layers import two_layer_bound, two_layer_speedup
+from howspec.theory.schedules.chain import two_layer_bound, two_layer_speedup
 from howspec.theory.speedup import speedup
 from hypothesis import example, given
 from hypothesis import strategies as st

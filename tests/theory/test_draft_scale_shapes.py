@@ -18,8 +18,11 @@ from howspec.theory.scale.loss import (
     half_exponential_acceptance,
     mean_divergence,
     pinsker_acceptance,
+    sdsl_acceptance,
+    sdsl_line,
+    sdsl_size,
+    training_loss,
 )
-from howspec.theory.scale.sdsl import sdsl_acceptance, sdsl_line, sdsl_size, training_loss
 from howspec.theory.scale.two_axes import (
     ShapeLaw,
     acceptance_of_shape,

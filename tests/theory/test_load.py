@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, relative_error, tokens_of_round
 from howspec.theory import DepthAcceptance
-from howspec.theory.costs import crossover, load, memory, occupancy
+from howspec.theory.costs import crossover, load, memory
 from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.linear import LinearPass, LinearStepCost
 from howspec.theory.costs.parallel import ParallelDraftCost
@@ -205,13 +205,13 @@ def test_latency_and_occupation_are_those_of_the_birth_death_chain(
         point = {"alpha": alpha, "gamma": gamma, "token_load": x, "context": context, **times}
         masses = birth_death(tokens, fixed, row, mpmath.mpf(x))
         mean = sum(n * p for n, p in enumerate(masses))
-        both(occupancy.IN_SERVICE, mean, point)
+        both(memory.IN_SERVICE, mean, point)
         both(load.LATENCY, mean / mpmath.mpf(x), point)
         some = [n for n in (0, 1, 2, 7, len(masses) // 4) if n < len(masses)]
-        got = occupancy.in_service_probability(np.array(some), **point)
+        got = memory.in_service_probability(np.array(some), **point)
         for n, p in zip(some, got, strict=True):
             assert relative_error(p, masses[n]) < 1e-10
-        both(occupancy.IN_SERVICE_RATIO, masses[3] / masses[2], {**point, "in_service": 2})
+        both(memory.IN_SERVICE_RATIO, masses[3] / masses[2], {**point, "in_service": 2})
         batch = mpmath.mpf(0)  # mean field: the batch that its own latency sustains
         for _ in range(800):
             batch = x * (fixed + batch * row) / tokens
@@ -243,7 +243,7 @@ def test_capacity_limits_are_written_out() -> None:
     assert load.capacity_gain(0.8, 3, **free, draft_per_token=1e-6) == 0.0
     quiet = {**free, "step_fixed": 1e-3, "draft_fixed": 0.0}
     assert load.latency_under_load(0.0, 0, 500.0, **quiet) == 1e-3
-    pmf = occupancy.in_service_probability(np.arange(40), 0.0, 0, 2000.0, **quiet)
+    pmf = memory.in_service_probability(np.arange(40), 0.0, 0, 2000.0, **quiet)
     poisson = [float(mpmath.exp(-2) * mpmath.mpf(2) ** n / mpmath.factorial(n)) for n in range(40)]
     np.testing.assert_allclose(pmf, poisson, rtol=1e-12)
 
@@ -256,12 +256,12 @@ def test_server_beyond_its_capacity_has_no_latency() -> None:
     assert np.isfinite(latency[:3]).all()
     assert (latency[3:] == np.inf).all()
     assert (np.diff(latency[:3]) > 0).all()
-    assert (occupancy.in_service_probability(4, 0.7, 3, loads, **times)[3:] == 0.0).all()
-    assert occupancy.in_service_probability(400, 0.7, 3, 1e300, **times) == 0.0
+    assert (memory.in_service_probability(4, 0.7, 3, loads, **times)[3:] == 0.0).all()
+    assert memory.in_service_probability(400, 0.7, 3, 1e300, **times) == 0.0
     np.testing.assert_array_equal(
-        occupancy.in_service_probability([0, 1], 0.7, 3, 0.0, **times), [1, 0]
+        memory.in_service_probability([0, 1], 0.7, 3, 0.0, **times), [1, 0]
     )
-    assert occupancy.requests_in_service(0.7, 3, 0.0, **times) == 0.0
+    assert memory.requests_in_service(0.7, 3, 0.0, **times) == 0.0
 
 
 @given(ALPHAS, st.integers(1, 12), st.integers(0, 4000), SYSTEMS, OVERHEAD)
@@ -459,4 +459,4 @@ def test_quantities_outside_their_ranges_are_named() -> None:
     with pytest.raises(ValueError, match="draft_fixed must be in"):
         crossover.crossover_batch(0.5, 0, **{**H100, "draft_fixed": np.nan})
     with pytest.raises(ValueError, match="in_service must be an integer"):
-        occupancy.in_service_probability(1.5, 0.5, 2, 1.0, **H100, context=0)
+        memory.in_service_probability(1.5, 0.5, 2, 1.0, **H100, context=0)

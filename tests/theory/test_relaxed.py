@@ -34,7 +34,7 @@ from howspec.theory.schedules import (
     vertical_speedup,
     vertical_tokens,
 )
-from howspec.theory.schedules.cached import cached_batch_speedup, cached_speedup
+from howspec.theory.schedules.overlap import cached_batch_speedup, cached_speedup
 from howspec.theory.trees import hub_acceptance, hub_share, overlap
 from scipy import optimize
 

@@ -18,7 +18,7 @@ from howspec.theory.costs.law import SequentialDraftCost
 from howspec.theory.costs.linear import LinearPass
 from howspec.theory.costs.staircase import StaircasePass
 from howspec.theory.formula import formula_of
-from howspec.theory.requests import distribution, heterogeneity, horizon, latency, length
+from howspec.theory.requests import distribution, horizon, latency, length
 from howspec.theory.requests.latency import request_latency
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -566,9 +566,9 @@ def test_mixed_rounds_of_long_drafts_match_enumeration_over_the_beta_law(
     variance = sum((r - mean) ** 2 * p for r, p in enumerate(exact))
     point = {"length": tokens, "request_beta_a": float(a), "request_beta_b": float(b)}
     as_mp = [mpmath.mpf(x.numerator) / x.denominator for x in (mean, variance)]
-    both(formula_of(heterogeneity.mixed_rounds_mean), as_mp[0], point)
-    both(formula_of(heterogeneity.mixed_rounds_variance), as_mp[1], point)
-    mix = heterogeneity.RequestMix.beta(float(a), float(b), nodes=24)
+    both(formula_of(length.mixed_rounds_mean), as_mp[0], point)
+    both(formula_of(length.mixed_rounds_variance), as_mp[1], point)
+    mix = length.RequestMix.beta(float(a), float(b), nodes=24)
     got = mix.rounds_pmf(tokens + 3, tokens)
     np.testing.assert_allclose(got, floats(exact), atol=1e-13)
     within, between = mix.rounds_variance(tokens + 3, tokens)
@@ -591,7 +591,7 @@ def test_mixed_rounds_of_short_drafts_match_enumeration_over_the_beta_law() -> N
 
     follow(tokens, 0, 0, 0)
     assert sum(exact) == 1
-    mix = heterogeneity.RequestMix.beta(float(a), float(b), nodes=16)
+    mix = length.RequestMix.beta(float(a), float(b), nodes=16)
     np.testing.assert_allclose(mix.rounds_pmf(gamma, tokens), floats(exact), atol=1e-13)
 
 
@@ -600,7 +600,7 @@ def test_mixed_rounds_of_short_drafts_match_enumeration_over_the_beta_law() -> N
 def test_gauss_nodes_integrate_every_low_power_under_the_beta_law(
     a: float, b: float, nodes: int
 ) -> None:
-    alpha, weight = heterogeneity.beta_nodes(a, b, nodes)
+    alpha, weight = length.beta_nodes(a, b, nodes)
     assert ((alpha >= 0) & (alpha <= 1)).all()
     assert weight.sum() == pytest.approx(1.0, abs=1e-12)
     for power in (1, 2, 2 * nodes - 1):
@@ -610,7 +610,7 @@ def test_gauss_nodes_integrate_every_low_power_under_the_beta_law(
 
 
 def test_total_variance_is_that_of_the_mixture_and_grows_with_the_square_of_length() -> None:
-    mix = heterogeneity.RequestMix([0.4, 0.7, 0.9], [0.2, 0.5, 0.3])
+    mix = length.RequestMix([0.4, 0.7, 0.9], [0.2, 0.5, 0.3])
     r = np.arange(81)
     mixed = mix.rounds_pmf(4, 80)
     mean = mixed @ r
@@ -618,7 +618,7 @@ def test_total_variance_is_that_of_the_mixture_and_grows_with_the_square_of_leng
     assert within + between == pytest.approx(mixed @ (r - mean) ** 2, rel=1e-10)
     assert mix.rounds_variance(4, 320)[1] / between == pytest.approx(16, rel=0.02)
     assert mix.rounds_variance(4, 320)[0] / within == pytest.approx(4, rel=0.05)
-    same = heterogeneity.RequestMix([0.7, 0.7])
+    same = length.RequestMix([0.7, 0.7])
     np.testing.assert_allclose(
         same.rounds_pmf(4, 80), distribution.rounds_pmf(tokens_pmf(0.7, 4), 80), atol=1e-15
     )
@@ -632,7 +632,7 @@ def test_total_variance_is_that_of_the_mixture_and_grows_with_the_square_of_leng
 
 
 def test_mixes_that_are_no_mixes_are_refused() -> None:
-    mix = heterogeneity.RequestMix
+    mix = length.RequestMix
     with pytest.raises(ValueError, match="alpha must be one-dimensional"):
         mix(0.5)
     with pytest.raises(ValueError, match="weight must have the shape"):

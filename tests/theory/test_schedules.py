@@ -12,18 +12,20 @@ import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
 from howspec.theory.schedules.budget import best_budget, budgeted_lengths
-from howspec.theory.schedules.cached import cached_speedup, fan_out
 from howspec.theory.schedules.drafters import (
+    best_lookup_gamma,
     best_vocabulary,
+    lookup_speedup,
     self_speculation_lower,
     self_speculation_upper,
     sparse_cache_cost,
     trimmed_acceptance,
     trimmed_speedup,
 )
-from howspec.theory.schedules.lookup import best_lookup_gamma, lookup_speedup
 from howspec.theory.schedules.overlap import (
     best_overlapped_gamma,
+    cached_speedup,
+    fan_out,
     overlapped_speedup,
     stopped_overlap_speedup,
 )

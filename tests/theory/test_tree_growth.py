@@ -6,16 +6,16 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, probabilities, relative_error
-from howspec.theory.trees.growth import (
+from howspec.theory.trees.optimal import (
     equal_ranks_theta,
     growth_exponent,
     nodes_worth,
     rank_entropy,
+    tokens_by_nodes,
     tree_deficit_exponent,
     tree_tokens_growth,
     tree_tokens_limit,
 )
-from howspec.theory.trees.optimal import tokens_by_nodes
 from howspec.theory.trees.value import regular_tree_tokens
 from hypothesis import given
 from hypothesis import strategies as st

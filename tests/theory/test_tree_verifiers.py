@@ -15,7 +15,7 @@ from howspec.theory.trees.block import (
     traversal_endings,
     traversal_gain,
 )
-from howspec.theory.trees.multipath import (
+from howspec.theory.trees.rejection import (
     chosen_path_mass,
     chosen_token_law,
     multipath_tokens,

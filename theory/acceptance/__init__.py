@@ -4,8 +4,8 @@ Engines report acceptance in several ways that differ by a bonus token or by a d
 `metrics` gives each its own type and converts where the conversion is determined. Counts of rounds
 (`counts`) are the raw material: `estimation` turns them into one acceptance probability with an
 honest interval, `intervals` into the uncertainty of the best gamma, and `selection` tests whether
-one probability is enough. Where it is not, a law says how acceptance varies: with depth (`depth`,
-`positional`), from round to round (`mixture`), from request to request (`heterogeneity`), or in
+one probability is enough. Where it is not, a law says how acceptance varies: with depth
+(`positional`), from round to round (`mixture`), from request to request (`heterogeneity`), or in
 bursts (`markov`), and `bootstrap` gives a sample of its parameters. `offsets` shows what is lost
 by measuring positions where no round starts. Every law answers the interface of `law`, so that any
 of them goes with any cost law.
@@ -19,9 +19,6 @@ from .coverage import CoveredAcceptance as CoveredAcceptance
 from .coverage import CoveredCost as CoveredCost
 from .coverage import round_tokens_from_steps as round_tokens_from_steps
 from .coverage import tokens_per_step as tokens_per_step
-from .depth import depth_log_likelihood as depth_log_likelihood
-from .depth import depth_tokens as depth_tokens
-from .depth import fit_depth as fit_depth
 from .estimation import AlphaEstimate as AlphaEstimate
 from .estimation import alpha_estimate as alpha_estimate
 from .estimation import alpha_variance as alpha_variance
@@ -85,7 +82,10 @@ from .offsets import walk_counts as walk_counts
 from .offsets import walk_rounds as walk_rounds
 from .positional import PositionalAcceptance as PositionalAcceptance
 from .positional import PositionalEstimate as PositionalEstimate
+from .positional import depth_log_likelihood as depth_log_likelihood
+from .positional import depth_tokens as depth_tokens
 from .positional import estimate_positional as estimate_positional
+from .positional import fit_depth as fit_depth
 from .selection import Diagnosis as Diagnosis
 from .selection import bootstrap_law as bootstrap_law
 from .selection import choose_law as choose_law

@@ -26,12 +26,12 @@ import numpy as np
 from ..domain import Floats
 from ..rounds import geometric_sum
 from .counts import RoundCounts
-from .depth import depth_log_likelihood, fit_depth
 from .estimation import check_confidence
 from .heterogeneity import BetaRequestAcceptance, beta_request_log_likelihood, fit_beta_request
 from .law import AcceptanceLaw, DepthAcceptance
 from .markov import MarkovAcceptance, fit_markov, markov_log_likelihood
 from .mixture import BetaRoundAcceptance, beta_round_log_likelihood, fit_beta_round
+from .positional import depth_log_likelihood, fit_depth
 
 Family = Literal["independent", "depth", "markov", "beta per round", "beta per request"]
 _ALTERNATIVES: tuple[Family, ...] = ("depth", "markov", "beta per round", "beta per request")

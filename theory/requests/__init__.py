@@ -16,10 +16,6 @@ from .distribution import round_moments as round_moments
 from .distribution import rounds_moments as rounds_moments
 from .distribution import rounds_pmf as rounds_pmf
 from .distribution import rounds_quantile as rounds_quantile
-from .heterogeneity import RequestMix as RequestMix
-from .heterogeneity import beta_nodes as beta_nodes
-from .heterogeneity import mixed_rounds_mean as mixed_rounds_mean
-from .heterogeneity import mixed_rounds_variance as mixed_rounds_variance
 from .horizon import HorizonPlan as HorizonPlan
 from .horizon import plan_horizon as plan_horizon
 from .horizon import request_time as request_time
@@ -32,9 +28,13 @@ from .latency import gap_variance as gap_variance
 from .latency import gap_zero_probability as gap_zero_probability
 from .latency import request_latency as request_latency
 from .latency import request_latency_quantile as request_latency_quantile
+from .length import RequestMix as RequestMix
+from .length import beta_nodes as beta_nodes
 from .length import factorial_moment_2 as factorial_moment_2
 from .length import factorial_moment_3 as factorial_moment_3
 from .length import length_factor as length_factor
+from .length import mixed_rounds_mean as mixed_rounds_mean
+from .length import mixed_rounds_variance as mixed_rounds_variance
 from .length import overshoot as overshoot
 from .length import rounds_mean as rounds_mean
 from .length import rounds_quantile_normal as rounds_quantile_normal

@@ -2,8 +2,7 @@
 
 `law` holds the laws of acceptance and cost in size and the turning point; `concavity` and
 `turning_points` say why there is one and when there may be more; `two_axes` and `shapes` separate
-depth from width; `log_linear` is a closed form; `sdsl` a published baseline; `loss` goes from
-cross-entropy to acceptance.
+depth from width; `log_linear` is a closed form; `loss` goes from cross-entropy to acceptance.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ from .law import rejection_sensitivity as rejection_sensitivity
 from .log_linear import log_linear_length_scale as log_linear_length_scale
 from .log_linear import log_linear_scale as log_linear_scale
 from .log_linear import log_linear_speedup as log_linear_speedup
+from .loss import BaselineSize as BaselineSize
 from .loss import acceptance_from_divergence as acceptance_from_divergence
 from .loss import exponential_acceptance as exponential_acceptance
 from .loss import half_exponential_acceptance as half_exponential_acceptance
 from .loss import mean_divergence as mean_divergence
 from .loss import pinsker_acceptance as pinsker_acceptance
-from .sdsl import BaselineSize as BaselineSize
-from .sdsl import sdsl_acceptance as sdsl_acceptance
-from .sdsl import sdsl_line as sdsl_line
-from .sdsl import sdsl_size as sdsl_size
-from .sdsl import training_loss as training_loss
+from .loss import sdsl_acceptance as sdsl_acceptance
+from .loss import sdsl_line as sdsl_line
+from .loss import sdsl_size as sdsl_size
+from .loss import training_loss as training_loss
 from .two_axes import Shape as Shape
 from .two_axes import ShapeLaw as ShapeLaw
 from .two_axes import acceptance_of_shape as acceptance_of_shape

@@ -1,4 +1,4 @@
-r"""From loss to acceptance: how often a draft of known cross-entropy must at least be accepted.
+"""From loss to acceptance: how often a draft of known cross-entropy must at least be accepted.
 
     alpha = 1 - TV(p, q) >= max(1 - sqrt(KL / 2), 1 - sqrt(1 - e^-KL)) >= e^-KL / 2
 
@@ -6,18 +6,35 @@ KL = KL(p || q) is, averaged over text drawn from the target, the draft's cross-
 target's entropy. Each bound is convex and falling in KL, so that it holds for the averages too.
 If the loss above the target's falls as N^-a, the first bound lets rejection fall as N^(-a/2): half
 the exponent of the loss is a plausible start for the rejection exponent, not a result.
+
+A published baseline: acceptance affine in the two perplexities, cost proportional to size.
+
+    alpha = 0.6421 - 0.0067 PPL_draft + 0.0130 PPL_target,  PPL = exp(loss)
+    loss(N, D) = 1.69 + 406.4 N^-0.34 + 410.7 D^-0.28
+    best N = 2.71e-3 M + 8.7e7   (the published line, for targets of M parameters)
+
+The coefficients of the acceptance and of the line are those of arXiv:2603.11053 as secondary
+summaries report them; the paper itself was not at hand, and they do not agree on the intercept: the
+189 million parameters that are quoted for a target of 70 billion are the slope alone, without it.
+The intercept is kept because the optimum of the law, computed here, needs it. With c = N / M, 1e12
+training tokens on both sides and the real optimum in gamma, the best sizes computed here meet the line within 1 %
+between 30 and 70 billion parameters and fall below it on both sides: the true curve bends. A
+latency floor, which the law leaves out, moves the best size up and the best gamma down.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import as_floats, check, unwrap
+from ..domain import Floats, as_floats, check, unwrap
 from ..either import exp, larger, sqrt
 from ..formula import Number, equation, symbolic
+from ..optimum import optimal_gamma, optimal_speedup
 
 
 @equation(r"\alpha_{\min}", group="draft scale", divergence=0.1)
@@ -81,3 +98,113 @@ def mean_divergence(draft_loss: ArrayLike, target_entropy: ArrayLike) -> Any:
     """
     difference = as_floats("draft_loss", draft_loss) - as_floats("target_entropy", target_entropy)
     return unwrap(check("divergence", difference, label="draft_loss - target_entropy"))
+
+
+def _number(text: str) -> Any:
+    import sympy
+
+    return sympy.Rational(text)
+
+
+@equation("L(N, D)", group="draft scale", parameters=1e9, training_tokens=1e12)
+def training_loss(parameters: Number, training_tokens: Number) -> Number:
+    """Cross-entropy of a model of N parameters after D training tokens [nat per token].
+
+    Assumes: the training recipe and text of the fit.
+    Wrong when: models are distilled, pruned, or trained on other text.
+    Source: arXiv:2203.15556, the parametric fit.
+    """
+    if symbolic(parameters, training_tokens):
+        by_size = _number("406.4") * parameters ** -_number("0.34")
+        return _number("1.69") + by_size + _number("410.7") * training_tokens ** -_number("0.28")
+    n, d = parameters, training_tokens
+    return 1.69 + 406.4 * n**-0.34 + 410.7 * d**-0.28
+
+
+@equation(r"\alpha", group="draft scale", draft_perplexity=9.0, target_perplexity=6.0)
+def sdsl_acceptance(draft_perplexity: Number, target_perplexity: Number) -> Number:
+    """Acceptance probability, affine in the perplexities of draft and target.
+
+    Assumes: pretrained pairs of the families of the fit (R^2 about 0.6).
+    Wrong when: the draft is distilled for its target or reads its features.
+    Source: arXiv:2603.11053, from secondary summaries.
+    Returns: NaN where it is not in [0, 1].
+    """
+    if symbolic(draft_perplexity, target_perplexity):
+        draft, target = _number("0.0067") * draft_perplexity, _number("0.0130") * target_perplexity
+        return _number("0.6421") - draft + target
+    draft = 0.0067 * draft_perplexity
+    alpha = 0.6421 - draft + 0.0130 * target_perplexity
+    return np.where((alpha >= 0.0) & (alpha <= 1.0), alpha, np.nan)
+
+
+@equation(r"N^*", group="draft scale", target_parameters=70e9)
+def sdsl_line(target_parameters: Number) -> Number:
+    """The published best draft size for a target of M parameters, about M / 300 for large ones.
+
+    Without the intercept a target of 70 billion gets the 189 million that summaries quote; with it
+    277 million, which is what maximising the law's own speed-up gives (275 million).
+
+    Assumes: draft step time proportional to draft size, the same training tokens on both sides.
+    Wrong when: a draft step has a latency floor; the true optimum is then larger.
+    Source: arXiv:2603.11053, from secondary summaries.
+    """
+    if symbolic(target_parameters):
+        return _number("0.00271") * target_parameters + 87000000
+    return 0.00271 * target_parameters + 87000000.0
+
+
+@dataclass(frozen=True)
+class BaselineSize:
+    """The best draft of the baseline law: its parameters, real gamma and speed-up."""
+
+    parameters: float
+    gamma: float
+    speedup: float
+
+
+def sdsl_size(
+    target_parameters: float,
+    *,
+    training_tokens: float = 1e12,
+    draft_tokens: float | None = None,
+    cost_floor: float = 0.0,
+) -> BaselineSize:
+    """The draft size with the largest speed-up under the baseline law, gamma real and optimal.
+
+    target_parameters: > 1e5; training_tokens: of the target, and of the draft unless draft_tokens
+    is given, > 0; cost_floor: latency floor c_0 of a draft step, in [0, 1) [target step], 0 in the
+    original law; c = c_0 + (1 - c_0) N / M, so that a draft as large as the target costs a step.
+    Sizes from 1e5 parameters to the target's are scanned on a grid of ln N, refined five times.
+    Raises ValueError outside these ranges.
+    """
+    total = float(check("target_parameters", target_parameters))
+    tokens = float(check("training_tokens", training_tokens))
+    own = float(check("training_tokens", tokens if draft_tokens is None else draft_tokens))
+    floor = float(check("cost_floor", cost_floor))
+    if floor >= 1.0:
+        raise ValueError(f"cost_floor must be in [0, 1), got {floor:g}")
+    low, high = math.log(1e5), math.log(total)
+    if low >= high:
+        raise ValueError(f"target_parameters must be in (1e5, inf), got {total:g}")
+    for _ in range(6):
+        grid = np.linspace(low, high, 201)
+        value = _speedups(np.exp(grid), total, tokens, own, floor)
+        i = int(np.argmax(np.where(np.isfinite(value), value, 0.0)))
+        low, high = grid[max(i - 1, 0)], grid[min(i + 1, grid.size - 1)]
+    best = math.exp(float(grid[i]))
+    alpha = sdsl_acceptance(
+        math.exp(training_loss(best, own)), math.exp(training_loss(total, tokens))
+    )
+    gamma = optimal_gamma(alpha, floor + (1.0 - floor) * best / total)
+    return BaselineSize(best, float(gamma), float(value[i]))
+
+
+def _speedups(n: Floats, total: float, tokens: float, own: float, floor: float) -> Floats:
+    """Speed-up at the best real gamma for drafts of n parameters; NaN outside the law."""
+    with np.errstate(over="ignore"):
+        draft = np.exp(np.minimum(training_loss(n, own), 700.0))
+    alpha = np.asarray(sdsl_acceptance(draft, math.exp(training_loss(total, tokens))))
+    inside = np.isfinite(alpha)
+    value = optimal_speedup(np.where(inside, alpha, 0.0), floor + (1.0 - floor) * n / total)
+    return np.where(inside, value, np.nan)

@@ -1,10 +1,9 @@
 """Draft trees, several drafts for one position, and verification rules.
 
 A tree is worth the sum of its path products (`value`); the best tree under a budget of nodes is
-grown best first (`optimal`), and `growth` tells when more nodes stop paying. What a verifier can
-accept follows from the two models' probabilities: one draft (`verification`, `logits`), several
-(`several`, `rejection`), a whole block (`block`), a tree from its leaves (`traversal`), one of
-several paths (`multipath`).
+grown best first (`optimal`), which also tells when more nodes stop paying. What a verifier can
+accept follows from the two models' probabilities: one draft (`verification`), several (`several`),
+what verifiers in use reach (`rejection`), a whole block or a tree from its leaves (`block`).
 """
 
 from __future__ import annotations
@@ -19,24 +18,24 @@ from .block import block_weights as block_weights
 from .block import traversal_endings as traversal_endings
 from .block import traversal_gain as traversal_gain
 from .block import verify_block as verify_block
-from .growth import equal_ranks_theta as equal_ranks_theta
-from .growth import growth_exponent as growth_exponent
-from .growth import nodes_worth as nodes_worth
-from .growth import rank_entropy as rank_entropy
-from .growth import tree_deficit_exponent as tree_deficit_exponent
-from .growth import tree_tokens_growth as tree_tokens_growth
-from .growth import tree_tokens_limit as tree_tokens_limit
-from .multipath import chosen_path_mass as chosen_path_mass
-from .multipath import chosen_token_law as chosen_token_law
-from .multipath import multipath_tokens as multipath_tokens
-from .multipath import ranked_tokens as ranked_tokens
 from .optimal import Tree as Tree
 from .optimal import TreeChoice as TreeChoice
 from .optimal import best_tree as best_tree
 from .optimal import best_tree_size as best_tree_size
+from .optimal import equal_ranks_theta as equal_ranks_theta
+from .optimal import growth_exponent as growth_exponent
+from .optimal import nodes_worth as nodes_worth
+from .optimal import rank_entropy as rank_entropy
 from .optimal import tokens_by_nodes as tokens_by_nodes
+from .optimal import tree_deficit_exponent as tree_deficit_exponent
+from .optimal import tree_tokens_growth as tree_tokens_growth
+from .optimal import tree_tokens_limit as tree_tokens_limit
+from .rejection import chosen_path_mass as chosen_path_mass
+from .rejection import chosen_token_law as chosen_token_law
 from .rejection import kseq as kseq
 from .rejection import kseq_acceptance as kseq_acceptance
+from .rejection import multipath_tokens as multipath_tokens
+from .rejection import ranked_tokens as ranked_tokens
 from .rejection import recursive_rejection as recursive_rejection
 from .rejection import recursive_rejection_distinct as recursive_rejection_distinct
 from .rejection import two_token_recursive_rejection as two_token_recursive_rejection
