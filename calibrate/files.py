@@ -91,6 +91,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def held_folder(folder: Path, refused: str) -> Iterator[None]:
+    """Hold a folder, made if need be, for one run; where another has it, ValueError ``refused``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        if not lock(handle.fileno()):
+            raise ValueError(refused)
+        yield
+
+
 def lock(handle: int) -> bool:
     """Hold an open file until it is closed or the process ends; False where another holds it.
 

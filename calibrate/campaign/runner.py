@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..files import lock
+from ..files import held_folder
 from .stage import Stage, StageOver, Work
 
 LARGEST_BYTES = 16_000_000
@@ -174,20 +173,10 @@ def _state(stage: Stage, work: Work) -> tuple[str, str]:
     return state, stage.remark(work) if state == "done" else ""
 
 
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Hold the folder of a campaign against a second run into it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        if not lock(handle):
-            raise ValueError(
-                f"{folder}: another run of a campaign holds this folder; wait for it, or choose "
-                "another with --out"
-            )
-        yield
-    finally:
-        os.close(handle)
+    wait = "wait for it, or choose another with --out"
+    return held_folder(folder, f"{folder}: another run of a campaign holds this folder; {wait}")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from transformers.utils import logging as transformers_logging
 
+from ..files import held_folder
 from ..measure.pairs import choose_device
 from .batches import Batches, prepare_corpus, stream, tokenizer_hash
 from .corpus import read_domains
@@ -24,7 +25,6 @@ from .record import (
     SCHEMA,
     VERSION,
     disorder,
-    held_folder,
     read_json,
     same_settings,
     write_json,
@@ -132,7 +132,9 @@ class Building:
         shapes = _ordered(self.preset, order)
         deadline_s = self.clock() + stage_s
         transformers_logging.disable_progress_bar()
-        with held_folder(self.out):
+        with held_folder(self.out, f"another run is training the family in {self.out}"):
+            for half in self.out.rglob(".*.part"):
+                half.unlink()  # of a run that was killed
             corpus = self.corpus(text, code, deadline_s)
             if corpus is None:
                 return FamilyRun(False, (), tuple(s.name for s in shapes), None)

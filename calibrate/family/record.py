@@ -1,17 +1,16 @@
 """The record of a family: its models with their sizes and held-out losses, and their order.
-With the JSON files of a family, and a folder that one run holds at a time.
+With the JSON files of a family.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..files import atomic_write, lock
+from ..files import atomic_write
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -44,18 +43,6 @@ def same_settings(kept: dict[str, Any], wanted: dict[str, Any], what: str) -> No
                 f"{what} was begun with {key} {kept.get(key)}, now {wanted.get(key)}:"
                 " give the same settings or another --out"
             )
-
-
-@contextmanager
-def held_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder for this run; a second run is refused with one line."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
-        if not lock(handle.fileno()):
-            raise ValueError(f"another run is training the family in {folder}")
-        for half in folder.rglob(".*.part"):
-            half.unlink()  # of a run that was killed
-        yield
 
 
 SCHEMA = "howspec-family"

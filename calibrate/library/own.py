@@ -1,8 +1,9 @@
 """Our own campaigns: records of ladders and architectures, bundled as they were measured.
 
 The files of a campaign NAME are NAME-family.json, and as .json or .json.gz NAME-costs,
-NAME-acceptance and NAME-sweep; a campaign may also have NAME-costs-architectures and
-NAME-costs-equal. A cost record counts on its own, whether or not the rest of its campaign is there.
+NAME-acceptance and NAME-sweep; a campaign may also have NAME-costs-architectures, passes of named
+architectures, and NAME-costs-equal, of models of equal size and different depth. A cost record
+counts on its own, whether or not the rest of its campaign is there.
 """
 
 from __future__ import annotations
@@ -30,8 +31,7 @@ class OwnCampaign:
     """One ladder on one machine.
 
     costs, acceptance, sweep: records; family: sizes, training and held-out losses of its models,
-    as the training wrote them; costs_architectures, costs_equal: passes of named architectures, and
-    of models of equal size and different depth, None where they were not measured.
+    as the training wrote them.
     """
 
     name: str
@@ -39,8 +39,6 @@ class OwnCampaign:
     acceptance: Record
     sweep: Record
     family: dict[str, Any]
-    costs_architectures: Record | None = None
-    costs_equal: Record | None = None
 
     @property
     def models(self) -> dict[str, dict[str, Any]]:
@@ -156,15 +154,8 @@ def read_campaign(folder: str | Path, *, prefix: str = "", name: str = "") -> Ow
         if path is None:
             raise ValueError(f"{place}: holds no record {prefix}{kind}.json or .json.gz")
         found[kind] = read_record(path)
-    more = [_file(place, f"{prefix}{what}") for what in COSTS[1:]]
-    architectures, equal = (read_record(path) if path is not None else None for path in more)
-    return OwnCampaign(
-        name or Path(folder).name,
-        **found,
-        family=_family_of(place, prefix, found["costs"]),
-        costs_architectures=architectures,
-        costs_equal=equal,
-    )
+    family = _family_of(place, prefix, found["costs"])
+    return OwnCampaign(name or Path(folder).name, **found, family=family)
 
 
 def _family_of(place: Path, prefix: str, costs: Record) -> dict[str, Any]:

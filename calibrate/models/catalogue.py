@@ -22,8 +22,8 @@ class Model:
 
     aliases: other names of models of this shape; published_parameters, published_active,
     training_tokens: as stated, None where not; dtype: format that the asked-for name tells, else
-    that of the release; kv_dtype: that of the cache, where told; format_told: whether the name
-    tells a format; called: the name that was asked for; remarks: what was assumed of it.
+    that of the release; kv_dtype: that of the cache, where told; called: the name that was asked
+    for; remarks: what was assumed of it.
     """
 
     shape: ModelShape
@@ -38,7 +38,6 @@ class Model:
     dtype: str
     called: str = ""
     kv_dtype: str = ""
-    format_told: bool = False
     remarks: tuple[str, ...] = ()
 
     @property
@@ -159,7 +158,7 @@ def _found(entry: str, name: str, form: str, cache: str) -> Model:
     if dtype == "mxfp4" and found.dtype != "mxfp4":  # that of a release holds its experts alone
         dtype = "mxfp4-layers"
     kept = number_format(cache).name if cache else ""
-    return replace(found, dtype=dtype, kv_dtype=kept, called=name, format_told=bool(form))
+    return replace(found, dtype=dtype, kv_dtype=kept, called=name)
 
 
 def model(name: str) -> Model:

@@ -255,7 +255,3 @@ class ModelShape:
         if self.kv_rank:  # scores and values both against the compressed cache
             return 2.0 * self.attending * self.heads * (2 * self.kv_rank + self.rope_dim)
         return 4.0 * self.attending * self.heads * self.head_dim * self.cache_share
-
-    def flops_per_token(self, context: ArrayLike = 0.0) -> Any:
-        """Operations of a pass per token at a context [op]."""
-        return self.token_ops() + self.attention_ops() * self.cached_tokens(context)

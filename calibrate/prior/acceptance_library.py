@@ -10,7 +10,7 @@ from functools import cache
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,6 @@ from ..library.load import bundled_bytes, load_table
 from ..models import number_format
 from .acceptance_cells import Cell, cell_from_row, family_of, merge
 from .acceptance_sizes import drafting_kind, parameters_of
-
-if TYPE_CHECKING:
-    pass
 
 _NO_ROW: dict[str, Any] = {
     "id": "", "family": "", "target": "", "target_params": None, "target_layers": None,

@@ -277,10 +277,10 @@ def test_weights_of_a_pass_grow_with_its_tokens_up_to_all_experts(tokens: int, n
     assert here == pytest.approx(shape.read_bytes() + touched * shape.expert_bytes(), rel=1e-12)
 
 
-def test_operations_are_two_a_parameter_read_and_grow_with_the_context() -> None:
+def test_operations_are_two_a_parameter_read_and_four_a_cached_number() -> None:
     shape = model("Llama-3.1-8B").shape
-    assert shape.flops_per_token() == 2 * shape.read_parameters()
-    assert shape.flops_per_token(1000.0) - shape.flops_per_token() == 4 * 32 * 32 * 128 * 1000
+    assert shape.token_ops() == 2 * shape.read_parameters()
+    assert shape.attention_ops() == 4 * 32 * 32 * 128
     sparse = model("Qwen3-30B-A3B").shape
     assert sparse.token_ops() == pytest.approx(2 * 3.0e9, rel=0.05)
 

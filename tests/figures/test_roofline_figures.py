@@ -16,7 +16,6 @@ from howspec.calibrate.library.own import (
     campaign_names,
     costs_in,
     family_beside,
-    load_campaign,
     read_campaign,
 )
 from howspec.calibrate.measured import measured_cost
@@ -288,8 +287,7 @@ def test_cost_records_beside_the_bundled_ones_are_found_without_a_ladder(
     assert tuple(costs_in(tmp_path, ("cpu",))) == ()
 
 
-def test_a_campaign_takes_its_optional_records_along(equal: Record, tmp_path: Path) -> None:
-    assert load_campaign("cpu").costs_equal is None
+def test_a_campaign_has_optional_records_beside_its_own(equal: Record, tmp_path: Path) -> None:
     text = {"type": "text", "draft": None, "domain": "a", "temperature": 0.0, "request": 0}
     decoded = {"draft": None, "method": "plain", "gamma": 0, "batch": 1, "prompt": 0, "repeat": 0}
     write_record(MACHINE.record(named("GPT2")), tmp_path / "cpu-costs.json")
@@ -297,11 +295,10 @@ def test_a_campaign_takes_its_optional_records_along(equal: Record, tmp_path: Pa
     write_record(Record("sweep", {}, {}, (decoded,)), tmp_path / "cpu-sweep.json.gz")
     (tmp_path / "cpu-family.json").write_text('{"models": []}', encoding="utf-8")
     write_record(equal, tmp_path / "cpu-costs-equal.json")
-    campaign = read_campaign(tmp_path, prefix="cpu-", name="cpu")
-    assert campaign.costs_architectures is None
-    assert campaign.costs_equal is not None
-    assert campaign.costs_equal.points == equal.points
-    assert [c.what for c in costs_in(tmp_path, ("cpu",))] == ["costs", "costs-equal"]
+    assert read_campaign(tmp_path, prefix="cpu-", name="cpu").sweep.points == (decoded,)
+    costs, beside = costs_in(tmp_path, ("cpu",))
+    assert (costs.what, beside.what) == ("costs", "costs-equal")
+    assert beside.record.points == equal.points
 
 
 def test_a_campaign_that_lacks_a_record_of_its_ladder_is_no_ladder(

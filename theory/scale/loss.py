@@ -17,9 +17,9 @@ The coefficients of the acceptance and of the line are those of arXiv:2603.11053
 summaries report them; the paper itself was not at hand, and they do not agree on the intercept: the
 189 million parameters that are quoted for a target of 70 billion are the slope alone, without it.
 The intercept is kept because the optimum of the law, computed here, needs it. With c = N / M, 1e12
-training tokens on both sides and the real optimum in gamma, the best sizes computed here meet the line within 1 %
-between 30 and 70 billion parameters and fall below it on both sides: the true curve bends. A
-latency floor, which the law leaves out, moves the best size up and the best gamma down.
+training tokens on both sides and the real optimum in gamma, the best sizes computed here meet the
+line within 1 % between 30 and 70 billion parameters and fall below it on both sides: the true curve
+bends. A latency floor, which the law leaves out, moves the best size up and the best gamma down.
 """
 
 from __future__ import annotations
