@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,20 @@ class Schedule:
         return next((r.gamma for r in self.ranges if batch <= r.last), self.ranges[-1].gamma)
 
 
+class Aims(TypedDict, total=False):
+    """What a schedule is made for.
+
+    tolerance: share of the speed-up that smoothing may cost, in [0, 1), default 0.01; objective:
+    what gamma makes largest; level: of the intervals, default 0.9; falling: gamma never rises with
+    the batch, as some engines require, at whatever loss that needs.
+    """
+
+    tolerance: float
+    objective: Objective
+    level: float
+    falling: bool
+
+
 def make_schedule(
     acceptance: AcceptanceLaw,
     cost: CostLaw,
@@ -91,20 +105,14 @@ def make_schedule(
     batch_max: int = 256,
     contexts: Sequence[float] = (0.0,),
     gamma_max: int = 16,
-    tolerance: float = 0.01,
-    objective: Objective = DEFAULT_OBJECTIVE,
-    level: float = 0.9,
-    falling: bool = False,
     priced: bool = False,
+    **aims: Unpack[Aims],
 ) -> Schedule:
     """The schedule of a pair of laws; arrays of parameters are a sample, paired draw by draw.
 
-    batch_max: in [1, 4096]; contexts: one or more, >= 0 [token]; gamma_max: >= 1 [token];
-    tolerance: share of the speed-up that smoothing may cost, in [0, 1); objective: what gamma makes
-    largest; level: of the intervals; falling: gamma never rises with the batch, as some engines
-    require, at whatever loss that needs; priced: gamma 0 is that of an engine with a drafter, where
-    the schedule speculates at all.
-    Raises ValueError outside these ranges.
+    batch_max: in [1, 4096]; contexts: one or more, >= 0 [token]; gamma_max: >= 1 [token]; priced:
+    gamma 0 is that of an engine with a drafter, where the schedule speculates at all; the rest as
+    in `Aims`. Raises ValueError outside these ranges.
     """
     if int(gamma_max) != gamma_max or gamma_max < 1:
         raise ValueError(f"gamma_max must be an integer in [1, inf), got {gamma_max}")
@@ -113,11 +121,8 @@ def make_schedule(
     tokens = tokens_by_gamma(acceptance, gamma_max)
 
     def made(priced: bool) -> Schedule:
-        return schedule_of(
-            _Sample(tokens, cost, tuple(contexts), gamma_max, priced), batch_max=batch_max,
-            contexts=contexts, tolerance=tolerance, objective=objective, level=level,
-            falling=falling,
-        )  # fmt: skip
+        sample = _Sample(tokens, cost, tuple(contexts), gamma_max, priced)
+        return schedule_of(sample, batch_max=batch_max, contexts=contexts, **aims)
 
     free = made(False)
     kinds = {r.gamma > 0 for r in free.ranges}
@@ -178,7 +183,7 @@ def schedule_of(
     falling: bool = False,
     notes: Sequence[str] = (),
 ) -> Schedule:
-    """The schedule of speeds, wherever they come from; the options as in `make_schedule`."""
+    """The schedule of speeds, wherever they come from; the options as in `Aims`."""
     check_level(level)
     if int(batch_max) != batch_max or not 1 <= batch_max <= LARGEST_BATCH:
         raise ValueError(f"batch_max must be an integer in [1, {LARGEST_BATCH}], got {batch_max}")
@@ -236,11 +241,8 @@ def pair_schedule(
     *,
     batch_max: int | None = None,
     contexts: Sequence[float] = (),
-    tolerance: float = 0.01,
-    objective: Objective = DEFAULT_OBJECTIVE,
-    level: float = 0.9,
-    falling: bool = False,
     priced: bool = False,
+    **aims: Unpack[Aims],
 ) -> PairSchedule:
     """The schedule of a pair; arguments as of `make_schedule`, contexts by default the pair's.
 
@@ -257,8 +259,7 @@ def pair_schedule(
             most = min(most, known.memory.largest_batch)
     made = make_schedule(
         laws.acceptance.law, known.law, batch_max=most, gamma_max=laws.gamma_max,
-        contexts=tuple(contexts) or (laws.pair.at.cached,), tolerance=tolerance,
-        objective=objective, level=level, falling=falling, priced=priced,
+        contexts=tuple(contexts) or (laws.pair.at.cached,), priced=priced, **aims,
     )  # fmt: skip
     notes = [*made.notes, *laws.notes]
     seen = laws.acceptance.gamma

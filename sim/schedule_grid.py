@@ -8,6 +8,7 @@ says which gamma is the fastest, and not whether it pays.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,8 @@ from numpy.typing import NDArray
 from ..calibrate.doors import Deployment, Pair
 from ..calibrate.library import load_sweeps
 from ..calibrate.library.sweep import Sweep
-from .choice import DEFAULT_OBJECTIVE, Objective
 from .known import check_seed
-from .schedule import PairSchedule, Schedule, schedule_of
+from .schedule import Aims, PairSchedule, Schedule, schedule_of
 
 Floats = NDArray[np.float64]
 _DRAWS = 400
@@ -30,30 +30,19 @@ def schedule_from_grid(
     rng: np.random.Generator,
     *,
     batch_max: int | None = None,
-    tolerance: float = 0.01,
-    objective: Objective = DEFAULT_OBJECTIVE,
-    level: float = 0.9,
-    falling: bool = False,
     scatter: float = SCATTER,
+    **aims: Unpack[Aims],
 ) -> Schedule:
     """The schedule of measured sweeps of one pair, each at one batch size.
 
     sweeps: of `load_sweeps`, with `Sweep.batch`; batch_max: by default the largest measured;
-    scatter: relative error of one speed, >= 0; the rest as in `make_schedule`. Raises ValueError
+    scatter: relative error of one speed, >= 0; the rest as in `Aims`. Raises ValueError
     for sweeps of several pairs, without a batch, or of one batch twice.
     """
     grid = _Grid(sweeps, rng, scatter)
-    made = schedule_of(
-        grid,
-        batch_max=int(grid.batches[-1]) if batch_max is None else batch_max,
-        contexts=(sweeps[0].context or 0.0,),
-        tolerance=tolerance,
-        objective=objective,
-        level=level,
-        falling=falling,
-        notes=grid.notes,
-    )
-    return made
+    most = int(grid.batches[-1]) if batch_max is None else batch_max
+    contexts = (sweeps[0].context or 0.0,)
+    return schedule_of(grid, batch_max=most, contexts=contexts, notes=grid.notes, **aims)
 
 
 def grid_schedule(
@@ -61,11 +50,8 @@ def grid_schedule(
     at: Deployment,
     *,
     batch_max: int | None = None,
-    tolerance: float = 0.01,
-    objective: Objective = DEFAULT_OBJECTIVE,
-    level: float = 0.9,
     seed: int = 0,
-    falling: bool = False,
+    **aims: Unpack[Aims],
 ) -> PairSchedule:
     """The schedule of a table of measured speeds, of the pair that it holds or that ``at`` names.
 
@@ -74,10 +60,7 @@ def grid_schedule(
     """
     sweeps = load_sweeps(source, at.target, at.draft)
     rng = np.random.default_rng(check_seed(seed))
-    made = schedule_from_grid(
-        sweeps, rng, batch_max=batch_max, tolerance=tolerance, objective=objective, level=level,
-        falling=falling,
-    )  # fmt: skip
+    made = schedule_from_grid(sweeps, rng, batch_max=batch_max, **aims)
     return PairSchedule(None, made, made.notes, Pair(at, None, None, None, None), source)
 
 
