@@ -144,19 +144,13 @@ class Work:
 
     def files(self) -> dict[str, int]:
         """Bytes of every finished record."""
-        if not self.records.exists():
-            return {}
-        return {
-            p.name: p.stat().st_size
-            for p in _files(self.records)
-            if not p.name.endswith(".part.jsonl")
-        }
+        own = _files(self.records) if self.records.exists() else []
+        return {p.name: p.stat().st_size for p in own if not p.name.endswith(".part.jsonl")}
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(
-        p for p in folder.iterdir() if p.name.endswith(SUFFIXES) and not p.name.startswith(".")
-    )
+    seen = (p for p in folder.iterdir() if not p.name.startswith("."))
+    return sorted(p for p in seen if p.name.endswith(SUFFIXES))
 
 
 class Stage:

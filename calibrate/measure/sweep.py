@@ -17,7 +17,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -32,25 +32,20 @@ from .plans import SweepPlan
 from .runner import Runner
 
 Progress = Callable[[str, int, int], None]
-PLAIN, SPS, ASG, ASG_HEURISTIC, PLAIN_GENERATE = (
-    "plain",
-    "sps",
-    "asg_constant",
-    "asg_heuristic",
-    "plain_generate",
-)
+PLAIN, SPS, PLAIN_GENERATE = "plain", "sps", "plain_generate"
+ASG, ASG_HEURISTIC = "asg_constant", "asg_heuristic"
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One generation of a block: draft None for plain decoding; first: number of the block's first
+    """One generation of a block: draft None for plain decoding; prompt: number of the block's first
     prompt, which names the block."""
 
     draft: str | None
     method: str
     gamma: int
     batch: int
-    first: int
+    prompt: int
     repeat: int
 
     @property
@@ -59,14 +54,7 @@ class Turn:
         return self.draft, self.method, self.gamma, self.batch
 
     def key(self) -> dict[str, Any]:
-        return {
-            "draft": self.draft,
-            "method": self.method,
-            "gamma": self.gamma,
-            "batch": self.batch,
-            "prompt": self.first,
-            "repeat": self.repeat,
-        }
+        return asdict(self)
 
 
 def order_prompts(prompts: Mapping[str, Sequence[Sequence[int]]]) -> list[tuple[str, list[int]]]:
@@ -168,7 +156,7 @@ def measure_sweep(
                 raise
             bench.forget()
             values = {"error": reason}
-        journal.append({**turn.key(), "domain": rows[turn.first][0], **values})
+        journal.append({**turn.key(), "domain": rows[turn.prompt][0], **values})
     progress("sweep", len(turns), len(turns))
     return True
 
@@ -187,12 +175,9 @@ class _Bench:
     ) -> None:
         self.target, self.drafts, self.rows, self.plan = target, drafts, rows, plan
         self.vocabulary, self.clock = vocabulary, clock
+        drafted = (g for d in drafts for g in plan.gammas_of(d))
         longest = max(len(row) for _, row in rows)
-        self.capacity = (
-            longest
-            + plan.new_tokens
-            + max((max(plan.gammas_of(d), default=0) for d in drafts), default=0)
-        )
+        self.capacity = longest + plan.new_tokens + max(drafted, default=0)
         self._batch = 0
         self._runners: dict[str | None, Runner] = {}
         self._warm: set[tuple[str | None, str, int, int]] = set()
@@ -218,9 +203,8 @@ class _Bench:
             "seed": seed_of(purpose, self.plan.seed, *turn.key().values()),
             "clock": self.clock,
         }
-        prompts = [
-            self.rows[i % len(self.rows)][1] for i in range(turn.first, turn.first + turn.batch)
-        ]
+        numbers = range(turn.prompt, turn.prompt + turn.batch)
+        prompts = [self.rows[i % len(self.rows)][1] for i in numbers]
         with _without_collection():
             if turn.method in (PLAIN, SPS):
                 return self._decode(turn, prompts, common)
@@ -234,14 +218,9 @@ class _Bench:
             got = decode_plain(target, prompts, vocabulary=self.vocabulary, **common)
         else:
             got = decode_speculative(
-                target,
-                self._runner(turn.draft, turn.batch),
-                prompts,
-                gamma=turn.gamma,
-                vocabulary=self.vocabulary,
-                timed=target.device.type == "cpu",
-                **common,
-            )
+                target, self._runner(turn.draft, turn.batch), prompts, gamma=turn.gamma,
+                vocabulary=self.vocabulary, timed=target.device.type == "cpu", **common,
+            )  # fmt: skip
         return _own_point(got, turn)
 
     def _generate(
@@ -249,16 +228,10 @@ class _Bench:
     ) -> dict[str, Any]:
         if turn.draft is None:
             return _assisted_point(generate_plain(self.target, prompt, **common))
-        schedule = "heuristic" if turn.method == ASG_HEURISTIC else "constant"
+        common["schedule"] = "heuristic" if turn.method == ASG_HEURISTIC else "constant"
+        draft = self.drafts[turn.draft]
         return _assisted_point(
-            generate_assisted(
-                self.target,
-                self.drafts[turn.draft],
-                prompt,
-                gamma=turn.gamma,
-                schedule=schedule,
-                **common,
-            )
+            generate_assisted(self.target, draft, prompt, gamma=turn.gamma, **common)
         )
 
     def _runner(self, name: str | None, batch: int) -> Runner:
@@ -275,20 +248,21 @@ class _Bench:
 
 def _own_point(got: Generation, turn: Turn) -> dict[str, Any]:
     """Of our own decoding; requests of a batch are lists, their rounds one behind the other."""
-    tokens = [len(row) for row in got.tokens]
-    times = {"prefill_s": got.prefill_s, "decode_s": got.decode_s}
+
+    def each(values: Sequence[int]) -> int | Sequence[int]:
+        return values[0] if turn.batch == 1 else values
+
     values: dict[str, Any] = {
-        "tokens": tokens[0] if turn.batch == 1 else tokens,
-        **times,
+        "tokens": each([len(row) for row in got.tokens]),
+        "prefill_s": got.prefill_s, "decode_s": got.decode_s,
         "total_s": got.prefill_s + got.decode_s,
-    }
+    }  # fmt: skip
     if turn.draft is not None:
-        rounds = [len(row) for row in got.accepted]
         values |= {
-            "rounds": rounds[0] if turn.batch == 1 else rounds,
+            "rounds": each([len(row) for row in got.accepted]),
             "accepted": [a for row in got.accepted for a in row],
             "drafted": got.gamma,
-            "surplus_tokens": got.surplus[0] if turn.batch == 1 else got.surplus,
+            "surplus_tokens": each(got.surplus),
         }
     return values | (got.parts_s or {})
 

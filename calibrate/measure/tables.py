@@ -37,18 +37,23 @@ def cost_rows(points: Iterable[Mapping[str, Any]], *, target: str) -> list[dict[
     }
     rows = []
     for point in passes:
-        row = {k: point[k] for k in ("model", "tokens", "batch", "context", "mode")}
-        if "times_s" not in point:
-            rows.append(row | {"error": point.get("error", "no times")})
-            continue
-        low, median, high = (float(q) for q in np.quantile(point["times_s"], (0.25, 0.5, 0.75)))
-        row |= {"median_s": median, "low_s": low, "high_s": high}
-        beside = medians.get((target, point["tokens"], *_place(point)))
-        single = medians.get((point["model"], 1, *_place(point)))
-        row["cost_ratio"] = median / beside if beside else None
-        row["verify_ratio"] = median / single if single else None
+        row = {"model": point["model"], "tokens": point["tokens"]} | _timed(point)
+        if "error" not in row:
+            beside = medians.get((target, point["tokens"], *_place(point)))
+            single = medians.get((point["model"], 1, *_place(point)))
+            row["cost_ratio"] = row["median_s"] / beside if beside else None
+            row["verify_ratio"] = row["median_s"] / single if single else None
         rows.append(row)
     return rows
+
+
+def _timed(point: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a point where it was timed, and the quartiles of its times or why it has none."""
+    row = {k: point[k] for k in ("batch", "context", "mode")}
+    if "times_s" not in point:
+        return row | {"error": point.get("error", "no times")}
+    low, median, high = (float(q) for q in np.quantile(point["times_s"], (0.25, 0.5, 0.75)))
+    return row | {"median_s": median, "low_s": low, "high_s": high}
 
 
 def round_rows(points: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -65,18 +70,13 @@ def round_rows(points: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if p["operation"] == "step" and "times_s" in p
     }
     rows = []
-    for point in found:
-        if point["operation"] == "step":
-            continue
+    for point in (p for p in found if p["operation"] == "round"):
         row = {"draft": point["model"], "target": point["target"], "gamma": point["tokens"]}
-        row |= {k: point[k] for k in ("batch", "context", "mode")}
-        if "times_s" not in point:
-            rows.append(row | {"error": point.get("error", "no times")})
-            continue
-        low, median, high = (float(q) for q in np.quantile(point["times_s"], (0.25, 0.5, 0.75)))
-        step = steps.get((point["model"], *_place(point)))
-        row |= {"median_s": median, "low_s": low, "high_s": high}
-        rows.append(row | {"plain_steps": median / step if step else None})
+        row |= _timed(point)
+        if "error" not in row:
+            step = steps.get((point["model"], *_place(point)))
+            row["plain_steps"] = row["median_s"] / step if step else None
+        rows.append(row)
     return rows
 
 

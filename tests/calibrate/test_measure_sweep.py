@@ -47,8 +47,8 @@ def test_a_block_holds_every_setting_once_and_plain_in_between() -> None:
     domains = ["a", "b", "c", "d"] * 4
     turns = plan_turns(plan, drafts, domains)
     assert len({tuple(t.key().values()) for t in turns}) == len(turns)
-    blocks = [list(ts) for _, ts in itertools.groupby(turns, key=lambda t: t.first)]
-    assert [b[0].first for b in blocks] == list(range(16))
+    blocks = [list(ts) for _, ts in itertools.groupby(turns, key=lambda t: t.prompt)]
+    assert [b[0].prompt for b in blocks] == list(range(16))
     for block in blocks:
         methods = Counter(t.method for t in block)
         assert methods["sps"] == 12 * 7
@@ -57,7 +57,7 @@ def test_a_block_holds_every_setting_once_and_plain_in_between() -> None:
         quarters = [4 * i // (len(block) + 1) for i in places]
         assert max(np.diff([0, *places, len(block)])) < 0.6 * len(block)
         assert len(set(quarters)) >= 2
-    assisted = {t.first for t in turns if t.method == "asg_constant"}
+    assisted = {t.prompt for t in turns if t.method == "asg_constant"}
     assert len(assisted) == 4
     assert {domains[i] for i in assisted} == set("abcd")
     orders = {tuple((t.draft, t.gamma) for t in b if t.method == "sps") for b in blocks}
