@@ -260,7 +260,7 @@ _PATTERNS = {
         rf"(?<!of ){_COUNT}(?: tokens)?(?: were)? (?:drafted|proposed)",
     ),
     "both": (
-        rf"(?:accept\w*|match\w*)\W+{_COUNT}\s*(?:/|of|out of)\s*(?:the )?{_COUNT} {_TOKENS}",
+        rf"(?:accept\w*|match\w*)\W+{_COUNT}\s*(?:/|of|out of)\s*(?:the )?{_COUNT} {_DRAFTED}",
     ),
     "rounds": (
         rf"{_COUNT} (?:verify|verification|target|draft(?:ing)?|spec\w*)?[ -]?"

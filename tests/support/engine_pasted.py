@@ -202,6 +202,8 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
      {"rounds": 201, "accepted": 301, "drafted": 601}),
     ("a sentence with counts", "Of 200 output tokens: draft_n 231, accepted 121, acceptance 52.38%, 79 verify "
      "steps, 57.67 tok/s.", {"rounds": 79, "accepted": 121, "drafted": 231, "tokens": 200}),
+    ("a sentence with one of another", "The draft matched 121 of the 231 candidate tokens in 79 verify steps.",
+     {"rounds": 79, "accepted": 121, "drafted": 231}),
     ("a sentence with means", "acceptance was about 62% with num_speculative_tokens=5, mean acceptance length "
      "4.1 and 95 tok/s against 60 without.", {"acceptance_length": 4.1, "gamma": 5}),
     ("a way of speaking", "- **AL 3.41** = mean acceptance length\n- **Per-position accept 0.963 / 0.804 / "
