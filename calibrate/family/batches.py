@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-from ..files import replace_file
+from ..files import atomic_write, replace_file
 from .corpus import Domain, shuffled
 from .record import read_json, same_settings, write_json
 
@@ -254,12 +254,16 @@ def prepare_corpus(
 
 def save_stream(folder: Path, domain: str, part: str, ids: NDArray[Any]) -> None:
     """Write the token ids of a domain, `train` or `held-out`."""
+    save_array(folder / "corpus" / f"{domain}-{part}.npy", ids)
 
-    def save(path: Path) -> None:
-        with path.open("wb") as handle:
-            np.save(handle, ids, allow_pickle=False)
 
-    path = folder / "corpus" / f"{domain}-{part}.npy"
+def save_array(path: Path, values: NDArray[Any]) -> None:
+    """Write a file of one array, whole or not at all."""
+
+    def save(place: Path) -> None:
+        with place.open("wb") as handle:
+            np.save(handle, values, allow_pickle=False)
+
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, save)
 
@@ -267,10 +271,7 @@ def save_stream(folder: Path, domain: str, part: str, ids: NDArray[Any]) -> None
 def save_held_out_text(folder: Path, domain: str, documents: Sequence[str]) -> None:
     """The held-out documents as text, for prompts: the first 400, 2 million characters at most."""
     text = "\0".join(documents[:400])[:2_000_000]
-    replace_file(
-        folder / "corpus" / f"{domain}-held-out.txt",
-        lambda path: path.write_text(text, encoding="utf-8", newline=""),
-    )
+    atomic_write(folder / "corpus" / f"{domain}-held-out.txt", text.encode())
 
 
 def _encoded(tokenizer: Any, documents: Sequence[str], most: int) -> Ids:

@@ -20,15 +20,7 @@ from .corpus import read_domains
 from .gguf_files import check_format, write_gguf
 from .held_out import held_out_losses, held_out_streams, mean_held_out
 from .models import new_model, save_model
-from .record import (
-    MODEL,
-    SCHEMA,
-    VERSION,
-    disorder,
-    read_json,
-    same_settings,
-    write_json,
-)
+from .record import MODEL, SCHEMA, VERSION, disorder, read_json, same_settings, write_json
 from .shapes import Preset, Shape, preset_named
 from .training import Objective, Report, Training, train_model
 
@@ -178,21 +170,14 @@ class Building:
         kept = text is None and (self.out / "corpus" / "corpus.json").exists()
         if not kept:
             self.say("reading the text")
+        # Domains that are longer than their part are read in part only.
+        part = min(math.ceil(1.02 * preset.longest_tokens) + preset.sequence, preset.domain_tokens)
         return prepare_corpus(
-            None if kept else read_domains(text, code=code),
-            self.out,
-            tokenizer=tokenizer,
-            vocabulary=preset.vocabulary,
-            context=preset.context,
-            # Domains that are longer than their part are read in part only.
-            train_tokens=min(
-                math.ceil(1.02 * preset.longest_tokens) + preset.sequence, preset.domain_tokens
-            ),
-            held_out_tokens=preset.held_out_tokens + 1,
-            seed=preset.seed,
-            source=self.source(),
+            None if kept else read_domains(text, code=code), self.out, tokenizer=tokenizer,
+            vocabulary=preset.vocabulary, context=preset.context, train_tokens=part,
+            held_out_tokens=preset.held_out_tokens + 1, seed=preset.seed, source=self.source(),
             say=self.say,
-        )
+        )  # fmt: skip
 
     def new_model(self, shape: Shape, end_token: int) -> Any:
         """The model of a shape before its training."""
@@ -257,21 +242,13 @@ class Building:
         checkpoint = self.out / "checkpoints" / f"{shape.name}.safetensors"
         self.say(f"{shape.name}: {shape.parameters(self.preset.vocabulary):,} parameters")
         with _few_threads(shape, self.one_thread_hidden):
+            model = self.new_model(shape, int(tokenizer.eos_token_id))
+            settings, loss = self._settings(shape), self.objective()
             run = train_model(
-                Training(
-                    shape,
-                    self.preset,
-                    self.new_model(shape, int(tokenizer.eos_token_id)),
-                    self.device,
-                    self._settings(shape),
-                    self.objective(),
-                ),
-                batches=self.batches,
-                checkpoint=checkpoint,
-                report=self.progress,
-                deadline_s=deadline_s,
-                clock=self.clock,
-            )
+                Training(shape, self.preset, model, self.device, settings, loss),
+                batches=self.batches, checkpoint=checkpoint, report=self.progress,
+                deadline_s=deadline_s, clock=self.clock,
+            )  # fmt: skip
         if run is None:
             return False
         streams = held_out_streams(self.out, self.domains)
@@ -293,9 +270,8 @@ class Building:
             path = self.out / shape.name / "training.json"
             if path.exists():
                 kept = read_json(path)
-                models.append(
-                    {k: v for k, v in kept.items() if k not in ("settings", "loss_nats_by_tokens")}
-                )
+                apart = ("settings", "loss_nats_by_tokens")
+                models.append({k: v for k, v in kept.items() if k not in apart})
         trained = tuple(m["name"] for m in models)
         missing = tuple(s.name for s in self.preset.shapes if s.name not in trained)
         if missing:

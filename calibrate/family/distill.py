@@ -21,14 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..files import replace_file
 from ..measure.decoder import decode_plain
 from ..measure.inputs import quieten
 from ..measure.pairs import LoadedModel, choose_device, load_model
 from ..measure.runner import Runner
 from ..measure.sources import is_gguf
 from .agreement import divergence, overlap
-from .batches import ids_dtype, save_held_out_text, save_stream, stream
+from .batches import ids_dtype, save_array, save_held_out_text, save_stream, stream
 from .build import Building, FamilyRun, nothing
 from .held_out import held_out_losses, held_out_rows, held_out_streams, mean_held_out
 from .models import save_teacher
@@ -108,24 +107,16 @@ def distilled_preset(
     context = int(getattr(config, "max_position_embeddings", None) or LONGEST_CONTEXT)
     return Preset(
         "distilled",
-        vocabulary=teacher.logits,
-        sequence=sequence,
-        context=min(context, LONGEST_CONTEXT),
+        vocabulary=teacher.logits, sequence=sequence, context=min(context, LONGEST_CONTEXT),
         shapes=draft_shapes(
-            compute,
-            vocabulary=teacher.logits,
-            hidden=int(config.hidden_size),
-            layers=int(config.num_hidden_layers),
-            sizes=sizes,
-            tokens=tokens,
-            batch=STEP_ROWS,
-            feed_forward=int(config.intermediate_size),
-            heads=int(config.num_attention_heads),
+            compute, vocabulary=teacher.logits, hidden=int(config.hidden_size),
+            layers=int(config.num_hidden_layers), sizes=sizes, tokens=tokens, batch=STEP_ROWS,
+            feed_forward=int(config.intermediate_size), heads=int(config.num_attention_heads),
         ),
         precision="bfloat16" if teacher.device.type == "cuda" else "float32",
         held_out_tokens=held_out_tokens,
         at_once=max(1, min(STEP_ROWS, LOGITS_AT_ONCE // (sequence * teacher.logits))),
-    )
+    )  # fmt: skip
 
 
 class Distilling(Building):
@@ -181,22 +172,17 @@ class Distilling(Building):
                 rng = np.random.default_rng([self.preset.seed, len(part), chunk])
                 chosen = [streams[i] for i in rng.integers(len(streams), size=WRITTEN_ROWS)]
                 starts = [int(rng.integers(len(ids) - begun)) for ids in chosen]
-                prompts = [
-                    ids[i : i + begun].tolist() for ids, i in zip(chosen, starts, strict=True)
-                ]
+                both = zip(chosen, starts, strict=True)
+                prompts = [ids[i : i + begun].tolist() for ids, i in both]
+                seed = int(rng.integers(1 << 62))
                 new = decode_plain(
-                    runner,
-                    prompts,
-                    new_tokens=length - begun,
-                    temperature=1.0,
-                    seed=int(rng.integers(1 << 62)),
+                    runner, prompts, new_tokens=length - begun, temperature=1.0, seed=seed
                 ).tokens
                 whole = [[*a, *b] for a, b in zip(prompts, new, strict=True)]
-                _save(path, np.asarray(whole, ids_dtype(self.preset.vocabulary)))
+                save_array(path, np.asarray(whole, ids_dtype(self.preset.vocabulary)))
             found.append(np.load(path, allow_pickle=False))
-            self.progress(
-                min((chunk + 1) * WRITTEN_ROWS, rows) * length, rows * length, f"{WRITTEN} text"
-            )
+            done = min((chunk + 1) * WRITTEN_ROWS, rows)
+            self.progress(done * length, rows * length, f"{WRITTEN} text")
         text = np.concatenate(found)[:rows]
         if part == "held-out":
             decode: Any = self.teacher.tokenizer
@@ -316,7 +302,7 @@ class Distilling(Building):
             )
             made["id"] = best.indices.numpy()
             made["log"] = (best.values - logits.logsumexp(-1, keepdim=True)).numpy()
-            _save(path, made)
+            save_array(path, made)
         held = np.load(path, allow_pickle=False)
         return (
             torch.from_numpy(held["id"].astype(np.int64)),
@@ -329,12 +315,3 @@ class Distilling(Building):
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced):
             logits: torch.Tensor = model(input_ids=rows[:, :-1], use_cache=False).logits
         return logits.float()
-
-
-def _save(path: Path, values: np.ndarray) -> None:
-    def save(place: Path) -> None:
-        with place.open("wb") as handle:
-            np.save(handle, values, allow_pickle=False)
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, save)
