@@ -88,16 +88,10 @@ MEASURED = Schema(
                 "position_rate": 1.0, "position_rate_conditional": 1.0,
             }.get(text(r, "metric"), number(r, "value")),
         ),
-        Rule(
-            "position",
-            "must be given for a rate by position, and only then",
-            lambda r: (text(r, "metric")[:8] == "position") == (r["position"] is not None),
-        ),
-        Rule(
-            "objection",
-            "must say why a row is not to be scored",
-            lambda r: text(r, "status") == "measured" or text(r, "objection") != "",
-        ),
+        Rule("position", "must be given for a rate by position, and only then",
+             lambda r: (text(r, "metric")[:8] == "position") == (r["position"] is not None)),
+        Rule("objection", "must say why a row is not to be scored",
+             lambda r: text(r, "status") == "measured" or text(r, "objection") != ""),
     ),
 )  # fmt: skip
 MEASURED_SOURCES = Schema(

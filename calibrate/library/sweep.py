@@ -44,26 +44,14 @@ SWEEP = Schema(
     ),
     key=("target", "draft", "gamma"),
     rules=(
-        Rule(
-            "draft",
-            "must be given where gamma is above 0",
-            lambda row: row["gamma"] == 0 or text(row, "draft") != "",
-        ),
-        Rule(
-            "speedup",
-            "must be 1 where gamma is 0",
-            lambda row: row["gamma"] != 0 or not abs(number(row, "speedup") - 1) > 1e-3,
-        ),
-        Rule(
-            "tokens_per_round",
-            "must be at most gamma + 1",
-            lambda row: not number(row, "tokens_per_round") > number(row, "gamma") + 1 + 1e-9,
-        ),
-        Rule(
-            "latency",
-            "must be given, or the speedup",
-            lambda row: row["latency"] is not None or row["speedup"] is not None,
-        ),
+        Rule("draft", "must be given where gamma is above 0",
+             lambda row: row["gamma"] == 0 or text(row, "draft") != ""),
+        Rule("speedup", "must be 1 where gamma is 0",
+             lambda row: row["gamma"] != 0 or not abs(number(row, "speedup") - 1) > 1e-3),
+        Rule("tokens_per_round", "must be at most gamma + 1",
+             lambda row: not number(row, "tokens_per_round") > number(row, "gamma") + 1 + 1e-9),
+        Rule("latency", "must be given, or the speedup",
+             lambda row: row["latency"] is not None or row["speedup"] is not None),
     ),
     closed=False,
 )  # fmt: skip

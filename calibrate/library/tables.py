@@ -41,12 +41,9 @@ PAPER_TABLE = Schema(
     ),
     key=("target", "method"),
     rules=(
-        Rule(
-            "size_ratio",
-            "must be target_params / draft_params within 1 %",
-            lambda r: _off(number(r, "size_ratio") * number(r, "draft_params"),
-                           number(r, "target_params")) <= 0.01,
-        ),
+        Rule("size_ratio", "must be target_params / draft_params within 1 %",
+             lambda r: _off(number(r, "size_ratio") * number(r, "draft_params"),
+                            number(r, "target_params")) <= 0.01),
     ),
 )  # fmt: skip
 PAPER_BLOOM_GRID = Schema(
@@ -159,11 +156,8 @@ SPECBUNDLE = Schema(
             lambda r: r["gamma_tokens"]
             == (r["draft_steps"] if text(r, "drafting") == "chain" else None),
         ),
-        Rule(
-            "tree_shape",
-            "must be empty for a chain and given for a tree",
-            lambda r: (text(r, "tree_shape") != "") == (text(r, "drafting") == "tree"),
-        ),
+        Rule("tree_shape", "must be empty for a chain and given for a tree",
+             lambda r: (text(r, "tree_shape") != "") == (text(r, "drafting") == "tree")),
     ),
 )  # fmt: skip
 REDRAFTER_CHIPS = Schema(
@@ -201,12 +195,9 @@ REDRAFTER_CHIPS = Schema(
     rules=(
         s.RATES_AGREE,
         s.tokens_fit("beam_length_tokens"),
-        Rule(
-            "round_s",
-            "must be tokens_per_round * plain_token_s / speedup within 2 %",
-            lambda r: not _off(number(r, "tokens_per_round") * number(r, "plain_token_s"),
-                               number(r, "speedup") * number(r, "round_s")) > 0.02,
-        ),
+        Rule("round_s", "must be tokens_per_round * plain_token_s / speedup within 2 %",
+             lambda r: not _off(number(r, "tokens_per_round") * number(r, "plain_token_s"),
+                                number(r, "speedup") * number(r, "round_s")) > 0.02),
     ),
 )  # fmt: skip
 ACCEPTANCE = Schema(
@@ -248,11 +239,8 @@ ACCEPTANCE = Schema(
             lambda r: not number(r, "value")
             > (number(r, "gamma_tokens") + 1 if text(r, "metric")[:3] == "tau" else 1),
         ),
-        Rule(
-            "gamma_tokens",
-            "must be empty unless the draft is a chain",
-            lambda r: r["gamma_tokens"] is None or text(r, "drafting") == "chain",
-        ),
+        Rule("gamma_tokens", "must be empty unless the draft is a chain",
+             lambda r: r["gamma_tokens"] is None or text(r, "drafting") == "chain"),
     ),
 )  # fmt: skip
 SERVING_SPEEDUPS = Schema(

@@ -154,10 +154,7 @@ DEVICES = Schema(
     ),
     key=("name",),
     rules=(
-        Rule(
-            "fp32",
-            "must be stated, or bf16 or fp16 be",
-            lambda row: any(number(row, rate) > 0 for rate in ("fp32", "bf16", "fp16")),
-        ),
+        Rule("fp32", "must be stated, or bf16 or fp16 be",
+             lambda row: any(number(row, rate) > 0 for rate in ("fp32", "bf16", "fp16"))),
     ),
 )  # fmt: skip

@@ -62,11 +62,8 @@ POINTS = Schema(
     ),
     key=("id",),
     rules=(
-        Rule(
-            "draft",
-            "must be given for a ratio, and only there",
-            lambda row: bool(text(row, "draft")) == (text(row, "quantity") == "ratio"),
-        ),
+        Rule("draft", "must be given for a ratio, and only there",
+             lambda row: bool(text(row, "draft")) == (text(row, "quantity") == "ratio")),
     ),
 )  # fmt: skip
 
