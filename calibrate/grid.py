@@ -57,7 +57,8 @@ def log_sum(values: Floats, axis: int | tuple[int, ...]) -> Floats:
     top = values.max(axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
     with np.errstate(divide="ignore"):
-        total = np.log(np.exp(values - top).sum(axis=axis, keepdims=True)) + top
+        cells = values - top
+        total = np.log(np.exp(cells, out=cells).sum(axis=axis, keepdims=True)) + top
     return np.asarray(np.squeeze(total, axis=axis))
 
 
@@ -101,14 +102,20 @@ def draw_above_zero(rng: np.random.Generator, mean: Floats, spread: Floats) -> F
     return np.maximum(value, 0.0)
 
 
-def support(log_weight: Floats, axis: int, values: Floats, *, drop: float = 12.0) -> Floats:
+def marginals(log_weight: Floats) -> tuple[Floats, ...]:
+    """The marginal of every axis, in units of the largest cell; one exponential for all of them."""
+    weight = log_weight - log_weight.max()
+    np.exp(weight, out=weight)
+    axes = range(weight.ndim)
+    return tuple(weight.sum(axis=tuple(i for i in axes if i != axis)) for axis in axes)
+
+
+def support(marginal: Floats, values: Floats, *, drop: float = 12.0) -> Floats:
     """A finer axis over the part of ``values`` where the marginal is within e^-drop of its peak.
 
     One old spacing is kept on either side, so that the edge of the support is not cut.
     """
-    others = tuple(i for i in range(log_weight.ndim) if i != axis)
-    marginal = log_sum(log_weight, others) if others else log_weight
-    kept = np.flatnonzero(marginal > marginal.max() - drop)
+    kept = np.flatnonzero(marginal > marginal.max() * np.exp(-drop))
     low = values[max(kept[0] - 1, 0)]
     high = values[min(kept[-1] + 1, values.size - 1)]
     return np.linspace(low, high, values.size)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from .grid import (
     draw_cells,
     log_scatter_prior,
     log_sum,
+    marginals,
     support,
     survival_sums,
 )
@@ -128,6 +129,11 @@ class _Cells:
     mean: Floats
     spread: Floats
 
+    @cached_property
+    def without_alpha(self) -> Floats:
+        """Log evidence of (overhead, decay, scatter)."""
+        return log_sum(self.log_weight, 2)
+
 
 @lru_cache(maxsize=8)
 def _first_cells(
@@ -201,7 +207,7 @@ def _shared(
         + log_scatter_prior(scatter, priors)[None, None, :]
     )
     for c in cells:
-        shared = shared + log_sum(c.log_weight, 2)
+        shared = shared + c.without_alpha
     return shared
 
 
@@ -216,13 +222,16 @@ def _refine(
     """Axes narrowed to where the posterior is."""
     narrowed = []
     for c, a in zip(cells, alphas, strict=True):
-        others = (shared - log_sum(c.log_weight, 2))[:, :, None, :]
-        narrowed.append(support(c.log_weight + others, 2, a))
+        others = (shared - c.without_alpha)[:, :, None, :]
+        weight = c.log_weight + others
+        weight -= weight.max()
+        narrowed.append(support(np.exp(weight, out=weight).sum(axis=(0, 1, 3)), a))
+    of_overhead, of_decay, of_scatter = marginals(shared)
     return (
-        support(shared, 0, overhead),
-        support(shared, 1, log_decay),
+        support(of_overhead, overhead),
+        support(of_decay, log_decay),
         narrowed,
-        np.exp(support(shared, 2, np.log(scatter))),
+        np.exp(support(of_scatter, np.log(scatter))),
     )
 
 

@@ -22,6 +22,7 @@ from .grid import (
     draw_cells,
     log_normal_cdf,
     log_scatter_prior,
+    marginals,
     support,
 )
 
@@ -61,16 +62,18 @@ def integrate_slope(
     stt = drafted.size - 2 * o1 * design.sum(-1) + o1 * o1 * (design * design).sum(-1)
     variance = scatter**2
     precision = (x * x).sum(-1)[..., None] / variance + 1.0 / slope_prior**2
-    mean = sxt[..., None] / variance / precision
-    quadratic = stt[..., None] / variance - precision * mean * mean
-    spread = np.broadcast_to(1.0 / np.sqrt(precision), mean.shape)
-    evidence = (
-        -0.5 * quadratic
-        - drafted.size * np.log(scatter)
-        + np.log(spread)
-        + log_normal_cdf(mean / spread)
-    )
-    return evidence, mean, spread
+    # In place: these arrays have a million cells each.
+    mean = sxt[..., None] / variance
+    mean /= precision
+    evidence = precision * mean
+    evidence *= mean
+    evidence -= stt[..., None] / variance
+    evidence *= 0.5
+    evidence -= drafted.size * np.log(scatter)
+    spread = 1.0 / np.sqrt(precision)
+    evidence += np.log(spread)
+    evidence += log_normal_cdf(mean / spread)
+    return evidence, mean, np.broadcast_to(spread, mean.shape)
 
 
 def fit_round_cost(
@@ -98,8 +101,9 @@ def fit_round_cost(
         weight = evidence - 0.5 * (overhead[:, None] / priors.overhead) ** 2
         weight = weight + log_scatter_prior(scatter, priors)
         if not last:
-            overhead = support(weight, 0, overhead)
-            scatter = np.exp(support(weight, 1, np.log(scatter)))
+            of_overhead, of_scatter = marginals(weight)
+            overhead = support(of_overhead, overhead)
+            scatter = np.exp(support(of_scatter, np.log(scatter)))
     i, s = draw_cells(rng, weight, draws)
     slope = draw_above_zero(rng, mean[i, s], spread[i, s])
     return CostFit(slope, overhead[i], scatter[s], _below_plain_step(k, cost))

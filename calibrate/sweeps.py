@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import f as f_law
+from scipy.special import fdtrc
 
 from ..theory import AffineCost, DepthAcceptance, tokens_by_gamma
 from .grid import Floats, Priors
@@ -77,7 +77,7 @@ def find_step(gammas: Floats, measured: Floats, fitted: Floats) -> Step | None:
         scatter = np.sqrt((rest + _POINTS * _BETWEEN_RUNS**2) / free)
         ratio = (plain - rest) / scatter**2
         size = float(np.linalg.lstsq(design, left, rcond=None)[0][2])
-        chance = (n - 2) * float(f_law.sf(ratio, 1, free))
+        chance = (n - 2) * float(fdtrc(1, free, max(ratio, 0.0)))
         # A round cannot take less time for more tokens: only a fall is a step.
         if chance < _CHANCE and -size > max(_LEAST, _TIMES * scatter):
             best = max(best or (ratio, size, k), (ratio, size, k))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from .grid import (
     Priors,
     draw_cells,
     log_scatter_prior,
+    marginals,
     support,
     survival_sums,
 )
@@ -48,6 +50,13 @@ def _axes(size: int) -> tuple[Floats, Floats, Floats]:
         np.linspace(-0.7, 0.7, 101),
         np.geomspace(5e-4, 0.12, 24),
     )
+
+
+@lru_cache(maxsize=8)
+def _first_sums(gammas: tuple[int, ...]) -> Floats:
+    """Tokens per round on the axes of the first pass: every fit to these gammas begins there."""
+    alpha, log_decay, _ = _axes(160)
+    return survival_sums(alpha, np.exp(log_decay), np.array(gammas))
 
 
 def _log_decay_prior(log_decay: Floats, priors: Priors) -> Floats:
@@ -84,15 +93,18 @@ def fit_tokens(
             f"tokens_per_round must be in [1, gamma + 1], got {tau[bad][0]} at gamma {k[bad][0]}"
         )
     alpha, log_decay, scatter = _axes(160)
+    sums = _first_sums(tuple(k.tolist()))
     for last in (False, False, True):
-        error = survival_sums(alpha, np.exp(log_decay), k) / tau - 1.0  # (decay, alpha, points)
+        error = sums / tau - 1.0  # (decay, alpha, points)
         squares = (error * error).sum(-1)[..., None]
         weight = -0.5 * squares / scatter**2 - k.size * np.log(scatter)
         weight = weight + _log_decay_prior(log_decay, priors)[:, None, None]
         weight = weight + log_scatter_prior(scatter, priors)
         if not last:
-            log_decay, alpha = support(weight, 0, log_decay), support(weight, 1, alpha)
-            scatter = np.exp(support(weight, 2, np.log(scatter)))
+            of_decay, of_alpha, of_scatter = marginals(weight)
+            log_decay, alpha = support(of_decay, log_decay), support(of_alpha, alpha)
+            scatter = np.exp(support(of_scatter, np.log(scatter)))
+            sums = survival_sums(alpha, np.exp(log_decay), k)
     j, i, s = draw_cells(rng, weight, draws)
     return AcceptanceFit(alpha[i], np.exp(log_decay[j]), scatter[s])
 
@@ -137,6 +149,7 @@ def fit_counts(
             lost = np.where(trials > kept, (trials - kept) * np.log1p(-rates), 0.0)
         weight = (won + lost).sum(-1) + _log_decay_prior(log_decay, priors)[:, None]
         if not last:
-            log_decay, alpha = support(weight, 0, log_decay), support(weight, 1, alpha)
+            of_decay, of_alpha = marginals(weight)
+            log_decay, alpha = support(of_decay, log_decay), support(of_alpha, alpha)
     j, i = draw_cells(rng, weight, draws)
     return AcceptanceFit(alpha[i], np.exp(log_decay[j]), np.zeros(draws))

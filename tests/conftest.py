@@ -73,6 +73,19 @@ def browser() -> Iterator[Browser]:
         made.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def plain_pictures() -> Iterator[None]:
+    """Pictures of few dots, and fonts without tables of layout, which take a third of drawing."""
+    from fontTools.subset import Options
+    from howspec.figures import style
+
+    unused = [*Options._drop_tables_default, "GDEF", "GPOS", "GSUB"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(style._SETTINGS, "savefig.dpi", 40)
+        patch.setattr(Options, "_drop_tables_default", unused)
+        yield
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick", action="store_true", help="none that needs torch, a process or long"

@@ -1,7 +1,4 @@
-"""Tests of truth are themselves tested: rows as they come, points that are never looked at, bounds.
-
-The bounds on what is bundled are there to notice a change for the worse, not to promise more.
-"""
+"""Tests of truth are themselves tested: rows as they come, points that are never looked at."""
 
 from __future__ import annotations
 
@@ -14,17 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from command import call
-from howspec.calibrate.learned import sweeps as learned_sweeps
 from howspec.calibrate.learned.bundled import library_rows, suspected
 from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweeps
 from howspec.calibrate.learned.stated import tokens_of, usable
-from howspec.calibrate.learned.timed import timed_speedups
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.schema import text
 from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
 from howspec.calibrate.tables.cells import read_cells
-from howspec.figures.validation import chips, machines, stated, suite
+from howspec.figures.validation import chips, stated, suite
 from howspec.figures.validation import ladder as ladder_tests
 from howspec.figures.validation import result as rivals
 from howspec.figures.validation.result import Point, Test
@@ -721,81 +716,3 @@ def test_a_ladder_is_predicted_from_costs_and_rounds_alone(accepted: list[list[i
     # Without an error of the measured latencies only the best gamma itself is as good as the best.
     same = int(test.regret[0] == pytest.approx(0.0, abs=1e-12))
     assert test.notes[0].endswith(f"within two standard errors of it: {same}")
-
-
-# --- what is bundled ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def bundled() -> dict[str, Test]:
-    """The whole report, once, of one target's ladder of drafts; its names are unique."""
-    ladder = [r for r in timed_speedups() if r.p_min is not None]
-    rows = [r for r in timed_speedups() if r.p_min is None or r.machine == ladder[0].machine]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learned_sweeps, "DRAWS", 300)
-        patch.setattr(machines, "timed_speedups", lambda: rows)
-        report = suite.library_report()
-    assert any("plain baseline looks too slow" in line for line in report.skipped)
-    assert all(t.points for t in report.tests)
-    names = [t.name for t in report.tests if not t.name.startswith("own ladder")]
-    assert len(set(names)) == len(names)
-    return {t.name: t for t in report.tests}
-
-
-def test_a_gamma_of_a_serving_engine_is_predicted_within_a_percent(
-    bundled: dict[str, Test],
-) -> None:
-    summary = bundled["serving engines: speed-up, one gamma left out"].summary()
-    assert summary["points"] >= 140
-    assert summary["median_abs_error"] <= 0.01
-    assert summary["p95_abs_error"] <= 0.05
-    assert summary["coverage_90"] >= 0.85
-    assert summary["median_abs_error"] < 0.5 * summary["rivals"][rivals.PLAIN]
-    assert summary["median_abs_error"] < 0.5 * summary["rivals"][rivals.NEAREST]
-
-
-def test_a_chip_is_predicted_from_the_other_within_three_percent(bundled: dict[str, Test]) -> None:
-    test = bundled["one chip from the other: speed-up"]
-    assert len(test.points) >= 6
-    assert np.abs(test.errors()).max() <= 0.03
-    assert test.coverage >= 0.85
-
-
-def test_gamma_set_for_a_task_left_out_loses_less_than_a_percent(bundled: dict[str, Test]) -> None:
-    known = bundled["one task left out: speed-up"]
-    assert len(known.regret) >= 40
-    assert np.mean(np.array(known.regret) <= 0.01) >= 0.95
-    blind = bundled["one task left out: speed-up, tokens at one gamma"]
-    assert np.mean(blind.regret) <= 0.02
-
-
-def test_acceptance_of_unmeasured_pairs_beats_every_rival(bundled: dict[str, Test]) -> None:
-    summary = bundled["acceptance of unmeasured pairs: alpha, family left out"].summary()
-    assert summary["points"] >= 120
-    assert summary["median_abs_error"] <= 0.1
-    assert 0.85 <= summary["coverage_90"] <= 0.98
-    assert summary["median_abs_error"] < min(summary["rivals"].values())
-    sessions = bundled["acceptance after 200 tokens of the pair itself: alpha"]
-    after = sessions.summary()
-    assert after["median_abs_error"] <= 0.03
-    assert abs(np.median(sessions.errors())) <= 0.005
-    assert 0.85 <= after["coverage_90"] <= 0.95
-
-
-def test_named_pairs_are_predicted_with_their_study_unseen(bundled: dict[str, Test]) -> None:
-    test = bundled["speed-up of a named pair, its study unseen"]
-    assert len(test.points) >= 190
-    assert test.coverage is not None
-    assert test.coverage >= 0.85
-    assert test.summary()["median_abs_error"] <= 0.3
-    assert sum(": " in note and "coverage" in note for note in test.notes) >= 5
-
-
-def test_a_measured_gamma_measured_again_on_other_prompts_is_inside(
-    bundled: dict[str, Test],
-) -> None:
-    test = bundled["own ladder: speed-up at a measured gamma, measured again on other prompts"]
-    assert len(test.points) >= 60
-    assert test.coverage is not None
-    assert 0.8 <= test.coverage <= 0.98
-    assert test.summary()["median_abs_error"] <= 0.04
