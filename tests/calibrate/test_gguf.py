@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,11 +131,16 @@ def test_what_has_the_name_alone_is_told_in_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from howspec.calibrate.family import tiny_family
+    """A tiny family after its first steps: what is written and read is any weights."""
+    from howspec.calibrate.family import preset_named, train_family
 
-    text = tmp_path_factory.mktemp("text")
+    text, out = tmp_path_factory.mktemp("text"), tmp_path_factory.mktemp("family")
     (text / "words.txt").write_text("It counts 12 apples, and 3 of them are red.\n\n" * 4_000)
-    return tiny_family(tmp_path_factory.mktemp("family"), text=text, code=True)
+    (text / "code.txt").write_text(inspect.getsource(inspect))
+    tiny = preset_named("tiny")
+    shapes = tuple(replace(s, tokens=2_000) for s in tiny.shapes[:3])
+    assert train_family(out, replace(tiny, shapes=shapes), text=text, code=False).complete
+    return out
 
 
 def _logits(model: Any, ids: Any) -> Any:

@@ -80,12 +80,12 @@ def _p_value(seen: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("gamma", "temperature", "length"), [(1, 1.0, 3), (2, 0.7, 3), (3, 1.0, 3), (5, 1.0, 3)]
+    ("gamma", "temperature", "length"), [(1, 1.0, 3), (2, 0.7, 3), (5, 1.0, 3)]
 )
 def test_speculative_decoding_has_the_law_of_the_target(
     gamma: int, temperature: float, length: int
 ) -> None:
-    seen, expected, accepted = _counts(gamma, temperature, length=length, batch=20_000, seed=gamma)
+    seen, expected, accepted = _counts(gamma, temperature, length=length, batch=10_000, seed=gamma)
     assert 0.2 * gamma < accepted < 0.95 * gamma  # both branches of the rule are at work
     assert _p_value(seen, expected) > 1e-4
 
@@ -98,7 +98,7 @@ def test_a_single_row_has_the_law_of_the_target() -> None:
     )
     vocabulary, prompt, length = TARGET.config.vocab_size, [1, 4], 4
     seen = np.zeros(vocabulary**2)
-    for seed in range(600):
+    for seed in range(400):
         got = decode_speculative(
             target, draft, [prompt], gamma=1, new_tokens=length, temperature=1.0, seed=seed
         )
@@ -126,7 +126,7 @@ def test_a_planted_bug_is_noticed(
     bug: Callable[..., Verdict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "verify", bug)
-    seen, expected, _ = _counts(2, 1.0, length=3, batch=20_000, seed=2)
+    seen, expected, _ = _counts(2, 1.0, length=3, batch=10_000, seed=2)
     assert _p_value(seen, expected) < 1e-12
 
 

@@ -235,55 +235,71 @@ for name in ("torch", "transformers", "safetensors", "tokenizers", "huggingface_
 from importlib import util
 found = util.find_spec
 util.find_spec = lambda n, *more: None if sys.modules.get(n, 0) is None else found(n, *more)
+"""
+CALLED = """
+import contextlib, io, json, sys
 from howspec.cli.main import run
-run(sys.argv[1:])
+answers = []
+for arguments in sys.argv[1:]:
+    err, status = io.StringIO(), 0
+    with contextlib.redirect_stderr(err):
+        try:
+            run(arguments.split())
+        except SystemExit as stop:
+            status = stop.code
+    answers.append((status, err.getvalue(), "torch" in sys.modules))
+print(json.dumps(answers))
 """
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        "costs --target a --out x.json",
-        "acceptance --target a --draft b --out x.json",
-        "sweep --target a --draft b --out x.json",
-        "family --preset tiny --out family",
-        "campaign tiny --out campaign",
-    ],
-)
-def test_without_the_extra_one_line_names_it(arguments: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WITHOUT_TORCH, "calibrate", *arguments.split()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "pip install 'howspec[calibrate]'" in done.stderr
+def called(code: str, verbs: list[str], folder: Path) -> list[tuple[int, str, bool]]:
+    """(status, what is said on stderr, whether torch was imported) of verbs, in one process."""
+    words = [sys.executable, "-c", code, *verbs]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=folder)
+    return [(status, err, torch) for status, err, torch in json.loads(done.stdout)]
+
+
+def test_without_the_extra_one_line_names_it(tmp_path: Path) -> None:
+    verbs = [
+        "calibrate costs --target a --out x.json",
+        "calibrate acceptance --target a --draft b --out x.json",
+        "calibrate sweep --target a --draft b --out x.json",
+        "calibrate family --preset tiny --out family",
+        "calibrate campaign tiny --out campaign",
+    ]
+    for verb, (status, err, _) in zip(
+        verbs, called(WITHOUT_TORCH + CALLED, verbs, tmp_path), strict=True
+    ):
+        assert status == 2, verb
+        assert err.count("\n") == 1, verb
+        assert "pip install 'howspec[calibrate]'" in err, verb
 
 
 def test_the_plan_of_a_campaign_needs_no_torch(tmp_path: Path) -> None:
     plan = ["calibrate", "campaign", "gpu", "--plan", "--out", str(tmp_path / "out"), "--json"]
-    command = [sys.executable, "-c", WITHOUT_TORCH, *plan]
+    code = WITHOUT_TORCH + "from howspec.cli.main import run; run(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *plan]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(json.loads(done.stdout)["stages"]) == 6
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("costs --target a --draft a --out x.json", "two of the models are named a"),
-        ("costs --target GPT2 --out x.json --tokens 0", "--tokens must be a whole number >= 1"),
-        ("costs --target GPT2 --out x.json --dtype int3", "dtype must be auto or one of"),
-        ("costs --target ./absent --out x.json", "no such folder"),
-        ("acceptance --out x.json", "a target and at least one draft are needed"),
-        ("acceptance --target a --draft b --gamma 0 --out x.json", "gamma must be"),
-        ("sweep --target a --draft b --batch 1,x --out x.json", "--batch must be whole numbers"),
-        ("sweep --target a --draft b --prompts no.txt --out x.json", "no.txt: No such file"),
-    ],
-)
-def test_usage_errors_come_before_torch(arguments: str, message: str, tmp_path: Path) -> None:
-    code = "import sys; from howspec.cli.main import run\n"
-    code += "try: run(['calibrate', *sys.argv[1:]])\n"
-    code += "finally: print('torch' in sys.modules)"
-    command = [sys.executable, "-c", code, *arguments.split()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "False\n")
-    assert message in done.stderr
+USAGE = [
+    ("costs --target a --draft a --out x.json", "two of the models are named a"),
+    ("costs --target GPT2 --out x.json --tokens 0", "--tokens must be a whole number >= 1"),
+    ("costs --target GPT2 --out x.json --dtype int3", "dtype must be auto or one of"),
+    ("costs --target ./absent --out x.json", "no such folder"),
+    ("acceptance --out x.json", "a target and at least one draft are needed"),
+    ("acceptance --target a --draft b --gamma 0 --out x.json", "gamma must be"),
+    ("sweep --target a --draft b --batch 1,x --out x.json", "--batch must be whole numbers"),
+    ("sweep --target a --draft b --prompts no.txt --out x.json", "no.txt: No such file"),
+]
+
+
+def test_usage_errors_come_before_torch(tmp_path: Path) -> None:
+    verbs = [f"calibrate {arguments}" for arguments, _ in USAGE]
+    for (arguments, message), (status, err, torch) in zip(
+        USAGE, called(CALLED, verbs, tmp_path), strict=True
+    ):
+        assert (status, torch) == (2, False), arguments
+        assert message in err, arguments
     assert list(tmp_path.iterdir()) == []
