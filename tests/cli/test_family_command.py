@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from command import call, shown_examples
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from howspec.calibrate.family import PRESETS, Preset, Shape  # noqa: E402
+from howspec.calibrate.family import PRESETS, Preset, Shape, corpus  # noqa: E402
 from howspec.cli import calibrate_family  # noqa: E402
 from howspec.cli.commands import command  # noqa: E402
 
@@ -92,3 +95,40 @@ def test_what_cannot_be_done_is_an_error_of_one_line(
     result = asked(tmp_path, *more)
     assert isinstance(result.exception, ValueError)
     assert str(result.exception).startswith(said)
+
+
+def test_the_examples_that_need_a_tiny_family_run_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is left is only parsed: weights of a teacher, and a campaign, which takes a minute."""
+    domain = corpus.Domain("code", (inspect.getsource(inspect), inspect.getsource(json)))
+    monkeypatch.setattr(corpus, "standard_library", lambda: domain)
+    larger = replace(TRIFLE, context=256, held_out_tokens=1_000)
+    monkeypatch.setitem(PRESETS, "tiny", larger)
+    monkeypatch.chdir(tmp_path)
+    for verb, made in (
+        ("family", "family/family.json"),
+        ("acceptance", "acceptance.json"),
+        ("sweep", "sweep.json"),
+    ):
+        words = shown_examples(capsys, "calibrate", verb)[0]
+        status, out, err = call(capsys, *words)
+        assert status == 0, err
+        assert out
+        assert (tmp_path / made).is_file()
+
+
+def test_the_example_of_costs_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its models are folders of these names here, small ones."""
+    from transformers import GPT2Config
+
+    for name in ("GPT2", "DistilGPT2"):
+        GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=40).save_pretrained(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    (words,) = shown_examples(capsys, "calibrate", "costs")
+    status, out, err = call(capsys, *words)
+    assert status == 0, err
+    assert "DistilGPT2" in out
+    assert (tmp_path / "costs.json").is_file()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
+from command import call, shown_examples
 from fake_server import Fake, serving
 from howspec.calibrate import library
 from howspec.cli import output
 from howspec.cli.main import run
 from howspec.cli.output import table_text
+from howspec.verbs import family as family_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +43,8 @@ VERBS = {
                         "sequential", "--grid", "alpha=0.6,0.8 gamma=1,3,5"),
     "validate": ("validate", "--rows", "FOLDER/rows.csv"),
     "evidence": ("evidence", "--target", "Llama-3.1-8B", "--draft", "EAGLE3", "--device", "H100"),
-    "tune": ("tune", *PAIR, "--draft", "Qwen3-0.6B,Qwen3-1.7B,EAGLE3", "--out", "FOLDER/tuned"),
+    "tune": "EXAMPLE",
+    "paper of a family of one's own": ("paper", "--sweep", "FOLDER/own.csv", "--out", "FOLDER/own"),
     "measure": ("measure", "URL", *SHORT, "--out", "FOLDER/k3.json"),
     "compare": ("compare", "FOLDER/plain.json", "FOLDER/k3.json"),
     "formulas": ("formulas",),
@@ -55,6 +59,11 @@ Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,1,0.72,1.72,0.05,1.55
 Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,3,0.72,2.61,0.05,2.02
 Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,5,0.72,3.07,0.05,2.11
 Llama-3.1-70B,Llama-3.2-1B,vllm,H100,chat,1,7,0.72,3.31,0.05,2.05
+"""
+OWN = """target,draft,k,speedup,tokens_per_round
+T-12B,d-3B,1,1.31,1.78
+T-12B,d-3B,3,1.52,2.67
+T-12B,d-3B,5,1.49,3.19
 """
 Table = tuple[Sequence[str], Sequence[Sequence[str]], str]
 
@@ -84,6 +93,12 @@ def test_every_verb_keeps_its_numbers_at_every_width(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "rows.csv").write_text(ROWS)
+    (tmp_path / "own.csv").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    if name.startswith("paper"):  # the tables alone: figures are drawn by other tests
+        drawn = partial(family_of.family, only=["main_table"])
+        monkeypatch.setattr(family_of, "family", drawn)
+    asked = shown_examples(capsys, name)[0] if VERBS[name] == "EXAMPLE" else VERBS[name]
     costs = str(Path(library.__file__).with_name("cpu-costs.json.gz"))
     if name == "import":
         with pytest.raises(SystemExit):
@@ -99,7 +114,7 @@ def test_every_verb_keeps_its_numbers_at_every_width(
         capsys.readouterr()
     with serving(Fake(gamma=3, pattern=(3, 0, 1))) as url:
         words = {"FOLDER": str(tmp_path), "COSTS": costs, "URL": url}
-        given = [re.sub("FOLDER|COSTS|URL", lambda m: words[m[0]], a) for a in VERBS[name]]
+        given = [re.sub("FOLDER|COSTS|URL", lambda m: words[m[0]], a) for a in asked]
         tables = _tables(given, monkeypatch, capsys)
     assert tables
     for columns, rows, wide in tables:
@@ -109,6 +124,38 @@ def test_every_verb_keeps_its_numbers_at_every_width(
             longest = max(len(w) for w in words)
             assert max(map(len, text.splitlines())) <= max(width, 2 * longest + 2)
             assert not words - Counter(text.split()), f"{width}: {words - Counter(text.split())}"
+
+
+@pytest.mark.parametrize("verb", ["synthetic", "hook"])
+def test_what_is_no_table_is_the_same_at_every_width(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shown_examples(capsys, verb)[0]
+    said = []
+    for width in WIDTHS:
+        monkeypatch.setattr(output, "terminal_width", lambda width=width: width)
+        said.append(call(capsys, *words))
+    assert said[0][0] == 0
+    assert said[0][1]
+    assert said == [said[0]] * len(WIDTHS)
+
+
+def test_files_are_named_whole_on_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(output, "terminal_width", lambda: min(WIDTHS))
+    (words,) = shown_examples(capsys, "figures")
+    status, out, _ = call(capsys, *words)
+    assert status == 0
+    named = [Path(line) for line in out.splitlines()]
+    assert all(path.is_file() for path in named)
+    drawn = {path.stem for path in named if path.suffix == ".pdf"}
+    assert drawn == {"latency_by_gamma", "speedup_surface"}
+    status, out, _ = call(capsys, *shown_examples(capsys, "explore")[0])
+    assert status == 0
+    assert Path(out.split()[1]).is_file()
 
 
 CELLS = st.text("abcdef 0123456789.,-", max_size=24).map(str.strip)

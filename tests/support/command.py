@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -23,3 +25,9 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, 
     assert (status, err) == (0, "")
     found: dict[str, Any] = json.loads(out)
     return found
+
+
+def shown_examples(capsys: pytest.CaptureFixture[str], *verb: str) -> list[list[str]]:
+    """The examples that the help of a verb shows, each the words after `howspec`."""
+    parts = re.split(r"\n\s*\n", call(capsys, *verb, "--help")[1])
+    return [shlex.split(" ".join(p.split()))[1:] for p in parts if p.split()[:1] == ["howspec"]]
