@@ -270,13 +270,8 @@ def lengths(drafter: str) -> tuple[Measurement, ...]:
     """
     found: list[Measurement] = []
     for table in ("measured", "specbundle", "serving_speedups"):
-        for row in _read(table):
-            if table == "measured":
-                mine = row["drafter"] == drafter and row["metric"] in _AS_LENGTH
-            else:
-                mine = drafter_of(row["draft"], text(row, "method")) == drafter
-            if mine:
-                found += (m for m in _TABLES[table](row) if m.metric in _AS_LENGTH)
+        for row in _by_drafter(table).get(drafter, ()):
+            found += (m for m in _TABLES[table](row) if m.metric in _AS_LENGTH)
     kept = [
         m for m in found
         if (m.scored or m.status == "computed") and m.drafting not in ("tree", "adaptive")
@@ -284,6 +279,18 @@ def lengths(drafter: str) -> tuple[Measurement, ...]:
     printed = [m for m in kept if m.metric == "tokens_per_round"]
     seen = {(_setting(m), m.gamma) for m in printed}
     return (*printed, *(m for m in _derived(kept) if (_setting(m), m.gamma) not in seen))
+
+
+@cache
+def _by_drafter(table: str) -> dict[str, list[Row]]:
+    """The rows of a table that may state lengths, by the kind of their drafter."""
+    found: dict[str, list[Row]] = {}
+    for row in _read(table):
+        if table != "measured":
+            found.setdefault(drafter_of(row["draft"], text(row, "method")), []).append(row)
+        elif row["metric"] in _AS_LENGTH:
+            found.setdefault(row["drafter"], []).append(row)
+    return found
 
 
 _AS_LENGTH = ("tokens_per_round", "accepted_over_drafted", "position_rate")

@@ -14,10 +14,12 @@ Source: derived here; curves of `measured`, `specbundle`, `serving_speedups`, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...theory import tokens_by_gamma
 from ...theory.domain import Floats
@@ -69,37 +71,53 @@ class HeadCurve:
     @cached_property
     def fit(self) -> Floats:
         """(y, b) of least squares, with a weak pull where the curve leaves them open."""
-        return self._fit[0]
+        return linearised([self])[0][0]
 
-    @cached_property
-    def equations(self) -> tuple[Floats, Floats]:
-        """(A, c) with A (y, b) = c up to unit errors, one row for each number it determines."""
-        return self._fit[1:]
 
-    @cached_property
-    def _fit(self) -> tuple[Floats, Floats, Floats]:
-        center, width = (np.array(v) for v in zip(*_RIDGE, strict=True))
-        z, seen = center.copy(), np.log(self.tokens)
-        jacobian, value = self._linear(z)
-        for _ in range(12):
-            lhs = jacobian.T @ jacobian / self.scatter**2 + np.diag(width**-2.0)
-            rhs = jacobian.T @ (seen - value) / self.scatter**2 + (center - z) / width**2
-            step = np.linalg.solve(lhs, rhs)
-            z = z + step * min(1.0, 0.7 / float(np.abs(step).max() + 1e-12))
-            jacobian, value = self._linear(z)
-        rest = (seen - value + jacobian @ z) / self.scatter
-        left, size, right = np.linalg.svd(jacobian / self.scatter, full_matrices=False)
-        kept = size > 1e-3
-        return z, (size[:, None] * right)[kept], (left.T @ rest)[kept]
+def linearised(curves: Sequence[HeadCurve]) -> list[tuple[Floats, Floats, Floats]]:
+    """(z, A, c) of each curve: its own fit, and A (y, b) = c up to unit errors around it.
 
-    def _linear(self, z: Floats) -> tuple[Floats, Floats]:
-        """(derivative of ln tokens in (y, b), shape (gammas, 2); ln tokens) at a point."""
-        step = 1e-4
-        at = z + step * np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-        law = powered(at[:, 0], at[:, 1], max(self.gammas))
-        value = np.log(tokens_by_gamma(law, max(self.gammas)))[:, list(self.gammas)]
-        both = np.stack([value[1] - value[2], value[3] - value[4]], axis=-1) / (2.0 * step)
-        return both, value[0]
+    A has one row for each number that the curve determines. All are fitted at once.
+    """
+    gammas = np.zeros((len(curves), max(len(c.gammas) for c in curves)), dtype=int)
+    seen, scale = np.zeros(gammas.shape), np.zeros(gammas.shape)  # 0 where there is no gamma
+    for i, curve in enumerate(curves):
+        at = i, slice(len(curve.gammas))
+        gammas[at], seen[at], scale[at] = curve.gammas, np.log(curve.tokens), 1.0 / curve.scatter
+    center, width = (np.array(v) for v in zip(*_RIDGE, strict=True))
+    z = np.tile(center, (len(curves), 1))
+    jacobian, value = _linear(z, gammas, scale)
+    for _ in range(12):
+        across = np.swapaxes(jacobian, 1, 2)
+        lhs = across @ jacobian + np.diag(width**-2.0)
+        rhs = (across @ (seen * scale - value)[..., None])[..., 0] + (center - z) / width**2
+        step = np.linalg.solve(lhs, rhs[..., None])[..., 0]
+        z = z + step * np.minimum(1.0, 0.7 / (np.abs(step).max(axis=1, keepdims=True) + 1e-12))
+        jacobian, value = _linear(z, gammas, scale)
+    rest = seen * scale - value + (jacobian @ z[..., None])[..., 0]
+    left, size, right = np.linalg.svd(jacobian, full_matrices=False)
+    right_sides = (np.swapaxes(left, 1, 2) @ rest[..., None])[..., 0]
+    kept = size > 1e-3
+    return [
+        (z[i], (size[i][:, None] * right[i])[kept[i]], right_sides[i][kept[i]])
+        for i in range(len(curves))
+    ]
+
+
+def _linear(z: Floats, gammas: NDArray[np.int_], scale: Floats) -> tuple[Floats, Floats]:
+    """(derivative of ln tokens in (y, b), ln tokens), over the scatter, at a point of each curve.
+
+    z: (curves, 2); gammas, scale: (curves, n). Shapes (curves, n, 2) and (curves, n).
+    """
+    step = 1e-4
+    at = (
+        z + step * np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])[:, None]
+    )
+    top = int(gammas.max())
+    whole = np.log(tokens_by_gamma(powered(at[..., 0], at[..., 1], top), top))
+    value = np.take_along_axis(whole, gammas[None], axis=-1) * scale
+    both = np.stack([value[1] - value[2], value[3] - value[4]], axis=-1) / (2.0 * step)
+    return both, value[0]
 
 
 # First acceptances that a paper states, where no tokens of a chain are published.

@@ -37,7 +37,7 @@ from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
 from ..models.names import squeeze
 from .acceptance_model import solve_lower, walk
-from .head_curves import LOOK_UP, SHORT, HeadCurve
+from .head_curves import LOOK_UP, SHORT, HeadCurve, linearised
 
 # Spreads: (median, spread of ln) of their log-normal priors. The first are of y, the rest of b.
 SPREADS: dict[str, tuple[float, float]] = {
@@ -176,10 +176,10 @@ class Observed:
 
     def __init__(self, curves: Sequence[HeadCurve]) -> None:
         self.design = Design([Question.of(c) for c in curves])
-        rows = [c.equations for c in curves]
-        self.at = np.repeat(np.arange(len(curves)), [len(c) for _, c in rows])
-        self.a = np.concatenate([a for a, _ in rows]).reshape(-1, 2)
-        self.c = np.concatenate([c for _, c in rows])
+        rows = linearised(curves)
+        self.at = np.repeat(np.arange(len(curves)), [len(c) for _, _, c in rows])
+        self.a = np.concatenate([a for _, a, _ in rows]).reshape(-1, 2)
+        self.c = np.concatenate([c for _, _, c in rows])
 
     @cached_property
     def kernel(self) -> Kernel:

@@ -11,7 +11,7 @@ from howspec.calibrate.depth import powered
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
 from howspec.calibrate.models.heads import head_shape
-from howspec.calibrate.prior.head_curves import HeadCurve, head_curves
+from howspec.calibrate.prior.head_curves import HeadCurve, head_curves, linearised
 from howspec.calibrate.prior.heads import expected_head, head_costs, head_dtype, named_draft
 from howspec.calibrate.prior.heads_model import SPREADS, sample_spreads
 from howspec.calibrate.prior.pair import Load, named
@@ -209,10 +209,12 @@ def test_a_curve_gives_back_the_law_that_made_it() -> None:
     tokens = tokens_by_gamma(powered(-1.2, 0.4, 7), 7)
     curve = HeadCurve("EAGLE-3", "t", "h", "chat", (3, 5, 7), tuple(tokens[[3, 5, 7]]))
     assert curve.fit == pytest.approx((-1.2, 0.4), abs=0.05)
-    a, c = curve.equations
+    ((_, a, c),) = linearised([curve])
     assert a @ np.array([-1.2, 0.4]) == pytest.approx(c, abs=0.3)
     single = HeadCurve("EAGLE-3", "t", "h", "chat", (3,), (float(tokens[3]),))
-    assert single.equations[0].shape == (1, 2)
+    both = linearised([single, curve])
+    assert [a.shape for _, a, _ in both] == [(1, 2), (2, 2)]
+    assert both[1][0] == pytest.approx(curve.fit, rel=1e-12)
 
 
 def test_a_measured_target_is_surer_than_another_and_its_own_rate_is_inside() -> None:

@@ -115,9 +115,14 @@ def worst_losses(loss: Floats, w: NDArray[np.floating[Any]]) -> Floats:
         worst = np.partition(loss, len(loss) - most, axis=0)[len(loss) - most :]
         return np.asarray((worst.sum(axis=0) - (most - some) * worst.min(axis=0)) / some)
     found = np.empty((*w.shape[:-1], loss.shape[1]))
+    most = -(-len(loss) // 4)  # draws that nearly always hold the tail, whose sum ends with it
     for i, own in enumerate(loss.T):
         order = own.argsort()[::-1]
-        taken = np.cumsum(w[..., order], axis=-1)  # down to each draw, of the tail's weight
+        taken = np.cumsum(w[..., order[:most]], axis=-1)  # down to each draw, of the tail's weight
+        if taken[..., -1].min() >= TAIL:
+            order = order[:most]
+        else:
+            taken = np.cumsum(w[..., order], axis=-1)
         np.minimum(taken, TAIL, out=taken)
         found[..., i] = taken @ -np.diff(own[order], append=0.0) / taken[..., -1]
     return found
