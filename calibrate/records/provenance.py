@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -91,6 +90,8 @@ def commit() -> str:
         if head:
             changed = _output("git", "-C", str(root), "status", "--porcelain", "-uno")
             return head + ("+changes" if changed else "")
+    from importlib import metadata
+
     try:
         return "howspec " + metadata.version("howspec")
     except metadata.PackageNotFoundError:
@@ -98,6 +99,8 @@ def commit() -> str:
 
 
 def _libraries() -> dict[str, str]:
+    from importlib import metadata
+
     found = {}
     for name in _LIBRARIES:
         try:
