@@ -14,7 +14,7 @@ from ..calibrate.ladder import fit_ladder
 from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import number, text
 from ..sim.prediction import speedup_table
-from ..theory.interval import Interval
+from ..theory.interval import Interval, ends
 from .study import LEVEL, GridStudy
 from .style import COLOURS, COLUMN, figure, save, styled, write_csv
 
@@ -100,9 +100,8 @@ def scale_law(
 ) -> ScaleStudy:
     """The study behind draws of a law, (draws, points) over the grid; center: the law's middle."""
     best = latency.argmin(axis=1)
-    tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
-    low, high = np.quantile(latency, tails, axis=0)
-    short, long = (float(q) for q in np.quantile(grid[best], tails))
+    low, high = ends(latency, LEVEL)
+    short, long = (float(q) for q in ends(grid[best], LEVEL))
     turn = Interval(float(grid[center.argmin()]), short, long, LEVEL)
     at_edge = float(((best == 0) | (best == grid.size - 1)).mean())
     return ScaleStudy(

@@ -23,6 +23,7 @@ from ..calibrate.tokens import fit_tokens
 from ..sim.prediction import Prediction, predict
 from ..sim.rounds.laws import Confirmation, confirm
 from ..theory import AffineCost, DepthAcceptance, speedup, tokens_by_gamma
+from ..theory.interval import ends
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -127,8 +128,7 @@ def _panel(fit: LatencyFit, points: LatencyPoints, rng: np.random.Generator) -> 
     prediction = predict(acceptance, cost, gamma_max=top, level=LEVEL, scatter=fit.scatter, rng=rng)
     curve = fit.relative_latency(points.draft, top)
     noisy = curve * np.exp(fit.scatter[:, None] * rng.standard_normal(curve.shape))
-    tails = [0.5 * (1 - LEVEL), 0.5 * (1 + LEVEL)]
-    low, high = np.quantile(noisy, tails, axis=0)
+    low, high = ends(noisy, LEVEL)
     single = typical(acceptance, cost)
     measured_best = int(points.gammas[points.relative.argmin()])
     return Panel(

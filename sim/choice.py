@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from ..theory import CostLaw
 from ..theory.decision import Decision, decide, samples, score
 from ..theory.domain import Floats
-from ..theory.interval import Interval
+from ..theory.interval import Interval, ends
 
 Objective = Literal["safe", "latency", "throughput", "regret", "energy", "price"]
 OBJECTIVES: tuple[Objective, ...] = (
@@ -168,7 +168,7 @@ def choose(
         return whole
 
     own = np.ascontiguousarray(table[:, best])
-    low, high = np.quantile(own, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    low, high = ends(own, level)
     return Choice(
         best, float(center[at]), float(low), float(high), own,
         float((own > 1.0).mean()) if best else 0.0, level, objective, spread(center),

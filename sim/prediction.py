@@ -20,7 +20,7 @@ from ..theory import (
     optimal_speedup,
     tokens_by_gamma,
 )
-from ..theory.interval import Interval
+from ..theory.interval import Interval, ends
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose
 
 Floats = NDArray[np.float64]
@@ -114,7 +114,7 @@ def predict(
     table = speedup_table(acceptance, cost, gamma_max, batch=batch, context=context)
     sample = table.reshape(-1, gamma_max + 1)
     moved = _with_scatter(sample, np.asarray(scatter, dtype=float), rng)
-    low, high = np.quantile(moved, [0.5 * (1.0 - level), 0.5 * (1.0 + level)], axis=0)
+    low, high = ends(moved, level)
     plain = np.asarray(cost.round_time(0, batch=batch, context=context))[..., 0]
     plain = np.broadcast_to(plain, table.shape[:-1]).ravel()
     chosen = choose(sample, objective=objective, level=level, plain=plain)

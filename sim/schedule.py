@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..calibrate.doors import Pair
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
-from ..theory.interval import Interval, check_level
+from ..theory.interval import Interval, check_level, ends
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose, weighed
 from .known import Laws
 
@@ -340,7 +340,7 @@ def _range(
     best = part.argmax(axis=1)
     share = part / part.max(axis=1, keepdims=True)
     draws = sample.draws(slowest + 1)[:, gamma]
-    low, high = np.quantile(draws, [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    low, high = ends(draws, level)
     return Range(
         first=start + 1,
         last=stop,

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, as_floats
-from ..interval import check_level
+from ..interval import check_level, ends
 from .samples import Objective, _sample, _score, worst_losses
 
 Weights = NDArray[np.float32]  # two digits of an answer need no more
@@ -53,7 +53,7 @@ def at_hand(
     check_level(level)
     table, w = _sample(speedup, None)
     best = int(_score(table, w, objective).argmax())
-    low, high = np.quantile(table[:, best], [0.5 * (1.0 - level), 0.5 * (1.0 + level)])
+    low, high = ends(table[:, best], level)
     return best, Ahead(float(low), float(high), float(w @ _loss(table)[:, best]))
 
 
@@ -169,7 +169,7 @@ def _ends(
         mine = chosen == choice
         order = table[:, choice].argsort()
         below = np.cumsum(weights[mine][:, order], axis=1)
-        for ends, share in ((low, 0.5 * (1.0 - level)), (high, 0.5 * (1.0 + level))):
+        for edge, share in ((low, 0.5 * (1.0 - level)), (high, 0.5 * (1.0 + level))):
             at = (below < share).sum(axis=1)
-            ends[mine] = table[order[np.minimum(at, order.size - 1)], choice]
+            edge[mine] = table[order[np.minimum(at, order.size - 1)], choice]
     return float(low.mean()), float(high.mean())
