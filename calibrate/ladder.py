@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..theory import AffineCost, DepthAcceptance, tokens_by_gamma
+from ..theory.domain import Floats
 from .grid import Priors
 from .latency import LatencyPoints
 
-Floats = NDArray[np.float64]
 # Exponents of published ladders lie between 0.1 and 0.3; the prior is wide around them.
 EXPONENT_PRIOR = (0.2, 0.3)
 _LOW = np.array([-9.0, 0.0, 0.0, 0.0, 0.0, -0.4])

@@ -11,9 +11,9 @@ import numpy as np
 from ..calibrate.measured.acceptance import rounds_of
 from ..calibrate.measured.costs import sampled
 from ..calibrate.measured.ladder import Ladder, Predicted, request_contexts
+from ..theory.domain import Floats
 from .own_ladder import setting
 from .style import COLOURS, MARKERS, PAGE, figure, save, styled, write_csv
-from .validation.result import Floats
 
 _DRAWS = 400
 _TAILS = (0.05, 0.95)

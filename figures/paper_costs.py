@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import Row, number, text
@@ -26,7 +25,6 @@ from .study import LEVEL
 from .style import COLOURS, PAGE, figure, save, styled, write_csv, write_latex
 from .transfer import GAMMA_MAX, TransferLaws
 
-Floats = NDArray[np.float64]
 TEMPERATURES = {"SpS": 1.0, "AsG": 0.0}  # assisted generation is greedy unless told otherwise
 
 

@@ -14,14 +14,13 @@ from ..calibrate.ladder import fit_ladder
 from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import number, text
 from ..sim.prediction import speedup_table
+from ..theory.domain import Floats
 from ..theory.interval import Interval, ends
 from .study import LEVEL, GridStudy
 from .style import COLOURS, COLUMN, figure, save, styled, write_csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from ..calibrate.tokens import fit_tokens
 from ..sim.prediction import Prediction, predict
 from ..sim.rounds.laws import Confirmation, confirm
 from ..theory import AffineCost, DepthAcceptance, speedup, tokens_by_gamma
+from ..theory.domain import Floats
 from ..theory.interval import ends
 
-Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 GRID = "paper_bloom_grid"
 LEVEL = 0.9

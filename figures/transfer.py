@@ -10,17 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..calibrate.library.load import load_table
 from ..calibrate.library.schema import Row, number, text
 from ..calibrate.scaling import CostShapeFit, RejectionFit, fit_cost_shape, fit_rejection
 from ..sim.prediction import speedup_table
 from ..theory import AffineCost, DepthAcceptance
+from ..theory.domain import Floats
 from ..theory.interval import Interval, interval
 from .study import LEVEL, GridStudy
 
-Floats = NDArray[np.float64]
 GAMMA_MAX = 7  # the paper's range of K
 
 

@@ -20,10 +20,10 @@ from ..theory import (
     optimal_speedup,
     tokens_by_gamma,
 )
+from ..theory.domain import Floats
 from ..theory.interval import Interval, ends
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose
 
-Floats = NDArray[np.float64]
 UNSEEN = 0.02  # probability at the largest gamma tried from which on it is said
 
 

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from ..calibrate.doors import Pair
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
+from ..theory.domain import Floats
 from ..theory.interval import Interval, check_level, ends
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose, weighed
 from .known import Laws
 
-Floats = NDArray[np.float64]
 LARGEST_BATCH = 4096
 # Weights that rank the three aims one after the other: tolerance, few changes, speed.
 _BEYOND, _CHANGE = 1e6, 1.0

@@ -15,9 +15,10 @@ from ..calibrate.learned.sweeps import GammaForecast, forecast_gamma
 from ..calibrate.library.sweep import Sweep
 from ..calibrate.sweeps import SweepFit, fit_sweeps
 from ..theory import AffineCost
+from ..theory.domain import Floats
 from ..theory.interval import Interval, median_interval
 from .choice import DEFAULT_OBJECTIVE, Objective, choose
-from .prediction import Floats, Prediction, break_even, speedup_table, summarised
+from .prediction import Prediction, break_even, speedup_table, summarised
 
 
 @dataclass(frozen=True)

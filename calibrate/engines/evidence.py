@@ -9,18 +9,16 @@ that went on would promise long drafts that nobody has seen.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance, tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
+from ...theory.domain import Floats
 from ...theory.roots import bisect
 from ..depth import powered, trend
 from ..grid import Priors
 from ..known import LARGEST_GAMMA, KnownAcceptance, around
 from ..tokens import fit_counts, fit_tokens
 from .numbers import Stated, stated
-
-Floats = NDArray[np.float64]
 
 
 def check_gamma(gamma: int, *, low: int = 1, name: str = "gamma") -> int:

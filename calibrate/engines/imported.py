@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance, alpha_from_length
+from ...theory.domain import Floats
 from ..known import KnownAcceptance, around
 from .counts import EngineCounts
 from .evidence import (
@@ -24,7 +24,6 @@ from .evidence import (
 )
 from .numbers import Stated, count, number, whole_list
 
-Floats = NDArray[np.float64]
 _LARGEST_JSON = 2**24
 # Rounds at the end of requests draft less; up to this share of drafted tokens it is neglected.
 _SHORT = 0.02

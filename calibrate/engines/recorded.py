@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...theory.acceptance import PositionalAcceptance
+from ...theory.domain import Floats
 from ..known import LARGEST_GAMMA, KnownAcceptance, around
 from ..records import SCHEMA, Record
 from .evidence import check_gamma, from_counts
-
-Floats = NDArray[np.float64]
 
 
 def is_record(path: Path) -> bool:

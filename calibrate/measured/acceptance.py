@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.acceptance import PositionalAcceptance
+from ...theory.domain import Floats
 from ..records import Record
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

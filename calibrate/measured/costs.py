@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...theory.costs import TablePass
+from ...theory.domain import Floats
 from ...theory.requests import rounds_moments
 from ..records import Record
 from .rounds import TimedRounds, timed_rounds
@@ -69,9 +69,6 @@ def operation_s(
         and p.get("temperature") == wanted
         and p.get("times_s")
     }
-
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ...theory import DepthAcceptance
+from ...theory.domain import Floats
 from .acceptance_metrics import RISE_WEIGHTS, RISES, first_alpha, law_of
-
-Floats = NDArray[np.float64]
 
 # ln h, h = -ln alpha: alpha from 1 - 5e-6 down to 3e-5, where one step moves alpha by <= 0.003.
 LOG_H = np.linspace(-12.0, 2.35, 1800)

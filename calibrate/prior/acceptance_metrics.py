@@ -23,11 +23,10 @@ from __future__ import annotations
 import re
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ...theory import DepthAcceptance
-
-Floats = NDArray[np.float64]
+from ...theory.domain import Floats
 
 POOLED_GAMMA = 4  # of the rounds over which alpha is pooled, where no gamma is named
 # Pooled and drafted rates of the same rounds, 19 settings: median 0.149, standard deviation 0.13

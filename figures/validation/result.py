@@ -21,8 +21,8 @@ from ...calibrate.prior.acceptance_model import SDSL as SDSL_NUMBERS
 from ...calibrate.prior.acceptance_sizes import loss
 from ...theory import speedup, tokens_per_round
 from ...theory.acceptance import alpha_from_length
+from ...theory.domain import Floats
 
-Floats = NDArray[np.float64]
 LEVEL = 0.9
 
 

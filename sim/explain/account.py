@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 from ...calibrate.engines.evidence import check_gamma
 from ...calibrate.known import KnownAcceptance, KnownCosts
+from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level, interval
 from .measured import PARTS, Measured, Solved, check_solved, given_values, solve
 from .shares import shapley
 
-Floats = NDArray[np.float64]
 _LEAST_SHARE = 0.02  # of the draws of costs; fewer that fit the measured round are chance
 
 

@@ -12,17 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...calibrate.engines.evidence import reach
 from ...calibrate.known import KnownAcceptance
 from ...theory import tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance
+from ...theory.domain import Floats
 from ...theory.interval import Interval, interval
 from .account import Account
 from .measured import PARTS
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
