@@ -62,8 +62,7 @@ def searches(text: str | None) -> bool:
 
 def learner(text: str, cost: CostLaw) -> Chooser:
     """The rule that learns, written as ``controller:half_life=200`` or ``bandit:width=0.5``."""
-    from ..control.bandit import BanditChooser
-    from ..control.controller import GammaController
+    from ..control.controller import BanditChooser, GammaController
 
     name, parameters = split(text)
     make = {"controller": GammaController, "bandit": BanditChooser}[name]
