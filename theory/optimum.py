@@ -163,13 +163,8 @@ def _optimal_gamma(a: Floats, slope: Floats) -> Floats:
     return np.maximum(np.where((a == 0.0) | (slope >= 1.0), 0.0, value), 0.0)
 
 
-def optimal_gamma(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
+def optimal_gamma(alpha: ArrayLike, cost_ratio: ArrayLike, *, verify_slope: ArrayLike = 0.0,
+                  overhead: ArrayLike = 0.0) -> Any:  # fmt: skip
     """The real gamma >= 0 at which the speed-up of speculative rounds is largest [token].
 
     alpha: in [0, 1]; cost_ratio, verify_slope, overhead: >= 0 [target step]. Shapes broadcast.
@@ -183,13 +178,8 @@ def optimal_gamma(
     return unwrap(in_blocks(_optimal_gamma, a, slope))
 
 
-def optimal_speedup(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
+def optimal_speedup(alpha: ArrayLike, cost_ratio: ArrayLike, *, verify_slope: ArrayLike = 0.0,
+                    overhead: ArrayLike = 0.0) -> Any:  # fmt: skip
     """The speed-up at the real optimum, or 1 where plain decoding is at least as fast.
 
     Arguments as in :func:`optimal_gamma`; shapes broadcast. An upper bound for every whole gamma,
@@ -206,13 +196,8 @@ def optimal_speedup(
     return unwrap(np.maximum(value, 1.0))
 
 
-def optimum_curvature(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> Any:
+def optimum_curvature(alpha: ArrayLike, cost_ratio: ArrayLike, *, verify_slope: ArrayLike = 0.0,
+                      overhead: ArrayLike = 0.0) -> Any:  # fmt: skip
     """kappa = -S''/S at an interior real optimum [1/token^2], NaN where there is none.
 
     Arguments as in :func:`optimal_gamma`; shapes broadcast. Raises ValueError outside the ranges.
@@ -222,13 +207,9 @@ def optimum_curvature(
     return unwrap(_where_interior(a, slope, lambda: rate * rate / w))
 
 
-def optimal_gamma_gradient(
-    alpha: ArrayLike,
-    cost_ratio: ArrayLike,
-    *,
-    verify_slope: ArrayLike = 0.0,
-    overhead: ArrayLike = 0.0,
-) -> tuple[Any, Any]:
+def optimal_gamma_gradient(alpha: ArrayLike, cost_ratio: ArrayLike, *,
+                           verify_slope: ArrayLike = 0.0,
+                           overhead: ArrayLike = 0.0) -> tuple[Any, Any]:  # fmt: skip
     """(d gamma*/d alpha, d gamma*/d c') at an interior real optimum, NaN where there is none.
 
     Arguments as in :func:`optimal_gamma`; shapes broadcast. The first is positive, the second

@@ -15,7 +15,7 @@ from ...theory.domain import Floats
 from ..rounds.simulated import PERCENTILES, estimate
 from .engine import Engine, build_engine, capacity
 from .fleet import run_fleet, simulate_fleet
-from .steady import LEAST, MOST, WINDOWS, Stretch, halfwidth, next_size, stretch
+from .steady import LEAST, MOST, WINDOWS, halfwidth, next_size, stretch
 from .workload import Lengths, Workload, afresh, draw_all
 
 if TYPE_CHECKING:
@@ -131,11 +131,10 @@ class _Search:
             size = self.requests or LEAST
             while True:
                 work = self.drawn.workloads(size)
-                fast, plain = (_latencies(work, e, rate) for e in self.engines)
-                gaps = fast.values - plain.values
+                (fast, first), (plain, second) = (_latencies(work, e, rate) for e in self.engines)
+                gaps, steady = fast - plain, first and second
                 se = float(np.std(gaps, ddof=1)) / sqrt(gaps.size)
-                steady = fast.stationary and plain.stationary
-                reached = max(halfwidth(fast.values), halfwidth(plain.values))
+                reached = max(halfwidth(fast), halfwidth(plain))
                 # A difference of ten standard errors has its sign, settled or not.
                 clear = abs(float(np.mean(gaps))) > 10.0 * se
                 if self.requests or size >= MOST or clear or (steady and reached <= 0.05):
@@ -169,18 +168,13 @@ class _Search:
         return sqrt(low * high)
 
 
-@dataclass(frozen=True)
-class _Latencies:
-    values: Floats  # mean latency of every replication [s]
-    stationary: bool
-
-
-def _latencies(work: list[Workload], engine: Engine, rate: float) -> _Latencies:
+def _latencies(work: list[Workload], engine: Engine, rate: float) -> tuple[Floats, bool]:
+    """Mean latency of every replication [s], and whether they are stationary."""
     parts = max(min(WINDOWS, work[0].requests // 2), 1)
     runs = [run_fleet(w, engine, arrival_rate=rate, warmup=0.0, windows=parts) for w in work]
-    part: Stretch = stretch(runs)
+    part = stretch(runs)
     values = [(r.finish - r.arrival)[r.bounds[part.low] : r.bounds[part.high]].mean() for r in runs]
-    return _Latencies(np.array(values), part.stationary)
+    return np.array(values), part.stationary
 
 
 def _span(engine: Engine, plain: Engine, drawn: list[Workload]) -> tuple[float, float]:

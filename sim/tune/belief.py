@@ -72,11 +72,9 @@ class Belief:
     @cached_property
     def points(self) -> tuple[Point, ...]:
         """Plain decoding first, then draft by draft and gamma by gamma, batches fastest."""
-        plain = [Point(NAMELESS, 0, b) for b in self.batches]
-        return (
-            *plain,
-            *(Point(d, g, b) for d in self.drafts for g in self.gammas for b in self.batches),
-        )
+        plain = (Point(NAMELESS, 0, b) for b in self.batches)
+        own = (Point(d, g, b) for d in self.drafts for g in self.gammas for b in self.batches)
+        return (*plain, *own)
 
     @cached_property
     def grid(self) -> NDArray[np.int64]:
