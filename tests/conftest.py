@@ -12,6 +12,7 @@ howspec or a test causes is an error, since no release of a dependency can bring
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -105,6 +106,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not torch and not process and not long"
         settings.load_profile("quick")
         sys.meta_path.insert(0, WithoutTorch())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays: nothing looks for garbage among it, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
