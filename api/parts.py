@@ -88,8 +88,16 @@ def objective_line(objective: Objective) -> str:
 
 
 def safe(within: float, of: str = "the best") -> str:
-    """How safe a choice is, in words."""
-    return f"within 5 % of {of} with probability {percent(within)}"
+    """How safe a choice is, in words: a share of the draws is no frequency that was tested."""
+    return f"within 5 % of {of} in {percent(within)} of draws"
+
+
+def shares_line() -> str:
+    """What shares of draws are worth where nothing of the drafts is measured."""
+    return (
+        "shares are of draws of what may be true: in published sweeps that were asked by their "
+        "names, such shares did not tell which choices came near the best"
+    )
 
 
 def near_line(known: NearBest) -> str:

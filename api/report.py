@@ -110,7 +110,7 @@ def how_sure(found: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(odds, list):
         odds = None if _exact(best["speedup"]) else odds[found["gamma"]]
     if odds is not None:
-        yield f"the best choice with probability {100 * odds:.0f} %"
+        yield f"the best choice in {100 * odds:.0f} % of draws"
     for row in found.get("schedule", ()):
         batches = f"batch {row['first_batch']} to {row['last_batch']}"
         yield f"{batches}: speed-up {_interval(row['speedup'])}"

@@ -1,4 +1,4 @@
-"""`howspec rank`: drafts of one target in order, with the probability that each is the best."""
+"""`howspec rank`: drafts of one target in order, with how often each is the fastest."""
 
 from __future__ import annotations
 

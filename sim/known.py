@@ -64,13 +64,18 @@ class Sources:
 
 @dataclass(frozen=True)
 class Laws:
-    """What one question rests on: the pair, both laws, and the largest gamma that they cover."""
+    """What one question rests on: the pair, both laws, and the largest gamma that they cover.
+
+    published: measurements of the pair that the laws were weighed by; drafts_known: whether they
+    were weighed by what other drafts gave on the machine.
+    """
 
     pair: Pair
     acceptance: KnownAcceptance
     costs: KnownCosts
     gamma_max: int
     published: Published | None = None
+    drafts_known: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -108,7 +113,8 @@ def both_laws(
             raise ValueError("known_draft narrows predictions, and acceptance or costs were given")
         from .common import common_laws
 
-        return common_laws([resolve(at)], given, gamma_max or GAMMA_MAX, seed)[0]
+        found = common_laws([resolve(at)], given, gamma_max or GAMMA_MAX, seed)[0]
+        return replace(found, drafts_known=True)
     source = np.random.default_rng(seed if member is None else [seed, member])
     for_costs, for_acceptance = source.spawn(2)
     pair = resolve(at)

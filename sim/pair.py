@@ -59,7 +59,7 @@ class PairPrediction:
     by what published studies reach of theirs; alpha, cost_ratio: what the laws come to, None where
     a law has no such number; plain, speculative: absolute speeds, None where times are not seconds;
     near_best: how often such choices came near the best, None where anything of the pair but its
-    plain time was measured or stated.
+    plain time was measured or stated, or of another draft on the machine.
     """
 
     laws: Laws
@@ -129,7 +129,8 @@ def predict_pair(
 
 def near_best_of(laws: Laws, objective: Objective) -> NearBest | None:
     """How often choices from names alone came near the best, None where more is known."""
-    if not laws.acceptance.kind == laws.costs.kind == "predicted" or laws.published is not None:
+    named = laws.acceptance.kind == laws.costs.kind == "predicted"
+    if not named or laws.published is not None or laws.drafts_known:
         return None
     from ..calibrate.learned.near_best import near_best
 

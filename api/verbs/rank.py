@@ -1,4 +1,4 @@
-"""Drafts of one target in order, with the probability that each is the best."""
+"""Drafts of one target in order, with how often each is the fastest among the draws."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..parts import (
     objective_line,
     safe,
     setting_entry,
+    shares_line,
     stake,
 )
 
@@ -128,6 +129,8 @@ class RankedDrafts(Answer):
         objective = self.found.rankings[0].drafts[0].choice.objective
         yield objective_line(objective)
         yield f"in the order of: {ORDERS.get(objective, 'speed-up')}"
+        if self.found.acceptance == self.found.costs.kind == "predicted":
+            yield shares_line()
 
     def _table(self, ranking: Ranking) -> Table:
         drafts = ranking.drafts

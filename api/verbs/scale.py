@@ -15,6 +15,7 @@ from ..parts import (
     objective_line,
     safe,
     setting_entry,
+    shares_line,
     stake,
 )
 
@@ -128,10 +129,10 @@ class BestScale(Answer):
     def blocks(self) -> Iterator[str | Table]:
         grid = self.found.found
         chances = ", ".join(f"{f} {percent(p)}" for f, p in grid.probability_of_format.items())
-        yield f"the fastest format: {chances}; in no format does any size pay: " + percent(
-            grid.probability_plain
-        )
+        none = percent(grid.probability_plain)
+        yield f"the fastest format in the draws: {chances}; none pays in {none}"
         yield objective_line(grid.best.choice.objective)
+        yield shares_line()
         yield self._sizes()
         yield self._curve(grid.curve)
         yield self._depths()
@@ -158,7 +159,7 @@ class BestScale(Answer):
             Column("gamma", [d.choice.gamma for d in drafts]),
             Column("speed-up", [d.choice.speedup for d in drafts], numbers()),
             Column("interval", [d.choice.interval for d in drafts], span),
-            Column("best", [d.probability_best for d in drafts], percent),
+            Column("fastest", [d.probability_best for d in drafts], percent),
         ))  # fmt: skip
 
     def _curve(self, points: Sequence[ScalePoint]) -> Table:
@@ -173,7 +174,7 @@ class BestScale(Answer):
             Column("gamma", [p.choice.gamma for p in points]),
             Column("speed-up", [p.choice.speedup for p in points], numbers()),
             Column("interval", [p.choice.interval for p in points], span),
-            Column("best", [p.probability_best for p in points], percent),
+            Column("fastest", [p.probability_best for p in points], percent),
         ))  # fmt: skip
 
     def _depths(self) -> Table:

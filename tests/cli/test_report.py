@@ -86,7 +86,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "predict": ({"acceptance": 0.8, "costs": 0.05}, ("acceptance: stated", "exact for these")),
     "rank": (
         {"target": "Llama-3.1-8B", "drafts": ["Llama-3.2-1B", "EAGLE3"], "device": "H100"},
-        ("acceptance: predicted", "the best choice with probability"),
+        ("acceptance: predicted", "the best choice in "),
     ),
     "scale": (
         {"target": "Llama-3.1-8B", "device": "RTX4090", "sizes": 3},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import howspec as hs
 import numpy as np
@@ -46,6 +47,9 @@ def test_the_draft_that_is_measured_need_not_be_asked_about() -> None:
         known_draft=f"{SMALL}:4:1.8",
     )  # fmt: skip
     assert answer.speedup.high < 1.35 * answer.speedup.low
+    # The rate of sweeps asked by their names is not that of answers with a measured draft.
+    assert answer.found.near_best is None
+    assert re.search(r"within 5 % of the best in \d+ % of draws, speed-up", answer.headline())
 
 
 @pytest.mark.parametrize(
