@@ -25,6 +25,7 @@ from ...theory import tokens_by_gamma
 from ...theory.domain import Floats
 from ..depth import powered
 from ..library.evidence import Measurement, lengths
+from ..library.load import same_study
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
 from .acceptance_tasks import canonical_task
@@ -72,6 +73,16 @@ class HeadCurve:
     def fit(self) -> Floats:
         """(y, b) of least squares, with a weak pull where the curve leaves them open."""
         return linearised([self])[0][0]
+
+    def repeats(self, other: HeadCurve) -> bool:
+        """Whether it says nothing that another curve of the text does not: tables cite another."""
+        if (self.target, self.canonical) != (other.target, other.canonical):
+            return False
+        mine, theirs = (
+            {(g, round(t, 3)) for g, t in zip(c.gammas, c.tokens, strict=True)}
+            for c in (self, other)
+        )
+        return mine <= theirs
 
 
 def linearised(curves: Sequence[HeadCurve]) -> list[tuple[Floats, Floats, Floats]]:
@@ -152,3 +163,18 @@ def head_curves(kind: str = "") -> tuple[HeadCurve, ...]:
         for key, m in first.items()
     ]  # fmt: skip
     return (*curves, *(c for c in _STATED if c.kind == kind))
+
+
+@cache
+def looked_up(unseen: str = "") -> tuple[HeadCurve, ...]:
+    """The curves of all kinds of look-up, each text once; unseen: a study that is left out, also
+    where another table repeats it.
+    """
+    every = [c for kind in LOOK_UP for c in head_curves(kind)]
+    hidden = [c for c in every if same_study(c.source, unseen)]
+    seen = [c for c in every if not any(c.repeats(h) or h.repeats(c) for h in hidden)]
+    kept: list[HeadCurve] = []
+    for c in sorted(seen, key=lambda c: -len(c.gammas)):
+        if not any(c.repeats(k) for k in kept):
+            kept.append(c)
+    return tuple(kept)

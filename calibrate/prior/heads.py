@@ -32,7 +32,7 @@ from ..models.heads import head_shape
 from ..models.names import plain, squeeze
 from .acceptance_tasks import known_task
 from .costs import PredictedCost
-from .head_curves import GREATEST, HEADS, LOOK_UP, SHORT, HeadCurve, head_curves
+from .head_curves import GREATEST, LOOK_UP, SHORT, HeadCurve, head_curves, looked_up
 from .heads_model import SPREADS, Conditioned, Question
 from .pair import Load, NamedModel, Use, expected_acceptance, expected_costs, named
 
@@ -218,9 +218,9 @@ def _known_head(kind: str, draft: NamedModel | None) -> str:
 @cache
 def _curves(kind: str, unseen: str) -> tuple[HeadCurve, ...]:
     """The curves that teach of a kind: those of all heads, or of look-up, less those of a study."""
-    kinds = LOOK_UP if kind in LOOK_UP else HEADS
-    seen = [c for k in kinds for c in head_curves(k)]
-    return tuple(c for c in seen if not same_study(c.source, unseen))
+    if kind in LOOK_UP:
+        return looked_up(unseen)
+    return tuple(c for c in head_curves() if not same_study(c.source, unseen))
 
 
 def _conditioned(kind: str, unseen: str) -> Conditioned:
@@ -229,17 +229,17 @@ def _conditioned(kind: str, unseen: str) -> Conditioned:
 
 @cache
 def _given_curves(kind: str, unseen: str) -> Conditioned:
-    return Conditioned(_curves(kind, unseen), stored_spreads())
+    return Conditioned(_curves(kind, unseen), stored_spreads(look_up=kind in LOOK_UP))
 
 
 @cache
-def stored_spreads() -> Floats:
+def stored_spreads(*, look_up: bool = False) -> Floats:
     """The spreads that `python -m howspec.calibrate.prior.heads_fit` writes, (draws, 16)."""
     text = resources.files(__package__).joinpath("heads_fit.json").read_text("utf-8")
     fit = json.loads(text)
     if fit["spreads"] != list(SPREADS):
         raise ValueError("heads_fit.json is of another hierarchy: run heads_fit again")
-    return np.array(fit["draws"])
+    return np.array(fit["look_up_draws" if look_up else "draws"])
 
 
 def _by_size(

@@ -58,6 +58,13 @@ SPREADS: dict[str, tuple[float, float]] = {
     "b_study": (0.1, 0.6),
     "b_setting": (0.1, 0.6),
 }
+# Those of look-up: a text repeats itself or does not, whoever writes it and whatever looks it up,
+# so what differs is the text, also of two studies of one task (translation: 1.2 and 3.9 tokens).
+LOOK_UP_SPREADS = SPREADS | {
+    **dict.fromkeys(("kind", "kind_task", "family", "target_task", "head", "b_kind", "b_head"),
+                    (0.05, 0.3)),
+    "target": (0.08, 0.4), "task": (0.2, 0.6), "study_task": (0.25, 0.6), "setting": (0.1, 0.6),
+}  # fmt: skip
 _OF_Y = 12  # the first of them
 # Level and slopes shared by all: mean and standard deviation.
 COMMON_Y = {"level": (-1.2, 0.7), "temperature": (0.0, 0.2), "context": (0.4, 0.4)}
@@ -224,7 +231,8 @@ class Conditioned:
 
     def __init__(self, curves: Sequence[HeadCurve], theta: Floats) -> None:
         self.theta = theta
-        self.studies = Counter(kind for kind, _ in {(c.kind, study_of(c.source)) for c in curves})
+        known = {(_pool(c.kind), study_of(c.source)) for c in curves}
+        self.studies = Counter(pool for pool, _ in known)
         self.seen = Observed(curves) if curves else None
         if self.seen is not None:
             self.seen.weigh(theta)
@@ -253,11 +261,16 @@ class Conditioned:
         covariance -= np.square(setting)[:, None] * np.eye(2)
         root = np.linalg.cholesky(covariance + LEAST_VARIANCE * np.eye(2))
         which = rng.permutation(np.resize(np.arange(len(mean)), draws))
-        few = self.studies[asked.kind] < FEW_STUDIES
+        few = self.studies[_pool(asked.kind)] < FEW_STUDIES
         known = _student(rng, draws, FEW_DEGREES if few else DEGREES)
         z = mean[which] + np.einsum("dij,dj->di", root[which], known)
         z += setting[which] * _student(rng, draws, SETTING_DEGREES)
         return z[:, 0], z[:, 1]
+
+
+def _pool(kind: str) -> str:
+    """The kind that studies are counted for: all look-up is one."""
+    return LOOK_UP[0] if kind in LOOK_UP else kind
 
 
 def _student(rng: np.random.Generator, draws: int, degrees: int) -> Floats:
@@ -278,7 +291,7 @@ def sample_spreads(
     steps: of the ensemble in each of its runs; the settings are weighed anew before the next.
     """
     seen = Observed(curves)
-    prior = np.array(list(SPREADS.values()))
+    prior = np.array(list((LOOK_UP_SPREADS if seen.design.look_up else SPREADS).values()))
 
     def log_posterior(log_theta: Floats) -> Floats:
         z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]

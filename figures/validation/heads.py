@@ -18,7 +18,7 @@ from ...calibrate.known import KnownAcceptance
 from ...calibrate.library.evidence import model_name
 from ...calibrate.library.load import same_study, study_of
 from ...calibrate.models.drafters import drafter_kind
-from ...calibrate.prior.head_curves import HeadCurve, head_curves
+from ...calibrate.prior.head_curves import HeadCurve, head_curves, looked_up
 from ...theory import tokens_by_gamma, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.interval import ends
@@ -32,18 +32,23 @@ _DRAWS = 1000
 
 def heads_test(*, seed: int = 0) -> Test:
     """Tokens per round at every published gamma of every head whose target the tables know."""
+    name = "tokens per round of an unmeasured head, its study unseen"
+    return _unmeasured(name, head_curves(), seed)
+
+
+def look_up_test(*, seed: int = 0) -> Test:
+    """Tokens per round at every published gamma of look-up in the text."""
+    return _unmeasured("tokens per round of look-up, its study unseen", looked_up(), seed)
+
+
+def _unmeasured(name: str, curves: Sequence[HeadCurve], seed: int) -> Test:
     groups: dict[str, list[Point]] = defaultdict(list)
-    curves = head_curves()
     for c in _known(curves):
         found = _asked(c, seed)
         for gamma, seen in zip(c.gammas, c.tokens, strict=True):
             point = _point(c, gamma, seen, found, {CONSTANT: _mean(curves, c, gamma)})
             groups[c.kind].append(point)
-    return _test(
-        "tokens per round of an unmeasured head, its study unseen",
-        "names, task, temperature and context; the call of `predict`",
-        groups,
-    )
+    return _test(name, "names, task, temperature and context; the call of `predict`", groups)
 
 
 def measured_test(*, seed: int = 0) -> Test:

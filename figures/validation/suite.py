@@ -17,7 +17,7 @@ from ...calibrate.serving import Served
 from ...calibrate.tables.cells import Cells, read_cells
 from .chips import chips_test, serving_test
 from .choices import choices_tests
-from .heads import depth_test, heads_test, measured_test
+from .heads import depth_test, heads_test, look_up_test, measured_test
 from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
 from .long_rows import is_long, split
 from .machines import machines_tests
@@ -54,7 +54,8 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     tests += machines_tests(seed=seed)
     tests += choices_tests(seed=seed)
     tests += families_test(seed=seed)
-    tests += [heads_test(seed=seed), measured_test(seed=seed), depth_test(seed=seed)]
+    tests += [heads_test(seed=seed), look_up_test(seed=seed)]
+    tests += [measured_test(seed=seed), depth_test(seed=seed)]
     tests.append(paper_rows_test(seed=seed))
     for name in campaign_names():
         tests += campaign_tests(load_campaign(name), seed=seed)

@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 from command import answer
 from howspec.calibrate.depth import powered
+from howspec.calibrate.library.load import same_study
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
 from howspec.calibrate.models.heads import head_shape
-from howspec.calibrate.prior.head_curves import HeadCurve, head_curves, linearised
-from howspec.calibrate.prior.heads import expected_head, head_costs, head_dtype, named_draft
+from howspec.calibrate.prior.head_curves import HeadCurve, head_curves, linearised, looked_up
+from howspec.calibrate.prior.heads import (
+    expected_head,
+    head_costs,
+    head_dtype,
+    named_draft,
+    stored_spreads,
+)
 from howspec.calibrate.prior.heads_model import SPREADS, sample_spreads
 from howspec.calibrate.prior.pair import Load, named
 from howspec.cli.main import run
@@ -203,6 +210,32 @@ def test_published_curves_are_chains_that_rise_with_gamma() -> None:
     assert {c.kind for c in curves} >= {"EAGLE-3", "EAGLE", "MTP"}
     for c in curves:
         assert all(1.0 < n < g + 1.0 for g, n in zip(c.gammas, c.tokens, strict=True))
+
+
+def test_a_text_that_was_looked_up_counts_once_and_hides_with_its_study() -> None:
+    every = looked_up()
+    texts = [(c.target, c.canonical, c.task.casefold()) for c in every]
+    assert len(texts) == len(set(texts)) >= 25
+    # Two tables hold the traces of one study: neither is left where the other is unseen.
+    for study in ("2601.11580", "specdecode-bench/simulator"):
+        left = looked_up(study)
+        assert {"math", "summarisation"} <= {
+            c.canonical for c in every if c.target == "Llama-3.1-8B"
+        }
+        assert not {"math", "summarisation"} & {
+            c.canonical for c in left if c.target == "Llama-3.1-8B"
+        }
+    left = looked_up("hemingkx/spec-bench")
+    assert left == tuple(c for c in every if not same_study(c.source, "hemingkx/spec-bench"))
+    assert len(left) == len(every) - 18
+
+
+def test_look_up_depends_on_the_text_and_hardly_on_the_target() -> None:
+    names = list(SPREADS)
+    own, heads = (np.median(stored_spreads(look_up=b), axis=0) for b in (True, False))
+    text, target = (own[names.index(n)] for n in ("study_task", "target"))
+    assert text > 3.0 * target
+    assert own[names.index("kind")] < heads[names.index("kind")]
 
 
 def test_a_curve_gives_back_the_law_that_made_it() -> None:
