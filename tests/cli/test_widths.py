@@ -25,7 +25,7 @@ STATED = ("--alpha", "0.8", "--cost-ratio", "0.05")
 SHORT = ("--requests", "2", "--new-tokens", "10", "--batch", "1,2")
 VERBS = {
     "predict of numbers": ("predict", *STATED),
-    "predict of a sweep": ("predict", "--sweep", "paper_bloom_grid", "--target", "BLOOM-7.1B"),
+    "predict of a sweep": ("predict", "--sweep", "FOLDER/own.csv"),
     "predict of a pair": ("predict", *PAIR, "--draft", "Qwen3-0.6B"),
     "rank": ("rank", *PAIR, "--draft", "Qwen3-0.6B,Qwen3-1.7B,Qwen3-4B,Qwen3-8B"),
     "scale": ("scale", *PAIR, "--sizes", "5"),
@@ -64,6 +64,9 @@ OWN = """target,draft,k,speedup,tokens_per_round
 T-12B,d-3B,1,1.31,1.78
 T-12B,d-3B,3,1.52,2.67
 T-12B,d-3B,5,1.49,3.19
+T-12B,d-1B,1,1.35,1.66
+T-12B,d-1B,3,1.63,2.29
+T-12B,d-1B,5,1.62,2.58
 """
 Table = tuple[Sequence[str], Sequence[Sequence[str]], str]
 
