@@ -87,9 +87,10 @@ def expected_after(
     truths = _truths(rng, tables[0], prior, objective, outcomes)
     seen = signal[truths] + rng.standard_normal((truths.size, signal.shape[1]))
     weights = _weights(signal, seen, truths, count)
-    regret = float(np.mean([_regret(t, prior, weights, objective) for t in tables]))
-    low, high = _ends(tables[0], weights, objective, level)
-    return Ahead(low, high, regret)
+    chosen = [_choices(t, weights, objective) for t in tables]
+    left = [_regret(t, prior, weights, objective, c) for t, c in zip(tables, chosen, strict=True)]
+    low, high = _ends(tables[0], weights, chosen[0], level)
+    return Ahead(low, high, float(np.mean(left)))
 
 
 def _loss(table: Floats) -> Floats:
@@ -140,12 +141,17 @@ def _effective(far: Weights, count: Floats, sharp: float) -> float:
     return float(np.median(w.sum(axis=1) ** 2 / np.square(w).sum(axis=1)))
 
 
-def _regret(table: Floats, prior: Floats, weights: Weights, objective: Objective) -> float:
+def _regret(
+    table: Floats,
+    prior: Floats,
+    weights: Weights,
+    objective: Objective,
+    chosen: NDArray[np.intp],
+) -> float:
     """Expected regret after, as what the outcomes remove from that of the choice now."""
     loss = _loss(table)
     now = int(_score(table, prior, objective).argmax())
     then = weights @ loss.astype(np.float32)
-    chosen = _choices(table, weights, objective)
     removed = then[:, now] - then[np.arange(len(then)), chosen]
     return float(prior @ loss[:, now] - removed.mean())
 
@@ -160,16 +166,15 @@ def _choices(table: Floats, weights: Weights, objective: Objective) -> NDArray[n
 
 
 def _ends(
-    table: Floats, weights: Weights, objective: Objective, level: float
+    table: Floats, weights: Weights, chosen: NDArray[np.intp], level: float
 ) -> tuple[float, float]:
     """Mean ends of the interval at the choice of each outcome."""
-    chosen = _choices(table, weights, objective)
     low, high = np.empty((2, len(weights)))
     for choice in np.unique(chosen):
         mine = chosen == choice
         order = table[:, choice].argsort()
-        below = np.cumsum(weights[mine][:, order], axis=1)
+        below = np.cumsum(weights.T[order][:, mine], axis=0)
         for edge, share in ((low, 0.5 * (1.0 - level)), (high, 0.5 * (1.0 + level))):
-            at = (below < share).sum(axis=1)
+            at = (below < share).sum(axis=0)
             edge[mine] = table[order[np.minimum(at, order.size - 1)], choice]
     return float(low.mean()), float(high.mean())

@@ -92,15 +92,15 @@ def score(speedup: ArrayLike, objective: Objective, *, weights: ArrayLike | None
     return _score(*_sample(speedup, weights), objective)
 
 
-def _score(table: Floats, w: Floats, objective: Objective) -> Floats:
+def _score(table: Floats, w: Floats, objective: Objective, share: Floats | None = None) -> Floats:
+    """share: of the fastest of each draw, where it is known already."""
     if objective == "latency":
         return np.asarray(1.0 / (w @ (1.0 / table)))
     if objective == "throughput":
         return np.asarray(w @ table)
-    if objective == "regret":
-        return np.asarray(w @ (table / table.max(axis=1, keepdims=True)))
-    if objective == "safe":
-        return 1.0 - worst_losses(1.0 - table / table.max(axis=1, keepdims=True), w)
+    if objective in ("regret", "safe"):
+        kept = table / table.max(axis=1, keepdims=True) if share is None else share
+        return np.asarray(w @ kept) if objective == "regret" else 1.0 - worst_losses(1.0 - kept, w)
     raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}")
 
 
@@ -115,16 +115,12 @@ def worst_losses(loss: Floats, w: NDArray[np.floating[Any]]) -> Floats:
         worst = np.partition(loss, len(loss) - most, axis=0)[len(loss) - most :]
         return np.asarray((worst.sum(axis=0) - (most - some) * worst.min(axis=0)) / some)
     found = np.empty((*w.shape[:-1], loss.shape[1]))
-    most = -(-len(loss) // 4)  # draws that nearly always hold the tail, whose sum ends with it
+    by_draw = np.ascontiguousarray(np.moveaxis(w, -1, 0))  # all weights add up side by side
     for i, own in enumerate(loss.T):
         order = own.argsort()[::-1]
-        taken = np.cumsum(w[..., order[:most]], axis=-1)  # down to each draw, of the tail's weight
-        if taken[..., -1].min() >= TAIL:
-            order = order[:most]
-        else:
-            taken = np.cumsum(w[..., order], axis=-1)
+        taken = np.cumsum(by_draw[order], axis=0)  # down to each draw, of the tail's weight
         np.minimum(taken, TAIL, out=taken)
-        found[..., i] = taken @ -np.diff(own[order], append=0.0) / taken[..., -1]
+        found[..., i] = np.tensordot(-np.diff(own[order], append=0.0), taken, axes=1) / taken[-1]
     return found
 
 
@@ -162,16 +158,15 @@ def decide(
         raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
     table, w = _sample(speedup, weights)
     share = table / table.max(axis=1, keepdims=True)
-    gains = _score(table, w, objective)
+    gains = _score(table, w, objective, share)
     best = int(gains.argmax())
-    first = np.eye(table.shape[1])[table.argmax(axis=1)]
     return Decision(
         gamma=best,
         objective=objective,
         mean_speedup=np.asarray(w @ table),
         speedup_of_mean_time=np.asarray(1.0 / (w @ (1.0 / table))),
         expected_regret=np.asarray(w @ (1.0 - share)),
-        probability_best=np.asarray(w @ first),
+        probability_best=np.bincount(table.argmax(axis=1), w, table.shape[1]).astype(np.float64),
         probability_within=np.asarray(w @ (share >= 1.0 - tolerance)),
         tolerance=tolerance,
         score=gains,
