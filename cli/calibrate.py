@@ -13,6 +13,7 @@ import click
 from . import options
 from .checks import names_of, ranges
 from .commands import Argument, Option, Verbs
+from .options import Json
 from .output import print_json, progress_bar, show
 
 Out = Annotated[str, Option(help="File of the record, .json, or its folder.")]
@@ -62,7 +63,7 @@ def acceptance(
     graphs: Annotated[bool, Option(help="CUDA graphs for the passes.")] = False,
     trust_remote_code: TrustRemoteCode = False,
     stage_seconds: StageSeconds = None,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Measure acceptance: real speculative rounds, and overlap along the target's own text.
 
@@ -120,7 +121,7 @@ def costs(
     ] = False,
     seed: Annotated[int, Option(help="Seed of random weights.")] = 0,
     stage_seconds: StageSeconds = None,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Time passes of 1 to 33 new tokens: c = draft / target, and the verify curve V(n) / V(1).
 
@@ -172,7 +173,7 @@ def sweep(
     graphs: Annotated[bool, Option(help="CUDA graphs for plain decoding and SpS.")] = False,
     trust_remote_code: TrustRemoteCode = False,
     stage_seconds: StageSeconds = None,
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Measure the latency of plain decoding, SpS and AsG over drafts and numbers of draft tokens.
 
@@ -201,7 +202,7 @@ def sweep(
 def pool(
     files: Annotated[list[str], Argument(help="Cost records of one machine and its models.")],
     out: Annotated[str, Option(help="File of the pooled record, .json or .json.gz.")],
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Pool cost records of several runs: a shared machine is not the same an hour later.
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import click
 
 from .commands import Argument, Option
+from .options import Json
 from .output import print_json, print_table
 
 
@@ -41,7 +42,7 @@ def campaign(
     call_seconds: Annotated[
         float | None, Option(help="The call stops cleanly after so long; gpu: 540.")
     ] = None,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
 

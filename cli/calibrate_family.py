@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from .commands import Option
-from .options import numbers
+from .options import Json, numbers
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def family(
         str | None,
         Option(help="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0."),
     ] = None,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from .commands import Argument, Option
+from .options import Json
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def show(
             "allow, and what takes their time: launches, memory or computing.",
         ),
     ] = False,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
 

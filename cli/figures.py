@@ -8,6 +8,7 @@ from typing import Annotated
 
 from .checks import check_seed
 from .commands import Option
+from .options import Json
 from .output import print_json, progress_bar
 
 
@@ -26,7 +27,7 @@ def figures(
     width: Annotated[str | None, Option(help="Width of a column, such as 3.03in or 77mm.")] = None,
     font_size: Annotated[float | None, Option(help="Size of type [pt]; default 8.")] = None,
     seed: Annotated[int, Option(help="Seed of the posterior draws.")] = 0,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
 

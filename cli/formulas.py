@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from .commands import Argument, Option
+from .options import Json
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def formulas(
     name: Annotated[str | None, Argument(help="One formula, with a worked value.")] = None,
     latex: Annotated[bool, Option("--latex", help="Print the formulas as LaTeX.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the symbols and the formulas, with assumptions and sources.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from .checks import spelled
-from .commands import Argument, Option
+from .commands import Argument
+from .options import Json
 from .output import print_json
 
 TRANSFORMERS = """\
@@ -21,7 +22,7 @@ counts.write("rounds.jsonl")  # then: howspec import transformers rounds.jsonl
 
 def hook(
     engine: Annotated[str, Argument(help="transformers.")],
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Print the lines that count the rounds of an engine which does not say what was accepted.
 

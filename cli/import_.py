@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from . import options
 from .checks import spelled
 from .commands import Argument, Option
+from .options import Json
 from .output import health_lines, print_json, print_table
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def import_statistics(
         bool, Option("--example", help="Print a sample of the engine's format instead.")
     ] = False,
     seed: Annotated[int, Option(help="Seed of the posterior draws, and of a sample.")] = 0,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Read acceptance statistics from logs, metrics, responses and benchmark results.
 

@@ -12,105 +12,6 @@ from .commands import Option
 
 TARGET = Option(help="Target model: a name, a config.json or its folder.")
 DEVICE = Option(help="Device: H100, '2x A100 80GB', or its data: bandwidth=320,memory=16,fp16=51.")
-Target = Annotated[str | None, TARGET]
-Draft = Annotated[
-    str | None,
-    Option(help="Draft: a model's name, config.json or folder, or a head such as EAGLE3."),
-]
-Device = Annotated[str | None, DEVICE]
-Acceptance = Annotated[
-    str | None,
-    Option(
-        help="What is known of acceptance: a rate, a law such as depth:alpha=0.8,decay=0.95, a "
-        "record, an engine's log or metrics, JSON of `howspec import`, - or a URL."
-    ),
-]
-Costs = Annotated[
-    str | None,
-    Option(
-        help="What is known of costs: a cost ratio, a record, a law as JSON, or a CSV of passes."
-    ),
-]
-Alpha = Annotated[
-    str | None,
-    Option(help="Acceptance as a rate of a draft token given those before it, [0, 1]."),
-]
-CostRatio = Annotated[
-    float | None, Option(help="Costs as time of a draft step, in plain target steps.")
-]
-AcceptanceLength = Annotated[
-    str | None, Option(help="Tokens per round with the bonus token, measured at --gamma.")
-]
-Gamma = Annotated[int | None, Option(help="Draft tokens of the measured rounds.")]
-AlphaTokens = Annotated[
-    float | None,
-    Option(help="Draft tokens behind the rate: it updates the prediction of the pair."),
-]
-Decay = Annotated[float, Option(help="Factor of the rate from one draft position to the next.")]
-VerifySlope = Annotated[
-    float, Option(help="Time each further token adds to verification, in target steps.")
-]
-Overhead = Annotated[float, Option(help="Other time of a speculative round, in target steps.")]
-PlainMs = Annotated[
-    str | None,
-    Option(
-        help="Plain time per token in ms, that predicted costs are to meet: 34.2, or by batch as "
-        "1:34.2,32:51."
-    ),
-]
-KnownDraft = Annotated[
-    str | None,
-    Option(
-        help="Speed-ups that drafts gave on this machine, DRAFT:K:SPEEDUP; several with commas."
-    ),
-]
-PMin = Annotated[
-    float | None,
-    Option(help="Confidence below which drafts end early; llama.cpp's older 0.75."),
-]
-Context = Annotated[
-    float | None, Option(help="Tokens in the cache of each sequence; default 1000.")
-]
-Batch = Annotated[float, Option(help="Sequences decoded together.")]
-Dtype = Annotated[str, Option(help="Number format of the target's weights; default the usual one.")]
-Stack = Annotated[
-    str | None,
-    Option(help="Software: serving (default), eager, graphs, llama.cpp, mlx, xla, or an engine."),
-]
-Task = Annotated[
-    str | None, Option(help="chat, code, math, prose, summarisation...; default any of them.")
-]
-Temperature = Annotated[float | None, Option(help="Sampling temperature; default greedy.")]
-GammaMax = Annotated[
-    int | None,
-    Option(
-        help="Largest gamma tried; default 32 with a stated rate, 16 where acceptance is "
-        "predicted, less where laws were measured."
-    ),
-]
-Objective = Annotated[
-    str | None,
-    Option(
-        help="What is asked for: safe (least loss in the worst tenth of cases), latency (a fixed "
-        "amount of work), throughput (a fixed time), regret (least expected loss), energy or "
-        "price; default safe."
-    ),
-]
-Level = Annotated[float, Option(help="Probability that an interval holds.")]
-Seed = Annotated[int, Option(help="Seed of the draws, >= 0.")]
-Online = Annotated[bool, Option("--online", help="Look up unknown models on the hub.")]
-Price = Annotated[
-    float | None, Option(help="Price of all devices an hour, for the price a million tokens.")
-]
-Power = Annotated[
-    float | None, Option(help="Power of all devices in watts, for Wh a million tokens.")
-]
-Figure = Annotated[Path | None, Option(help="Draw the answer into this .pdf, .png or .svg file.")]
-Html = Annotated[
-    Path | None, Option(help="Write the answer as a page to hand on into this .html file.")
-]
-Json = Annotated[bool, Option("--json", help="Print one JSON object.")]
-
 Every = Annotated[
     float | None, Option(help="Seconds between scrapes of a metrics URL, with --for.")
 ]
@@ -118,43 +19,87 @@ For = Annotated[
     float | None,
     Option("--for", help="Seconds to watch a metrics URL; two scrapes at least."),
 ]
+Json = Annotated[bool, Option("--json", help="Print one JSON object.")]
+
+
+def _shared(kind: Any, about: str, default: object = None, *names: str) -> tuple[Any, object]:
+    return Annotated[kind, Option(*names, help=about)], default
 
 
 # The options that several verbs share, by the name of their argument, with their defaults.
-SHARED: dict[str, tuple[object, object]] = {
-    "target": (Target, None),
-    "draft": (Draft, None),
-    "device": (Device, None),
-    "acceptance": (Acceptance, None),
+SHARED: dict[str, tuple[Any, object]] = {
+    "target": (Annotated[str | None, TARGET], None),
+    "draft": _shared(
+        str | None, "Draft: a model's name, config.json or folder, or a head such as EAGLE3."
+    ),
+    "device": (Annotated[str | None, DEVICE], None),
+    "acceptance": _shared(
+        str | None,
+        "What is known of acceptance: a rate, a law such as depth:alpha=0.8,decay=0.95, a "
+        "record, an engine's log or metrics, JSON of `howspec import`, - or a URL.",
+    ),
     "every": (Every, None),
     "for_": (For, None),
-    "costs": (Costs, None),
-    "alpha": (Alpha, None),
-    "cost_ratio": (CostRatio, None),
-    "acceptance_length": (AcceptanceLength, None),
-    "gamma": (Gamma, None),
-    "alpha_tokens": (AlphaTokens, None),
-    "decay": (Decay, 1.0),
-    "verify_slope": (VerifySlope, 0.0),
-    "overhead": (Overhead, 0.0),
-    "plain_ms": (PlainMs, None),
-    "known_draft": (KnownDraft, None),
-    "p_min": (PMin, None),
-    "context": (Context, None),
-    "batch": (Batch, 1.0),
-    "dtype": (Dtype, ""),
-    "stack": (Stack, None),
-    "task": (Task, None),
-    "temperature": (Temperature, None),
-    "gamma_max": (GammaMax, None),
-    "objective": (Objective, None),
-    "level": (Level, 0.9),
-    "seed": (Seed, 0),
-    "online": (Online, False),
-    "price_per_hour": (Price, None),
-    "power_w": (Power, None),
-    "figure": (Figure, None),
-    "html": (Html, None),
+    "costs": _shared(
+        str | None,
+        "What is known of costs: a cost ratio, a record, a law as JSON, or a CSV of passes.",
+    ),
+    "alpha": _shared(
+        str | None, "Acceptance as a rate of a draft token given those before it, [0, 1]."
+    ),
+    "cost_ratio": _shared(float | None, "Costs as time of a draft step, in plain target steps."),
+    "acceptance_length": _shared(
+        str | None, "Tokens per round with the bonus token, measured at --gamma."
+    ),
+    "gamma": _shared(int | None, "Draft tokens of the measured rounds."),
+    "alpha_tokens": _shared(
+        float | None, "Draft tokens behind the rate: it updates the prediction of the pair."
+    ),
+    "decay": _shared(float, "Factor of the rate from one draft position to the next.", 1.0),
+    "verify_slope": _shared(
+        float, "Time each further token adds to verification, in target steps.", 0.0
+    ),
+    "overhead": _shared(float, "Other time of a speculative round, in target steps.", 0.0),
+    "plain_ms": _shared(
+        str | None,
+        "Plain time per token in ms, that predicted costs are to meet: 34.2, or by batch as "
+        "1:34.2,32:51.",
+    ),
+    "known_draft": _shared(
+        str | None,
+        "Speed-ups that drafts gave on this machine, DRAFT:K:SPEEDUP; several with commas.",
+    ),
+    "p_min": _shared(
+        float | None, "Confidence below which drafts end early; llama.cpp's older 0.75."
+    ),
+    "context": _shared(float | None, "Tokens in the cache of each sequence; default 1000."),
+    "batch": _shared(float, "Sequences decoded together.", 1.0),
+    "dtype": _shared(str, "Number format of the target's weights; default the usual one.", ""),
+    "stack": _shared(
+        str | None, "Software: serving (default), eager, graphs, llama.cpp, mlx, xla, or an engine."
+    ),
+    "task": _shared(str | None, "chat, code, math, prose, summarisation...; default any of them."),
+    "temperature": _shared(float | None, "Sampling temperature; default greedy."),
+    "gamma_max": _shared(
+        int | None,
+        "Largest gamma tried; default 32 with a stated rate, 16 where acceptance is "
+        "predicted, less where laws were measured.",
+    ),
+    "objective": _shared(
+        str | None,
+        "What is asked for: safe (least loss in the worst tenth of cases), latency (a fixed "
+        "amount of work), throughput (a fixed time), regret (least expected loss), energy or "
+        "price; default safe.",
+    ),
+    "level": _shared(float, "Probability that an interval holds.", 0.9),
+    "seed": _shared(int, "Seed of the draws, >= 0.", 0),
+    "online": _shared(bool, "Look up unknown models on the hub.", False, "--online"),
+    "price_per_hour": _shared(
+        float | None, "Price of all devices an hour, for the price a million tokens."
+    ),
+    "power_w": _shared(float | None, "Power of all devices in watts, for Wh a million tokens."),
+    "figure": _shared(Path | None, "Draw the answer into this .pdf, .png or .svg file."),
+    "html": _shared(Path | None, "Write the answer as a page to hand on into this .html file."),
     "as_json": (Json, False),
 }
 

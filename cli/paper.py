@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from .checks import check_seed
 from .commands import Option
+from .options import Json
 from .output import print_json, print_table, progress_bar, show
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def paper(
     width: Annotated[str | None, Option(help="Width of a column, such as 3.03in or 77mm.")] = None,
     font_size: Annotated[float | None, Option(help="Size of type [pt]; default 8.")] = None,
     seed: Annotated[int, Option(help="Seed of draws and simulations.")] = 0,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Fit the paper's measurements, predict best gamma and draft, confirm, draw the figures.
 

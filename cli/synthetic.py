@@ -8,6 +8,7 @@ from typing import Annotated
 from . import options
 from .checks import spelled
 from .commands import Option
+from .options import Json
 from .output import print_json
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "atom")
@@ -34,7 +35,7 @@ def synthetic(
         str | None, Option(help="Method of the draft, in the engine's words.")
     ] = None,
     model: Annotated[str | None, Option(help="Draft model, in the engine's words.")] = None,
-    as_json: Annotated[bool, Option("--json", help="Print one JSON object.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Emit an engine's simulated acceptance, so that a benchmark measures the cost side alone.
 

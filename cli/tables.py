@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from .commands import Argument, Option
+from .commands import Argument
+from .options import Json
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 Search = Annotated[
     str | None, Argument(help="Words that the name must hold, or one name as it is written.")
 ]
-Json = Annotated[bool, Option("--json", help="Print one JSON object.")]
 
 
 def models(search: Search = None, as_json: Json = False) -> None:
