@@ -7,7 +7,7 @@ models and devices that their names mean, not by how a source spells them.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 
@@ -199,19 +199,20 @@ def _several(
             yield Measurement(**cells)  # type: ignore[arg-type]
 
 
-_RATES = (("tokens_per_round", "tokens_per_round"), ("speedup", "speedup_run"),
-          ("spec_tokens_per_s", "throughput_run"))  # fmt: skip
+Columns = tuple[tuple[str, str], ...]  # of a table, with the metric that each states
+_LENGTH: Columns = (("tokens_per_round", "tokens_per_round"),)
+_RATES: Columns = (*_LENGTH, ("speedup", "speedup_run"), ("spec_tokens_per_s", "throughput_run"))
 
 
-def _specbundle(row: Row) -> Iterator[Measurement]:
-    yield from _several(row, "specbundle", _RATES, plain=None)
+def _specbundle(row: Row, rates: Columns = _RATES) -> Iterator[Measurement]:
+    yield from _several(row, "specbundle", rates, plain=None)
 
 
-def _serving(row: Row) -> Iterator[Measurement]:
+def _serving(row: Row, rates: Columns = _RATES) -> Iterator[Measurement]:
     shape = text(row, "draft_shape").casefold()
     method = text(row, "method").casefold()
     drafting = "tree" if "tree" in shape + method else "chain" if text(row, "gamma_tokens") else ""
-    values = [v for v in _RATES if v[0] != "tokens_per_round" or not text(row, "tokens_derived")]
+    values = [v for v in rates if v[0] != "tokens_per_round" or not text(row, "tokens_derived")]
     yield from _several(row, "serving_speedups", values, drafting=drafting)
     kind = text(row, "alpha_kind")
     if kind:
@@ -268,10 +269,12 @@ def lengths(drafter: str) -> tuple[Measurement, ...]:
     Accepted over drafted tokens and rates by position say the same where gamma is stated, and are
     turned into it; a gamma that has a printed length keeps that.
     """
-    found: list[Measurement] = []
-    for table in ("measured", "specbundle", "serving_speedups"):
-        for row in _by_drafter(table).get(drafter, ()):
-            found += (m for m in _TABLES[table](row) if m.metric in _AS_LENGTH)
+    found = [
+        *(m for row in _by_drafter("measured", drafter) for m in _of_2026(row)),
+        *(m for row in _by_drafter("specbundle", drafter) for m in _specbundle(row, _LENGTH)),
+        *(m for row in _by_drafter("serving_speedups", drafter)
+          for m in _serving(row, _LENGTH) if m.metric in _AS_LENGTH),
+    ]  # fmt: skip
     kept = [
         m for m in found
         if (m.scored or m.status == "computed") and m.drafting not in ("tree", "adaptive")
@@ -281,9 +284,13 @@ def lengths(drafter: str) -> tuple[Measurement, ...]:
     return (*printed, *(m for m in _derived(kept) if (_setting(m), m.gamma) not in seen))
 
 
+def _by_drafter(table: str, drafter: str) -> Sequence[Row]:
+    """The rows of a table that may state lengths of a kind of drafter."""
+    return _drafters(table).get(drafter, ())
+
+
 @cache
-def _by_drafter(table: str) -> dict[str, list[Row]]:
-    """The rows of a table that may state lengths, by the kind of their drafter."""
+def _drafters(table: str) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in _read(table):
         if table != "measured":
