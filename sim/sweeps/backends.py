@@ -66,7 +66,8 @@ class _Orphaned(Generic[Item, Result]):
     parent: int
 
     def __call__(self, item: Item) -> Result:
-        _end_with(self.parent)
+        if os.getpid() != self.parent:  # one worker is this very process
+            _end_with(self.parent)
         return self.task(item)
 
 

@@ -53,7 +53,8 @@ def moments(rng: np.random.Generator, size: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("backend", "workers"), [("threading", 1), ("threading", 3), ("loky", 2), ("sequential", None)]
+    ("backend", "workers"),
+    [("threading", 1), ("threading", 3), ("loky", 1), ("loky", 2), ("sequential", None)],
 )
 def test_results_do_not_depend_on_the_backend_or_the_workers(
     backend: str, workers: int | None
