@@ -75,14 +75,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def plain_pictures() -> Iterator[None]:
-    """Pictures of few dots, and fonts without tables of layout, which take a third of drawing."""
+def plain_fonts() -> Iterator[None]:
+    """Fonts of pictures without their tables of layout, which take a third of writing a PDF."""
     from fontTools.subset import Options
-    from howspec.figures import style
 
     unused = [*Options._drop_tables_default, "GDEF", "GPOS", "GSUB"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(style._SETTINGS, "savefig.dpi", 40)
         patch.setattr(Options, "_drop_tables_default", unused)
         yield
 
