@@ -196,7 +196,7 @@ def test_completion_knows_the_verbs_and_their_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shell", "file", "settings"),
+    ("login_shell", "file", "settings"),
     [
         ("bash", ".bash_completions/howspec.sh", ".bashrc"),
         ("zsh", ".zfunc/_howspec", ".zshrc"),
@@ -207,12 +207,12 @@ def test_completion_is_installed_once_and_leaves_the_settings_of_the_shell(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    shell: str,
+    login_shell: str,
     file: str,
     settings: str | None,
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
+    monkeypatch.setenv("SHELL", f"/usr/bin/{login_shell}")
     if settings:
         (tmp_path / settings).write_text("alias ll='ls -l'", encoding="utf-8")
     for _ in range(2):

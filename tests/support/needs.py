@@ -25,6 +25,7 @@ WORDS = {
         "Fake",  # a measurement says where it ran
         "browser",
         "nbclient",  # a kernel
+        "login_shell",  # bash is asked for its version before it completes
     },
 }
 
