@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,16 +89,21 @@ def _against_size(ax: Axes, campaign: ServedCampaign, points: tuple[ServedPoint,
         )  # fmt: skip
     ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
     ax.set_xscale("log")
-    sizes = sorted({campaign.parameters[p.draft] for p in points if p.draft in campaign.parameters})
-    shares: list[float] = []
-    for share in (size / whole for size in sizes):
-        if not shares or share > 1.3 * shares[-1]:  # nearer labels would touch
-            shares.append(share)
-    ax.set_xticks(shares, ["1" if s == 1.0 else f"1/{1.0 / s:.2g}" for s in shares])
+    sizes = {campaign.parameters[p.draft] for p in points if p.draft in campaign.parameters}
+    ax.set_xticks(*share_ticks([size / whole for size in sizes]))
     ax.minorticks_off()
     ax.set_title("fastest of each draft")
     ax.set_xlabel("draft / target parameters")
     ax.legend(fontsize="x-small")
+
+
+def share_ticks(shares: Sequence[float]) -> tuple[list[float], list[str]]:
+    """Places and labels of shares in (0, 1], rising, less those whose labels would touch."""
+    places: list[float] = []
+    for share in sorted(shares):
+        if not places or share > 1.3 * places[-1]:
+            places.append(share)
+    return places, ["1" if s == 1.0 else f"1/{1.0 / s:.2g}" for s in places]
 
 
 def _measured(point: ServedPoint) -> float:

@@ -1,6 +1,6 @@
 """What a sweep of a real server says of howspec.
 
-    python judge.py OUT [--target MODEL --models NAME=MODEL ...]
+    python judge.py OUT [--target MODEL --models NAME=MODEL ... --stack serving]
 
 Reads what sweep.py measured. Prints (1) whether the counts of a record are those that `import`
 reads in the server's own metrics; (2) by how much a new start of the server changes its speed; (3)
@@ -28,7 +28,6 @@ from howspec.sim.tune.tuning import start_and_load, tune
 from howspec.sim.tune.words import believed
 
 SEEDS = 10
-START, LOAD = 0.05, 0.2  # minutes that a start and a load take in the sweep
 
 
 def counts(out: Path) -> None:
@@ -94,8 +93,14 @@ def predictions(out: Path) -> None:
         )
 
 
-def replay(out: Path, target: str, device: str, models: dict[str, str]) -> None:
-    """`howspec tune` on the sweep: each measurement is one of its points, waves drawn anew."""
+def replay(
+    out: Path, target: str, models: dict[str, str], *, device: str, stack: str, start: float,
+    load: float,
+) -> None:  # fmt: skip
+    """`howspec tune` on the sweep: each measurement is one of its points, waves drawn anew.
+
+    start, load: minutes that a start of the server and a load take.
+    """
     table: dict[Point, list[Wave]] = {}
     for name in models:
         served = served_of(out / name) if (out / name).is_dir() else None
@@ -113,7 +118,7 @@ def replay(out: Path, target: str, device: str, models: dict[str, str]) -> None:
     regrets, shares = [], []
     for seed in range(SEEDS):
         rng = np.random.default_rng([11, seed])
-        at = Deployment(target, device=device, stack="llama.cpp", context=128.0)
+        at = Deployment(target, device=device, stack=stack, context=128.0)
         belief, *_ = believed(at, list(models.values()), batches=batches, gammas=gammas, seed=seed)
         short = dict(zip(belief.drafts, models, strict=True)) | {"": ""}
 
@@ -125,7 +130,7 @@ def replay(out: Path, target: str, device: str, models: dict[str, str]) -> None:
             return Seen(point, tokens_per_s(drawn), length)
 
         found = tune(
-            belief, measure, minutes=start_and_load(START, LOAD), tolerance=0.02, seed=seed
+            belief, measure, minutes=start_and_load(start, load), tolerance=0.02, seed=seed
         )
         chosen = found.chosen
         mine = np.mean([
@@ -136,7 +141,7 @@ def replay(out: Path, target: str, device: str, models: dict[str, str]) -> None:
                      for b in batches])
             for d in models
         )  # fmt: skip
-        whole = START * (1 + len(models) * len(gammas)) + LOAD * len(table)
+        whole = start * (1 + len(models) * len(gammas)) + load * len(table)
         regrets.append(1.0 - np.exp(mine - best))
         shares.append(found.minutes / whole)
     print(
@@ -151,13 +156,20 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--target")
     parser.add_argument("--device", default="bandwidth=20,memory=16,fp16=0.2")
+    parser.add_argument("--stack", default="llama.cpp", help="serving for vLLM")
+    parser.add_argument("--start-minutes", type=float, default=0.05)
+    parser.add_argument("--load-minutes", type=float, default=0.2)
     parser.add_argument("--models", action="append", default=[], help="NAME=MODEL")
     given = parser.parse_args()
     counts(given.out)
     starts(given.out)
     predictions(given.out)
     if given.target:
-        replay(given.out, given.target, given.device, dict(m.split("=", 1) for m in given.models))
+        models = dict(m.split("=", 1) for m in given.models)
+        replay(
+            given.out, given.target, models, device=given.device, stack=given.stack,
+            start=given.start_minutes, load=given.load_minutes,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -153,7 +154,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in seen if p.name.endswith(SUFFIXES))
 
 
-class Stage:
+class Stage(ABC):
     """One part of a campaign: its name, what it does, and after how long the next may begin.
 
     of_family: whether it needs the trained family.
@@ -164,20 +165,20 @@ class Stage:
     of_family = False
     limit_s = math.inf
 
+    @abstractmethod
     def run(self, work: Work) -> None:
         """Do the work, from what is on disk, until it is complete or raise StageOver."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self, work: Work) -> str:
         """ "done", "begun" or "to do", from what is on disk.
 
         Raises ValueError for what is not of this campaign.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def estimate(self) -> Estimate:
         """Expected time, memory and bytes."""
-        raise NotImplementedError
 
     def remark(self, work: Work) -> str:
         """A line to say of the stage when it is done, "" for none."""
@@ -194,9 +195,9 @@ class RecordStage(Stage):
         if campaign.limited:
             self.limit_s = LIMIT * self.estimate().time_s
 
+    @abstractmethod
     def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of the record, of a family where the stage needs one, {} otherwise."""
-        raise NotImplementedError
 
     def configurations(self) -> dict[str, Any] | None:
         """Configurations of the models with random weights, None for models of the family."""

@@ -26,12 +26,15 @@ CAMPAIGN = """
 import sys, time
 from pathlib import Path
 from howspec.calibrate.campaign import Stage, Work, run_campaign
+from howspec.calibrate.campaign.estimate import Estimate
 
 class Measure(Stage):
     def __init__(self, name):
         self.name = self.what = name
     def state(self, work):
         return "done" if work.done(self.name) else "to do"
+    def estimate(self):
+        return Estimate(0.1, 1e6, 40, 5e3, 7e3)
     def run(self, work):
         name = self.name
         origin = {"device": "fake", "utc": str(time.time())}

@@ -20,7 +20,12 @@ from howspec.calibrate.prior.heads import (
     named_draft,
     stored_spreads,
 )
-from howspec.calibrate.prior.heads_model import SPREADS, sample_spreads
+from howspec.calibrate.prior.heads_model import (
+    SPREADS,
+    Conditioned,
+    Question,
+    sample_spreads,
+)
 from howspec.calibrate.prior.pair import Load, named
 from howspec.cli.main import run
 from howspec.theory import tokens_by_gamma
@@ -236,6 +241,13 @@ def test_look_up_depends_on_the_text_and_hardly_on_the_target() -> None:
     text, target = (own[names.index(n)] for n in ("study_task", "target"))
     assert text > 3.0 * target
     assert own[names.index("kind")] < heads[names.index("kind")]
+    # Studies of all its kinds teach of each: enough of them for tails that are nearly normal.
+    known = Conditioned(looked_up(), stored_spreads(look_up=True))
+    far = []
+    for kind in ("n-gram", "suffix"):
+        y, _ = known.draw(Question(kind, task="chat"), np.random.default_rng(3), 20_000)
+        far.append(float(np.mean(np.abs(y - np.median(y)) > 3.0 * np.std(y))))
+    assert max(far) < 0.01
 
 
 def test_a_curve_gives_back_the_law_that_made_it() -> None:

@@ -11,7 +11,7 @@ from howspec.calibrate.library.own import ServedCampaign
 from howspec.calibrate.records import Record
 from howspec.calibrate.serving import Served
 from howspec.calibrate.serving.laws import between_starts, served_costs, step_draws
-from howspec.figures.served import served_ladder
+from howspec.figures.served import served_ladder, share_ticks
 from howspec.figures.validation.served import served_points, served_test
 
 ALPHA = {"large": 0.8, "small": 0.5}
@@ -148,3 +148,9 @@ def test_the_figure_shows_every_draft_and_the_size(
     assert {"toy_served.pdf", "toy_served.png", "toy_served.csv"} <= paths
     rows = (tmp_path / "toy_served.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 2 * 5
+
+
+def test_shares_are_labelled_as_parts_of_the_target_and_do_not_touch() -> None:
+    places, labels = share_ticks([1.0, 1 / 8.1, 1 / 7.9, 1 / 20, 1 / 48])
+    assert places == [1 / 48, 1 / 20, 1 / 8.1, 1.0]
+    assert labels == ["1/48", "1/20", "1/8.1", "1"]
