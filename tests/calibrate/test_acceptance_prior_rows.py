@@ -273,9 +273,9 @@ def test_the_stored_cells_are_those_of_the_tables(tmp_path: Path) -> None:
     assert new == old, "store_cells(path) writes them anew"
     for built, kept in pairs:
         for one, other in zip(built, kept, strict=True):
-            for a, b in zip(one, other, strict=True):  # releases of NumPy differ in the last bit
+            for a, b in zip(one, other, strict=True):  # releases of NumPy differ in the last bits
                 near = isinstance(b, float)
-                assert a == (pytest.approx(b, rel=1e-15, abs=0.0, nan_ok=True) if near else b)
+                assert a == (pytest.approx(b, rel=1e-13, abs=0.0, nan_ok=True) if near else b)
 
 
 def test_the_library_gives_cells_of_known_size_without_objections() -> None:

@@ -81,7 +81,7 @@ def test_every_example_of_the_help_has_options_and_values_that_the_verb_takes(
         given = words[: words.index(">")] if ">" in words else list(words)
         context = command.make_context("howspec", given)
         for name in verb:
-            rest = [*context._protected_args, *context.args]
+            rest = [*getattr(context, "_protected_args", ()), *context.args]
             found_name, command, rest = command.resolve_command(context, rest)
             assert found_name == name
             context = command.make_context(name, rest, parent=context)
