@@ -1,19 +1,29 @@
-"""What a source states, checked and completed by counting."""
+"""What a source states, checked and completed by counting.
+
+What a source says twice must agree, and one side is believed:
+
+    length = 1 + accepted / rounds        (bonus token counted, accepted being the leading tokens)
+    rate = accepted / drafted
+    sum of the shares by position = accepted / rounds
+    rounds <= tokens - accepted
+
+Counts are whole and add up, so they are believed where a printed mean or the shares by position
+differ from them, unless those two agree with each other against the counts.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
-import numpy as np
+from .counts import Check, EngineCounts, Group, checks, ratio
+from .numbers import LARGEST, Printed, request_bounds, rounds_bounds
 
-from .counts import EngineCounts, Group
-from .identities import reconciled
-from .numbers import LARGEST, Printed
-from .sums import request_bounds, rounds_bounds
+# Scrapes are not atomic: counters of one moment may differ by the rounds in flight.
+_IN_FLIGHT = 0.02
 
 
 def engine_counts(
@@ -34,7 +44,7 @@ def engine_counts(
     A histogram gives rounds, accepted and the counts by position; counts by position give the
     survival and the accepted tokens; rounds and accepted give the acceptance length; drafted tokens
     with gamma or all tokens bound the rounds. stated_length (bonus counted) and stated_rate
-    (accepted / drafted) are held against the counts, see `identities`. Raises ValueError for counts
+    (accepted / drafted) are held against the counts. Raises ValueError for counts
     that cannot be.
     """
     positions = None if per_position_accepted is None else tuple(per_position_accepted)
@@ -61,26 +71,99 @@ def engine_counts(
     rounds, drafted = known.get("rounds"), known.get("drafted")
     if survival is None and positions is not None and rounds:
         survival = [n / rounds for n in positions]
+    rate = ratio(accepted, drafted)
+    if rate is None and stated_rate is not None and 0.0 <= stated_rate.value <= 1.0:
+        rate = stated_rate.value
     found = EngineCounts(
         engine=engine,
         format=format,
         definition=definition,
         survival=None if survival is None else _check_survival(survival),
         per_position_accepted=positions,
-        drafted_rate=_rate(accepted, drafted, stated_rate),
+        drafted_rate=rate,
         histogram=None if histogram is None else tuple(histogram),
         notes=(),
         **{**known, "acceptance_length": _length(accepted, known)},
     )
-    found, more = reconciled(found, stated_length, stated_rate)
-    every = (*said, *more, *_said(found.rounds, drafted, gamma))
+    found = _reconciled(found, stated_length, stated_rate, said)
+    every = (*said, *_said(found.rounds, drafted, gamma))
     return replace(found, notes=tuple(dict.fromkeys(every)))
 
 
-def _rate(accepted: int | None, drafted: int | None, stated: Printed | None) -> float | None:
-    if drafted and accepted is not None:
-        return accepted / drafted
-    return None if stated is None or not 0.0 <= stated.value <= 1.0 else stated.value
+def _reconciled(
+    counts: EngineCounts, length: Printed | None, rate: Printed | None, said: list[str]
+) -> EngineCounts:
+    """The counts less what does not fit, with the checks made; ``said`` gets sentences on both.
+
+    length, rate: as the source states them beside its counts, rate as a fraction.
+    """
+    accepted = counts.accepted
+    prefix = accepted if counts.accepted_is_prefix else None
+    made = checks(
+        ("drafted rate", rate, ratio(accepted, counts.drafted)),
+        ("acceptance length", length, ratio(prefix, counts.rounds, 1.0)),
+    )
+    counts = replace(counts, consistency=(*counts.consistency, *made))
+    if not counts.accepted_is_prefix:
+        return counts
+    return _tokens(_positions(counts, length, said), said)
+
+
+def _positions(counts: EngineCounts, length: Printed | None, said: list[str]) -> EngineCounts:
+    """Shares by position against the counts; a list that is cut off can only fall short."""
+    accepted = ratio(counts.accepted, counts.rounds)
+    if accepted is None or not counts.survival:
+        return counts
+    total = sum(counts.survival)
+    slack = len(counts.survival) * (counts.survival_half_width or 0.0) + 1e-9
+    whole = counts.gamma is not None and len(counts.survival) == counts.gamma
+    if abs(total - accepted) <= slack or (not whole and total < accepted):
+        return counts
+    words = (
+        f"columns disagree: the positions add up to {total:.4g} accepted tokens a round, accepted "
+        f"/ rounds is {accepted:.4g}"
+    )
+    check = Check("accepted tokens a round, by position", f"{total:.4g}", accepted, agrees=False)
+    counts = replace(counts, consistency=(*counts.consistency, check))
+    if abs(total - accepted) <= _IN_FLIGHT * accepted:
+        said.append(f"{words}: a scrape in between, or rounding; the counts are believed")
+        return counts
+    if length is not None and length.covers(1.0 + total) and not length.covers(1.0 + accepted):
+        said.append(f"{words}; the stated length agrees with the positions: rounds null")
+        return replace(counts, rounds=None, histogram=None, acceptance_length=length.value)
+    why = "the stated length agrees with them" if length is not None else "they are whole numbers"
+    factor = accepted / total if total > 0.0 else 0.0
+    cause = "a restart, or series that are missing"
+    if round(factor) >= 2 and abs(factor / round(factor) - 1.0) < 0.05:
+        cause = (
+            f"a factor of {round(factor)}: the positions of one of {round(factor)} data-parallel "
+            "replicas over the drafts of all"
+        )
+    said.append(f"{words}: the counts are believed, {why}; survival null ({cause})")
+    return replace(counts, survival=None, per_position_accepted=None, survival_half_width=None)
+
+
+def _tokens(counts: EngineCounts, said: list[str]) -> EngineCounts:
+    """All tokens against the rounds, each of which gives one beside those it accepted."""
+    known, accepted = counts.rounds or (counts.rounds_range or (0, 0))[0], counts.accepted
+    if accepted is None or counts.tokens is None:
+        return counts
+    # A round that reaches the end of its request gives no token beside those it accepted.
+    spare = max(counts.requests or 1, round(_IN_FLIGHT * known))
+    if counts.tokens - accepted >= known - spare and counts.tokens > accepted:
+        steps, rounds = counts.tokens - accepted, counts.rounds
+        if rounds is not None and steps - rounds > spare:
+            said.append(
+                f"{steps - rounds} of {steps} steps of the target drafted nothing: "
+                f"{counts.tokens / steps:.4g} tokens per target step decide time, not the "
+                f"{1.0 + accepted / max(rounds, 1):.4g} of a drafting round"
+            )
+        return counts
+    said.append(
+        f"{counts.tokens} tokens are fewer than {known} rounds and {accepted} accepted ones make: "
+        "they count other requests, and are left out"
+    )
+    return replace(counts, tokens=None)
 
 
 def _bound(known: dict[str, Any], said: list[str]) -> None:
@@ -129,10 +212,8 @@ def with_gamma(counts: EngineCounts, gamma: int) -> EngineCounts:
     if counts.rounds is None and (bounds := counts.bounds(gamma)) is not None:
         found = replace(found, rounds_range=bounds)
         if bounds[0] == bounds[1]:
-            known = {"rounds": bounds[0], "accepted_is_prefix": counts.accepted_is_prefix,
-                     "acceptance_length": counts.acceptance_length}  # fmt: skip
-            length = _length(counts.accepted, known)
-            found = replace(found, rounds=bounds[0], rounds_range=None, acceptance_length=length)
+            found = replace(found, rounds=bounds[0], rounds_range=None)
+            found = replace(found, acceptance_length=_length(counts.accepted, vars(found)))
             said.append("rounds are the only number that drafted and all tokens allow")
     groups = tuple(_bounded(g, gamma) for g in found.groups)
     more = _said(found.rounds, found.drafted, gamma)
@@ -152,12 +233,14 @@ def _from_histogram(
     """Accepted by position, with rounds and accepted tokens written into ``known``."""
     _check_count("rounds by accepted tokens", *histogram)
     total = sum(k * n for k, n in enumerate(histogram))
-    known["rounds"] = _same("rounds", known.get("rounds"), sum(histogram))
-    known["accepted"] = _same("accepted", known.get("accepted"), total)
+    for name, counted in (("rounds", sum(histogram)), ("accepted", total)):
+        if known.get(name) not in (None, counted):
+            raise ValueError(f"{name} must agree with the histogram, {counted}, got {known[name]}")
+        known[name] = counted
     if positions is not None:
         return positions
-    left = np.asarray(histogram, dtype=object)[::-1].cumsum()[::-1][1:]
-    return tuple(int(n) for n in left[: known.get("gamma") or None])
+    left = list(accumulate(reversed(histogram)))[-2::-1]
+    return tuple(left[: known.get("gamma") or None])
 
 
 def _length(accepted: int | None, known: dict[str, Any]) -> float | None:
@@ -195,12 +278,6 @@ def _check_count(name: str, *values: int | None) -> None:
     for value in values:
         if value is not None and not 0 <= value <= LARGEST:
             raise ValueError(f"{name} must be a whole number in [0, 2^63), got {value}")
-
-
-def _same(name: str, stated: int | None, counted: int) -> int:
-    if stated is not None and stated != counted:
-        raise ValueError(f"{name} must agree with the histogram, {counted}, got {stated}")
-    return counted
 
 
 def _trimmed(positions: tuple[int, ...], gamma: int) -> tuple[int, ...]:

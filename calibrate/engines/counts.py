@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alpha import interval_or_none
-from .numbers import Printed
-from .sums import Request, request_bounds, rounds_bounds
+from .numbers import Printed, Request, request_bounds, rounds_bounds
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
 _ROUND_LIMIT = 20_000_000
@@ -67,6 +66,20 @@ class Group:
     drafted_rate: float | None = None
     speedup: float | None = None
     plain_tokens_per_s: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        rounds: int | None,
+        drafted: int | None,
+        accepted: int | None,
+        **more: Any,
+    ) -> Group:
+        """A part whose acceptance length follows from its counts, where it has rounds."""
+        if (length := ratio(accepted, rounds, 1.0)) is not None:
+            more["acceptance_length"] = length
+        return cls(label, rounds=rounds, drafted=drafted, accepted=accepted, **more)
 
 
 @dataclass(frozen=True)
@@ -242,16 +255,28 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def compare(quantity: str, stated: Printed, recomputed: float) -> Check:
-    """A :class:`Check` of a printed number; what is printed as NaN agrees with nothing known."""
-    return Check(quantity, stated.text, recomputed, stated.covers(recomputed))
+def ratio(part: float | None, whole: float | None, plus: float = 0.0) -> float | None:
+    """plus + part / whole, None where one of them is not known or there is no whole."""
+    return None if part is None or not whole else plus + part / whole
 
 
-def check_number(quantity: str, stated: float | None, recomputed: float | None) -> list[Check]:
-    """A check of a number from JSON, which carries all its digits, or is rounded to some."""
-    if stated is None or recomputed is None:
-        return []
-    text = repr(stated)
+def checks(*stated: tuple[str, Printed | float | None, float | None]) -> list[Check]:
+    """Checks of (quantity, as stated, as it follows from the counts), where both are known.
+
+    A number from JSON carries all its digits, or is rounded to some; what is printed as NaN agrees
+    with nothing.
+    """
+    return [
+        Check(name, *_compared(value, counted))
+        for name, value, counted in stated
+        if value is not None and counted is not None
+    ]
+
+
+def _compared(value: Printed | float, counted: float) -> tuple[str, float, bool]:
+    if isinstance(value, Printed):
+        return value.text, counted, value.covers(counted)
+    text = repr(value)
     digits = len(text.split(".")[1]) if "." in text and "e" not in text else 0
     half = 0.5 * 10.0**-digits if 0 < digits < 12 else 1e-9
-    return [Check(quantity, text, recomputed, abs(stated - recomputed) <= half + 1e-9)]
+    return text, counted, abs(value - counted) <= half + 1e-9

@@ -11,13 +11,13 @@ speculate_metrics with tokens by head, the first of which is the target's own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .completed import engine_counts
 from .counts import EngineCounts
-from .lines import Latest
 from .numbers import add_lists, count, whole_list
-from .sums import Sums
+from .requests import Latest, Sums
 
 _STREAM = "\n"  # the native stream of chunks without an id
 _ACCEPTED, _REJECTED = "accepted_prediction_tokens", "rejected_prediction_tokens"
@@ -33,40 +33,23 @@ class _Draft(NamedTuple):
     accepted: int
     tokens: int | None
     rounds: int | None = None
-    ignored: int = 0
 
 
-class _Adding:
+class _Adding(Sums):
     """Adds up requests; chunks of one stream replace each other, their counts run on."""
 
-    engine = ""
+    bounds_rounds = True
 
     def __init__(self) -> None:
-        self.sums = Sums()
-        self.ignored = self.without = self.idle = 0
-        self.latest: Latest[_Draft] = Latest(self._add, _grows)
+        super().__init__()
+        self.without = 0
+        self.latest: Latest[_Draft] = Latest(lambda one: self.add(**one._asdict()), _grows)
 
-    def _add(self, one: _Draft) -> None:
-        self.ignored += one.ignored
-        self.sums.add(**one._asdict())
-
-    def _counts(self, form: str, definition: str, notes: list[str], **more: Any) -> EngineCounts:
-        if self.latest.replaced:
-            notes.insert(
-                0, f"{self.latest.replaced} chunks were followed by later counts of their request"
-            )
-        tokens = self.sums.totals["tokens"]
-        totals = {**self.sums.totals, "tokens": None if tokens is None else tokens + self.idle}
-        return engine_counts(
-            more.pop("engine", self.engine),
-            form,
-            definition=definition,
-            requests=self.sums.requests,
-            per_request=self.sums.bounded(),
-            notes=notes,
-            **totals,
-            **more,
-        )
+    def summed(self, form: str, definition: str, notes: list[str], **more: Any) -> EngineCounts:
+        """The sums, and what was replaced."""
+        if n := self.latest.replaced:
+            notes.insert(0, f"{n} chunks were followed by later counts of their request")
+        return self.counts(form, definition, notes, **more)
 
 
 class Timings(_Adding):
@@ -74,6 +57,7 @@ class Timings(_Adding):
 
     engine = "llama.cpp"
     keys = frozenset({"timings", "draft_n", "draft_n_accepted"})
+    idle = 0
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take a response that holds timings, or the timings themselves."""
@@ -104,9 +88,9 @@ class Timings(_Adding):
     def result(self) -> EngineCounts | None:
         """The sums."""
         self.latest.close()
-        if not self.sums.requests:
+        if not self.requests:
             return None
-        mlx, notes = self.sums.totals["rounds"] is not None, list[str]()
+        mlx, notes = self.totals["rounds"] is not None, list[str]()
         if self.without:
             notes.append(f"{self.without} responses drafted nothing or without speculation")
         notes.append(
@@ -115,13 +99,15 @@ class Timings(_Adding):
             "survival; predicted_n bounds the rounds, and --gamma, the longest draft, narrows "
             "them; the server's log or /metrics has them"
         )  # fmt: skip
-        return self._counts(
+        tokens = self.totals["tokens"]
+        found = self.summed(
             "mlx-vlm-timings" if mlx else "llama.cpp-timings",
             "timings: draft_n generated, draft_n_accepted accepted draft tokens",
             notes,
-            engine="mlx-vlm" if mlx else self.engine,
-            gamma=self.sums.whole_draft() if mlx else None,
+            tokens=None if tokens is None else tokens + self.idle,
+            gamma=self.whole_draft() if mlx else None,
         )
+        return replace(found, engine="mlx-vlm") if mlx else found
 
 
 class UsageDetails(_Adding):
@@ -147,20 +133,22 @@ class UsageDetails(_Adding):
     def result(self) -> EngineCounts | None:
         """The sum over requests, None where none has draft tokens."""
         self.latest.close()
-        if not self.sums.requests:
+        if not self.requests:
             return None
         notes = ["drafted = accepted + rejected prediction tokens", _BOUNDED]
         if self.without:
             notes.append(f"{self.without} responses state no prediction tokens and are left out")
         definition = "usage: accepted and rejected prediction tokens, of completion_tokens"
-        return self._counts("openai-usage", definition, notes)
+        return self.summed("openai-usage", definition, notes)
 
 
-class LmStudioStats(_Adding):
+class LmStudioStats(Sums):
     """LM Studio's stats of a prediction."""
 
     engine = "lm-studio"
     keys = frozenset({*_LM_STUDIO, "stats"})
+    bounds_rounds = True
+    ignored = 0
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take a stats object, or a response that holds one beside its usage."""
@@ -186,12 +174,13 @@ class LmStudioStats(_Adding):
         if rejected is None:
             return False
         tokens = _either(entry, "predictedTokensCount")
-        self._add(_Draft(accepted + rejected, accepted, tokens, ignored=ignored or 0))
+        self.ignored += ignored or 0
+        self.add(drafted=accepted + rejected, accepted=accepted, tokens=tokens)
         return True
 
     def result(self) -> EngineCounts | None:
         """The sum over predictions."""
-        if not self.sums.requests or not (self.sums.totals["drafted"] or self.ignored):
+        if not self.requests or not (self.totals["drafted"] or self.ignored):
             return None
         notes = ["drafted = accepted + rejected draft tokens, those that the target saw", _BOUNDED]
         if self.ignored:
@@ -199,7 +188,7 @@ class LmStudioStats(_Adding):
                 f"{self.ignored} draft tokens were ignored: drafted, and never sent to the target"
             )
         definition = "LM Studio: accepted and rejected draft tokens, those ignored left out"
-        return self._counts("lm-studio-stats", definition, notes)
+        return self.counts("lm-studio-stats", definition, notes)
 
 
 class Heads:

@@ -9,10 +9,10 @@ from .counts import EngineCounts
 from .detect import ObjectReader
 from .drafts_json import Heads, LmStudioStats, Timings, UsageDetails
 from .lines import LineReader
-from .llama_cpp_log import LlamaLog, LlamaRounds
+from .llama_cpp import LlamaLog, LlamaRounds
 from .prometheus import PrometheusText
+from .requests import RoundsJson
 from .rounds import HookRounds
-from .rounds_json import RoundsJson
 from .sglang_log import DecodeLog
 from .sglang_meta import MetaInfo
 from .sglang_server import Benchmarks, ServerInfo

@@ -113,8 +113,12 @@ def interval_of(
     rate: Printed | None,
     names: tuple[str, str],
     tokens: int | None = None,
+    *,
+    whole_list: bool = False,
 ) -> Interval:
     """The interval that a line prints; names: its words for accepted and drafted tokens.
+
+    whole_list: whether no line cuts its list off; else an ellipsis says so.
 
     Raises ValueError where it cannot be.
     """
@@ -123,7 +127,7 @@ def interval_of(
         drafted=whole(drafted or "", names[1]),
         length=printed(length) if length else None,
         rates=tuple(number_list(shown or "")),
-        whole_list=not re.search(r"…|\.\.\.", shown or ""),
+        whole_list=whole_list or not re.search(r"…|\.\.\.", shown or ""),
         rate=rate,
         tokens=tokens,
     )

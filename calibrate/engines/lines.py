@@ -6,9 +6,9 @@ import re
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Protocol
 
-from .counts import Check, EngineCounts, compare
+from .counts import Check, EngineCounts, checks, ratio
 from .intervals import Interval, Total
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -67,6 +67,12 @@ class Damage:
 def without_colours(line: str) -> str:
     """The line without the escape sequences of a terminal."""
     return _ANSI.sub("", line) if "\x1b" in line else line
+
+
+def first(pattern: re.Pattern[str], text: str) -> str | None:
+    """The first group of a pattern where a text holds it."""
+    found = pattern.search(text)
+    return found[1] if found else None
 
 
 def service_of(prefix: str) -> str:
@@ -138,52 +144,6 @@ class Speeds:
         """The sum of the medians, which the first and last interval of a burst do not move."""
         medians = [statistics.median(kept) for kept in self._seen.values() if kept]
         return sum(medians) if medians else None
-
-
-_T = TypeVar("_T")
-_OPEN = 20_000
-
-
-class Latest(Generic[_T]):
-    """Keeps the latest value of each name and hands it on when its request is over.
-
-    A request is over with its last chunk, with the end of the source, or when 20,000 others came
-    after it, so that memory does not grow with the source.
-    """
-
-    def __init__(
-        self, done: Callable[[_T], None], follows: Callable[[_T, _T], bool] = lambda a, b: True
-    ) -> None:
-        """done: takes what is over; follows: whether the second can be a later chunk of the first.
-
-        Where it cannot, because a count fell, two requests share a name and both count.
-        """
-        self._done, self._follows = done, follows
-        self._open: dict[str, _T] = {}
-        self.replaced = 0
-
-    def put(self, name: Any, value: _T, *, last: bool = False) -> None:
-        """Take the value of a chunk; a request without a name, or with its last chunk, is over."""
-        if not isinstance(name, str):
-            self._done(value)
-            return
-        before = self._open.pop(name, None)
-        if before is not None:
-            if self._follows(before, value):
-                self.replaced += 1
-            else:
-                self._done(before)
-        if last:
-            self._done(value)
-            return
-        self._open[name] = value
-        if len(self._open) > _OPEN:
-            self._done(self._open.pop(next(iter(self._open))))
-
-    def close(self) -> None:
-        """Hand on every request that is still open."""
-        while self._open:
-            self._done(self._open.pop(next(iter(self._open))))
 
 
 _MOST_DISTINCT = 50_000
@@ -261,17 +221,11 @@ class Intervals:
     def _sum(self, gamma: int | None) -> None:
         for part, times in self._parts:
             rounds = self._total.add(part, times, part.depth or gamma, exact=self.exact)
-            for check in _checks(part, rounds):
+            for check in checks(
+                ("drafted rate", part.rate, ratio(part.accepted, part.drafted)),
+                ("acceptance length", part.length, ratio(part.accepted, rounds, 1.0)),
+            ):
                 kept = self._right if check.agrees else self._wrong
                 if len(kept) < _MOST_WRONG:
                     kept.append(check)
         self._parts.clear()
-
-
-def _checks(part: Interval, rounds: int | None) -> list[Check]:
-    found = []
-    if part.rate is not None and part.drafted:
-        found.append(compare("drafted rate", part.rate, part.accepted / part.drafted))
-    if part.length is not None and rounds:
-        found.append(compare("acceptance length", part.length, 1.0 + part.accepted / rounds))
-    return found

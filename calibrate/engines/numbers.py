@@ -1,6 +1,7 @@
 """Numbers as they are printed, stated or held by JSON: a value, and what is known of its accuracy.
 
 A log prints 2.37 and means anything from 2.365 to 2.375; what follows from it is no better known.
+Sums of tokens bound the rounds behind them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import accumulate
 from operator import mul
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,6 +230,12 @@ def whole_list(value: Any, what: str) -> list[int] | None:
     return [count(n, what) or 0 for n in value]
 
 
+def total(parts: Sequence[int | None]) -> int | None:
+    """The sum of counts, None where one of them is not known."""
+    known = [n for n in parts if n is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
 def add_lists(total: list[int], part: Sequence[int]) -> None:
     """Add counts place by place, in place."""
     total += [0] * (len(part) - len(total))
@@ -244,3 +251,49 @@ def survival_of(conditional: Sequence[float]) -> list[float]:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Request(NamedTuple):
+    """Counts of one request [token]; tokens: all that it generated, None where not known."""
+
+    drafted: int
+    accepted: int
+    tokens: int | None = None
+
+
+def request_bounds(requests: Sequence[Request], gamma: int | None) -> tuple[int, int]:
+    """Fewest and most rounds of all requests, each bounded by itself; see `rounds_bounds`."""
+    every = [rounds_bounds(r.drafted, r.accepted, gamma=gamma, tokens=r.tokens) for r in requests]
+    return sum(b[0] for b in every if b), sum(b[1] for b in every if b)
+
+
+def rounds_bounds(
+    drafted: int | None,
+    accepted: int | None,
+    *,
+    gamma: int | None = None,
+    tokens: int | None = None,
+) -> tuple[int, int] | None:
+    """Fewest and most rounds of one request, or of the sum of several; None without ``drafted``.
+
+        ceil(drafted / gamma) <= rounds <= min(drafted, tokens - accepted)
+
+    A round drafts at least one token and at most gamma, and gives one beside those it accepted.
+    drafted, accepted, tokens: [token], tokens being all that were generated; gamma: the most that a
+    round drafts. Raises ValueError where no number of rounds is possible.
+    """
+    if not drafted:
+        return None if drafted is None else (0, 0)
+    low, high = (-(-drafted // gamma) if gamma else 1), drafted
+    if tokens is not None and accepted is not None:
+        high = min(high, tokens - accepted)
+    if high < 1:
+        raise ValueError(
+            f"tokens must be above accepted = {accepted} where rounds were drafted, got {tokens}"
+        )
+    if low > high:
+        raise ValueError(
+            f"gamma must be at least {-(-drafted // high)}: {drafted} drafted tokens in at most "
+            f"{high} rounds (tokens - accepted), got {gamma}"
+        )
+    return low, high

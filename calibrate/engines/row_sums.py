@@ -7,10 +7,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts, Group, compare
-from .numbers import MOST_POSITIONS, counts_behind
+from .counts import Check, EngineCounts, Group, checks, ratio
+from .numbers import MOST_POSITIONS, Request, counts_behind
 from .rows import COUNTS, Row
-from .sums import Request
 
 _SURE = 10  # rounds of one row from which on a whole number of drafted tokens is no chance
 _BENCH = (
@@ -148,24 +147,23 @@ def counts_of_rows(
 
 
 def _group(row: Row, gamma: int | None) -> Group:
-    rounds, accepted, drafted = (row.counts.get(n) for n in ("rounds", "accepted", "drafted"))
-    length = row.length.value if row.length is not None else None
+    rounds, drafted, accepted = (row.counts.get(n) for n in ("rounds", "drafted", "accepted"))
     survival: tuple[float, ...] | None = tuple(s.value for s in row.shares) or None
-    if rounds and accepted is not None:
-        length = 1.0 + accepted / rounds
-        if survival and abs(sum(survival) - (length - 1.0)) > 0.02 * (length - 1.0) + 0.01:
-            survival = None
-    rate = None if row.rate is None else row.rate.value
-    return Group(
-        label=row.label,
+    mean, rate = ratio(accepted, rounds), ratio(accepted, drafted)
+    if mean is not None and survival and abs(sum(survival) - mean) > 0.02 * mean + 0.01:
+        survival = None
+    if rate is None and row.rate is not None:
+        rate = row.rate.value
+    return Group.of(
+        row.label,
+        rounds,
+        drafted,
+        accepted,
         gamma=row.gamma or gamma,
-        rounds=rounds,
-        drafted=drafted,
-        accepted=accepted,
         tokens=row.counts.get("tokens"),
-        acceptance_length=length,
+        acceptance_length=row.length.value if row.length is not None else None,
         survival=survival,
-        drafted_rate=accepted / drafted if drafted and accepted is not None else rate,
+        drafted_rate=rate,
         speedup=row.speedup,
         tokens_per_s=row.speed,
         plain_tokens_per_s=row.plain,
@@ -236,16 +234,26 @@ def _shares(rows: Sequence[Row], totals: dict[str, Any]) -> dict[str, Any]:
 
 def _checks(rows: Sequence[Row]) -> tuple[Check, ...]:
     """Stated lengths and rates of the rows against their counts; those that differ, or two."""
-    found = []
+    found = list[Check]()
     for r in rows:
         rounds, accepted, drafted = (r.counts.get(n) for n in ("rounds", "accepted", "drafted"))
-        if r.length is not None and rounds and accepted is not None:
-            check = compare(f"acceptance length of {r.label}", r.length, 1.0 + accepted / rounds)
-            found.append(check)
-        if r.rate is not None and drafted and accepted is not None:
-            found.append(compare(f"drafted rate of {r.label}", r.rate, accepted / drafted))
+        found += checks(
+            (f"acceptance length of {r.label}", r.length, ratio(accepted, rounds, 1.0)),
+            (f"drafted rate of {r.label}", r.rate, ratio(accepted, drafted)),
+        )
     wrong = [c for c in found if not c.agrees]
     return tuple(wrong[:20] or found[:2])
+
+
+def tallied(rounds: Mapping[tuple[int, int], int]) -> tuple[list[int], list[int]]:
+    """Of (drafted, accepted) rounds: how many accepted 0, 1, 2.., and tried position 1, 2.. ."""
+    histogram = [0] * (max((a for _, a in rounds), default=-1) + 1)
+    tried = [0] * max((d for d, _ in rounds), default=0)
+    for (size, kept), n in rounds.items():
+        histogram[kept] += n
+        for k in range(min(kept + 1, size)):
+            tried[k] += n
+    return histogram, tried
 
 
 def of_rounds(
@@ -256,11 +264,7 @@ def of_rounds(
     gamma is the longest draft as stated, else what every round drafted, which ``notes`` say.
     """
     deepest, sizes = max(d for d, _ in rounds), {d for d, _ in rounds}
-    histogram, tried = [0] * (max(a for _, a in rounds) + 1), [0] * deepest
-    for (size, kept), n in rounds.items():
-        histogram[kept] += n
-        for k in range(min(kept + 1, size)):
-            tried[k] += n
+    histogram, tried = tallied(rounds)
     gamma = stated if stated is not None and stated >= deepest else None
     if gamma is None and len(sizes) == 1 and sum(rounds.values()) > 1 and deepest:
         gamma = deepest

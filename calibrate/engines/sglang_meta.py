@@ -11,11 +11,9 @@ import json
 import re
 from typing import Any
 
-from .completed import engine_counts
-from .counts import EngineCounts, check_number
-from .lines import Latest
+from .counts import EngineCounts, checks, ratio
 from .numbers import count, counts_list, number
-from .sums import Sums
+from .requests import Latest, Sums
 
 _ACCEPTED = (
     "spec_num_correct_drafts",
@@ -41,8 +39,11 @@ def _first(entry: dict[str, Any], names: tuple[str, ...]) -> Any:
     return next((entry[n] for n in names if entry.get(n) is not None), None)
 
 
-class MetaInfo:
-    """Adds up the requests; chunks of one request replace each other."""
+class MetaInfo(Sums):
+    """Adds up the requests; chunks of one request replace each other.
+
+    Some builds count the bonus token of each round as accepted, which is taken off.
+    """
 
     engine = "sglang"
     needed: tuple[bytes, ...] = (b"'spec_verify_ct'",)
@@ -50,8 +51,9 @@ class MetaInfo:
     keys = frozenset({"spec_verify_ct", *_ACCEPTED})
 
     def __init__(self) -> None:
-        self.total = _Requests()
-        self.latest: Latest[dict[str, Any]] = Latest(self.total.take, _goes_on)
+        super().__init__()
+        self.all_tokens = self.speculated = self.with_bonus = 0
+        self.latest: Latest[dict[str, Any]] = Latest(self._request, _goes_on)
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take an object that counts verifications."""
@@ -66,50 +68,16 @@ class MetaInfo:
         found = {name: json.loads(text) for name, text in _PYTHON.findall(line)}
         self.take({**found, "finish_reason": ""}, "meta_info")
 
-    def result(self) -> EngineCounts | None:
-        """The sum over requests."""
-        self.latest.close()
-        if self.latest.replaced:
-            self.total.notes.append(
-                f"{self.latest.replaced} chunks were followed by later counts of their request"
-            )
-        return self.total.counts() if self.total.requests else None
-
-
-def _goes_on(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether counts that run on during a request can have grown from the one to the other."""
-    first, then = (e.get("spec_verify_ct") for e in (before, now))
-    return not (isinstance(first, int) and isinstance(then, int)) or then >= first
-
-
-def _counts_bonus(accepted: int | None, rounds: int | None, length: float | None) -> bool:
-    """Whether a build counts the bonus token of each round as accepted: its length says so."""
-    if accepted is None or not rounds or length is None or accepted < rounds:
-        return False
-    return abs(accepted / rounds - length) < abs(accepted / rounds + 1.0 - length)
-
-
-class _Requests(Sums):
-    """Sums that know SGLang's names, and where a build counts the bonus token as accepted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.all_tokens = self.speculated = self.with_bonus = 0
-        self.notes: list[str] = []
-
-    def take(self, entry: dict[str, Any]) -> None:
-        """Add one request."""
+    def _request(self, entry: dict[str, Any]) -> None:
         rounds = count(entry.get("spec_verify_ct"), "spec_verify_ct")
         histogram = counts_list(_first(entry, _HISTOGRAM), "histogram of accepted drafts")
         tokens = count(entry.get("completion_tokens"), "completion_tokens")
         length = number(entry.get("spec_accept_length"), "spec_accept_length")
         whole = histogram is not None and rounds in (None, sum(histogram))
-        stated = check_number("completion tokens per round", length,
-                              tokens / rounds if rounds and tokens else None)  # fmt: skip
         self.all_tokens += tokens or 0
         self.speculated += bool(tokens and rounds)
         self.add(
-            stated,
+            checks(("completion tokens per round", length, ratio(tokens or None, rounds))),
             rounds=rounds,
             drafted=count(_first(entry, _DRAFTED), "proposed drafts"),
             accepted=self._accepted(entry, rounds, histogram if whole else None, length),
@@ -137,9 +105,14 @@ class _Requests(Sums):
             return (accepted or 0) - (rounds or 0)
         return accepted
 
-    def counts(self) -> EngineCounts:
-        """The sums."""
-        notes, gamma = self.notes, self.whole_draft()
+    def result(self) -> EngineCounts | None:
+        """The sum over requests."""
+        self.latest.close()
+        if not self.requests:
+            return None
+        notes, gamma = list[str](), self.whole_draft()
+        if n := self.latest.replaced:
+            notes.append(f"{n} chunks were followed by later counts of their request")
         rounds, accepted = self.totals["rounds"], self.totals["accepted"]
         notes.append(
             "the requests do not state how many tokens a round drafts: gamma null"
@@ -160,17 +133,26 @@ class _Requests(Sums):
             )
         if not self.lists["histogram"]:
             notes.append("no histogram of rounds: survival null")
-        return engine_counts(
-            "sglang",
+        return self.counts(
             "sglang-meta-info",
-            definition=_DEFINITION,
-            rounds=rounds,
-            drafted=self.totals["drafted"],
-            accepted=accepted,
+            _DEFINITION,
+            notes,
+            tokens=None,
             gamma=gamma,
             histogram=self.lists["histogram"] or None,
             acceptance_length=length,
-            requests=self.requests,
             consistency=tuple(self.checks),
-            notes=notes,
         )
+
+
+def _goes_on(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether counts that run on during a request can have grown from the one to the other."""
+    first, then = (e.get("spec_verify_ct") for e in (before, now))
+    return not (isinstance(first, int) and isinstance(then, int)) or then >= first
+
+
+def _counts_bonus(accepted: int | None, rounds: int | None, length: float | None) -> bool:
+    """Whether a build counts the bonus token of each round as accepted: its length says so."""
+    if accepted is None or not rounds or length is None or accepted < rounds:
+        return False
+    return abs(accepted / rounds - length) < abs(accepted / rounds + 1.0 - length)

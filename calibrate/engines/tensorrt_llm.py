@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts, Group, check_number
+from .counts import Check, EngineCounts, Group, checks
 from .lines import without_colours
 from .numbers import NUMBER, WHOLE, count, number, printed, whole, whole_numbers_between
 
@@ -128,7 +128,7 @@ class IterationStatistics:
         self.draft_s += (number(values["iterLatencyMS"], "iterLatencyMS") or 0.0) / 1e3
         if len(self.checks) < 20:
             stated = number(values["acceptanceLength"], "acceptanceLength")
-            found = check_number("acceptance length", stated, length)
+            found = checks(("acceptance length", stated, length))
             self.checks += [c for c in found if not c.agrees or self.iterations == 1]
 
     def _notes(self) -> list[str]:

@@ -13,13 +13,13 @@ import re
 from dataclasses import dataclass
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts, compare
-from .lines import Damage, process_of, without_colours
-from .numbers import NUMBER, WHOLE, Printed, printed, whole
+from .counts import Check, EngineCounts, checks, ratio
+from .lines import Damage, first, process_of, without_colours
+from .numbers import NUMBER, WHOLE, Printed, printed, total, whole
 
 _FIELDS = {
     name: re.compile(rf"Number of {name} tokens(?: tokens)?:\s*({WHOLE})(?![.,]?\d)")
-    for name in ("speculative", "accepted", "draft", "emitted")
+    for name in ("accepted", "draft", "speculative", "emitted")
 }
 _RATE = re.compile(rf"Draft acceptance rate:\s*({NUMBER})\s*(%?)")
 _EFFICIENCY = re.compile(rf"System efficiency:\s*({NUMBER})")
@@ -124,41 +124,34 @@ class V0Log:
 
 
 def _read(piece: str) -> _Line:
-    found = {name: pattern.search(piece) for name, pattern in _FIELDS.items()}
-    accepted, drafted = found["accepted"], found["draft"]
-    if accepted is None or drafted is None:
+    found = {name: first(pattern, piece) for name, pattern in _FIELDS.items()}
+    if found["accepted"] is None or found["draft"] is None:
         raise ValueError(
             f"needs Number of accepted and of draft tokens, got {piece.strip()[:120]!r}"
         )
-    gamma, emitted = found["speculative"], found["emitted"]
-    rate, efficiency = _RATE.search(piece), _EFFICIENCY.search(piece)
-    share = printed(rate.group(1)).scaled(0.01 if rate.group(2) else 1.0) if rate else None
-    line = _Line(
-        accepted=whole(accepted.group(1), "Number of accepted tokens"),
-        drafted=whole(drafted.group(1), "Number of draft tokens"),
-        gamma=whole(gamma.group(1), "Number of speculative tokens") if gamma else None,
-        emitted=whole(emitted.group(1), "Number of emitted tokens") if emitted else None,
-        rate=share,
-        efficiency=printed(efficiency.group(1)) if efficiency else None,
+    rate, efficiency = _RATE.search(piece), first(_EFFICIENCY, piece)
+    share = printed(rate[1]).scaled(0.01 if rate[2] else 1.0) if rate else None
+    accepted, drafted, gamma, emitted = (
+        None if text is None else whole(text, f"Number of {name} tokens")
+        for name, text in found.items()
     )
-    if line.accepted > line.drafted:
-        raise ValueError(
-            f"accepted must be in [0, draft tokens = {line.drafted}], got {line.accepted}"
-        )
-    if line.gamma == 0:
+    assert accepted is not None
+    assert drafted is not None
+    shown = printed(efficiency) if efficiency else None
+    if accepted > drafted:
+        raise ValueError(f"accepted must be in [0, draft tokens = {drafted}], got {accepted}")
+    if gamma == 0:
         raise ValueError("Number of speculative tokens must be >= 1, got 0")
-    return line
+    return _Line(accepted, drafted, gamma, emitted, share, shown)
 
 
 def _checks(line: _Line, rounds: int | None) -> list[Check]:
-    found = []
-    if line.rate is not None and line.drafted:
-        found.append(compare("drafted rate", line.rate, line.accepted / line.drafted))
-    if line.efficiency is not None and line.emitted is not None and rounds and line.gamma:
-        found.append(
-            compare("system efficiency", line.efficiency, line.emitted / rounds / (line.gamma + 1))
-        )
-    return found
+    mean = ratio(line.emitted, rounds)
+    efficiency = None if mean is None or line.gamma is None else mean / (line.gamma + 1)
+    return checks(
+        ("drafted rate", line.rate, ratio(line.accepted, line.drafted)),
+        ("system efficiency", line.efficiency, efficiency),
+    )
 
 
 def _cumulative(parts: list[_Line], notes: list[str]) -> EngineCounts:
@@ -168,9 +161,7 @@ def _cumulative(parts: list[_Line], notes: list[str]) -> EngineCounts:
         notes.append("processes draft different numbers of tokens: gamma null")
     whole_rounds = all(p.gamma and p.drafted % p.gamma == 0 for p in parts)
     rounds = sum(p.drafted // (p.gamma or 1) for p in parts) if whole_rounds else None
-    emitted = None
-    if all(p.emitted is not None for p in parts):
-        emitted = sum(p.emitted or 0 for p in parts)
+    emitted = total([p.emitted for p in parts])
     if rounds is None:
         notes.append("drafted tokens do not divide by gamma: rounds null")
     else:
@@ -189,7 +180,7 @@ def _cumulative(parts: list[_Line], notes: list[str]) -> EngineCounts:
                 f"emitted / rounds must be in [1, gamma + 1], got {length:g} "
                 f"({emitted} emitted, {rounds} rounds)"
             )
-    counts = engine_counts(
+    return engine_counts(
         "vllm",
         "vllm-v0-log",
         definition=_DEFINITION,
@@ -204,4 +195,3 @@ def _cumulative(parts: list[_Line], notes: list[str]) -> EngineCounts:
         ),
         notes=notes,
     )
-    return counts

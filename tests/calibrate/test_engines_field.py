@@ -18,7 +18,7 @@ from howspec.calibrate import engines
 from howspec.calibrate.engines import EngineCounts, import_counts
 from howspec.calibrate.engines.health import Case, findings
 from howspec.calibrate.engines.imported import counts_of_json, from_statistics, read_statistics
-from howspec.calibrate.engines.sums import rounds_bounds
+from howspec.calibrate.engines.numbers import rounds_bounds
 from howspec.calibrate.engines.write import aiperf_record
 from howspec.calibrate.models.drafters import drafter_of
 from hypothesis import given

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from engine_logs import LOGS, OFF
 from howspec.calibrate.engines import EngineCounts, import_counts
-from howspec.calibrate.engines.lines import Intervals, Latest, Speeds
+from howspec.calibrate.engines.lines import Intervals, Speeds
+from howspec.calibrate.engines.requests import Latest
 from howspec.calibrate.engines.vllm import V1Log
 
 
@@ -106,7 +107,7 @@ def test_sglang_lines_are_folded_early_and_give_the_same(
 def test_requests_are_handed_on_when_others_came_after_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("howspec.calibrate.engines.lines._OPEN", 3)
+    monkeypatch.setattr("howspec.calibrate.engines.requests._OPEN", 3)
     done: list[int] = []
     latest: Latest[int] = Latest(done.append, lambda a, b: b >= a)
     for name, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4), ("d", 5)):
