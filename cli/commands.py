@@ -114,9 +114,7 @@ def _parameters(verb: Callable[..., object]) -> Iterator[tuple[Any, str]]:
         kind = str if several else annotation
         needed = parameter.default is inspect.Parameter.empty
         given: dict[str, Any] = {} if needed else {"default": parameter.default}
-        given["required"] = needed
-        if kind is not bool:  # a flag with a type is never true in click 8.2.0
-            given["type"] = click.Path(path_type=Path) if kind is Path else kind
+        given |= {"required": needed, "type": click.Path(path_type=Path) if kind is Path else kind}
         if isinstance(about, Argument):
             yield click.Argument([name], nargs=-1 if several else 1, **given), about.help
             continue
