@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..theory import CostLaw
 from ..theory.decision import Decision, decide, samples, score
@@ -150,15 +150,11 @@ def choose(
     whose estimate is below that of the first column is not preferred to it. Raises
     ValueError for an unknown objective and for other tables.
     """
-    able = table.any(axis=0)
-    known = np.ascontiguousarray(table if able.all() else table[:, able])
+    able, known = measured(table)
     kind, weights = _rule(objective, len(table), plain)
     stakes = decide(known, objective=kind, tolerance=TOLERANCE)
     gains = stakes.score if weights is None else score(known, kind, weights=weights)
-    center = estimates(known, objective, weights)
-    # What is expected to be slower than plain decoding is worth less than it.
-    slower = center < center[0]
-    gains = np.where(slower, np.minimum(gains, gains[0] * center / center[0]), gains)
+    center, gains = _worth(known, objective, weights, gains)
     at = int(gains.argmax())
     best = int(np.flatnonzero(able)[at])
 
@@ -175,6 +171,29 @@ def choose(
         spread(gains), spread(stakes.probability_best), spread(stakes.probability_within),
         spread(stakes.expected_regret, 1.0),
     )  # fmt: skip
+
+
+def measured(table: Floats) -> tuple[NDArray[np.bool_], Floats]:
+    """(which columns of a table hold a measured gamma, those columns, one after the other)."""
+    able = np.asarray(table.any(axis=0))
+    return able, np.asfortranarray(table if able.all() else table[:, able])
+
+
+def worth(
+    table: Floats, objective: Objective, plain: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
+    """(by_gamma, score) of the `Choice` from a table of measured gammas alone; see `choose`."""
+    kind, weights = _rule(objective, len(table), plain)
+    return _worth(table, objective, weights, score(table, kind, weights=weights))
+
+
+def _worth(
+    table: Floats, objective: Objective, weights: Floats | None, gains: Floats
+) -> tuple[Floats, Floats]:
+    center = estimates(table, objective, weights)
+    # What is expected to be slower than plain decoding is worth less than it.
+    slower = center < center[0]
+    return center, np.where(slower, np.minimum(gains, gains[0] * center / center[0]), gains)
 
 
 def _rule(

@@ -25,7 +25,7 @@ from ..calibrate.doors import Pair
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
 from ..theory.domain import Floats
 from ..theory.interval import Interval, check_level, ends
-from .choice import DEFAULT_OBJECTIVE, Choice, Objective, choose, weighed
+from .choice import DEFAULT_OBJECTIVE, Objective, measured, weighed, worth
 from .known import Laws
 
 LARGEST_BATCH = 4096
@@ -190,30 +190,33 @@ def schedule_of(
     if not 0.0 <= tolerance < 1.0:
         raise ValueError(f"tolerance must be in [0, 1), got {tolerance}")
     gamma_max = sample.gamma_max
-    choices = [
-        choose(
-            sample.draws(b), objective=objective, level=level,
-            plain=sample.plain(b) if weighed(objective) else None,
-        )
-        for b in range(1, batch_max + 1)
-    ]  # fmt: skip
-    speed = np.array([c.score for c in choices])
-    chance = np.array([c.probability_best for c in choices])
+    by_gamma, speed, chance = np.zeros((3, batch_max, gamma_max + 1))
+    for b, row in enumerate(zip(by_gamma, speed, chance, strict=True), start=1):
+        able, table = measured(sample.draws(b))
+        plain = sample.plain(b) if weighed(objective) else None
+        fastest = np.bincount(table.argmax(axis=1), minlength=table.shape[1]) / len(table)
+        for part, values in zip(row, (*worth(table, objective, plain), fastest), strict=True):
+            part[able] = values
     gammas = _smooth(speed, tolerance, falling)
+    best = speed.argmax(axis=1)
     ranges, likely = [], []
     starts = [0, *(np.flatnonzero(np.diff(gammas)) + 1).tolist(), batch_max]
     for start, stop in pairwise(starts):
-        ranges.append(_range(choices, speed, start, stop, int(gammas[start]), tolerance, sample))
+        gamma = int(gammas[start])
+        least = start + int(by_gamma[start:stop, gamma].argmin())
+        low, high = ends(sample.draws(least + 1)[:, gamma], level)
+        slowest = Interval(float(by_gamma[least, gamma]), float(low), float(high), level)
+        ranges.append(_range(speed[start:stop], start, gamma, slowest, tolerance))
         seen = np.flatnonzero(chance[start:stop].mean(axis=0) >= 0.1)
-        likely.append(tuple(sorted({int(g) for g in seen} | {int(gammas[start])})))
+        likely.append(tuple(sorted({int(g) for g in seen} | {gamma})))
     return Schedule(
         ranges=tuple(ranges),
         gamma_max=gamma_max,
         contexts=tuple(float(c) for c in contexts),
         tolerance=tolerance,
         objective=objective,
-        best_gamma=np.array([c.gamma for c in choices]),
-        best_speedup=np.array([c.speedup for c in choices]),
+        best_gamma=best,
+        best_speedup=by_gamma[np.arange(batch_max), best],
         likely=tuple(likely),
         notes=(
             *notes,
@@ -275,7 +278,8 @@ class _Sample:
         self, tokens: Floats, cost: CostLaw, contexts: tuple[float, ...], gamma_max: int,
         priced: bool,
     ) -> None:  # fmt: skip
-        self.tokens, self.cost, self.contexts = tokens, cost, contexts
+        self.tokens = np.asfortranarray(np.reshape(tokens, (-1, gamma_max + 1)))
+        self.cost, self.contexts = cost, contexts
         self.gamma_max, self.priced = gamma_max, priced
 
     def draws(self, batch: int) -> Floats:
@@ -285,8 +289,8 @@ class _Sample:
             times = self.cost.round_time(self.gamma_max, batch=batch, context=context)
             if not (np.isfinite(times) & (times > 0.0)).all():
                 raise ValueError(f"times of the cost law must be in (0, inf) at batch {batch}")
-            table = self.tokens * (times[..., :1] / times)
-            tables.append(table.reshape(-1, self.gamma_max + 1))
+            times = times.reshape(-1, self.gamma_max + 1)
+            tables.append(self.tokens * (times[:, :1] / times))
         found = tables[0] if len(tables) == 1 else np.exp(sum(map(np.log, tables)) / len(tables))
         if self.priced:
             found[:, 0] /= 1.0 + off_price(batch)
@@ -325,27 +329,15 @@ def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]
     return gammas
 
 
-def _range(
-    choices: Sequence[Choice],
-    speed: Floats,
-    start: int,
-    stop: int,
-    gamma: int,
-    tolerance: float,
-    sample: Speeds,
-) -> Range:
-    part = speed[start:stop]
-    slowest = min(range(start, stop), key=lambda i: choices[i].by_gamma[gamma])
-    level, least = choices[slowest].level, float(choices[slowest].by_gamma[gamma])
+def _range(part: Floats, start: int, gamma: int, slowest: Interval, tolerance: float) -> Range:
+    """Of the scores of its batch sizes, (batches, gammas)."""
     best = part.argmax(axis=1)
     share = part / part.max(axis=1, keepdims=True)
-    draws = sample.draws(slowest + 1)[:, gamma]
-    low, high = ends(draws, level)
     return Range(
         first=start + 1,
-        last=stop,
+        last=start + len(part),
         gamma=gamma,
-        speedup=Interval(least, float(low), float(high), level),
+        speedup=slowest,
         best=(int(best.min()), int(best.max())),
         window=tuple(int(g) for g in np.flatnonzero(share.min(axis=0) >= 1.0 - tolerance)),
         loss=float(1.0 - share[:, gamma].min()),

@@ -5,6 +5,8 @@ Elementwise functions over long arrays, in blocks that stay in the processor's c
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +30,10 @@ def as_floats(name: str, value: ArrayLike) -> Floats:
     Only numbers are converted: text, dates, None and complex numbers are not, and a masked element
     is no number.
     """
-    if isinstance(value, np.ma.MaskedArray):
+    if type(value) is np.ndarray and value.dtype == np.float64:
+        return value
+    # `np.ma` takes as long to import as half of this package: who has a masked array has it.
+    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
         if np.ma.getmaskarray(value).any():
             raise ValueError(f"{name} must be an array without masked elements, got a masked one")
         value = value.data
@@ -62,9 +67,13 @@ def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool 
     values = as_floats(label or name, value)
     if values.size == 0:
         return values
-    lowest, highest = values.min(), values.max()  # NaN passes through both and fails below
-    inside = (lowest > q.low if q.open_low or np.isinf(q.low) else lowest >= q.low) and (
-        highest < q.high if q.open_high or np.isinf(q.high) else highest <= q.high
+    if values.size == 1:
+        lowest = highest = values.item()
+    else:
+        lowest, highest = np.minimum.reduce(values, None), np.maximum.reduce(values, None)
+    # NaN passes through both and fails here.
+    inside = (lowest > q.low if q.open_low or math.isinf(q.low) else lowest >= q.low) and (
+        highest < q.high if q.open_high or math.isinf(q.high) else highest <= q.high
     )
     if not (inside and (not whole or bool((np.floor(values) == values).all()))):
         ok = np.isfinite(values)

@@ -229,4 +229,6 @@ def draw_times(
 ) -> Floats:
     """Times of a pass over 1 or more tokens, (draws, len(tokens)) [s]."""
     peak = peak_times(work, tokens=tokens, batch=np.asarray(batch), cached=np.asarray(cached))
-    return pass_times(work, values, peak) * factor[:, None]
+    times = pass_times(work, values, peak)
+    times *= factor[:, None]
+    return times

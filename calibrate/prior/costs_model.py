@@ -241,21 +241,27 @@ def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
     """Times of passes of one model, (draws, tokens): `pass_parts` added up, but faster.
 
     work: of one model, arrays of shape (1,); values: of shape (draws,); peak: of shape (tokens,).
+    The draws of one number of tokens stand one after the other, and work goes on in place.
     """
-    packing = values["packing"] if work.packed[0] > 0.0 else np.ones(1)
+    packed = work.packed[0] > 0.0
     slow = 1.0 / values["memory"]
     later = slow * values["switch"]
-    rates = [slow * packing, slow, later * packing, later]
+    packing = values["packing"] if packed else 1.0
+    rates = np.stack([slow * packing, slow, later * packing, later])
     again = [peak.weights * peak.several, peak.cache * peak.several]
-    reading = np.stack(rates).T @ np.stack([peak.weights, peak.cache, *again])
-    computing = peak.compute / values["compute"][:, None]
-    if work.packed[0] > 0.0:
-        computing = computing * _unpacking(work, _each(work, values)[:, None], peak)
-    busy = _power_mean(reading, computing, 1.0 + values["overlap"][:, None])
+    reading = (np.stack([peak.weights, peak.cache, *again]).T @ rates).T
+    computing = (peak.compute[:, None] / values["compute"]).T
+    if packed:
+        computing *= _unpacking(work, _each(work, values)[:, None], peak)
+    times = _power_mean(reading, computing, 1.0 + values["overlap"][:, None])
     launch = (work.layers * values["launch"])[:, None]
     around = values["overhead"] * work.around + 2.0 * work.layers * values["reduce"] * work.several
-    joined_up = _power_mean(busy, launch, _AHEAD) if work.runs_ahead[0] > 0.0 else busy + launch
-    return np.asarray(joined_up + around[:, None])
+    if work.runs_ahead[0] > 0.0:
+        times = _power_mean(times, launch, _AHEAD)
+    else:
+        times += launch
+    times += around[:, None]
+    return times
 
 
 def _each(work: Work, values: Mapping[str, Floats]) -> Floats:
@@ -272,5 +278,10 @@ def _unpacking(work: Work, each: Floats, peak: Peak) -> Floats:
 
 def _power_mean(one: Floats, other: Floats, order: Floats | float) -> Floats:
     """(x^q + y^q)^(1/q), elementwise, without overflow; y may be 0."""
-    large, small = np.maximum(one, other), np.minimum(one, other)
-    return np.asarray(large * (1.0 + (small / large) ** order) ** (1.0 / order))
+    large, small = np.asarray(np.maximum(one, other)), np.asarray(np.minimum(one, other))
+    small /= large
+    small **= order
+    small += 1.0
+    small **= 1.0 / order
+    large *= small
+    return large

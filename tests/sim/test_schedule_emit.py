@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from howspec.calibrate.tables.passes import read_pass_table, table_limits
 from howspec.cli.schedule import schedule as command
+from howspec.sim.choice import OBJECTIVES, Objective, choose
 from howspec.sim.emit.emission import DraftWords
 from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp
 from howspec.sim.emit.sglang import (
@@ -23,7 +24,7 @@ from howspec.sim.emit.tensorrt_llm import emit_tensorrt_llm, validate_tensorrt_l
 from howspec.sim.emit.vllm import emit_vllm, validate_vllm
 from howspec.sim.prediction import predict, speedup_table
 from howspec.sim.schedule import Schedule, make_schedule, off_price
-from howspec.theory import AffineCost, CostLaw, DepthAcceptance
+from howspec.theory import AffineCost, CostLaw, DepthAcceptance, tokens_by_gamma
 from howspec.theory.costs import (
     LinearPass,
     LinearStepCost,
@@ -179,6 +180,25 @@ def test_an_uncertain_acceptance_gives_intervals_and_likely_gammas() -> None:
     assert len(schedule.likely[0]) > 1
     assert first.gamma in schedule.likely[0]
     assert all(len(x) == 1 or min(x) >= 0 for x in schedule.likely)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_at_every_batch_size_the_best_gamma_is_what_the_objective_chooses(
+    objective: Objective,
+) -> None:
+    rng = np.random.default_rng(3)
+    law = DepthAcceptance(rng.beta(20.0, 8.0, 300))
+    schedule = made(law.alpha, batch_max=12, gamma_max=6, objective=objective)
+    likely = np.zeros(7)
+    for b in range(1, 13):
+        times = H100.round_time(6, batch=b)
+        table = np.asarray(tokens_by_gamma(law, 6) * (times[0] / times))
+        found = choose(table, objective=objective, plain=times[:1])
+        assert schedule.best_gamma[b - 1] == found.gamma
+        assert schedule.best_speedup[b - 1] == pytest.approx(found.speedup, rel=1e-12)
+        likely += found.probability_best / 12
+    if len(schedule.ranges) == 1:
+        assert set(schedule.likely[0]) >= set(np.flatnonzero(likely >= 0.1).tolist())
 
 
 def test_several_contexts_are_weighed_alike() -> None:

@@ -17,6 +17,7 @@ from howspec.theory.decision import (
     value_of_knowing,
     value_of_measuring,
 )
+from howspec.theory.decision.samples import TAIL, worst_losses
 from howspec.theory.domain import Floats
 from howspec.theory.formula import formula_of
 from hypothesis import given, settings
@@ -55,6 +56,21 @@ def test_scores_are_their_definitions_and_agree_where_nothing_is_uncertain() -> 
     for objective in ("latency", "throughput", "regret", "safe"):
         assert decide(sure, objective=objective).gamma == int(sure.argmax())
         assert value_of_knowing(sure, objective=objective) == 0.0
+
+
+@pytest.mark.parametrize("draws", [7, 32, 500])
+def test_the_worst_tenth_is_found_under_every_row_of_weights(draws: int) -> None:
+    rng = np.random.default_rng(draws)
+    loss, weights = rng.random((draws, 3)), rng.random((4, draws)) ** 8
+    weights /= weights.sum(axis=1, keepdims=True)
+    found = worst_losses(loss, weights)
+    for row, w in zip(found, weights, strict=True):
+        for mean, own in zip(row, loss.T, strict=True):
+            left, total = TAIL, 0.0
+            for i in own.argsort()[::-1]:
+                taken = min(left, w[i])
+                left, total = left - taken, total + taken * own[i]
+            assert mean == pytest.approx(total / TAIL)
 
 
 @given(st.integers(0, 10**6), st.floats(0.05, 0.9), st.floats(2.0, 200.0), st.floats(-3, -0.7))

@@ -146,8 +146,10 @@ class SequentialDraftCost:
         g = drafted(gamma)
         verify = self.target.step_time(g + 1.0, batch=batch, context=context)
         draft = self.draft.step_time(np.ones(1), batch=batch, context=context)
-        extra = np.asarray(self.overhead, dtype=np.float64)[..., None] * (g > 0.0)
-        return np.asarray(np.broadcast_to(verify + g * draft + extra, (*self.shape, g.size)))
+        extra = np.asarray(self.overhead, dtype=np.float64)[..., None]
+        # The draws of one gamma one after the other: sums over them are what a choice asks for.
+        times = np.multiply(draft, g, order="F") + np.multiply(extra, g > 0.0, order="F") + verify
+        return np.asarray(np.broadcast_to(times, (*self.shape, g.size)))
 
 
 def target_efficiency(law: PassLaw, gamma: int, *, batch: float = 1, context: float = 0) -> Floats:

@@ -39,6 +39,7 @@ from ..domain import Floats, as_floats
 Objective = Literal["latency", "throughput", "regret", "safe"]
 OBJECTIVES: tuple[Objective, ...] = ("latency", "throughput", "regret", "safe")
 TAIL = 0.1  # share of the draws that `safe` looks at: those that a 90 % bound leaves
+_BLOCK = 32  # draws that are summed at once
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,32 @@ def worst_losses(loss: Floats, w: NDArray[np.floating[Any]]) -> Floats:
         worst = np.partition(loss, len(loss) - most, axis=0)[len(loss) - most :]
         return np.asarray((worst.sum(axis=0) - (most - some) * worst.min(axis=0)) / some)
     found = np.empty((*w.shape[:-1], loss.shape[1]))
-    by_draw = np.ascontiguousarray(np.moveaxis(w, -1, 0))  # all weights add up side by side
+    by_draw = np.ascontiguousarray(np.moveaxis(w, -1, 0)).reshape(len(loss), -1)
     for i, own in enumerate(loss.T):
         order = own.argsort()[::-1]
-        taken = np.cumsum(by_draw[order], axis=0)  # down to each draw, of the tail's weight
-        np.minimum(taken, TAIL, out=taken)
-        found[..., i] = np.tensordot(-np.diff(own[order], append=0.0), taken, axes=1) / taken[-1]
+        found[..., i] = _first_mean(own[order], by_draw[order]).reshape(w.shape[:-1])
     return found
+
+
+def _first_mean(values: Floats, weights: NDArray[np.floating[Any]]) -> Floats:
+    """Mean of ``values``, (draws,), over the first draws of weight `TAIL`, for each of the columns
+    of ``weights``, (draws, columns). Shape (columns,).
+
+    Blocks of draws are summed as products of matrices, and only the one where `TAIL` is reached is
+    gone through draw by draw.
+    """
+    short = -len(values) % _BLOCK
+    values = np.pad(values, (0, short)).reshape(-1, _BLOCK)
+    weights = np.pad(weights, ((0, short), (0, 0))).reshape(len(values), _BLOCK, -1)
+    rows = np.stack([np.ones_like(values), values], axis=1).astype(weights.dtype)
+    sums = rows @ weights  # of the weights and of weighted values, (blocks, 2, columns)
+    before = np.cumsum(np.concatenate([np.zeros_like(sums[:1]), sums]), axis=0)
+    last = np.minimum((before[1:, 0] < TAIL).sum(axis=0), len(values) - 1)
+    columns = np.arange(last.size)
+    weight, total = before[last, :, columns].T
+    taken = np.minimum(np.cumsum(weights[last, :, columns], axis=1), (TAIL - weight)[:, None])
+    total = total + (np.diff(taken, axis=1, prepend=0.0) * values[last]).sum(axis=1)
+    return np.asarray(total / np.minimum(before[-1, 0], TAIL))
 
 
 def _known(table: Floats, w: Floats, objective: Objective) -> float:
