@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import howspec.calibrate.campaign.measuring  # noqa: F401 - imported once, before the forks
+import howspec.calibrate.measure.costs  # noqa: F401 - imported once, before the forks
 import torch
 from howspec.calibrate.campaign import call_campaign
 from howspec.calibrate.family import tiny_family

@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from howspec.calibrate.measure.assisted import generate_assisted
 from howspec.calibrate.measure.decoder import Generation, decode_plain, decode_speculative
-from howspec.calibrate.measure.inputs import load_inputs
+from howspec.calibrate.measure.ladders import load_ladder
+from howspec.calibrate.measure.prompts import built_in_texts, encode_prompts
 from howspec.calibrate.measure.rejection import draw, token_law, verify
 from howspec.calibrate.measure.runner import Runner
 
@@ -134,17 +135,15 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1 if given.cpu_time else given.threads)
     clock: Clock = time.process_time if given.cpu_time else time.perf_counter
-    inputs = load_inputs(
-        target=given.target, drafts=[given.draft], count=4, prompt_tokens=48, device=given.device,
-        dtype=given.dtype,
-    )  # fmt: skip
-    model, draft_model = inputs.target.model, next(iter(inputs.models.values()))
-    prompts = [row for rows in inputs.prompts.values() for row in rows]
+    ladder = load_ladder(given.target, [given.draft], device=given.device, dtype=given.dtype)
+    model, draft_model = ladder.target.model, next(iter(ladder.plain.values()))
+    texts = encode_prompts(built_in_texts(), ladder.target.tokenizer, count=4, tokens=48)
+    prompts = [row for rows in texts.values() for row in rows]
     room = max(map(len, prompts)) + given.new_tokens + max(given.gammas) + 2
     target = Runner(model, batch=1, capacity=room, graphs=given.graphs)
     draft = Runner(draft_model, batch=1, capacity=room, graphs=given.graphs)
     gc.disable()
-    print(f"target {inputs.target.name}, draft {next(iter(inputs.drafts))}, {target.device.type}, ")
+    print(f"target {ladder.target.name}, draft {next(iter(ladder.drafts))}, {target.device.type}, ")
     print(f"threads {torch.get_num_threads()}, {given.new_tokens} tokens, repeats {given.repeats}")
     print(
         f"{'T':>4} {'K':>2} {'passes':>16} {'inside':>16} {'assisted':>16} {'per round':>16} "

@@ -1,8 +1,16 @@
 """Campaigns: everything that is measured of a ladder, stage by stage, each resumable."""
 
-from .call import RESUME, call_campaign, campaign_of, commands, plan_campaign, stages_of
-from .presets import CAMPAIGNS, Campaign, campaign_named, dry
-from .runner import CampaignRun, plan, run_campaign
+from .presets import CAMPAIGNS, Campaign, campaign_named
+from .runner import (
+    RESUME,
+    CampaignRun,
+    call_campaign,
+    commands,
+    plan,
+    plan_campaign,
+    run_campaign,
+    stages_of,
+)
 from .stage import Stage, StageOver, Work
 
 __all__ = [
@@ -15,9 +23,7 @@ __all__ = [
     "Work",
     "call_campaign",
     "campaign_named",
-    "campaign_of",
     "commands",
-    "dry",
     "plan",
     "plan_campaign",
     "run_campaign",

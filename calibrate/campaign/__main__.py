@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from .call import RESUME, call_campaign, plan_campaign
 from .presets import CAMPAIGNS
+from .runner import RESUME, call_campaign, plan_campaign
 
 LOG_S = 30.0
 

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Any
 
 from ..family.record import read_json, write_json
-from .estimate import CAPTURE, Estimate
-from .models import architecture_config, write_config
+from ..records import collect_provenance
+from .estimate import CAPTURE, Estimate, architecture_config, write_config
 from .presets import ARCHITECTURES, Campaign, one_of_each_family
-from .stage import LIMIT, Stage, Work
+from .stage import Stage, Work
 
 SCHEMA, VERSION = "howspec-check", 1
 TOKENS, NEW_TOKENS, GAMMA = 9, 24, 3
@@ -33,10 +33,8 @@ class CheckStage(Stage):
     what = "graphs against eager logits, our decoding against transformers', on tiny models"
 
     def __init__(self, campaign: Campaign) -> None:
-        self.campaign = campaign
+        super().__init__(campaign)
         self.names = one_of_each_family(ARCHITECTURES)
-        if campaign.limited:
-            self.limit_s = LIMIT * self.estimate().time_s
 
     def state(self, work: Work) -> str:
         """Whether the checks were made, of this campaign; failed ones were made too."""
@@ -71,13 +69,14 @@ class CheckStage(Stage):
         for number, check in enumerate(self._checks(work)):
             found.append(check)
             work.report(self.name, number + 1, 2 * len(self.names) + 4)
-        origin = work.provenance(self.campaign, {})
+        campaign = self.campaign
+        origin = collect_provenance(campaign.device, campaign.dtype, models={}, seed=campaign.seed)
         write_json(
             work.records / f"{self.name}.json",
             {
                 "schema": SCHEMA,
                 "version": VERSION,
-                "campaign": self.campaign.name,
+                "campaign": campaign.name,
                 "provenance": json.loads(json.dumps(origin)),
                 "checks": found,
             },

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..measure.plans import STEP_TURNS, STEPS, TEMPERATURES, RoundPlan
+from ..measure.plans import STEP_TURNS, STEPS, PassGrid, RoundPlan, pass_points
 from .estimate import (
     CAPTURE,
     COST_BYTES,
@@ -15,23 +16,22 @@ from .estimate import (
     Estimate,
     Machine,
     Size,
+    architecture_config,
+    architecture_size,
     costs_estimate,
     family_sizes,
     model_bytes,
     pass_s,
+    write_config,
 )
-from .models import architecture_config, architecture_size, write_config
-from .presets import Campaign, Costs
-from .stage import RecordStage, StageOver, Work
+from .family_stage import load_family
+from .presets import Campaign
+from .stage import RecordStage, Work
 
 if TYPE_CHECKING:
+    from ..measure.ladders import Ladder
     from ..measure.pairs import LoadedModel
     from ..records import Journal
-
-    Loader = Callable[[], LoadedModel]
-
-# Untimed passes that a point needs beside its own: filling the cache, capturing a graph.
-EXTRA_PASSES = 3
 
 
 class FamilyCosts(RecordStage):
@@ -52,17 +52,17 @@ class FamilyCosts(RecordStage):
             campaign.machine, campaign.rounds, [(target, draft) for draft in drafts]
         )
 
-    def run(self, work: Work) -> None:
-        from .models import load_ladder
+    def load(self, work: Work) -> tuple[Any, dict[str, Any]]:
+        ladder = load_family(work.family, self.campaign)
+        return ladder, ladder.identities
 
-        campaign, ladder = self.campaign, load_ladder(work.family, self.campaign)
-        plan = campaign.rounds
-        origin = work.provenance(campaign, ladder.identities)
-        with work.journal(self.name, self.kind, self.settings({}), provenance=origin) as journal:
-            more = plan.count(len(ladder.drafts))
-            _time_grids(work, journal, ladder.models, campaign.costs, more=more)
-            _time_rounds(work, ladder.target, ladder.drafts, journal, plan, more)
-            journal.finish()
+    def measure(self, work: Work, journal: Journal, ladder: Ladder) -> bool:
+        plan, grids = self.campaign.rounds, self.campaign.costs
+        more = plan.count(len(ladder.drafts))
+        total = pass_points(len(ladder.models), grids) + more
+        return _passes_timed(work, journal, ladder.models, grids, total) and _rounds_timed(
+            work, journal, ladder.target, ladder.drafts, plan, more
+        )
 
 
 class RandomCosts(RecordStage):
@@ -100,66 +100,48 @@ class RandomCosts(RecordStage):
         passes = _passes(campaign.machine, sizes.values(), campaign.architecture_costs)
         return passes + _rounds(campaign.machine, campaign.pair_rounds, pairs) + loading
 
-    def run(self, work: Work) -> None:
+    def load(self, work: Work) -> tuple[Any, dict[str, Any]]:
+        configs = self.configurations()
+        return configs, configs
+
+    def measure(self, work: Work, journal: Journal, configs: dict[str, Any]) -> bool:
         """Model by model and pair by pair, each made when its turn comes and then let go."""
-        campaign, configs = self.campaign, self.configurations()
-        folder = work.out / "configurations"
-
-        def made(name: str) -> LoadedModel:
-            return self._made(write_config(folder, name, configs[name]))
-
-        plan = campaign.pair_rounds
+        campaign, plan = self.campaign, self.campaign.pair_rounds
+        made = partial(self._made, work.out / "configurations", configs)
         more = plan.count(len(campaign.pairs))
-        origin = work.provenance(campaign, configs)
-        with work.journal(self.name, self.kind, self.settings({}), provenance=origin) as journal:
-            for target, draft in campaign.pairs:
-                if not _has_rounds(journal, plan, draft):
-                    _time_rounds(work, made(target), {draft: made(draft)}, journal, plan, more)
-            grids = campaign.architecture_costs
-            for name in configs:
-                model = {name: _once(partial(made, name))}
-                _time_grids(work, journal, model, grids, count=len(configs), more=more)
-            journal.finish()
+        for target, draft in campaign.pairs:
+            if not _has_rounds(journal, plan, draft) and not _rounds_timed(
+                work, journal, made(target), {draft: made(draft)}, plan, more
+            ):
+                return False
+        grids = campaign.architecture_costs
+        total = pass_points(len(configs), grids) + more
+        return all(
+            _passes_timed(work, journal, {name: cache(partial(made, name))}, grids, total)
+            for name in configs
+        )
 
-    def _made(self, path: Any) -> LoadedModel:
+    def _made(self, folder: Path, configs: dict[str, Any], name: str) -> LoadedModel:
         from ..measure.pairs import load_model
 
         campaign = self.campaign
         made = load_model(
-            path,
+            write_config(folder, name, configs[name]),
             device=campaign.device,
             dtype=campaign.dtype,
             random_weights=True,
             seed=campaign.seed,
         )
-        return replace(made, name=path.stem)
+        return replace(made, name=name)
 
 
-def cost_points(models: int, grids: tuple[Costs, ...]) -> int:
-    """Points of a record of these grids: what two grids share is measured once."""
-    passes = {
-        (n, shape, mode) for g in grids for n in g.tokens for shape in g.shapes for mode in g.modes
-    }
-    around = {(n, batch) for g in grids for n in g.tokens if n > 1 for batch, _ in g.shapes}
-    draws = {batch for g in grids for batch, _ in g.shapes}
-    return models * (len(passes) + len(TEMPERATURES) * (len(around) + len(draws))) + 2
-
-
-def _passes(machine: Machine, sizes: Iterable[Size], grids: tuple[Costs, ...]) -> Estimate:
+def _passes(machine: Machine, sizes: Iterable[Size], grids: tuple[PassGrid, ...]) -> Estimate:
     """Loading every model and timing its passes over all grids, draws and verifications too."""
     models = list(sizes)
-    points = cost_points(len(models), grids)
+    points = pass_points(len(models), grids)
     total = Estimate(len(models) * machine.start_s, 0.0, points, points * COST_BYTES)
-    for costs in grids:
-        found = costs_estimate(
-            machine,
-            models,
-            tokens=costs.tokens,
-            shapes=costs.shapes,
-            passes=costs.repeats + costs.warmup + EXTRA_PASSES,
-            modes=tuple(mode == "graph" for mode in costs.modes),
-        )
-        total += replace(found, points=0)
+    for grid in grids:
+        total += replace(costs_estimate(machine, models, grid), points=0)
     return total
 
 
@@ -185,7 +167,7 @@ def _rounds(machine: Machine, wanted: RoundPlan, pairs: Iterable[tuple[Size, Siz
     return total
 
 
-def _grids(grids: Iterable[Costs]) -> list[dict[str, Any]]:
+def _grids(grids: Iterable[PassGrid]) -> list[dict[str, Any]]:
     return [asdict(grid) for grid in grids]
 
 
@@ -199,62 +181,40 @@ def _has_rounds(journal: Journal, plan: RoundPlan, draft: str) -> bool:
     return bool(held == plan.count(1))
 
 
-def _once(load: Loader) -> Loader:
-    """The loader of a model that is made at the first call and kept for the next."""
-    held: list[LoadedModel] = []
-
-    def loaded() -> LoadedModel:
-        if not held:
-            held.append(load())
-        return held[0]
-
-    return loaded
-
-
-def _time_grids(
+def _passes_timed(
     work: Work,
     journal: Journal,
-    models: Mapping[str, LoadedModel | Loader],
-    grids: tuple[Costs, ...],
-    *,
-    count: int = 0,
-    more: int = 0,
-) -> None:
-    """Time the models over all grids; raises StageOver when the time is up before the end.
-
-    count: models of the record, default those given; more: points beside these, for the progress.
-    """
+    models: Mapping[str, LoadedModel | Callable[[], LoadedModel]],
+    grids: tuple[PassGrid, ...],
+    total: int,
+) -> bool:
+    """Time the models over all grids; whether all is there. total: points of the record."""
     from ..measure.costs import measure_costs
 
-    total = cost_points(count or len(models), grids) + more
-    for grid in grids:
-        complete = measure_costs(
+    return all(
+        measure_costs(
             models,
             journal,
-            tokens=grid.tokens,
-            shapes=grid.shapes,
-            modes=grid.modes,
-            repeats=grid.repeats,
-            warmup=grid.warmup,
+            grid,
             seconds_left=work.seconds_left,
             progress=lambda what, done, part: work.report(journal.path.stem, done, total),
         )
-        if not complete:
-            raise StageOver
+        for grid in grids
+    )
 
 
-def _time_rounds(
+def _rounds_timed(
     work: Work,
+    journal: Journal,
     target: LoadedModel,
     drafts: Mapping[str, LoadedModel],
-    journal: Journal,
     plan: RoundPlan,
     total: int,
-) -> None:
-    """Time the rounds of every draft; raises StageOver when the time is up before the end."""
+) -> bool:
+    """Time the rounds of every draft; whether all is there."""
     from ..measure.round_costs import measure_rounds
 
-    complete = measure_rounds(
+    return measure_rounds(
         target,
         drafts,
         journal,
@@ -262,5 +222,3 @@ def _time_rounds(
         seconds_left=work.seconds_left,
         progress=lambda what, done, part: work.report("rounds", done, total),
     )
-    if not complete:
-        raise StageOver

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..family.record import family_domains, read_family
+from ..family.record import family_domains
 from .estimate import (
     REQUEST_BYTES,
     TURN_BYTES,
@@ -17,8 +18,13 @@ from .estimate import (
     model_bytes,
     pass_s,
 )
+from .family_stage import load_family
 from .presets import Campaign, Decoding
-from .stage import RecordStage, StageOver, Work
+from .stage import RecordStage, Work
+
+if TYPE_CHECKING:
+    from ..measure.ladders import Ladder
+    from ..records import Journal
 
 # Domains of the default texts: code, and with a folder of texts three more.
 DOMAINS = 4
@@ -52,26 +58,32 @@ class DecodingStage(RecordStage):
         settings = {"campaign": self.campaign.name, **self.plan.settings(), "prompts": prompts}
         return {**settings, self.counted: self.decoding.prompts}
 
-    def measured(self, work: Work, measure: Callable[..., bool]) -> None:
-        """The record that ``measure`` makes by the plan."""
-        from .models import load_ladder
+    def load(self, work: Work) -> tuple[Any, dict[str, Any]]:
+        ladder = load_family(work.family, self.campaign)
+        return ladder, ladder.identities
 
-        ladder = load_ladder(work.family, self.campaign)
-        settings = self.settings(read_family(work.family))
-        origin = work.provenance(self.campaign, ladder.identities)
-        with work.journal(self.name, self.kind, settings, provenance=origin) as journal:
-            complete = measure(
-                ladder.target.model,
-                ladder.plain,
-                journal,
-                prompts=ladder.prompts(count=self.decoding.prompts, tokens=self.decoding.tokens),
-                plan=self.plan,
-                seconds_left=work.seconds_left,
-                progress=work.report,
-            )
-            if not complete:
-                raise StageOver
-            journal.finish()
+    def measure(self, work: Work, journal: Journal, ladder: Ladder) -> bool:
+        """Measure by the plan, on prompts from text that no model was trained on."""
+        from ..measure.prompts import family_prompts
+
+        return self.measurement()(
+            ladder.target.model,
+            ladder.plain,
+            journal,
+            prompts=family_prompts(
+                work.family,
+                ladder.target.tokenizer,
+                count=self.decoding.prompts,
+                tokens=self.decoding.tokens,
+            ),
+            plan=self.plan,
+            seconds_left=work.seconds_left,
+            progress=work.report,
+        )
+
+    @abstractmethod
+    def measurement(self) -> Callable[..., bool]:
+        """What measures, imported with torch."""
 
 
 class Acceptance(DecodingStage):
@@ -110,10 +122,10 @@ class Acceptance(DecodingStage):
             total += Estimate(time_s, memory, 2 * requests, 2.0 * written)
         return total
 
-    def run(self, work: Work) -> None:
+    def measurement(self) -> Callable[..., bool]:
         from ..measure.acceptance import measure_acceptance
 
-        self.measured(work, measure_acceptance)
+        return measure_acceptance
 
 
 class Sweep(DecodingStage):
@@ -165,10 +177,10 @@ class Sweep(DecodingStage):
         memory = sum(model_bytes(machine, m, batch=batch, context=length) for m in models)
         return Estimate(time_s, memory, 1, batch * wanted.new_tokens * TURN_BYTES)
 
-    def run(self, work: Work) -> None:
+    def measurement(self) -> Callable[..., bool]:
         from ..measure.sweep import measure_sweep
 
-        self.measured(work, measure_sweep)
+        return measure_sweep
 
 
 def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:

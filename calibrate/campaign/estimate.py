@@ -4,14 +4,24 @@ r"""How long a stage may take and how much memory it needs, before anything has 
 
 with the bytes of the weights and of the cache, and 2 operations a parameter and token. Good to a
 factor of two: enough to see whether a stage fits its time. Derived here.
+
+Architectures that are timed with random weights are written as files, so that nothing is looked up
+in a network. Scaled down, they keep everything that makes an architecture (its layers, positions,
+grouped heads) at a few thousand parameters.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from ..family.shapes import preset_named
+from ..files import atomic_write
+from ..measure.plans import PassGrid
+from ..measure.sources import FamilyModel, family_model
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,75 @@ def family_sizes(preset: str) -> list[Size]:
     ]
 
 
+# What each entry of a configuration is, under the names that the architectures give it.
+_LAYERS = ("num_hidden_layers", "n_layer")
+_HIDDEN = ("hidden_size", "n_embd")
+_HEADS = ("num_attention_heads", "n_head")
+_GROUPS = ("num_key_value_heads",)
+_SCALED: dict[str, int] = {
+    "num_hidden_layers": 2,
+    "n_layer": 2,
+    "hidden_size": 32,
+    "n_embd": 32,
+    "num_attention_heads": 4,
+    "n_head": 4,
+    "intermediate_size": 64,
+    "n_inner": 64,
+    "head_dim": 8,
+    "vocab_size": 128,
+    "max_position_embeddings": 256,
+    "n_positions": 256,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "pad_token_id": 2,
+}
+
+
+def named(name: str) -> FamilyModel:
+    """The model of that name with a bundled architecture. Raises ValueError where there is none."""
+    found = family_model(name)
+    if found is None or found.model_type is None:
+        raise ValueError(f"no bundled architecture is named {name!r}")
+    return found
+
+
+def architecture_size(name: str) -> Size:
+    """What the estimates need of a named model."""
+    model = named(name)
+    values = model.architecture
+    layers, hidden = _first(values, _LAYERS), _first(values, _HIDDEN)
+    heads = _first(values, _HEADS)
+    groups = _first(values, (*_GROUPS, *_HEADS))
+    head = int(values.get("head_dim", hidden // heads))
+    return Size(model.name, float(model.parameters), layers, 2.0 * layers * groups * head)
+
+
+def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:
+    """The configuration of a named model, scaled down if asked for."""
+    model = named(name)
+    values: dict[str, Any] = {"model_type": model.model_type, **model.architecture}
+    if scaled:
+        values |= {key: size for key, size in _SCALED.items() if key in values}
+        heads = _first(model.architecture, _HEADS)
+        if _first(model.architecture, (*_GROUPS, *_HEADS)) < heads:
+            values["num_key_value_heads"] = 2
+        elif "num_key_value_heads" in values:
+            values["num_key_value_heads"] = 4
+    return values
+
+
+def write_config(folder: Path, name: str, values: dict[str, Any]) -> Path:
+    """Write a configuration as a file that a model with random weights can be made of."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    atomic_write(path, (json.dumps(values, indent=1) + "\n").encode())
+    return path
+
+
+def _first(values: dict[str, Any], names: tuple[str, ...]) -> int:
+    return int(next(values[name] for name in names if name in values))
+
+
 def pass_s(
     machine: Machine,
     size: Size,
@@ -116,31 +195,25 @@ def model_bytes(machine: Machine, size: Size, *, batch: int, context: int) -> fl
     return (size.parameters + batch * context * size.cache_numbers) * machine.number_bytes
 
 
-def costs_estimate(
-    machine: Machine,
-    sizes: Iterable[Size],
-    *,
-    tokens: Iterable[int],
-    shapes: Iterable[tuple[int, int]],
-    passes: int,
-    modes: tuple[bool, ...] = (False,),
-) -> Estimate:
-    """Timing every number of tokens at every (batch, context), ``passes`` times, in every mode.
+# Untimed passes that a point needs beside its own: filling the cache, capturing a graph.
+EXTRA_PASSES = 3
 
-    modes: whether through captured graphs. A capture takes a few passes launched one by one.
-    """
-    counts, grid = tuple(tokens), tuple(shapes)
+
+def costs_estimate(machine: Machine, sizes: Iterable[Size], grid: PassGrid) -> Estimate:
+    """Timing the passes of a grid. A capture takes a few passes launched one by one."""
+    passes = grid.repeats + grid.warmup + EXTRA_PASSES
     total = Estimate()
     for size in sizes:
         time_s, memory = 0.0, 0.0
-        for batch, context in grid:
-            for n in counts:
+        for batch, context in grid.shapes:
+            for n in grid.tokens:
                 eager = pass_s(machine, size, tokens=n, batch=batch, context=context)
                 replay = pass_s(machine, size, tokens=n, batch=batch, context=context, graphs=True)
-                for graphs in modes:
-                    time_s += passes * replay + CAPTURE * eager if graphs else passes * eager
+                for mode in grid.modes:
+                    graph = mode == "graph"
+                    time_s += passes * replay + CAPTURE * eager if graph else passes * eager
             memory = max(memory, model_bytes(machine, size, batch=batch, context=context))
-        total += Estimate(time_s, memory, len(grid) * len(counts) * len(modes))
+        total += Estimate(time_s, memory, len(grid.shapes) * len(grid.tokens) * len(grid.modes))
     return total
 
 

@@ -1,9 +1,13 @@
-"""The stage that trains the family of a campaign, and whether it is there."""
+"""The family of a campaign: the stage that trains it, whether it is there, and loading it.
+
+A plan is made without torch, so that what loads models is imported where it does.
+"""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..family.corpus import folder_domains
 from ..family.record import read_family
@@ -11,7 +15,10 @@ from ..family.shapes import preset_named
 from ..records.merge import difference
 from .estimate import Estimate, family_sizes
 from .presets import Campaign
-from .stage import LIMIT, Stage, StageOver, Work
+from .stage import Stage, StageOver, Work
+
+if TYPE_CHECKING:
+    from ..measure.ladders import Ladder
 
 # A step of training moves weights, gradients and the optimiser's state, and keeps activations.
 TRAINING_NUMBERS = 10.0
@@ -25,10 +32,9 @@ class FamilyStage(Stage):
     name = "family"
 
     def __init__(self, campaign: Campaign) -> None:
-        self.campaign, self.preset = campaign, preset_named(campaign.family)
+        super().__init__(campaign)
+        self.preset = preset_named(campaign.family)
         self.what = f"train the family {campaign.family}, if there is none"
-        if campaign.limited:
-            self.limit_s = LIMIT * self.estimate().time_s
 
     def run(self, work: Work) -> None:
         from ..family import train_family
@@ -68,7 +74,7 @@ class FamilyStage(Stage):
         if not (folder / "family.json").exists():
             return "begun"
         family = read_family(folder)
-        if work.own_family:
+        if work.given_family is not None:
             return "done"
         models = [s.name for s in self.preset.shapes]
         own = {**self.preset.training_settings(), "models": models}
@@ -123,3 +129,13 @@ def same_text(folder: Path, text: Path) -> None:
             f"the family in {folder} was trained on other text than {text}: {differs}; give the "
             "same text, none, or another --out"
         )
+
+
+def load_family(folder: Path, campaign: Campaign) -> Ladder:
+    """The models of a trained family, the largest draft first. Raises ValueError as `ladder_of`."""
+    from ..measure.ladders import load_ladder
+
+    models = read_family(folder)["models"]
+    models.sort(key=lambda m: (m["role"] != "target", -m["parameters"]))
+    target, *drafts = (str(folder / m["name"]) for m in models)
+    return load_ladder(target, drafts, device=campaign.device, dtype=campaign.dtype)

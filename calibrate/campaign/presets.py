@@ -2,7 +2,7 @@
 
 `cpu` is an hour and a half on two cores, `gpu` 12 minutes on one large GPU in two calls, the most
 valuable stages first, `tiny` a minute anywhere: the same stages on models of a few thousand
-parameters. `dry` makes of any campaign one that runs its every stage on tiny models on the CPU.
+parameters. A dry run of any campaign runs its every stage on tiny models on the CPU.
 """
 
 from __future__ import annotations
@@ -12,26 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Generic, TypeVar
 
-from ..measure.plans import AcceptancePlan, RoundPlan, SweepPlan
+from ..measure.plans import AcceptancePlan, PassGrid, RoundPlan, SweepPlan
 from .estimate import CPU, H100, Machine
-
-Shape = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Passes to time: every number of tokens at every (batch, context) in every mode.
-
-    tokens: new tokens of a pass; shapes: (batch, context [token]); modes: eager, graph; repeats,
-    warmup: timed and untimed passes of a point.
-    """
-
-    tokens: tuple[int, ...]
-    shapes: tuple[Shape, ...]
-    modes: tuple[str, ...] = ("eager",)
-    repeats: int = 11
-    warmup: int = 3
-
 
 P = TypeVar("P", AcceptancePlan, SweepPlan)
 
@@ -61,12 +43,12 @@ class Campaign:
     device: str
     dtype: str
     machine: Machine
-    costs: tuple[Costs, ...]
+    costs: tuple[PassGrid, ...]
     rounds: RoundPlan
     acceptance: Decoding[AcceptancePlan]
     sweep: Decoding[SweepPlan]
     architectures: tuple[str, ...] = ()
-    architecture_costs: tuple[Costs, ...] = ()
+    architecture_costs: tuple[PassGrid, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
     pair_rounds: RoundPlan = field(default_factory=RoundPlan)
     scaled: bool = False
@@ -102,7 +84,7 @@ _SOME_TOKENS = (1, 2, 3, 5, 9, 17, 33)
 _FEW_TOKENS = (1, 5, 33)
 
 
-def _grid(batches: tuple[int, ...], contexts: tuple[int, ...]) -> tuple[Shape, ...]:
+def _grid(batches: tuple[int, ...], contexts: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """Every context at every batch: a table between them needs all."""
     return tuple((b, c) for b in batches for c in contexts)
 
@@ -114,8 +96,8 @@ _CPU = Campaign(
     dtype="float32",
     machine=CPU,
     costs=(
-        Costs(_ALL_TOKENS, ((1, 64), (1, 112), (1, 192)), repeats=21),
-        Costs((*range(1, 11), 12, 16, 24, 33), ((1, 512), (4, 112))),
+        PassGrid(_ALL_TOKENS, ((1, 64), (1, 112), (1, 192)), repeats=21),
+        PassGrid((*range(1, 11), 12, 16, 24, 33), ((1, 512), (4, 112))),
     ),
     rounds=RoundPlan(shapes=((1, 64), (1, 112), (1, 160)), repeats=16),
     acceptance=Decoding(AcceptancePlan(), prompts=16),
@@ -129,15 +111,15 @@ _GPU = Campaign(
     machine=H100,
     architectures=ARCHITECTURES,
     architecture_costs=(
-        Costs(_EDGES, ((1, 512), (8, 512), (32, 512)), ("graph",), repeats=5, warmup=1),
-        Costs(_SOME_TOKENS, ((1, 4096), (8, 4096), (32, 4096)), ("graph",), repeats=3, warmup=1),
-        Costs(_FEW_TOKENS, ((1, 512), (8, 512)), ("eager",), repeats=3, warmup=1),
+        PassGrid(_EDGES, ((1, 512), (8, 512), (32, 512)), ("graph",), repeats=5, warmup=1),
+        PassGrid(_SOME_TOKENS, ((1, 4096), (8, 4096), (32, 4096)), ("graph",), repeats=3, warmup=1),
+        PassGrid(_FEW_TOKENS, ((1, 512), (8, 512)), ("eager",), repeats=3, warmup=1),
     ),
     pairs=PAIRS,
     pair_rounds=RoundPlan(tuple(range(1, 8)), ((1, 512),), ("graph",), 3),
     costs=(
-        Costs(_EDGES, _grid((1, 8), (64, 128, 192)), ("graph",)),
-        Costs(_SOME_TOKENS, ((1, 128), (8, 128)), ("eager",), repeats=5),
+        PassGrid(_EDGES, _grid((1, 8), (64, 128, 192)), ("graph",)),
+        PassGrid(_SOME_TOKENS, ((1, 128), (8, 128)), ("eager",), repeats=5),
     ),
     rounds=RoundPlan(tuple(range(1, 9)), _grid((1, 8), (64, 128, 192)), ("graph",), 5),
     acceptance=Decoding(AcceptancePlan((0.0, 1.0), new_tokens=128, batch=32), prompts=32),
@@ -160,7 +142,7 @@ _TINY = Campaign(
     device="cpu",
     dtype="float32",
     machine=CPU,
-    costs=(Costs((1, 2, 4), _grid((1, 2), (16, 32)), repeats=3, warmup=1),),
+    costs=(PassGrid((1, 2, 4), _grid((1, 2), (16, 32)), repeats=3, warmup=1),),
     rounds=RoundPlan((1, 2, 3), _grid((1, 2), (16, 32)), repeats=2),
     acceptance=Decoding(
         AcceptancePlan((0.0, 1.0), gamma=3, new_tokens=12, batch=2), prompts=2, tokens=16
@@ -176,16 +158,16 @@ _TINY = Campaign(
 CAMPAIGNS = {c.name: c for c in (_CPU, _GPU, _TINY)}
 
 
-def campaign_named(name: str) -> Campaign:
-    """A campaign by name. Raises ValueError listing the names."""
+def campaign_named(name: str, *, dry_run: bool = False) -> Campaign:
+    """A campaign by name, or its dry run. Raises ValueError listing the names."""
     if name not in CAMPAIGNS:
         raise ValueError(f"campaign must be one of {', '.join(CAMPAIGNS)}, got {name!r}")
-    return CAMPAIGNS[name]
+    return _dry(CAMPAIGNS[name]) if dry_run else CAMPAIGNS[name]
 
 
-def dry(campaign: Campaign) -> Campaign:
+def _dry(campaign: Campaign) -> Campaign:
     """The same stages on tiny models with tiny grids on the CPU, within about a minute."""
-    few = (Costs((1, 3), ((1, 16), (2, 16)), repeats=2, warmup=1),)
+    few = (PassGrid((1, 3), ((1, 16), (2, 16)), repeats=2, warmup=1),)
     return replace(
         campaign,
         name=f"{campaign.name}-dry",

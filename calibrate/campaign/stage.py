@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +64,6 @@ class Work:
         """The folder of the family."""
         return self.given_family or self.out / "family"
 
-    @property
-    def own_family(self) -> bool:
-        """Whether the family was named, rather than trained here."""
-        return self.given_family is not None
-
     def has_family(self) -> bool:
         """Whether there is a trained family."""
         return (self.family / "family.json").exists()
@@ -85,10 +80,6 @@ class Work:
         """Whether the record ``name`` is finished."""
         return (self.records / f"{name}.json").exists()
 
-    def begun(self, name: str) -> bool:
-        """Whether the record ``name`` was begun and is not finished."""
-        return not self.done(name) and (self.records / f"{name}.part.jsonl").exists()
-
     def journal(
         self,
         name: str,
@@ -104,16 +95,6 @@ class Work:
         self.opened = (journal, len(journal.points))
         return journal
 
-    def provenance(self, campaign: Campaign, models: Mapping[str, Any]) -> dict[str, Any]:
-        """Provenance of what is measured now for a campaign, of these models."""
-        return collect_provenance(
-            campaign.device, campaign.dtype, models=models, seed=campaign.seed
-        )
-
-    def machine(self, campaign: Campaign) -> dict[str, Any]:
-        """The machine and software in use, as the provenance of a record has them."""
-        return split(collect_provenance(campaign.device))[0]
-
     def take_copies(self) -> list[Path]:
         """Take from ``copies`` what is missing here, for a campaign that changed machines.
 
@@ -124,7 +105,7 @@ class Work:
         self.copies.mkdir(parents=True, exist_ok=True)
         self.records.mkdir(parents=True, exist_ok=True)
         taken = []
-        for path in _files(self.copies):
+        for path in record_files(self.copies):
             name = path.name.split(".")[0]
             if not self.done(name) and not (self.records / path.name).exists():
                 replace_file(self.records / path.name, partial(shutil.copyfile, path))
@@ -137,19 +118,14 @@ class Work:
             return
         for half in self.copies.glob(".*.part"):
             half.unlink()  # of a run that was killed
-        for path in _files(self.records):
+        for path in record_files(self.records):
             replace_file(self.copies / path.name, partial(shutil.copyfile, path))
-        for path in _files(self.copies):
+        for path in record_files(self.copies):
             if path.name.endswith(".part.jsonl") and not (self.records / path.name).exists():
                 path.unlink()
 
-    def files(self) -> dict[str, int]:
-        """Bytes of every finished record."""
-        own = _files(self.records) if self.records.exists() else []
-        return {p.name: p.stat().st_size for p in own if not p.name.endswith(".part.jsonl")}
 
-
-def _files(folder: Path) -> list[Path]:
+def record_files(folder: Path) -> list[Path]:
     seen = (p for p in folder.iterdir() if not p.name.startswith("."))
     return sorted(p for p in seen if p.name.endswith(SUFFIXES))
 
@@ -163,7 +139,15 @@ class Stage(ABC):
     name: str
     what: str
     of_family = False
-    limit_s = math.inf
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+
+    @cached_property
+    def limit_s(self) -> float:
+        """After so long the next stage may begin: where there is a limit, `LIMIT` times as long as
+        is expected."""
+        return LIMIT * self.estimate().time_s if self.campaign.limited else math.inf
 
     @abstractmethod
     def run(self, work: Work) -> None:
@@ -190,18 +174,32 @@ class RecordStage(Stage):
 
     kind: str
 
-    def __init__(self, campaign: Campaign) -> None:
-        self.campaign = campaign
-        if campaign.limited:
-            self.limit_s = LIMIT * self.estimate().time_s
-
     @abstractmethod
     def settings(self, family: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of the record, of a family where the stage needs one, {} otherwise."""
 
+    @abstractmethod
+    def load(self, work: Work) -> tuple[Any, dict[str, Any]]:
+        """(what `measure` is given, what each model is for the provenance of the record)."""
+
+    @abstractmethod
+    def measure(self, work: Work, journal: Journal, given: Any) -> bool:
+        """Append what the journal lacks; whether all of it is there now."""
+
     def configurations(self) -> dict[str, Any] | None:
         """Configurations of the models with random weights, None for models of the family."""
         return None
+
+    def run(self, work: Work) -> None:
+        campaign, (given, models) = self.campaign, self.load(work)
+        settings = self.settings(read_family(work.family) if self.of_family else {})
+        origin = collect_provenance(
+            campaign.device, campaign.dtype, models=models, seed=campaign.seed
+        )
+        with work.journal(self.name, self.kind, settings, provenance=origin) as journal:
+            if not self.measure(work, journal, given):
+                raise StageOver
+            journal.finish()
 
     def state(self, work: Work) -> str:
         """Whether the record is "done", "begun" or "to do".
@@ -215,8 +213,8 @@ class RecordStage(Stage):
         found = origin_of(work.records, self.name)
         if found is None:
             return "to do"
-        family = known_family(work) if self.of_family else {}
-        if family is not None:
+        if not self.of_family or work.has_family():
+            family = read_family(work.family) if self.of_family else {}
             models = self.configurations()
             if models is None:
                 models = _hashes(work.family, family)
@@ -247,7 +245,7 @@ class RecordStage(Stage):
         else:
             stays = ("models", "dtype", "seed")
             there = {k: v for k, v in found.provenance.items() if k not in stays}
-            differs = difference(work.machine(self.campaign), there)
+            differs = difference(split(collect_provenance(self.campaign.device))[0], there)
         if not differs:
             return ""
         return f"{found.path.name} counts as done and was measured elsewhere: {differs}"
@@ -266,11 +264,6 @@ class RecordStage(Stage):
 
 # A stage of a campaign with a limit may take so many times what is expected of it.
 LIMIT = 1.5
-
-
-def known_family(work: Work) -> dict[str, Any] | None:
-    """The record of the family, None where none is trained yet."""
-    return read_family(work.family) if work.has_family() else None
 
 
 def _what_tells(model: Any) -> Any:

@@ -22,8 +22,7 @@ import numpy as np
 import torch
 
 from ..measure.decoder import decode_plain
-from ..measure.inputs import quieten
-from ..measure.pairs import LoadedModel, choose_device, load_model
+from ..measure.pairs import LoadedModel, choose_device, load_model, quieten
 from ..measure.runner import Runner
 from ..measure.sources import is_gguf
 from .agreement import divergence, overlap

@@ -5,6 +5,8 @@ Whatever is wrong with what was asked is said before torch is imported.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import time
 import warnings
@@ -12,15 +14,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..files import record_place
 from ..records import Journal, Record, collect_provenance
-from .plans import AcceptancePlan, PassPlan, RoundPlan, SweepPlan
-from .prompts import file_texts
+from .plans import AcceptancePlan, PassPlan, SweepPlan, check_whole
+from .prompts import Prompts, built_in_texts, encode_prompts, family_prompts, file_texts
 from .sources import check_device, check_dtype, check_models, named_models
+
+if TYPE_CHECKING:
+    from .ladders import Ladder
 
 Progress = Callable[[str, int, int], None]
 _LOUD = ("torch", "transformers", "huggingface_hub", "tokenizers", "accelerate")
@@ -69,7 +73,7 @@ def measured_costs(
         from .round_costs import measure_rounds
 
         place = choose_device(device)
-        settings = plan.settings(place.type)
+        modes = plan.modes(place.type)
         number = str(choose_dtype(dtype, device=place)).removeprefix("torch.")
         loaded = [
             load_model(
@@ -87,19 +91,15 @@ def measured_costs(
         given: dict[str, Any] = {"seconds_left": _clock(stage_seconds), "progress": progress}
 
         def run(journal: Journal) -> bool:
-            passes = {k: v for k, v in settings.items() if k != "gammas"}
-            if not measure_costs(models, journal, **passes, **given):
+            if not measure_costs(models, journal, plan.passes(modes), **given):
                 return False
-            if not (settings["gammas"] and drafts):
+            rounds = plan.rounds(modes)
+            if rounds is None or not drafts:
                 return True
-            shapes = tuple(product(settings["batches"], settings["contexts"]))
-            rounds = RoundPlan(
-                tuple(settings["gammas"]), shapes, tuple(settings["modes"]), plan.repeats
-            )
             own = {m.name: m for m in loaded[1:]}
             return measure_rounds(loaded[0], own, journal, plan=rounds, **given)
 
-        return _resumed(folder, name, "costs", settings, origin, run)
+        return _resumed(folder, name, "costs", plan.settings(modes), origin, run)
 
 
 def measured_pair(
@@ -121,16 +121,19 @@ def measured_pair(
 ) -> Measured:
     """Measure the acceptance or the sweep of a plan, what of it the record ``out`` lacks.
 
-    target, drafts, family, prompts and what follows: as `load_inputs` has them. Raises ValueError
-    for what does not fit together, or does not fit the record.
+    target, drafts: names or folders of models; or family: the folder of a trained family, with its
+    target, all of its drafts (or those named) and prompts from its held-out text. prompts: a file
+    of them instead, of whose objects ``field`` is the text; without one the built-in prompts.
+    requests: prompts of each domain, of a family 4 by default; prompt_tokens: length that they are
+    cut to. Raises ValueError for what is missing or does not fit together, or the record.
     """
     sweep = isinstance(plan, SweepPlan)
     kind = "sweep" if sweep else "acceptance"
     folder, name = record_place(out, kind)
     _check_run(device, dtype, stage_seconds)
     for quantity, value in (("prompt_tokens", prompt_tokens), ("requests", requests)):
-        if value is not None and value < 1:
-            raise ValueError(f"{quantity} must be a whole number >= 1, got {value}")
+        if value is not None:
+            check_whole(quantity, value)
     named = named_models(target, drafts, family)
     if prompts is not None:
         file_texts(prompts, field=field)
@@ -138,30 +141,86 @@ def measured_pair(
     check_models((named[0], *named[1]))
     with _quiet():
         from .acceptance import measure_acceptance
-        from .inputs import load_inputs
+        from .ladders import load_ladder
         from .sweep import measure_sweep
 
-        given = load_inputs(
-            target=target, drafts=drafts, family=family, prompts=prompts, field=field,
-            count=requests, prompt_tokens=prompt_tokens, device=device, dtype=dtype,
-            trust_remote_code=trust_remote_code,
-        )  # fmt: skip
-        most = max(plan.gammas) if isinstance(plan, SweepPlan) else plan.gamma
-        given.require_positions(new_tokens=plan.new_tokens, draft_tokens=most)
-        first = given.target
-        origin = collect_provenance(
-            str(first.device), first.identity["dtype"], models=given.identities, seed=plan.seed
+        ladder = load_ladder(
+            *named, device=device, dtype=dtype, trust_remote_code=trust_remote_code
         )
-        settings = {**plan.settings(), **given.settings(), "prompt_tokens": prompt_tokens}
+        target_model = ladder.target
+        rows, source = _prompts(
+            target_model.tokenizer, family, prompts, field, count=requests, tokens=prompt_tokens
+        )
+        most = max(plan.gammas) if isinstance(plan, SweepPlan) else plan.gamma
+        _require_positions(ladder, rows, plan.new_tokens, most)
+        origin = collect_provenance(
+            str(target_model.device), target_model.identity["dtype"], models=ladder.identities,
+            seed=plan.seed,
+        )  # fmt: skip
+        settings = {
+            **plan.settings(),
+            "target": target_model.name,
+            "drafts": list(ladder.drafts),
+            "prompts": source,
+            "prompts_sha256_16": _hash(rows),
+            "requests_by_domain": {domain: len(own) for domain, own in rows.items()},
+            "vocabulary": ladder.vocabulary,
+            "prompt_tokens": prompt_tokens,
+        }
         measure: Callable[..., bool] = measure_sweep if sweep else measure_acceptance
 
         def run(journal: Journal) -> bool:
             return measure(
-                first.model, given.models, journal, prompts=given.prompts, plan=plan,
-                vocabulary=given.vocabulary, seconds_left=_clock(stage_seconds), progress=progress,
+                target_model.model, ladder.plain, journal, prompts=rows, plan=plan,
+                vocabulary=ladder.vocabulary, seconds_left=_clock(stage_seconds),
+                progress=progress,
             )  # fmt: skip
 
-        return _resumed(folder, name, kind, settings, origin, run, given.notes)
+        return _resumed(folder, name, kind, settings, origin, run, ladder.notes)
+
+
+def _prompts(
+    tokenizer: Any,
+    family: str | Path | None,
+    prompts: str | Path | None,
+    field: str,
+    *,
+    count: int | None,
+    tokens: int,
+) -> tuple[Prompts, str]:
+    """(prompts, where they come from, in words): a file, a family's held-out text, or built in."""
+    if prompts is None and family is not None:
+        rows = family_prompts(family, tokenizer, count=count or 4, tokens=tokens)
+        return rows, "held-out text of the family"
+    if prompts is None:
+        texts, source = built_in_texts(), "built-in"
+    else:
+        texts, source = file_texts(prompts, field=field), f"{Path(prompts).name}, field {field}"
+    return encode_prompts(texts, tokenizer, count=count, tokens=tokens), source
+
+
+def _require_positions(
+    ladder: Ladder, prompts: Prompts, new_tokens: int, draft_tokens: int
+) -> None:
+    """Raise ValueError where requests so long leave the positions that a model was made for.
+
+    A model with rotary positions runs beyond them as well, and what it says there is noise.
+    """
+    longest = max(len(row) for rows in prompts.values() for row in rows)
+    needed = longest + new_tokens + draft_tokens
+    for model in ladder.models.values():
+        limit = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0
+        if 0 < limit < needed:
+            raise ValueError(
+                f"prompts of up to {longest} tokens, {new_tokens} new ones and {draft_tokens} "
+                f"draft tokens need {needed} positions, {model.name} has {limit}: ask for fewer"
+            )
+
+
+def _hash(prompts: Prompts) -> str:
+    """The first 16 digits of a hash of the token ids, which tells files of one name apart."""
+    content = json.dumps(list(prompts.items()))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _resumed(
@@ -204,7 +263,7 @@ def _require_extra() -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep warnings and bars of torch, transformers and the hub's client from the output."""
-    from .inputs import quieten
+    from .pairs import quieten
 
     with warnings.catch_warnings():
         for name in _LOUD:

@@ -6,13 +6,13 @@ and temperature of the device while something is measured, where readable.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+
+from ..records.provenance import ask_gpu, cpu_lines, number
 
 # What is done before the clock starts, and what is timed.
 Step = tuple[Callable[[], object], Callable[[], object]]
@@ -141,32 +141,11 @@ class MachineState:
 
 def _gpu(device: torch.device) -> dict[str, float | str]:
     index = device.index if device.index is not None else torch.cuda.current_device()
-    command = ["nvidia-smi", "-i", str(index), f"--query-gpu={','.join(_QUERY)}"]
-    command.append("--format=csv,noheader,nounits")
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return {}
-    cells = [c.strip() for c in done.stdout.splitlines()[0].split(",")] if done.stdout else []
-    if done.returncode or len(cells) != len(_QUERY):
-        return {}
-    found: dict[str, float | str] = {}
-    for name, cell in zip(_QUERY.values(), cells, strict=True):
-        try:
-            found[name] = float(cell)
-        except ValueError:
-            if name == "power_state":
-                found[name] = cell
-    return found
+    said = {name: number(cell) for name, cell in ask_gpu(str(index), _QUERY).items()}
+    return {n: v for n, v in said.items() if isinstance(v, float) or n == "power_state"}
 
 
 def _cpu() -> dict[str, float | str]:
     found: dict[str, float | str] = {"threads": torch.get_num_threads()}
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return found
-    clocks = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
-    if clocks:
-        found["cpu_mhz"] = max(clocks)
-    return found
+    clocks = [float(mhz) for mhz in cpu_lines("cpu MHz")]
+    return found | ({"cpu_mhz": max(clocks)} if clocks else {})

@@ -5,19 +5,19 @@ That is its settings, its journal, and the form of a point.
 
 from __future__ import annotations
 
-import gc
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 import torch
 
 from .clock import Clock, MachineState, Step, clock_of
-from .failures import free_bytes, out_of_memory, pass_bytes, shortage
+from .failures import free_bytes, lack_of_memory, let_go, out_of_memory, pass_bytes, shortage
 from .limits import context_limit
 from .pairs import LoadedModel
+from .plans import PassGrid
 from .runner import Runner
 
 Point = dict[str, Any]
@@ -34,33 +34,28 @@ class PointJournal(Protocol):
 
 @dataclass
 class Work:
-    """The settings of a measurement and where it stands."""
+    """The passes of a measurement, tokens in order, and where it stands.
+
+    total: points of it; order: of the turns; slowest_s: what the longest block took.
+    """
 
     journal: PointJournal
-    tokens: tuple[int, ...]
-    shapes: tuple[tuple[int, int], ...]
-    modes: tuple[str, ...]
-    repeats: int
-    warmup: int
+    grid: PassGrid
     clock: Clock | None
     seconds_left: Callable[[], float]
     progress: Callable[[str, int, int], None]
     total: int
     order: random.Random
     state: MachineState | None = None
-    slowest_s: float = field(default=0.0)
+    slowest_s: float = 0.0
 
     def missing(self, operation: str, model: str, shape: tuple[int, int], mode: str) -> list[int]:
-        batch, context = shape
-        return [
-            n
-            for n in self.tokens
-            if (operation, model, n, batch, context, mode) not in self.journal.done
-        ]
+        keys = {n: (operation, model, n, *shape, mode) for n in self.grid.tokens}
+        return [n for n, key in keys.items() if key not in self.journal.done]
 
     @property
     def batches(self) -> list[int]:
-        return sorted({b for b, _ in self.shapes})
+        return sorted({b for b, _ in self.grid.shapes})
 
     def add(self, point: Point) -> None:
         if self.state is not None and "times_s" in point:
@@ -69,54 +64,38 @@ class Work:
         self.progress("costs", len(self.journal.done), self.total)
 
 
-def timed(warmups: Sequence[float], times: Sequence[float]) -> Point:
-    return {"warmup_s": rounded(warmups), "times_s": rounded(times)}
-
-
 def rounded(times: Sequence[float]) -> list[float]:
     """Nanoseconds are finer than any clock here."""
     return [round(t, 9) for t in times]
-
-
-def let_go() -> None:
-    """Give the memory of what is no longer held back to a CUDA device; a CPU needs no asking."""
-    if torch.cuda.is_available():
-        gc.collect()
-        torch.cuda.empty_cache()
 
 
 class Block:
     """All numbers of tokens of some models at one batch, context and mode, timed in turns."""
 
     def __init__(self, work: Work, shape: tuple[int, int], mode: str) -> None:
-        self.work, self.mode = work, mode
+        self.work, self.shape, self.mode = work, shape, mode
         self.batch, self.context = shape
         self.steps: dict[tuple[str, int], Step] = {}
-        self.warmups: dict[tuple[str, int], list[float]] = {}
-        self.times: dict[tuple[str, int], list[float]] = {}
-        self.errors: dict[tuple[str, int], str] = {}
+        self.found: dict[tuple[str, int], Point] = {}  # times of a point, or why it has none
 
     def measure(self, models: dict[str, LoadedModel]) -> None:
         """Time the block and append its points."""
         clock = self.work.clock or clock_of(next(iter(models.values())).device)
         for name, loaded in models.items():
             self._prepare(name, loaded, clock)
-        for _ in range(self.work.repeats):
+        for _ in range(self.work.grid.repeats):
             for name in models:
                 self._turn(name, clock)
         # The runners hold the caches, and the steps hold the runners.
-        keys = [(name, n) for name in models for n in self._wanted(name)]
         self.steps.clear()
         let_go()
-        for key in keys:
-            self.work.add(self._point(*key))
-
-    def _wanted(self, name: str) -> list[int]:
-        return self.work.missing("pass", name, (self.batch, self.context), self.mode)
+        at = {"batch": self.batch, "context": self.context, "mode": self.mode}
+        for (name, n), found in self.found.items():
+            self.work.add({"operation": "pass", "model": name, "tokens": n, **at, **found})
 
     def _prepare(self, name: str, loaded: LoadedModel, clock: Clock) -> None:
         """Warm every number of tokens up; what cannot be run is noted."""
-        numbers = self._wanted(name)
+        numbers = self.work.missing("pass", name, self.shape, self.mode)
         reason = self._obstacle(loaded, max(numbers))
         if reason is None:
             try:
@@ -128,15 +107,12 @@ class Block:
                 )
                 runner.occupy(self.context)
             except (RuntimeError, MemoryError) as error:
-                if not out_of_memory(error):
-                    raise
-                reason = "out of memory"
-                let_go()
-        if reason is not None:
-            self.errors |= {(name, n): reason for n in numbers}
-            return
+                reason = lack_of_memory(error)
         for n in numbers:
-            self._warm(name, n, self._step(runner, n, loaded.logits), clock)
+            if reason is None:
+                self._warm((name, n), self._step(runner, n, loaded.logits), clock)
+            else:
+                self.found[name, n] = {"error": reason}
 
     def _obstacle(self, loaded: LoadedModel, most: int) -> str | None:
         limit = context_limit(loaded.model)
@@ -158,29 +134,29 @@ class Block:
             partial(runner.extend, tokens, clone=False),
         )
 
-    def _warm(self, name: str, n: int, step: Step, clock: Clock) -> None:
+    def _warm(self, key: tuple[str, int], step: Step, clock: Clock) -> None:
         try:
-            self.warmups[name, n] = clock.time([step] * self.work.warmup)
+            warmups = clock.time([step] * self.work.grid.warmup)
             step[0]()
             logits = step[1]()
             if not (isinstance(logits, torch.Tensor) and bool(torch.isfinite(logits).all())):
-                self.errors[name, n] = "logits are not finite numbers"
+                self.found[key] = {"error": "logits are not finite numbers"}
                 return
         except (RuntimeError, MemoryError) as error:
-            self._note(name, n, error)
+            self._note(key, error)
             return
-        self.steps[name, n] = step
-        self.times[name, n] = []
+        self.steps[key] = step
+        self.found[key] = {"warmup_s": rounded(warmups), "times_s": []}
 
-    def _note(self, name: str, n: int, error: BaseException) -> None:
+    def _note(self, key: tuple[str, int], error: BaseException) -> None:
         """Note an error that concerns one point; raise what concerns all."""
-        if out_of_memory(error):
-            self.errors[name, n] = "out of memory"
-        elif self.mode == "graph" and "captur" in str(error).lower():
-            self.errors[name, n] = f"not captured: {str(error).splitlines()[0][:160]}"
+        uncaptured = self.mode == "graph" and "captur" in str(error).lower()
+        if uncaptured and not out_of_memory(error):
+            reason = f"not captured: {str(error).splitlines()[0][:160]}"
+            let_go()
         else:
-            raise error
-        let_go()
+            reason = lack_of_memory(error)
+        self.found[key] = {"error": reason}
 
     def _turn(self, name: str, clock: Clock) -> None:
         numbers = [n for m, n in self.steps if m == name]
@@ -192,21 +168,8 @@ class Block:
             times = clock.time([touch, *(self.steps[name, n] for n in numbers)])[1:]
         except (RuntimeError, MemoryError) as error:
             for n in numbers:
-                self._note(name, n, error)
+                self._note((name, n), error)
                 del self.steps[name, n]
             return
         for n, time_s in zip(numbers, times, strict=True):
-            self.times[name, n].append(time_s)
-
-    def _point(self, name: str, n: int) -> Point:
-        point: Point = {
-            "operation": "pass",
-            "model": name,
-            "tokens": n,
-            "batch": self.batch,
-            "context": self.context,
-            "mode": self.mode,
-        }
-        if (name, n) in self.errors:
-            return point | {"error": self.errors[name, n]}
-        return point | timed(self.warmups[name, n], self.times[name, n])
+            self.found[name, n]["times_s"] += rounded([time_s])

@@ -61,6 +61,21 @@ def shortage(needed: float, free: float | None) -> str | None:
     )
 
 
+def let_go() -> None:
+    """Give the memory of what is no longer held back to a CUDA device; a CPU needs no asking."""
+    if torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def lack_of_memory(error: BaseException) -> str:
+    """Why a point has no times, with memory freed for the next; any other error is raised."""
+    if not out_of_memory(error):
+        raise error
+    let_go()
+    return "out of memory"
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error is the device or the host running out of memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
@@ -91,9 +106,7 @@ def point_failure(error: BaseException) -> str | None:
         return "a model gave logits that are not finite numbers"
     if out_of_memory(error):
         gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return "out of memory"
+        return lack_of_memory(error)
     return None
 
 

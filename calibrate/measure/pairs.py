@@ -1,4 +1,4 @@
-"""Models and pairs that transformers can load: by hub name, from a folder, or with random weights.
+"""Models that transformers can load: by hub name, from a folder, or with random weights.
 
 Weights are read from safetensors, or from one file of GGUF and dequantised; no code that comes with
 a model runs unless asked for.
@@ -30,7 +30,6 @@ from .sources import (
     model_source,
     only_here,
 )
-from .vocabulary import common_vocabulary, require_same_tokens
 
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES}
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
@@ -56,16 +55,6 @@ class LoadedModel:
     def logits(self) -> int:
         """Rows of the output: the vocabulary with its padding."""
         return int(self.config.get_text_config().vocab_size)
-
-
-@dataclass(frozen=True)
-class LoadedPair:
-    """A target and a draft with one vocabulary; note says what was cut from the logits, if."""
-
-    target: LoadedModel
-    draft: LoadedModel
-    vocabulary: int
-    note: str | None
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -154,16 +143,20 @@ def plain_config(config: Any) -> dict[str, Any]:
     return {k: v for k, v in sorted(values.items()) if isinstance(v, str | bool | int | float)}
 
 
-def pair_of(target: LoadedModel, draft: LoadedModel) -> LoadedPair:
-    """The pair of two loaded models. Raises ValueError where their tokens differ."""
-    for role, model in (("target", target), ("draft", draft)):
-        if model.tokenizer is None:
-            raise ValueError(
-                f"the {role} {model.name} has no tokenizer: only costs can be measured"
-            )
-    tokens = require_same_tokens(target.tokenizer, draft.tokenizer)
-    vocabulary, note = common_vocabulary(tokens, target.logits, draft.logits)
-    return LoadedPair(target, draft, vocabulary, note)
+def quieten() -> None:
+    """Let transformers report errors only: its advice is not for those who measure."""
+    import logging
+    import sys
+
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+    from transformers.utils import logging as transformers_logging
+
+    transformers: Any = transformers_logging
+    transformers.set_verbosity_error()
+    transformers.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    if not sys.stderr.isatty():  # a download of gigabytes is worth a bar to who watches
+        disable_progress_bars()
 
 
 def _config_hash(config: Any) -> str:

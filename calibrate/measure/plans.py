@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import Any
 
 TEMPERATURES = (0.0, 1.0)  # at which the drawing of tokens and the rule are timed
 STEPS = 4  # consecutive plain steps of one timing, behind an untimed one
 STEP_TURNS = 3  # timings of plain steps in a turn through all gammas
+MODES = ("eager", "graph")
 _COLDEST = 1e-3
 
 
@@ -21,9 +23,18 @@ def check_temperature(temperature: float) -> float:
     return value
 
 
+def check_whole(name: str, values: int | Sequence[int], least: int = 1) -> None:
+    """Raise ValueError unless there are values, none of them below ``least``."""
+    given = (values,) if isinstance(values, int) else values
+    odd = [v for v in given if v < least]
+    if odd or not given:
+        listed = ", ".join(map(str, odd)) or "none"
+        raise ValueError(f"{name} must be a whole number >= {least}, got {listed}")
+
+
 @dataclass(frozen=True)
 class AcceptancePlan:
-    """What to measure; `asdict` of it belongs into the settings of the record.
+    """What to measure; `settings` of it belongs into the record.
 
     gamma: draft tokens of a round; new_tokens: of every request and text; batch: requests decoded
     together at most; graphs: CUDA graphs for the passes. Raises ValueError for a number out of
@@ -39,9 +50,7 @@ class AcceptancePlan:
 
     def __post_init__(self) -> None:
         for name in ("gamma", "new_tokens", "batch"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ValueError(f"{name} must be a whole number >= 1, got {value}")
+            check_whole(name, getattr(self, name))
         if not self.temperatures or len(set(self.temperatures)) < len(self.temperatures):
             raise ValueError(f"temperatures must be different numbers, got {self.temperatures}")
         for temperature in self.temperatures:
@@ -80,10 +89,10 @@ class SweepPlan:
         for name, values in (lists | dict(self.gammas_by_draft)).items():
             if any(v < 1 for v in values) or len(set(values)) < len(values):
                 raise ValueError(f"{name} must be different whole numbers >= 1, got {values}")
-        least = {"plain_repeats": 1, "new_tokens": 1, "assisted_blocks": 0, "heuristic_gamma": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        for name in ("plain_repeats", "new_tokens"):
+            check_whole(name, getattr(self, name))
+        for name in ("assisted_blocks", "heuristic_gamma"):
+            check_whole(name, getattr(self, name), 0)
         check_temperature(self.temperature)
 
     def settings(self) -> dict[str, Any]:
@@ -94,6 +103,68 @@ class SweepPlan:
     def gammas_of(self, draft: str) -> tuple[int, ...]:
         """The gammas of SpS with this draft."""
         return tuple(self.gammas_by_draft.get(draft, self.gammas))
+
+
+def _check_grid(
+    shapes: Sequence[tuple[int, int]], modes: Sequence[str], repeats: int, *, least_context: int
+) -> None:
+    check_whole("batch", [b for b, _ in shapes])
+    check_whole("context", [c for _, c in shapes], least_context)
+    check_whole("repeats", repeats)
+    if not modes or set(modes) - set(MODES):
+        raise ValueError(f"modes must be of {', '.join(MODES)}, got {list(modes)}")
+
+
+@dataclass(frozen=True)
+class PassGrid:
+    """Passes to time: every number of tokens at every (batch, context) in every mode.
+
+    tokens: new tokens of a pass; shapes: (batch, context [token]); modes: eager, graph; repeats,
+    warmup: timed and untimed passes of a point. Raises ValueError for a number out of range.
+    """
+
+    tokens: tuple[int, ...]
+    shapes: tuple[tuple[int, int], ...] = ((1, 128),)
+    modes: tuple[str, ...] = ("eager",)
+    repeats: int = 11
+    warmup: int = 3
+
+    def __post_init__(self) -> None:
+        check_whole("tokens", self.tokens)
+        _check_grid(self.shapes, self.modes, self.repeats, least_context=0)
+        check_whole("warmup", self.warmup)
+
+
+def pass_points(models: int, grids: Sequence[PassGrid]) -> int:
+    """Points of a record of these grids: passes, draws, verifications, the copy and the launch.
+
+    What two grids share is measured once.
+    """
+    passes = {at for g in grids for at in product(g.tokens, g.shapes, g.modes)}
+    around = {(n, batch) for g in grids for n in (1, *g.tokens) for batch, _ in g.shapes}
+    return models * (len(passes) + len(TEMPERATURES) * len(around)) + 2
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """Which rounds to time: gammas, (batch, context) shapes, modes; repeats: times of each.
+
+    temperature: of the draws and of the rule. Raises ValueError for a number out of range.
+    """
+
+    gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    shapes: tuple[tuple[int, int], ...] = ((1, 128),)
+    modes: tuple[str, ...] = ("eager",)
+    repeats: int = 12
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_whole("gamma", self.gammas)
+        _check_grid(self.shapes, self.modes, self.repeats, least_context=1)
+
+    def count(self, drafts: int) -> int:
+        """Points of a full measurement: every round, and the plain steps beside each draft."""
+        return drafts * len(self.shapes) * len(self.modes) * (len(self.gammas) + 1)
 
 
 @dataclass(frozen=True)
@@ -112,60 +183,38 @@ class PassPlan:
     warmup: int = 3
 
     def __post_init__(self) -> None:
-        for name, values, least in (
-            ("tokens", self.tokens, 1), ("batch", self.batches, 1),
-            ("context", self.contexts, 1 if self.gammas else 0), ("gamma", self.gammas, 1),
-            ("repeats", [self.repeats], 1), ("warmup", [self.warmup], 0),
-        ):  # fmt: skip
-            odd = [v for v in values if v < least]
-            if odd or (not values and name != "gamma"):
-                raise ValueError(f"{name} must be a whole number >= {least}, got {odd or 'none'}")
+        check_whole("batch", self.batches)
+        check_whole("context", self.contexts, 0)
+        self.passes(MODES)
+        self.rounds(MODES)
 
-    def modes(self, device: str) -> list[str]:
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """Every batch with every context."""
+        return tuple(product(sorted(set(self.batches)), sorted(set(self.contexts))))
+
+    def passes(self, modes: tuple[str, ...]) -> PassGrid:
+        """The passes, in modes that there are."""
+        tokens = tuple(sorted(set(self.tokens)))
+        return PassGrid(tokens, self.shapes, modes, self.repeats, self.warmup)
+
+    def rounds(self, modes: tuple[str, ...]) -> RoundPlan | None:
+        """The rounds, in modes that there are; None without a gamma."""
+        gammas = tuple(sorted(set(self.gammas)))
+        return RoundPlan(gammas, self.shapes, modes, self.repeats) if gammas else None
+
+    def modes(self, device: str) -> tuple[str, ...]:
         """The ways to run a pass on a device, auto or one that there is."""
-        known = {"eager": ["eager"], "graph": ["graph"], "both": ["eager", "graph"]}
-        known["auto"] = known["both"] if device.startswith("cuda") else known["eager"]
+        known = {"eager": MODES[:1], "graph": MODES[1:], "both": MODES}
+        known["auto"] = MODES if device.startswith("cuda") else MODES[:1]
         if self.mode not in known:
             raise ValueError(f"mode must be one of {', '.join(known)}, got {self.mode!r}")
         if device == "cpu" and "graph" in known[self.mode]:
             raise ValueError(f"mode must be eager on a CPU, got {self.mode}")
         return known[self.mode]
 
-    def settings(self, device: str) -> dict[str, Any]:
+    def settings(self, modes: tuple[str, ...]) -> dict[str, Any]:
         """As a record stores it."""
-        return {
-            "tokens": sorted(set(self.tokens)), "batches": sorted(set(self.batches)),
-            "contexts": sorted(set(self.contexts)), "modes": self.modes(device),
-            "repeats": self.repeats, "warmup": self.warmup, "gammas": sorted(set(self.gammas)),
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RoundPlan:
-    """Which rounds to time: gammas, (batch, context) shapes, modes; repeats: times of each.
-
-    temperature: of the draws and of the rule.
-    """
-
-    gammas: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
-    shapes: tuple[tuple[int, int], ...] = ((1, 128),)
-    modes: tuple[str, ...] = ("eager",)
-    repeats: int = 12
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name, values, least in (
-            ("gammas", self.gammas, 1),
-            ("batches", [b for b, _ in self.shapes], 1),
-            ("contexts", [c for _, c in self.shapes], 1),
-            ("repeats", [self.repeats], 1),
-        ):
-            if not values or min(values) < least:
-                raise ValueError(f"{name} must be at least {least}, given {list(values)}")
-        strange = [m for m in self.modes if m not in ("eager", "graph")]
-        if strange or not self.modes:
-            raise ValueError(f"modes must be of eager, graph, given {list(self.modes)}")
-
-    def count(self, drafts: int) -> int:
-        """Points of a full measurement: every round, and the plain steps beside each draft."""
-        return drafts * len(self.shapes) * len(self.modes) * (len(self.gammas) + 1)
+        lists = {n: sorted(set(getattr(self, n))) for n in ("tokens", "batches", "contexts")}
+        timed = {"modes": list(modes), "repeats": self.repeats, "warmup": self.warmup}
+        return {**lists, **timed, "gammas": sorted(set(self.gammas))}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -78,23 +78,15 @@ def encode_prompts(
     return encoded
 
 
-def family_prompts(
-    folder: str | Path,
-    tokenizer: Any,
-    *,
-    domains: Sequence[str] | None = None,
-    count: int,
-    tokens: int,
-) -> Prompts:
-    """Prompts from the held-out text of a family, by domain (default: all that it has)."""
+def family_prompts(folder: str | Path, tokenizer: Any, *, count: int, tokens: int) -> Prompts:
+    """Prompts from the held-out text of a family, by domain."""
     from ..family.held_out import held_out_prompts
     from ..family.record import family_domains, read_family
 
     folder = Path(folder)
-    names = list(domains) if domains is not None else family_domains(read_family(folder))
     return {
         name: held_out_prompts(folder, name, tokenizer, count=count, tokens=tokens)
-        for name in names
+        for name in family_domains(read_family(folder))
     }
 
 

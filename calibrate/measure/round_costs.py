@@ -19,12 +19,14 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from .clock import MachineState, Stopwatch
-from .cost_blocks import Point, PointJournal, let_go, rounded
-from .failures import free_bytes, out_of_memory, pass_bytes, shortage
+from .cost_blocks import Point, PointJournal, rounded
+from .failures import free_bytes, lack_of_memory, let_go, pass_bytes, shortage
 from .pairs import LoadedModel
 from .plans import STEP_TURNS, STEPS, RoundPlan
 from .rounds import SpeculativeRounds, pick, uniforms_of
@@ -76,22 +78,21 @@ def measure_rounds(
     return True
 
 
+@dataclass
 class _Block:
     """The rounds of all drafts at one batch, context and mode, timed in turns."""
 
-    def __init__(
-        self,
-        target: LoadedModel,
-        drafts: Mapping[str, LoadedModel],
-        plan: RoundPlan,
-        shape: tuple[int, int],
-        mode: str,
-        clock: Callable[[], float],
-    ) -> None:
-        self.target, self.drafts, self.plan, self.mode = target, drafts, plan, mode
-        self.batch, self.context = shape
-        self.clock = clock
-        self.order = random.Random(f"{shape} {mode}")
+    target: LoadedModel
+    drafts: Mapping[str, LoadedModel]
+    plan: RoundPlan
+    shape: tuple[int, int]
+    mode: str
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        self.batch, self.context = self.shape
+        self.room = self.context + max(*self.plan.gammas, STEPS + 1) + 2
+        self.order = random.Random(f"{self.shape} {self.mode}")
 
     def missing(self, journal: PointJournal) -> list[str]:
         """Drafts of which a point is not in the journal; all of theirs are timed together."""
@@ -111,16 +112,16 @@ class _Block:
         for name in names:
             if reasons[name] is None:
                 try:
-                    runner = runner or self._runner(self.target)
-                    pairs[name] = self._pair(runner, name)
+                    runner = runner or self.runner(self.target)
+                    pairs[name] = _Pair(self, runner, self.drafts[name])
                 except (RuntimeError, MemoryError) as error:
-                    reasons[name] = _reason(error)
+                    reasons[name] = lack_of_memory(error)
         for _ in range(self.plan.repeats):
             for name in self.order.sample(list(pairs), len(pairs)):
                 try:
                     pairs[name].turn()
                 except (RuntimeError, MemoryError) as error:
-                    reasons[name] = _reason(error)
+                    reasons[name] = lack_of_memory(error)
                     del pairs[name]
         found = [
             self._point(name, gamma)
@@ -145,54 +146,29 @@ class _Block:
         }
 
     def _obstacle(self, draft: LoadedModel) -> str | None:
-        needed = sum(
-            pass_bytes(
-                m.model,
-                batch=self.batch,
-                context=self.context,
-                tokens=self._room() - self.context,
-                graphs=self.mode == "graph",
-            )
-            for m in (self.target, draft)
-        )
+        size: dict[str, Any] = {"batch": self.batch, "context": self.context}
+        size |= {"tokens": self.room - self.context, "graphs": self.mode == "graph"}
+        needed = sum(pass_bytes(m.model, **size) for m in (self.target, draft))
         return shortage(needed, free_bytes(self.target.device))
 
-    def _room(self) -> int:
-        return self.context + max(*self.plan.gammas, STEPS + 1) + 2
-
-    def _runner(self, model: LoadedModel) -> Runner:
+    def runner(self, model: LoadedModel) -> Runner:
         graphs = self.mode == "graph"
-        made = Runner(model.model, batch=self.batch, capacity=self._room(), graphs=graphs)
+        made = Runner(model.model, batch=self.batch, capacity=self.room, graphs=graphs)
         made.occupy(self.context)
         return made
 
-    def _pair(self, target: Runner, name: str) -> _Pair:
-        draft = self.drafts[name]
-        vocabulary = min(self.target.logits, draft.logits)
-        return _Pair(
-            target, self._runner(draft), vocabulary, self.context, self.plan, self.order, self.clock
-        )
-
 
 class _Pair:
-    """A target and one draft; found: times and parts by gamma, 0 for plain steps."""
+    """A target and one draft of a block; found: times and parts by gamma, 0 for plain steps."""
 
-    def __init__(
-        self,
-        target: Runner,
-        draft: Runner,
-        vocabulary: int,
-        context: int,
-        plan: RoundPlan,
-        order: random.Random,
-        clock: Callable[[], float],
-    ) -> None:
-        self.target, self.vocabulary, self.context = target, vocabulary, context
-        self.plan, self.order, self.clock = plan, order, clock
-        self.rounds = {}
+    def __init__(self, block: _Block, target: Runner, draft: LoadedModel) -> None:
+        self.target, self.context, self.plan = target, block.context, block.plan
+        self.order, self.clock = block.order, block.clock
+        self.vocabulary = words = min(block.target.logits, draft.logits)
+        runner, plan, self.rounds = block.runner(draft), block.plan, {}
         for gamma in plan.gammas:
-            made = SpeculativeRounds(target, draft, gamma, plan.temperature, gamma, vocabulary)
-            made.hold_laws(vocabulary)
+            made = SpeculativeRounds(target, runner, gamma, plan.temperature, gamma, words)
+            made.hold_laws(words)
             self.rounds[gamma] = made
         self.found: dict[int, dict[str, list[float]]] = {
             g: defaultdict(list) for g in (0, *plan.gammas)
@@ -258,11 +234,3 @@ class _Pair:
         rows = range(self.target.batch)
         tokens = [[self.order.randrange(self.vocabulary) for _ in range(2)] for _ in rows]
         return torch.tensor(tokens, device=self.target.device)
-
-
-def _reason(error: BaseException) -> str:
-    """Why a point has no times; raises what is not a lack of memory."""
-    if not out_of_memory(error):
-        raise error
-    let_go()
-    return "out of memory"

@@ -115,7 +115,8 @@ def _threads() -> int | None:
     return int(torch.get_num_threads()) if torch is not None else None
 
 
-def _cpu_lines(name: str) -> list[str]:
+def cpu_lines(name: str) -> list[str]:
+    """What Linux says of every core under a name; [] elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -124,12 +125,12 @@ def _cpu_lines(name: str) -> list[str]:
 
 
 def _cpu_model() -> str:
-    found = _cpu_lines("model name")
+    found = cpu_lines("model name")
     return found[0] if found else platform.processor() or platform.machine()
 
 
 def _cpu_clocks() -> dict[str, Any]:
-    mhz = [float(v) for v in _cpu_lines("cpu MHz")]
+    mhz = [float(v) for v in cpu_lines("cpu MHz")]
     found: dict[str, Any] = {"cpu_mhz": mhz} if mhz else {}
     try:
         governor = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text()
@@ -141,16 +142,9 @@ def _cpu_clocks() -> dict[str, Any]:
 
 def _cuda(device: str) -> dict[str, Any]:
     """Name, driver and clocks of a CUDA device, from nvidia-smi, the name from torch if loaded."""
-    fields = (*_SMI_FIXED, *_SMI_CLOCKS)
-    index = device.partition(":")[2] or "0"
-    line = _output(
-        "nvidia-smi", "-i", index, f"--query-gpu={','.join(fields)}",
-        "--format=csv,noheader,nounits",
-    )  # fmt: skip
-    cells = [cell.strip() for cell in line.splitlines()[0].split(",")] if line else []
-    values = dict(zip(fields, cells, strict=False)) if len(cells) == len(fields) else {}
-    found: dict[str, Any] = {ours: values[f] for f, ours in _SMI_FIXED.items() if f in values}
-    clocks = {ours: _number(values[f]) for f, ours in _SMI_CLOCKS.items() if f in values}
+    said = ask_gpu(device.partition(":")[2] or "0", {**_SMI_FIXED, **_SMI_CLOCKS})
+    found: dict[str, Any] = {name: said[name] for name in _SMI_FIXED.values() if name in said}
+    clocks = {name: number(said[name]) for name in _SMI_CLOCKS.values() if name in said}
     if clocks:
         found["clocks"] = clocks
     torch = sys.modules.get("torch")
@@ -160,7 +154,17 @@ def _cuda(device: str) -> dict[str, Any]:
     return found
 
 
-def _number(cell: str) -> float | str:
+def ask_gpu(index: str, names: Mapping[str, str]) -> dict[str, str]:
+    """What nvidia-smi says of a GPU by our name of each of its fields; {} where it is silent."""
+    line = _output(
+        "nvidia-smi", "-i", index, f"--query-gpu={','.join(names)}", "--format=csv,noheader,nounits"
+    )
+    cells = [cell.strip() for cell in line.splitlines()[0].split(",")] if line else []
+    return dict(zip(names.values(), cells, strict=True)) if len(cells) == len(names) else {}
+
+
+def number(cell: str) -> float | str:
+    """The number of a cell, the cell itself where it is none."""
     try:
         return float(cell)
     except ValueError:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from howspec.calibrate.campaign import CAMPAIGNS, campaign_named, dry, plan_campaign
+from howspec.calibrate.campaign import CAMPAIGNS, campaign_named, plan_campaign
 from howspec.calibrate.campaign.estimate import (
     CPU,
     H100,
@@ -19,6 +19,7 @@ from howspec.calibrate.campaign.estimate import (
     decode_s,
     pass_s,
 )
+from howspec.calibrate.measure.plans import PassGrid
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def test_a_pass_moves_the_weights_or_computes_whichever_takes_longer() -> None:
 def test_estimates_add_in_time_and_take_the_larger_memory() -> None:
     assert Estimate(1, 5, 2) + Estimate(2, 3, 4) == Estimate(3, 5, 6)
     size = Size("m", 1e6, 2, 10)
-    found = costs_estimate(CPU, [size, size], tokens=(1, 2), shapes=((1, 8), (4, 8)), passes=5)
+    found = costs_estimate(CPU, [size, size], PassGrid((1, 2), ((1, 8), (4, 8))))
     assert found.points == 8
     assert found.memory_bytes == (1e6 + 4 * 8 * 10) * 4
 
@@ -99,7 +100,7 @@ def test_the_campaign_on_a_gpu_is_what_was_planned_for_fifteen_minutes() -> None
 
 @pytest.mark.parametrize("name", sorted(CAMPAIGNS))
 def test_a_dry_run_is_small_and_needs_no_gpu(name: str) -> None:
-    small = dry(campaign_named(name))
+    small = campaign_named(name, dry_run=True)
     assert (small.device, small.dtype, small.family) == ("cpu", "float32", "tiny")
     assert all(len(c.tokens) * len(c.shapes) <= 12 for c in small.costs)
     assert bool(small.architecture_costs) == bool(CAMPAIGNS[name].architecture_costs)

@@ -23,19 +23,21 @@ from howspec.calibrate.campaign import (  # noqa: E402
     campaign_named,
     check_stage,
     commands,
-    dry,
     plan,
     plan_campaign,
     run_campaign,
     stages_of,
 )
 from howspec.calibrate.campaign import __main__ as module  # noqa: E402
-from howspec.calibrate.campaign.family_stage import FamilyStage, same_text  # noqa: E402
-from howspec.calibrate.campaign.models import (  # noqa: E402
+from howspec.calibrate.campaign.estimate import (  # noqa: E402
     architecture_config,
     architecture_size,
-    load_ladder,
     write_config,
+)
+from howspec.calibrate.campaign.family_stage import (  # noqa: E402
+    FamilyStage,
+    load_family,
+    same_text,
 )
 from howspec.calibrate.family import corpus, shapes  # noqa: E402
 from howspec.calibrate.library.own import read_campaign  # noqa: E402
@@ -73,7 +75,7 @@ def mini_preset() -> Iterator[None]:
 
 
 def mini(campaign: str = "gpu") -> Campaign:
-    return dry(campaign_named(campaign))
+    return campaign_named(campaign, dry_run=True)
 
 
 class PointClock:
@@ -268,7 +270,7 @@ def test_a_draft_of_another_vocabulary_is_refused_with_the_first_token_that_diff
     vocabulary["ZZZ"] = vocabulary.pop(words[merged])
     path.write_text(json.dumps(tokenizer))
     with pytest.raises(ValueError, match=f"differ first at token {merged}"):
-        load_ladder(tmp_path / "family", mini())
+        load_family(tmp_path / "family", mini())
 
 
 def test_records_of_another_family_are_not_gone_on_with(

@@ -20,7 +20,7 @@ from howspec.calibrate.family.agreement import divergence, overlap  # noqa: E402
 from howspec.calibrate.family.batches import save_tokenizer, train_tokenizer  # noqa: E402
 from howspec.calibrate.family.distill import Distilling  # noqa: E402
 from howspec.calibrate.family.shapes import draft_shapes  # noqa: E402
-from howspec.calibrate.measure.pairs import load_model, pair_of  # noqa: E402
+from howspec.calibrate.measure.ladders import load_ladder  # noqa: E402
 
 VOCABULARY = 300
 
@@ -126,8 +126,8 @@ def test_a_distilled_family_is_a_family_with_its_teacher_as_the_target(
     assert set(family["corpus"]) == {"inspect", "textwrap", "written"}
     assert family["settings"]["teacher"] == "teacher"
     for draft in drafts:
-        pair = pair_of(*(load_model(whole / n, device="cpu") for n in ("teacher", draft["name"])))
-        assert pair.vocabulary == VOCABULARY
+        pair = load_ladder(str(whole / "teacher"), [str(whole / draft["name"])], device="cpu")
+        assert (pair.target.logits, pair.vocabulary) == (VOCABULARY, None)
         assert draft["overlap"] == pytest.approx(np.mean(list(draft["overlap_by_domain"].values())))
     ours, theirs = (
         transformers.AutoModelForCausalLM.from_pretrained(f).state_dict()

@@ -15,7 +15,8 @@ gguf = pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
 transformers = pytest.importorskip("transformers")
 
-from howspec.calibrate.measure.pairs import load_model, pair_of  # noqa: E402
+from howspec.calibrate.measure.ladders import ladder_of  # noqa: E402
+from howspec.calibrate.measure.pairs import load_model  # noqa: E402
 from howspec.calibrate.models.config import shape_for  # noqa: E402
 from howspec.calibrate.models.gguf_format import gguf_format  # noqa: E402
 from howspec.calibrate.prior.pair import named  # noqa: E402
@@ -96,8 +97,8 @@ def test_two_files_are_a_pair_and_tell_their_shape(tmp_path: Path) -> None:
     for seed, name in enumerate(("target.gguf", "draft.gguf")):
         write(tmp_path / name, seed)
     target, draft = (load_model(tmp_path / f"{n}.gguf", device="cpu") for n in ("target", "draft"))
-    pair = pair_of(target, draft)
-    assert pair.vocabulary == len(WORDS)
+    pair = ladder_of(target, [draft])
+    assert (target.logits, pair.vocabulary, pair.notes) == (len(WORDS), None, ())
     assert target.identity["sha256_16"] != draft.identity["sha256_16"]
     shape, _ = shape_for(str(tmp_path / "target.gguf"))
     assert (shape.layers, shape.hidden, shape.vocab) == (1, 32, len(WORDS))

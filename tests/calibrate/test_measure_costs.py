@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +15,33 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 import howspec  # noqa: E402
-from fake_clock import FakeClock  # noqa: E402
-from howspec.calibrate.measure import cost_blocks, operations  # noqa: E402
+from fake_clock import FakeClock, Memory  # noqa: E402
+from howspec.calibrate.measure import cost_blocks  # noqa: E402
+from howspec.calibrate.measure import costs as measuring  # noqa: E402
 from howspec.calibrate.measure.clock import CudaClock, HostClock, clock_of  # noqa: E402
-from howspec.calibrate.measure.costs import count_points, measure_costs  # noqa: E402
+from howspec.calibrate.measure.costs import measure_costs  # noqa: E402
 from howspec.calibrate.measure.failures import out_of_memory, pass_bytes, shortage  # noqa: E402
 from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
+from howspec.calibrate.measure.plans import PassGrid, pass_points  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.measure.tables import cost_rows, round_rows  # noqa: E402
 from howspec.calibrate.records import Journal, collect_provenance, read_record  # noqa: E402
 from howspec.cli.calibrate import costs  # noqa: E402
 from small_models import loaded_gpt2  # noqa: E402
 
-KEY = ("operation", "model", "tokens", "batch", "context", "mode")
+
+def grid(
+    tokens: Sequence[int],
+    batches: Sequence[int] = (1,),
+    contexts: Sequence[int] = (8,),
+    **more: Any,
+) -> PassGrid:
+    return PassGrid(tuple(tokens), tuple(itertools.product(batches, contexts)), **more)
 
 
 @pytest.fixture(autouse=True)
 def _small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "COPY_BYTES", {"cpu": 1 << 12})
-
-
-class Memory:
-    """A journal that forgets nothing and writes nothing; `limit` points, then an interrupt."""
-
-    def __init__(self, limit: float = math.inf) -> None:
-        self.points: list[dict[str, Any]] = []
-        self.done: set[tuple[Any, ...]] = set()
-        self.limit = limit
-
-    def append(self, point: Any) -> None:
-        if len(self.points) >= self.limit:
-            raise KeyboardInterrupt
-        key = tuple(point.get(k) for k in KEY)
-        assert key not in self.done, f"{key} twice"
-        self.done.add(key)
-        self.points.append(dict(point))
+    monkeypatch.setattr(measuring, "COPY_BYTES", {"cpu": 1 << 12})
 
 
 class Timed:
@@ -76,19 +69,13 @@ def passes(journal: Memory) -> list[dict[str, Any]]:
 def test_every_point_is_measured_once_with_warm_ups_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     timed = Timed(monkeypatch, lambda owner, runner, n: 0.001 * n * runner.batch)
     journal = Memory()
-    grid: dict[str, Any] = {"tokens": (1, 2, 5), "batches": (1, 2), "contexts": (8, 16)}
-    complete = measure_costs(
-        {"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)},
-        journal,
-        **grid,
-        repeats=4,
-        warmup=2,
-        clock=timed.clock,
-    )
+    asked = grid((1, 2, 5), (1, 2), (8, 16), repeats=4, warmup=2)
+    both = {"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}
+    complete = measure_costs(both, journal, asked, clock=timed.clock)
     assert complete
     shapes = list(itertools.product((1, 2), (8, 16)))
-    assert len(journal.points) == count_points(2, (1, 2, 5), shapes, ("eager",))
-    assert {tuple(p[k] for k in KEY[1:]) for p in passes(journal)} == {
+    assert len(journal.points) == pass_points(2, [asked])
+    assert {tuple(p[k] for k in Memory.KEY[1:]) for p in passes(journal)} == {
         (m, n, b, c, "eager") for m in "ab" for n in (1, 2, 5) for b, c in shapes
     }
     for point in passes(journal):
@@ -119,10 +106,7 @@ def test_a_drift_of_the_machine_hits_all_numbers_of_tokens_and_all_models_alike(
     measure_costs(
         {"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)},
         journal,
-        tokens=range(1, 6),
-        contexts=(8,),
-        repeats=60,
-        warmup=1,
+        grid(range(1, 6), repeats=60, warmup=1),
         clock=timed.clock,
     )
     means = [sum(p["times_s"]) / 60 for p in passes(journal)]
@@ -133,28 +117,28 @@ def test_a_drift_of_the_machine_hits_all_numbers_of_tokens_and_all_models_alike(
 
 def test_a_measurement_that_was_cut_off_goes_on_without_a_point_twice() -> None:
     whole = Memory()
-    grid: dict[str, Any] = {"tokens": (1, 3), "batches": (1, 2), "contexts": (8,), "repeats": 2}
-    assert measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, whole, **grid)
+    asked = grid((1, 3), (1, 2), repeats=2)
+    assert measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, whole, asked)
     for limit in range(0, len(whole.points), 5):
         cut = Memory(limit)
         with pytest.raises(KeyboardInterrupt):
-            measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, cut, **grid)
+            measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, cut, asked)
         assert len(cut.points) == limit
         cut.limit = math.inf
-        assert measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, cut, **grid)
+        assert measure_costs({"a": loaded_gpt2(), "b": loaded_gpt2(layers=2)}, cut, asked)
         assert cut.done == whole.done
 
 
 def test_it_stops_between_blocks_when_the_time_is_up_and_says_so() -> None:
     left = iter(itertools.chain([100.0] * 4, itertools.repeat(0.0)))
     journal = Memory()
-    grid: dict[str, Any] = {"tokens": (1, 3), "contexts": (8, 16, 24), "repeats": 2}
-    assert not measure_costs({"a": loaded_gpt2()}, journal, **grid, seconds_left=lambda: next(left))
+    asked = grid((1, 3), contexts=(8, 16, 24), repeats=2)
+    assert not measure_costs({"a": loaded_gpt2()}, journal, asked, seconds_left=lambda: next(left))
     sizes = [sum(p["context"] == c for p in passes(journal)) for c in (8, 16, 24)]
     assert sizes[-1] == 0
     assert set(sizes) <= {0, 2}
-    assert measure_costs({"a": loaded_gpt2()}, journal, **grid)
-    assert not measure_costs({"a": loaded_gpt2()}, Memory(), **grid, seconds_left=lambda: 0.0)
+    assert measure_costs({"a": loaded_gpt2()}, journal, asked)
+    assert not measure_costs({"a": loaded_gpt2()}, Memory(), asked, seconds_left=lambda: 0.0)
 
 
 def test_out_of_memory_is_a_point_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +151,7 @@ def test_out_of_memory_is_a_point_and_the_rest_goes_on(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Runner, "extend", greedy)
     journal = Memory()
-    assert measure_costs({"a": loaded_gpt2()}, journal, tokens=(1, 5, 9), contexts=(8,), repeats=2)
+    assert measure_costs({"a": loaded_gpt2()}, journal, grid((1, 5, 9), repeats=2))
     assert {p["tokens"]: p.get("error") for p in passes(journal)} == {
         1: None,
         5: "out of memory",
@@ -181,7 +165,7 @@ def test_a_model_that_does_not_fit_is_refused_at_all_its_points() -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
 
     journal = Memory()
-    assert measure_costs({"a": loader, "b": loaded_gpt2}, journal, tokens=(1, 2), contexts=(8,))
+    assert measure_costs({"a": loader, "b": loaded_gpt2}, journal, grid((1, 2)))
     errors = {p["model"]: p.get("error") for p in passes(journal)}
     assert errors == {"a": "out of memory while loading the model", "b": None}
 
@@ -189,7 +173,7 @@ def test_a_model_that_does_not_fit_is_refused_at_all_its_points() -> None:
         raise RuntimeError("something else")
 
     with pytest.raises(RuntimeError, match="something else"):
-        measure_costs({"a": broken}, Memory(), tokens=(1,), contexts=(8,))
+        measure_costs({"a": broken}, Memory(), grid((1,)))
 
 
 def test_points_that_would_not_fit_are_predicted_and_not_tried(
@@ -197,7 +181,7 @@ def test_points_that_would_not_fit_are_predicted_and_not_tried(
 ) -> None:
     monkeypatch.setattr(cost_blocks, "free_bytes", lambda device: 1000.0)
     journal = Memory()
-    assert measure_costs({"a": loaded_gpt2()}, journal, tokens=(1,), contexts=(8,))
+    assert measure_costs({"a": loaded_gpt2()}, journal, grid((1,)))
     (point,) = passes(journal)
     assert "predicted to need" in point["error"]
     assert "not tried" in point["error"]
@@ -220,7 +204,7 @@ def test_the_predicted_memory_holds_the_cache_and_grows_with_every_size() -> Non
 def test_a_context_beyond_the_positions_of_a_model_is_an_error_point() -> None:
     journal = Memory()
     short = loaded_gpt2("short", positions=20)
-    assert measure_costs({"a": short}, journal, tokens=(1, 5), contexts=(8, 16), repeats=1)
+    assert measure_costs({"a": short}, journal, grid((1, 5), contexts=(8, 16), repeats=1))
     errors = {p["context"]: p.get("error") for p in passes(journal)}
     assert errors == {8: None, 16: "16 tokens and 5 more exceed the model's 20 positions"}
 
@@ -230,33 +214,32 @@ def test_logits_that_are_not_finite_are_an_error_point(monkeypatch: pytest.Monke
     weight = broken.model.get_input_embeddings().weight
     monkeypatch.setattr(weight, "data", torch.full_like(weight, math.nan))
     journal = Memory()
-    assert measure_costs({"a": broken}, journal, tokens=(1, 2), contexts=(8,), repeats=1)
+    assert measure_costs({"a": broken}, journal, grid((1, 2), repeats=1))
     assert {p["error"] for p in passes(journal)} == {"logits are not finite numbers"}
 
 
 def test_graphs_on_a_cpu_are_refused() -> None:
     with pytest.raises(ValueError, match="graphs need a CUDA device"):
-        measure_costs({"a": loaded_gpt2()}, Memory(), tokens=(1,), contexts=(8,), modes=("graph",))
+        measure_costs({"a": loaded_gpt2()}, Memory(), grid((1,), modes=("graph",)))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"tokens": (0, 1)}, "tokens must be at least 1"),
-        ({"tokens": ()}, "tokens must be at least 1"),
-        ({"batches": (0,)}, "batches must be at least 1"),
-        ({"contexts": (-1,)}, "contexts must be at least 0"),
-        ({"repeats": 0}, "repeats must be at least 1"),
-        ({"warmup": 0}, "warmup must be at least 1"),
-        ({"modes": ("fast",)}, "modes must be of eager, graph"),
+        ({"tokens": (0, 1)}, "tokens must be a whole number >= 1, got 0"),
+        ({"tokens": ()}, "tokens must be a whole number >= 1, got none"),
+        ({"batches": (0,)}, "batch must be a whole number >= 1, got 0"),
+        ({"contexts": (-1,)}, "context must be a whole number >= 0, got -1"),
+        ({"repeats": 0}, "repeats must be a whole number >= 1, got 0"),
+        ({"warmup": 0}, "warmup must be a whole number >= 1, got 0"),
+        ({"modes": ("fast",)}, "modes must be of eager, graph, got"),
     ],
 )
 def test_bad_settings_are_named(change: dict[str, Any], message: str) -> None:
-    settings: dict[str, Any] = {"tokens": (1,), "batches": (1,), "contexts": (8,)}
     with pytest.raises(ValueError, match=message):
-        measure_costs({"a": loaded_gpt2()}, Memory(), **(settings | change))
+        grid(**{"tokens": (1,)} | change)
     with pytest.raises(ValueError, match="at least 1 model"):
-        measure_costs({}, Memory(), **settings)
+        measure_costs({}, Memory(), grid((1,)))
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
@@ -275,9 +258,9 @@ def test_a_record_is_written_and_read_back(tmp_path: Path) -> None:
         settings={"tokens": [1, 3]},
         provenance=collect_provenance("cpu", "float32", models={"a": loaded_gpt2().identity}),
     )
-    assert measure_costs({"a": loaded_gpt2()}, journal, tokens=(1, 3), contexts=(8,), repeats=3)
+    assert measure_costs({"a": loaded_gpt2()}, journal, grid((1, 3), repeats=3))
     record = read_record(journal.finish())
-    assert len(record.points) == count_points(1, (1, 3), [(1, 8)], ("eager",))
+    assert len(record.points) == pass_points(1, [grid((1, 3))])
     times = [p["times_s"] for p in record.points if p["operation"] == "pass"]
     assert all(len(t) == 3 and min(t) > 0 for t in times)
 
@@ -397,7 +380,8 @@ def test_the_command_stops_when_its_time_is_up_and_goes_on(
         ({"draft": ["FOLDER"]}, "two of the models are named big"),
         ({"tokens": "0"}, "tokens must be a whole number >= 1"),
         ({"draft": ["TINY"], "gamma": "0-2"}, "gamma must be a whole number >= 1"),
-        ({"draft": ["TINY"], "context": "0"}, "contexts? must be"),
+        ({"draft": ["TINY"], "context": "0"}, "context must be a whole number >= 1, got 0"),
+        ({"warmup": 0}, "warmup must be a whole number >= 1, got 0"),
         ({"draft": ["TINY"], "gamma": "many"}, "--gamma must be whole numbers and ranges"),
     ],
 )

@@ -15,12 +15,11 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 safetensors = pytest.importorskip("safetensors.torch")
 
+from howspec.calibrate.measure.ladders import Ladder, load_ladder, padding_note  # noqa: E402
 from howspec.calibrate.measure.pairs import (  # noqa: E402
-    LoadedPair,
     choose_device,
     choose_dtype,
     load_model,
-    pair_of,
     plain_config,
 )
 from howspec.calibrate.measure.sources import (  # noqa: E402
@@ -29,7 +28,6 @@ from howspec.calibrate.measure.sources import (  # noqa: E402
     family_models,
     folder_hash,
 )
-from howspec.calibrate.measure.vocabulary import common_vocabulary  # noqa: E402
 
 WORDS = ["<end>", *"abcdefghijklmnop"]
 
@@ -232,8 +230,8 @@ def test_random_weights_need_only_a_configuration(folder: Path, tmp_path: Path) 
         load_model(file, random_weights=True)
 
 
-def loaded_pair(target: Path, draft: Path) -> LoadedPair:
-    return pair_of(*(load_model(one, device="cpu") for one in (target, draft)))
+def loaded_pair(target: Path, draft: Path) -> Ladder:
+    return load_ladder(str(target), [str(draft)], device="cpu")
 
 
 def test_a_pair_with_padded_outputs_is_cut_to_the_common_vocabulary(
@@ -241,9 +239,9 @@ def test_a_pair_with_padded_outputs_is_cut_to_the_common_vocabulary(
 ) -> None:
     pair = loaded_pair(folder, save(tmp_path / "draft", words=WORDS, rows=20))
     assert pair.vocabulary == 20
-    assert pair.note is not None
-    assert "cut to 20" in pair.note
-    assert loaded_pair(folder, folder).note is None
+    assert pair.notes[0].startswith("draft: logits are cut to 20")
+    same = loaded_pair(folder, folder)
+    assert (same.vocabulary, same.notes) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -275,7 +273,7 @@ def test_a_pair_needs_tokenizers_and_rows_for_every_token(folder: Path, tmp_path
     with pytest.raises(ValueError, match="the draft bare has no tokenizer"):
         loaded_pair(folder, bare)
     with pytest.raises(ValueError, match="18 tokens, the draft gives logits for 17"):
-        common_vocabulary(18, 24, 17)
+        padding_note(18, 24, 17)
 
 
 def test_device_and_dtype_are_chosen_or_refused() -> None:

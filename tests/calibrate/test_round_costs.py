@@ -11,11 +11,12 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from fake_clock import FakeClock  # noqa: E402
+from fake_clock import FakeClock, Memory  # noqa: E402
 from howspec.calibrate.measure import round_costs as module  # noqa: E402
 from howspec.calibrate.measure.costs import measure_costs  # noqa: E402
 from howspec.calibrate.measure.decoder import decode_plain, decode_speculative  # noqa: E402
 from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
+from howspec.calibrate.measure.plans import PassGrid  # noqa: E402
 from howspec.calibrate.measure.round_costs import (  # noqa: E402
     PARTS,
     STEP_TURNS,
@@ -29,7 +30,6 @@ from howspec.calibrate.records import Record  # noqa: E402
 from howspec.calibrate.records.points import check_point, kind_of  # noqa: E402
 from small_models import loaded_gpt2  # noqa: E402
 
-KEY = ("operation", "model", "tokens", "batch", "context", "mode")
 PASS_S = {"big": 1.0, "small": 0.125}
 COLD_S = {"big": 0.25, "small": 0.0625}  # more, where another model ran the pass before
 PLAN = RoundPlan((1, 2, 4), ((1, 8), (2, 8), (1, 24)), repeats=3)
@@ -37,23 +37,6 @@ PLAN = RoundPlan((1, 2, 4), ((1, 8), (2, 8), (1, 24)), repeats=3)
 
 def model(name: str) -> LoadedModel:
     return loaded_gpt2(name, seed=len(name))
-
-
-class Memory:
-    """A journal in memory; ``limit`` points, then an interrupt."""
-
-    def __init__(self, limit: float = math.inf) -> None:
-        self.points: list[dict[str, Any]] = []
-        self.done: set[tuple[Any, ...]] = set()
-        self.limit = limit
-
-    def append(self, point: Any) -> None:
-        if len(self.points) >= self.limit:
-            raise KeyboardInterrupt
-        key = tuple(point.get(k) for k in KEY)
-        assert key not in self.done, f"{key} twice"
-        self.done.add(key)
-        self.points.append(dict(point))
 
 
 @pytest.fixture
@@ -91,7 +74,7 @@ def measured(clock: FakeClock, plan: RoundPlan = PLAN, **more: Any) -> Memory:
 def test_every_round_is_there_once_and_a_record_may_hold_it(clock: FakeClock) -> None:
     journal = measured(clock)
     assert len(journal.points) == PLAN.count(1) == 12
-    found = {tuple(p[k] for k in KEY) for p in journal.points}
+    found = {tuple(p[k] for k in Memory.KEY) for p in journal.points}
     assert found == {
         ("round" if g else "step", "small", g or 1, b, c, "eager")
         for g in (0, *PLAN.gammas)
@@ -147,7 +130,7 @@ def test_an_interrupted_measurement_goes_on_and_repeats_nothing(clock: FakeClock
     # The shape that was under way is timed as a whole again, so its points come anew.
     kept = [p for p in journal.points if p["context"] == 8 and p["batch"] == 1]
     journal.points = list(kept)
-    journal.done = {tuple(p[k] for k in KEY) for p in kept}
+    journal.done = {tuple(p[k] for k in Memory.KEY) for p in kept}
     assert len(measured(clock, journal=journal).points) == 12
     before = list(journal.points)
     assert measured(clock, journal=journal).points == before
@@ -185,7 +168,9 @@ def test_rounds_tell_the_time_of_decoding_where_passes_alone_do_not(clock: FakeC
     """The clock makes a pass slower behind the other model's: a cache too small for both."""
     journal = Memory()
     both = {"big": model("big"), "small": model("small")}
-    measure_costs(both, journal, tokens=(1, 2, 3, 4, 5), contexts=(8, 24), repeats=3, clock=clock)
+    measure_costs(
+        both, journal, PassGrid((1, 2, 3, 4, 5), ((1, 8), (1, 24)), repeats=3), clock=clock
+    )
     alone = Record("costs", {}, {}, tuple(journal.points))
     measured(clock, journal=journal)
     record = Record("costs", {}, {}, tuple(journal.points))
@@ -221,12 +206,12 @@ def test_the_record_of_another_target_or_mode_has_no_rounds(clock: FakeClock) ->
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"gammas": (0, 1)}, r"gammas must be at least 1, given \[0, 1\]"),
-        ({"gammas": ()}, "gammas must be at least 1"),
-        ({"shapes": ((0, 8),)}, "batches must be at least 1"),
-        ({"shapes": ((1, 0),)}, "contexts must be at least 1"),
-        ({"repeats": 0}, "repeats must be at least 1"),
-        ({"modes": ("compiled",)}, "modes must be of eager, graph, given"),
+        ({"gammas": (0, 1)}, "gamma must be a whole number >= 1, got 0"),
+        ({"gammas": ()}, "gamma must be a whole number >= 1, got none"),
+        ({"shapes": ((0, 8),)}, "batch must be a whole number >= 1, got 0"),
+        ({"shapes": ((1, 0),)}, "context must be a whole number >= 1, got 0"),
+        ({"repeats": 0}, "repeats must be a whole number >= 1, got 0"),
+        ({"modes": ("compiled",)}, "modes must be of eager, graph, got"),
     ],
 )
 def test_a_plan_out_of_range_is_one_line(values: dict[str, Any], message: str) -> None:
