@@ -1,66 +1,88 @@
-"""A verb whose options are the arguments of the function of `howspec` that has its name."""
+"""A verb that asks one function of `howspec` and shows what it answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from inspect import Parameter, signature
+from inspect import signature
 from typing import Any
 
 from . import options
 from .checks import check_outputs
+from .commands import Asked, Option, Verb, asked
 from .output import show
 
-# A verb gets its options and changes those that the function has by another name or in another
-# form; it returns nothing, or the answer of another function.
+# What is given, by the names of the function's arguments. A verb may change it; it returns nothing,
+# or the answer of another function.
 Given = dict[str, Any]
-Verb = Callable[..., object]
+_OURS = ("figure", "html", "as_json")
 
 
 def answering(
-    names: str, *, show_as: Callable[[Any, Given], None] | None = None
-) -> Callable[[Verb], Callable[..., None]]:
-    """Make a command of a verb: check files, ask the function of the verb's name, show the answer.
+    names: str,
+    *,
+    asks: str = "",
+    shared: Mapping[str, Option] = options.SHARED,
+    show_as: Callable[[Any, Given], None] | None = None,
+    **own: Option | str,
+) -> Callable[[Callable[[Given], object]], Verb]:
+    """Make a verb of a function of `howspec`, called alike unless ``asks`` names it.
 
-    names: of all its options in the order of its help; those that the verb does not declare itself
-    are the shared ones of `options.SHARED`. show_as: prints the answer, given the options too.
+    names: of all options in the order of the help; own: those that are not shared with others,
+    as text where its help is all that one has of its own. show_as: prints the answer, given the
+    options too.
     """
+    listed = names.split()
+    if "acceptance" in listed:  # of a metrics URL, over an interval
+        at = listed.index("acceptance") + 1
+        listed[at:at] = ["every", "for_"]
 
-    def command(verb: Verb) -> Callable[..., None]:
-        own = signature(verb, eval_str=True).parameters
-        listed = names.split()
-        if "acceptance" in listed:  # of a metrics URL, over an interval
-            at = listed.index("acceptance") + 1
-            listed[at:at] = ["every", "for_"]
-        asked = {name: own.get(name) or _shared(name) for name in listed}
-        missing = [n for n in own if n not in asked and n != "given"]
-        assert not missing, f"{verb.__name__}: {missing} are not among its options"
+    def command(verb: Callable[[Given], object]) -> Verb:
+        name = asks or verb.__name__
 
-        @wraps(verb)
-        def asking(**given: Any) -> None:
-            given = {n: p.default for n, p in asked.items() if p.default is not p.empty} | given
-            figure, html = given.get("figure"), given.get("html")
-            check_outputs(figure, html)
+        def ask() -> Callable[..., Any]:
+            found: Callable[..., Any] = getattr(import_module(f"..verbs.{name}", __package__), name)
+            return found
+
+        def options_of() -> list[Asked]:
+            return asked(listed, {**shared, **said(own)}, signature(ask()))
+
+        def answer(given: Given) -> None:
+            check_outputs(given.get("figure"), given.get("html"))
             _watch(given)
-            found = _answer(verb, {n: given[n] for n in own if n in given}, given)
+            rest = {n: v for n, v in given.items() if n not in _OURS}
+            for option in made.options():
+                if option.name in rest:
+                    option.fill(rest)
+            other = verb(rest)
+            found: Any = _answer(ask(), rest) if other is None else other
             if show_as is None:
-                show(found, given["as_json"], figure, html)
+                show(found, given["as_json"], given.get("figure"), given.get("html"))
             else:
                 show_as(found, given)
 
-        keyword = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in asked.values()]
-        asking.__signature__ = signature(verb).replace(  # type: ignore[attr-defined]
-            parameters=keyword, return_annotation=None
-        )
-        return asking
+        made = Verb(verb, options_of, answer)
+        return made
 
     return command
 
 
-def _shared(name: str) -> Parameter:
-    kind, default = options.SHARED[name]
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+def printing(**own: Option | str) -> Callable[[Callable[..., None]], Verb]:
+    """Make a verb of a function that prints by itself, with its own signature."""
+
+    def command(verb: Callable[..., None]) -> Verb:
+        def options_of() -> list[Asked]:
+            found = signature(verb)
+            return asked([*found.parameters], options.SHARED | said(own), found)
+
+        return Verb(verb, options_of, lambda given: verb(**given))
+
+    return command
+
+
+def said(own: Mapping[str, Option | str]) -> dict[str, Option]:
+    """Options, of which some are given by their help alone."""
+    return {n: Option(o) if isinstance(o, str) else o for n, o in own.items()}
 
 
 def _watch(given: Given) -> None:
@@ -69,24 +91,18 @@ def _watch(given: Given) -> None:
     if every is not None or seconds is not None:
         from ..calibrate.engines.live import watch_asked
 
-        url = options.one_source(given.get("source"), given["acceptance"])
-        given |= {"acceptance": watch_asked(url, every, seconds)}
-        given |= {"source": None} if "source" in given else {}
+        url = options.one_of(given, "SOURCE", "--acceptance")
+        given["acceptance"] = watch_asked(url, every, seconds)
 
 
-def _answer(verb: Verb, own: Given, given: Given) -> Any:
-    """What the function answers to the options as the verb changes them."""
-    rest = {n: v for n, v in given.items() if n not in ("figure", "html", "as_json")}
-    found = verb(rest, **own)
-    if found is not None:
-        return found
-    ask = getattr(import_module(f"..verbs.{verb.__name__}", __package__), verb.__name__)
+def _answer(ask: Callable[..., Any], rest: Given) -> Any:
+    """What the function answers; acceptance and costs may be numbers of their own options."""
     takes = signature(ask).parameters
     if "acceptance" in rest and "alpha" not in takes:
-        rest["acceptance"] = options.acceptance(rest["acceptance"], rest.pop("alpha", None))
+        rest["acceptance"] = options.exact(options.one_of(rest, "--acceptance", "--alpha"))
     if "costs" in rest:
-        ratio = None if "cost_ratio" in takes else rest.pop("cost_ratio", None)
-        rest["costs"] = options.costs(rest["costs"], ratio)
+        own = () if "cost_ratio" in takes else ("--cost-ratio",)
+        rest["costs"] = options.exact(options.one_of(rest, "--costs", *own))
     if "progress" not in takes:
         return ask(**rest)
     from .output import progress_bar

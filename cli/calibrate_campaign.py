@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import click
 
-from .commands import Argument, Option
-from .options import Json
+from .answering import printing
+from .commands import Argument
 from .output import print_json, print_table
 
 
+@printing(
+    name=Argument("Which campaign: cpu, gpu or tiny."),
+    out="Folder of the campaign: models, and records/.",
+    text="Folder of texts to train on, beside Python's standard library.",
+    family="Folder of a trained family to use; default: train one in --out.",
+    records="Second folder that the records are copied to.",
+    plan="Print stages, expected time and bytes; run nothing.",
+    dry_run="Run every stage on tiny models on the CPU.",
+    stage="The one stage to run.",
+    stages="How many stages to run in this call; default all.",
+    stage_seconds="A stage stops cleanly after so long, to be resumed; default its own.",
+    call_seconds="The call stops cleanly after so long; gpu: 540.",
+)
 def campaign(
-    name: Annotated[str, Argument(help="Which campaign: cpu, gpu or tiny.")],
-    out: Annotated[str, Option(help="Folder of the campaign: models, and records/.")],
-    text: Annotated[
-        str | None,
-        Option(help="Folder of texts to train on, beside Python's standard library."),
-    ] = None,
-    family: Annotated[
-        str | None,
-        Option(help="Folder of a trained family to use; default: train one in --out."),
-    ] = None,
-    records: Annotated[
-        str | None, Option(help="Second folder that the records are copied to.")
-    ] = None,
-    plan: Annotated[
-        bool, Option("--plan", help="Print stages, expected time and bytes; run nothing.")
-    ] = False,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Run every stage on tiny models on the CPU.")
-    ] = False,
-    stage: Annotated[str | None, Option(help="The one stage to run.")] = None,
-    stages: Annotated[
-        int | None, Option(help="How many stages to run in this call; default all.")
-    ] = None,
-    stage_seconds: Annotated[
-        float | None,
-        Option(help="A stage stops cleanly after so long, to be resumed; default its own."),
-    ] = None,
-    call_seconds: Annotated[
-        float | None, Option(help="The call stops cleanly after so long; gpu: 540.")
-    ] = None,
-    as_json: Json = False,
+    name: str,
+    out: str,
+    text: str | None = None,
+    family: str | None = None,
+    records: str | None = None,
+    plan: bool = False,
+    dry_run: bool = False,
+    stage: str | None = None,
+    stages: int | None = None,
+    stage_seconds: float | None = None,
+    call_seconds: float | None = None,
+    as_json: bool = False,
 ) -> None:
     """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
 

@@ -2,61 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
+from .answering import printing
 from .commands import Option
-from .options import Json, numbers
+from .options import numbers
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
     from ..calibrate.family import FamilyRun
 
 
+@printing(
+    out="Folder of the family: new, or begun before.",
+    preset="cpu: 8 M parameters and 11 drafts, about an hour on two cores."
+    " gpu: 120 M and 6 drafts. tiny: seconds, for a try. Default cpu.",
+    teacher="Distil drafts from this model instead, in its own vocabulary: a folder, a .gguf"
+    " file or a hub name.",
+    sizes="With --teacher: how many times less the drafts compute.",
+    tokens="With --teacher: tokens that every draft is trained on.",
+    text="Folder of text: .txt, .md, .jsonl, plain or .xz or .gz. A file is a domain.",
+    code=Option(
+        "Train on the source of Python's standard library as well.", names=("--code/--no-code",)
+    ),
+    order="Names of models to train first, with commas; else largest first.",
+    stage_seconds="Stop cleanly after about so many seconds; the same command goes on.",
+    device="cpu or cuda; default cuda where there is one.",
+    gguf="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0.",
+)
 def family(
-    out: Annotated[str, Option(help="Folder of the family: new, or begun before.")],
-    preset: Annotated[
-        str | None,
-        Option(
-            help="cpu: 8 M parameters and 11 drafts, about an hour on two cores."
-            " gpu: 120 M and 6 drafts. tiny: seconds, for a try. Default cpu."
-        ),
-    ] = None,
-    teacher: Annotated[
-        str | None,
-        Option(
-            help="Distil drafts from this model instead, in its own vocabulary: a folder, a .gguf"
-            " file or a hub name."
-        ),
-    ] = None,
-    sizes: Annotated[
-        str, Option(help="With --teacher: how many times less the drafts compute.")
-    ] = "3,10,30,100",
-    tokens: Annotated[
-        int, Option(help="With --teacher: tokens that every draft is trained on.")
-    ] = 1_500_000,
-    text: Annotated[
-        str | None,
-        Option(help="Folder of text: .txt, .md, .jsonl, plain or .xz or .gz. A file is a domain."),
-    ] = None,
-    code: Annotated[
-        bool, Option(help="Train on the source of Python's standard library as well.")
-    ] = True,
-    order: Annotated[
-        str | None,
-        Option(help="Names of models to train first, with commas; else largest first."),
-    ] = None,
-    stage_seconds: Annotated[
-        float | None,
-        Option(help="Stop cleanly after about so many seconds; the same command goes on."),
-    ] = None,
-    device: Annotated[
-        str | None, Option(help="cpu or cuda; default cuda where there is one.")
-    ] = None,
-    gguf: Annotated[
-        str | None,
-        Option(help="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0."),
-    ] = None,
-    as_json: Json = False,
+    out: str,
+    preset: str | None = None,
+    teacher: str | None = None,
+    sizes: str = "3,10,30,100",
+    tokens: int = 1500000,
+    text: str | None = None,
+    code: bool = True,
+    order: str | None = None,
+    stage_seconds: float | None = None,
+    device: str | None = None,
+    gguf: str | None = None,
+    as_json: bool = False,
 ) -> None:
     """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from .commands import Argument, Option
-from .options import Json
+from .answering import printing
+from .commands import Argument
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -18,17 +18,15 @@ SHOWN_TOKENS = 5
 WIDE = 0.5  # share of a median; a spread beyond it is no property of a model
 
 
+@printing(
+    file=Argument("A record: .json or .json.gz."),
+    limits="Of costs: passes of one token beside the least time that memory and computing "
+    "allow, and what takes their time: launches, memory or computing.",
+)
 def show(
-    file: Annotated[str, Argument(help="A record: .json or .json.gz.")],
-    limits: Annotated[
-        bool,
-        Option(
-            "--limits",
-            help="Of costs: passes of one token beside the least time that memory and computing "
-            "allow, and what takes their time: launches, memory or computing.",
-        ),
-    ] = False,
-    as_json: Json = False,
+    file: str,
+    limits: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
 

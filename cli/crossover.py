@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from .answering import Given, answering
-from .commands import Option
 
 
 @answering(
     "target draft device acceptance costs alpha acceptance_length gamma plain_ms batch context "
     "batch_max dtype stack task temperature gamma_max objective level seed online figure html "
-    "as_json"
+    "as_json",
+    batch_max="Largest batch looked at; less where memory ends before.",
 )
-def crossover(
-    given: Given,
-    batch_max: Annotated[
-        int, Option(help="Largest batch looked at; less where memory ends before.")
-    ] = 1024,
-) -> None:
+def crossover(given: Given) -> None:
     """Find the batch, context and load at which the best gamma becomes 0.
 
     Batch and load at --context tokens a sequence, context at --batch sequences. The load is of

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from .answering import Given, answering
-from .commands import Option
 
 
-@answering("target draft device html as_json")
-def evidence(
-    given: Given,
-    draft: Annotated[
-        str | None, Option(help="A draft model, or a kind: EAGLE-3, MTP, DFlash, n-gram.")
-    ] = None,
-) -> None:
+@answering(
+    "target draft device html as_json",
+    draft="A draft model, or a kind: EAGLE-3, MTP, DFlash, n-gram.",
+)
+def evidence(given: Given) -> None:
     """List published measurements of a target, a draft or a device, each with its citation.
 
     Example:

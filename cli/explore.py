@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from .answering import Given, answering
 from .checks import check_file
@@ -29,18 +29,11 @@ def _write(made: Explorer, given: Given) -> None:
     "alpha_tokens decay verify_slope overhead sweep posterior task temperature batch context "
     "dtype stack gamma_max level seed as_json",
     show_as=_write,
+    out=Option("The page, an .html file.", kind=Path, default=Path("page.html")),
+    sweep="Measured sweep of yours, a table, shown beside the curves.",
+    posterior="Table of draws, columns alpha, cost_ratio and others, shown as bands.",
 )
-def explore(
-    given: Given,
-    out: Annotated[Path, Option(help="The page, an .html file.")] = Path("page.html"),
-    sweep: Annotated[
-        str | None, Option(help="Measured sweep of yours, a table, shown beside the curves.")
-    ] = None,
-    posterior: Annotated[
-        str | None,
-        Option(help="Table of draws, columns alpha, cost_ratio and others, shown as bands."),
-    ] = None,
-) -> None:
+def explore(given: Given) -> None:
     """Make a page with sliders: latency by gamma, by size of the draft, and over both.
 
     It begins with the answer to the question of the options, as `howspec predict` takes them, with

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
+from .answering import printing
 from .checks import check_seed
-from .commands import Option
-from .options import Json
 from .output import print_json, progress_bar
 
 
+@printing(
+    out="Folder for the figures; made if absent.",
+    only="Name of a figure, such as cpu_grid; repeat for more.",
+    sweep="Table of your own measurements, instead of the paper's.",
+    records="Folder of `calibrate` with costs, acceptance and sweep.",
+    target="Target within the sweep.",
+    width="Width of a column, such as 3.03in or 77mm.",
+    font_size="Size of type [pt]; default 8.",
+    seed="Seed of the posterior draws.",
+)
 def figures(
-    out: Annotated[Path, Option(help="Folder for the figures; made if absent.")],
-    only: Annotated[
-        list[str] | None, Option(help="Name of a figure, such as cpu_grid; repeat for more.")
-    ] = None,
-    sweep: Annotated[
-        str | None, Option(help="Table of your own measurements, instead of the paper's.")
-    ] = None,
-    records: Annotated[
-        str | None, Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
-    ] = None,
-    target: Annotated[str | None, Option(help="Target within the sweep.")] = None,
-    width: Annotated[str | None, Option(help="Width of a column, such as 3.03in or 77mm.")] = None,
-    font_size: Annotated[float | None, Option(help="Size of type [pt]; default 8.")] = None,
-    seed: Annotated[int, Option(help="Seed of the posterior draws.")] = 0,
-    as_json: Json = False,
+    out: Path,
+    only: list[str] | None = None,
+    sweep: str | None = None,
+    records: str | None = None,
+    target: str | None = None,
+    width: str | None = None,
+    font_size: float | None = None,
+    seed: int = 0,
+    as_json: bool = False,
 ) -> None:
     """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from .commands import Argument, Option
-from .options import Json
+from .answering import printing
+from .commands import Argument
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
     from ..theory.formula import Formula
 
 
+@printing(
+    name=Argument("One formula, with a worked value."),
+    latex="Print the formulas as LaTeX.",
+)
 def formulas(
-    name: Annotated[str | None, Argument(help="One formula, with a worked value.")] = None,
-    latex: Annotated[bool, Option("--latex", help="Print the formulas as LaTeX.")] = False,
-    as_json: Json = False,
+    name: str | None = None,
+    latex: bool = False,
+    as_json: bool = False,
 ) -> None:
     """Print the symbols and the formulas, with assumptions and sources.
 

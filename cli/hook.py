@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from .checks import spelled
+from .answering import printing
 from .commands import Argument
-from .options import Json
+from .options import spelled
 from .output import print_json
 
 TRANSFORMERS = """\
@@ -20,9 +18,12 @@ counts.write("rounds.jsonl")  # then: howspec import transformers rounds.jsonl
 """
 
 
+@printing(
+    engine=Argument("transformers."),
+)
 def hook(
-    engine: Annotated[str, Argument(help="transformers.")],
-    as_json: Json = False,
+    engine: str,
+    as_json: bool = False,
 ) -> None:
     """Print the lines that count the rounds of an engine which does not say what was accepted.
 

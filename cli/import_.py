@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from . import options
-from .checks import spelled
-from .commands import Argument, Option
-from .options import Json
+from .answering import printing
+from .commands import Argument
+from .options import spelled
 from .output import health_lines, print_json, print_table
 
 if TYPE_CHECKING:
     from ..calibrate.engines import EngineCounts
 
 
+@printing(
+    engine=Argument(
+        "vllm, sglang, llama.cpp, tensorrt-llm, transformers, aiperf, or auto; may be left out."
+    ),
+    source=Argument("A file (also .gz), - for standard input, or a URL."),
+    before="An earlier scrape of the same Prometheus text; it is subtracted.",
+    model="Only the Prometheus series of this model.",
+    gamma="The most that a round drafts, where the source does not say.",
+    to="Write the counts in another schema instead: aiperf.",
+    fit="Fit alpha and its decay to the counts.",
+    example="Print a sample of the engine's format instead.",
+    seed="Seed of the posterior draws, and of a sample.",
+)
 def import_statistics(
-    engine: Annotated[
-        str,
-        Argument(
-            help="vllm, sglang, llama.cpp, tensorrt-llm, transformers, aiperf, or auto; may be "
-            "left out."
-        ),
-    ],
-    source: Annotated[
-        str | None, Argument(help="A file (also .gz), - for standard input, or a URL.")
-    ] = None,
-    before: Annotated[
-        str | None,
-        Option(help="An earlier scrape of the same Prometheus text; it is subtracted."),
-    ] = None,
-    model: Annotated[str | None, Option(help="Only the Prometheus series of this model.")] = None,
-    gamma: Annotated[
-        int | None,
-        Option(help="The most that a round drafts, where the source does not say."),
-    ] = None,
-    every: options.Every = None,
-    for_: options.For = None,
-    to: Annotated[
-        str | None, Option(help="Write the counts in another schema instead: aiperf.")
-    ] = None,
-    fit: Annotated[bool, Option("--fit", help="Fit alpha and its decay to the counts.")] = False,
-    example: Annotated[
-        bool, Option("--example", help="Print a sample of the engine's format instead.")
-    ] = False,
-    seed: Annotated[int, Option(help="Seed of the posterior draws, and of a sample.")] = 0,
-    as_json: Json = False,
+    engine: str,
+    source: str | None = None,
+    before: str | None = None,
+    model: str | None = None,
+    gamma: int | None = None,
+    every: float | None = None,
+    for_: float | None = None,
+    to: str | None = None,
+    fit: bool = False,
+    example: bool = False,
+    seed: int = 0,
+    as_json: bool = False,
 ) -> None:
     """Read acceptance statistics from logs, metrics, responses and benchmark results.
 

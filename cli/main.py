@@ -13,9 +13,8 @@ from typing import NoReturn
 
 import click
 
-from .commands import Verbs
+from .commands import Verb, Verbs
 from .completion import COMPLETE, completion_options
-from .options import one_thread
 from .output import COMMAND, print_json
 
 # By verb; of a verb under calibrate, both words.
@@ -142,6 +141,14 @@ def run(arguments: list[str] | None = None) -> None:
     raise SystemExit(status)
 
 
+def one_thread() -> None:
+    """Keep linear algebra on one thread: small matrices gain nothing from more, and threads that
+    wait for each other on a busy machine take seconds. Before the first import of numpy only.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def _usage(error: click.ClickException) -> str:
     """What is wrong with the words, the same in every release of click."""
     if not isinstance(error, click.NoSuchOption):
@@ -169,7 +176,7 @@ def _with_options(message: str, given: list[str]) -> str:
     asked = at.made(words[0]) if words[:1] and words[0] in at.verbs else None
     if isinstance(asked, Verbs):
         asked = asked.made(words[1]) if words[1:] and words[1] in asked.verbs else None
-    known = {p.name for p in asked.params} if asked is not None else set()
+    known = {o.name for o in asked.options()} if isinstance(asked, Verb) else set()
 
     def option(found: re.Match[str]) -> str:
         name = found[0]

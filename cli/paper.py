@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
+from .answering import printing
 from .checks import check_seed
-from .commands import Option
-from .options import Json
 from .output import print_json, print_table, progress_bar, show
 
 if TYPE_CHECKING:
@@ -43,19 +42,24 @@ def print_timed_rows(rows: tuple[PaperCostRow, ...], *, record: str) -> None:
     print(f"{inside} of {len(rows)} published speed-ups inside their 90 % interval\n")
 
 
+@printing(
+    out="Folder for the figures; made if absent.",
+    sweep="Table of your own measurements, instead of the paper's.",
+    records="Folder of `calibrate` with costs, acceptance and sweep.",
+    target="Target within the sweep.",
+    width="Width of a column, such as 3.03in or 77mm.",
+    font_size="Size of type [pt]; default 8.",
+    seed="Seed of draws and simulations.",
+)
 def paper(
-    out: Annotated[Path, Option(help="Folder for the figures; made if absent.")],
-    sweep: Annotated[
-        str | None, Option(help="Table of your own measurements, instead of the paper's.")
-    ] = None,
-    records: Annotated[
-        str | None, Option(help="Folder of `calibrate` with costs, acceptance and sweep.")
-    ] = None,
-    target: Annotated[str | None, Option(help="Target within the sweep.")] = None,
-    width: Annotated[str | None, Option(help="Width of a column, such as 3.03in or 77mm.")] = None,
-    font_size: Annotated[float | None, Option(help="Size of type [pt]; default 8.")] = None,
-    seed: Annotated[int, Option(help="Seed of draws and simulations.")] = 0,
-    as_json: Json = False,
+    out: Path,
+    sweep: str | None = None,
+    records: str | None = None,
+    target: str | None = None,
+    width: str | None = None,
+    font_size: float | None = None,
+    seed: int = 0,
+    as_json: bool = False,
 ) -> None:
     """Fit the paper's measurements, predict best gamma and draft, confirm, draw the figures.
 

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from . import options
 from .answering import Given, answering
-from .commands import Option
 
-_OF_SWEEPS = ("sweep", "target", "draft", "gamma_max", "objective", "level", "seed")
+_OF_SWEEPS = ("target", "draft", "gamma_max", "objective", "level", "seed")
 
 
 @answering(
     "target draft device acceptance costs alpha cost_ratio acceptance_length gamma alpha_tokens "
     "decay verify_slope overhead plain_ms known_draft sweep task temperature tuned batch "
     "context dtype draft_dtype stack p_min gamma_max objective level seed online price_per_hour "
-    "power_w figure html as_json"
+    "power_w figure html as_json",
+    sweep="Measured sweep: a table, or the name of a bundled one.",
+    tuned="The draft was trained towards the target.",
+    draft_dtype="Number format of the draft; default that of the target.",
 )
-def predict(
-    given: Given,
-    sweep: Annotated[
-        str | None, Option(help="Measured sweep: a table, or the name of a bundled one.")
-    ] = None,
-    tuned: Annotated[
-        bool, Option("--tuned", help="The draft was trained towards the target.")
-    ] = False,
-    draft_dtype: Annotated[
-        str, Option(help="Number format of the draft; default that of the target.")
-    ] = "",
-) -> object:
+def predict(given: Given) -> object:
     """Predict the best number of draft tokens and its speed-up, with an interval.
 
     With numbers, costs are in units of one plain step of the target: a round costs
@@ -48,10 +37,10 @@ def predict(
 
     howspec predict --sweep paper_bloom_grid --target BLOOM-7.1B
     """
+    sweep = given.pop("sweep")
     if sweep is None:
-        del given["sweep"]
         return None
     options.alone("sweep", {n: v for n, v in given.items() if n not in _OF_SWEEPS})
     from ..verbs.predict_sweep import predict_sweep
 
-    return predict_sweep(sweep, **{n: given[n] for n in _OF_SWEEPS if n != "sweep"})
+    return predict_sweep(sweep, **{n: given[n] for n in _OF_SWEEPS})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from . import options
 from .answering import Given, answering
 from .commands import Option
@@ -11,19 +9,15 @@ from .commands import Option
 
 @answering(
     "target draft device acceptance costs plain_ms known_draft batch context dtype stack p_min "
-    "task temperature gamma_max objective level seed online figure html as_json"
+    "task temperature gamma_max objective level seed online figure html as_json",
+    draft=options.drafts(
+        "Draft models and heads, such as Qwen2.5-1.5B:q4; several times, or with commas."
+    ),
+    batch=Option(
+        "Sequences decoded together; several with commas.", default="1", parse=options.numbers
+    ),
 )
-def rank(
-    given: Given,
-    target: Annotated[str, options.TARGET],
-    draft: Annotated[
-        list[str],
-        Option(
-            help="Draft models and heads, such as Qwen2.5-1.5B:q4; several times, or with commas."
-        ),
-    ],
-    batch: Annotated[str, Option(help="Sequences decoded together; several with commas.")] = "1",
-) -> None:
+def rank(given: Given) -> None:
     """Rank drafts of a target on a device, each at its best gamma.
 
     Acceptance and costs are predicted with draws in common: one task, one family and one machine
@@ -37,7 +31,3 @@ def rank(
     howspec rank --target Qwen2.5-32B:q4 --draft Qwen2.5-0.5B:q8,Qwen2.5-1.5B:q8 --device "M4 Max"
     --stack llama.cpp --known-draft Qwen2.5-0.5B:q4:4:1.3
     """
-    given["drafts"] = [
-        n.strip() for text in given.pop("draft") for n in text.split(",") if n.strip()
-    ]
-    given["batch"] = options.numbers(batch, "--batch")

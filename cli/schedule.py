@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from . import options
 from .answering import Given, answering
-from .checks import spelled
 from .commands import Option
 from .output import show, write_files
 
@@ -31,48 +30,35 @@ def _show(answer: GammaSchedule, given: Given) -> None:
     write_files(answer, figure, html)
 
 
+def _engine(text: str, name: str) -> str | None:
+    engine = options.spelled(text, ENGINES)
+    if engine not in ENGINES:
+        raise ValueError(f"{name} must be one of {', '.join(ENGINES)}, got {engine!r}")
+    return None if engine == "table" else engine
+
+
 @answering(
     "target draft device acceptance costs alpha cost_ratio acceptance_length gamma alpha_tokens "
     "decay verify_slope overhead overhead_ms plain_ms sweep engine batch_max context dtype "
     "stack task temperature gamma_max tolerance batch method model adapt older objective level "
     "seed online figure html as_json",
     show_as=_show,
+    overhead_ms="Milliseconds that a round costs beyond a CSV of passes.",
+    sweep="Table of measured speeds by gamma and batch, in place of the laws.",
+    engine=Option(f"One of {', '.join(ENGINES)}.", default="table", parse=_engine),
+    batch_max="Largest batch size; default 256, or what fits or is known.",
+    context=Option(
+        "Cached tokens of a sequence, default 1000; several with commas, weighed alike.",
+        parse=options.numbers,
+    ),
+    tolerance="Share of speed that fewer changes may cost; a gain within it is none.",
+    batch="Batch size for engines without a table (llama.cpp).",
+    method="Method of the draft, in the engine's words.",
+    model="Draft model, in the engine's words.",
+    adapt="SGLang: let its average choose among likely gammas.",
+    older="Words of older TensorRT-LLM and llama.cpp versions.",
 )
-def schedule(
-    given: Given,
-    overhead_ms: Annotated[
-        float, Option(help="Milliseconds that a round costs beyond a CSV of passes.")
-    ] = 0.0,
-    sweep: Annotated[
-        str | None,
-        Option(help="Table of measured speeds by gamma and batch, in place of the laws."),
-    ] = None,
-    engine: Annotated[str, Option(help=f"One of {', '.join(ENGINES)}.")] = "table",
-    batch_max: Annotated[
-        int | None, Option(help="Largest batch size; default 256, or what fits or is known.")
-    ] = None,
-    context: Annotated[
-        str | None,
-        Option(
-            help="Cached tokens of a sequence, default 1000; several with commas, weighed alike."
-        ),
-    ] = None,
-    tolerance: Annotated[
-        float,
-        Option(help="Share of speed that fewer changes may cost; a gain within it is none."),
-    ] = 0.01,
-    batch: Annotated[int, Option(help="Batch size for engines without a table (llama.cpp).")] = 1,
-    method: Annotated[
-        str | None, Option(help="Method of the draft, in the engine's words.")
-    ] = None,
-    model: Annotated[str | None, Option(help="Draft model, in the engine's words.")] = None,
-    adapt: Annotated[
-        bool, Option("--adapt", help="SGLang: let its average choose among likely gammas.")
-    ] = False,
-    older: Annotated[
-        bool, Option("--older", help="Words of older TensorRT-LLM and llama.cpp versions.")
-    ] = False,
-) -> None:
+def schedule(given: Given) -> None:
     """Make a schedule: the best gamma by batch size, with few changes, 0 where nothing pays.
 
     What is not given of acceptance and costs is predicted for the pair named by --target, --draft
@@ -85,8 +71,3 @@ def schedule(
 
     howspec schedule --target Llama-3.1-8B --draft EAGLE3 --device L40S --task chat --context 1000
     """
-    engine = spelled(engine, ENGINES)
-    if engine not in ENGINES:
-        raise ValueError(f"--engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    given["engine"] = None if engine == "table" else engine
-    given["context"] = options.numbers(context, "--context") or None

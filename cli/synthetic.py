@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
-from . import options
-from .checks import spelled
-from .commands import Option
-from .options import Json
+from .answering import printing
+from .options import numbers, spelled
 from .output import print_json
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "atom")
 
 
+@printing(
+    engine=f"One of {', '.join(ENGINES)}.",
+    gamma="Draft tokens of a round.",
+    acceptance_length="Tokens per round, the bonus token counted.",
+    rates="Share of rounds that accept the first k tokens, k = 1.., with commas.",
+    alpha="Independent acceptance with this rate, as rates.",
+    independent="Spread the length over positions as one alpha would.",
+    method="Method of the draft, in the engine's words.",
+    model="Draft model, in the engine's words.",
+)
 def synthetic(
-    engine: Annotated[str, Option(help=f"One of {', '.join(ENGINES)}.")],
-    gamma: Annotated[int, Option(help="Draft tokens of a round.")],
-    acceptance_length: Annotated[
-        float | None, Option(help="Tokens per round, the bonus token counted.")
-    ] = None,
-    rates: Annotated[
-        str | None,
-        Option(help="Share of rounds that accept the first k tokens, k = 1.., with commas."),
-    ] = None,
-    alpha: Annotated[
-        float | None, Option(help="Independent acceptance with this rate, as rates.")
-    ] = None,
-    independent: Annotated[
-        bool,
-        Option("--independent", help="Spread the length over positions as one alpha would."),
-    ] = False,
-    method: Annotated[
-        str | None, Option(help="Method of the draft, in the engine's words.")
-    ] = None,
-    model: Annotated[str | None, Option(help="Draft model, in the engine's words.")] = None,
-    as_json: Json = False,
+    engine: str,
+    gamma: int,
+    acceptance_length: float | None = None,
+    rates: str | None = None,
+    alpha: float | None = None,
+    independent: bool = False,
+    method: str | None = None,
+    model: str | None = None,
+    as_json: bool = False,
 ) -> None:
     """Emit an engine's simulated acceptance, so that a benchmark measures the cost side alone.
 
@@ -61,7 +56,7 @@ def synthetic(
         raise ValueError(f"--independent goes with --acceptance-length, got {named[0]}")
     share: tuple[float, ...] | None = None
     if rates is not None:
-        share = options.numbers(rates, "--rates")
+        share = numbers(rates, "--rates")
     elif alpha is not None:
         share = rates_of_alpha(alpha, gamma)
     elif independent and acceptance_length is not None:

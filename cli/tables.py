@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
+from .answering import printing
 from .commands import Argument
-from .options import Json
 from .output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 
     from ..calibrate.models import Device, Model
 
-Search = Annotated[
-    str | None, Argument(help="Words that the name must hold, or one name as it is written.")
-]
+_SEARCH = Argument("Words that the name must hold, or one name as it is written.")
 
 
-def models(search: Search = None, as_json: Json = False) -> None:
+@printing(
+    search=_SEARCH,
+)
+def models(
+    search: str | None = None,
+    as_json: bool = False,
+) -> None:
     """List the models that are known by name, with their sizes; or search them.
 
     Any other model of the hub is read from its config.json, or with --online from the hub.
@@ -47,7 +51,13 @@ def models(search: Search = None, as_json: Json = False) -> None:
     _ending(len(found), len(table()), "models")
 
 
-def devices(search: Search = None, as_json: Json = False) -> None:
+@printing(
+    search=_SEARCH,
+)
+def devices(
+    search: str | None = None,
+    as_json: bool = False,
+) -> None:
     """List the devices that are known by name, with their rates and memory; or search them.
 
     Several of one kind are written '4x H100' or 'H100 x4'. What a driver prints is known as well.

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from .answering import Given, answering
-from .commands import Option
 
 
-@answering("rows points seed figure html as_json")
-def validate(
-    given: Given,
-    rows: Annotated[
-        str | None,
-        Option(help="File of held-out rows; default: everything that is bundled."),
-    ] = None,
-    points: Annotated[bool, Option("--points", help="List every point.")] = False,
-) -> None:
+@answering(
+    "rows points seed figure html as_json",
+    rows="File of held-out rows; default: everything that is bundled.",
+    points="List every point.",
+)
+def validate(given: Given) -> None:
     """Test the predictions: what was given, what was predicted, how far off, how sure.
 
     A file (separated text with a header, or JSON) has the columns target, draft, engine, hardware,

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..answer import Answer, Column, Table, numbers, percent, span, sure
 from ..parts import (
     asked,
@@ -77,6 +75,8 @@ class Prediction(Answer):
         return self.found.notes
 
     def _next(self) -> Next | None:
+        import numpy as np
+
         said = self.found.prediction
         if np.array_equal(said.low_by_gamma, said.high_by_gamma):  # stated numbers: all is known
             return None

@@ -187,6 +187,7 @@ def tune(
     import math
 
     from ..calibrate.doors import Deployment
+    from ..calibrate.files import check_folder
     from ..calibrate.serving import ServingPlan
     from ..sim.emit import check_engine
     from ..sim.known import Sources
@@ -195,6 +196,7 @@ def tune(
     from ..theory.interval import check_level
 
     check_level(level)
+    check_folder(out, "out")
     if launch is not None:
         check_template(launch)
     spoken = engine or engine_of(launch)

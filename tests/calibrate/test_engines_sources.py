@@ -20,7 +20,6 @@ from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.live import fetch, watch
 from howspec.calibrate.engines.reader import marked_lines
 from howspec.cli.answering import answering
-from howspec.cli.commands import command
 from howspec.cli.import_ import import_statistics
 from howspec.cli.main import VERBS, application
 
@@ -107,7 +106,7 @@ def test_a_long_log_is_read_in_little_memory(tmp_path: Path) -> None:
 
 
 def _app() -> click.Command:
-    return command(import_statistics)
+    return import_statistics
 
 
 def _verb(*arguments: str) -> str:
@@ -208,17 +207,17 @@ def test_every_verb_with_acceptance_takes_the_interval_of_a_server(
         seen.update(given)
         return given
 
-    watched = answering("acceptance gamma as_json", show_as=lambda *_: None)(verb)
+    watched = answering("acceptance gamma as_json", asks="predict", show_as=lambda *_: None)(verb)
     for name in VERBS:
-        has = {p.name for p in application().made(name).params}
+        has = {o.name for o in application().made(name).options()}
         assert ({"every", "for_"} <= has) == (name == "import" or "acceptance" in has)
-    watched(acceptance="http://x", gamma=2, every=None, for_=5.0)
+    watched.ask(acceptance="http://x", gamma=2, every=None, for_=5.0)
     assert seen == {"url": "http://x", "every_s": 5.0, "for_s": 5.0, "acceptance": "http://x",
                     "gamma": 2}  # fmt: skip
     with pytest.raises(ValueError, match="need --acceptance with a metrics URL"):
-        watched(acceptance=None, gamma=2, every=None, for_=5.0)
+        watched.ask(acceptance=None, gamma=2, every=None, for_=5.0)
     with pytest.raises(ValueError, match="--every needs --for"):
-        watched(acceptance="http://x", gamma=2, every=1.0, for_=None)
+        watched.ask(acceptance="http://x", gamma=2, every=1.0, for_=None)
 
 
 def test_the_verb_watches_a_server_and_writes_records(server: str, tmp_path: Path) -> None:

@@ -326,12 +326,12 @@ def test_the_command_writes_a_record_and_prints_ratios(
     out = tmp_path / "records" / "costs.json"
     arguments: dict[str, Any] = {"tokens": "1-2,4", "context": "8", "repeats": 2, "device": "cpu"}
     arguments["gamma"] = "1,3"
-    costs(target=str(big), draft=[str(tiny)], out=str(out), **arguments)
+    costs.ask(target=str(big), draft=[str(tiny)], out=str(out), **arguments)
     printed = capsys.readouterr().out
     assert "V(n)/V(1)" in printed
     assert "tiny" in printed
     assert read_record(out).provenance["models"]["big"]["layers"] == 3
-    costs(target=str(big), draft=[str(tiny)], out=str(out), **arguments, as_json=True)
+    costs.ask(target=str(big), draft=[str(tiny)], out=str(out), **arguments, as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert shown["complete"]
     assert shown["target"] == "big"
@@ -344,7 +344,7 @@ def test_the_command_writes_a_record_and_prints_ratios(
     assert [(r["draft"], r["gamma"]) for r in shown["rounds"]] == [("tiny", 1), ("tiny", 3)]
     assert all(r["plain_steps"] > 0 for r in shown["rounds"])
     with pytest.raises(ValueError, match="another measurement"):
-        costs(target=str(big), draft=[str(tiny)], out=str(out), **(arguments | {"repeats": 3}))
+        costs.ask(target=str(big), draft=[str(tiny)], out=str(out), **(arguments | {"repeats": 3}))
     answer = howspec.measure_costs(
         str(big), [str(tiny)], out=out, tokens=(1, 2, 4), context=8, gamma=(1, 3), repeats=2,
         device="cpu",
@@ -362,10 +362,10 @@ def test_the_command_stops_when_its_time_is_up_and_goes_on(
 ) -> None:
     out = tmp_path / "costs.json"
     arguments: dict[str, Any] = {"tokens": "1", "context": "8", "repeats": 1, "device": "cpu"}
-    costs(target=str(folders[0]), out=str(out), **arguments, stage_seconds=0.0)
+    costs.ask(target=str(folders[0]), out=str(out), **arguments, stage_seconds=0.0)
     assert "not complete" in capsys.readouterr().out
     assert not out.exists()
-    costs(target=str(folders[0]), out=str(out), **arguments)
+    costs.ask(target=str(folders[0]), out=str(out), **arguments)
     assert out.exists()
 
 
@@ -394,7 +394,7 @@ def test_the_command_names_what_is_wrong(
         k: [str(names[v[0]])] if k == "draft" and v[0] in names else v for k, v in change.items()
     }
     with pytest.raises(ValueError, match=message):
-        costs(target=str(folders[0]), **given)
+        costs.ask(target=str(folders[0]), **given)
 
 
 def test_rounds_are_told_in_plain_steps_of_the_same_place() -> None:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from howspec.cli.commands import command
 from howspec.cli.simulate import simulate
 from howspec.sim.fleet.engine import mean_rounds
 from howspec.theory import DepthAcceptance, speedup, tokens_per_round
 from howspec.theory.acceptance import BetaRequestAcceptance, MarkovAcceptance, tokens_by_gamma
 
-APP = command(simulate)
+APP = simulate
 LINEAR = {"law": "linear-step", "step_fixed": 6e-3, "step_per_token": 2e-5, "draft_fixed": 4e-4}
 BASIC = "--alpha 0.8 --gamma 5 --cost-ratio 0.05 --rounds 64000"
 

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 from howspec.calibrate.records import Record, summarise, write_record
 from howspec.cli.calibrate_show import show
-from howspec.cli.commands import command
 
 ORIGIN: dict[str, Any] = {
     "device": "fake",
@@ -53,7 +52,7 @@ def sweep() -> Record:
 
 
 def run(*arguments: str) -> Any:
-    app = command(show)
+    app = show
     return CliRunner().invoke(app, list(arguments))
 
 

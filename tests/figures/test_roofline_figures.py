@@ -22,7 +22,6 @@ from howspec.calibrate.measured import measured_cost
 from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate_show import show
-from howspec.cli.commands import command
 from howspec.cli.paper import print_timed_rows
 from howspec.figures.draw import Studies, cost_figures, draw
 from howspec.figures.paper_costs import (
@@ -328,7 +327,7 @@ def test_the_family_is_found_beside_its_record(tmp_path: Path) -> None:
 
 
 def shown(*arguments: str) -> Any:
-    app = command(show)
+    app = show
     return CliRunner().invoke(app, list(arguments))
 
 

@@ -21,7 +21,7 @@ from howspec.calibrate.engines.recorded import from_record, is_record
 from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, read_record, write_record
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
-from howspec.cli.explain import explain as command
+from howspec.cli.explain import explain as verb
 from howspec.figures.answers import waterfall
 from howspec.figures.style import write
 from howspec.sim.explain.account import Account, explain
@@ -547,7 +547,7 @@ def test_prefill_batch_temperature_and_step_times_are_pointed_at() -> None:
 # --- command and figure ------------------------------------------------------------------------
 def test_the_command_prints_the_account(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = tmp_path / "account.png"
-    command(
+    verb.ask(
         baseline_tokens_per_s="41.0", speculative_tokens_per_s="72.5", acceptance_length="2.92",
         gamma=3, draft_step_ms="2.1", figure=out, as_json=True,
     )  # fmt: skip
@@ -558,7 +558,7 @@ def test_the_command_prints_the_account(capsys: pytest.CaptureFixture[str], tmp_
     assert answer["best_change"]["name"] == answer["changes"][0]["name"]
     assert out.read_bytes().startswith(b"\x89PNG")
     assert len(out.read_bytes()) > 10_000
-    command(baseline_tokens_per_s="41.0", round_ms="40", alpha="0.8", gamma=3)
+    verb.ask(baseline_tokens_per_s="41.0", round_ms="40", alpha="0.8", gamma=3)
     text = capsys.readouterr().out
     assert "tokens per round" in text
     assert "note: draft, verification growth and overhead" in text
@@ -576,7 +576,7 @@ def test_the_command_prints_the_account(capsys: pytest.CaptureFixture[str], tmp_
 )
 def test_the_command_says_what_is_missing(given_: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        command(baseline_tokens_per_s="40", speculative_tokens_per_s="50", **given_)
+        verb.ask(baseline_tokens_per_s="40", speculative_tokens_per_s="50", **given_)
 
 
 def served(folder: Path, gammas: tuple[int, ...] = (0, 3), batch: int = 1) -> Path:
@@ -615,7 +615,7 @@ def test_a_folder_of_measured_servers_has_the_speeds_and_the_acceptance(
         assert split.speedup.estimate == pytest.approx(found.speedup.estimate)
     timed = howspec.explain(acceptance=folder, cost_ratio=0.1, verify_slope=0.1, overhead=0.05)
     assert timed.found.account.round_steps.estimate == pytest.approx(1.65, rel=0.01)
-    command(source=folder, as_json=True)
+    verb.ask(source=folder, as_json=True)
     assert json.loads(capsys.readouterr().out)["speedup"]["estimate"] == pytest.approx(
         found.speedup.estimate, rel=1e-5
     )
@@ -628,14 +628,14 @@ def test_a_folder_of_measured_servers_has_the_speeds_and_the_acceptance(
     with pytest.raises(ValueError, match="plain decoding was not measured at batch 1: measure"):
         howspec.explain(acceptance=str(tmp_path / "k3.json"))
     with pytest.raises(ValueError, match="SOURCE and --acceptance both state acceptance"):
-        command(source=folder, acceptance="0.7", gamma=3)
+        verb.ask(source=folder, acceptance="0.7", gamma=3)
 
 
 def test_a_running_server_is_explained_by_its_url(capsys: pytest.CaptureFixture[str]) -> None:
     fake = Fake(gamma=3, pattern=(2,), places=[40, 40, 0])
     fake.counts = {"rounds": 40, "drafted": 120, "accepted": 80, "tokens": 120}
     with serving(fake) as url:
-        command(source=f"{url}/metrics", baseline_tokens_per_s="40", speculative_tokens_per_s="60")
+        verb.ask(source=f"{url}/metrics", baseline_tokens_per_s="40", speculative_tokens_per_s="60")
     assert "measured 1.500 times plain decoding" in capsys.readouterr().out
 
 

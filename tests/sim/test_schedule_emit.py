@@ -12,7 +12,7 @@ import howspec as hs
 import numpy as np
 import pytest
 from howspec.calibrate.tables.passes import read_pass_table, table_limits
-from howspec.cli.schedule import schedule as command
+from howspec.cli.schedule import schedule as verb
 from howspec.sim.choice import OBJECTIVES, Objective, choose
 from howspec.sim.emit.emission import DraftWords
 from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp
@@ -483,7 +483,7 @@ def test_the_command_emits_for_every_engine(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     passes = write_passes(tmp_path / "passes.csv")
-    command(alpha="0.70", costs=str(passes), as_json=True)
+    verb.ask(alpha="0.70", costs=str(passes), as_json=True)
     answer = json.loads(capsys.readouterr().out)
     assert answer["schedule"][0]["first_batch"] == 1
     assert answer["schedule"][-1]["last_batch"] == 32
@@ -493,12 +493,12 @@ def test_the_command_emits_for_every_engine(
         ("tensorrt-llm", "draft_len_schedule"),
         ("llama.cpp", "--spec-draft-n-max"),
     ):
-        command(alpha="0.70", costs=str(passes), engine=engine)
+        verb.ask(alpha="0.70", costs=str(passes), engine=engine)
         captured = capsys.readouterr()
         assert said in captured.out
         assert "note:" in captured.err
         assert "note:" not in captured.out
-    command(acceptance_length="2.5", gamma=3, cost_ratio=0.1)
+    verb.ask(acceptance_length="2.5", gamma=3, cost_ratio=0.1)
     assert "within tolerance" in capsys.readouterr().out
 
 
@@ -522,4 +522,4 @@ def test_the_command_emits_for_every_engine(
 )
 def test_the_command_refuses_what_does_not_go_together(given_: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        command(**given_)
+        verb.ask(**given_)

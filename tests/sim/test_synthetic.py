@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.cli.synthetic import ENGINES
-from howspec.cli.synthetic import synthetic as command
+from howspec.cli.synthetic import synthetic as verb
 from howspec.sim.emit.emission import decimal
 from howspec.sim.emit.synthetic import (
     SYNTHETIC,
@@ -170,14 +170,14 @@ def test_the_command_knows_the_engines_and_prints_what_to_paste(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert set(ENGINES) == set(SYNTHETIC)
-    command(engine="tensorrt-llm", gamma=4, acceptance_length=3.5)
+    verb.ask(engine="tensorrt-llm", gamma=4, acceptance_length=3.5)
     captured = capsys.readouterr()
     assert captured.out.strip() == f"export {FORCE}=2.5"
     assert "less the bonus" in captured.err
-    command(engine="vllm", gamma=3, acceptance_length=2.5, independent=True, as_json=True)
+    verb.ask(engine="vllm", gamma=3, acceptance_length=2.5, independent=True, as_json=True)
     answer = json.loads(capsys.readouterr().out)
     assert 1 + sum(answer["config"]["synthetic_acceptance_rates"]) == pytest.approx(2.5, abs=1e-5)
-    command(engine="llama.cpp", gamma=2, rates="0.9,0.5")
+    verb.ask(engine="llama.cpp", gamma=2, rates="0.9,0.5")
     assert "--spec-synth-rates 0.9,0.5" in capsys.readouterr().out
 
 
@@ -195,4 +195,4 @@ def test_the_command_knows_the_engines_and_prints_what_to_paste(
 )
 def test_the_command_refuses_what_does_not_go_together(given_: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        command(**({"gamma": 3} | given_))
+        verb.ask(**({"gamma": 3} | given_))
