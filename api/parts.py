@@ -9,7 +9,7 @@ from .answer import Column, Table, percent, span, sure
 
 if TYPE_CHECKING:
     from .calibrate.doors import Pair
-    from .calibrate.known import KnownCosts
+    from .calibrate.known import KnownCosts, MemoryUse
     from .calibrate.learned.near_best import NearBest
     from .calibrate.library.evidence import Measurement
     from .calibrate.prior.pair import NamedModel
@@ -155,9 +155,16 @@ def parts_entry(laws: Laws, found: PairPrediction) -> Mapping[str, object]:
             "plain_step_s": None if found.plain is None else seconds(found.plain),
             "stack": costs.stack or None, "device": costs.device or None,
             "dtype": costs.dtype or None, "draft_dtype": costs.draft_dtype or None,
-            "memory": costs.memory, "citations": costs.sources,
+            "memory": None if costs.memory is None else _memory_entry(costs.memory),
+            "citations": costs.sources,
         },
     }  # fmt: skip
+
+
+def _memory_entry(memory: MemoryUse) -> Mapping[str, object]:
+    names = ("fits", "line", "weights_bytes", "target_bytes", "caches_bytes", "usable_bytes",
+             "largest_batch")  # fmt: skip
+    return {name: getattr(memory, name) for name in names}
 
 
 def seconds(speed: Speed) -> Interval:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from .engines import EngineCounts
-
 from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
 from ..theory.acceptance import PositionalAcceptance
+from ..theory.costs import largest_batch
+from ..theory.costs.law import operating_point
 from ..theory.domain import Floats
+
+if TYPE_CHECKING:
+    from .engines import EngineCounts
+    from .models import Device, ModelShape
 
 LARGEST_GAMMA = 256
 SHOWN = 4  # draft tokens of the rounds that alpha is stated for where none were measured
@@ -110,21 +114,86 @@ def around(
     )
 
 
+_USABLE = {"gpu": 0.9, "tpu": 0.9, "npu": 0.9, "cpu": 0.8}  # the rest is for activations
+_UNBOUNDED = 10**9  # batches: the context is 0, so that a sequence takes no room
+
+
 @dataclass(frozen=True)
 class MemoryUse:
-    """Whether target, draft and caches fit in memory [byte]; line: the same in words.
+    """What target, draft and caches take of a device's memory [byte].
 
-    target_bytes: weights of the target alone; largest_batch: that fits at this context, None where
-    the context is 0 and any number fits.
+    weights_bytes, caches_bytes: of both models; target_bytes: weights of the target alone;
+    usable_bytes: memory of all devices less what activations need; largest_batch: that fits at this
+    context, 0 where the weights do not, None where the context is 0 and any number fits; device:
+    its name; count: how many there are.
     """
 
-    fits: bool
-    line: str
     weights_bytes: float
     target_bytes: float
     caches_bytes: float
     usable_bytes: float
     largest_batch: int | None
+    device: str
+    count: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        target: ModelShape,
+        draft: ModelShape | None,
+        device: Device,
+        *,
+        dtype: str,
+        draft_dtype: str = "",
+        kv_dtype: str = "bf16",
+        batch: float = 1,
+        context: float = 0,
+    ) -> MemoryUse:
+        """Of weights of both models and the caches of a batch, in the memory of the devices."""
+        rows, ctx = operating_point(batch, context)
+        models = [(target, dtype)] + ([(draft, draft_dtype or dtype)] if draft is not None else [])
+        weights = [shape.bytes(form) for shape, form in models]
+        cache = float(sum(shape.cache_bytes(ctx, kv_dtype) for shape, _ in models))
+        usable = _USABLE[device.kind] * device.total_memory
+        most = 0.0
+        if sum(weights) < usable:
+            # The cache of a whole sequence stands for that of one token, windows included.
+            most = largest_batch(usable, 1.0, weight_bytes=sum(weights), kv_bytes=cache)
+        whole = None if most >= _UNBOUNDED else int(most)
+        return cls(sum(weights), weights[0], rows * cache, usable, whole, device.name, device.count)
+
+    @property
+    def least(self) -> int:
+        """The fewest such devices that everything fits on."""
+        need = self.weights_bytes + self.caches_bytes
+        return max(math.ceil(self.count * need / self.usable_bytes), 1)
+
+    @property
+    def fits(self) -> bool:
+        """Whether everything fits."""
+        return self.weights_bytes + self.caches_bytes <= self.usable_bytes
+
+    @property
+    def line(self) -> str:
+        """One line that says whether it fits, and how much there is."""
+        need = (
+            f"weights {self.weights_bytes / 1e9:.3g} GB and caches {self.caches_bytes / 1e9:.3g} GB"
+        )
+        label = self.device if self.count == 1 else f"{self.count}x {self.device}"
+        have = f"{self.usable_bytes / 1e9:.3g} GB usable on {label}"
+        if self.fits:
+            return f"fits: {need} in {have}"
+        enough = f"it needs {self.least}x {self.device} or more"
+        if self.target_bytes >= self.usable_bytes:
+            return (
+                f"does NOT fit: the target alone takes {self.target_bytes / 1e9:.3g} GB of "
+                f"weights, more than the {have}, so that plain decoding does not run either; "
+                f"{enough}"
+            )
+        if self.largest_batch == 0:
+            room = "the weights leave no room for a sequence"
+            return f"does NOT fit: {need}, with {have}; {room}; {enough}"
+        return f"does NOT fit: {need}, with {have}; the largest batch is {self.largest_batch}"
 
     def holds(self, batch: float) -> bool:
         """Whether so many sequences fit."""

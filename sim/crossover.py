@@ -156,7 +156,7 @@ def _holds(law: CostLaw, batch: float, context: float) -> bool:
     for part in (law.target, law.draft):
         assert isinstance(part, PredictedPass)
         caches += float(part.model.cache_bytes(context))
-    return bool(law.memory.weights + batch * caches <= law.memory.usable)
+    return bool(law.memory.weights_bytes + batch * caches <= law.memory.usable_bytes)
 
 
 def crossings(

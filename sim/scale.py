@@ -15,7 +15,7 @@ import numpy as np
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.models import Device
 from ..calibrate.models.formats import format_in, number_format
-from ..calibrate.prior.costs_points import stack_name
+from ..calibrate.prior.costs_posterior import stack_name
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Objective
 from .known import DRAWS, GAMMA_MAX, check_gamma_max, check_seed
@@ -115,7 +115,7 @@ def _notes(found: ScaleAnswer, pays: bool, smallest: float) -> tuple[str, ...]:
     notes, best = [], found.best
     if not best.fits:
         needs = [law.memory for law in found.costs if law.memory is not None]
-        least = min(needs, key=lambda need: need.weights)
+        least = min(needs, key=lambda need: need.weights_bytes)
         notes.append(f"NO: no draft fits beside the target: the smallest {least.line}")
     elif not pays:
         notes.append("NO: no size pays here; plain decoding is fastest")

@@ -220,7 +220,7 @@ def best_scale(
             point = ScalePoint(
                 shapes[i], form, kept[i], choice, 0.0, packed.alpha[i],
                 law.cost_ratio(batch=load.batch, context=load.context),
-                law.memory is None or load.batch <= law.memory.largest,
+                law.memory is None or law.memory.holds(load.batch),
             )  # fmt: skip
             found.append((point, law))
         return found

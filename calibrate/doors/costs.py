@@ -14,12 +14,11 @@ import numpy as np
 from ...theory import AffineCost, CostLaw
 from ...theory.domain import check
 from ..files import utf8
-from ..known import KnownCosts, MemoryUse
+from ..known import KnownCosts
 from .pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..prior.costs import PredictedCost
-    from ..prior.costs_setting import MemoryNeed
     from ..records import Record
     from ..serving.served import Served
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     CostSource = float | str | Path | CostLaw | Record | Served | KnownCosts | None
 
 _NUMBER = re.compile(r"\s*[+-]?[\d.]+(?:e[+-]?\d+)?\s*", re.IGNORECASE)
-_UNBOUNDED = 10**9  # batches: the context is 0, so that a sequence takes no room
 
 
 def costs(
@@ -230,7 +228,7 @@ def of_prediction(law: PredictedCost) -> KnownCosts:
     return KnownCosts(
         law, "predicted", f"shapes and {law.device}, stack {law.stack}", law.notes, seconds=True,
         stack=law.stack, device=law.device, dtype=law.dtype, draft_dtype=law.draft_dtype,
-        memory=None if law.memory is None else memory_use(law.memory),
+        memory=law.memory,
     )  # fmt: skip
 
 
@@ -244,11 +242,3 @@ def _beside(known: KnownCosts, pair: Pair | None, rng: np.random.Generator) -> K
         known, memory=expected.memory, dtype=known.dtype or expected.dtype,
         notes=tuple(dict.fromkeys(notes)),
     )  # fmt: skip
-
-
-def memory_use(need: MemoryNeed) -> MemoryUse:
-    """Memory as it stands in an answer."""
-    largest = None if need.largest >= _UNBOUNDED else need.largest
-    return MemoryUse(
-        need.fits, need.line, need.weights, need.target, need.caches, need.usable, largest
-    )

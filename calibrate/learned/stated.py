@@ -27,8 +27,7 @@ from ..models.devices import device
 from ..models.formats import number_format
 from ..prior.acceptance_metrics import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
-from ..prior.costs_points import stack_name
-from ..prior.costs_stored import stacks_without
+from ..prior.costs_posterior import stack_name, stacks_without
 from .measured import Measured, squeezed
 from .stored import Realised
 

@@ -18,16 +18,22 @@ from numpy.typing import ArrayLike
 from ...theory.costs import SequentialDraftCost
 from ...theory.costs.law import drafted, operating_point, token_grid
 from ...theory.costs.parallel import ParallelDraftCost
-from ...theory.domain import Floats
+from ...theory.domain import Floats, check
+from ..known import MemoryUse
 from ..models import Device, ModelShape, number_format
 from ..models.drafters import Passes
-from .costs_fit import StackPosterior, Values, draw_factor, draw_times, draw_values
-from .costs_model import Work, work_of
-from .costs_points import stack_name
-from .costs_setting import MemoryNeed, Setting, memory_need, notes_on, usual_dtype
-from .costs_stored import stored_stacks
+from .costs_model import Work, draw_times, work_of
+from .costs_posterior import (
+    StackPosterior,
+    Values,
+    draw_factor,
+    draw_values,
+    stack_name,
+    stored_stacks,
+)
 
 _KEPT = 32
+_SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class PredictedCost(SequentialDraftCost):
     dtype: str = ""
     draft_dtype: str = ""
     sources: int = 0
-    memory: MemoryNeed | None = None
+    memory: MemoryUse | None = None
     notes: tuple[str, ...] = ()
 
     def round_time(self, gamma: int, *, batch: float = 1, context: float = 0) -> Floats:
@@ -108,6 +114,24 @@ class PredictedCost(SequentialDraftCost):
             return np.zeros(self.shape)
         draft = self.draft.step_time(np.ones(1), batch=batch, context=context)[..., 0]
         return np.asarray(draft / self.plain_step(batch=batch, context=context))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What runs a pair.
+
+    dtype, draft_dtype: number formats of the weights, by default the usual one of the target on the
+    device (see `usual_dtype`), and the target's for the draft; kv_dtype: of the caches. batch,
+    context: where memory is checked
+    and notes are made; the laws themselves take any. stack: kind of software, or an engine's name.
+    """
+
+    dtype: str = ""
+    draft_dtype: str = ""
+    kv_dtype: str = "bf16"
+    batch: float = 1
+    context: float = 0
+    stack: str = "serving"
 
 
 def predict_pass(
@@ -142,7 +166,7 @@ def predict_costs(
 ) -> PredictedCost:
     """Cost law of a pair that was not timed, with ``draws`` draws of its parameters.
 
-    posterior: of a source that was measured (see `costs_stored.refit`), in place of the stack's;
+    posterior: of a source that was measured (see `costs_fit.refit`), in place of the stack's;
     setting: the fields of `Setting` (dtype, draft_dtype, kv_dtype, batch, context, stack).
     Raises ValueError for an unknown stack or format, for one that the device does not compute in,
     and for numbers outside the ranges.
@@ -188,7 +212,7 @@ def predict_pairs(
     inside = {**values, "overhead": values["overhead"] * values["drafting"]}
     laws = []
     for draft, draft_form in zip(drafts, forms, strict=True):
-        need = memory_need(
+        need = MemoryUse.of(
             target, draft, device, dtype=form, draft_dtype=draft_form, kv_dtype=asked.kv_dtype,
             batch=asked.batch, context=asked.context,
         )  # fmt: skip
@@ -202,7 +226,59 @@ def predict_pairs(
             draft_dtype=draft_form,
             sources=known.sources,
             memory=need,
-            notes=(*changed, *notes_on(target, draft, need, known, asked.context), *device.remarks),
+            notes=(
+                *changed,
+                *_notes_on(target, draft, need, known, asked.context),
+                *device.remarks,
+            ),
         )
         laws.append(law)
     return tuple(laws)
+
+
+def usual_dtype(shape: ModelShape, device: Device) -> str:
+    """The number format in which a model is usually run on a device, where nobody says.
+
+    That of its release; 16 bits for a release in 32 on an accelerator; the other 16-bit format, or
+    8 bits that are unpacked, where the device does not compute in that of the release.
+    """
+    released = number_format(shape.weights).name
+    if device.kind == "cpu":
+        return released
+    others = {"fp32": ("bf16", "fp16"), "bf16": ("bf16", "fp16"), "fp16": ("fp16", "bf16")}
+    for form in others.get(released, ()):
+        if form in device.rates:
+            return form
+    unpacked = {"fp8": "int8", "w8a8": "int8", "nvfp4": "int4"}
+    if released in unpacked and number_format(released).arithmetic not in device.rates:
+        return unpacked[released]
+    return released
+
+
+def _notes_on(
+    target: ModelShape,
+    draft: ModelShape,
+    need: MemoryUse,
+    posterior: StackPosterior,
+    context: float,
+) -> tuple[str, ...]:
+    check("context", context)
+    notes = []
+    if not need.fits:
+        notes.append(need.line)
+    if abs(draft.vocab - target.vocab) > _SAME_VOCABULARY * target.vocab:
+        notes.append(f"vocabularies differ: {draft.vocab} rows against {target.vocab}")
+    shortest = min((target, draft), key=lambda m: m.context)
+    if 1 < shortest.context < context:
+        notes.append(
+            f"context {context:g} is beyond the {shortest.context} tokens of {shortest.name}"
+        )
+    if target.recurrent_layers:
+        size = target.state_bytes() / 1e6
+        notes.append(
+            f"{target.name} keeps a state of {size:.3g} MB a sequence that cannot be cut back: an "
+            "engine keeps a copy for every draft token, or restores it after a rejection"
+        )
+    if 1 < posterior.sources < 3:  # 1: the machine's own posterior
+        notes.append(f"the stack {posterior.stack} was seen in {posterior.sources} sources only")
+    return tuple(notes)

@@ -3,50 +3,29 @@
 Every stack has its own parameters, drawn from one common prior; every source deviates from its
 stack, and every model from its source. All of it is Gaussian in logarithms, so the fit is a
 non-linear least-squares problem, and the posterior the Gaussian at its solution (Laplace). The
-spreads of sources and models maximise the evidence.
-
-From it is drawn what software reaches on a device that nobody has measured it on.
+spreads of sources and models maximise the evidence. What predictions read of it is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...theory.domain import Floats
-from ..models import Device, ModelShape
-from .costs_model import PARAMETERS, Work, pass_times, peak_times
-from .costs_points import STACKS, CostPoint
-from .costs_unknowns import (
-    DEVIATIONS,
-    Layout,
-    Spread,
-    columns_of,
-    layout_of,
-    log_numbers,
-    passes_of,
-    priors_of,
-)
+from ..library.load import same_study
+from .costs_model import PARAMETERS
+from .costs_points import CostPoint, bundled_points
+from .costs_posterior import STACKS, VERSION, Spread, StackPosterior, stored_stacks
+from .costs_unknowns import Layout, columns_of, layout_of, log_numbers, passes_of, priors_of
 
 _SPREAD_WIDTH = 0.3  # of the logarithm of a spread
 _GAIN = 0.2  # of a logarithm of probability, below which spreads are as good
 _CONVERGED = 1e-5  # of the sum of squares, from one step to the next
-
-
-@dataclass(frozen=True)
-class StackPosterior:
-    """What is known of a stack: mean and covariance of the logarithms of PARAMETERS.
-
-    spread: how a source not seen deviates; sources: how many the stack has been seen in.
-    """
-
-    stack: str
-    mean: Floats
-    covariance: Floats
-    spread: Spread
-    sources: int
 
 
 @dataclass(frozen=True)
@@ -183,52 +162,64 @@ def choose_spread(points: Sequence[CostPoint], *, start: Spread | None = None) -
     return best
 
 
-# Reading weights against a plain copy on the same machine: the copy writes too, and is as fast.
-_COPIED = (0.95, 0.08)
-_LAUNCHED = 0.1
-_TAILS = 4.0  # degrees of freedom: some installations and models are far from the usual ones
-Values = Mapping[str, Floats]
+def to_json(fit: CostFit) -> dict[str, Any]:
+    """A fit as a JSON object, rounded to what a reader could use."""
+    stacks = {
+        name: {
+            "sources": s.sources,
+            "mean": [round(float(v), 4) for v in s.mean],
+            "covariance": [[round(float(v), 5) for v in row] for row in s.covariance],
+        }
+        for name, s in fit.stacks.items()
+    }
+    spread = {name: round(value, 4) for name, value in asdict(fit.spread).items()}
+    head = {"schema": "howspec.costs_fit", "version": VERSION, "parameters": list(PARAMETERS)}
+    return {**head, "spread": spread, "stacks": stacks}
 
 
-def draw_values(
-    posterior: StackPosterior, rng: np.random.Generator, *, draws: int, device: Device | None = None
-) -> Values:
-    """Draws of exp(PARAMETERS) for one source of a stack, each of shape (draws,).
+def store_left_out(path: str | Path) -> None:
+    """Fit everything but each study in turn, the spreads as stored; the file of `stacks_without`.
 
-    The source's own deviations are drawn once for each draw, so a target and a draft timed with
-    the same values share them. device: what was measured on it replaces what is expected.
+    To be run after `store`; it takes some minutes.
     """
-    factor = np.linalg.cholesky(posterior.covariance + 1e-12 * np.eye(len(PARAMETERS)))
-    logs = posterior.mean + rng.standard_normal((draws, len(PARAMETERS))) @ factor.T
-    kinds = dict.fromkeys(DEVIATIONS.values())
-    own = {k: _deviations(rng, getattr(posterior.spread, k), draws) for k in kinds}
-    shifts = {name: own[kind] for name, kind in DEVIATIONS.items()}
-    values = {name: np.exp(logs[:, k] + shifts.get(name, 0.0)) for k, name in enumerate(PARAMETERS)}
-    if device is not None and device.measured_bandwidth is not None:
-        values["memory"] = _COPIED[0] * np.exp(rng.normal(0.0, _COPIED[1], draws))
-    if device is not None and device.measured_launch is not None:
-        values["launch"] = device.measured_launch * np.exp(rng.normal(0.0, _LAUNCHED, draws))
-    return values
+    from .costs_measured import all_points
+
+    found = dict.fromkeys(p.study for p in all_points() if p.fitted and p.study)
+    fits = {study: to_json(fit_without(study)) for study in found}
+    Path(path).write_text(json.dumps(fits).replace("}}, ", "}},\n") + "\n", encoding="utf-8")
 
 
-def draw_factor(
-    posterior: StackPosterior, shape: ModelShape, rng: np.random.Generator, *, draws: int
-) -> Floats:
-    """How much slower than its shape says a model runs here, (draws,)."""
-    return np.asarray(np.exp(_deviations(rng, posterior.spread.of(shape), draws)))
+def fit_without(study: str) -> CostFit:
+    """The fit to all bundled points but those of a study, with the stored spreads."""
+    from .costs_measured import all_points
+
+    spread = next(iter(stored_stacks().values())).spread
+    return fit_costs([p for p in all_points() if not same_study(p.study, study)], spread)
 
 
-def _deviations(rng: np.random.Generator, spread: float, draws: int) -> Floats:
-    """Heavy-tailed, with the standard deviation that the sources have shown."""
-    usual = np.sqrt((_TAILS - 2.0) / _TAILS)
-    return np.asarray(spread * usual * rng.standard_t(_TAILS, draws))
+def store(path: str | Path) -> CostFit:
+    """Fit everything that is bundled, cost records included, and write it to a file.
+
+    To be run when a row or a record is added; the bundled file is `costs_fit.json` of this folder.
+    """
+    from .costs_measured import all_points
+
+    points = all_points()
+    found = choose_spread(points)
+    rounded = Spread(**{name: round(value, 4) for name, value in asdict(found).items()})
+    fit = fit_costs(points, rounded)
+    Path(path).write_text(json.dumps(to_json(fit), indent=1) + "\n", encoding="utf-8")
+    return fit
 
 
-def draw_times(
-    work: Work, values: Values, factor: Floats, *, tokens: Floats, batch: float, cached: float
-) -> Floats:
-    """Times of a pass over 1 or more tokens, (draws, len(tokens)) [s]."""
-    peak = peak_times(work, tokens=tokens, batch=np.asarray(batch), cached=np.asarray(cached))
-    times = pass_times(work, values, peak)
-    times *= factor[:, None]
-    return times
+def refit(own: Sequence[CostPoint], *, group: str) -> StackPosterior:
+    """What the bundled points and one's own say of the source that one's own are from.
+
+    own: points of one source and stack; group: its name. Raises ValueError where they are of
+    several, or none is of the group.
+    """
+    mine = [p for p in own if p.group == group]
+    if not mine or len({p.stack for p in mine}) != 1:
+        raise ValueError(f"points must be of one stack and of the group {group!r}")
+    spread = next(iter(stored_stacks().values())).spread
+    return fit_costs([*bundled_points(), *mine], spread).groups[group]

@@ -264,6 +264,26 @@ def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
     return times
 
 
+def draw_times(
+    work: Work,
+    values: Mapping[str, Floats],
+    factor: Floats,
+    *,
+    tokens: Floats,
+    batch: float,
+    cached: float,
+) -> Floats:
+    """Times of a pass over 1 or more tokens of a model, (draws, len(tokens)) [s].
+
+    factor: how much slower than its shape says the model runs, (draws,); the rest as of
+    `pass_times` and `peak_times`.
+    """
+    peak = peak_times(work, tokens=tokens, batch=np.asarray(batch), cached=np.asarray(cached))
+    times = pass_times(work, values, peak)
+    times *= factor[:, None]
+    return times
+
+
 def _each(work: Work, values: Mapping[str, Floats]) -> Floats:
     """What multiplying packed weights with one token costs, in products on the matrix units."""
     nested = np.where(work.nested > 0.0, values["nested"], 1.0)

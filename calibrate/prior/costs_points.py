@@ -26,15 +26,7 @@ from ..library.schema import (
 )
 from ..models import Device, ModelShape, device, model
 from ..models.drafters import Passes
-
-STACKS = ("eager", "graphs", "serving", "llama.cpp", "mlx", "xla")
-_ALIASES = {
-    "transformers": "eager", "hf": "eager", "pytorch": "eager", "torch": "eager",
-    "cuda-graphs": "graphs", "compiled": "graphs", "gpt-fast": "graphs", "captured": "graphs",
-    "vllm": "serving", "sglang": "serving", "tensorrt-llm": "serving", "lmdeploy": "serving",
-    "tgi": "serving", "engine": "serving", "llamacpp": "llama.cpp", "ollama": "llama.cpp",
-    "lm-studio": "llama.cpp", "mlx_lm": "mlx", "jax": "xla", "tpu": "xla",
-}  # fmt: skip
+from .costs_posterior import STACKS
 
 POINTS = Schema(
     "costs_points",
@@ -136,19 +128,6 @@ def terms_of(p: CostPoint) -> tuple[Term, ...]:
     if p.over_plain:
         found.append(Term(p.target, p.dtype, 1.0, below=True))
     return tuple(found)
-
-
-def stack_name(name: str) -> str:
-    """The stack of that name or alias (``vllm`` is ``serving``).
-
-    Raises ValueError listing the stacks.
-    """
-    key = name.strip().casefold()
-    key = _ALIASES.get(key, key)
-    if key not in STACKS:
-        listed = ", ".join((*STACKS, *sorted(_ALIASES)))
-        raise ValueError(f"stack must be one of {listed}; got {name!r}")
-    return key
 
 
 def points_table() -> Table:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
-from ..models import ModelShape
 from .costs_model import PARAMETERS, Parts, Peak, Work, joined, pass_parts, peak_times, work_of
-from .costs_points import STACKS, CostPoint, terms_of
+from .costs_points import CostPoint, terms_of
+from .costs_posterior import DEVIATIONS, STACKS, Spread, is_head
 
 # Of the common prior: median, and standard deviation of the logarithm of the common mean and of a
 # stack around it. Shares of a peak are known within a factor; times of launches hardly at all.
@@ -33,39 +33,6 @@ COMMON = {
 _LAUNCHED = {("eager", "launch"): float(np.log(10.0)), ("xla", "launch"): float(-np.log(3.0))}
 _OF_STACK = tuple(name for name in PARAMETERS if COMMON[name][2] > 0.0)
 _SHARED = tuple(name for name in PARAMETERS if COMMON[name][2] == 0.0)
-# Deviations of a source; the work around a pass and the launches are of one processor.
-DEVIATIONS = {
-    "memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch",
-    "packing": "packing", "unpack": "unpack", "overlap": "overlap",
-    "round": "round", "drafting": "round",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Standard deviations of logarithms: of a source's memory share, compute share, launches,
-    packing, unpacking, overlap and the work of rounds; and of the time of a model, or of a head, in
-    its source.
-    """
-
-    memory: float = 0.15
-    compute: float = 0.5
-    launch: float = 0.5
-    packing: float = 0.15
-    unpack: float = 0.5
-    overlap: float = 0.7
-    round: float = 0.5
-    model: float = 0.1
-    head: float = 0.3
-
-    def of(self, shape: ModelShape) -> float:
-        """Of the time of a model, or of a head."""
-        return self.head if is_head(shape.name) else self.model
-
-
-def is_head(name: str) -> bool:
-    """Whether a shape is that of a head on a target, by the name that `head_shape` gives it."""
-    return " head of " in name
 
 
 @dataclass(frozen=True)

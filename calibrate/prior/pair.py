@@ -14,8 +14,7 @@ from ..models.names import plain
 from .acceptance import AcceptancePrior
 from .acceptance_forecast import AcceptanceForecast
 from .costs import PredictedCost, predict_pairs
-from .costs_points import stack_name
-from .costs_stored import stacks_without
+from .costs_posterior import stack_name, stacks_without
 from .rounding import rounded
 
 _SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much

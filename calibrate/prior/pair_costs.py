@@ -13,11 +13,10 @@ from ..measured import SampledCost, measured_cost, sampled, timed_rounds
 from ..models import Device, ModelShape
 from ..records import Record
 from .costs import PredictedCost, PredictedPass, predict_costs
-from .costs_fit import draw_times
-from .costs_model import work_of
+from .costs_fit import refit
+from .costs_model import draw_times, work_of
 from .costs_points import CostPoint
 from .costs_records import MODES, known_memory, measured_device, points_from_record, recorded_shape
-from .costs_stored import refit
 from .pair import Load, NamedModel
 
 _GROUP = "own record"

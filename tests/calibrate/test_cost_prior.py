@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment, resolve
+from howspec.calibrate.known import MemoryUse
 from howspec.calibrate.models import ModelShape, device, model, models
 from howspec.calibrate.prior import costs_unknowns
 from howspec.calibrate.prior.costs import PredictedCost, predict_costs, predict_pairs
-from howspec.calibrate.prior.costs_fit import choose_spread, draw_values, fit_costs
+from howspec.calibrate.prior.costs_fit import choose_spread, fit_costs, refit, to_json
 from howspec.calibrate.prior.costs_measured import (
     all_points,
     family_shapes,
@@ -31,17 +32,17 @@ from howspec.calibrate.prior.costs_model import (
     peak_times,
     work_of,
 )
-from howspec.calibrate.prior.costs_points import (
-    POINTS,
+from howspec.calibrate.prior.costs_points import POINTS, CostPoint, bundled_points
+from howspec.calibrate.prior.costs_posterior import (
     STACKS,
-    CostPoint,
-    bundled_points,
+    Spread,
+    draw_values,
+    from_json,
+    is_head,
     stack_name,
+    stored_stacks,
 )
 from howspec.calibrate.prior.costs_records import measured_device, points_from_record
-from howspec.calibrate.prior.costs_setting import memory_need
-from howspec.calibrate.prior.costs_stored import from_json, refit, stored_stacks, to_json
-from howspec.calibrate.prior.costs_unknowns import Spread, is_head
 from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
 from hypothesis import given
@@ -311,7 +312,7 @@ def test_searching_spreads_never_lowers_the_evidence() -> None:
 
 
 def test_the_stored_fit_is_the_fit_to_all_that_is_bundled() -> None:
-    """Red after a row or a cost record was added: `costs_stored.store` fits again."""
+    """Red after a row or a cost record was added: `costs_fit.store` fits again."""
     stored = stored_stacks()
     spread = stored["serving"].spread
     fit = fit_costs(all_points(), spread)
@@ -483,25 +484,28 @@ def test_memory_that_does_not_suffice_is_said_clearly() -> None:
     law = _predict("Llama-3.1-70B", on="H100", batch=4, context=1000)
     assert law.memory is not None
     assert not law.memory.fits
-    assert law.memory.largest == 0
+    assert law.memory.largest_batch == 0
     assert any("does NOT fit" in note for note in law.notes)
     assert np.isfinite(law.round_time(2)).all()  # still answered, for whoever has the memory
 
 
 def test_the_largest_batch_is_the_last_that_fits() -> None:
     asked = {"dtype": "bf16", "context": 8000.0}
-    need = memory_need(LLAMA, SMALL, H100, batch=1, **asked)
+    need = MemoryUse.of(LLAMA, SMALL, H100, batch=1, **asked)
     assert need.fits
-    assert need.largest > 1
-    assert need.weights == LLAMA.bytes("bf16") + SMALL.bytes("bf16")
-    assert need.caches == 8000 * (131072 + 2 * 16 * 8 * 64 * 2)
-    assert memory_need(LLAMA, SMALL, H100, batch=need.largest, **asked).fits
-    more = memory_need(LLAMA, SMALL, H100, batch=need.largest + 1, **asked)
+    assert need.largest_batch > 1
+    assert need.weights_bytes == LLAMA.bytes("bf16") + SMALL.bytes("bf16")
+    assert need.caches_bytes == 8000 * (131072 + 2 * 16 * 8 * 64 * 2)
+    assert MemoryUse.of(LLAMA, SMALL, H100, batch=need.largest_batch, **asked).fits
+    more = MemoryUse.of(LLAMA, SMALL, H100, batch=need.largest_batch + 1, **asked)
     assert not more.fits
-    assert f"the largest batch is {need.largest}" in more.line
-    alone = memory_need(LLAMA, None, H100, batch=1, **asked)
-    assert alone.largest > need.largest
-    assert memory_need(LLAMA, SMALL, device("2x H100"), batch=1, **asked).largest > need.largest
+    assert f"the largest batch is {need.largest_batch}" in more.line
+    alone = MemoryUse.of(LLAMA, None, H100, batch=1, **asked)
+    assert alone.largest_batch > need.largest_batch
+    assert (
+        MemoryUse.of(LLAMA, SMALL, device("2x H100"), batch=1, **asked).largest_batch
+        > need.largest_batch
+    )
 
 
 def test_unusual_pairs_are_answered_with_a_note() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from howspec.calibrate.library.load import same_study, study_of
 from howspec.calibrate.prior.acceptance import AcceptancePrior
-from howspec.calibrate.prior.costs_stored import fit_without, stacks_without, stored_stacks
+from howspec.calibrate.prior.costs_fit import fit_without
+from howspec.calibrate.prior.costs_posterior import stacks_without, stored_stacks
 from howspec.calibrate.prior.head_curves import head_curves
 from howspec.calibrate.prior.heads import expected_head
 

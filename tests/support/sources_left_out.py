@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from howspec.calibrate.prior.costs_fit import (
+from howspec.calibrate.prior.costs_fit import fit_costs
+from howspec.calibrate.prior.costs_model import draw_times, work_of
+from howspec.calibrate.prior.costs_points import CostPoint, Term, terms_of
+from howspec.calibrate.prior.costs_posterior import (
+    Spread,
     StackPosterior,
     draw_factor,
-    draw_times,
     draw_values,
-    fit_costs,
 )
-from howspec.calibrate.prior.costs_model import work_of
-from howspec.calibrate.prior.costs_points import CostPoint, Term, terms_of
-from howspec.calibrate.prior.costs_unknowns import Spread
 from howspec.theory.domain import Floats
 
 
