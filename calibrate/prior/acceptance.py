@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -14,11 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..library.load import same_study
 from .acceptance_cells import Cell, family_of
-from .acceptance_forecast import AcceptanceForecast
-from .acceptance_library import library_cells
-from .acceptance_metrics import RISE_WEIGHTS, RISES
+from .acceptance_forecast import RISE_WEIGHTS, RISES, AcceptanceForecast
 from .acceptance_model import PARAMETERS, Conditioned
-from .acceptance_sizes import positive
 from .acceptance_tasks import NAMED, known_task
 
 Floats = NDArray[np.float64]
@@ -89,9 +87,9 @@ class AcceptancePrior:
             raise ValueError(f"draft parameters must have shape (drafts,), got {sizes.shape}")
         if temperature is not None and not 0.0 <= temperature < np.inf:
             raise ValueError(f"temperature must be in [0, inf), got {temperature:g}")
-        positive("target parameters", target_parameters)
+        _check_positive("target parameters", target_parameters)
         for size in sizes:
-            positive("parameters", size)
+            _check_positive("parameters", size)
         shared: dict[str, Any] = {
             "family": family_of(family or target or "") or _YOURS,
             "source": _YOURS,
@@ -154,6 +152,12 @@ class AcceptancePrior:
         )
 
 
+def _check_positive(name: str, value: float) -> None:
+    """Raise ValueError unless the value is a finite number above 0."""
+    if not (value > 0.0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be in (0, inf), got {value:g}")
+
+
 def _each(name: str, value: Any, size: int) -> list[Any]:
     """One value a draft."""
     if value is None or isinstance(value, str | int):
@@ -182,11 +186,26 @@ def _notes(
     return tuple(notes)
 
 
+def _stored(name: str) -> dict[str, Any]:
+    """What `python -m howspec.calibrate.prior.acceptance_fit` writes."""
+    text = resources.files(__package__).joinpath(name).read_text("utf-8")
+    return dict(json.loads(text))
+
+
+@cache
+def library_cells() -> tuple[Cell, ...]:
+    """The measurements of the bundled tables that determine an alpha."""
+    stored = _stored("acceptance_cells.json")
+    return tuple(
+        Cell(**dict(zip(stored["fields"], (*cell[:-1], tuple(cell[-1])), strict=True)))
+        for cell in stored["cells"]
+    )
+
+
 @cache
 def stored_fit() -> dict[str, Any]:
-    """The fit that `python -m howspec.calibrate.prior.acceptance_fit` writes."""
-    text = resources.files(__package__).joinpath("acceptance_fit.json").read_text("utf-8")
-    fit: dict[str, Any] = json.loads(text)
+    """The fit to these measurements."""
+    fit = _stored("acceptance_fit.json")
     if fit["parameters"] != list(PARAMETERS):
         raise ValueError("acceptance_fit.json is of another law: run acceptance_fit again")
     return fit

@@ -6,20 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
-from hashlib import sha256
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import models
 from ..library.evidence import Measurement, measured_with
-from ..library.load import bundled_bytes, load_table
+from ..library.load import load_table
 from ..models import number_format
+from ..models.catalogue import find_model
+from ..models.parameters import total
 from .acceptance_cells import Cell, cell_from_row, family_of, merge
-from .acceptance_sizes import drafting_kind, parameters_of
 
 _NO_ROW: dict[str, Any] = {
     "id": "", "family": "", "target": "", "target_params": None, "target_layers": None,
@@ -33,7 +30,6 @@ _OF_MEASURED = {
     "tokens_per_round": "tau_with_bonus", "accepted_over_drafted": "accepted_over_drafted",
 }  # fmt: skip
 MEASURED = ("measured", "measured_sources")
-_STORED = "acceptance_cells.json"
 _WHOLE_BITS = 16  # of weights that are not quantised
 
 
@@ -79,23 +75,6 @@ def _of_measurement(m: Measurement) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@cache
-def library_cells() -> tuple[Cell, ...]:
-    """The measurements of the bundled tables that determine an alpha.
-
-    Read from `acceptance_cells.json`, which `store_cells` writes; built from the tables where that
-    was written of other ones.
-    """
-    text = resources.files(__package__).joinpath(_STORED).read_text("utf-8")
-    stored = json.loads(text)
-    if stored["tables"] != _tables():
-        return built_cells()
-    return tuple(
-        Cell(**dict(zip(stored["fields"], (*cell[:-1], tuple(cell[-1])), strict=True)))
-        for cell in stored["cells"]
-    )
-
-
 def built_cells() -> tuple[Cell, ...]:
     """The cells of `library_cells`, made of the rows of the tables."""
     cells = (cell_from_row(row) for row in library_rows())
@@ -103,23 +82,14 @@ def built_cells() -> tuple[Cell, ...]:
 
 
 def store_cells(path: str | Path) -> None:
-    """Write the cells of the bundled tables: to be run when a row or the reading of rows changes.
+    """Write what `library_cells` reads: to be run when a row or the reading of rows changes.
 
     The bundled file is `acceptance_cells.json` of this folder.
     """
     names = [f.name for f in fields(Cell)]
     lines = (json.dumps([getattr(c, n) for n in names]) for c in built_cells())
-    head = json.dumps({"tables": _tables(), "fields": names})[:-1]
+    head = json.dumps({"fields": names})[:-1]
     Path(path).write_text(head + ', "cells": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
-
-
-def _tables() -> str:
-    """The first digits of a hash of all tables that a cell is made of."""
-    found = sha256()
-    for name in ("acceptance", "leviathan_speedups", "leviathan_acceptance", *MEASURED):
-        found.update(bundled_bytes(name))
-    found.update(resources.files(models).joinpath("models.csv").read_bytes())
-    return found.hexdigest()[:16]
 
 
 # The columns of a published row, each with the other names under which a table may carry it.
@@ -217,3 +187,42 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if np.isfinite(value) else None
+
+
+_SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", re.IGNORECASE)
+_EXPERTS = re.compile(r"(?<![\d.a-z])(\d+)x(\d+(?:\.\d+)?)b(?![a-z])", re.IGNORECASE)
+_UNIT = {"b": 1e9, "m": 1e6}
+_LOOK_UP = re.compile(
+    r"\b(?:n-?|uni|bi|tri)grams?\b|look-?up|look-?ahead|\bpld\b|\brest\b|retrieval|suffix|recycling|\bsamd?\b",
+    re.IGNORECASE,
+)
+_HEAD = re.compile(
+    r"eagle|medusa|hydra|\bmtp\b|\bheads?\b|re-?drafter|recurrent|dflash|dspark|kangaroo|hass\b"
+    r"|mlp.?spec|layer-?skip|self-?spec|early.?exit|built-?in|parallel block",
+    re.IGNORECASE,
+)
+
+
+def parameters_of(name: str) -> float | None:
+    """Parameters of a model by its name, all experts counted; None where it does not say.
+
+    The table of models knows some; of others the first size in the name is taken, as in
+    "Big-7B-Instruct" or "tiny 68M".
+    """
+    known = find_model(name) if name.strip() else None
+    if known is not None:
+        return float(total(known.shape))
+    spaced = name.replace("_", "-")
+    experts = _EXPERTS.search(spaced)
+    if experts:
+        return float(experts[1]) * float(experts[2]) * 1e9
+    size = _SIZE.search(spaced)
+    return float(size[1]) * _UNIT[size[2].casefold()] if size else None
+
+
+def drafting_kind(*texts: str) -> str:
+    """``look-up`` or ``head`` where a text (a draft's name, a method) says so, else ``model``."""
+    said = " | ".join(texts)
+    if _LOOK_UP.search(said):
+        return "look-up"
+    return "head" if _HEAD.search(said) else "model"

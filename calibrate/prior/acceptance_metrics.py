@@ -1,11 +1,7 @@
 r"""Published numbers of acceptance turned into the one that the prior speaks of, and back.
 
 The prior's alpha is the conditional rate pooled over a round: accepted draft tokens over those
-whose fate was decided. Inside a round the rate rises with position, since rounds that survive are
-the easy ones, and the less the less there is to reject; one rise is shared by all pairs.
-
-    alpha_k = alpha_1 decay^(k-1),   decay = 1 + rise (1 - alpha_1)
-    accepted per round A(gamma) = sum of s_k,   alpha = A / (s_0 + ... + s_{gamma-1})
+whose fate was decided; what goes on inside a round is in `acceptance_forecast`.
 
 | metric | back to alpha |
 |---|---|
@@ -25,46 +21,12 @@ import re
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...theory import DepthAcceptance
 from ...theory.domain import Floats
+from .acceptance_forecast import FIRST, POOLED_GAMMA, RISE, first_alpha, law_of, pooled_alpha
 
-POOLED_GAMMA = 4  # of the rounds over which alpha is pooled, where no gamma is named
-# Pooled and drafted rates of the same rounds, 19 settings: median 0.149, standard deviation 0.13
-# with and 0.06 without one outlier.
-RISE = 0.14
-RISE_SPREAD = 0.08
-# Half a spread apart, from -0.18 to 0.46, with the weights of the normal prior around RISE.
-RISES = RISE + 0.5 * RISE_SPREAD * np.arange(-8, 9)
-RISE_WEIGHTS = np.exp(-0.125 * np.arange(-8.0, 9.0) ** 2)
-RISE_WEIGHTS /= RISE_WEIGHTS.sum()
 UNSTATED_GAMMAS = (3, 4, 5, 6, 8)  # what engines and papers draft where they do not say
 SAME = ("alpha_conditional", "overlap", "argmax_agreement")
 LENGTHS = ("accepted_over_drafted", "tau_with_bonus")
-_FIRST = np.linspace(0.0, 1.0, 1025)
-
-
-def law_of(first: ArrayLike, rise: ArrayLike) -> DepthAcceptance:
-    """The acceptance law of alpha_1 and rise; shapes broadcast."""
-    return DepthAcceptance(first, 1.0 + np.asarray(rise) * (1.0 - np.asarray(first)))
-
-
-def pooled_alpha(first: ArrayLike, gamma: int, *, rise: ArrayLike = RISE) -> Floats:
-    """Accepted over decided draft tokens of rounds of gamma, from alpha_1; shapes broadcast."""
-    s = law_of(first, rise).survival(gamma)
-    return np.asarray(s[..., 1:].sum(axis=-1) / s[..., :-1].sum(axis=-1))
-
-
-def first_alpha(alpha: ArrayLike, gamma: int = POOLED_GAMMA, *, rise: ArrayLike = RISE) -> Floats:
-    """alpha_1 of the law whose pooled rate at gamma is ``alpha``, within 1e-5; shapes broadcast.
-
-    alpha: in [0, 1]; gamma: >= 1; rise: few distinct values, since each has its own inverse.
-    """
-    a, r = np.broadcast_arrays(np.asarray(alpha, float), np.asarray(rise, float))
-    out = np.empty(a.shape)
-    for value in np.unique(r):
-        mine = r == value
-        out[mine] = np.interp(a[mine], pooled_alpha(_FIRST, gamma, rise=value), _FIRST)
-    return out
 
 
 def convertible(metric: str, drafting: str = "chain") -> bool:
@@ -100,8 +62,8 @@ def alpha_from_metric(
     """
     found = []
     for g in _gammas(metric, gamma):
-        alpha = _FIRST if metric in SAME else pooled_alpha(_FIRST, g, rise=rise)
-        curve = _FIRST if metric in SAME else _of_first(metric, _FIRST, g, rise)
+        alpha = FIRST if metric in SAME else pooled_alpha(FIRST, g, rise=rise)
+        curve = FIRST if metric in SAME else _of_first(metric, FIRST, g, rise)
         if not curve[0] <= value <= curve[-1]:
             raise ValueError(f"{metric} must be in [{curve[0]:g}, {curve[-1]:g}], got {value:g}")
         found.append(float(np.interp(value, curve, alpha)))

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceptance_cells import Cell
-from .acceptance_sizes import loss, usual_layers
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +59,14 @@ COMMON: dict[str, tuple[float, float]] = {
     "depth": (-0.1, 0.1),
 }
 _new = count()
+# Of the loss of a model by its size and training: arXiv:2203.15556.
+A, SIZE_EXPONENT, B, TOKENS_EXPONENT, ENTROPY = 406.4, 0.34, 410.7, 0.28, 1.69
+USUAL_TOKENS = 2e12
+
+
+def usual_layers(parameters: float) -> float:
+    """Layers of a usual decoder of that size: 24 at 0.5, 36 at 3, 72 at 70 billion parameters."""
+    return float(24.0 * (parameters / 5e8) ** 0.22)
 
 
 def _labels(cell: Cell) -> list[str]:
@@ -224,6 +231,11 @@ Rival = Callable[[Cell], float]
 
 # alpha = a + b ppl_draft + c ppl_target of SDSL, arXiv:2603.11053, as a secondary digest prints it.
 SDSL = (0.642, -0.0067, 0.01297)
+
+
+def loss(parameters: float, tokens: float = USUAL_TOKENS) -> float:
+    """Loss of a model of that size after that training [nat/token]."""
+    return float(ENTROPY + A / parameters**SIZE_EXPONENT + B / tokens**TOKENS_EXPONENT)
 
 
 def perplexities(cell: Cell) -> tuple[float, float]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from .acceptance import AcceptancePrior, stored_fit
 from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, trials
-from .acceptance_forecast import ALPHAS, mixture, quantile
+from .acceptance_forecast import ALPHAS, RISE_WEIGHTS, RISES, mixture, quantile
 from .acceptance_library import library_rows, row_from_published
-from .acceptance_metrics import RISE_WEIGHTS, RISES, convertible, metric_value
+from .acceptance_metrics import convertible, metric_value
 from .acceptance_model import rivals
 
 Floats = NDArray[np.float64]

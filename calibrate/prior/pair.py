@@ -12,10 +12,9 @@ from ..models.config import shape_for
 from ..models.formats import as_stored, format_in
 from ..models.names import plain
 from .acceptance import AcceptancePrior
-from .acceptance_forecast import AcceptanceForecast
+from .acceptance_forecast import AcceptanceForecast, rounded
 from .costs import PredictedCost, predict_pairs
 from .costs_posterior import stack_name, stacks_without
-from .rounding import rounded
 
 _SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
 _PLAIN_BITS = 16

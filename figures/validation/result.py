@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibrate.prior.acceptance_model import SDSL as SDSL_NUMBERS
-from ...calibrate.prior.acceptance_sizes import loss
+from ...calibrate.prior.acceptance_model import loss
 from ...theory import speedup, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import Floats

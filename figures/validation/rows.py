@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from ...calibrate.learned.bundled import TOKENS, against_plain, once
 from ...calibrate.learned.measured import PLAIN_DECODING, Measured
 from ...calibrate.learned.timed import GATED
-from ...calibrate.prior.acceptance_library import metric_name
-from ...calibrate.prior.acceptance_sizes import drafting_kind, parameters_of
+from ...calibrate.prior.acceptance_library import drafting_kind, metric_name, parameters_of
 from ...calibrate.tables import columns
 from ...calibrate.tables.cells import Cells, number
 

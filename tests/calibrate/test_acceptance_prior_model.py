@@ -22,8 +22,8 @@ from howspec.calibrate.prior.acceptance_model import (
     perplexities,
     rivals,
     sample_parameters,
+    usual_layers,
 )
-from howspec.calibrate.prior.acceptance_sizes import usual_layers
 from howspec.calibrate.prior.acceptance_validation import (
     HeldOut,
     leave_one_family_out,

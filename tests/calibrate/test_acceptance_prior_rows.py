@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.library.load import load_table
+from howspec.calibrate.prior.acceptance import library_cells
 from howspec.calibrate.prior.acceptance_cells import (
     Cell,
     cell_from_row,
@@ -20,27 +21,30 @@ from howspec.calibrate.prior.acceptance_cells import (
     source_of,
     trials,
 )
+from howspec.calibrate.prior.acceptance_forecast import (
+    RISE,
+    RISE_SPREAD,
+    RISE_WEIGHTS,
+    RISES,
+    first_alpha,
+    pooled_alpha,
+)
 from howspec.calibrate.prior.acceptance_library import (
     built_cells,
-    library_cells,
+    drafting_kind,
     library_rows,
+    parameters_of,
     row_from_published,
     store_cells,
 )
 from howspec.calibrate.prior.acceptance_metrics import (
     LENGTHS,
-    RISE,
-    RISE_SPREAD,
-    RISE_WEIGHTS,
-    RISES,
     SAME,
     alpha_from_metric,
     convertible,
-    first_alpha,
     metric_value,
-    pooled_alpha,
 )
-from howspec.calibrate.prior.acceptance_sizes import drafting_kind, parameters_of, usual_layers
+from howspec.calibrate.prior.acceptance_model import usual_layers
 from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
 from howspec.theory import DepthAcceptance
 from howspec.theory.acceptance import alpha_from_drafted_rate, alpha_from_length, round_counts

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment, resolve
 from howspec.calibrate.models.formats import as_stored, format_in
+from howspec.calibrate.prior.acceptance_forecast import disagreement
 from howspec.calibrate.prior.pair import Use, expected_acceptance, named
-from howspec.calibrate.prior.rounding import disagreement
 from howspec.sim.common import common_laws, measured_drafts
 from howspec.sim.known import Laws, Sources
 
