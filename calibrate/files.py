@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import lzma
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -17,6 +21,28 @@ def utf8(path: str | Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ValueError(f"{path}: must be UTF-8 text, got the byte 0x{byte:02x}") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, .gz and .xz unpacked. Raises ValueError where it holds none."""
+    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+    try:
+        with openers.get(path.suffix, open)(path, "rt", encoding="utf-8-sig") as file:
+            return str(file.read())
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise ValueError(f"{path}: cannot be read as text: {error}") from None
+
+
+def json_lines(content: str, source: str) -> Iterator[tuple[str, Any]]:
+    """(place for messages, value) of every line but empty ones. Raises ValueError naming it."""
+    # Not splitlines: other separators of lines may stand within a text of JSON.
+    for number, line in enumerate(content.split("\n"), start=1):
+        if line.strip():
+            place = f"{source}, line {number}"
+            try:
+                yield place, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{place}: is not JSON: {error.msg}") from None
 
 
 def check_folder(path: str | Path, name: str = "out") -> None:

@@ -1,8 +1,7 @@
 """A ladder of small models, trained on any text, to measure speculation on.
 
 `train_family` makes or resumes one, `distill_family` one of drafts of a pretrained model,
-`read_family` reads its record, `held_out_prompts` gives prompts from text that it was not trained
-on. What trains imports torch, when it is first named.
+`read_family` reads its record. What trains imports torch, when it is first named.
 """
 
 from importlib import import_module
@@ -15,7 +14,6 @@ from .shapes import PRESETS, Preset, Shape, preset_named
 if TYPE_CHECKING:
     from .build import FamilyRun, tiny_family, train_family
     from .distill import distill_family
-    from .held_out import held_out_prompts
 
 __all__ = [
     "PRESETS",
@@ -24,7 +22,6 @@ __all__ = [
     "Preset",
     "Shape",
     "distill_family",
-    "held_out_prompts",
     "preset_named",
     "read_domains",
     "read_family",
@@ -36,6 +33,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    places = {"held_out_prompts": ".held_out", "distill_family": ".distill"}
-    module = places.get(name, ".build")
+    module = ".distill" if name == "distill_family" else ".build"
     return getattr(import_module(module, __name__), name)

@@ -8,9 +8,9 @@ The tokenizer is made of byte pairs, on a sample with equal parts of every domai
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from ..files import atomic_write, replace_file
 from .corpus import Domain, shuffled
 from .record import read_json, same_settings, write_json
+from .shapes import Preset
 
 END = "<|endoftext|>"
 SAMPLE_CHARS = 1_500_000
@@ -193,31 +194,31 @@ def fingerprint(domain: Domain) -> str:
 def prepare_corpus(
     domains: Sequence[Domain] | None,
     folder: Path,
+    preset: Preset,
     *,
-    tokenizer: Any = None,
-    vocabulary: int,
-    context: int,
-    train_tokens: int,
-    held_out_tokens: int,
-    seed: int,
-    source: Mapping[str, Any] = MappingProxyType({}),
+    tokenizer: Any,
+    source: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Tokenizer and token ids of every domain under `folder`, made once; their description.
 
-    domains: None to keep what is there; tokenizer: the one to use, None to train one of that
-    vocabulary; train_tokens: as many of each domain are encoded, if it has them; source: what more
-    the corpus is made for.
+    domains: None to keep what is there; tokenizer: the one to use, None to train one of the
+    preset's vocabulary; source: what more the corpus is made for.
     """
+    # Domains that are longer than their part are read in part only.
+    train_tokens = min(
+        math.ceil(1.02 * preset.longest_tokens) + preset.sequence, preset.domain_tokens
+    )
+    held_out_tokens = preset.held_out_tokens + 1
     record = folder / "corpus" / "corpus.json"
     kept = read_json(record, "settings", "domains") if record.exists() else None
     text = {d.name: fingerprint(d) for d in domains or ()}
     wanted = {
         "text": kept["settings"].get("text") if kept and domains is None else text,
-        "vocabulary": vocabulary,
+        "vocabulary": preset.vocabulary,
         "train_tokens_wanted": train_tokens,
         "held_out_tokens_wanted": held_out_tokens,
-        "seed": seed,
+        "seed": preset.seed,
         **source,
     }
     if kept is not None:
@@ -225,10 +226,11 @@ def prepare_corpus(
         return kept
     assert domains is not None
     parts = {d.name: d.split() for d in domains}
-    orders = {n: (shuffled(a, seed=seed), shuffled(b, seed=seed)) for n, (a, b) in parts.items()}
+    orders = {n: [shuffled(p, seed=preset.seed) for p in both] for n, both in parts.items()}
     if tokenizer is None:
         say("training the tokenizer")
-        tokenizer = train_tokenizer([o[0] for o in orders.values()], vocabulary, context=context)
+        texts = [train for train, _ in orders.values()]
+        tokenizer = train_tokenizer(texts, preset.vocabulary, context=preset.context)
     save_tokenizer(tokenizer, folder / "tokenizer")
     sizes = {}
     for domain in domains:

@@ -18,8 +18,7 @@ from ..measure.pairs import choose_device
 from .batches import Batches, prepare_corpus, stream, tokenizer_hash
 from .corpus import read_domains
 from .gguf_files import check_format, write_gguf
-from .held_out import held_out_losses, held_out_streams, mean_held_out
-from .models import new_model, save_model
+from .models import held_out_losses, held_out_streams, mean_held_out, new_model, save_model
 from .record import MODEL, SCHEMA, VERSION, disorder, read_json, same_settings, write_json
 from .shapes import Preset, Shape, preset_named
 from .training import Objective, Report, Training, train_model
@@ -166,17 +165,12 @@ class Building:
         Where no text is given, what the folder holds is taken as it is: a corpus that was made on
         another machine reads another standard library.
         """
-        preset = self.preset
         kept = text is None and (self.out / "corpus" / "corpus.json").exists()
         if not kept:
             self.say("reading the text")
-        # Domains that are longer than their part are read in part only.
-        part = min(math.ceil(1.02 * preset.longest_tokens) + preset.sequence, preset.domain_tokens)
         return prepare_corpus(
-            None if kept else read_domains(text, code=code), self.out, tokenizer=tokenizer,
-            vocabulary=preset.vocabulary, context=preset.context, train_tokens=part,
-            held_out_tokens=preset.held_out_tokens + 1, seed=preset.seed, source=self.source(),
-            say=self.say,
+            None if kept else read_domains(text, code=code), self.out, self.preset,
+            tokenizer=tokenizer, source=self.source(), say=self.say,
         )  # fmt: skip
 
     def new_model(self, shape: Shape, end_token: int) -> Any:

@@ -8,9 +8,6 @@ READMEs and files of prompts (names with test, humaneval, mt_bench) are never tr
 
 from __future__ import annotations
 
-import gzip
-import json
-import lzma
 import re
 import sysconfig
 from collections.abc import Iterator
@@ -18,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from ..files import json_lines, read_text
 
 TEXT_SUFFIXES = (".txt", ".md", ".jsonl")
 PROMPT_NAMES = ("test", "humaneval", "mt_bench", "mt-bench")
@@ -140,35 +139,12 @@ def _is_training_text(path: Path) -> bool:
     return is_text and not prompts
 
 
-def _read(path: Path) -> str:
-    raw = path.read_bytes()
-    try:
-        if path.suffix == ".xz":
-            raw = lzma.decompress(raw)
-        elif path.suffix == ".gz":
-            raw = gzip.decompress(raw)
-        return raw.decode("utf-8-sig")
-    except (lzma.LZMAError, gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} cannot be read as text: {error}") from None
-
-
 def _documents(path: Path) -> Iterator[str]:
-    text = _read(path)
-    if ".jsonl" in path.name.lower():
-        yield from _records(text, path.name)
-    else:
+    text = read_text(path)
+    if ".jsonl" not in path.name.lower():
         yield from chunks(text)
-
-
-def _records(text: str, source: str) -> Iterator[str]:
-    # Not splitlines: other separators of lines may stand within a text of JSON.
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{source} line {number} is not JSON: {error.msg}") from None
+        return
+    for place, record in json_lines(text, path.name):
         for fields in RECORD_FIELDS:
             if isinstance(record, dict) and all(f in record for f in fields):
                 parts = [p for f in fields for p in _strings(record[f])]
@@ -179,7 +155,7 @@ def _records(text: str, source: str) -> Iterator[str]:
                 break
         else:
             wanted = ", ".join("+".join(f) for f in RECORD_FIELDS)
-            raise ValueError(f"{source} line {number} has none of the fields {wanted}")
+            raise ValueError(f"{place}: has none of the fields {wanted}")
 
 
 def _strings(value: object) -> list[str]:

@@ -1,12 +1,12 @@
 """A family of drafts distilled from a pretrained model, in its own vocabulary.
 
 The draft's distribution is brought near the teacher's over its likeliest tokens and the rest
-(`agreement`). Passes of the teacher cost the most: they are made once for each row of text and kept
-on the disk, for every draft reads the same rows. Part of the text the teacher wrote itself, since
-it is its own text that a draft continues. Forward divergence on the teacher's samples: Zhou et al.
-2023, arXiv:2310.08461. A draft of the teacher's width starts with some of its layers, as DistilBERT
-does (Sanh et al. 2019, arXiv:1910.01108); a narrower one with its embeddings, projected to their
-first principal axes.
+(`divergence`). Passes of the teacher cost the most: they are made once for each row of text and
+kept on the disk, for every draft reads the same rows. Part of the text the teacher wrote itself,
+since it is its own text that a draft continues. Forward divergence on the teacher's samples: Zhou
+et al. 2023, arXiv:2310.08461. A draft of the teacher's width starts with some of its layers, as
+DistilBERT does (Sanh et al. 2019, arXiv:1910.01108); a narrower one with its embeddings, projected
+to their first principal axes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,14 +26,20 @@ from ..measure.decoder import decode_plain
 from ..measure.pairs import LoadedModel, choose_device, load_model, quieten
 from ..measure.runner import Runner
 from ..measure.sources import is_gguf
-from .agreement import divergence, overlap
 from .batches import ids_dtype, save_array, save_held_out_text, save_stream, stream
 from .build import Building, FamilyRun, nothing
-from .held_out import held_out_losses, held_out_rows, held_out_streams, mean_held_out
-from .models import save_teacher
+from .models import (
+    divergence,
+    held_out_losses,
+    held_out_rows,
+    held_out_streams,
+    mean_held_out,
+    overlap,
+    save_teacher,
+)
 from .record import read_json, write_json
 from .shapes import Preset, Shape, draft_shapes
-from .training import Objective, Report
+from .training import Objective, Report, row_logits
 
 TOP = 32
 WRITTEN = "written"
@@ -47,8 +54,6 @@ LOGITS_AT_ONCE = 1 << 26
 # four times this one, a draft of SmolLM2-135M starts at 17 nats in place of 7.6 and is still .5
 # behind after 28 thousand tokens.
 ROW_LENGTH = 0.65
-
-Labels = tuple[torch.Tensor, torch.Tensor]
 
 
 def distill_family(
@@ -80,50 +85,37 @@ def distill_family(
     loaded = load_model(teacher, device=str(choose_device(device or "auto")))
     if loaded.tokenizer is None:
         raise ValueError(f"the teacher {loaded.name} has no tokenizer: its text cannot be read")
-    preset = distilled_preset(
-        loaded, tokens=tokens, sizes=sizes, sequence=sequence, held_out_tokens=held_out_tokens
-    )
-    work = Distilling(out, preset, loaded.device, progress, say, clock)
-    work.teacher = loaded
-    work.given = Path(teacher)
-    return work.run(text=text, code=code, order=order, stage_s=stage_s, gguf=gguf)
-
-
-def distilled_preset(
-    teacher: LoadedModel,
-    *,
-    tokens: int,
-    sizes: Sequence[float],
-    sequence: int,
-    held_out_tokens: int,
-) -> Preset:
-    """The drafts of a teacher, and how they are trained."""
     if tokens < STEP_ROWS * sequence:
         raise ValueError(f"tokens must be at least {STEP_ROWS * sequence}, one step, got {tokens}")
-    config, embedding = teacher.config.get_text_config(), teacher.model.get_input_embeddings()
-    tied = teacher.model.get_output_embeddings().weight is embedding.weight
-    compute = teacher.identity["parameters"] - (0 if tied else embedding.weight.numel())
+    config, embedding = loaded.config.get_text_config(), loaded.model.get_input_embeddings()
+    tied = loaded.model.get_output_embeddings().weight is embedding.weight
+    compute = loaded.identity["parameters"] - (0 if tied else embedding.weight.numel())
     context = int(getattr(config, "max_position_embeddings", None) or LONGEST_CONTEXT)
-    return Preset(
+    preset = Preset(
         "distilled",
-        vocabulary=teacher.logits, sequence=sequence, context=min(context, LONGEST_CONTEXT),
+        vocabulary=loaded.logits, sequence=sequence, context=min(context, LONGEST_CONTEXT),
         shapes=draft_shapes(
-            compute, vocabulary=teacher.logits, hidden=int(config.hidden_size),
+            compute, vocabulary=loaded.logits, hidden=int(config.hidden_size),
             layers=int(config.num_hidden_layers), sizes=sizes, tokens=tokens, batch=STEP_ROWS,
             feed_forward=int(config.intermediate_size), heads=int(config.num_attention_heads),
         ),
-        precision="bfloat16" if teacher.device.type == "cuda" else "float32",
+        precision="bfloat16" if loaded.device.type == "cuda" else "float32",
         held_out_tokens=held_out_tokens,
-        at_once=max(1, min(STEP_ROWS, LOGITS_AT_ONCE // (sequence * teacher.logits))),
+        at_once=max(1, min(STEP_ROWS, LOGITS_AT_ONCE // (sequence * loaded.logits))),
     )  # fmt: skip
+    work = Distilling(out, preset, loaded.device, progress, say, clock, loaded, Path(teacher))
+    return work.run(text=text, code=code, order=order, stage_s=stage_s, gguf=gguf)
 
 
+@dataclass
 class Distilling(Building):
     """A family in the making whose drafts learn from a teacher."""
 
     teacher: LoadedModel
     given: Path
-    one_thread_hidden = 0  # a large vocabulary gives narrow models work for all threads too
+    one_thread_hidden: ClassVar[int] = (
+        0  # a large vocabulary gives narrow models work for all threads too
+    )
 
     def source(self) -> dict[str, Any]:
         """What tells this family from one of another teacher."""
@@ -140,13 +132,11 @@ class Distilling(Building):
     def corpus(self, text: Path | None, code: bool, deadline_s: float) -> dict[str, Any] | None:
         """The text that was given, and as one more domain what the teacher writes."""
         made = self.encoded(text, code, self.teacher.tokenizer)
-        names = list(made["domains"])
-        preset = self.preset
+        names, preset, sizes = list(made["domains"]), self.preset, {}
         wanted = {
             "train": math.ceil(WRITTEN_PART * preset.longest_tokens),
             "held-out": preset.held_out_tokens,
         }
-        sizes = {}
         for part, tokens in wanted.items():
             rows = max(3, -(-tokens // preset.sequence) + 1)  # a shorter text has no second row
             if not self._write(names, part, rows, deadline_s):
@@ -242,7 +232,7 @@ class Distilling(Building):
                 for (domain, number), row in zip(places, rows, strict=True)
             ]
             ids, logs = (torch.stack(part).to(self.device) for part in zip(*found, strict=True))
-            return divergence(self._logits(model, rows), ids, logs)
+            return divergence(row_logits(model, rows, self.preset), ids, logs)
 
         return losses
 
@@ -254,7 +244,7 @@ class Distilling(Building):
             for number, row in enumerate(torch.from_numpy(held_out_rows(ids, self.preset))):
                 labels = self._labels(f"{name}-held-out-{number:06d}", row)
                 with torch.inference_mode():
-                    logits = self._logits(model, row[None].to(self.device))[0].cpu()
+                    logits = row_logits(model, row[None].to(self.device), self.preset)[0].cpu()
                 kept.append(float(overlap(logits, *labels).mean()))
             found[name] = sum(kept) / len(kept)
         mean = sum(found.values()) / len(found)
@@ -286,7 +276,7 @@ class Distilling(Building):
             write_json(path, record)
         return [read_json(path)]
 
-    def _labels(self, name: str, row: torch.Tensor) -> Labels:
+    def _labels(self, name: str, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The teacher's likeliest tokens behind every token of a row, and the logs of their shares.
 
         row: (sequence + 1,); both results (sequence, TOP), worked out once and kept on the disk.
@@ -294,7 +284,8 @@ class Distilling(Building):
         path = self.out / "labels" / f"{name}.npy"
         if not path.exists():
             with torch.inference_mode():
-                logits = self._logits(self.teacher.model, row[None].to(self.device))[0].cpu()
+                one = row[None].to(self.device)
+                logits = row_logits(self.teacher.model, one, self.preset)[0].cpu()
             best = logits.topk(min(TOP, self.preset.vocabulary - 1))
             made = np.empty(
                 best.indices.shape, [("id", ids_dtype(self.preset.vocabulary)), ("log", np.float16)]
@@ -307,10 +298,3 @@ class Distilling(Building):
             torch.from_numpy(held["id"].astype(np.int64)),
             torch.from_numpy(held["log"].astype(np.float32)),
         )
-
-    def _logits(self, model: Any, rows: torch.Tensor) -> torch.Tensor:
-        """Logits behind every token of rows but the last, in float32."""
-        reduced = self.preset.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced):
-            logits: torch.Tensor = model(input_ids=rows[:, :-1], use_cache=False).logits
-        return logits.float()

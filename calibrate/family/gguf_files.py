@@ -11,13 +11,6 @@ from numpy.typing import NDArray
 
 from ..files import replace_file
 
-_TENSORS = {
-    "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-}  # fmt: skip
 _CONTROL, _NORMAL = 3, 1  # kinds of tokens
 FORMATS = ("f32", "f16", "q8_0")
 _FILE_TYPES = {"f32": 0, "f16": 1, "q8_0": 7}  # gguf.LlamaFileType
@@ -63,9 +56,12 @@ def write_gguf(
         else:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             _tokenizer(writer, tokenizer, rows=config.vocab_size)
+        names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
         for name, values in model.state_dict().items():
             if not (name == "lm_head.weight" and config.tie_word_embeddings):
-                _add(writer, _called(name), _ordered(name, values.numpy(), config), numbers)
+                called = names.get_name(name, try_suffixes=(".weight",))
+                assert called is not None, name
+                _add(writer, called, _ordered(name, values.numpy(), config), numbers)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -101,15 +97,6 @@ def _add(writer: Any, name: str, values: NDArray[np.float32], numbers: str) -> N
     else:
         kind = gguf.GGMLQuantizationType.Q8_0
         writer.add_tensor(name, gguf.quantize(values, kind), raw_dtype=kind)
-
-
-def _called(name: str) -> str:
-    """A tensor's name in GGUF: model.layers.3.mlp.up_proj.weight is blk.3.ffn_up.weight."""
-    whole = name.removesuffix(".weight")
-    if whole in _TENSORS:
-        return f"{_TENSORS[whole]}.weight"
-    _, _, number, part = whole.split(".", 3)
-    return f"blk.{number}.{_TENSORS[part]}.weight"
 
 
 def _ordered(name: str, values: NDArray[np.float32], config: Any) -> NDArray[np.float32]:

@@ -34,23 +34,6 @@ from .record import same_settings
 from .shapes import Preset, Shape
 
 
-def save_checkpoint(path: Path, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-    metadata = {"format": "pt", "state": json.dumps(state, allow_nan=False)}
-
-    def write(place: Path) -> None:
-        try:
-            save_file(plain, place, metadata=metadata)
-        except SafetensorError as error:
-            raise OSError(f"a checkpoint: {error}") from None
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, write)
-
-
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
@@ -152,6 +135,9 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, unless weights are not finite: the last good one stays."""
+        from safetensors import SafetensorError
+        from safetensors.torch import save_file
+
         if not all(bool(p.isfinite().all()) for p in self.named.values()):
             self._stop_on("weights that are not finite")
         tensors = {f"weight.{n}": p for n, p in self.named.items()}
@@ -165,7 +151,17 @@ class Training:
             "seconds": self.seconds,
             "losses": self.losses,
         }
-        save_checkpoint(path, tensors, state)
+        plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
+        metadata = {"format": "pt", "state": json.dumps(state, allow_nan=False)}
+
+        def write(place: Path) -> None:
+            try:
+                save_file(plain, place, metadata=metadata)
+            except SafetensorError as error:
+                raise OSError(f"a checkpoint: {error}") from None
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, write)
 
     def load(self, path: Path) -> None:
         tensors, state = load_checkpoint(path)
@@ -183,13 +179,18 @@ class Training:
         self.losses = state["losses"]
 
 
-def token_losses(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:
-    """Loss of every prediction, (count, sequence), in nats; float32 whatever the precision."""
+def row_logits(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:
+    """Logits behind every token of rows but the last; float32 whatever the precision."""
     reduced = preset.precision == "bfloat16"
     with torch.autocast(rows.device.type, dtype=torch.bfloat16, enabled=reduced):
-        logits = model(input_ids=rows[:, :-1], use_cache=False).logits
+        logits: torch.Tensor = model(input_ids=rows[:, :-1], use_cache=False).logits
+    return logits.float()
+
+
+def token_losses(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:
+    """Loss of every prediction, (count, sequence), in nats."""
     flat = torch.nn.functional.cross_entropy(
-        logits.float().flatten(0, 1), rows[:, 1:].flatten(), reduction="none"
+        row_logits(model, rows, preset).flatten(0, 1), rows[:, 1:].flatten(), reduction="none"
     )
     return flat.view(rows.shape[0], -1)
 

@@ -7,13 +7,11 @@ text, each paragraph a prompt; either may be compressed (.gz, .xz).
 
 from __future__ import annotations
 
-import gzip
-import json
-import lzma
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from ..files import json_lines, read_text
 
 Prompts = dict[str, list[list[int]]]
 
@@ -23,7 +21,7 @@ _BUILT_IN = "prompts.jsonl"
 def built_in_texts() -> dict[str, list[str]]:
     """The built-in prompts by domain."""
     content = resources.files(__package__).joinpath(_BUILT_IN).read_text(encoding="utf-8")
-    return _by_domain(_records(content, _BUILT_IN), "prompt", "", source=_BUILT_IN)
+    return _by_domain(content, "prompt", "", source=_BUILT_IN)
 
 
 def file_texts(path: str | Path, *, field: str = "prompt") -> dict[str, list[str]]:
@@ -34,12 +32,12 @@ def file_texts(path: str | Path, *, field: str = "prompt") -> dict[str, list[str
     """
     path = Path(path)
     stem, suffix = path, path.suffix
-    content = _read(path)
+    content = read_text(path)
     if suffix in (".gz", ".xz"):
         stem = path.with_suffix("")
         suffix = stem.suffix
     if suffix == ".jsonl":
-        return _by_domain(_records(content, str(path)), field, stem.stem, source=str(path))
+        return _by_domain(content, field, stem.stem, source=str(path))
     if suffix == ".txt":
         paragraphs = [p.strip() for p in content.split("\n\n") if p.strip()]
         if not paragraphs:
@@ -79,8 +77,7 @@ def encode_prompts(
 
 
 def family_prompts(folder: str | Path, tokenizer: Any, *, count: int, tokens: int) -> Prompts:
-    """Prompts from the held-out text of a family, by domain."""
-    from ..family.held_out import held_out_prompts
+    """Prompts from the held-out text of a family, by domain; errors as of `held_out_prompts`."""
     from ..family.record import family_domains, read_family
 
     folder = Path(folder)
@@ -90,35 +87,52 @@ def family_prompts(folder: str | Path, tokenizer: Any, *, count: int, tokens: in
     }
 
 
-def _read(path: Path) -> str:
-    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-    try:
-        with openers.get(path.suffix, open)(path, "rt", encoding="utf-8-sig") as file:
-            return str(file.read())
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, lzma.LZMAError) as error:
-        raise ValueError(f"{path}: cannot be read as text: {error}") from None
+def held_out_prompts(
+    folder: Path, domain: str, tokenizer: Any, *, count: int, tokens: int
+) -> list[list[int]]:
+    """Token ids of `count` prompts of `tokens` tokens each, from text that was not trained on.
+
+    Each starts at a document or a paragraph; documents are taken in turn, so that the prompts are
+    as far apart as the text allows.
+    """
+    path = folder / "corpus" / f"{domain}-held-out.txt"
+    if not path.exists():
+        known = sorted(p.name[: -len("-held-out.txt")] for p in path.parent.glob("*-held-out.txt"))
+        raise ValueError(f"the family has domains {', '.join(known)}, got {domain}")
+    if count < 1 or tokens < 1:
+        raise ValueError(f"count and tokens must be at least 1, got {count} and {tokens}")
+    documents = path.read_text(encoding="utf-8").split("\0")
+    paragraphs = [_paragraph_starts(d) for d in documents]
+    found: list[list[int]] = []
+    for turn in range(max(map(len, paragraphs))):
+        for document, starts in zip(documents, paragraphs, strict=True):
+            if turn >= len(starts):
+                continue
+            # More text than so many tokens can cover, and not a whole book.
+            text = document[starts[turn] : starts[turn] + 32 * tokens]
+            ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            if len(ids) >= tokens:
+                found.append(ids[:tokens])
+            if len(found) == count:
+                return found
+    raise ValueError(
+        f"domain {domain} has {len(found)} held-out prompts of {tokens} tokens, wanted {count}"
+    )
 
 
-def _records(content: str, source: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not splitlines: other separators of lines may stand within a text of JSON.
-    for number, line in enumerate(content.split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{source}, line {number}"
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise ValueError(f"{place}: is not JSON: {error}") from None
+def _paragraph_starts(document: str) -> list[int]:
+    """Where prompts may start, at least 600 characters apart."""
+    starts, place = [0], 0
+    while (place := document.find("\n\n", starts[-1] + 600)) >= 0:
+        starts.append(place + 2)
+    return starts
+
+
+def _by_domain(content: str, field: str, name: str, *, source: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for place, value in json_lines(content, source):
         if not isinstance(value, dict):
             raise ValueError(f"{place}: must be an object, got {type(value).__name__}")
-        yield place, value
-
-
-def _by_domain(
-    records: Iterator[tuple[str, dict[str, Any]]], field: str, name: str, *, source: str
-) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for place, value in records:
         if field not in value:
             known = ", ".join(value) or "nothing"
             raise ValueError(f"{place}: has no field {field!r}, it has {known}")

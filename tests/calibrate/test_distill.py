@@ -15,10 +15,10 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from howspec.calibrate.family import distill_family, read_family  # noqa: E402
-from howspec.calibrate.family.agreement import divergence, overlap  # noqa: E402
+from howspec.calibrate.family import distill, distill_family, read_family  # noqa: E402
 from howspec.calibrate.family.batches import save_tokenizer, train_tokenizer  # noqa: E402
 from howspec.calibrate.family.distill import Distilling  # noqa: E402
+from howspec.calibrate.family.models import divergence, overlap  # noqa: E402
 from howspec.calibrate.family.shapes import draft_shapes  # noqa: E402
 from howspec.calibrate.measure.ladders import load_ladder  # noqa: E402
 
@@ -154,14 +154,21 @@ def test_a_run_in_stages_ends_with_the_weights_of_an_undisturbed_one(
     whole: Path, teacher: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    labels: Callable[..., Any] = Distilling._logits
+    logits: Callable[..., Any] = distill.row_logits
+    loaded = distill.load_model
 
-    def counted(self: Distilling, model: Any, rows: Any) -> Any:
-        if model is self.teacher.model:
+    def as_teacher(*given: Any, **more: Any) -> Any:
+        found = loaded(*given, **more)
+        found.model.teaches = True
+        return found
+
+    def counted(model: Any, *given: Any) -> Any:
+        if getattr(model, "teaches", False):
             asked.append("pass")
-        return labels(self, model, rows)
+        return logits(model, *given)
 
-    monkeypatch.setattr(Distilling, "_logits", counted)
+    monkeypatch.setattr(distill, "load_model", as_teacher)
+    monkeypatch.setattr(distill, "row_logits", counted)
     calls = 1
     while not distil(tmp_path, teacher, text, stage_s=6.0, clock=Steps()).complete:
         calls += 1

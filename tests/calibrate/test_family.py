@@ -25,7 +25,6 @@ from howspec.calibrate.family import (  # noqa: E402
     Preset,
     Shape,
     build,
-    held_out_prompts,
     preset_named,
     read_family,
     tiny_family,
@@ -36,13 +35,14 @@ from howspec.calibrate.family import training as training_module  # noqa: E402
 from howspec.calibrate.family.batches import stream  # noqa: E402
 from howspec.calibrate.family.build import _few_threads  # noqa: E402
 from howspec.calibrate.family.corpus import Domain, read_domains  # noqa: E402
-from howspec.calibrate.family.held_out import held_out_losses  # noqa: E402
+from howspec.calibrate.family.models import held_out_losses  # noqa: E402
 from howspec.calibrate.family.record import disorder  # noqa: E402
 from howspec.calibrate.family.training import (  # noqa: E402
     Training,
     load_checkpoint,
     token_losses,
 )
+from howspec.calibrate.measure.prompts import held_out_prompts  # noqa: E402
 
 MICRO = Preset(
     "micro",

@@ -100,15 +100,15 @@ def test_records_become_documents(tmp_path: Path, record: dict[str, object], doc
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("x.jsonl", b'{"text": "a"}\n{"text"', "x.jsonl line 2 is not JSON"),
-        ("x.jsonl", b'{"id": 1}', "x.jsonl line 1 has none of the fields"),
-        ("x.txt", b"\xff\xfe\x00", "x.txt cannot be read as text"),
-        ("x.txt.xz", b"not xz at all", "x.txt.xz cannot be read as text"),
-        ("x.txt.xz", lzma.compress(b"words " * 999)[:-20], "x.txt.xz cannot be read as text"),
+        ("x.jsonl", b'{"text": "a"}\n{"text"', "x.jsonl, line 2: is not JSON"),
+        ("x.jsonl", b'{"id": 1}', "x.jsonl, line 1: has none of the fields"),
+        ("x.txt", b"\xff\xfe\x00", "x.txt: cannot be read as text"),
+        ("x.txt.xz", b"not xz at all", "x.txt.xz: cannot be read as text"),
+        ("x.txt.xz", lzma.compress(b"words " * 999)[:-20], "x.txt.xz: cannot be read as text"),
         (
             "x.txt.gz",
             gzip.compress(b"words " * 999, mtime=0)[:-20],
-            "x.txt.gz cannot be read as text",
+            "x.txt.gz: cannot be read as text",
         ),
         ("x.txt", b"  \n \n", "domain x holds no text"),
     ],
