@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.alpha import alpha_interval
-from howspec.calibrate.engines.write import FORMATS, draw_rounds, sglang_log, vllm_log
+from howspec.calibrate.engines.write import FORMATS, draw_rounds, log
 from scipy.stats import beta
 
 # One line of SGLang's log has no interval, and vLLM's log is usually many lines.
 WRITERS = {
     **FORMATS,
-    "sglang-log": partial(sglang_log, lines=20),
-    "vllm-log, 20 lines": partial(vllm_log, lines=20),
+    "sglang-log": partial(log, "sglang-log", lines=20),
+    "vllm-log, 20 lines": partial(log, "vllm-log", lines=20),
 }
 
 

@@ -82,7 +82,7 @@ def _request(i: int) -> str:
 
 def sources() -> dict[str, Line]:
     """A writer of the i-th line, or few lines, of each source."""
-    vllm = _repeated(written.vllm_log, 5000)
+    vllm = _repeated(written.FORMATS["vllm-log"], 5000)
     return {
         "vllm log": lambda i: _OTHER * 20 + vllm(i),
         "vllm log, dense": vllm,
@@ -91,7 +91,7 @@ def sources() -> dict[str, Line]:
         "vllm requests": _repeated(written.vllm_request, 500),
         "sglang log": _sglang,
         "sglang responses": _request,
-        "llama.cpp requests": _repeated(written.llama_cpp_request, 5000),
+        "llama.cpp requests": _repeated(written.FORMATS["llama.cpp-request"], 5000),
         "llama.cpp statistics": lambda i: _STATISTICS.format(n=i + 1, g=3 * i + 3, a=2 * i + 2),
         "tensorrt-llm iterations": _iteration,
         "transformers hook": lambda i: json.dumps(

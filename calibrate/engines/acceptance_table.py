@@ -15,7 +15,7 @@ from ..tables import columns, layouts
 from ..tables.cells import Cells, plain_name, separated, tables_within
 from .completed import engine_counts
 from .counts import EngineCounts
-from .numbers import MOST_POSITIONS
+from .numbers import MOST_POSITIONS, snake
 from .row_sums import counted, counts_of_rows, kind_of, of_rounds
 from .rows import NUMBER, TOTAL, Row, role_of, row_of
 
@@ -259,7 +259,7 @@ class Objects:
     def _taken(self, label: str, part: dict[str, Any]) -> bool:
         pairs = {}
         for key, value in part.items():
-            name = plain_name(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(key)))
+            name = plain_name(snake(str(key)))
             wanted = (list,) if role_of(name) == "listed" else (int, float, str)
             if isinstance(value, dict):  # a statistic over requests, such as AIPerf's
                 value = value.get("avg", value.get("mean", value.get("average")))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .completed import engine_counts
 from .counts import EngineCounts
-from .numbers import add_lists, count, whole_list
+from .numbers import add_lists, count, snake, whole_list
 from .requests import Latest, Sums
 
 _STREAM = "\n"  # the native stream of chunks without an id
@@ -231,8 +231,7 @@ class Heads:
 
 def _either(entry: dict[str, Any], camel: str) -> int | None:
     """A count under its name with capitals or with underlines."""
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in camel)
-    return count(entry.get(camel, entry.get(snake)), camel)
+    return count(entry.get(camel, entry.get(snake(camel))), camel)
 
 
 def _grows(before: _Draft, now: _Draft) -> bool:

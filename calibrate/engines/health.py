@@ -1,19 +1,25 @@
 """Whether anything is broken, before any economics: one rule a function, each with its source.
 
 A rule looks at a `Case` and is silent unless what it sees cannot be a healthy run. Thresholds are
-bounds of intervals, so that few tokens say nothing.
+bounds of intervals, so that few tokens say nothing. The usual causes stand in health.csv.
 """
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from scipy.special import betaincinv
 
 from .counts import EngineCounts, Group
+
+# What is broken, the evidence, and causes of this very case.
+_Said = tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,16 @@ class Finding:
         return f"{self.says} ({self.evidence}); usual causes: {'; '.join(self.causes)}"
 
 
-def share_bounds(hits: float, trials: float, *, level: float = 0.99) -> tuple[float, float]:
-    """Interval of Clopper and Pearson of a share; level: of both ends together."""
-    tail = 0.5 * (1.0 - level)
-    low = float(betaincinv(hits, trials - hits + 1.0, tail)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1.0, trials - hits, 1.0 - tail)) if hits < trials else 1.0
-    return low, high
+def highest_share(hits: float, trials: float) -> float:
+    """The upper end of the interval of Clopper and Pearson of a share at 99 %."""
+    return float(betaincinv(hits + 1.0, trials - hits, 0.995)) if hits < trials else 1.0
 
 
 _WORKING = 0.05  # a drafter that works at all is accepted more often at its first token
 _TOKENS = 200
 
 
-def nothing_accepted(case: Case) -> Finding | None:
+def nothing_accepted(case: Case) -> _Said:
     """Nothing accepted at position 1: the drafter does not work at all.
 
     Fewer than 5 % accepted at position 1, whatever the luck of the draw.
@@ -83,27 +86,19 @@ def nothing_accepted(case: Case) -> Finding | None:
         hits, trials = counts.survival[0] * rounds, float(rounds)
     else:
         return None
-    if share_bounds(hits, trials)[1] >= _WORKING:
+    if highest_share(hits, trials) >= _WORKING:
         return None
     share = "nothing" if hits == 0 else f"{hits / trials:.1%}"
-    return Finding(
-        "position-1",
+    return (
         f"the drafter does not work: {share} accepted at position 1",
         f"{counts.drafted} draft tokens, {counts.accepted} accepted",
-        (
-            "a head or draft of another target or revision",
-            "another vocabulary or chat template",
-            "hidden states of the wrong layers, or weights that were not loaded",
-            "a kernel or quantisation that breaks the drafter",
-        ),
-        "vllm-project/vllm issues 6768 and 55605",
     )
 
 
 _FALL, _LEAST, _TRIED = 0.4, 0.3, 100.0
 
 
-def collapses(case: Case) -> Finding | None:
+def collapses(case: Case) -> _Said:
     """Acceptance that collapses after a position: a head used beyond what it was trained for.
 
     A conditional rate below 40 % of the one before it, of positions tried 100 times and more.
@@ -121,20 +116,12 @@ def collapses(case: Case) -> Finding | None:
         if tried[k] < _TRIED or not tried[k - 1]:
             return None
         before, now = kept[k - 1] / tried[k - 1], kept[k] / tried[k]
-        if before >= _LEAST and share_bounds(kept[k], tried[k])[1] < _FALL * before:
-            return Finding(
-                "collapse",
+        if before >= _LEAST and highest_share(kept[k], tried[k]) < _FALL * before:
+            return (
                 f"acceptance collapses after position {k}",
                 f"{before:.1%} of the tokens tried at position {k} are accepted, {now:.1%} at "
                 f"position {k + 1}",
-                (
-                    f"a head that was trained for {k} token{'s' if k > 1 else ''} drafts more: "
-                    f"set {k}",
-                    "layers of the draft with another attention than they were trained with",
-                    "the state of the draft is not updated between its steps",
-                    "positions or masks of the second step are wrong",
-                ),
-                "vllm-project/vllm pull request 40898",
+                f"a head that was trained for {k} token{'s' if k > 1 else ''} drafts more: set {k}",
             )
     return None
 
@@ -146,7 +133,7 @@ _LABEL = "(engine|instance|pod|dp_rank|engine_id|replica|endpoint_url)="
 _REPLICA = re.compile(rf"\b{_LABEL}")
 
 
-def replicas_differ(case: Case) -> Finding | None:
+def replicas_differ(case: Case) -> _Said:
     """Acceptance that depends on the replica: one of several engines drafts worse than its twins.
 
     Acceptance lengths of two replicas further apart than 15 % and than their scatter.
@@ -168,17 +155,10 @@ def replicas_differ(case: Case) -> Finding | None:
     error = math.sqrt(_DESIGN * (_variance(best) + _variance(worst)))
     if gap < _APART * (1.0 + _mean(best)) or gap < _Z * error:
         return None
-    return Finding(
-        "replicas",
+    return (
         "acceptance depends on the replica",
         f"{1 + _mean(worst):.3f} tokens a round at {worst.label}, {1 + _mean(best):.3f} at "
         f"{best.label}",
-        (
-            "replicas with other weights, builds or settings of the draft",
-            "a router that sends them other work",
-            "a drafter that is broken on one device",
-        ),
-        "ggml-org/llama.cpp issue 26750",
     )
 
 
@@ -195,7 +175,7 @@ def _variance(group: Group) -> float:
 _ROUNDED = 0.02  # numbers that were rounded twice differ by less
 
 
-def columns_disagree(case: Case) -> Finding | None:
+def columns_disagree(case: Case) -> _Said:
     """Columns that disagree: what a source says twice differs, so one side counts something else.
 
     A printed number more than 2 % away from what the counts give.
@@ -210,22 +190,15 @@ def columns_disagree(case: Case) -> Finding | None:
             continue
         if check.agrees or abs(printed - check.recomputed) <= _ROUNDED * abs(check.recomputed):
             continue
-        return Finding(
-            "columns",
+        return (
             "columns disagree",
             f"{check.quantity} is stated as {check.printed}, the counts give "
             f"{check.recomputed:.4g}",
-            (
-                "positions of one of several data-parallel replicas over the drafts of all",
-                "counters that were scraped at different moments, or a restart between",
-                "another definition: with or without the bonus token, of all or of tested tokens",
-            ),
-            "vllm-project/speculators issue 1095",
         )
     return None
 
 
-def baseline_differs(case: Case) -> Finding | None:
+def baseline_differs(case: Case) -> _Said:
     """A baseline that is not comparable: the speed-up exceeds what the tokens allow.
 
     The whole interval of the speed-up above the tokens per step of the target. A step of the target
@@ -235,25 +208,17 @@ def baseline_differs(case: Case) -> Finding | None:
     tokens, span = case.tokens_per_target_step, case.speedup_range
     if tokens is None or span is None or not span[0] > tokens:
         return None
-    return Finding(
-        "baseline",
+    return (
         "the baseline is not comparable",
         f"decoding speeds up {case.decode_speedup or span[0]:.3g} times with {tokens:.3g} tokens "
         "per step of the target",
-        (
-            "a prefix cache that only one side hits",
-            "outputs of another length, or ignore_eos on one side",
-            "another batch or concurrency",
-            "a plain run in eager mode, without graphs, or on an older runner",
-        ),
-        "vllm-project/vllm issue 54360",
     )
 
 
 _DRAFTED, _SLOWER = 0.05, 0.97
 
 
-def off_but_costs(case: Case) -> Finding | None:
+def off_but_costs(case: Case) -> _Said:
     """Speculation that is off by its schedule, and still costs.
 
     Fewer than 5 % of the steps drafted, and the run is slower than plain decoding.
@@ -265,23 +230,17 @@ def off_but_costs(case: Case) -> Finding | None:
     coverage = None if counts is None else counts.coverage
     if coverage is None or span is None or coverage[1] >= _DRAFTED or span[1] >= _SLOWER:
         return None
-    return Finding(
-        "off-but-costs",
+    return (
         "speculation is off in nearly all steps, and still costs",
         f"{coverage[1]:.1%} of the target's steps drafted, decoding at "
         f"{case.decode_speedup or span[1]:.3g} times the plain speed",
-        (
-            "a schedule with K = 0 that keeps the drafter's path (no full graph, steps in turn)",
-            "a look-up that seldom matches and searches every time",
-        ),
-        "vllm-project/vllm issue 49548",
     )
 
 
 _PER_STEP, _BATCH = 1.8, 8.0
 
 
-def no_gain(case: Case) -> Finding | None:
+def no_gain(case: Case) -> _Said:
     """Accepted tokens without a gain: a round has a cost that nobody measured.
 
     1.8 and more tokens per step, small batches, parts not measured, and no faster than plain.
@@ -294,32 +253,37 @@ def no_gain(case: Case) -> Finding | None:
     if tokens < _PER_STEP or span[1] >= 1.0:
         return None
     ratio = "" if case.step_ratio is None else f", a step takes {case.step_ratio:.3g} plain steps"
-    return Finding(
-        "no-gain",
+    return (
         "tokens are accepted, and nothing is gained",
         f"{tokens:.3g} tokens per step of the target, decoding at {case.decode_speedup or 1.0:.3g} "
         f"times the plain speed{ratio}",
-        (
-            "a state that is checkpointed and restored in every round (recurrent or hybrid layers)",
-            "a graph that is not captured for the verified batch, or drafting in eager mode",
-            "an older runner, or a draft on another device",
-            "a draft that is as slow as its target",
-        ),
-        "ggml-org/llama.cpp issue 25908",
     )
 
 
-RULES: tuple[Callable[[Case], Finding | None], ...] = (
-    nothing_accepted,
-    collapses,
-    replicas_differ,
-    columns_disagree,
-    baseline_differs,
-    off_but_costs,
-    no_gain,
-)
+RULES: dict[str, Callable[[Case], _Said]] = {
+    "position-1": nothing_accepted,
+    "collapse": collapses,
+    "replicas": replicas_differ,
+    "columns": columns_disagree,
+    "baseline": baseline_differs,
+    "off-but-costs": off_but_costs,
+    "no-gain": no_gain,
+}
+
+
+@cache
+def _usual() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The source and the usual causes of each rule."""
+    with Path(__file__).with_name("health.csv").open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return {r["rule"]: (r["source"], tuple(r["usual causes"].split("; "))) for r in rows}
 
 
 def findings(case: Case) -> tuple[Finding, ...]:
     """What the rules find, in their order: what is broken before what costs."""
-    return tuple(f for f in (rule(case) for rule in RULES) if f is not None)
+    found = []
+    for name, look in RULES.items():
+        if (said := look(case)) is not None:
+            source, causes = _usual()[name]
+            found.append(Finding(name, said[0], said[1], (*said[2:], *causes), source))
+    return tuple(found)

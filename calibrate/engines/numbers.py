@@ -243,6 +243,11 @@ def add_lists(total: list[int], part: Sequence[int]) -> None:
         total[k] += n
 
 
+def snake(name: str) -> str:
+    """A name with capitals as one with underlines."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def survival_of(conditional: Sequence[float]) -> list[float]:
     """Share of rounds that accept the first k drafts, from the conditional rates of each."""
     return list(accumulate(conditional, mul))

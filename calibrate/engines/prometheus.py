@@ -12,12 +12,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from .counts import EngineCounts
 from .lines import Damage
 from .numbers import printed
-from .prometheus_counts import Key, Labels, counts_of
+from .prometheus_counts import Key, counts_of, without
 
 _SAMPLE = re.compile(
     r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*(?:\||=>|=)\s*|\s+)([^\s|]+)"
@@ -27,13 +28,9 @@ _SPOKEN = re.compile(r"\s*([A-Za-z_][\w:]*)\s*\(([\w=, \"'./:-]+)\)\s*[=:]?\s*(\
 _PAIR = re.compile(r"(\w+)\s*=\s*[\"']?([^,\"')]*)")
 _LABEL = re.compile(r"([A-Za-z_]\w*)\s*=\s*\"((?:\\.|[^\"\\])*)\"")
 _PREFIX = re.compile(r"^(?:ray_)?(vllm|llamacpp|trtllm|sglang|tgi)[:_](.+?)(_total)?$")
-_WORDS = {
-    "vllm": "vllm",
-    "llama.cpp": "llamacpp",
-    "tensorrt-llm": "trtllm",
-    "sglang": "sglang",
-    "tgi": "tgi",
-}
+# The prefix of each engine's series.
+_WORDS = {"vllm": "vllm", "llama.cpp": "llamacpp", "tensorrt-llm": "trtllm", "sglang": "sglang",
+          "tgi": "tgi"}  # fmt: skip
 _COUNTERS = {
     "spec_decode_num_drafts": "rounds",
     "spec_decode_num_draft_tokens": "drafted",
@@ -72,6 +69,7 @@ _GAUGES = {
 }
 # Counter(name='..', labels={..}, value=3), Vector(.., values=[3, 2]) of vLLM's get_metrics
 _REPR = re.compile(r"name='([\w:]+)', labels=\{([^}]*)\}, values?=\[?([\d., e+]+)\]?")
+_N = TypeVar("_N", int, float)
 _CONFIG = "speculative_config_info"
 
 
@@ -133,15 +131,15 @@ class Scrape:
             named = ", ".join(sorted(self.models())) or "none"
             raise ValueError(f"--model must be one of the labels ({named}), got {model!r}")
 
-        def keep(key: Key) -> bool:
-            return any(k in ("model_name", "model") and v == model for k, v in key[1])
+        def kept(series: Mapping[Key, _N]) -> dict[Key, _N]:
+            own = {("model_name", model), ("model", model)}
+            return {key: v for key, v in series.items() if own.intersection(key[1])}
 
-        return Scrape(
-            {k: v for k, v in self.counters.items() if keep(k)},
-            {k: v for k, v in self.gauges.items() if keep(k)},
-            self.gammas,
-            self.repeated,
-            {k: v for k, v in self.fallen.items() if keep(k)},
+        return replace(
+            self,
+            counters=kept(self.counters),
+            gauges=kept(self.gauges),
+            fallen=kept(self.fallen),
         )
 
 
@@ -255,17 +253,14 @@ def _samples(name: str, labels: str, values: str) -> list[str]:
 
 
 def _increase(
-    now: Mapping[tuple[str, Labels], int],
-    before: Mapping[tuple[str, Labels], int],
-    notes: list[str],
-) -> dict[tuple[str, Labels], int]:
+    now: Mapping[Key, int], before: Mapping[Key, int], notes: list[str]
+) -> dict[Key, int]:
     """What was counted between two scrapes; a server that was started again counts from zero."""
-    fallen = {key[1] for key, n in now.items() if n < before.get(key, 0)}
-    stems = {tuple(p for p in labels if p[0] != "position") for labels in fallen}
-    found = {}
-    for key, n in now.items():
-        restarted = tuple(p for p in key[1] if p[0] != "position") in stems
-        found[key] = n if restarted else n - before.get(key, 0)
+    stems = {without(key[1], "position") for key, n in now.items() if n < before.get(key, 0)}
+    found = {
+        key: n if without(key[1], "position") in stems else n - before.get(key, 0)
+        for key, n in now.items()
+    }
     if stems:
         notes.append(
             f"counters of {len(stems)} label sets fell since the scrape before: the server was "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Labels = tuple[tuple[str, str], ...]
 Gauges = Mapping[tuple[str, Labels], float]
 Key = tuple[str, Labels]
+_N = TypeVar("_N", int, float)
 _RANKS = ("tp_rank", "pp_rank", "moe_ep_rank", "engine_type", "rank")
 
 
@@ -50,18 +52,14 @@ def counts_of(
 
     Raises ValueError for positions with gaps and counts that cannot be.
     """
-    totals: dict[str, int] = {}
-    for (kind, _), n in counters.items():
-        if kind not in ("position", "at_most"):
-            totals[kind] = totals.get(kind, 0) + n
-    ladder = by_position(counters)
-    rounds, accepted = totals.get("rounds"), totals.get("accepted")
+    sums = totals(counters)
+    ladder, rounds = by_position(counters), sums.get("rounds")
     if rounds is not None and ladder is None:
         ladder = _above(counters, rounds)
-    gamma = _gamma(scrape, ladder, rounds, notes, _depths(counters))
-    if rounds is None and "emitted" not in totals and counters:
+    gamma = _gamma(scrape, ladder, rounds, notes, counters)
+    early = "emitted" in sums and rounds is None
+    if rounds is None and not early and counters:
         notes.append("the counters do not hold the rounds: rounds and survival null")
-    early = "emitted" in totals and rounds is None
     rates = conditional_rates(scrape.gauges, notes) if ladder is None else None
     if rates is not None and gamma is None:
         gamma = len(rates)
@@ -74,10 +72,7 @@ def counts_of(
         engine,
         f"{engine}-prometheus",
         definition=DEFINITIONS[engine],
-        rounds=rounds,
-        drafted=totals.get("drafted"),
-        accepted=accepted,
-        tokens=totals.get("tokens"),
+        **{name: sums.get(name) for name in ("rounds", "drafted", "accepted", "tokens")},
         gamma=gamma,
         per_position_accepted=ladder,
         survival=None if rates is None else survival_of(rates),
@@ -88,43 +83,43 @@ def counts_of(
     )
 
 
+def totals(counters: Mapping[Key, int]) -> dict[str, int]:
+    """Counters by their kind, added up over labels; those by position stand apart."""
+    found: dict[str, int] = {}
+    for (kind, _), n in counters.items():
+        if kind not in ("position", "at_most"):
+            found[kind] = found.get(kind, 0) + n
+    return found
+
+
+def _of(series: Mapping[Key, _N], kind: str) -> list[tuple[dict[str, str], _N]]:
+    """(labels, value) of the series of one kind."""
+    return [(dict(labels), value) for (own, labels), value in series.items() if own == kind]
+
+
 def by_position(counters: Mapping[Key, int]) -> list[int] | None:
     """Accepted tokens by position, None without such series."""
     positions: dict[int, int] = {}
-    for (kind, labels), n in counters.items():
-        if kind == "position":
-            place = dict(labels).get("position", "")
-            if not place.isdecimal() or int(place) > 4096:
-                raise ValueError(f"position must be a whole number in [0, 4096], got {place!r}")
-            positions[int(place)] = positions.get(int(place), 0) + n
-    if not positions:
-        return None
-    ladder = [positions.get(k, 0) for k in range(max(positions) + 1)]
-    if len(positions) != len(ladder):
+    for labels, n in _of(counters, "position"):
+        place = labels.get("position", "")
+        if not place.isdecimal() or int(place) > 4096:
+            raise ValueError(f"position must be a whole number in [0, 4096], got {place!r}")
+        positions[int(place)] = positions.get(int(place), 0) + n
+    if sorted(positions) != list(range(len(positions))):
         raise ValueError("positions must be without gaps from 0 on, as the engine writes them")
-    return ladder
+    return [positions[k] for k in sorted(positions)] or None
 
 
 def _above(counters: Mapping[Key, int], rounds: int) -> list[int] | None:
     """Accepted tokens by position from buckets of rounds that accepted at most so many."""
     most: dict[int, int] = {}
-    for (kind, labels), n in counters.items():
-        edge = dict(labels).get("le", "").removesuffix(".0")
-        if kind == "at_most" and edge.isdecimal() and len(edge) < 5:
+    for labels, n in _of(counters, "at_most"):
+        edge = labels.get("le", "").removesuffix(".0")
+        if edge.isdecimal() and len(edge) < 5:
             most[int(edge)] = most.get(int(edge), 0) + n
     if len(most) < 2 or sorted(most) != list(range(len(most))):
         return None
     return [rounds - most[k] for k in range(len(most) - 1)]
-
-
-def _depths(counters: Mapping[Key, int]) -> set[int]:
-    """Numbers of positions that the label sets count."""
-    found: dict[Labels, int] = {}
-    for kind, labels in counters:
-        if kind == "position":
-            rest = tuple(p for p in labels if p[0] != "position")
-            found[rest] = found.get(rest, 0) + 1
-    return set(found.values())
 
 
 def _gamma(
@@ -132,12 +127,14 @@ def _gamma(
     ladder: list[int] | None,
     rounds: int | None,
     notes: list[str],
-    depths: set[int],
+    counters: Mapping[Key, int],
 ) -> int | None:
     if len(scrape.gammas) == 1:
         gamma = next(iter(scrape.gammas))
         notes.append(f"gamma {gamma} is stated in the configuration series")
         return gamma or None
+    sets = Counter(without(labels, "position") for kind, labels in counters if kind == "position")
+    depths = set(sets.values())
     if ladder and len(depths) > 1:
         shown = ", ".join(map(str, sorted(depths)))
         notes.append(f"label sets have different numbers of positions ({shown}): gamma null")
@@ -151,35 +148,30 @@ def _gamma(
     return found
 
 
+def without(labels: Labels, *names: str) -> Labels:
+    """Labels but for some."""
+    return tuple(p for p in labels if p[0] not in names)
+
+
 def _groups(scrape: Scrape, counters: Mapping[Key, int]) -> tuple[Group, ...]:
     """One group a label set, where there are several."""
-    sets: dict[Labels, dict[str, float]] = {}
+    sets: dict[Labels, dict[str, Any]] = {}
     for (kind, labels), value in (*counters.items(), *scrape.gauges.items()):
         if kind in ("rounds", "drafted", "accepted", "length", "tokens"):
             sets.setdefault(labels, {})[kind] = value
     drafting = {k: v for k, v in sets.items() if v.keys() - {"tokens"}}
     if len(drafting) < 2:
         return ()
-    return tuple(_group(labels, values) for labels, values in drafting.items())
-
-
-def _group(labels: Labels, values: dict[str, float]) -> Group:
-    rounds, drafted = _whole(values.get("rounds")), _whole(values.get("drafted"))
-    accepted, length = _whole(values.get("accepted")), values.get("length")
-    if rounds and accepted is not None:
-        length = 1.0 + accepted / rounds
-    return Group(
-        label=", ".join(f"{k}={v}" for k, v in labels),
-        rounds=rounds,
-        drafted=drafted,
-        accepted=accepted,
-        tokens=_whole(values.get("tokens")),
-        acceptance_length=length if length and math.isfinite(length) else None,
-    )
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)
+    return tuple(
+        Group.of(
+            ", ".join(f"{k}={v}" for k, v in labels),
+            *(held.get(name) for name in ("rounds", "drafted", "accepted")),
+            tokens=held.get("tokens"),
+            acceptance_length=length if math.isfinite(length := held.get("length") or math.inf)
+            else None,
+        )
+        for labels, held in drafting.items()
+    )  # fmt: skip
 
 
 def gauge_length(gauges: Gauges, notes: list[str]) -> float | None:
@@ -190,10 +182,9 @@ def gauge_length(gauges: Gauges, notes: list[str]) -> float | None:
     wanted = "total_length" if any(k == "total_length" for k, _ in gauges) else "length"
     found: dict[Labels, float] = {}
     for (kind, labels), value in gauges.items():
-        if kind == wanted:
-            rest = tuple(p for p in labels if p[0] not in _RANKS)
-            if not (math.isnan(value) and rest in found):
-                found[rest] = value
+        rest = without(labels, *_RANKS)
+        if kind == wanted and not (math.isnan(value) and rest in found):
+            found[rest] = value
     real = {k: v for k, v in found.items() if math.isfinite(v) and v > 0.0}
     if found and len(real) < len(found):
         notes.append(f"{len(found) - len(real)} gauges are NaN or 0: nothing was speculated yet")
@@ -227,9 +218,9 @@ def conditional_rates(gauges: Gauges, notes: list[str]) -> list[float] | None:
     if any(kind == "total_conditional" for kind, _ in gauges):
         wanted = "total_conditional"
     found: dict[int, set[float]] = {}
-    for (kind, labels), value in gauges.items():
-        place = dict(labels).get("position", "")
-        if kind == wanted and place.isdecimal() and len(place) < 5 and math.isfinite(value):
+    for labels, value in _of(gauges, wanted):
+        place = labels.get("position", "")
+        if place.isdecimal() and len(place) < 5 and math.isfinite(value):
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"rate at position {place} must be in [0, 1], got {value:g}")
             found.setdefault(int(place), set()).add(value)
@@ -257,13 +248,11 @@ def gauge_gamma(gauges: Gauges, notes: list[str]) -> int | None:
         return None
     new = _only_whole([(length - 1.0) / rate for length, rate in pairs])
     old = _only_whole([length / rate - 1.0 for length, rate in pairs])
-    if new and not old:
-        notes.append("gamma is (length - 1) / rate, a whole number (rate since PR #23530)")
-        return new
-    if old and not new:
-        notes.append("gamma is length / rate - 1, a whole number (rate before PR #23530)")
-        return old
-    return None
+    if bool(new) == bool(old):
+        return None
+    how, since = ("(length - 1) / rate", "since") if new else ("length / rate - 1", "before")
+    notes.append(f"gamma is {how}, a whole number (rate {since} PR #23530)")
+    return new or old
 
 
 def _only_whole(values: list[float]) -> int | None:

@@ -20,7 +20,7 @@ _VLLM = (
     "vLLM: acceptance length = 1 + accepted / drafts (bonus counted); share by position over all "
     "drafts"
 )
-_SGLANG = (
+SERVED = (
     "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
     "average since its start"
 )
@@ -45,7 +45,7 @@ KINDS = (
     Kind(frozenset({"n_drafted"}), "llama.cpp", "llama-speculative", _LLAMA),
     Kind(frozenset({"num_drafts", "num_accepted_tokens"}), "vllm", "vllm-offline-example", _VLLM,
          True),
-    Kind(frozenset({"accept_length"}), "sglang", "sglang-bench-serving", _SGLANG),
+    Kind(frozenset({"accept_length"}), "sglang", "sglang-bench-serving", SERVED),
     Kind(frozenset({"acceptance_rate", "acceptance_length"}), "vllm", "vllm-bench-console", _BENCH,
          True),
     Kind(frozenset({"pred", "acc"}), "llama.cpp", "mtp-bench", _MTP),

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from .completed import engine_counts
-from .counts import EngineCounts, Group
+from .counts import EngineCounts, Group, ratio
 from .lines import Damage, Source, Speeds, first_ranks, service_of, without_colours
-from .numbers import MOST_POSITIONS, NUMBER, number_list, printed, survival_of, whole
+from .numbers import MOST_POSITIONS, NUMBER, Floats, number_list, printed, survival_of, whole
 from .sglang_server import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
 
 _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ([^\]]*))?\] Decode batch")
@@ -42,37 +44,45 @@ _MOST_PAIRS = 100_000
 _Key = tuple[Source, str, str, str]
 
 
-@dataclass
-class _Batch:
-    lines: int = 0
-    length: float = 0.0
-    squares: float = 0.0
-    throughput: float = 0.0
-    timed: int = 0
+class _Batch(NamedTuple):
+    """Sums of the lines with so many running requests; timed: lines that state a throughput."""
+
+    batch: int
+    lines: float
+    length: float
+    squares: float
+    throughput: float
+    timed: float
 
 
 @dataclass
 class _Sums:
-    """Running sums of one scheduler, and the pairs of length and rate that it printed."""
+    """Running sums of one scheduler, and the pairs of length and rate that it printed.
 
-    by_batch: dict[int, _Batch] = field(default_factory=dict)
+    by_batch: what `_Batch` names, of each batch.
+    """
+
+    by_batch: dict[int, Floats] = field(default_factory=dict)
     pairs: set[tuple[str, str]] = field(default_factory=set)
-    lines: int = 0
     low: float = math.inf
     high: float = 0.0
 
-    def add(self, batch: int, length: str, rate: str, times: int) -> None:
+    @property
+    def lines(self) -> int:
+        """All lines."""
+        return int(sum(part[0] for part in self.by_batch.values()))
+
+    def add(
+        self, batch: int, length: str, rate: str, times: int, speeds: tuple[float, int]
+    ) -> None:
         """Add one set of digits that was printed ``times`` times. Raises ValueError."""
         value = float(length.replace(",", "."))
         if not 0.995 <= value < 1e6:
             raise ValueError(f"accept len must be >= 1, got {length}")
         if len(self.pairs) < _MOST_PAIRS:
             self.pairs.add((length, rate))
-        entry = self.by_batch.setdefault(batch, _Batch())
-        entry.lines += times
-        entry.length += times * value
-        entry.squares += times * value * value
-        self.lines += times
+        part = np.array([times, times * value, times * value * value, *speeds])
+        self.by_batch[batch] = self.by_batch.get(batch, 0.0) + part
         self.low, self.high = min(self.low, value), max(self.high, value)
 
 
@@ -93,7 +103,7 @@ class DecodeLog:
         self.speeds: dict[tuple[Source, str], list[float]] = {}
         self.printed: dict[Source, Speeds] = {}
         self.sources: dict[Source, _Sums] = {}
-        self.settings = Settings()
+        self.settings: Settings = {}
         self.version: str | None = None
         self.places: list[float] = []
         self.placed = 0.0
@@ -150,22 +160,21 @@ class DecodeLog:
     def _setting(self, line: str) -> None:
         for name, pattern in _SETTINGS.items():
             if setting := pattern.search(line):
-                self.settings.add(name, int(setting.group(1)))
+                self.settings.setdefault(name, set()).add(int(setting.group(1)))
         if release := _VERSION.search(line):
             self.version = release.group(1)
 
     def _fold(self) -> None:
         """Work out what was tallied and add it to the sums of its rank."""
         for (source, running, length, rate), times in self.tally.items():
+            sums = self.sources.setdefault(source, _Sums())
             try:
                 batch = whole(running, "#running-req")
-                self.sources.setdefault(source, _Sums()).add(batch, length, rate, times)
+                sums.add(batch, length, rate, times, self.speeds.get((source, running), (0.0, 0)))
             except ValueError as error:
                 self.damage.add(str(error), times)
                 continue
-            total, lines = self.speeds.pop((source, running), (0.0, 0))
-            entry = self.sources[source].by_batch[batch]
-            entry.throughput, entry.timed = entry.throughput + total, entry.timed + int(lines)
+            self.speeds.pop((source, running), None)
         self.tally.clear()
 
     def result(self) -> EngineCounts | None:
@@ -190,19 +199,6 @@ def _source(line: str, end: int) -> Source:
     return service_of(line), ranks
 
 
-def _by_batch(ranks: Iterable[_Sums]) -> dict[int, _Batch]:
-    found: dict[int, _Batch] = {}
-    for rank in ranks:
-        for batch, part in rank.by_batch.items():
-            total = found.setdefault(batch, _Batch())
-            total.lines += part.lines
-            total.length += part.length
-            total.squares += part.squares
-            total.throughput += part.throughput
-            total.timed += part.timed
-    return dict(sorted(found.items()))
-
-
 def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
     notes.append("the log prints neither rounds nor drafted nor accepted tokens: null")
     survival = [s / log.placed for s in log.places]
@@ -210,12 +206,22 @@ def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
         "rates by position are conditional: survival is their product, a mean over the lines"
         if survival else "shares by position are not printed"
     )  # fmt: skip
-    by_batch, lines = _by_batch(ranks), sum(r.lines for r in ranks)
-    weight = sum(max(b, 1) * e.lines for b, e in by_batch.items())
-    length = sum(max(b, 1) * e.length for b, e in by_batch.items()) / weight
-    error = None
+    added: dict[int, Floats] = {}
+    for rank in ranks:
+        for batch, part in rank.by_batch.items():
+            added[batch] = added.get(batch, 0.0) + part
+    by_batch = [_Batch(b, *part.tolist()) for b, part in sorted(added.items())]
+    lines = int(sum(e.lines for e in by_batch))
+    weight = sum(max(e.batch, 1) * int(e.lines) for e in by_batch)
+    length, error = sum(max(e.batch, 1) * e.length for e in by_batch) / weight, None
     if lines > 1:
-        error = _error(by_batch, length, weight)
+        # Standard error of the weighted mean, from the scatter of the lines around it.
+        scatter = sum(
+            max(e.batch, 1) ** 2
+            * max(e.squares - 2.0 * length * e.length + e.lines * length**2, 0.0)
+            for e in by_batch
+        )
+        error = math.sqrt(scatter * lines / (lines - 1)) / weight
         notes.append(
             f"acceptance length is the mean of {lines} intervals weighted with their running "
             f"requests, which stand for their rounds; lines range from "
@@ -234,28 +240,17 @@ def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
         survival=survival or None,
         survival_half_width=0.005 if survival else None,
         length_error=error,
-        by_batch=tuple(_group(batch, part, gamma) for batch, part in by_batch.items()),
+        by_batch=tuple(
+            Group(
+                label=f"{e.batch} running requests",
+                batch=e.batch,
+                gamma=gamma,
+                acceptance_length=e.length / e.lines,
+                tokens_per_s=ratio(e.throughput, e.timed),
+                intervals=int(e.lines),
+            )
+            for e in by_batch
+        ),
         intervals=lines,
         notes=notes,
-    )
-
-
-def _error(by_batch: dict[int, _Batch], length: float, weight: int) -> float:
-    """Standard error of the weighted mean, from the scatter of the lines around it."""
-    lines = sum(e.lines for e in by_batch.values())
-    scatter = sum(
-        max(b, 1) ** 2 * max(e.squares - 2.0 * length * e.length + e.lines * length**2, 0.0)
-        for b, e in by_batch.items()
-    )
-    return math.sqrt(scatter * lines / (lines - 1)) / weight
-
-
-def _group(batch: int, part: _Batch, gamma: int | None) -> Group:
-    return Group(
-        label=f"{batch} running requests",
-        batch=batch,
-        gamma=gamma,
-        acceptance_length=part.length / part.lines,
-        tokens_per_s=part.throughput / part.timed if part.timed else None,
-        intervals=part.lines,
     )

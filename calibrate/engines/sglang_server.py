@@ -12,7 +12,8 @@ from typing import Any
 
 from .completed import engine_counts
 from .counts import EngineCounts, Group
-from .numbers import Printed, count, number, printed
+from .numbers import Printed, count, number, printed, total
+from .row_sums import SERVED
 
 DEFINITION = (
     "SGLang: acceptance length = (accepted + rounds) / rounds, bonus counted; accept rate = "
@@ -33,27 +34,7 @@ def printed_rate(text: str) -> Printed:
     return printed(text)
 
 
-class Settings:
-    """Settings of the servers that a source names: steps, slots and branches, with all values."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, set[int]] = {}
-
-    def add(self, name: str, value: int) -> None:
-        """Keep a value; name: one of `SETTINGS`."""
-        self.values.setdefault(name, set()).add(value)
-
-    def get(self, name: str) -> int | None:
-        """The only value of a setting, None where there is none or several."""
-        found = self.values.get(name, set())
-        return next(iter(found)) if len(found) == 1 else None
-
-    def disagreement(self) -> str:
-        """The first setting with several values, "" where there is none."""
-        for name, found in self.values.items():
-            if len(found) > 1:
-                return f"{SETTINGS[name]} is {', '.join(map(str, sorted(found)))}"
-        return ""
+Settings = dict[str, set[int]]  # all values of the settings that a source names, by `SETTINGS`
 
 
 def gamma_of(settings: Settings, rates: Pairs, notes: list[str]) -> int | None:
@@ -62,16 +43,17 @@ def gamma_of(settings: Settings, rates: Pairs, notes: list[str]) -> int | None:
     rates: printed (length, rate) pairs. A chain (topk 1) drafts num_steps tokens in num_steps + 1
     slots; a tree has no single gamma.
     """
-    if several := settings.disagreement():
-        notes.append(f"several servers or restarts: {several}")
+    several = next(((n, found) for n, found in settings.items() if len(found) > 1), None)
+    if several is not None:
+        shown = ", ".join(map(str, sorted(several[1])))
+        notes.append(f"several servers or restarts: {SETTINGS[several[0]]} is {shown}")
         return _gamma_from_rates(rates, notes) if rates else None
-    branches = settings.get("branches")
+    steps, slots, branches = (next(iter(settings.get(n, ())), None) for n in SETTINGS)
     if branches is not None and branches > 1:
         notes.append(
             f"the draft is a tree (topk {branches}): a round drafts no chain of gamma tokens, null"
         )
         return None
-    steps, slots = settings.get("steps"), settings.get("slots")
     if steps and (slots is None or slots == steps + 1 or branches == 1):
         notes.append(f"gamma {steps} is speculative_num_steps as the server prints it")
         return steps
@@ -87,22 +69,16 @@ def gamma_of(settings: Settings, rates: Pairs, notes: list[str]) -> int | None:
 def _gamma_from_rates(rates: Pairs, notes: list[str]) -> int | None:
     new = {g for g in range(1, 257) if all(_prints(a, r, 1.0, g) for a, r in rates)}
     old = {g for g in range(1, 257) if all(_prints(a, r, 0.0, g + 1) for a, r in rates)}
-    if len(new) == 1 and not old:
-        gamma = new.pop()
+    if len(new | old) == 1 and not new & old:
+        gamma, said = (new | old).pop(), (
+            "(length - 1) / gamma; no number fits the definition before PR #23530" if new else
+            "length / (gamma + 1), the definition before PR #23530"
+        )  # fmt: skip
         notes.append(
-            f"gamma {gamma} is the only whole number for which the printed rates are "
-            f"(length - 1) / gamma; no number fits the definition before PR #23530"
+            f"gamma {gamma} is the only whole number for which the printed rates are {said}"
         )
         return gamma
-    if len(old) == 1 and not new:
-        gamma = old.pop()
-        notes.append(
-            f"gamma {gamma} is the only whole number for which the printed rates are "
-            f"length / (gamma + 1), the definition before PR #23530"
-        )
-        return gamma
-    fits = ", ".join(map(str, sorted(new))) or "none"
-    fits_old = ", ".join(map(str, sorted(old))) or "none"
+    fits, fits_old = (", ".join(map(str, sorted(found))) or "none" for found in (new, old))
     notes.append(
         f"gamma is not determined by length and rate: (length - 1) / rate gives {fits}, the "
         f"definition before PR #23530 gives {fits_old}"
@@ -116,10 +92,9 @@ def _prints(length: Printed, rate: Printed, minus: float, slots: int) -> bool:
 
 
 _ROW = frozenset({"acc_length", "batch_size", "steps"})
-_SERVED = (
-    "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
-    "average since its start"
-)
+
+
+_MEASURED = "SGLang bench_speculative: acc_length = tokens of a round, bonus counted"
 
 
 class Benchmarks:
@@ -169,32 +144,29 @@ class Benchmarks:
 
     def result(self) -> EngineCounts | None:
         """The rows, or the runs; one acceptance length only where there is one setting."""
-        parts = self.rows or self.runs
+        parts, rows = self.rows or self.runs, bool(self.rows)
         if not parts:
             return None
         gammas, lengths = {p.gamma for p in parts}, {p.acceptance_length for p in parts}
-        what = "rows state" if self.rows else "the run states"
+        what = "rows state" if rows else "the run states"
         notes = [f"{what} neither rounds nor drafted nor accepted tokens: null"]
-        if self.rows and len(parts) > 1:
-            notes.append(f"{len(parts)} settings were measured: see by_batch for each")
-        elif len(parts) > 1:
-            notes.append(f"{len(parts)} runs are given: see groups for each")
+        if len(parts) > 1:
+            kinds = ("settings were measured", "by_batch") if rows else ("runs are given", "groups")
+            notes.append("{} {}: see {} for each".format(len(parts), *kinds))
         if max(self.branches, default=0) > 1:
             notes.append("rows with topk above 1 draft a tree: they have no gamma")
-        tokens = [p.tokens for p in parts]
         return engine_counts(
             "sglang",
-            "sglang-bench-speculative" if self.rows else "sglang-bench-serving",
-            definition="SGLang bench_speculative: acc_length = tokens of a round, bonus counted"
-            if self.rows else _SERVED,
+            "sglang-bench-speculative" if rows else "sglang-bench-serving",
+            definition=_MEASURED if rows else SERVED,
             gamma=(gammas.pop() if len(gammas) == 1 else None) or None,
             acceptance_length=lengths.pop() if len(lengths) == 1 else None,
-            tokens=None if None in tokens else sum(t or 0 for t in tokens),
+            tokens=total([p.tokens for p in parts]),
             by_batch=tuple(self.rows),
-            groups=tuple(self.runs) if len(self.runs) > 1 and not self.rows else (),
+            groups=() if rows or len(parts) < 2 else tuple(parts),
             intervals=len(parts),
             notes=notes,
-        )  # fmt: skip
+        )
 
 
 def _at_least_one(entry: dict[str, Any], name: str) -> float | None:
@@ -212,7 +184,7 @@ class ServerInfo:
                       "step_time_dict"})  # fmt: skip
 
     def __init__(self) -> None:
-        self.settings = Settings()
+        self.settings: Settings = {}
         self.lengths: list[float] = []
         self.steps: dict[int, list[float]] = {}
         self.version: str | None = None
@@ -223,7 +195,7 @@ class ServerInfo:
         for name, setting in SETTINGS.items():
             value = entry.get(setting)
             if isinstance(value, int) and not isinstance(value, bool):
-                self.settings.add(name, value)
+                self.settings.setdefault(name, set()).add(value)
         if "internal_states" in entry and isinstance(entry.get("version"), str):
             self.version = entry["version"]
         if "avg_spec_accept_length" not in entry and "step_time_dict" not in entry:
@@ -268,17 +240,9 @@ class ServerInfo:
             gamma=gamma,
             acceptance_length=length,
             by_batch=tuple(
-                _group(batch, times, gamma) for batch, times in sorted(self.steps.items()) if times
+                Group(f"batch {batch}", batch, gamma, step_s=statistics.fmean(t), intervals=len(t))
+                for batch, t in sorted(self.steps.items())
+                if t
             ),
             notes=notes,
         )
-
-
-def _group(batch: int, times: list[float], gamma: int | None) -> Group:
-    return Group(
-        label=f"batch {batch}",
-        batch=batch,
-        gamma=gamma,
-        step_s=statistics.fmean(times),
-        intervals=len(times),
-    )

@@ -11,12 +11,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from .completed import engine_counts
-from .counts import Check, EngineCounts, Group, checks
+from .counts import Check, EngineCounts, Group, checks, ratio
 from .lines import without_colours
-from .numbers import NUMBER, WHOLE, count, number, printed, whole, whole_numbers_between
+from .numbers import (
+    NUMBER,
+    WHOLE,
+    count,
+    number,
+    printed,
+    snake,
+    whole,
+    whole_numbers_between,
+)
 
 _DEFINITION = (
     "TensorRT-LLM: a round is one request with draft tokens in one iteration; acceptance length = "
@@ -25,20 +35,19 @@ _DEFINITION = (
 _NAMES = ("specDecodingStats", "spec_decoding_stats", "specDecStats")
 _RANKS = ("attentionDpRank", "attention_dp_rank", "dpRank", "rank")
 _REMEMBERED = 250_000
-_SNAKE = {
-    "numDraftTokens": "num_draft_tokens",
-    "numAcceptedTokens": "num_accepted_tokens",
-    "numRequestsWithDraftTokens": "num_requests_with_draft_tokens",
-    "acceptanceLength": "acceptance_length",
-    "iterLatencyMS": "iter_latency_ms",
-    "draftOverhead": "draft_overhead",
-}
+_STATED = ("numDraftTokens", "numAcceptedTokens", "numRequestsWithDraftTokens", "acceptanceLength",
+           "iterLatencyMS", "draftOverhead")  # fmt: skip
 
 
+@dataclass
 class _Batch:
-    def __init__(self) -> None:
-        self.iterations = self.rounds = self.drafted = self.accepted = self.timed = 0
-        self.seconds = 0.0
+    """Sums of the iterations with so many drafting requests; timed: those that state a time."""
+
+    iterations: int = 0
+    drafted: int = 0
+    accepted: int = 0
+    seconds: float = 0.0
+    timed: int = 0
 
 
 class _Seen:
@@ -86,7 +95,7 @@ class IterationStatistics:
             if key in _NAMES or not {"numDraftTokens", "numAcceptedTokens"} <= entry.keys():
                 return any(n in entry for n in _NAMES)
             stats = entry
-        values = {name: stats.get(name, stats.get(_SNAKE[name])) for name in _SNAKE}
+        values = {name: stats.get(name, stats.get(snake(name))) for name in _STATED}
         if "iter" in entry:
             rank = next((entry[n] for n in _RANKS if n in entry), None)
             if self.seen.again(entry["iter"], rank, values.values()):
@@ -96,9 +105,7 @@ class IterationStatistics:
         return True
 
     def _add(self, values: dict[str, Any], latency_ms: float | None) -> None:
-        drafted = count(values["numDraftTokens"], "numDraftTokens")
-        accepted = count(values["numAcceptedTokens"], "numAcceptedTokens")
-        rounds = count(values["numRequestsWithDraftTokens"], "numRequestsWithDraftTokens")
+        drafted, accepted, rounds = (count(values[n], n) for n in _STATED[:3])
         if drafted is None or accepted is None or rounds is None:
             raise ValueError(
                 "specDecodingStats must hold numDraftTokens, numAcceptedTokens and "
@@ -112,23 +119,19 @@ class IterationStatistics:
             if drafted:
                 raise ValueError(f"numDraftTokens must be 0 without requests, got {drafted}")
             return
-        entry = self.by_batch.setdefault(rounds, _Batch())
-        entry.iterations += 1
-        entry.rounds += rounds
-        entry.drafted += drafted
-        entry.accepted += accepted
+        part = self.by_batch.setdefault(rounds, _Batch())
+        part.iterations += 1
+        part.drafted += drafted
+        part.accepted += accepted
         if len(self.per_request) < 2:
             self.per_request.add(drafted / rounds)
         if latency_ms is not None and latency_ms > 0:
-            entry.seconds += latency_ms / 1e3
-            entry.timed += 1
-        self._details(values, (accepted + rounds) / rounds)
-
-    def _details(self, values: dict[str, Any], length: float) -> None:
+            part.seconds += latency_ms / 1e3
+            part.timed += 1
         self.draft_s += (number(values["iterLatencyMS"], "iterLatencyMS") or 0.0) / 1e3
         if len(self.checks) < 20:
             stated = number(values["acceptanceLength"], "acceptanceLength")
-            found = checks(("acceptance length", stated, length))
+            found = checks(("acceptance length", stated, (accepted + rounds) / rounds))
             self.checks += [c for c in found if not c.agrees or self.iterations == 1]
 
     def _notes(self) -> list[str]:
@@ -161,33 +164,31 @@ class IterationStatistics:
         notes = self._notes()
         gamma = self._gamma(notes)
         notes.append("accepted tokens by position are not reported: survival null")
+        parts = [
+            (n, n * b.iterations, b.drafted, b.accepted, b)
+            for n, b in sorted(self.by_batch.items())
+        ]
+        rounds, drafted, accepted = (sum(part[k] for part in parts) for k in (1, 2, 3))
         return engine_counts(
             "tensorrt-llm",
             "tensorrt-llm-iterations",
             definition=_DEFINITION,
-            rounds=sum(b.rounds for b in self.by_batch.values()),
-            drafted=sum(b.drafted for b in self.by_batch.values()),
-            accepted=sum(b.accepted for b in self.by_batch.values()),
+            rounds=rounds,
+            drafted=drafted,
+            accepted=accepted,
             gamma=gamma,
-            by_batch=tuple(_group(n, b) for n, b in sorted(self.by_batch.items())),
+            by_batch=tuple(
+                Group.of(
+                    f"{n} requests with draft tokens", *counted, batch=n,
+                    step_s=ratio(b.seconds, b.timed), intervals=b.iterations,
+                )
+                for n, *counted, b in parts
+            ),
             intervals=self.iterations,
             durations_s={"draft_s": self.draft_s} if self.draft_s else {},
             consistency=tuple(self.checks),
             notes=notes,
-        )
-
-
-def _group(batch: int, part: _Batch) -> Group:
-    return Group(
-        label=f"{batch} requests with draft tokens",
-        batch=batch,
-        rounds=part.rounds,
-        drafted=part.drafted,
-        accepted=part.accepted,
-        acceptance_length=1.0 + part.accepted / part.rounds,
-        step_s=part.seconds / part.timed if part.timed else None,
-        intervals=part.iterations,
-    )
+        )  # fmt: skip
 
 
 _REPORT = {

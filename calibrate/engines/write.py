@@ -26,26 +26,51 @@ def _positions(kept: Whole, gamma: int) -> list[int]:
     return [int((kept >= k).sum()) for k in range(1, gamma + 1)]
 
 
-def _shares(kept: Whole, gamma: int) -> str:
-    return ", ".join(f"{p / kept.size:.3f}" for p in _positions(kept, gamma))
+_TEXTS = {
+    "vllm-log": (
+        "(APIServer pid=1) INFO 05-18 11:19:54 [metrics.py:101] SpecDecoding metrics: "
+        "Mean acceptance length: {length:.2f}, Accepted throughput: {accepted_rate:.2f} tokens/s, "
+        "Drafted throughput: {drafted_rate:.2f} tokens/s, Accepted: {accepted} tokens, "
+        "Drafted: {drafted} tokens, Per-position acceptance rate: {shares}, "
+        "Avg Draft acceptance rate: {percent:.1f}%\n"
+    ),
+    "sglang-log": (
+        "[2025-10-02 23:42:16] Decode batch, #running-req: 1, #token: 7352, token usage: 0.01, "
+        "accept len: {length:.2f}, accept rate: {rate:.2f}, "
+        "cuda graph: True, gen throughput (token/s): 39.33, #queue-req: 0\n"
+    ),
+    "llama.cpp-statistics": (
+        "0.16.519.216 I statistics        draft-mtp: #calls(b,g,a) =    1 {n:6d} {n:6d}, "
+        "#gen drafts = {n:6d}, #acc drafts = {some:5d}, "
+        "#gen tokens = {drafted:6d}, #acc tokens = {accepted:5d}, "
+        "#mean acc len = {length:.2f}, #acc rate/pos = ({shares}), "
+        "dur(b,g,a) = 0.005, 325.555, 0.114 ms\n"
+    ),
+    "llama.cpp-request": (
+        "0.16.519.195 I slot print_timing: id  0 | task 42 | draft acceptance = "
+        "{rate:.5f} ({accepted:5d} accepted / {drafted:5d} generated), "
+        "mean acceptance length = {length:5.2f}, acceptance rate per position = ({shares})\n"
+    ),
+}
 
 
-def vllm_log(kept: Whole, gamma: int, *, lines: int = 1) -> str:
-    """The V1 engine's log, in so many intervals."""
+def log(engine: str, kept: Whole, gamma: int, *, lines: int = 1) -> str:
+    """A log of one of `_TEXTS`: vLLM's V1 engine and SGLang (one request running) in so many lines
+    of an interval each, llama.cpp's statistics and its line for a request.
+    """
     said = []
     for part in np.array_split(kept, lines):
-        n, accepted = part.size, int(part.sum())
-        shares = _shares(part, gamma)
+        n, accepted, drafted = part.size, int(part.sum()), part.size * gamma
         said.append(
-            f"(APIServer pid=1) INFO 05-18 11:19:54 [metrics.py:101] SpecDecoding metrics: "
-            f"Mean acceptance length: {1 + accepted / n:.2f}, "
-            f"Accepted throughput: {accepted / 10:.2f} tokens/s, "
-            f"Drafted throughput: {n * gamma / 10:.2f} tokens/s, "
-            f"Accepted: {accepted} tokens, Drafted: {n * gamma} tokens, "
-            f"Per-position acceptance rate: {shares}, "
-            f"Avg Draft acceptance rate: {100 * accepted / (n * gamma):.1f}%"
-        )
-    return "\n".join(said) + "\n"
+            _TEXTS[engine].format(
+                n=n, accepted=accepted, drafted=drafted, length=1 + accepted / n,
+                rate=accepted / drafted, percent=100 * accepted / drafted,
+                accepted_rate=accepted / 10, drafted_rate=drafted / 10,
+                some=int((part > 0).sum()),
+                shares=", ".join(f"{p / n:.3f}" for p in _positions(part, gamma)),
+            )
+        )  # fmt: skip
+    return "".join(said)
 
 
 def _prometheus(prefix: str, kept: Whole, gamma: int) -> str:
@@ -60,29 +85,6 @@ def _prometheus(prefix: str, kept: Whole, gamma: int) -> str:
         for k, n in enumerate(_positions(kept, gamma))
     ]
     return "".join(f"{prefix}:spec_decode_{n}{{{where}}} {float(v)}\n" for n, where, v in rows)
-
-
-def llama_cpp_statistics(kept: Whole, gamma: int) -> str:
-    """llama.cpp's statistics line."""
-    n, accepted, shares = kept.size, int(kept.sum()), _shares(kept, gamma)
-    return (
-        f"0.16.519.216 I statistics        draft-mtp: #calls(b,g,a) = {1:4d} {n:6d} {n:6d}, "
-        f"#gen drafts = {n:6d}, #acc drafts = {int((kept > 0).sum()):5d}, "
-        f"#gen tokens = {n * gamma:6d}, #acc tokens = {accepted:5d}, "
-        f"#mean acc len = {1 + accepted / n:.2f}, #acc rate/pos = ({shares}), "
-        f"dur(b,g,a) = 0.005, 325.555, 0.114 ms\n"
-    )
-
-
-def llama_cpp_request(kept: Whole, gamma: int) -> str:
-    """llama.cpp's line for a request."""
-    n, accepted, shares = kept.size, int(kept.sum()), _shares(kept, gamma)
-    return (
-        f"0.16.519.195 I slot print_timing: id  0 | task 42 | draft acceptance = "
-        f"{accepted / (n * gamma):.5f} ({accepted:5d} accepted / {n * gamma:5d} generated), "
-        f"mean acceptance length = {1 + accepted / n:5.2f}, acceptance rate per position = "
-        f"({shares})\n"
-    )
 
 
 def _histogram(kept: Whole, gamma: int) -> list[int]:
@@ -128,16 +130,6 @@ def sglang_response(kept: Whole, gamma: int) -> str:
     return json.dumps({"text": "", "meta_info": entry}) + "\n"
 
 
-def sglang_log(kept: Whole, gamma: int, *, lines: int = 1) -> str:
-    """SGLang's decode lines, one request running."""
-    return "".join(
-        f"[2025-10-02 23:42:16] Decode batch, #running-req: 1, #token: 7352, token usage: 0.01, "
-        f"accept len: {1 + part.mean():.2f}, accept rate: {part.mean() / gamma:.2f}, "
-        f"cuda graph: True, gen throughput (token/s): 39.33, #queue-req: 0\n"
-        for part in np.array_split(kept, lines)
-    )
-
-
 def tensorrt_llm_metrics(kept: Whole, gamma: int, *, batch: int = 4) -> str:
     """TensorRT-LLM's /metrics: iterations of so many requests, the rest in the last one."""
     stats = []
@@ -177,13 +169,13 @@ def transformers_hook(kept: Whole, gamma: int) -> str:
 
 
 FORMATS: dict[str, Callable[[Whole, int], str]] = {
-    "vllm-log": vllm_log,
+    "vllm-log": partial(log, "vllm-log"),
     "vllm-prometheus": partial(_prometheus, "vllm"),
     "vllm-request": vllm_request,
     "sglang-response": sglang_response,
-    "sglang-log": sglang_log,
-    "llama.cpp-statistics": llama_cpp_statistics,
-    "llama.cpp-request": llama_cpp_request,
+    "sglang-log": partial(log, "sglang-log"),
+    "llama.cpp-statistics": partial(log, "llama.cpp-statistics"),
+    "llama.cpp-request": partial(log, "llama.cpp-request"),
     "llama.cpp-prometheus": partial(_prometheus, "llamacpp"),
     "tensorrt-llm-metrics": tensorrt_llm_metrics,
     "transformers-hook": transformers_hook,

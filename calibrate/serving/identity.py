@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..engines.prometheus import PrometheusText
-from ..engines.prometheus_counts import Key, by_position
+from ..engines.prometheus_counts import Key, by_position, totals
 from .client import Client
 
 # How engines call themselves in the list of models.
@@ -185,13 +185,9 @@ class Counted:
         gained = {key: n - before.counters.get(key, 0) for key, n in self.counters.items()}
         if min(gained.values(), default=0) < 0:
             raise ValueError("the server was started again: its counters fell")
-        totals: dict[str, int] = {}
-        for (kind, _), n in gained.items():
-            if kind != "position":
-                totals[kind] = totals.get(kind, 0) + n
-        found: dict[str, Any] = {n: totals.get(n) for n in ("rounds", "drafted", "accepted")}
-        ladder = by_position(gained)
-        return found | {"accepted_by_position": ladder, "counted_tokens": totals.get("tokens")}
+        sums, ladder = totals(gained), by_position(gained)
+        found: dict[str, Any] = {n: sums.get(n) for n in ("rounds", "drafted", "accepted")}
+        return found | {"accepted_by_position": ladder, "counted_tokens": sums.get("tokens")}
 
 
 def counted(text: bytes | None, model: str) -> Counted | None:

@@ -104,6 +104,6 @@ def test_a_schedule_that_is_off_and_costs_is_named(
 
 
 def test_every_rule_states_its_source() -> None:
-    assert len(set(RULES)) == 7
-    for rule in RULES:
+    assert len(set(RULES.values())) == 7
+    for rule in RULES.values():
         assert "Source:" in (rule.__doc__ or "")

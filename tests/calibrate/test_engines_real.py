@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.engines import import_counts  # noqa: E402
-from howspec.calibrate.engines.write import llama_cpp_request, llama_cpp_statistics  # noqa: E402
+from howspec.calibrate.engines.write import FORMATS  # noqa: E402
 from howspec.calibrate.measure.assisted_counts import count_rounds  # noqa: E402
 from howspec.calibrate.measure.decoder import decode_speculative  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
@@ -60,9 +60,9 @@ def test_a_run_of_transformers_is_imported_to_the_rounds_it_made(
         assert got["version"] == transformers.__version__
 
 
-@pytest.mark.parametrize("write", [llama_cpp_request, llama_cpp_statistics])
+@pytest.mark.parametrize("name", ["llama.cpp-request", "llama.cpp-statistics"])
 def test_real_rounds_in_the_words_of_llama_cpp_are_read_back(
-    pair: tuple[Any, Any], tmp_path: Path, write: Any
+    pair: tuple[Any, Any], tmp_path: Path, name: str
 ) -> None:
     target, draft = pair
     runners = [Runner(m, batch=6, capacity=TOKENS + 16) for m in (target, draft)]
@@ -78,7 +78,7 @@ def test_real_rounds_in_the_words_of_llama_cpp_are_read_back(
     )
     kept = np.concatenate([np.array(a) for a in made.accepted])
     path = tmp_path / "server.log"
-    path.write_text(write(kept, GAMMA), encoding="utf-8")
+    path.write_text(FORMATS[name](kept, GAMMA), encoding="utf-8")
     got = import_counts(str(path), "auto").to_json()
     assert got["engine"] == "llama.cpp"
     assert (got["rounds"], got["drafted"]) == (kept.size, kept.size * GAMMA)

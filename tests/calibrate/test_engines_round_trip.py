@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from howspec.calibrate.engines import EngineCounts, engine_counts, import_counts
 from howspec.calibrate.engines.alpha import alpha_interval, fit_engine_counts
-from howspec.calibrate.engines.write import FORMATS, draw_rounds, sample, sglang_log
+from howspec.calibrate.engines.write import FORMATS, draw_rounds, log, sample
 from howspec.theory.acceptance import estimate_alpha, round_counts
 from scipy.special import betaincinv
 from scipy.stats import beta
@@ -20,7 +20,7 @@ EXACT = [name for name in FORMATS if name not in ("sglang-log", "tensorrt-llm-me
 
 def imported(name: str, kept: np.ndarray, gamma: int, folder: Path) -> EngineCounts:
     path = folder / "written"
-    write = partial(sglang_log, lines=20) if name == "sglang-log" else FORMATS[name]
+    write = partial(log, "sglang-log", lines=20) if name == "sglang-log" else FORMATS[name]
     path.write_text(write(kept, gamma))
     return import_counts(str(path))
 
