@@ -21,13 +21,11 @@ Source = tuple[str, str]
 class LineReader(Protocol):
     """Takes the lines that hold one of its markers and gives the counts in the end.
 
-    engine: the engine's name; markers: bytes, one of which stands in every line of interest;
-    needed: those of them that make the reader responsible (others only add a version or a gamma).
+    engine: the engine's name; markers: bytes, one of which stands in every line of interest.
     """
 
     engine: str
     markers: tuple[bytes, ...]
-    needed: tuple[bytes, ...]
 
     def feed(self, line: str) -> None:
         """Take one line."""

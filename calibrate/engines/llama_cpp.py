@@ -189,8 +189,8 @@ class LlamaLog:
     """
 
     engine = "llama.cpp"
-    needed: tuple[bytes, ...] = (b"draft acceptance", b"#gen tokens", b"| accepted ")
-    markers: tuple[bytes, ...] = (*needed, b"draft-max", b"draft-n", b"n_max", b"build",
+    markers: tuple[bytes, ...] = (b"draft acceptance", b"#gen tokens", b"| accepted ",
+                                  b"draft-max", b"draft-n", b"n_max", b"build",
                                   b"eval time")  # fmt: skip
 
     def __init__(self) -> None:
@@ -308,8 +308,7 @@ class LlamaLog:
 class LlamaRounds(LlamaLog):
     """Rounds that were pasted without what stands before them in the server's log."""
 
-    needed: tuple[bytes, ...] = (b" draft tokens",)
-    markers: tuple[bytes, ...] = (*needed, b"eval time", b"n-max", b"n_max")
+    markers: tuple[bytes, ...] = (b" draft tokens", b"eval time", b"n-max", b"n_max")
 
 
 def _interval(digits: Digits) -> Interval:

@@ -149,9 +149,9 @@ class PrometheusText:
     model: only the series of this model; before: an earlier scrape, which is subtracted.
     """
 
-    needed: tuple[bytes, ...] = (b"spec_", b"llamacpp:draft_", b"speculative_config_info",
-                                 b"_skipped_tokens_")  # fmt: skip
-    markers: tuple[bytes, ...] = (*needed, b"generation_tokens_total", b"tokens_predicted_total")
+    markers: tuple[bytes, ...] = (b"spec_", b"llamacpp:draft_", b"speculative_config_info",
+                                  b"_skipped_tokens_", b"generation_tokens_total",
+                                  b"tokens_predicted_total")  # fmt: skip
 
     def __init__(self, engine: str) -> None:
         self.engine = engine

@@ -94,8 +94,8 @@ class DecodeLog:
     """
 
     engine = "sglang"
-    needed: tuple[bytes, ...] = (b"accept len", b"accepted len", b"accept_len:")
-    markers: tuple[bytes, ...] = (*needed, b"speculative_", b"speculative-", b"sglang")
+    markers: tuple[bytes, ...] = (b"accept len", b"accepted len", b"accept_len:", b"speculative_",
+                                  b"speculative-", b"sglang")  # fmt: skip
 
     def __init__(self) -> None:
         self.damage = Damage("Decode batch")

@@ -46,8 +46,7 @@ class MetaInfo(Sums):
     """
 
     engine = "sglang"
-    needed: tuple[bytes, ...] = (b"'spec_verify_ct'",)
-    markers: tuple[bytes, ...] = needed
+    markers: tuple[bytes, ...] = (b"'spec_verify_ct'",)
     keys = frozenset({"spec_verify_ct", *_ACCEPTED})
 
     def __init__(self) -> None:

@@ -103,9 +103,8 @@ class Summaries:
     """Takes lines with names that `rows` knows, and gives the counts of the summaries."""
 
     engine = "summary"
-    needed: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"acc_len", b"tau", "τ".encode(),
-                                 b"AL=", b"AL:")  # fmt: skip
-    markers: tuple[bytes, ...] = (*needed, b"raft", b"n_predict", b"tokens:", b"tokens =",
+    markers: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"acc_len", b"tau", "τ".encode(),
+                                  b"AL=", b"AL:", b"raft", b"n_predict", b"tokens:", b"tokens =",
                                   b"tokens |", b"tokens generated", b"osition", b"equests:",
                                   b"ounds", b"teps")  # fmt: skip
 

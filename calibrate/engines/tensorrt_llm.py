@@ -207,8 +207,7 @@ class BenchReport:
     """decoding_stats of trtllm-bench's report, as JSON or printed: averages over requests."""
 
     engine = "tensorrt-llm"
-    needed: tuple[bytes, ...] = (b"] AVERAGE",)
-    markers: tuple[bytes, ...] = (*needed, b"Number of requests:", b"Average Output Length")
+    markers: tuple[bytes, ...] = (b"] AVERAGE", b"Number of requests:", b"Average Output Length")
     keys = frozenset({"decoding_stats", *_REPORT.values()})
 
     def __init__(self) -> None:

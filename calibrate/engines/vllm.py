@@ -48,9 +48,9 @@ class V1Log:
     """
 
     engine = "vllm"
-    needed: tuple[bytes, ...] = (b"SpecDecoding metrics",)
-    markers: tuple[bytes, ...] = (*needed, b"LLM engine (v", b"API server version", b"num_spec")
-    follows = (needed[0], b"generation throughput:")
+    markers: tuple[bytes, ...] = (b"SpecDecoding metrics", b"LLM engine (v",
+                                  b"API server version", b"num_spec")  # fmt: skip
+    follows = (b"SpecDecoding metrics", b"generation throughput:")
 
     def __init__(self) -> None:
         self.damage = Damage("SpecDecoding metrics")

@@ -47,8 +47,7 @@ class V0Log:
     """Takes the last line of each process; a fall of the counts is a restart, and is added."""
 
     engine = "vllm"
-    needed: tuple[bytes, ...] = (b"Speculative metrics:",)
-    markers: tuple[bytes, ...] = needed
+    markers: tuple[bytes, ...] = (b"Speculative metrics:",)
 
     def __init__(self) -> None:
         self.damage = Damage("Speculative metrics")
