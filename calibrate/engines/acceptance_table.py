@@ -13,17 +13,13 @@ from typing import Any
 
 from ..tables import columns, layouts
 from ..tables.cells import Cells, plain_name, separated, tables_within
-from .completed import engine_counts
 from .counts import EngineCounts
+from .formats import counts_as, kind_of
 from .numbers import MOST_POSITIONS, snake
-from .row_sums import counted, counts_of_rows, kind_of, of_rounds
+from .row_sums import counted, counts_of_rows, of_rounds
 from .rows import NUMBER, TOTAL, Row, role_of, row_of
 
 _MOST_ROWS, _MOST_OBJECTS = 100_000, 20_000
-_DEFINITION = (
-    "a table: acceptance length = 1 + accepted / rounds (bonus counted), rate = accepted / "
-    "drafted, shares by position over all rounds"
-)
 _STAGES = ("draft_stats", "stats", "spec_stats", "draft_statistics")
 _ROUND = ("round", "round_id", "round_idx", "step", "step_id", "step_idx", "iteration", "iter")
 _RANGE = re.compile(r"\D{0,2}\d[\d.,]*\s*%?\s*[-–—]\s*\d[\d.,]*\s*%?\D{0,4}")
@@ -112,15 +108,10 @@ def of_cells(cells: Cells) -> EngineCounts:
     if len(drafting) < len(kept):
         notes.append(f"{len(kept) - len(drafting)} rows without drafts are left out")
     speculators = {"num_drafts", "num_accepted_tokens"} <= set(cells.names)
-    ik = {"a_len", "pos_accept", "draft_stats"} & set(cells.names)
-    return counts_of_rows(
-        drafting,
-        "speculators" if speculators else "ik_llama.cpp" if ik else "table",
-        "speculators-acceptance-csv" if speculators else "acceptance-table",
-        _DEFINITION,
-        notes,
-        places=len(places),
-    )
+    form = "speculators-acceptance-csv" if speculators else "acceptance-table"
+    ik = not speculators and {"a_len", "pos_accept", "draft_stats"} & set(cells.names)
+    own = {"engine": "ik_llama.cpp"} if ik else {}
+    return counts_of_rows(drafting, form, notes, places=len(places), **own)
 
 
 def _roles(cells: Cells) -> dict[str, str]:
@@ -191,10 +182,7 @@ def _one_by_one(cells: Cells, roles: Mapping[str, str]) -> EngineCounts | None:
     rounds.pop((0, 0), None)
     if not rounds:
         raise ValueError("the table has no row in which anything was drafted")
-    return engine_counts(
-        "table", "rounds-table", definition="a row a round: drafted and accepted tokens, the "
-        "bonus token not counted", notes=notes, **of_rounds(rounds, None, notes),
-    )  # fmt: skip
+    return counts_as("rounds-table", notes=notes, **of_rounds(rounds, None, notes))
 
 
 def turned(text: str) -> EngineCounts | None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .completed import engine_counts
 from .counts import EngineCounts, Group
+from .formats import counts_as
 from .numbers import (
     MOST_POSITIONS,
     add_lists,
@@ -29,7 +29,6 @@ _LONGEST = 100_000
 class SpecBench:
     """Adds up the answers."""
 
-    engine = "spec-bench"
     keys = frozenset({"accept_lengths"})
 
     def __init__(self) -> None:
@@ -97,10 +96,8 @@ class SpecBench:
         return with_bonus < without
 
     def _counts(self, notes: list[str], **known: Any) -> EngineCounts:
-        return engine_counts(
-            self.engine,
+        return counts_as(
             "spec-bench",
-            definition="Spec-Bench: accept_lengths by step, with or without the bonus by method",
             requests=self.requests,
             durations_s={"wall_s": self.wall_s} if self.wall_s else {},
             notes=notes,
@@ -115,7 +112,6 @@ class ModelOptimizer:
     conditional_accept_rates those of the steps that accepted the drafts before.
     """
 
-    engine = "specdec_bench"
     keys = frozenset({"Acceptance_Length_Histogram", "Average_AL", "marginal_accept_rates",
                       "conditional_accept_rates"})  # fmt: skip
 
@@ -136,16 +132,15 @@ class ModelOptimizer:
         if self.taken > 1:
             notes.append(f"{self.taken} results are given: the last is taken")
         if histogram is None:
-            return engine_counts(
-                self.engine, "specdec-bench", definition="Average_AL: mean over requests",
-                acceptance_length=number(entry.get("Average_AL"), "Average_AL"), notes=notes,
-            )  # fmt: skip
+            length = number(entry.get("Average_AL"), "Average_AL")
+            mean = "Average_AL: mean over requests"
+            return counts_as(
+                "specdec-bench", definition=mean, acceptance_length=length, notes=notes
+            )
         notes.append("Average_AL is a mean over requests; the length here is over all steps")
         requests = entry.get("Request_AL")
-        return engine_counts(
-            self.engine,
+        return counts_as(
             "specdec-bench",
-            definition="specdec_bench: steps by the tokens they gave, the bonus token included",
             histogram=histogram,
             requests=len(requests) if isinstance(requests, dict | list) else None,
             notes=notes,
@@ -168,10 +163,8 @@ class ModelOptimizer:
         if histogram is not None and gamma and len(histogram) - 1 > gamma:
             notes.append(f"the histogram goes beyond gamma = {gamma}: the rates are taken alone")
             histogram = None
-        return engine_counts(
-            self.engine,
+        return counts_as(
             "speculation-profile",
-            definition="marginal rates: share of steps in which the first k drafts are accepted",
             gamma=gamma,
             histogram=histogram or None,
             survival=None if histogram else shares,
@@ -205,7 +198,6 @@ def _rates(value: Any) -> list[float] | None:
 class SpecBenchRows:
     """Adds up the stages of every attempt."""
 
-    engine = "ik_llama.cpp"
     keys = frozenset({"row_type"})
 
     def __init__(self) -> None:
@@ -281,10 +273,8 @@ class SpecBenchRows:
             if gamma else "rounds draft different numbers of tokens: gamma null"
         )  # fmt: skip
         positions = self.kept if self.whole and self.kept and rounds else None
-        return engine_counts(
-            self.engine,
+        return counts_as(
             "ik_llama-spec-bench",
-            definition="spec-bench: acceptance length = 1 + accepted / drafts (bonus counted)",
             rounds=rounds,
             drafted=drafted,
             accepted=sum(g.accepted or 0 for g in self.attempts),

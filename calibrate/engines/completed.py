@@ -19,7 +19,7 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
 
-from .counts import Check, EngineCounts, Group, checks, ratio
+from .counts import Check, EngineCounts, checks, ratio
 from .numbers import LARGEST, Printed, request_bounds, rounds_bounds
 
 # Scrapes are not atomic: counters of one moment may differ by the rounds in flight.
@@ -58,7 +58,7 @@ def engine_counts(
         positions = positions if gamma is None else _trimmed(positions, gamma)
         _check_positions(positions, known.get("rounds"))
         accepted = known["accepted"] = sum(positions) if accepted is None else accepted
-    _check_totals(known.get("rounds"), known.get("drafted"), accepted, gamma)
+    check_totals(known.get("rounds"), known.get("drafted"), accepted, gamma)
     if gamma and (known.get("drafted") or 0) > gamma * (known.get("rounds") or math.inf):
         said.append(
             f"rounds drafted {known['drafted'] / known['rounds']:.4g} tokens on average, more than "
@@ -83,10 +83,10 @@ def engine_counts(
         drafted_rate=rate,
         histogram=None if histogram is None else tuple(histogram),
         notes=(),
-        **{**known, "acceptance_length": _length(accepted, known)},
+        **{**known, "acceptance_length": length_of(accepted, known)},
     )
     found = _reconciled(found, stated_length, stated_rate, said)
-    every = (*said, *_said(found.rounds, drafted, gamma))
+    every = (*said, *unlike(found.rounds, drafted, gamma))
     return replace(found, notes=tuple(dict.fromkeys(every)))
 
 
@@ -192,41 +192,6 @@ def _bound(known: dict[str, Any], said: list[str]) -> None:
         said.append("rounds are the only number that drafted tokens, gamma and all tokens allow")
 
 
-def with_gamma(counts: EngineCounts, gamma: int) -> EngineCounts:
-    """The counts with the most that a round drafts, where the source does not state it.
-
-    Raises ValueError where the source states another, or where its counts rule this one out.
-    """
-    if counts.gamma is not None:
-        if counts.gamma != gamma:
-            raise ValueError(f"gamma must agree with the source, {counts.gamma}, got {gamma}")
-        return counts
-    if counts.acceptance_length is not None and counts.acceptance_length > gamma + 1.0 + 1e-9:
-        raise ValueError(
-            f"gamma must be at least the acceptance length - 1, {counts.acceptance_length - 1:.4g},"
-            f" got {gamma}"
-        )
-    _check_totals(counts.rounds, counts.drafted, counts.accepted, gamma)
-    said = [f"gamma {gamma} as given: the source does not state it"]
-    found = replace(counts, gamma=gamma)
-    if counts.rounds is None and (bounds := counts.bounds(gamma)) is not None:
-        found = replace(found, rounds_range=bounds)
-        if bounds[0] == bounds[1]:
-            found = replace(found, rounds=bounds[0], rounds_range=None)
-            found = replace(found, acceptance_length=_length(counts.accepted, vars(found)))
-            said.append("rounds are the only number that drafted and all tokens allow")
-    groups = tuple(_bounded(g, gamma) for g in found.groups)
-    more = _said(found.rounds, found.drafted, gamma)
-    return replace(found, groups=groups, notes=(*counts.notes, *said, *more))
-
-
-def _bounded(group: Group, gamma: int) -> Group:
-    if group.rounds is not None or group.drafted is None:
-        return group
-    bounds = rounds_bounds(group.drafted, group.accepted, gamma=gamma, tokens=group.tokens)
-    return replace(group, gamma=gamma, rounds_range=bounds)
-
-
 def _from_histogram(
     histogram: tuple[int, ...], positions: tuple[int, ...] | None, known: dict[str, Any]
 ) -> tuple[int, ...]:
@@ -243,7 +208,7 @@ def _from_histogram(
     return tuple(left[: known.get("gamma") or None])
 
 
-def _length(accepted: int | None, known: dict[str, Any]) -> float | None:
+def length_of(accepted: int | None, known: dict[str, Any]) -> float | None:
     """The stated acceptance length, else 1 + accepted / rounds where accepted is a prefix."""
     length, rounds = known.get("acceptance_length"), known.get("rounds")
     if rounds and accepted is not None and known.get("accepted_is_prefix", True):
@@ -253,7 +218,7 @@ def _length(accepted: int | None, known: dict[str, Any]) -> float | None:
     return None if length is None else float(length)
 
 
-def _said(rounds: int | None, drafted: int | None, gamma: int | None) -> list[str]:
+def unlike(rounds: int | None, drafted: int | None, gamma: int | None) -> list[str]:
     if rounds == 0:
         return ["no speculative round was counted, so there is no share to give"]
     if rounds and gamma and drafted is not None and drafted != gamma * rounds:
@@ -264,7 +229,7 @@ def _said(rounds: int | None, drafted: int | None, gamma: int | None) -> list[st
     return []
 
 
-def _check_totals(
+def check_totals(
     rounds: int | None, drafted: int | None, accepted: int | None, gamma: int | None
 ) -> None:
     if accepted is not None and drafted is not None and accepted > drafted:

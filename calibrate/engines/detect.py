@@ -28,10 +28,9 @@ _DECODER = json.JSONDecoder(parse_constant=lambda _: math.nan)
 class ObjectReader(Protocol):
     """Takes the JSON objects that are its format's, and gives the counts in the end.
 
-    engine: the engine's name; keys: one of them stands in every object of the format.
+    keys: one of them stands in every object of the format.
     """
 
-    engine: str
     keys: frozenset[str]
 
     def take(self, entry: dict[str, Any], key: str) -> bool:

@@ -11,11 +11,10 @@ speculate_metrics with tokens by head, the first of which is the target's own.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
-from .completed import engine_counts
 from .counts import EngineCounts
+from .formats import counts_as
 from .numbers import add_lists, count, snake, whole_list
 from .requests import Latest, Sums
 
@@ -45,17 +44,16 @@ class _Adding(Sums):
         self.without = 0
         self.latest: Latest[_Draft] = Latest(lambda one: self.add(**one._asdict()), _grows)
 
-    def summed(self, form: str, definition: str, notes: list[str], **more: Any) -> EngineCounts:
+    def summed(self, form: str, notes: list[str], **more: Any) -> EngineCounts:
         """The sums, and what was replaced."""
         if n := self.latest.replaced:
             notes.insert(0, f"{n} chunks were followed by later counts of their request")
-        return self.counts(form, definition, notes, **more)
+        return self.counts(form, notes, **more)
 
 
 class Timings(_Adding):
     """Timings of llama.cpp's server, and mlx-vlm's."""
 
-    engine = "llama.cpp"
     keys = frozenset({"timings", "draft_n", "draft_n_accepted"})
     idle = 0
 
@@ -100,20 +98,17 @@ class Timings(_Adding):
             "them; the server's log or /metrics has them"
         )  # fmt: skip
         tokens = self.totals["tokens"]
-        found = self.summed(
+        return self.summed(
             "mlx-vlm-timings" if mlx else "llama.cpp-timings",
-            "timings: draft_n generated, draft_n_accepted accepted draft tokens",
             notes,
             tokens=None if tokens is None else tokens + self.idle,
             gamma=self.whole_draft() if mlx else None,
         )
-        return replace(found, engine="mlx-vlm") if mlx else found
 
 
 class UsageDetails(_Adding):
     """usage.completion_tokens_details of chat completions."""
 
-    engine = "openai"
     keys = frozenset({"completion_tokens_details"})
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
@@ -138,14 +133,12 @@ class UsageDetails(_Adding):
         notes = ["drafted = accepted + rejected prediction tokens", _BOUNDED]
         if self.without:
             notes.append(f"{self.without} responses state no prediction tokens and are left out")
-        definition = "usage: accepted and rejected prediction tokens, of completion_tokens"
-        return self.summed("openai-usage", definition, notes)
+        return self.summed("openai-usage", notes)
 
 
 class LmStudioStats(Sums):
     """LM Studio's stats of a prediction."""
 
-    engine = "lm-studio"
     keys = frozenset({*_LM_STUDIO, "stats"})
     bounds_rounds = True
     ignored = 0
@@ -187,14 +180,12 @@ class LmStudioStats(Sums):
             notes.append(
                 f"{self.ignored} draft tokens were ignored: drafted, and never sent to the target"
             )
-        definition = "LM Studio: accepted and rejected draft tokens, those ignored left out"
-        return self.counts("lm-studio-stats", definition, notes)
+        return self.counts("lm-studio-stats", notes)
 
 
 class Heads:
     """FastDeploy's speculate_metrics."""
 
-    engine = "fastdeploy"
     keys = frozenset({"accepted_tokens_per_head"})
 
     def __init__(self) -> None:
@@ -216,10 +207,8 @@ class Heads:
         if not self.requests:
             return None
         rounds, *kept = self.heads
-        return engine_counts(
-            self.engine,
+        return counts_as(
             "fastdeploy-speculate-metrics",
-            definition="FastDeploy: tokens by head, the first being the target's own of each round",
             rounds=rounds,
             drafted=sum(kept) + self.rejected if self.rejected else None,
             per_position_accepted=kept,

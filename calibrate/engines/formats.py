@@ -1,89 +1,51 @@
-"""Every format that is read, in the order in which a source with several of them prefers them."""
+"""Formats by name: the engine, and what its numbers mean there, as formats.csv says."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import csv
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from .benches import ModelOptimizer, SpecBench, SpecBenchRows
+from .completed import engine_counts
 from .counts import EngineCounts
-from .detect import ObjectReader
-from .drafts_json import Heads, LmStudioStats, Timings, UsageDetails
-from .lines import LineReader
-from .llama_cpp import LlamaLog, LlamaRounds
-from .prometheus import PrometheusText
-from .requests import RoundsJson
-from .rounds import HookRounds
-from .sglang_log import DecodeLog
-from .sglang_meta import MetaInfo
-from .sglang_server import Benchmarks, ServerInfo
-from .summaries import Summaries
-from .tensorrt_llm import BenchReport, IterationStatistics
-from .vllm import V1Log, VllmBench
-from .vllm_v0_log import V0Log
 
 
-def _line_readers() -> list[LineReader]:
-    return [V1Log(), V0Log(), LlamaLog(), DecodeLog()]
+class Format(NamedTuple):
+    """One format. names: those that a summary of it prints; last: of several the last is taken."""
+
+    name: str
+    engine: str
+    definition: str
+    names: frozenset[str]
+    last: bool
 
 
-def _pasted_readers() -> list[LineReader]:
-    return [BenchReport(), MetaInfo(), LlamaRounds(), Summaries()]
-
-
-def _object_readers() -> list[ObjectReader]:
-    return [
-        RoundsJson("aiperf"),
-        RoundsJson("tensorrt-llm"),
-        RoundsJson("vllm"),
-        VllmBench(),
-        MetaInfo(),
-        ServerInfo(),
-        Benchmarks(),
-        IterationStatistics(),
-        BenchReport(),
-        HookRounds(),
-        ModelOptimizer(),
-        SpecBench(),
-        SpecBenchRows(),
-        Timings(),
-        LmStudioStats(),
-        UsageDetails(),
-        Heads(),
-    ]
-
-
-def _series_readers() -> list[PrometheusText]:
-    return [PrometheusText(e) for e in ("vllm", "llama.cpp", "tensorrt-llm", "sglang", "tgi")]
-
-
-@dataclass
-class Readers:
-    """New readers of every format; gamma: the longest draft, where the caller states it.
-
-    pasted: of summaries that scripts print, looked for where the others found nothing, so that a
-    large log is not searched for their words.
-    """
-
-    gamma: int | None = None
-    lines: list[LineReader] = field(default_factory=_line_readers)
-    pasted: list[LineReader] = field(default_factory=_pasted_readers)
-    objects: list[ObjectReader] = field(default_factory=_object_readers)
-    series: list[PrometheusText] = field(default_factory=_series_readers)
-
-    def __post_init__(self) -> None:
-        for reader in self.lines:
-            if isinstance(reader, LlamaLog):
-                reader.given = self.gamma
-
-    @property
-    def of_lines(self) -> list[LineReader]:
-        """The readers that take lines of text."""
-        return [*self.lines, *self.series]
-
-    def results(self) -> list[EngineCounts]:
-        """The counts of the readers that found any. Raises ValueError for what cannot be."""
-        every: tuple[ObjectReader | LineReader, ...] = (
-            *self.objects, *self.series, *self.lines, *self.pasted,
+@cache
+def formats() -> tuple[Format, ...]:
+    """All of them; one that is printed under several sets of names comes several times."""
+    with Path(__file__).with_name("formats.csv").open(newline="", encoding="utf-8") as file:
+        return tuple(
+            Format(row["format"], row["engine"], row["definition"], frozenset(names.split()),
+                   bool(row["of several"]))
+            for row in csv.DictReader(file) for names in row["printed names"].split("|")
         )  # fmt: skip
-        found = [r.result() for r in every]
-        return [r for r in found if r is not None]
+
+
+@cache
+def format_of(name: str) -> Format:
+    """The format of a name."""
+    return {f.name: f for f in formats()}[name]
+
+
+def kind_of(names: set[str]) -> Format:
+    """The format of a summary that prints these names."""
+    printed = (f for f in formats() if f.names and f.names <= names)
+    return next(printed, None) or format_of("summary")
+
+
+def counts_as(name: str, **known: Any) -> EngineCounts:
+    """`engine_counts` of a format; engine, definition: where they differ from the table's."""
+    found = format_of(name)
+    known = {"definition": found.definition, **known}
+    return engine_counts(known.pop("engine", found.engine), name, **known)

@@ -14,10 +14,10 @@ from ..tables.cells import unquoted
 from .acceptance_table import Objects, by_lines, captioned, read_acceptance, table_within, turned
 from .counts import EngineCounts
 from .detect import NoJson, Walk, as_json, kind_of, object_lines, unwrapped, value_at, values_of
-from .formats import Readers
 from .lines import LineReader
 from .prometheus import PrometheusText
 from .reader import Body, Source, label_of, marked_lines, opened
+from .readers import Readers
 from .rounds import read_golden, read_trace
 from .summaries import read_prose
 from .vllm import V1Log

@@ -21,10 +21,9 @@ Source = tuple[str, str]
 class LineReader(Protocol):
     """Takes the lines that hold one of its markers and gives the counts in the end.
 
-    engine: the engine's name; markers: bytes, one of which stands in every line of interest.
+    markers: bytes, one of which stands in every line of interest.
     """
 
-    engine: str
     markers: tuple[bytes, ...]
 
     def feed(self, line: str) -> None:

@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from .completed import engine_counts
 from .counts import Check, EngineCounts, Group, checks, ratio
+from .formats import counts_as
 from .intervals import Interval, Total, interval_of
 from .lines import Damage, Digits, Intervals, Source, first, service_of, without_colours
 from .numbers import MOST_POSITIONS, NUMBER, printed, whole
@@ -43,15 +43,6 @@ _CALLS = re.compile(r"#calls\(b,g,a\)\s*=\s*\d+\s+\d+\s+(\d+)")
 _MEAN = re.compile(rf"#mean acc len\s*=\s*({NUMBER})")
 _RATES = re.compile(r"#acc rate/pos\s*=\s*\(([^)]*)\)")
 _TIMES = re.compile(rf"dur\(b,g,a\)\s*=\s*({NUMBER}),\s+({NUMBER}),\s+({NUMBER})\s*ms")
-_REQUESTS = (
-    "llama.cpp requests: accepted / generated draft tokens; mean length = 1 + accepted / rounds "
-    "(bonus counted) and shares by position over all rounds, where printed"
-)
-_SINCE_START = (
-    "llama.cpp statistics: counts since the start; rounds = accept calls; mean length = 1 + "
-    "accepted / rounds (bonus counted); share by position over all rounds"
-)
-_ROUNDS = 'llama.cpp: a line "accepted a/b draft tokens" is one round of b draft tokens'
 _OPEN = 20_000
 
 
@@ -188,14 +179,13 @@ class LlamaLog:
     given: the longest draft, where the caller states it.
     """
 
-    engine = "llama.cpp"
     markers: tuple[bytes, ...] = (b"draft acceptance", b"#gen tokens", b"| accepted ",
                                   b"draft-max", b"draft-n", b"n_max", b"build",
                                   b"eval time")  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, given: int | None = None) -> None:
         self.damage = Damage("draft acceptance or statistics")
-        self.given: int | None = None
+        self.given = given
         # The list of positions is as long as the longest draft, so it bounds a round.
         self.requests = Intervals(_interval, self.damage, exact=False)
         self.statistics = _StatisticsLines()
@@ -271,23 +261,21 @@ class LlamaLog:
         if self.statistics.last:
             if not (count and self.statistics.against(self.requests.drafted, notes)):
                 tokens = None
-            form, definition = "llama.cpp-statistics", _SINCE_START
+            form = "llama.cpp-statistics"
             found = self.statistics.known(stated, notes)
         elif self.rounds:
-            form, definition = "llama.cpp-rounds-log", _ROUNDS
+            form = "llama.cpp-rounds-log"
             notes.append("rounds are counted one by one: a line a round")
             found = of_rounds(self.rounds, stated, [])
         elif count:
-            form, definition = "llama.cpp-request-log", _REQUESTS
+            form = "llama.cpp-request-log"
             found = self._of_requests(stated or self.given, notes)
         else:
             return None
         if self.decoding_ms > 0.0 and math.isfinite(self.decoding_ms):
             found["request_tokens_per_s"] = 1e3 * self.tokens / self.decoding_ms
-        return engine_counts(
-            "llama.cpp", form, definition=definition, version=self.version, tokens=tokens,
-            requests=count or None, notes=notes, **found,
-        )  # fmt: skip
+        known = {"version": self.version, "tokens": tokens, "requests": count or None}
+        return counts_as(form, notes=notes, **known, **found)
 
     def _of_requests(self, stated: int | None, notes: list[str]) -> dict[str, Any]:
         total = self.requests.total(stated)

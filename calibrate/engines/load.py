@@ -2,64 +2,35 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from .completed import with_gamma
-from .counts import ENGINES, EngineCounts
-from .formats import Readers
+from .completed import check_totals, length_of, unlike
+from .counts import ENGINES, EngineCounts, Group
 from .intake import HEAD_BYTES, Intake, read, read_pasted
+from .numbers import rounds_bounds
 from .prometheus import PrometheusText, Scrape
 from .reader import Body, Source, label_of
+from .readers import Readers
 
-_KNOWN_OFF = (
-    (b"speculative_config=None", "speculative_config=None"),
-    (b"speculative_algorithm=None", "speculative_algorithm=None"),
-    (b'"speculative_algorithm": null', "speculative_algorithm null"),
-    (b"--spec-type none", "--spec-type none"),
-)
-_LOOKED = (
-    (b'"speculative_decoding"', "num_spec_steps in speculative_decoding, which is null"),
-    (b"lmdeploy", "counts of drafts, which LMDeploy's log and metrics do not hold"),
-    (b"Decode batch", "accept len in SGLang's decode lines"),
-    (b"Avg generation throughput", "lines of SpecDecoding metrics in vLLM's log"),
-    (b"vllm:", "spec_decode counters in vLLM's metrics"),
-    (b"sglang:", "spec_accept gauges in SGLang's metrics"),
-    (b"llamacpp:", "spec_decode counters in llama.cpp's metrics, which older builds do not have"),
-    (b"trtllm_", "spec_decode counters in TensorRT-LLM's metrics"),
-    (b"iterLatencyMS", "specDecodingStats in TensorRT-LLM's iterations"),
-    (b"predicted_per_second", "draft_n in llama.cpp's timings"),
-    (b"tokens generated in", "Draft: a / b tokens accepted in tabbyAPI's lines"),
-    (b"tokens-per-sec", "draft_n_accepted; mlx-lm itself prints no acceptance, its responses state "
-     "from_draft for each token"),
-    (b"eval rate:", "lines of draft acceptance, which ollama writes to its server log alone"),
-    (b"tgi_", "request_skipped_tokens in TGI's metrics, which --speculate turns on"),
-    (b"synchronous@", "draft counts, which GuideLLM does not report: see the server's metrics"),
-    (b"print_timing", "lines of draft acceptance in llama.cpp's log"),
-    (b"eval time", "lines of draft acceptance in llama.cpp's log"),
-    (b"meta_info", "spec_verify_ct in SGLang's meta_info"),
-    (b"completion_tokens_details", "accepted_prediction_tokens above 0 in the usage"),
-    (b"predictedTokensCount", "acceptedDraftTokensCount in LM Studio's stats"),
-    (b"worker_id", "spec_decode_acceptance in AIPerf's records"),
-    (b"request_throughput", "spec_decode entries and accept_length in the benchmark's result"),
-    (b"Serving Benchmark Result", "acceptance and accept length in the benchmark's table"),
-)  # fmt: skip
 _ANY = (
     "counters, log lines, responses and tables of vLLM, SGLang, llama.cpp, TensorRT-LLM, "
     "transformers, TGI, AIPerf, LM Studio, tabbyAPI and benchmark tools"
 )
+NAMES = (*ENGINES, "auto")
 
 
 def hint(head: bytes) -> str:
-    """One clause on the first bytes of a source that held no statistics."""
-    for sign, said in _KNOWN_OFF:
-        if sign in head:
-            return f"speculation was off: the source says {said}"
-    looked = next((what for sign, what in _LOOKED if sign in head), _ANY)
+    """One clause on the first bytes of a source that held no statistics, from hints.csv."""
+    with Path(__file__).with_name("hints.csv").open(newline="", encoding="utf-8") as file:
+        seen = [row for row in csv.DictReader(file) if row["sign"].encode() in head]
+    for row in seen:
+        if row["means"] == "off":
+            return f"speculation was off: the source says {row['what']}"
+    looked = seen[0]["what"] if seen else _ANY
     return f"no acceptance found: off, or not reported here; looked for {looked}"
-
-
-NAMES = (*ENGINES, "auto")
 
 
 def import_counts(
@@ -177,3 +148,38 @@ def _belongs(result: EngineCounts, engine: str) -> bool:
     return (engine, result.engine) in {
         ("vllm", "speculators"), ("llama.cpp", "mlx-vlm"), ("llama.cpp", "ik_llama.cpp"),
     } or result.engine in ("table", "openai")  # fmt: skip
+
+
+def with_gamma(counts: EngineCounts, gamma: int) -> EngineCounts:
+    """The counts with the most that a round drafts, where the source does not state it.
+
+    Raises ValueError where the source states another, or where its counts rule this one out.
+    """
+    if counts.gamma is not None:
+        if counts.gamma != gamma:
+            raise ValueError(f"gamma must agree with the source, {counts.gamma}, got {gamma}")
+        return counts
+    if counts.acceptance_length is not None and counts.acceptance_length > gamma + 1.0 + 1e-9:
+        raise ValueError(
+            f"gamma must be at least the acceptance length - 1, {counts.acceptance_length - 1:.4g},"
+            f" got {gamma}"
+        )
+    check_totals(counts.rounds, counts.drafted, counts.accepted, gamma)
+    said = [f"gamma {gamma} as given: the source does not state it"]
+    found = replace(counts, gamma=gamma)
+    if counts.rounds is None and (bounds := counts.bounds(gamma)) is not None:
+        found = replace(found, rounds_range=bounds)
+        if bounds[0] == bounds[1]:
+            found = replace(found, rounds=bounds[0], rounds_range=None)
+            found = replace(found, acceptance_length=length_of(counts.accepted, vars(found)))
+            said.append("rounds are the only number that drafted and all tokens allow")
+    groups = tuple(_bounded(g, gamma) for g in found.groups)
+    more = unlike(found.rounds, found.drafted, gamma)
+    return replace(found, groups=groups, notes=(*counts.notes, *said, *more))
+
+
+def _bounded(group: Group, gamma: int) -> Group:
+    if group.rounds is not None or group.drafted is None:
+        return group
+    bounds = rounds_bounds(group.drafted, group.accepted, gamma=gamma, tokens=group.tokens)
+    return replace(group, gamma=gamma, rounds_range=bounds)

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .completed import engine_counts
 from .counts import EngineCounts, Group
+from .formats import counts_as
 from .numbers import survival_of
-from .sglang_server import DEFINITION as SGLANG_DEFINITION
 
 if TYPE_CHECKING:
     from .prometheus import Scrape
@@ -20,29 +19,6 @@ Gauges = Mapping[tuple[str, Labels], float]
 Key = tuple[str, Labels]
 _N = TypeVar("_N", int, float)
 _RANKS = ("tp_rank", "pp_rank", "moe_ep_rank", "engine_type", "rank")
-
-
-DEFINITIONS = {
-    "vllm": (
-        "vLLM counters: drafts, drafted and accepted leading tokens, accepted by position; "
-        "acceptance length = 1 + accepted / drafts (bonus counted)"
-    ),
-    "llama.cpp": (
-        "llama.cpp counters (names of vLLM): drafts, drafted and accepted tokens, accepted by "
-        "position; acceptance length = 1 + accepted / drafts (bonus counted)"
-    ),
-    "tensorrt-llm": (
-        "TensorRT-LLM counters: drafted and accepted tokens; acceptance length = (accepted + "
-        "requests with drafts) / requests with drafts, a gauge of the last iteration"
-    ),
-    "tgi": (
-        "TGI: a round is a step of a request, those that drafted nothing included; skipped tokens "
-        "are the draft tokens that it kept"
-    ),
-    "sglang": SGLANG_DEFINITION
-    + "; gauges of the last interval; rates by position are conditional "
-    "(vLLM's are shares of all rounds)",
-}
 
 
 def counts_of(
@@ -68,10 +44,8 @@ def counts_of(
             "counters of the V0 engine: accepted counts tokens behind a rejected one too, and "
             "emitted / rounds needs gamma, which they do not hold"
         )
-    return engine_counts(
-        engine,
+    return counts_as(
         f"{engine}-prometheus",
-        definition=DEFINITIONS[engine],
         **{name: sums.get(name) for name in ("rounds", "drafted", "accepted", "tokens")},
         gamma=gamma,
         per_position_accepted=ladder,

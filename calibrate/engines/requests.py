@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from .completed import engine_counts
 from .counts import Check, EngineCounts, checks, ratio
+from .formats import counts_as
 from .numbers import Request, add_lists, count, counts_list, number, whole_list
 from .row_sums import tallied
 
@@ -71,14 +71,13 @@ _CHECKS = 20
 class Sums:
     """The accumulator of the formats that state requests one by one, and the base of their readers.
 
-    A total is None as soon as one request leaves it open; so are the lists by position. engine: its
-    name; bounds_rounds: whether each request bounds its rounds, where none are stated.
+    A total is None as soon as one request leaves it open; so are the lists by position.
+    bounds_rounds: whether each request bounds its rounds, where none are stated.
 
     each: what bounds the rounds of every request; checks: of stated numbers against the counts, the
     first and those that disagree.
     """
 
-    engine = ""
     bounds_rounds = False
 
     def __init__(self) -> None:
@@ -118,21 +117,11 @@ class Sums:
         each = next(iter(self._per_round), 0.0)
         return (int(each) if len(self._per_round) == 1 and each.is_integer() else None) or None
 
-    def counts(self, form: str, definition: str, notes: list[str], **more: Any) -> EngineCounts:
+    def counts(self, form: str, notes: list[str], **more: Any) -> EngineCounts:
         """The sums as counts, the requests one by one where they bound the rounds and are few."""
         few = self.bounds_rounds and self.totals["rounds"] is None and len(self.each) <= _KEPT
-        return engine_counts(
-            self.engine,
-            form,
-            definition=definition,
-            notes=notes,
-            **{
-                "requests": self.requests,
-                "per_request": tuple(self.each) if few else (),
-                **self.totals,
-                **more,
-            },
-        )
+        own = {"requests": self.requests, "per_request": tuple(self.each) if few else ()}
+        return counts_as(form, notes=notes, **{**own, **self.totals, **more})
 
 
 _KEYS = ("num_spec_steps", "acceptance_histogram", "num_accepted_draft_tokens")
@@ -142,10 +131,6 @@ _FORMATS = {"aiperf": "aiperf-records", "vllm": "vllm-per-request",
             "tensorrt-llm": "tensorrt-llm-perf-metrics"}  # fmt: skip
 _POOLED = "pooled_spec_decode_acceptance_histogram"
 _TOTALS = ("total_draft_tokens", "total_accepted_draft_tokens", "total_spec_decode_steps")
-_DEFINITION = (
-    "per request: rounds = num_spec_steps, accepted = leading draft tokens kept; "
-    "mean_acceptance_length = 1 + accepted / rounds (bonus counted)"
-)
 
 
 class RoundsJson(Sums):
@@ -239,7 +224,6 @@ class RoundsJson(Sums):
         histogram, tried = self.lists["histogram"] or None, self.lists["tried"]
         return self.counts(
             _FORMATS[self.engine],
-            _DEFINITION,
             notes,
             gamma=gamma,
             histogram=histogram,
@@ -250,10 +234,8 @@ class RoundsJson(Sums):
     def _run(self, histogram: list[int]) -> EngineCounts:
         names = ("total_spec_decode_steps", "total_draft_tokens", "total_accepted_draft_tokens")
         rounds, drafted, accepted = (self.pooled_totals.get(n) for n in names)
-        return engine_counts(
-            "aiperf",
+        return counts_as(
             "aiperf-summary",
-            definition="AIPerf: rounds of all requests by the draft tokens they accepted",
             rounds=rounds,
             drafted=drafted,
             accepted=accepted,

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from .completed import engine_counts
 from .counts import EngineCounts, Group
+from .formats import counts_as
 from .numbers import count
 from .row_sums import of_rounds
 
@@ -117,10 +117,8 @@ def _trace_counts(parts: dict[str, list[int]], depth: int) -> EngineCounts:
             f"no round accepts {depth}: the last column may be the boundary after the last draft "
             f"token, and gamma {depth - 1}"
         )
-    return engine_counts(
-        "inference-lab",
+    return counts_as(
         "trace-rounds-csv",
-        definition="one row a round: commits = accepted draft tokens, the bonus not counted",
         drafted=sum(histogram) * depth,
         gamma=depth,
         histogram=histogram,
@@ -145,7 +143,6 @@ def _part(name: str, histogram: list[int], depth: int) -> Group:
 class HookRounds:
     """Adds up the rounds, by draft length and accepted tokens."""
 
-    engine = "transformers"
     keys = frozenset({"transformers", "drafted"})
 
     def __init__(self) -> None:
@@ -206,10 +203,8 @@ class HookRounds:
 
 
 def _counts(notes: list[str], **known: Any) -> EngineCounts:
-    return engine_counts(
-        "transformers",
+    return counts_as(
         "transformers-hook",
-        definition="assisted generation: accepted = tokens a round emitted before its last one",
         notes=notes,
         **known,
     )
@@ -250,10 +245,8 @@ def read_golden(lines: Iterable[str]) -> EngineCounts:
     if not groups:
         raise ValueError("holds no acceptance length under thinking_on or thinking_off")
     one = groups[0] if len(groups) == 1 else None
-    return engine_counts(
-        "inferencex",
+    return counts_as(
         "inferencex-golden-al",
-        definition="acceptance length by number of draft tokens, bonus counted",
         gamma=one.gamma if one else None,
         acceptance_length=one.acceptance_length if one else None,
         groups=tuple(groups),

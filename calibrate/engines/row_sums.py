@@ -4,74 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
-from .completed import engine_counts
 from .counts import Check, EngineCounts, Group, checks, ratio
+from .formats import Format, counts_as
 from .numbers import MOST_POSITIONS, Request, counts_behind
 from .rows import COUNTS, Row
 
 _SURE = 10  # rounds of one row from which on a whole number of drafted tokens is no chance
-_BENCH = (
-    "vllm bench serve: counters after minus before the run; acceptance length = 1 + accepted / "
-    "drafts (bonus counted), rate and shares by position in per cent"
-)
-_VLLM = (
-    "vLLM: acceptance length = 1 + accepted / drafts (bonus counted); share by position over all "
-    "drafts"
-)
-SERVED = (
-    "SGLang bench_serving: accept length = tokens of a round with the bonus token, the server's "
-    "average since its start"
-)
-_LLAMA = (
-    "llama-speculative: n_predict counts the tokens of all rounds with the bonus, n_accept the "
-    "accepted draft tokens, so rounds = n_predict - n_accept, those that drafted nothing included"
-)
-_MTP = "mtp-bench: draft generated, acc accepted draft tokens of a request, pred all its tokens"
 
 
-class Kind(NamedTuple):
-    """A format by the names it prints. last: of several the last is taken, not the sum."""
-
-    names: frozenset[str]
-    engine: str
-    form: str
-    definition: str
-    last: bool = False
-
-
-KINDS = (
-    Kind(frozenset({"n_drafted"}), "llama.cpp", "llama-speculative", _LLAMA),
-    Kind(frozenset({"num_drafts", "num_accepted_tokens"}), "vllm", "vllm-offline-example", _VLLM,
-         True),
-    Kind(frozenset({"accept_length"}), "sglang", "sglang-bench-serving", SERVED),
-    Kind(frozenset({"acceptance_rate", "acceptance_length"}), "vllm", "vllm-bench-console", _BENCH,
-         True),
-    Kind(frozenset({"pred", "acc"}), "llama.cpp", "mtp-bench", _MTP),
-    Kind(frozenset({"draft", "acc"}), "llama.cpp", "mtp-bench", _MTP),
-    Kind(frozenset({"total_draft", "total_draft_accepted"}), "llama.cpp", "mtp-bench", _MTP),
-    Kind(frozenset({"tabby"}), "exllamav3", "tabby-console", "tabbyAPI: accepted of drafted tokens "
-         "of a request"),
-    Kind(frozenset({"lm studio"}), "lm-studio", "lm-studio-text", "LM Studio: accepted of drafted "
-         "tokens of an answer"),
-)  # fmt: skip
-_ANY = Kind(frozenset(), "summary", "summary", "a summary: acceptance length with the bonus token, "
-            "rate = accepted / drafted")  # fmt: skip
-
-
-def kind_of(names: set[str]) -> Kind:
-    """The format that prints these names."""
-    return next((k for k in KINDS if k.names <= names), _ANY)
-
-
-def counted(rows: list[Row], kind: Kind, notes: list[str]) -> EngineCounts:
+def counted(rows: list[Row], kind: Format, notes: list[str]) -> EngineCounts:
     """The statistics of summaries of one kind."""
     for k, row in enumerate(rows):
         row.label = row.label or f"run {k + 1}"
     in_fractions(rows)
     known: dict[str, Any] = {}
-    if kind.form == "llama-speculative":
+    if kind.name == "llama-speculative":
         known["requests"] = len(rows)
         stated = all("rounds" in r.counts for r in rows)
         notes.append(
@@ -89,7 +38,7 @@ def counted(rows: list[Row], kind: Kind, notes: list[str]) -> EngineCounts:
     lengths = {r.length.value for r in rows if r.length is not None}
     if len(rows) > 1 and len(lengths) == 1 and all(r.length for r in rows):
         known["acceptance_length"] = lengths.pop()
-    return counts_of_rows(rows, kind.engine, kind.form, kind.definition, notes, **known)
+    return counts_of_rows(rows, kind.name, notes, **known)
 
 
 def in_fractions(rows: Sequence[Row]) -> None:
@@ -103,14 +52,7 @@ def in_fractions(rows: Sequence[Row]) -> None:
 
 
 def counts_of_rows(
-    rows: Sequence[Row],
-    engine: str,
-    form: str,
-    definition: str,
-    notes: list[str],
-    *,
-    places: int = 0,
-    **known: Any,
+    rows: Sequence[Row], form: str, notes: list[str], *, places: int = 0, **known: Any
 ) -> EngineCounts:
     """The statistics of rows that drafted; places: positions that have a column of their own."""
     in_fractions(rows)
@@ -129,10 +71,8 @@ def counts_of_rows(
         notes.append("neither rounds nor an acceptance length is stated")
     if one is not None and one.requests:
         known.setdefault("requests", one.requests)
-    return engine_counts(
-        engine,
+    return counts_as(
         form,
-        definition=definition,
         gamma=gamma,
         groups=groups if len(groups) > 1 or (one is not None and one.speedup) else (),
         stated_length=one.length if one else None,

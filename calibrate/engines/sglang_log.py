@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from .completed import engine_counts
 from .counts import EngineCounts, Group, ratio
+from .formats import counts_as
 from .lines import Damage, Source, Speeds, first_ranks, service_of, without_colours
 from .numbers import MOST_POSITIONS, NUMBER, Floats, number_list, printed, survival_of, whole
-from .sglang_server import DEFINITION, SETTINGS, Settings, gamma_of, printed_rate
+from .sglang_server import SETTINGS, Settings, gamma_of, printed_rate
 
 _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ([^\]]*))?\] Decode batch")
 _RUNNING = re.compile(r"#running-req:\s*(\d+)")
@@ -72,9 +73,7 @@ class _Sums:
         """All lines."""
         return int(sum(part[0] for part in self.by_batch.values()))
 
-    def add(
-        self, batch: int, length: str, rate: str, times: int, speeds: tuple[float, int]
-    ) -> None:
+    def add(self, batch: int, length: str, rate: str, times: int, speeds: Sequence[float]) -> None:
         """Add one set of digits that was printed ``times`` times. Raises ValueError."""
         value = float(length.replace(",", "."))
         if not 0.995 <= value < 1e6:
@@ -93,7 +92,6 @@ class DecodeLog:
     worked out once. Ranks that share a batch print the same lines; only the first of them counts.
     """
 
-    engine = "sglang"
     markers: tuple[bytes, ...] = (b"accept len", b"accepted len", b"accept_len:", b"speculative_",
                                   b"speculative-", b"sglang")  # fmt: skip
 
@@ -230,10 +228,8 @@ def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
     pairs = set[tuple[str, str]]().union(*(r.pairs for r in ranks))
     rates = [(printed(a), printed_rate(b)) for a, b in sorted(pairs) if b]
     gamma = gamma_of(log.settings, rates, notes) or len(survival) or None
-    return engine_counts(
-        "sglang",
+    return counts_as(
         "sglang-decode-log",
-        definition=DEFINITION,
         version=log.version,
         gamma=gamma,
         acceptance_length=max(length, 1.0),

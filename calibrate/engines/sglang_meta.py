@@ -28,10 +28,6 @@ _HISTOGRAM = (
     "spec_accepted_drafts_histogram",
     "spec_acceptance_histogram",
 )
-_DEFINITION = (
-    "SGLang meta_info: spec_verify_ct rounds, accepted draft tokens without the bonus; acceptance "
-    "length = 1 + accepted / rounds"
-)
 _PYTHON = re.compile(r"'(spec_\w+|completion_tokens)': (\d+(?:\.\d+)?|\[[\d, ]*\])(?=[,}])")
 
 
@@ -45,7 +41,6 @@ class MetaInfo(Sums):
     Some builds count the bonus token of each round as accepted, which is taken off.
     """
 
-    engine = "sglang"
     markers: tuple[bytes, ...] = (b"'spec_verify_ct'",)
     keys = frozenset({"spec_verify_ct", *_ACCEPTED})
 
@@ -134,7 +129,6 @@ class MetaInfo(Sums):
             notes.append("no histogram of rounds: survival null")
         return self.counts(
             "sglang-meta-info",
-            _DEFINITION,
             notes,
             tokens=None,
             gamma=gamma,

@@ -10,15 +10,10 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from .completed import engine_counts
 from .counts import EngineCounts, Group
+from .formats import counts_as
 from .numbers import Printed, count, number, printed, total
-from .row_sums import SERVED
 
-DEFINITION = (
-    "SGLang: acceptance length = (accepted + rounds) / rounds, bonus counted; accept rate = "
-    "accepted / drafted since PR #23530, (accepted + rounds) / (rounds x num_draft_tokens) before"
-)
 SETTINGS = {
     "steps": "speculative_num_steps",
     "slots": "speculative_num_draft_tokens",
@@ -94,13 +89,9 @@ def _prints(length: Printed, rate: Printed, minus: float, slots: int) -> bool:
 _ROW = frozenset({"acc_length", "batch_size", "steps"})
 
 
-_MEASURED = "SGLang bench_speculative: acc_length = tokens of a round, bonus counted"
-
-
 class Benchmarks:
     """Rows of bench_speculative, groups by batch, or runs of bench_serving, groups of their own."""
 
-    engine = "sglang"
     keys = frozenset({"acc_length", "accept_length"})
 
     def __init__(self) -> None:
@@ -155,10 +146,8 @@ class Benchmarks:
             notes.append("{} {}: see {} for each".format(len(parts), *kinds))
         if max(self.branches, default=0) > 1:
             notes.append("rows with topk above 1 draft a tree: they have no gamma")
-        return engine_counts(
-            "sglang",
+        return counts_as(
             "sglang-bench-speculative" if rows else "sglang-bench-serving",
-            definition=_MEASURED if rows else SERVED,
             gamma=(gammas.pop() if len(gammas) == 1 else None) or None,
             acceptance_length=lengths.pop() if len(lengths) == 1 else None,
             tokens=total([p.tokens for p in parts]),
@@ -179,7 +168,6 @@ def _at_least_one(entry: dict[str, Any], name: str) -> float | None:
 class ServerInfo:
     """/server_info or /get_server_info of a running server."""
 
-    engine = "sglang"
     keys = frozenset({*SETTINGS.values(), "internal_states", "avg_spec_accept_length",
                       "step_time_dict"})  # fmt: skip
 
@@ -232,10 +220,8 @@ class ServerInfo:
         if not lengths:
             notes.append("no round was counted yet, or speculation is off: length null")
         gamma = gamma_of(self.settings, [], notes)
-        return engine_counts(
-            "sglang",
+        return counts_as(
             "sglang-server-info",
-            definition=DEFINITION,
             version=self.version,
             gamma=gamma,
             acceptance_length=length,

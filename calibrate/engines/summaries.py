@@ -25,8 +25,9 @@ from itertools import pairwise
 from ..tables.cells import plain_name
 from ..tables.layouts import setting_of
 from .counts import EngineCounts
+from .formats import Format, kind_of
 from .lines import Damage, without_colours
-from .row_sums import Kind, counted, kind_of
+from .row_sums import counted
 from .rows import Row, role_of
 
 _NAME = r"[A-Za-z#τ][\w/.#-]*(?: [\w/.#-]+)*"
@@ -102,7 +103,6 @@ def _llama(row: Row) -> None:
 class Summaries:
     """Takes lines with names that `rows` knows, and gives the counts of the summaries."""
 
-    engine = "summary"
     markers: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"acc_len", b"tau", "τ".encode(),
                                   b"AL=", b"AL:", b"raft", b"n_predict", b"tokens:", b"tokens =",
                                   b"tokens |", b"tokens generated", b"osition", b"equests:",
@@ -154,7 +154,7 @@ class Summaries:
             return False
         if part is None or _ROUND.search(line) or not re.search("draft|token|spec", line, re.I):
             return False
-        name = "tabby" if "tokens accepted" in line else "lm studio" if "Accepted" in line else ""
+        name = "tabby" if "tokens accepted" in line else "lm_studio" if "Accepted" in line else ""
         cells = {"accepted": f"{part[1]}/{part[2]}"}
         if self.lone_tokens:
             cells["tokens"], self.lone_tokens = self.lone_tokens, ""
@@ -209,7 +209,7 @@ class Summaries:
         return counted(found, kind, notes)
 
 
-def _fits(kind: Kind, one: _Open) -> bool:
+def _fits(kind: Format, one: _Open) -> bool:
     """Whether a summary is of the kind."""
     return not kind.names or bool(kind.names & one.names)
 

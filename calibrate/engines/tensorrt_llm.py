@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .completed import engine_counts
 from .counts import Check, EngineCounts, Group, checks, ratio
+from .formats import counts_as
 from .lines import without_colours
 from .numbers import (
     NUMBER,
@@ -28,10 +28,6 @@ from .numbers import (
     whole_numbers_between,
 )
 
-_DEFINITION = (
-    "TensorRT-LLM: a round is one request with draft tokens in one iteration; acceptance length = "
-    "(accepted + rounds) / rounds, bonus counted"
-)
 _NAMES = ("specDecodingStats", "spec_decoding_stats", "specDecStats")
 _RANKS = ("attentionDpRank", "attention_dp_rank", "dpRank", "rank")
 _REMEMBERED = 250_000
@@ -77,7 +73,6 @@ class _Seen:
 class IterationStatistics:
     """Adds up the iterations, by the number of requests that drafted."""
 
-    engine = "tensorrt-llm"
     keys = frozenset({*_NAMES, "numDraftTokens"})
 
     def __init__(self) -> None:
@@ -164,25 +159,21 @@ class IterationStatistics:
         notes = self._notes()
         gamma = self._gamma(notes)
         notes.append("accepted tokens by position are not reported: survival null")
-        parts = [
-            (n, n * b.iterations, b.drafted, b.accepted, b)
-            for n, b in sorted(self.by_batch.items())
-        ]
-        rounds, drafted, accepted = (sum(part[k] for part in parts) for k in (1, 2, 3))
-        return engine_counts(
-            "tensorrt-llm",
+        parts = sorted(self.by_batch.items())
+        counted = [(n * b.iterations, b.drafted, b.accepted) for n, b in parts]
+        rounds, drafted, accepted = (sum(part[k] for part in counted) for k in range(3))
+        return counts_as(
             "tensorrt-llm-iterations",
-            definition=_DEFINITION,
             rounds=rounds,
             drafted=drafted,
             accepted=accepted,
             gamma=gamma,
             by_batch=tuple(
                 Group.of(
-                    f"{n} requests with draft tokens", *counted, batch=n,
+                    f"{n} requests with draft tokens", *counts, batch=n,
                     step_s=ratio(b.seconds, b.timed), intervals=b.iterations,
                 )
-                for n, *counted, b in parts
+                for (n, b), counts in zip(parts, counted, strict=True)
             ),
             intervals=self.iterations,
             durations_s={"draft_s": self.draft_s} if self.draft_s else {},
@@ -206,7 +197,6 @@ _OUTPUT = re.compile(rf"Average Output Length \(tokens\):\s*({NUMBER})")
 class BenchReport:
     """decoding_stats of trtllm-bench's report, as JSON or printed: averages over requests."""
 
-    engine = "tensorrt-llm"
     markers: tuple[bytes, ...] = (b"] AVERAGE", b"Number of requests:", b"Average Output Length")
     keys = frozenset({"decoding_stats", *_REPORT.values()})
 
@@ -255,11 +245,8 @@ class BenchReport:
             name: self._total(self.averages.get(name)) for name in ("drafted", "accepted")
         }
         length, rate = self.averages.get("length"), self.averages.get("rate")
-        return engine_counts(
-            "tensorrt-llm",
+        return counts_as(
             "trtllm-bench-report",
-            definition="trtllm-bench: acceptance length of a request with the bonus token; rate = "
-            "accepted / drafted",
             tokens=self._total(self.output),
             acceptance_length=length,
             stated_rate=None if rate is None or self.half else printed(repr(rate)),

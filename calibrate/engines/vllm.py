@@ -11,8 +11,8 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from .completed import engine_counts
 from .counts import EngineCounts
+from .formats import counts_as
 from .intervals import Interval, interval_of
 from .lines import (
     Damage,
@@ -47,7 +47,6 @@ class V1Log:
     Ranks that share a batch print the same lines; only those of the first count.
     """
 
-    engine = "vllm"
     markers: tuple[bytes, ...] = (b"SpecDecoding metrics", b"LLM engine (v",
                                   b"API server version", b"num_spec")  # fmt: skip
     follows = (b"SpecDecoding metrics", b"generation throughput:")
@@ -130,12 +129,6 @@ def _interval(digits: Digits) -> Interval:
     return interval_of(accepted, drafted, length, shown, share, ("Accepted", "Drafted"))
 
 
-_V1_DEFINITION = (
-    "vLLM V1: acceptance length = 1 + accepted / drafts (bonus counted); accepted = leading draft "
-    "tokens kept; share by position over all drafts, unconditional"
-)
-
-
 class _Throughput:
     """All tokens of the intervals whose throughput stands in the line before.
 
@@ -185,10 +178,8 @@ def _sum(
     notes += total.notes()
     if parts.lines > 1:
         notes.append(f"{parts.lines} lines of one interval each are added up")
-    return engine_counts(
-        "vllm",
+    return counts_as(
         "vllm-v1-log",
-        definition=_V1_DEFINITION,
         version=version,
         gamma=gamma,
         acceptance_length=total.length(),
@@ -216,10 +207,6 @@ def _gamma(depths: set[int], stated: set[int], notes: list[str]) -> int | None:
     return None
 
 
-DEFINITION = (
-    "vllm bench serve: counters after minus before the run; acceptance length = 1 + accepted / "
-    "drafts (bonus counted), rate in per cent, shares by position as fractions"
-)
 _PREFIX = "spec_decode_"
 _ROLES = {"rounds": "num_drafts", "drafted": "draft_tokens", "accepted": "accepted_tokens",
           "rate": "acceptance_rate", "length": "acceptance_length"}  # fmt: skip
@@ -228,7 +215,6 @@ _ROLES = {"rounds": "num_drafts", "drafted": "draft_tokens", "accepted": "accept
 class VllmBench:
     """Runs of the benchmark; several are added up."""
 
-    engine = "vllm"
     keys = frozenset({f"{_PREFIX}num_drafts", f"{_PREFIX}acceptance_length"})
 
     def __init__(self) -> None:
@@ -259,4 +245,4 @@ class VllmBench:
         if not self.rows:
             return None
         many = len(self.rows)
-        return counts_of_rows(self.rows, "vllm", "vllm-bench-serve", DEFINITION, [], intervals=many)
+        return counts_of_rows(self.rows, "vllm-bench-serve", [], intervals=many)

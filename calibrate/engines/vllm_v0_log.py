@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .completed import engine_counts
 from .counts import Check, EngineCounts, checks, ratio
+from .formats import counts_as
 from .lines import Damage, first, process_of, without_colours
 from .numbers import NUMBER, WHOLE, Printed, printed, total, whole
 
@@ -23,14 +23,6 @@ _FIELDS = {
 }
 _RATE = re.compile(rf"Draft acceptance rate:\s*({NUMBER})\s*(%?)")
 _EFFICIENCY = re.compile(rf"System efficiency:\s*({NUMBER})")
-_DEFINITION = (
-    "vLLM V0: accepted = draft tokens that pass their own test, also behind a rejected one; "
-    "emitted = tokens of the rounds; acceptance length = emitted / rounds"
-)
-_EARLY_V1 = (
-    "vLLM V1 before 0.8.3: accepted = leading draft tokens kept; counts of one interval; rounds "
-    "are not printed"
-)
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,6 @@ class _Line:
 class V0Log:
     """Takes the last line of each process; a fall of the counts is a restart, and is added."""
 
-    engine = "vllm"
     markers: tuple[bytes, ...] = (b"Speculative metrics:",)
 
     def __init__(self) -> None:
@@ -106,10 +97,8 @@ class V0Log:
     def _early_v1(self) -> EngineCounts:
         accepted = sum(p.accepted for p in self.intervals)
         drafted = sum(p.drafted for p in self.intervals)
-        return engine_counts(
-            "vllm",
+        return counts_as(
             "vllm-v1-early-log",
-            definition=_EARLY_V1,
             drafted=drafted,
             accepted=accepted,
             intervals=self.lines,
@@ -179,10 +168,8 @@ def _cumulative(parts: list[_Line], notes: list[str]) -> EngineCounts:
                 f"emitted / rounds must be in [1, gamma + 1], got {length:g} "
                 f"({emitted} emitted, {rounds} rounds)"
             )
-    return engine_counts(
-        "vllm",
+    return counts_as(
         "vllm-v0-log",
-        definition=_DEFINITION,
         rounds=rounds,
         drafted=sum(p.drafted for p in parts),
         accepted=sum(p.accepted for p in parts),
