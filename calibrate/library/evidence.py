@@ -90,19 +90,23 @@ def text(row: Row, name: str) -> str:
 
 
 @cache
-def _read(name: str) -> tuple[Row, ...]:
-    """The rows of a bundled table as they are: the tests hold them against the schemas."""
+def _read(name: str) -> tuple[dict[str, int], tuple[list[str], ...]]:
+    """(where each column stands, cells of the rows) of a bundled table as they are: the tests hold
+    them against the schemas. Most questions make a `Row` of a few of them only.
+    """
     lines = csv.reader(bundled_bytes(name).decode("utf-8").splitlines())
     header = next(lines)
-    return tuple(dict(zip(header, cells, strict=True)) for cells in lines)
+    return {column: i for i, column in enumerate(header)}, tuple(lines)
+
+
+def _row(name: str, cells: list[str]) -> Row:
+    return dict(zip(_read(name)[0], cells, strict=True))
 
 
 @cache
 def _citations() -> dict[str, str]:
-    return {
-        r["source"]: r["citation"] + (f" ({r['terms']})" if r["terms"] else "")
-        for r in _read("measured_sources")
-    }
+    rows = (_row("measured_sources", cells) for cells in _read("measured_sources")[1])
+    return {r["source"]: r["citation"] + (f" ({r['terms']})" if r["terms"] else "") for r in rows}
 
 
 def _of_2026(row: Row) -> Iterator[Measurement]:
@@ -253,12 +257,14 @@ def _rows(target: str | None) -> tuple[Measurement, ...]:
 def _built(target: str | None) -> Iterator[Measurement]:
     fits: dict[str, bool] = {}
     for table, build in _TABLES.items():
-        for row in _read(table):
-            name = row["target"]
+        at, lines = _read(table)
+        model = at.get("target_model")
+        for cells in lines:
+            name = cells[at["target"]]
             if target is not None and name not in fits:
-                fits[name] = _same(target, name)
+                fits[name] = _same(target, name, "" if model is None else cells[model])
             if target is None or fits[name]:
-                yield from build(row)
+                yield from build(_row(table, cells))
 
 
 @cache
@@ -292,11 +298,13 @@ def _by_drafter(table: str, drafter: str) -> Sequence[Row]:
 @cache
 def _drafters(table: str) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
-    for row in _read(table):
+    at, lines = _read(table)
+    for cells in lines:
         if table != "measured":
+            row = _row(table, cells)
             found.setdefault(drafter_of(row["draft"], text(row, "method")), []).append(row)
-        elif row["metric"] in _AS_LENGTH:
-            found.setdefault(row["drafter"], []).append(row)
+        elif cells[at["metric"]] in _AS_LENGTH:
+            found.setdefault(cells[at["drafter"]], []).append(_row(table, cells))
     return found
 
 
@@ -326,10 +334,11 @@ def _derived(rows: Iterable[Measurement]) -> Iterator[Measurement]:
 
 def measured_with(drafter: str, metrics: Container[str]) -> tuple[Measurement, ...]:
     """Rows of the table `measured` of a kind of drafter and of these metrics; no other is built."""
+    at, lines = _read("measured")
     return tuple(
-        m for row in _read("measured")
-        if row["drafter"] == drafter and row["metric"] in metrics
-        for m in _of_2026(row)
+        m for cells in lines
+        if cells[at["drafter"]] == drafter and cells[at["metric"]] in metrics
+        for m in _of_2026(_row("measured", cells))
     )  # fmt: skip
 
 
@@ -362,12 +371,17 @@ def evidence(
     )  # fmt: skip
 
 
-def _same(asked: str, called: str) -> bool:
-    """Whether two names mean one model; names of none are compared as they are written."""
+def _same(asked: str, called: str, model: str = "") -> bool:
+    """Whether two names mean one model; names of none are compared as they are written.
+
+    model: what the second is called in the table of models, "" where no row says so.
+    """
     from ..models.names import squeeze
 
     wanted = model_name(asked)
-    return wanted == model_name(called) if wanted else squeeze(asked) == squeeze(called)
+    if not wanted:
+        return squeeze(asked) == squeeze(called)
+    return wanted == (model or model_name(called))
 
 
 def _drafted(asked: str, m: Measurement) -> bool:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from types import MappingProxyType
 
 from ..library.load import nearest_first
-from ..library.read import parse_table
-from ..library.schema import Row, number, text
-from .columns import DEVICES
 from .formats import Arithmetic, number_format
 
 _RATES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4")
@@ -130,50 +129,56 @@ class Device:
         )
 
 
-def _words(name: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def _words(name: str) -> tuple[str, ...]:
     """The words of a name that tell one device from another, in small letters."""
     plain = _MARKS.sub(" ", name).casefold()
-    return [w for w in _NOISE.split(plain) if w and w not in _DROPPED]
+    return tuple(w for w in _NOISE.split(plain) if w and w not in _DROPPED)
 
 
 def _key(name: str) -> str:
     return "".join(_words(name))
 
 
-def _device(row: Row) -> Device:
-    rates = {name: number(row, name) * 1e12 for name in _RATES}
+def _device(row: Mapping[str, str]) -> Device:
+    """The device of cells as the table has them, by column; those that are absent are empty."""
     return Device(
-        name=text(row, "name"),
-        kind=text(row, "kind"),
-        rates=MappingProxyType({n: v for n, v in rates.items() if not math.isnan(v)}),
-        bandwidth=number(row, "bandwidth") * 1e9,
-        memory=number(row, "memory") * 1e9,
-        link=number(row, "link") * 1e9,
-        source=text(row, "source"),
-        notes=text(row, "notes"),
-        memories=tuple(float(m) * 1e9 for m in text(row, "memories").split(";") if m),
+        name=row["name"],
+        kind=row["kind"],
+        rates=MappingProxyType({n: float(row[n]) * 1e12 for n in _RATES if row.get(n)}),
+        bandwidth=float(row["bandwidth"]) * 1e9,
+        memory=float(row["memory"]) * 1e9,
+        link=float(row["link"]) * 1e9,
+        source=row["source"],
+        notes=row.get("notes", ""),
+        memories=tuple(float(m) * 1e9 for m in row.get("memories", "").split(";") if m),
     )
 
 
 @cache
-def _table() -> tuple[Row, ...]:
-    data = resources.files(__package__).joinpath("devices.csv").read_bytes()
-    return parse_table(data, "devices.csv", DEVICES).rows
+def _table() -> MappingProxyType[str, Mapping[str, str]]:
+    """The cells of every row by name, unread: the tests hold them against `columns`."""
+    text = resources.files(__package__).joinpath("devices.csv").read_text(encoding="utf-8")
+    return MappingProxyType({row["name"]: row for row in csv.DictReader(text.splitlines())})
 
 
 @cache
+def _entry(name: str) -> Device:
+    return _device(_table()[name])
+
+
 def devices() -> MappingProxyType[str, Device]:
     """All devices of the table by name, in its order."""
-    return MappingProxyType({text(row, "name"): _device(row) for row in _table()})
+    return MappingProxyType({name: _entry(name) for name in _table()})
 
 
 @cache
 def _keys() -> MappingProxyType[str, str]:
     found = {}
-    for row in _table():
-        for other in text(row, "aliases").split(";"):
-            found[_key(other)] = text(row, "name")
-    found.update({_key(name): name for name in devices()})
+    for name, row in _table().items():
+        for other in row["aliases"].split(";"):
+            found[_key(other)] = name
+    found.update({_key(name): name for name in _table()})
     found.pop("", None)
     return MappingProxyType(found)
 
@@ -227,13 +232,15 @@ def _trials(name: str) -> list[tuple[int, str]]:
 def _by_data(wanted: str, count: int) -> Device:
     """Devices of columns of the table: ``bandwidth=320, memory=16, fp16=51``."""
     fields = [[side.strip() for side in part.partition("=")[::2]] for part in wanted.split(",")]
+    from .columns import DEVICES
+
     columns = {c.name: c for c in DEVICES.columns if c.name in _STATED}
-    row: Row = {"name": wanted.strip(), "kind": "gpu", "link": 32.0, "source": "stated"}
+    row = {"name": wanted.strip(), "kind": "gpu", "link": "32", "source": "stated"}
     for name, cell in fields:
         if name not in columns:
             raise ValueError(f"device must state {', '.join(columns)} as name=value, got {name!r}")
         try:
-            row[name] = replace(columns[name], nullable=False).parse(cell)
+            row[name] = str(replace(columns[name], nullable=False).parse(cell))
         except ValueError as error:
             raise ValueError(f"device: {name} {error}") from None
     if not {"bandwidth", "memory"} <= row.keys() or not row.keys() & set(_RATES):
@@ -254,15 +261,16 @@ def _named(wanted: str) -> Device | None:
     for spelled, size in ((bare, None), (short, stated)):
         for key in _spellings(spelled, form):
             if key in _keys():
-                found = devices()[_keys()[key]]
+                found = _entry(_keys()[key])
                 if size and float(size[1]) * 1e9 != found.memory:
                     found = replace(found, memory=float(size[1]) * 1e9)
                 return replace(found, remarks=_left_open(found, wanted, key, bool(stated)))
     line = next((row for words, row in _LINES if words.search(" ".join(_words(bare)))), None)
     if line is None:
         return None
-    remark = f"{wanted.strip()} is not in the table: {line} stands for it, {devices()[line].source}"
-    return replace(devices()[line], remarks=(remark,))
+    found = _entry(line)
+    remark = f"{wanted.strip()} is not in the table: {line} stands for it, {found.source}"
+    return replace(found, remarks=(remark,))
 
 
 def _spellings(name: str, form: str) -> list[str]:
@@ -279,9 +287,9 @@ def _left_open(found: Device, wanted: str, key: str, memory_stated: bool) -> tup
     name, words = wanted.strip(), set(_words(wanted))
     meant = f"{found.name} with {found.memory / 1e9:g} GB is meant"
     others = [
-        f"{d.name} ({d.memory / 1e9:g} GB)"
-        for d in devices().values()
-        if d.name != found.name and words <= set(_words(d.name)) and d.kind != "cpu"
+        f"{other} ({float(row['memory']):g} GB)"
+        for other, row in _table().items()
+        if other != found.name and row["kind"] != "cpu" and words <= set(_words(other))
     ]
     if others and key != _key(found.name):
         return (f"{name} leaves the kind open: {meant}, not {', '.join(others)}",)

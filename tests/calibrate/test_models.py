@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from howspec.calibrate.library.read import parse_table
 from howspec.calibrate.models import (
     FORMATS,
     Device,
@@ -519,6 +520,29 @@ def test_the_readme_describes_every_column_and_the_file_has_no_other(schema: Any
     with (TABLES / f"{schema.name}.csv").open(encoding="utf-8") as file:
         header = next(csv.reader(file))
     assert header == [column.name for column in schema.columns]
+
+
+@pytest.mark.parametrize("schema", [MODELS, DEVICES], ids=lambda s: s.name)
+def test_every_cell_is_what_its_column_says_and_is_read_as_that(schema: Any) -> None:
+    data = (TABLES / f"{schema.name}.csv").read_bytes()
+    rows = parse_table(data, schema.name, schema).rows
+    cells = csv.reader(data.decode("utf-8").splitlines())
+    assert all(cell == cell.strip() for line in cells for cell in line)
+    for row in rows:
+        if schema is MODELS:
+            shape = models()[str(row["name"])].shape
+            for field in fields(shape):
+                value = row[field.name]
+                if value not in (None, ""):
+                    value = value == "yes" if field.type == "bool" else value
+                    assert getattr(shape, field.name) == value
+        else:
+            found = devices()[str(row["name"])]
+            rates = {k: v / 1e12 for k, v in found.rates.items()}
+            stated = {k: row[k] for k in ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4")}
+            assert rates == pytest.approx({k: v for k, v in stated.items() if v is not None})
+            assert found.memory == pytest.approx(1e9 * float(str(row["memory"])))
+            assert found.bandwidth == pytest.approx(1e9 * float(str(row["bandwidth"])))
 
 
 def test_every_row_says_where_it_is_from() -> None:
