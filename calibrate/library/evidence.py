@@ -7,8 +7,8 @@ models and devices that their names mean, not by how a source spells them.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 
 from .load import bundled_bytes
@@ -203,20 +203,22 @@ def _several(
             yield Measurement(**cells)  # type: ignore[arg-type]
 
 
-Columns = tuple[tuple[str, str], ...]  # of a table, with the metric that each states
-_LENGTH: Columns = (("tokens_per_round", "tokens_per_round"),)
-_RATES: Columns = (*_LENGTH, ("speedup", "speedup_run"), ("spec_tokens_per_s", "throughput_run"))
+# Columns of a table, with the metric that each states.
+_RATES = (
+    ("tokens_per_round", "tokens_per_round"), ("speedup", "speedup_run"),
+    ("spec_tokens_per_s", "throughput_run"),
+)  # fmt: skip
 
 
-def _specbundle(row: Row, rates: Columns = _RATES) -> Iterator[Measurement]:
-    yield from _several(row, "specbundle", rates, plain=None)
+def _specbundle(row: Row) -> Iterator[Measurement]:
+    yield from _several(row, "specbundle", _RATES, plain=None)
 
 
-def _serving(row: Row, rates: Columns = _RATES) -> Iterator[Measurement]:
+def _serving(row: Row) -> Iterator[Measurement]:
     shape = text(row, "draft_shape").casefold()
     method = text(row, "method").casefold()
     drafting = "tree" if "tree" in shape + method else "chain" if text(row, "gamma_tokens") else ""
-    values = [v for v in rates if v[0] != "tokens_per_round" or not text(row, "tokens_derived")]
+    values = [v for v in _RATES if v[0] != "tokens_per_round" or not text(row, "tokens_derived")]
     yield from _several(row, "serving_speedups", values, drafting=drafting)
     kind = text(row, "alpha_kind")
     if kind:
@@ -267,79 +269,10 @@ def _built(target: str | None) -> Iterator[Measurement]:
                 yield from build(_row(table, cells))
 
 
-@cache
-def lengths(drafter: str) -> tuple[Measurement, ...]:
-    """Tokens per round of a kind of drafter, of chains, blocks and look-up: those that are scored,
-    and those that were counted from raw traces.
-
-    Accepted over drafted tokens and rates by position say the same where gamma is stated, and are
-    turned into it; a gamma that has a printed length keeps that.
-    """
-    found = [
-        *(m for row in _by_drafter("measured", drafter) for m in _of_2026(row)),
-        *(m for row in _by_drafter("specbundle", drafter) for m in _specbundle(row, _LENGTH)),
-        *(m for row in _by_drafter("serving_speedups", drafter)
-          for m in _serving(row, _LENGTH) if m.metric in _AS_LENGTH),
-    ]  # fmt: skip
-    kept = [
-        m for m in found
-        if (m.scored or m.status == "computed") and m.drafting not in ("tree", "adaptive")
-    ]  # fmt: skip
-    printed = [m for m in kept if m.metric == "tokens_per_round"]
-    seen = {(_setting(m), m.gamma) for m in printed}
-    return (*printed, *(m for m in _derived(kept) if (_setting(m), m.gamma) not in seen))
-
-
-def _by_drafter(table: str, drafter: str) -> Sequence[Row]:
-    """The rows of a table that may state lengths of a kind of drafter."""
-    return _drafters(table).get(drafter, ())
-
-
-@cache
-def _drafters(table: str) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    at, lines = _read(table)
-    for cells in lines:
-        if table != "measured":
-            row = _row(table, cells)
-            found.setdefault(drafter_of(row["draft"], text(row, "method")), []).append(row)
-        elif cells[at["metric"]] in _AS_LENGTH:
-            found.setdefault(cells[at["drafter"]], []).append(_row(table, cells))
-    return found
-
-
-_AS_LENGTH = ("tokens_per_round", "accepted_over_drafted", "position_rate")
-
-
-def _setting(m: Measurement) -> tuple[object, ...]:
-    return (m.citation, m.target, m.draft, m.task, m.temperature, m.context)
-
-
-def _derived(rows: Iterable[Measurement]) -> Iterator[Measurement]:
-    """Lengths that accepted over drafted tokens, or rates of all positions up to one, amount to."""
-    by_position: dict[tuple[object, ...], dict[int, Measurement]] = {}
-    for m in rows:
-        if m.metric == "accepted_over_drafted" and m.gamma:
-            yield replace(m, metric="tokens_per_round", value=1.0 + m.gamma * m.value)
-        elif m.metric == "position_rate" and m.position and m.gamma:
-            by_position.setdefault((_setting(m), m.gamma), {}).setdefault(m.position, m)
-    for rates in by_position.values():
-        value = 1.0
-        for k in range(1, len(rates) + 1):
-            if k not in rates:
-                break
-            value += rates[k].value
-            yield replace(rates[k], metric="tokens_per_round", gamma=k, position=None, value=value)
-
-
 def measured_with(drafter: str, metrics: Container[str]) -> tuple[Measurement, ...]:
-    """Rows of the table `measured` of a kind of drafter and of these metrics; no other is built."""
-    at, lines = _read("measured")
-    return tuple(
-        m for cells in lines
-        if cells[at["drafter"]] == drafter and cells[at["metric"]] in metrics
-        for m in _of_2026(_row("measured", cells))
-    )  # fmt: skip
+    """Rows of the table `measured` of a kind of drafter and of these metrics."""
+    rows = (m for m in measurements() if m.table == "measured" and m.drafter == drafter)
+    return tuple(m for m in rows if m.metric in metrics)
 
 
 @cache

@@ -14,9 +14,11 @@ Source: derived here; curves of `measured`, `specbundle`, `serving_speedups`, an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
+from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,6 @@ from numpy.typing import NDArray
 from ...theory import tokens_by_gamma
 from ...theory.domain import Floats
 from ..depth import powered
-from ..library.evidence import Measurement, lengths
 from ..library.load import same_study
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
@@ -35,7 +36,6 @@ HEADS = tuple(k.name for k in DRAFTERS.values() if k.is_head)
 GREATEST = 1.6  # of y: alpha_1 of 0.7 %, below which nothing was measured
 _SCATTER = 0.015  # of ln tokens, of one measurement
 _RIDGE = ((-1.2, 1.5), (0.3, 0.5))  # mean and width of (y, b) where a curve leaves them open
-_WARMEST = 1.0  # temperature; above it rows are of another rule of acceptance
 SHORT = 4000.0  # tokens of context; what drafters are trained on, and nearly all is measured at
 
 
@@ -131,38 +131,20 @@ def _linear(z: Floats, gammas: NDArray[np.int_], scale: Floats) -> tuple[Floats,
     return both, value[0]
 
 
-# First acceptances that a paper states, where no tokens of a chain are published.
-_STATED = (
-    HeadCurve("Medusa", "Vicuna-7B", "Medusa", "", (1,), (1.6,),
-              "arXiv:2401.10774, top-1 accuracy of the first head", scatter=0.06),
-    HeadCurve("MTP", "DeepSeek-V3", "MTP depth 1", "", (1,), (1.875,),
-              "arXiv:2412.19437 sec 5.4.3, 85 to 90 % over topics", scatter=0.03),
-)  # fmt: skip
+@cache
+def _stored() -> tuple[HeadCurve, ...]:
+    """What `python -m howspec.calibrate.prior.heads_fit` writes."""
+    text = resources.files(__package__).joinpath("head_curves.json").read_text("utf-8")
+    stored = json.loads(text)
+    rows = (dict(zip(stored["fields"], cells, strict=True)) for cells in stored["curves"])
+    curves = (HeadCurve(**row) for row in rows)
+    return tuple(replace(c, gammas=tuple(c.gammas), tokens=tuple(c.tokens)) for c in curves)
 
 
 @cache
 def head_curves(kind: str = "") -> tuple[HeadCurve, ...]:
     """The curves of a kind of drafter in the bundled tables, of all heads for ""."""
-    if not kind:
-        return tuple(c for k in HEADS for c in head_curves(k))
-    found: dict[tuple[object, ...], dict[int, list[float]]] = {}
-    first: dict[tuple[object, ...], Measurement] = {}
-    for m in lengths(kind):
-        usual = m.temperature is None or m.temperature <= _WARMEST
-        if m.gamma and usual and 1.0 < m.value < m.gamma + 1.0:
-            target = m.target_model or m.target
-            key = (target, m.draft, m.task, m.temperature, m.context, m.citation.split(",")[0])
-            found.setdefault(key, {}).setdefault(m.gamma, []).append(m.value)
-            first.setdefault(key, m)
-    curves = [
-        HeadCurve(
-            kind, m.target_model or m.target, m.draft, m.task, tuple(sorted(found[key])),
-            tuple(float(np.mean(found[key][g])) for g in sorted(found[key])),
-            m.citation, m.temperature, m.context,
-        )
-        for key, m in first.items()
-    ]  # fmt: skip
-    return (*curves, *(c for c in _STATED if c.kind == kind))
+    return tuple(c for c in _stored() if (c.kind == kind if kind else c.kind in HEADS))
 
 
 @cache

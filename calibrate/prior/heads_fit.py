@@ -1,4 +1,5 @@
-"""Fits the spreads of the hierarchy of heads to the bundled curves, and stores them.
+"""Makes the curves of heads and of look-up from the bundled tables, fits the spreads of their
+hierarchy to them, and stores both.
 
     python -m howspec.calibrate.prior.heads_fit
 
@@ -8,16 +9,99 @@ It takes a minute or two.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
-from .head_curves import HeadCurve, head_curves, looked_up
+from ..library.evidence import Measurement, measurements
+from .head_curves import HEADS, LOOK_UP, HeadCurve, head_curves, looked_up
 from .heads_model import SPREADS, sample_spreads
 
 SEED = 20261128
 KEPT = 12  # draws that are stored, of the walkers
+_TABLES = ("measured", "specbundle", "serving_speedups")
+_WARMEST = 1.0  # temperature; above it rows are of another rule of acceptance
+# First acceptances that a paper states, where no tokens of a chain are published.
+_STATED = (
+    HeadCurve("Medusa", "Vicuna-7B", "Medusa", "", (1,), (1.6,),
+              "arXiv:2401.10774, top-1 accuracy of the first head", scatter=0.06),
+    HeadCurve("MTP", "DeepSeek-V3", "MTP depth 1", "", (1,), (1.875,),
+              "arXiv:2412.19437 sec 5.4.3, 85 to 90 % over topics", scatter=0.03),
+)  # fmt: skip
+
+
+def built_curves() -> tuple[HeadCurve, ...]:
+    """The curves of `head_curves`, made of the rows of the tables."""
+    return tuple(c for kind in (*HEADS, *LOOK_UP) for c in _of_kind(kind))
+
+
+def _of_kind(kind: str) -> tuple[HeadCurve, ...]:
+    found: dict[tuple[object, ...], dict[int, list[float]]] = {}
+    first: dict[tuple[object, ...], Measurement] = {}
+    for m in lengths(kind):
+        usual = m.temperature is None or m.temperature <= _WARMEST
+        if m.gamma and usual and 1.0 < m.value < m.gamma + 1.0:
+            target = m.target_model or m.target
+            key = (target, m.draft, m.task, m.temperature, m.context, m.citation.split(",")[0])
+            found.setdefault(key, {}).setdefault(m.gamma, []).append(m.value)
+            first.setdefault(key, m)
+    curves = [
+        HeadCurve(
+            kind, m.target_model or m.target, m.draft, m.task, tuple(sorted(found[key])),
+            tuple(float(np.mean(found[key][g])) for g in sorted(found[key])),
+            m.citation, m.temperature, m.context,
+        )
+        for key, m in first.items()
+    ]  # fmt: skip
+    return (*curves, *(c for c in _STATED if c.kind == kind))
+
+
+def lengths(drafter: str) -> tuple[Measurement, ...]:
+    """Tokens per round of a kind of drafter, of chains, blocks and look-up: those that are scored,
+    and those that were counted from raw traces.
+
+    Accepted over drafted tokens and rates by position say the same where gamma is stated, and are
+    turned into it; a gamma that has a printed length keeps that.
+    """
+    found = [m for m in measurements() if m.table in _TABLES and m.drafter == drafter]
+    kept = [
+        m for m in found
+        if (m.scored or m.status == "computed") and m.drafting not in ("tree", "adaptive")
+    ]  # fmt: skip
+    printed = [m for m in kept if m.metric == "tokens_per_round"]
+    seen = {(_setting(m), m.gamma) for m in printed}
+    return (*printed, *(m for m in _derived(kept) if (_setting(m), m.gamma) not in seen))
+
+
+def _setting(m: Measurement) -> tuple[object, ...]:
+    return (m.citation, m.target, m.draft, m.task, m.temperature, m.context)
+
+
+def _derived(rows: Iterable[Measurement]) -> Iterator[Measurement]:
+    """Lengths that accepted over drafted tokens, or rates of all positions up to one, amount to."""
+    by_position: dict[tuple[object, ...], dict[int, Measurement]] = {}
+    for m in rows:
+        if m.metric == "accepted_over_drafted" and m.gamma:
+            yield replace(m, metric="tokens_per_round", value=1.0 + m.gamma * m.value)
+        elif m.metric == "position_rate" and m.position and m.gamma:
+            by_position.setdefault((_setting(m), m.gamma), {}).setdefault(m.position, m)
+    for rates in by_position.values():
+        value = 1.0
+        for k in range(1, len(rates) + 1):
+            if k not in rates:
+                break
+            value += rates[k].value
+            yield replace(rates[k], metric="tokens_per_round", gamma=k, position=None, value=value)
+
+
+def store_curves(path: Path) -> None:
+    """Write what `head_curves` reads: to be run when a row or the reading of rows changes."""
+    names = [f.name for f in fields(HeadCurve)]
+    lines = (json.dumps([getattr(c, n) for n in names]) for c in built_curves())
+    head = json.dumps({"fields": names})[:-1]
+    path.write_text(head + ', "curves": [\n' + ",\n".join(lines) + "\n]}\n", "utf-8")
 
 
 def fit() -> dict[str, object]:
@@ -36,5 +120,6 @@ def _draws(curves: Sequence[HeadCurve]) -> list[list[float]]:
 
 
 if __name__ == "__main__":
+    store_curves(Path(__file__).with_name("head_curves.json"))
     text = json.dumps(fit()).replace("], ", "],\n") + "\n"
     Path(__file__).with_name("heads_fit.json").write_text(text, "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,14 @@ from howspec.calibrate.library.load import same_study
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
 from howspec.calibrate.models.heads import head_shape
-from howspec.calibrate.prior.head_curves import HeadCurve, head_curves, linearised, looked_up
+from howspec.calibrate.prior.head_curves import (
+    HEADS,
+    LOOK_UP,
+    HeadCurve,
+    head_curves,
+    linearised,
+    looked_up,
+)
 from howspec.calibrate.prior.heads import (
     expected_head,
     head_costs,
@@ -20,6 +28,7 @@ from howspec.calibrate.prior.heads import (
     named_draft,
     stored_spreads,
 )
+from howspec.calibrate.prior.heads_fit import built_curves
 from howspec.calibrate.prior.heads_model import (
     SPREADS,
     Conditioned,
@@ -215,6 +224,13 @@ def test_published_curves_are_chains_that_rise_with_gamma() -> None:
     assert {c.kind for c in curves} >= {"EAGLE-3", "EAGLE", "MTP"}
     for c in curves:
         assert all(1.0 < n < g + 1.0 for g, n in zip(c.gammas, c.tokens, strict=True))
+
+
+def test_the_stored_curves_are_those_of_the_tables() -> None:
+    built, stored = built_curves(), [c for k in (*HEADS, *LOOK_UP) for c in head_curves(k)]
+    for one, other in zip(built, stored, strict=True):
+        assert replace(one, tokens=()) == replace(other, tokens=())
+        assert one.tokens == pytest.approx(other.tokens, rel=1e-13)
 
 
 def test_a_text_that_was_looked_up_counts_once_and_hides_with_its_study() -> None:

@@ -14,13 +14,13 @@ from howspec.calibrate.library.evidence import (
     Measurement,
     device_name,
     evidence,
-    lengths,
     measured_pair,
     measurements,
     model_name,
 )
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.measured_schema import METRICS
+from howspec.calibrate.prior.heads_fit import lengths
 from howspec.cli.main import run
 
 FOLDER = Path(__file__).resolve().parents[2] / "calibrate" / "library"
