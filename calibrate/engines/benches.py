@@ -9,6 +9,7 @@ ik_llama.cpp, examples/spec-bench: {"row_type": "attempt", "task", "generated", 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from .counts import EngineCounts, Group
@@ -20,6 +21,7 @@ from .numbers import (
     counts_list,
     number,
     survival_of,
+    total,
     whole_list,
 )
 
@@ -34,7 +36,7 @@ class SpecBench:
     def __init__(self) -> None:
         self.requests = self.turns = self.tokens = self.given = self.steps = 0
         self.wall_s = 0.0
-        self.histogram: dict[int, int] = {}
+        self.histogram: Counter[int] = Counter()
         self.unknown = False
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
@@ -52,10 +54,9 @@ class SpecBench:
         self.tokens += sum(n or 0 for n in new)
         self.given += sum(found)
         self.steps += len(found)
-        for n in found:
-            if n > _LONGEST:
-                raise ValueError(f"accept_lengths must be at most {_LONGEST}, got {n}")
-            self.histogram[n] = self.histogram.get(n, 0) + 1
+        if (longest := max(found, default=0)) > _LONGEST:
+            raise ValueError(f"accept_lengths must be at most {_LONGEST}, got {longest}")
+        self.histogram.update(found)
         times = entry.get("wall_time")
         for t in times if isinstance(times, list) else [times]:
             self.wall_s += number(t, "wall_time") or 0.0
@@ -79,9 +80,8 @@ class SpecBench:
             f"{self.given} over {self.steps} steps"
         )
         shift = 1 if bonus else 0
-        histogram = [0] * (max(self.histogram, default=0) + 1 - shift)
-        for n, steps in self.histogram.items():
-            histogram[n - shift] += steps
+        longest = max(self.histogram, default=0)
+        histogram = [self.histogram[n] for n in range(shift, longest + 1)]
         return self._counts(notes, histogram=histogram)
 
     def _with_bonus(self) -> bool | None:
@@ -223,28 +223,20 @@ class SpecBenchRows:
         if tokens is None and isinstance(entry.get("tokens"), dict):
             tokens = entry["tokens"].get("generated")
         made = count(tokens, "generated")
-        rounds = sum(count(s.get("drafts", s.get("num_drafts")), "drafts") or 0 for s in stages)
-        drafted = sum(count(s.get("draft_tokens"), "draft_tokens") or 0 for s in stages)
-        accepted = sum(
-            count(s.get("accepted", s.get("accepted_tokens")), "accepted") or 0 for s in stages
-        )
+        rounds, drafted, accepted = (
+            sum(count(s.get(n, s.get(other)), n) or 0 for s in stages)
+            for n, other in (("drafts", "num_drafts"), ("draft_tokens", ""),
+                             ("accepted", "accepted_tokens"))
+        )  # fmt: skip
         if accepted > drafted:
             raise ValueError(f"accepted must be in [0, draft_tokens = {drafted}], got {accepted}")
         for stage in stages:
             self._positions(stage)
-        timing = entry.get("timing") if isinstance(entry.get("timing"), dict) else entry
-        assert isinstance(timing, dict)
-        self.attempts.append(
-            Group(
-                label=str(entry.get("task") or entry.get("task_name") or len(self.attempts) + 1),
-                rounds=rounds,
-                drafted=drafted,
-                accepted=accepted,
-                tokens=made,
-                acceptance_length=1.0 + accepted / rounds if rounds else None,
-                tokens_per_s=number(timing.get("decode_tps"), "decode_tps"),
-            )
-        )
+        timing = entry["timing"] if isinstance(entry.get("timing"), dict) else entry
+        label = str(entry.get("task") or entry.get("task_name") or len(self.attempts) + 1)
+        speed = number(timing.get("decode_tps"), "decode_tps")
+        more = {"tokens": made, "tokens_per_s": speed}
+        self.attempts.append(Group.of(label, rounds, drafted, accepted, **more))
         return True
 
     def _positions(self, stage: dict[str, Any]) -> None:
@@ -260,9 +252,9 @@ class SpecBenchRows:
         """The sum over attempts."""
         if not self.attempts:
             return None
-        made = [g.tokens for g in self.attempts]
-        rounds = sum(g.rounds or 0 for g in self.attempts)
-        drafted = sum(g.drafted or 0 for g in self.attempts)
+        names = ("rounds", "drafted", "accepted")
+        totals = {n: sum(getattr(g, n) or 0 for g in self.attempts) for n in names}
+        rounds, drafted = totals["rounds"], totals["drafted"]
         notes = []
         if self.baseline:
             notes.append(f"{self.baseline} attempts ran without drafts and are left out")
@@ -275,10 +267,8 @@ class SpecBenchRows:
         positions = self.kept if self.whole and self.kept and rounds else None
         return counts_as(
             "ik_llama-spec-bench",
-            rounds=rounds,
-            drafted=drafted,
-            accepted=sum(g.accepted or 0 for g in self.attempts),
-            tokens=None if None in made else sum(n or 0 for n in made),
+            **totals,
+            tokens=total([g.tokens for g in self.attempts]),
             gamma=gamma,
             per_position_accepted=positions,
             groups=tuple(self.attempts) if len(self.attempts) > 1 else (),

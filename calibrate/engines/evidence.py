@@ -16,7 +16,7 @@ from ...theory.domain import Floats
 from ...theory.roots import bisect
 from ..depth import powered, trend
 from ..grid import Priors
-from ..known import LARGEST_GAMMA, KnownAcceptance, around
+from ..known import LARGEST_GAMMA, Kind, KnownAcceptance, around
 from ..tokens import fit_counts, fit_tokens
 from .numbers import Stated, stated
 
@@ -36,6 +36,19 @@ def reach(gamma: int) -> int:
     return max(2 * gamma, gamma + 4)
 
 
+def _known(
+    middle: Floats,
+    sample: Floats | PositionalAcceptance,
+    kind: Kind,
+    given: str,
+    gamma: int | None,
+    note: str,
+) -> KnownAcceptance:
+    """The law of the rates in the middle, with the laws of a sample around it."""
+    laws = sample if isinstance(sample, PositionalAcceptance) else PositionalAcceptance(sample)
+    return around(PositionalAcceptance(middle), laws, kind, given, gamma, (note,))
+
+
 def from_alpha(
     alpha: str | float | Stated,
     rng: np.random.Generator,
@@ -53,14 +66,9 @@ def from_alpha(
     middle = np.asarray(conditional_rate(number.value, decay, at))
     sample = np.asarray(conditional_rate(values[:, None], decay, at))
     law = "independent acceptance" if decay == 1.0 else f"a rate falling by {decay:g} a position"
-    return around(
-        PositionalAcceptance(middle),
-        PositionalAcceptance(sample),
-        "stated",
-        f"alpha {number.value:g}",
-        None if gamma is None else check_gamma(gamma),
-        (f"alpha is taken as the conditional rate, with {law}",),
-    )
+    gamma = None if gamma is None else check_gamma(gamma)
+    note = f"alpha is taken as the conditional rate, with {law}"
+    return _known(middle, sample, "stated", f"alpha {number.value:g}", gamma, note)
 
 
 def from_length(
@@ -85,24 +93,15 @@ def from_length(
             f"{number.value:g}"
         )
     lengths = np.clip(number.draw(rng, draws), 1.0, g + 1.0)
-    if growth is not None:
-        return _with_growth(number, lengths, g, growth, positions)
-    return from_lengths(number, lengths, g, rng, positions)
-
-
-def _with_growth(
-    number: Stated, lengths: Floats, gamma: int, growth: Floats, positions: int
-) -> KnownAcceptance:
-    """Laws that meet the lengths, (draws,), whose rejection grows as k^growth."""
-    wide = max(gamma, check_gamma(positions, name="gamma_max"))
+    if growth is None:
+        return from_lengths(number, lengths, g, rng, positions)
+    wide = max(g, check_gamma(positions, name="gamma_max"))
     usual = np.array([float(np.median(growth))])
-    middle = powered(_hazard(np.array([number.value]), usual, gamma), usual, wide)
-    sample = powered(_hazard(lengths, growth, gamma), growth, wide)
-    return around(
-        PositionalAcceptance(np.asarray(middle.rates)[0]), sample, "stated",
-        f"acceptance length {number.value:g} at gamma {gamma}", gamma,
-        ("other gammas lean on how published drafters of this kind change with depth",),
-    )  # fmt: skip
+    middle = powered(_hazard(np.array([number.value]), usual, g), usual, wide)
+    sample = powered(_hazard(lengths, growth, g), growth, wide)
+    given = f"acceptance length {number.value:g} at gamma {g}"
+    note = "other gammas lean on how published drafters of this kind change with depth"
+    return _known(np.asarray(middle.rates)[0], sample, "stated", given, g, note)
 
 
 def _hazard(lengths: Floats, growth: Floats, gamma: int) -> Floats:
@@ -126,17 +125,12 @@ def from_lengths(
     spread = np.exp(Priors().log_decay * rng.standard_normal(lengths.size))
     alpha, decay = _meeting(lengths, spread, gamma)
     middle = np.full(wide, float(alpha_from_length(number.value, gamma)))
-    return around(
-        PositionalAcceptance(middle),
-        PositionalAcceptance(_continued(alpha, decay, gamma, wide)),
-        "stated",
-        f"acceptance length {number.value:g} at gamma {gamma}",
-        gamma,
-        (
-            "an acceptance length alone does not show how acceptance changes with depth; other "
-            "gammas lean on a prior for that",
-        ),
+    note = (
+        "an acceptance length alone does not show how acceptance changes with depth; other gammas "
+        "lean on a prior for that"
     )
+    given = f"acceptance length {number.value:g} at gamma {gamma}"
+    return _known(middle, _continued(alpha, decay, gamma, wide), "stated", given, gamma, note)
 
 
 def _continued(alpha: Floats, decay: Floats, gamma: int, wide: int) -> Floats:
@@ -191,10 +185,8 @@ def from_counts(
         accepted[seen] + 0.5, np.maximum(tried - accepted, 0.0)[seen] + 0.5, (draws, seen.size)
     )
     middle[seen] = np.minimum(accepted[seen] / tried[seen], 1.0)
-    notes = ("rounds count as independent: where requests differ, the intervals are too narrow",)
-    return around(
-        PositionalAcceptance(middle), PositionalAcceptance(sample), "imported", given, g, notes
-    )
+    note = "rounds count as independent: where requests differ, the intervals are too narrow"
+    return _known(middle, sample, "imported", given, g, note)
 
 
 def from_survival(
@@ -209,9 +201,5 @@ def from_survival(
     middle = sample.mean(axis=0)
     rates = Survival(survival).conditional().values
     middle[:g], sample[:, :g] = rates, rates
-    notes = (
-        "how often each position was tried is not known, so the acceptance is taken as printed",
-    )
-    return around(
-        PositionalAcceptance(middle), PositionalAcceptance(sample), "imported", given, g, notes
-    )
+    note = "how often each position was tried is not known, so the acceptance is taken as printed"
+    return _known(middle, sample, "imported", given, g, note)

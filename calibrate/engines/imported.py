@@ -14,7 +14,7 @@ from ...theory import DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance, alpha_from_length
 from ...theory.domain import Floats
 from ..known import KnownAcceptance, around
-from .counts import EngineCounts
+from .counts import EngineCounts, ratio
 from .evidence import (
     check_gamma,
     from_counts,
@@ -25,6 +25,9 @@ from .evidence import (
 from .numbers import Stated, count, number, whole_list
 
 _LARGEST_JSON = 2**24
+_WHOLES = ("rounds", "drafted", "accepted", "tokens", "gamma", "requests", "intervals")
+_NUMBERS = ("acceptance_length", "survival_half_width", "length_error", "drafted_rate")
+_LISTS = ("per_position_accepted", "tried", "histogram", "rounds_range")
 # Rounds at the end of requests draft less; up to this share of drafted tokens it is neglected.
 _SHORT = 0.02
 
@@ -48,18 +51,14 @@ def from_statistics(
         raise ValueError(f"gamma must agree with the statistics, {counts.gamma}, got {gamma}")
     known = counts.gamma or gamma or _whole_drafts(counts)
     options: dict[str, int] = {"positions": positions, "draws": draws}
-    survival = _padded(counts.survival, known)
+    survival, tried = _by_position(counts, known)
     rounds = _rounds(counts, known, rng, draws)
     found: KnownAcceptance | None = None
-    if survival is not None:
-        tried = _tried(counts, survival)
-        if tried is not None:
-            kept = counts.per_position_accepted
-            passed = survival * float(counts.rounds or 0)
-            passed = passed if kept is None else _filled(kept, survival.size)
-            found = from_counts(tried, np.minimum(passed, tried), rng, given=given, **options)
-        else:
-            found = from_survival(survival, rng, given=given, **options)
+    if survival is not None and tried is not None:
+        passed = _passed(counts, survival)
+        found = from_counts(tried, np.minimum(passed, tried), rng, given=given, **options)
+    elif survival is not None:
+        found = from_survival(survival, rng, given=given, **options)
     elif known is not None and (counts.acceptance_length is not None or rounds is not None):
         found = _from_length(counts, known, rounds, rng, **options)
     if found is None:
@@ -141,35 +140,39 @@ def _disagreements(counts: EngineCounts, found: KnownAcceptance) -> list[str]:
     return notes
 
 
-def _padded(survival: tuple[float, ...] | None, gamma: int | None) -> Floats | None:
-    """Survival at positions 1..gamma; those that a source leaves out at the end are 0."""
-    if not survival:
-        return None
-    share = np.asarray(survival, dtype=np.float64)
+def _by_position(counts: EngineCounts, gamma: int | None) -> tuple[Floats | None, Floats | None]:
+    """Survival at positions 1..gamma, and how often each was tried where the statistics show it.
+
+    Positions that a source leaves out at the end are 0.
+    """
+    if not counts.survival:
+        return None, None
+    share = np.asarray(counts.survival, dtype=np.float64)
     if gamma is not None and share.size > gamma:
         raise ValueError(f"gamma must be at least the {share.size} positions given, got {gamma}")
-    return share if gamma is None else _filled(share, gamma)
+    share = share if gamma is None else _filled(share, gamma)
+    if counts.tried is not None:
+        return share, _filled(counts.tried, share.size)
+    rounds, drafted = counts.rounds, counts.drafted
+    if not rounds:
+        return share, None
+    if counts.gamma is not None and drafted is not None:
+        full = counts.gamma * rounds
+        if not (1.0 - _SHORT) * full <= drafted <= full:
+            return share, None  # of several lengths: a position was not tried in each round
+    return share, np.concatenate([[float(rounds)], _passed(counts, share)[:-1]])
+
+
+def _passed(counts: EngineCounts, survival: Floats) -> Floats:
+    """Rounds that accepted each position."""
+    if counts.per_position_accepted is None:
+        return survival * float(counts.rounds or 0)
+    return _filled(counts.per_position_accepted, survival.size)
 
 
 def _filled(values: Any, size: int) -> Floats:
     held = np.asarray(values, dtype=np.float64)[:size]
     return np.concatenate([held, np.zeros(size - held.size)])
-
-
-def _tried(counts: EngineCounts, survival: Floats) -> Floats | None:
-    """How often each position was put to the test, where the statistics show it."""
-    if counts.tried is not None:
-        return _filled(counts.tried, survival.size)
-    rounds, gamma, drafted = counts.rounds, counts.gamma, counts.drafted
-    if not rounds:
-        return None
-    if gamma is not None and drafted is not None:
-        full = gamma * rounds
-        if not (1.0 - _SHORT) * full <= drafted <= full:
-            return None  # rounds of several lengths: a position was not tried in each of them
-    kept = counts.per_position_accepted
-    passed = survival * float(rounds) if kept is None else _filled(kept, survival.size)
-    return np.concatenate([[float(rounds)], passed[:-1]])
 
 
 def _from_length(
@@ -232,22 +235,18 @@ def counts_of_json(value: Mapping[str, Any]) -> EngineCounts:
 
     Keys that are missing or null are not known. Raises ValueError for values of another kind.
     """
-    wholes = {n: count(value.get(n), n) for n in ("rounds", "drafted", "accepted", "tokens",
-                                                  "gamma", "requests", "intervals")}  # fmt: skip
-    numbers = {n: number(value.get(n), n) for n in ("acceptance_length", "survival_half_width",
-                                                    "length_error", "drafted_rate")}  # fmt: skip
-    lists = {n: whole_list(value.get(n), n) for n in ("per_position_accepted", "tried",
-                                                      "histogram", "rounds_range")}  # fmt: skip
+    made: dict[str, Any] = {n: count(value.get(n), n) for n in _WHOLES}
+    made |= {n: number(value.get(n), n) for n in _NUMBERS}
+    for n in _LISTS:
+        listed = whole_list(value.get(n), n)
+        made[n] = None if listed is None else tuple(listed)
     shares = value.get("survival")
     if shares is not None and not isinstance(shares, list | tuple):
         raise ValueError(f"survival must be a list of numbers, got {type(shares).__name__}")
     survival = [number(s, "survival") for s in shares or ()]
     notes = value.get("notes")
-    made: dict[str, Any] = {**wholes, **numbers}
-    made |= {n: None if v is None else tuple(v) for n, v in lists.items()}
-    rounds, accepted = made["rounds"], made["accepted"]
-    if made["acceptance_length"] is None and rounds and accepted is not None:
-        made["acceptance_length"] = 1.0 + accepted / rounds
+    if made["acceptance_length"] is None:
+        made["acceptance_length"] = ratio(made["accepted"], made["rounds"], 1.0)
     return EngineCounts(
         engine=str(value.get("engine") or "an engine"),
         format=str(value.get("format") or "howspec import"),

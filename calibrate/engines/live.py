@@ -41,16 +41,10 @@ def fetch(url: str, *, timeout_s: float = TIMEOUT_S, limit_bytes: int = LIMIT_BY
     if not url.lower().startswith(_SCHEMES):
         raise ValueError(f"a URL must start with http:// or https://, got {url}")
     opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPErrorProcessor,
-        urllib.request.UnknownHandler,
-        _SameScheme,
-    ):
-        opener.add_handler(handler())
+    for name in ("ProxyHandler", "HTTPHandler", "HTTPSHandler", "HTTPDefaultErrorHandler",
+                 "HTTPErrorProcessor", "UnknownHandler"):  # fmt: skip
+        opener.add_handler(getattr(urllib.request, name)())
+    opener.add_handler(_SameScheme())
     end, parts, size = time.monotonic() + TOTAL_S, [], 0
     try:
         with opener.open(url, timeout=timeout_s) as answer:
@@ -75,11 +69,6 @@ def fetch(url: str, *, timeout_s: float = TIMEOUT_S, limit_bytes: int = LIMIT_BY
 LONGEST_S, SHORTEST_S = 86_400.0, 0.1
 
 
-def is_live(source: str) -> bool:
-    """Whether a source is an http(s) URL."""
-    return source.lower().startswith(("http://", "https://"))
-
-
 def watch(
     url: str,
     engine: str = "auto",
@@ -99,7 +88,7 @@ def watch(
     Raises ValueError outside the ranges, for an answer that holds no counters, and where nothing
     was drafted.
     """
-    if not is_live(url):
+    if not url.lower().startswith(_SCHEMES):
         raise ValueError(f"--every and --for watch an http(s) URL of metrics, got {url}")
     if not SHORTEST_S <= for_s <= LONGEST_S:
         raise ValueError(f"--for must be in [{SHORTEST_S:g}, {LONGEST_S:g}] s, got {for_s:g}")
@@ -123,7 +112,11 @@ def watch(
     whole = between(scrapes[0], scrapes[-1])
     if not whole.drafted:
         raise ValueError(f"{url}: no token was drafted within {times[-1]:.3g} s")
-    groups = tuple(_group(p, a, b) for p, a, b in zip(parts, times, times[1:], strict=False))
+    names = ("gamma", "rounds", "drafted", "accepted", "acceptance_length", "survival", "tokens")
+    groups = tuple(
+        Group(f"{start:.3g}-{end:.3g} s", **{n: getattr(part, n) for n in names})
+        for part, (start, end) in zip(parts, pairwise(times), strict=True)
+    )
     note = f"{len(scrapes)} scrapes within {times[-1]:.3g} s"
     return replace(
         whole,
@@ -143,16 +136,3 @@ def watch_asked(
     if not isinstance(source, str):
         raise ValueError("--every and --for need --acceptance with a metrics URL, got none")
     return watch(source, engine, every_s=every_s or for_s, for_s=for_s, **more)
-
-
-def _group(part: EngineCounts, start: float, end: float) -> Group:
-    return Group(
-        label=f"{start:.3g}-{end:.3g} s",
-        gamma=part.gamma,
-        rounds=part.rounds,
-        drafted=part.drafted,
-        accepted=part.accepted,
-        acceptance_length=part.acceptance_length,
-        survival=part.survival,
-        tokens=part.tokens,
-    )

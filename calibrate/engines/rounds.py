@@ -111,6 +111,13 @@ def _trace(rows: Iterator[Block], names: list[str]) -> EngineCounts:
 def _trace_counts(parts: dict[str, list[int]], depth: int) -> EngineCounts:
     """Counts of histograms by category, each of depth + 1 entries."""
     histogram = [sum(column) for column in zip(*parts.values(), strict=True)]
+    groups = tuple(
+        Group.of(
+            name, n := sum(part), n * depth, sum(k * m for k, m in enumerate(part)), gamma=depth,
+            survival=tuple(sum(part[k:]) / n for k in range(1, depth + 1)),
+        )
+        for name, part in parts.items()
+    )  # fmt: skip
     notes = [f"gamma is the {depth} columns a0.. of the trace: every round drafts that many"]
     if sum(histogram) >= 100 and not histogram[depth]:
         notes.append(
@@ -122,21 +129,8 @@ def _trace_counts(parts: dict[str, list[int]], depth: int) -> EngineCounts:
         drafted=sum(histogram) * depth,
         gamma=depth,
         histogram=histogram,
-        groups=tuple(_part(n, p, depth) for n, p in parts.items()) if len(parts) > 1 else (),
+        groups=groups if len(groups) > 1 else (),
         notes=notes,
-    )
-
-
-def _part(name: str, histogram: list[int], depth: int) -> Group:
-    rounds, accepted = sum(histogram), sum(k * n for k, n in enumerate(histogram))
-    return Group(
-        label=name,
-        gamma=depth,
-        rounds=rounds,
-        drafted=rounds * depth,
-        accepted=accepted,
-        acceptance_length=1.0 + accepted / rounds,
-        survival=tuple(sum(histogram[k:]) / rounds for k in range(1, depth + 1)),
     )
 
 
@@ -146,7 +140,7 @@ class HookRounds:
     keys = frozenset({"transformers", "drafted"})
 
     def __init__(self) -> None:
-        self.rounds: dict[tuple[int, int], int] = {}
+        self.rounds: Counter[tuple[int, int]] = Counter()
         self.names: set[Any] = set()
         self.summary: dict[str, Any] = {}
 
@@ -164,50 +158,40 @@ class HookRounds:
             raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
         if drafted > 4096:
             raise ValueError(f"drafted tokens of a round must be in [0, 4096], got {drafted}")
-        self.rounds[drafted, accepted] = self.rounds.get((drafted, accepted), 0) + 1
+        self.rounds[drafted, accepted] += 1
         if isinstance(entry.get("request"), int | str):
             self.names.add(entry["request"])
         return True
 
     def result(self) -> EngineCounts | None:
         """The sum over rounds, or the summary alone."""
-        stated = {k: count(self.summary.get(k), k) for k in ("rounds", "drafted", "accepted")}
-        version = self.summary.get("transformers")
-        known: dict[str, Any] = {"version": version if isinstance(version, str) else None}
+        if not self.rounds and not self.summary:
+            return None
+        known: dict[str, Any] = {
+            k: count(self.summary.get(k), k) for k in ("rounds", "drafted", "accepted")
+        }
         notes = []
         if not self.rounds:
-            if not self.summary:
-                return None
             notes.append("only the totals are there: survival and gamma null")
-            return _counts(notes, requests=count(self.summary.get("requests"), "requests"),
-                           **known, **stated)  # fmt: skip
-        counted = {
-            "rounds": sum(self.rounds.values()),
-            "drafted": sum(d * n for (d, _), n in self.rounds.items()),
-            "accepted": sum(a * n for (_, a), n in self.rounds.items()),
-        }
-        for name, n in counted.items():
-            if stated[name] is not None and stated[name] != n:
-                notes.append(
-                    f"the summary states {stated[name]} {name}, the rounds add up to {n}: lines "
-                    f"are missing or were added"
-                )
-        return _counts(
-            notes,
-            requests=len(self.names) or None,
-            rounds=counted["rounds"],
-            accepted=counted["accepted"],
-            **known,
-            **of_rounds(self.rounds, None, notes),
-        )
-
-
-def _counts(notes: list[str], **known: Any) -> EngineCounts:
-    return counts_as(
-        "transformers-hook",
-        notes=notes,
-        **known,
-    )
+            known["requests"] = count(self.summary.get("requests"), "requests")
+        else:
+            pairs = self.rounds.items()
+            counted = {
+                "rounds": sum(self.rounds.values()),
+                "drafted": sum(d * n for (d, _), n in pairs),
+                "accepted": sum(a * n for (_, a), n in pairs),
+            }
+            notes += [
+                f"the summary states {known[name]} {name}, the rounds add up to {n}: lines are "
+                f"missing or were added"
+                for name, n in counted.items()
+                if known[name] not in (None, n)
+            ]
+            known = {**counted, "requests": len(self.names) or None}
+            known |= of_rounds(self.rounds, None, notes)
+        version = self.summary.get("transformers")
+        known["version"] = version if isinstance(version, str) else None
+        return counts_as("transformers-hook", notes=notes, **known)
 
 
 _ENTRY = re.compile(r"^(\s*)(?:-\s+)?[\"']?([^\"':#{}][^\"':{}]*?)[\"']?\s*:\s*(.*?)\s*(?:#.*)?$")
