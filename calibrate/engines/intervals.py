@@ -16,7 +16,6 @@ from .numbers import (
     counts_behind,
     number_list,
     printed,
-    prints_rates,
     whole,
     whole_numbers_between,
 )
@@ -99,7 +98,7 @@ class Interval:
         return (only, "digits") if only is not None and other is None else (None, "")
 
     def _fits(self, rounds: int) -> bool:
-        if not prints_rates(self.rates, rounds):
+        if not all(whole_numbers_between(r.low * rounds, r.high * rounds, 1) for r in self.rates):
             return False
         counts = counts_behind(self.rates, rounds) if self.whole_list and self.rates else None
         return counts is None or sum(counts) == self.accepted
@@ -195,28 +194,22 @@ class Total:
         if counts is None or (part.drafted and sum(counts) != part.accepted):
             self.positions = None
         if self.positions is not None and counts is not None:
-            self.positions += [0] * (len(counts) - len(self.positions))
-            for k, n in enumerate(counts):
-                self.positions[k] += times * n
+            self.positions = _added(self.positions, [times * n for n in counts])
 
     def _add_shares(self, part: Interval, weight: float) -> None:
         self.cut = self.cut or not part.whole_list
         if not part.rates:
             return
-        self.shares += [0.0] * (len(part.rates) - len(self.shares))
         self.shared += weight
-        for k, rate in enumerate(part.rates):
-            self.shares[k] += weight * rate.value
-            self.half_width = max(self.half_width, 0.5 * (rate.high - rate.low))
+        self.shares = _added(self.shares, [weight * rate.value for rate in part.rates])
+        self.half_width = max(self.half_width, *(0.5 * (r.high - r.low) for r in part.rates))
 
     def join(self, other: Total) -> None:
         """Add the sums of other lines."""
         for name in _ADDED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        if self.positions is None or other.positions is None:
-            self.positions = None
-        else:
-            self.positions = _added(self.positions, other.positions)
+        ours, theirs = self.positions, other.positions
+        self.positions = None if ours is None or theirs is None else _added(ours, theirs)
         self.shares = _added(self.shares, other.shares)
         self.half_width = max(self.half_width, other.half_width)
         self.cut = self.cut or other.cut

@@ -115,11 +115,6 @@ def counts_behind(rates: Iterable[Printed], rounds: int) -> list[int] | None:
     return found
 
 
-def prints_rates(rates: Iterable[Printed], rounds: int) -> bool:
-    """Whether some whole counts of ``rounds`` print as these shares."""
-    return all(whole_numbers_between(r.low * rounds, r.high * rounds, 1) for r in rates)
-
-
 Floats = NDArray[np.float64]
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _FORM = re.compile(rf"\s*({_NUMBER})\s*(%?)\s*(?:(?:±|\+/-|\+-)\s*({_NUMBER})\s*%?)?\s*")

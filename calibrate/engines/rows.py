@@ -106,19 +106,17 @@ class Row:
 
     def put(self, role: str, cell: str, name: str = "") -> None:
         """Take what a cell says under a role. Raises ValueError for what cannot stand there."""
-        if role == "accepted" and (both := _OF.fullmatch(cell)):
-            self._both(both[1], both[2])
-        elif role in ("accepted", "rate") and "%" in cell:
-            self.rate = self._share(cell)
-            if both := _BESIDE.search(cell):
-                self._both(both[1], both[2])
-        elif role == "rate":
-            if (both := _OF.fullmatch(cell)) is not None:
-                self._both(both[1], both[2])
-            else:
-                self.rate = self._share(cell)
-                if both := _BESIDE.search(cell):
-                    self._both(both[1], both[2])
+        shared = role == "rate" or (role == "accepted" and "%" in cell)
+        both = None
+        if role == "accepted" or (shared and "%" not in cell):
+            both = _OF.fullmatch(cell)
+        if shared and both is None:
+            self.rate, both = self._share(cell), _BESIDE.search(cell)
+        if both is not None:
+            for name, text in zip(("accepted", "drafted"), both.groups(), strict=True):
+                self.counts[name] = self._whole(text, name)
+        elif shared:
+            return
         elif role == "length":
             self.length = self._printed(cell, "acceptance length")
             if self.length is not None and not self.length.high >= 1.0:
@@ -138,10 +136,9 @@ class Row:
     def stages(self, cell: str) -> None:
         """Take the drafts and tokens of a cell with one or several stages of drafting."""
         found = [[self._whole(n, "drafts") for n in s] for s in _STAGES.findall(cell)]
-        if found and not self.counts.keys() & {"rounds", "drafted", "accepted"}:
-            self.counts["rounds"] = sum(s[0] for s in found)
-            self.counts["accepted"] = sum(s[1] for s in found)
-            self.counts["drafted"] = sum(s[2] for s in found)
+        names = ("rounds", "accepted", "drafted")
+        if found and not self.counts.keys() & set(names):
+            self.counts |= {n: sum(s[k] for s in found) for k, n in enumerate(names)}
 
     def speeds(self, cells: Mapping[str, str]) -> None:
         """Take speeds with and without speculation, and the speed-up."""
@@ -164,10 +161,6 @@ class Row:
                 f"{self.where}accepted must be in [0, {counts['drafted']}], got "
                 f"{counts['accepted']}"
             )
-
-    def _both(self, accepted: str, drafted: str) -> None:
-        self.counts["accepted"] = self._whole(accepted, "accepted")
-        self.counts["drafted"] = self._whole(drafted, "drafted")
 
     def _whole(self, cell: str, what: str) -> int:
         """A whole number, also as 12.0, as tables write counts."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -184,8 +184,7 @@ class DecodeLog:
         if not chosen:
             return None
         speeds = [s.total() or 0.0 for n in chosen if (s := self.printed.get(n)) is not None]
-        found = _mean(self, [self.sources[name] for name in chosen], notes)
-        return replace(found, tokens_per_s=sum(speeds) or None)
+        return _mean(self, [self.sources[n] for n in chosen], sum(speeds) or None, notes)
 
 
 def _source(line: str, end: int) -> Source:
@@ -197,7 +196,9 @@ def _source(line: str, end: int) -> Source:
     return service_of(line), ranks
 
 
-def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
+def _mean(
+    log: DecodeLog, ranks: list[_Sums], speed: float | None, notes: list[str]
+) -> EngineCounts:
     notes.append("the log prints neither rounds nor drafted nor accepted tokens: null")
     survival = [s / log.placed for s in log.places]
     notes.append(
@@ -231,6 +232,7 @@ def _mean(log: DecodeLog, ranks: list[_Sums], notes: list[str]) -> EngineCounts:
     return counts_as(
         "sglang-decode-log",
         version=log.version,
+        tokens_per_s=speed,
         gamma=gamma,
         acceptance_length=max(length, 1.0),
         survival=survival or None,

@@ -25,7 +25,7 @@ from itertools import pairwise
 from ..tables.cells import plain_name
 from ..tables.layouts import setting_of
 from .counts import EngineCounts
-from .formats import Format, kind_of
+from .formats import kind_of
 from .lines import Damage, without_colours
 from .row_sums import counted
 from .rows import Row, role_of
@@ -51,7 +51,6 @@ _ROUND = re.compile(r"accepted\s+\d+\s*/\s*\d+\s+draft tokens(?!\s*\()")
 _TOKENS = re.compile(r"\b(\d[\d,]*) tokens(?: generated|\s*•)")
 _LABEL = re.compile(r"^\W*([\w][\w./ -]*?)\s+(?:pred|draft|tokens|acc)\w*\s*[=:]")
 _BEGIN = re.compile(r"(?<![\w=])[A-Za-z]\w*(?: [A-Za-z]\w*)*\s+pred\s*=")  # a request of mtp-bench
-_OURS = frozenset({"n_drafted", "n_accept", "n_predict", "n_draft"})
 _MOST_ROWS, _LONGEST = 20_000, 4_000
 
 
@@ -76,7 +75,12 @@ class _Open:
         for role in (*(r for r in self.cells if not r.isdigit()), *(r for _, r in places)):
             row.put(role, self.cells[role])
         if self.names & {"n_drafted", "n_accept"}:
-            _llama(row)
+            # Every round, also one that drafted nothing, gives a token of its own.
+            accepted, made = row.counts.get("accepted"), row.counts.pop("tokens", None)
+            if accepted is None or "drafted" not in row.counts:
+                raise ValueError("llama-speculative prints n_drafted and n_accept, got only one")
+            if made is not None and made >= accepted:
+                row.counts["rounds"] = made - accepted
         row.close()
         return row
 
@@ -89,15 +93,6 @@ class _Open:
                        "accepted": str(sum(accepted))}  # fmt: skip
         places = sorted((r for r in self.cells if r.isdigit()), key=int)
         self.cells |= {r: f"{a / drafted[0]:.8f}" for r, a in zip(places, accepted, strict=True)}
-
-
-def _llama(row: Row) -> None:
-    """llama-speculative: every round, also one that drafted nothing, gives a token of its own."""
-    accepted, made = row.counts.get("accepted"), row.counts.pop("tokens", None)
-    if accepted is None or "drafted" not in row.counts:
-        raise ValueError("llama-speculative prints n_drafted and n_accept, got only one")
-    if made is not None and made >= accepted:
-        row.counts["rounds"] = made - accepted
 
 
 class Summaries:
@@ -116,6 +111,8 @@ class Summaries:
 
     def feed(self, line: str) -> None:
         """Take one line."""
+        if len(self.done) >= _MOST_ROWS:
+            return
         line = without_colours(line[:_LONGEST]).rstrip()
         if len(starts := [m.start() for m in _BEGIN.finditer(line)]) > 1:
             for begin, end in pairwise((0, *starts[1:], len(line))):
@@ -143,7 +140,7 @@ class Summaries:
         one = _Open({_role(n): c for n, c in reversed(pairs)}, {plain_name(n) for n, _ in pairs})
         label = _LABEL.match(line)
         one.label = label[1] if label else ""
-        self._keep(one)
+        self.done.append(one)
 
     def _spoken(self, line: str) -> bool:
         """A line such as "Accepted 64/82 draft tokens (78.0%)"; whether it was one."""
@@ -158,15 +155,15 @@ class Summaries:
         cells = {"accepted": f"{part[1]}/{part[2]}"}
         if self.lone_tokens:
             cells["tokens"], self.lone_tokens = self.lone_tokens, ""
-        self._keep(_Open(cells, {name}))
+        self.done.append(_Open(cells, {name}))
         return True
 
     def _put(self, name: str, cell: str) -> None:
         plain, role = plain_name(name), _role(name)
         if not role or (role == "rate" and "acc" not in plain):
             return
-        if plain in _OURS:  # llama-speculative's n_draft is the most that a round drafts
-            role = {"n_draft": "gamma"}.get(plain, role)
+        if plain == "n_draft":  # the most that a round of llama-speculative drafts
+            role = "gamma"
         if role in self.open.cells:
             if plain not in self.open.names:
                 return  # another name of the same, such as all requests beside the successful
@@ -175,13 +172,9 @@ class Summaries:
         self.open.cells[role] = f"{cell.strip()}%" if percent else cell.strip()
         self.open.names.add(plain)
 
-    def _keep(self, one: _Open) -> None:
-        if len(self.done) < _MOST_ROWS:
-            self.done.append(one)
-
     def _close(self) -> None:
         if self.open.cells.keys() - {"tokens", "gamma", "requests"}:
-            self._keep(self.open)
+            self.done.append(self.open)
         self.open = _Open()
 
     def result(self) -> EngineCounts | None:
@@ -190,28 +183,24 @@ class Summaries:
         rows: list[tuple[_Open, Row]] = []
         for one in self.done:
             try:
-                rows.append((one, one.row()))
+                row = one.row()
             except ValueError as error:
-                if {"accepted", "drafted"} <= one.cells.keys() or one.cells.keys() & {"length"}:
+                if {"accepted", "drafted"} <= one.cells.keys() or "length" in one.cells:
                     self.damage.add(str(error))
-        rows = [(o, r) for o, r in rows if _says(o, r)]
+                continue
+            if _says(one, row):
+                rows.append((one, row))
         self.damage.refuse_if_alone(len(rows))
         if not rows:
             return None
         notes = self.damage.notes()
-        names = set().union(*(o.names for o, _ in rows))
-        kind = kind_of(names)
-        rows = [(o, r) for o, r in rows if _fits(kind, o)] or rows
-        found = [r for _, r in rows]
+        kind = kind_of(set().union(*(o.names for o, _ in rows)))
+        own = [r for o, r in rows if not kind.names or kind.names & o.names]
+        found = own or [r for _, r in rows]
         if kind.last and len(found) > 1:
             notes.append(f"{len(found)} summaries are printed: the last is taken")
             found = found[-1:]
         return counted(found, kind, notes)
-
-
-def _fits(kind: Format, one: _Open) -> bool:
-    """Whether a summary is of the kind."""
-    return not kind.names or bool(kind.names & one.names)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -236,9 +225,9 @@ def _spoken_role(plain: str) -> str:
 
 def _says(one: _Open, row: Row) -> bool:
     """Whether a summary says enough to be one: no single number that other programs print too."""
-    if row.length is not None or (row.rate is not None and any("acc" in n for n in one.names)):
-        return True
-    return bool(row.shares) or ("accepted" in row.counts and len(row.counts) > 1)
+    rated = row.rate is not None and any("acc" in n for n in one.names)
+    several = "accepted" in row.counts and len(row.counts) > 1
+    return row.length is not None or rated or bool(row.shares) or several
 
 
 _IS = r"[\s*`_]*(?:[=:≈~(]|\b(?:of|was|were|is|are|at|about|around|roughly|only|stays|near)\b|\s)*"
@@ -289,13 +278,12 @@ def read_prose(text: str) -> EngineCounts | None:
             left.append(role)
         elif said:
             found[role] = said.pop()
-    row = Row("")
-    if "both" in found and int(found["both"].split("/")[1]) >= _SPEECH:
-        found.pop("accepted", None), found.pop("drafted", None)
-        row.put("accepted", found["both"])
+    row, both = Row(""), found.pop("both", "")
+    if both and int(both.split("/")[1]) >= _SPEECH:
+        row.put("accepted", both)
+        found = {role: cell for role, cell in found.items() if role not in ("accepted", "drafted")}
     for role, cell in found.items():
-        if role != "both":
-            row.put(role, cell.replace("/", ",") if role == "listed" else cell)
+        row.put(role, cell.replace("/", ",") if role == "listed" else cell)
     settings = {s[0] for line in text.splitlines() if (s := setting_of(line)) is not None}
     if len(settings) == 1 and (k := int(settings.pop())) > 0:
         row.gamma = k

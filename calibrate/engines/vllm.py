@@ -8,7 +8,6 @@ the counters start again. Drafts (rounds) are not printed: they follow from the 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from .counts import EngineCounts
@@ -20,6 +19,7 @@ from .lines import (
     Intervals,
     Source,
     Speeds,
+    first,
     first_ranks,
     source_of,
     without_colours,
@@ -28,15 +28,16 @@ from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number, printed
 from .row_sums import counts_of_rows
 from .rows import COUNTS, Row
 
-_ACCEPTED = re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b")
-_DRAFTED = re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b")
-_LENGTH = re.compile(rf"\bMean acceptance length:\s*({NUMBER})")
-_RATES = re.compile(r"\bPer-position acceptance rate:\s*([^A-Za-z]*)")
-_RATE = re.compile(rf"\b[Dd]raft acceptance rate:\s*({NUMBER})\s*(%?)")
+_FIELDS = {
+    "accepted": re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b"),
+    "drafted": re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b"),
+    "length": re.compile(rf"\bMean acceptance length:\s*({NUMBER})"),
+    "shares": re.compile(r"\bPer-position acceptance rate:\s*([^A-Za-z]*)"),
+    "rate": re.compile(rf"\b[Dd]raft acceptance rate:\s*((?:{NUMBER})\s*%?)"),
+}
+_RATES = [re.compile(rf"\b{n} throughput:\s*(\d+(?:\.\d+)?)") for n in ("Accepted", "Drafted")]
 _SPEED = re.compile(r"generation throughput:\s*(\d+(?:\.\d+)?)\s*tok")
 _ENGINE = re.compile(r"\bEngine (\d+)")
-_ACCEPTED_RATE = re.compile(r"\bAccepted throughput:\s*(\d+(?:\.\d+)?)")
-_DRAFTED_RATE = re.compile(r"\bDrafted throughput:\s*(\d+(?:\.\d+)?)")
 _VERSION = re.compile(r"(?:LLM engine \(v|API server version[: ]+v?)(\d+\.\d+[\w.+-]*)")
 _GAMMA = re.compile(r"num[_-]spec(?:ulative)?[_-]tokens\\?[\"']?\s*[=: ]\s*(\d{1,4})\b")
 
@@ -61,10 +62,10 @@ class V1Log:
 
     def behind(self, line: str) -> None:
         """Take the line before one of metrics, which states the throughput of the same interval."""
-        found = self.throughput.speed = _SPEED.search(line)
-        if found is not None:
-            engine = _ENGINE.search(line)
-            self.speeds.add(engine[1] if engine else "", float(found[1]))
+        speed = first(_SPEED, line)
+        self.throughput.speed = None if speed is None else float(speed)
+        if self.throughput.speed is not None:
+            self.speeds.add(first(_ENGINE, line) or "", self.throughput.speed)
 
     def feed(self, line: str) -> None:
         """Take one line."""
@@ -74,33 +75,21 @@ class V1Log:
             for piece in pieces:
                 self._metrics(piece, source_of(before))
             return
-        if found := _VERSION.search(line):
-            self.version = found.group(1)
-        if found := _GAMMA.search(line):
-            self.stated |= {int(found.group(1))} - {0}
+        self.version = first(_VERSION, line) or self.version
+        self.stated |= {int(first(_GAMMA, line) or 0)} - {0}
 
     def _metrics(self, piece: str, source: Source) -> None:
-        accepted, drafted = _ACCEPTED.search(piece), _DRAFTED.search(piece)
+        found = {name: first(pattern, piece) for name, pattern in _FIELDS.items()}
+        accepted, drafted = found["accepted"], found["drafted"]
         if not (accepted or drafted or piece.startswith(":")):
             return  # words on such lines
         if not (accepted and drafted):
             self.damage.add(f"needs Accepted: and Drafted: tokens, got {piece.strip()[:120]!r}")
             return
-        length, rates, rate = _LENGTH.search(piece), _RATES.search(piece), _RATE.search(piece)
-        lines = self.sources.get(source)
-        if lines is None:
-            lines = self.sources[source] = Intervals(_interval, self.damage)
-        if self.throughput.speed is not None:
-            self.throughput.add(piece, accepted.group(1), drafted.group(1))
-        lines.add(
-            (
-                accepted.group(1),
-                drafted.group(1),
-                length.group(1) if length else None,
-                rates.group(1) if rates else "",
-                *(rate.groups() if rate else (None, None)),
-            )
-        )
+        if source not in self.sources:
+            self.sources[source] = Intervals(_interval, self.damage)
+        self.throughput.add(piece, accepted, drafted)
+        self.sources[source].add(tuple(found.values()))
 
     def result(self) -> EngineCounts | None:
         """The sum over the lines."""
@@ -114,18 +103,33 @@ class V1Log:
             return None
         for other in chosen[1:]:
             chosen[0].join(other)
-        pair = self.throughput if len(chosen) == 1 else _Throughput()
-        found = _sum(chosen[0], self.stated, self.version, notes, pair)
-        return replace(found, tokens_per_s=self.speeds.total())
+        parts, pair = chosen[0], self.throughput if len(chosen) == 1 else _Throughput()
+        gamma = _gamma(parts.depths, self.stated, notes)
+        total = parts.total(next(iter(self.stated)) if len(self.stated) == 1 else None)
+        notes += total.notes()
+        if parts.lines > 1:
+            notes.append(f"{parts.lines} lines of one interval each are added up")
+        return counts_as(
+            "vllm-v1-log",
+            version=self.version,
+            gamma=gamma,
+            acceptance_length=total.length(),
+            tokens=pair.total(parts.lines, total.accepted, total.middle, notes),
+            tokens_per_s=self.speeds.total(),
+            intervals=parts.lines,
+            consistency=parts.checks(),
+            notes=notes,
+            **total.known(),
+        )
 
 
 def _interval(digits: Digits) -> Interval:
-    """The interval of (accepted, drafted, length, list of shares, rate, its per cent sign)."""
-    accepted, drafted, length, shown, rate, percent = digits
+    """The interval of (accepted, drafted, length, list of shares, rate)."""
+    accepted, drafted, length, shown, rate = digits
     share = None
     if rate is not None:
         # The V1 engine prints per cent; a line of its first weeks could be a fraction.
-        share = printed(rate).scaled(0.01) if percent else printed(rate)
+        share = printed(rate.rstrip("% ")).scaled(0.01 if rate.endswith("%") else 1.0)
     return interval_of(accepted, drafted, length, shown, share, ("Accepted", "Drafted"))
 
 
@@ -137,20 +141,19 @@ class _Throughput:
     """
 
     def __init__(self) -> None:
-        self.speed: re.Match[str] | None = None
+        self.speed: float | None = None
         self.lines = self.accepted = 0
         self.tokens = 0.0
 
-    def add(self, piece: str, accepted: str, drafted: str) -> None:
-        """Take one line of metrics and forget the line before it."""
-        assert self.speed is not None
-        speed, self.speed = float(self.speed.group(1)), None
-        for tokens, pattern in ((accepted, _ACCEPTED_RATE), (drafted, _DRAFTED_RATE)):
-            rate = pattern.search(piece)
+    def add(self, piece: str, *counts: str) -> None:
+        """Take one line of metrics, accepted and drafted, and forget the line before it."""
+        speed, self.speed = self.speed, None
+        for tokens, pattern in zip(counts, _RATES, strict=True) if speed is not None else ():
+            rate = float(first(pattern, piece) or 0.0)
             count = int(tokens.replace(",", "")) if len(tokens) < 19 else 0
-            if rate is not None and count and float(rate.group(1)) > 0.0:
-                self.tokens += speed * count / float(rate.group(1))
-                self.accepted += int(accepted.replace(",", ""))
+            if count and rate > 0.0:
+                self.tokens += (speed or 0.0) * count / rate
+                self.accepted += int(counts[0].replace(",", ""))
                 self.lines += 1
                 return
 
@@ -164,46 +167,17 @@ class _Throughput:
         return found if found > 1.02 * (accepted + rounds) else None
 
 
-def _sum(
-    parts: Intervals,
-    stated: set[int],
-    version: str | None,
-    notes: list[str],
-    throughput: _Throughput,
-) -> EngineCounts:
-    """Add up the intervals; stated: the draft lengths that settings in the log give."""
-    only = next(iter(stated)) if len(stated) == 1 else None
-    gamma = _gamma(parts.depths, stated, notes)
-    total = parts.total(only)
-    notes += total.notes()
-    if parts.lines > 1:
-        notes.append(f"{parts.lines} lines of one interval each are added up")
-    return counts_as(
-        "vllm-v1-log",
-        version=version,
-        gamma=gamma,
-        acceptance_length=total.length(),
-        tokens=throughput.total(parts.lines, total.accepted, total.middle, notes),
-        intervals=parts.lines,
-        consistency=parts.checks(),
-        notes=notes,
-        **total.known(),
-    )
-
-
 def _gamma(depths: set[int], stated: set[int], notes: list[str]) -> int | None:
     if len(depths) == 1:
         return next(iter(depths))
+    shown = ", ".join(map(str, sorted(depths or stated))) or "not stated"
     if depths:
-        shown = ", ".join(map(str, sorted(depths)))
         notes.append(f"the number of draft positions changes between lines ({shown}): gamma null")
-        return None
-    if len(stated) == 1:
-        gamma = next(iter(stated))
-        notes.append(f"gamma {gamma} is num_speculative_tokens as the log states it")
-        return gamma
-    shown = ", ".join(map(str, sorted(stated))) or "not stated"
-    notes.append(f"the number of draft positions is {shown}: gamma null")
+    elif len(stated) == 1:
+        notes.append(f"gamma {shown} is num_speculative_tokens as the log states it")
+        return next(iter(stated))
+    else:
+        notes.append(f"the number of draft positions is {shown}: gamma null")
     return None
 
 

@@ -95,19 +95,14 @@ class V0Log:
         return last
 
     def _early_v1(self) -> EngineCounts:
-        accepted = sum(p.accepted for p in self.intervals)
-        drafted = sum(p.drafted for p in self.intervals)
+        said = "neither rounds nor gamma are printed, so no length and no share by position follow"
         return counts_as(
             "vllm-v1-early-log",
-            drafted=drafted,
-            accepted=accepted,
+            drafted=sum(p.drafted for p in self.intervals),
+            accepted=sum(p.accepted for p in self.intervals),
             intervals=self.lines,
-            consistency=tuple(c for p in self.intervals[:1] for c in _checks(p, None)),
-            notes=[
-                *self.damage.notes(),
-                "neither rounds nor gamma are printed, so no length and no share by position "
-                "follow",
-            ],
+            consistency=tuple(_checks(self.intervals[0], None)),
+            notes=[*self.damage.notes(), said],
         )
 
 
