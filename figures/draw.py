@@ -16,7 +16,7 @@ from ..calibrate.library.own import (
     load_campaign,
     served_campaigns,
 )
-from ..calibrate.measured.ladder import Ladder, Predicted, ladder_of, predict_ladder
+from ..calibrate.measured.ladder import Predicted, predict_ladder
 from .choices import batch_gain, decision, draft_ladder
 from .measured import bloom_grid, main_table
 from .own_depth import latency_by_depth
@@ -77,15 +77,10 @@ class Studies:
 
 
 class OwnLadder:
-    """A campaign, its ladder, and what is predicted of its sweep, each computed when asked for."""
+    """The ladder of a campaign and what is predicted of its sweep, computed when asked for."""
 
-    def __init__(self, campaign: OwnCampaign, seed: int = 0) -> None:
-        self.campaign, self.seed = campaign, seed
-
-    @cached_property
-    def ladder(self) -> Ladder:
-        """The campaign's records with the sizes of its models."""
-        return ladder_of(self.campaign)
+    def __init__(self, ladder: OwnCampaign, seed: int = 0) -> None:
+        self.ladder, self.seed = ladder, seed
 
     @cached_property
     def predicted(self) -> tuple[Predicted, ...]:

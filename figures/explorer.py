@@ -16,7 +16,7 @@ from ..calibrate.library.own import campaign_names, load_campaign
 from ..calibrate.library.schema import number, text
 from ..calibrate.library.sweep import Sweep
 from ..calibrate.library.sweeps import load_sweeps, sweep_names
-from ..calibrate.measured.ladder import ladder_of, predict_ladder
+from ..calibrate.measured.ladder import predict_ladder
 from ..calibrate.models import find_model
 from ..calibrate.sweeps import fit_sweeps
 from ..sim.nearest import NAMES, Nearest
@@ -198,7 +198,7 @@ def _sizes(target: str, draft: str) -> tuple[float, float] | None:
 
 def _campaign(name: str, seed: int) -> list[Beside]:
     """The sweep of a bundled ladder, each draft where its latency was measured."""
-    ladder = ladder_of(load_campaign(name))
+    ladder = load_campaign(name)
     found = []
     for p in predict_ladder(ladder, seed=seed):
         at = np.flatnonzero(np.isfinite(p.measured) & (np.arange(p.measured.size) > 0))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..calibrate.measured.acceptance import rounds_of
+from ..calibrate.library.own import OwnCampaign
 from ..calibrate.measured.costs import sampled
-from ..calibrate.measured.ladder import Ladder, Predicted, request_contexts
+from ..calibrate.measured.ladder import Predicted, request_contexts
+from ..calibrate.measured.rounds import rounds_of
 from ..theory.domain import Floats
 from .own_ladder import setting
 from .style import COLOURS, MARKERS, PAGE, figure, save, styled, write_csv
@@ -34,7 +35,7 @@ class _Depth:
 
 @styled
 def latency_by_depth(
-    ladder: Ladder, predicted: tuple[Predicted, ...], out: Path, *, name: str
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...], out: Path, *, name: str
 ) -> list[Path]:
     """Cost, acceptance and latency against layers; () where the ladder has no such drafts."""
     chosen = _equal_sizes(ladder, predicted)
@@ -98,7 +99,7 @@ def _bars(values: Floats) -> Floats:
     return np.maximum(np.stack([low, high]), 0.0)
 
 
-def _equal_sizes(ladder: Ladder, predicted: Sequence[Predicted]) -> list[Predicted]:
+def _equal_sizes(ladder: OwnCampaign, predicted: Sequence[Predicted]) -> list[Predicted]:
     """The drafts that differ in depth alone, with the one of the ladder of their size."""
     deep = [p for p in predicted if ladder.roles[p.draft] == "depth"]
     if not deep:
@@ -111,7 +112,7 @@ def _equal_sizes(ladder: Ladder, predicted: Sequence[Predicted]) -> list[Predict
     return sorted((*deep, near), key=lambda p: ladder.layers[p.draft])
 
 
-def _depth(ladder: Ladder, p: Predicted) -> _Depth:
+def _depth(ladder: OwnCampaign, p: Predicted) -> _Depth:
     rng = np.random.default_rng([0, 61])
     context = float(np.median(request_contexts(ladder)))
     ratio = sampled(p.cost, rng, draws=_DRAWS).cost_ratio(context=context)

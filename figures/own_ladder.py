@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..calibrate.measured.ladder import Ladder, Predicted
+from ..calibrate.library.own import OwnCampaign
+from ..calibrate.measured.ladder import Predicted
 from ..calibrate.measured.sizes import fit_sizes, latency_over_plain
 from .scales import ScaleStudy, draw_law, scale_law, write_law
 from .style import COLOURS, COLUMN, figure, one_legend, panels, save, styled, write_csv
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 POINTS = 90
 
 
-def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> ScaleStudy:
+def size_study(
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...], *, seed: int = 0
+) -> ScaleStudy:
     """Fit the ladder's law of size and find the best size under every draw of it.
 
     Measured is each draft of the usual depth at the gamma that is predicted to be its best.
@@ -46,7 +49,7 @@ def size_study(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 
 
 @styled
 def latency_by_gamma(
-    ladder: Ladder, predicted: tuple[Predicted, ...], out: Path, *, name: str
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...], out: Path, *, name: str
 ) -> list[Path]:
     """Measured latency of every draft against gamma, with the lines that costs and rounds give.
 
@@ -82,7 +85,7 @@ def _layers(layers: int) -> str:
     return f"{layers} layer{'s' if layers > 1 else ''}"
 
 
-def setting(ladder: Ladder) -> str:
+def setting(ladder: OwnCampaign) -> str:
     """What was measured and how, as a sentence of a caption."""
     s = ladder.sweep.settings
     target = ladder.parameters[ladder.target]
@@ -120,7 +123,7 @@ def _grid_panel(ax: Axes, p: Predicted) -> list[tuple[Any, ...]]:
 
 
 @styled
-def latency_by_size(ladder: Ladder, result: ScaleStudy, out: Path, *, name: str) -> list[Path]:
+def latency_by_size(ladder: OwnCampaign, result: ScaleStudy, out: Path, *, name: str) -> list[Path]:
     """Measured drafts, the law of the ladder with its band, and the turning point in scale."""
     made, ax = figure(COLUMN, 2.8)
     draw_law(ax, result)

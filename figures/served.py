@@ -35,10 +35,11 @@ def served_ladder(campaign: ServedCampaign, out: Path, *, seed: int = 0) -> list
     one_legend(made, axes[:1, :1], "lower", columns=6)
     _against_size(axes.flat[-1], campaign, points)
     stem = f"{campaign.name}_served"
+    sizes = {name: float(size) for name, size in campaign.parameters.items()}
     headings = ["draft", "parameters", "batch", "gamma", "measured", "standard_error", "predicted",
                 "low_90", "high_90", "given"]  # fmt: skip
     table = [
-        (p.draft, campaign.parameters.get(p.draft, ""), p.batch, p.gamma, p.measured, p.error,
+        (p.draft, sizes.get(p.draft, ""), p.batch, p.gamma, p.measured, p.error,
          p.predicted, p.low, p.high, int(p.given))
         for p in points
     ]  # fmt: skip

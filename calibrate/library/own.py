@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,39 @@ _SUFFIXES = (".json", ".json.gz")
 SERVED = "-served.json.gz"
 
 
+class _OfFamily:
+    """What a campaign's family says of its models."""
+
+    family: dict[str, Any]
+
+    @property
+    def models(self) -> dict[str, dict[str, Any]]:
+        """What the family says of each model, by name, the target first."""
+        return {m["name"]: m for m in self.family["models"]}
+
+    @cached_property
+    def parameters(self) -> dict[str, int]:
+        """Parameters by model."""
+        return {n: int(m["parameters"]) for n, m in self.models.items()}
+
+    @cached_property
+    def layers(self) -> dict[str, int]:
+        """Layers by model."""
+        return {n: int(m["layers"]) for n, m in self.models.items()}
+
+    @cached_property
+    def roles(self) -> dict[str, str]:
+        """``target``, ``ladder`` or ``depth`` by model."""
+        return {n: str(m["role"]) for n, m in self.models.items()}
+
+    @property
+    def target(self) -> str:
+        """The model whose tokens are decoded."""
+        return next(m for m, role in self.roles.items() if role == "target")
+
+
 @dataclass(frozen=True)
-class OwnCampaign:
+class OwnCampaign(_OfFamily):
     """One ladder on one machine.
 
     costs, acceptance, sweep: records; family: sizes, training and held-out losses of its models,
@@ -41,9 +73,10 @@ class OwnCampaign:
     family: dict[str, Any]
 
     @property
-    def models(self) -> dict[str, dict[str, Any]]:
-        """What the family says of each model, by name, the target first."""
-        return {m["name"]: m for m in self.family["models"]}
+    def drafts(self) -> tuple[str, ...]:
+        """The drafts of the sweep, the largest first."""
+        seen = {str(p["draft"]) for p in self.sweep.points if p["method"] == "sps"}
+        return tuple(sorted(seen, key=lambda m: -self.parameters[m]))
 
 
 @dataclass(frozen=True)
@@ -66,7 +99,7 @@ class OwnCosts:
 
 
 @dataclass(frozen=True)
-class ServedCampaign:
+class ServedCampaign(_OfFamily):
     """A ladder on a serving engine: a record of kind "serving" and the family that it ran.
 
     The files of NAME are NAME-served.json.gz and NAME-served-family.json.
@@ -77,30 +110,18 @@ class ServedCampaign:
     family: dict[str, Any]
 
     @property
-    def target(self) -> str:
-        """The target, as the family names it."""
-        return next(str(m["name"]) for m in self.family["models"] if m["role"] == "target")
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """Parameters of every model by name."""
-        return {m["name"]: float(m["parameters"]) for m in self.family["models"]}
-
-    @property
     def ladder(self) -> tuple[str, ...]:
         """Drafts that differ in size or depth."""
-        models = self.family["models"]
-        return tuple(m["name"] for m in models if m["role"] in ("ladder", "depth"))
+        return tuple(m for m, role in self.roles.items() if role in ("ladder", "depth"))
 
     def called(self, draft: str) -> str:
         """A draft by its share of the target, and by its layers."""
-        for m in self.family["models"]:
-            if m["name"] == draft and "called" in m:
-                return str(m["called"])
-            if m["name"] == draft:
-                share = self.parameters[self.target] / self.parameters[draft]
-                return f"1/{share:.2g}, {m['layers']} layer{'s' if m['layers'] > 1 else ''}"
-        return draft
+        if draft not in self.models:
+            return draft
+        if "called" in self.models[draft]:
+            return str(self.models[draft]["called"])
+        share, layers = self.parameters[self.target] / self.parameters[draft], self.layers[draft]
+        return f"1/{share:.2g}, {layers} layer{'s' if layers > 1 else ''}"
 
 
 def served_campaigns() -> tuple[ServedCampaign, ...]:

@@ -1,6 +1,5 @@
 """Records of a pair as the laws of theory: costs, acceptance, and the time of requests."""
 
-from .acceptance import Rounds, rounds_of
 from .costs import (
     BETWEEN_RUNS,
     MeasuredCost,
@@ -11,7 +10,7 @@ from .costs import (
     requests_s,
     sampled,
 )
-from .rounds import TimedRounds, timed_rounds
+from .rounds import Rounds, TimedRounds, rounds_of, timed_rounds
 
 __all__ = [
     "BETWEEN_RUNS",

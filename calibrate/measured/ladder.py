@@ -7,7 +7,6 @@ seconds: a shared machine drifts between the stage that timed passes and the one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,51 +16,10 @@ from numpy.typing import NDArray
 from ...theory.domain import Floats
 from ..library.own import OwnCampaign
 from ..records import Record
-from .acceptance import rounds_of
 from .costs import MeasuredCost, measured_cost, requests_s, sampled
+from .rounds import rounds_of
 
 DRAWS = 400
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """Records of one campaign, with the sizes of its models.
-
-    parameters, layers: by model; roles: ``target``, ``ladder`` or ``depth`` by model.
-    """
-
-    costs: Record
-    acceptance: Record
-    sweep: Record
-    parameters: Mapping[str, int]
-    layers: Mapping[str, int]
-    roles: Mapping[str, str]
-    losses: Mapping[str, float]
-
-    @property
-    def target(self) -> str:
-        """The model whose tokens are decoded."""
-        return next(m for m, role in self.roles.items() if role == "target")
-
-    @property
-    def drafts(self) -> tuple[str, ...]:
-        """The drafts of the sweep, the largest first."""
-        seen = {str(p["draft"]) for p in self.sweep.points if p["method"] == "sps"}
-        return tuple(sorted(seen, key=lambda m: -self.parameters[m]))
-
-
-def ladder_of(campaign: OwnCampaign) -> Ladder:
-    """The ladder of a campaign's records."""
-    models = campaign.models
-    return Ladder(
-        campaign.costs,
-        campaign.acceptance,
-        campaign.sweep,
-        {n: int(m["parameters"]) for n, m in models.items()},
-        {n: int(m["layers"]) for n, m in models.items()},
-        {n: str(m["role"]) for n, m in models.items()},
-        {n: float(m.get("held_out", {}).get("loss_nats", "nan")) for n, m in models.items()},
-    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +51,7 @@ class Predicted:
         return np.asarray(np.flatnonzero(np.isfinite(self.measured[1:])) + 1)
 
 
-def predict_ladder(ladder: Ladder, *, seed: int = 0) -> tuple[Predicted, ...]:
+def predict_ladder(ladder: OwnCampaign, *, seed: int = 0) -> tuple[Predicted, ...]:
     """Every draft of the sweep, from costs and acceptance; nothing is fitted to the sweep."""
     tokens, temperature = request_tokens(ladder), float(ladder.sweep.settings["temperature"])
     contexts = request_contexts(ladder)
@@ -135,12 +93,12 @@ def predict_ladder(ladder: Ladder, *, seed: int = 0) -> tuple[Predicted, ...]:
     return tuple(out)
 
 
-def request_tokens(ladder: Ladder) -> int:
+def request_tokens(ladder: OwnCampaign) -> int:
     """Tokens that a request of the sweep decodes behind the first, which its prefill draws."""
     return int(ladder.sweep.settings["new_tokens"]) - 1
 
 
-def request_contexts(ladder: Ladder, *, stretches: int = 4) -> tuple[float, ...]:
+def request_contexts(ladder: OwnCampaign, *, stretches: int = 4) -> tuple[float, ...]:
     """Tokens in the cache in the middle of equal stretches of a request of the sweep."""
     prompt, tokens = float(ladder.sweep.settings["prompts"]["tokens"]), request_tokens(ladder)
     return tuple(prompt + tokens * (i + 0.5) / stretches for i in range(stretches))

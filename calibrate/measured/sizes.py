@@ -20,8 +20,9 @@ import numpy as np
 
 from ...theory.domain import Floats
 from ...theory.requests.distribution import round_moments
+from ..library.own import OwnCampaign
 from .costs import BETWEEN_RUNS
-from .ladder import Ladder, Predicted, request_tokens
+from .ladder import Predicted, request_tokens
 
 DRAWS = 1000
 # Prior spread of the coefficients (level, slope, curvature, depth, its square) in logits.
@@ -126,7 +127,9 @@ class SizeLaw:
         return np.concatenate([ones, np.cumprod(rates, axis=-1)], axis=-1)
 
 
-def fit_sizes(ladder: Ladder, predicted: Sequence[Predicted], rng: np.random.Generator) -> SizeLaw:
+def fit_sizes(
+    ladder: OwnCampaign, predicted: Sequence[Predicted], rng: np.random.Generator
+) -> SizeLaw:
     """Fit the law to measured drafts: their survival and the times of their rounds."""
     target = float(ladder.parameters[ladder.target])
     size = np.array([ladder.parameters[p.draft] for p in predicted], dtype=float)
@@ -176,7 +179,7 @@ def _lines(design: Floats, passes: Floats, weight: Floats) -> Floats:
     return np.array(rows)
 
 
-def latency_over_plain(ladder: Ladder, survival: Floats, rounds: Floats) -> Floats:
+def latency_over_plain(ladder: OwnCampaign, survival: Floats, rounds: Floats) -> Floats:
     """Time of a request of the sweep over plain decoding, gamma on the last axis.
 
     survival, rounds: shape (draws, drafts, k + 1), as is the result. The mean number of rounds is

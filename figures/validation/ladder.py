@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from ...calibrate.learned.sweeps import forecast_gamma
+from ...calibrate.library.own import OwnCampaign
 from ...calibrate.library.sweep import Sweep, read_only
 from ...calibrate.measured.ladder import (
     DRAWS,
-    Ladder,
     Predicted,
     relative_latency,
     request_contexts,
@@ -26,7 +26,7 @@ from .result import LEVEL, PLAIN, Point, Test
 WINDOW = 0.01
 
 
-def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int = 0) -> Test:
+def campaign_test(ladder: OwnCampaign, predicted: tuple[Predicted, ...], *, seed: int = 0) -> Test:
     """Latency of every (draft, gamma) of the sweep, and the regret of the gamma chosen."""
     points, regrets, hits, ties = [], [], [], []
     contexts = request_contexts(ladder)
@@ -77,7 +77,7 @@ def campaign_test(ladder: Ladder, predicted: tuple[Predicted, ...], *, seed: int
     )
 
 
-def second_measurement_test(ladder: Ladder, *, seed: int = 0) -> Test:
+def second_measurement_test(ladder: OwnCampaign, *, seed: int = 0) -> Test:
     """What `predict --sweep` says of a measured gamma, against the same gamma on other prompts.
 
     Every second prompt makes the sweep of a draft that is given, the others are predicted.
@@ -135,7 +135,7 @@ def best_draft(predicted: tuple[Predicted, ...]) -> str:
 
 
 def leave_one_draft_out(
-    ladder: Ladder, predicted: Sequence[Predicted], *, seed: int = 0
+    ladder: OwnCampaign, predicted: Sequence[Predicted], *, seed: int = 0
 ) -> tuple[Test, Test]:
     """(alpha, speed-up at the measured best gamma) of every draft, from the other drafts alone."""
     alphas, gains, chosen = [], [], []

@@ -12,7 +12,7 @@ from ...calibrate.learned.bundled import closest, library_rows, suspected
 from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, Measured, gamma_sweeps
 from ...calibrate.learned.stated import usable
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign, served_campaigns
-from ...calibrate.measured.ladder import ladder_of, predict_ladder
+from ...calibrate.measured.ladder import predict_ladder
 from ...calibrate.serving import Served
 from ...calibrate.tables.cells import Cells, read_cells
 from .chips import chips_test, serving_test
@@ -121,9 +121,8 @@ def _speedups(cells: Cells, seed: int, progress: Progress | None) -> Report:
     return Report(tuple(t for t in found if t.points), unused)
 
 
-def campaign_tests(campaign: OwnCampaign, *, seed: int = 0) -> list[Test]:
+def campaign_tests(ladder: OwnCampaign, *, seed: int = 0) -> list[Test]:
     """The tests of one ladder: its sweep from its costs and rounds, and one draft left out."""
-    ladder = ladder_of(campaign)
     predicted = predict_ladder(ladder, seed=seed)
     return [
         campaign_test(ladder, predicted, seed=seed),

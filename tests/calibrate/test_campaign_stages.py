@@ -42,7 +42,7 @@ from howspec.calibrate.campaign.family_stage import (  # noqa: E402
 from howspec.calibrate.family import corpus, shapes  # noqa: E402
 from howspec.calibrate.library.own import read_campaign  # noqa: E402
 from howspec.calibrate.measure.pairs import load_model  # noqa: E402
-from howspec.calibrate.measured.ladder import ladder_of, predict_ladder  # noqa: E402
+from howspec.calibrate.measured.ladder import predict_ladder  # noqa: E402
 from howspec.calibrate.records import Journal, Record, read_record, write_record  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
@@ -145,7 +145,7 @@ def test_costs_have_the_points_that_the_plan_said(whole: Path) -> None:
 
 def test_the_sweep_is_predicted_from_what_the_stages_before_it_wrote(whole: Path) -> None:
     """What `howspec paper --records` reports of a campaign."""
-    predicted = predict_ladder(ladder_of(read_campaign(whole.parent / "copies")))
+    predicted = predict_ladder(read_campaign(whole.parent / "copies"))
     assert {p.draft for p in predicted} == {"draft-a", "draft-b"}
     for p in predicted:
         assert p.gammas.tolist() == [1, 2]

@@ -16,9 +16,7 @@ from howspec.calibrate.library.own import (
 )
 from howspec.calibrate.measured import measured_cost, pass_law, rounds_of
 from howspec.calibrate.measured.ladder import (
-    Ladder,
     Predicted,
-    ladder_of,
     predict_ladder,
     relative_latency,
     request_tokens,
@@ -37,17 +35,12 @@ from howspec.theory.requests import rounds_moments
 
 
 @pytest.fixture(scope="module")
-def campaign() -> OwnCampaign:
+def ladder() -> OwnCampaign:
     return load_campaign("cpu")
 
 
 @pytest.fixture(scope="module")
-def ladder(campaign: OwnCampaign) -> Ladder:
-    return ladder_of(campaign)
-
-
-@pytest.fixture(scope="module")
-def predicted(ladder: Ladder) -> tuple[Predicted, ...]:
+def predicted(ladder: OwnCampaign) -> tuple[Predicted, ...]:
     return predict_ladder(ladder)
 
 
@@ -57,8 +50,8 @@ def test_a_campaign_is_bundled_and_an_unknown_one_is_named() -> None:
         load_campaign("tpu")
 
 
-def test_held_out_loss_falls_with_size_along_the_ladder(campaign: OwnCampaign) -> None:
-    chain = [m for m in campaign.models.values() if m["role"] in ("target", "ladder")]
+def test_held_out_loss_falls_with_size_along_the_ladder(ladder: OwnCampaign) -> None:
+    chain = [m for m in ladder.models.values() if m["role"] in ("target", "ladder")]
     chain.sort(key=lambda m: -m["parameters"])
     losses = [m["held_out"]["loss_nats"] for m in chain]
     assert losses == sorted(losses)
@@ -66,14 +59,14 @@ def test_held_out_loss_falls_with_size_along_the_ladder(campaign: OwnCampaign) -
     assert chain[0]["parameters"] / chain[-1]["parameters"] > 500
 
 
-def test_a_folder_without_a_record_is_one_line(campaign: OwnCampaign, tmp_path: Path) -> None:
-    write_record(campaign.costs, tmp_path / "costs.json.gz")
+def test_a_folder_without_a_record_is_one_line(ladder: OwnCampaign, tmp_path: Path) -> None:
+    write_record(ladder.costs, tmp_path / "costs.json.gz")
     with pytest.raises(ValueError, match=r"holds no record acceptance\.json"):
         read_campaign(tmp_path)
 
 
 def test_every_draft_and_gamma_of_the_sweep_is_predicted(
-    ladder: Ladder, predicted: tuple[Predicted, ...]
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     test = campaign_test(ladder, predicted)
     drafts = len(ladder.roles) - 1
@@ -83,7 +76,7 @@ def test_every_draft_and_gamma_of_the_sweep_is_predicted(
 
 
 def test_predictions_do_not_look_at_the_times_of_the_sweep(
-    ladder: Ladder, predicted: tuple[Predicted, ...]
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     slow = tuple({**p, "decode_s": 3.0 * p["decode_s"]} if p["method"] == "sps" else p
                  for p in ladder.sweep.points)  # fmt: skip
@@ -94,7 +87,7 @@ def test_predictions_do_not_look_at_the_times_of_the_sweep(
 
 
 def test_predictions_are_nearer_than_the_plain_formula_and_find_the_best_draft(
-    ladder: Ladder, predicted: tuple[Predicted, ...]
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     test = campaign_test(ladder, predicted)
     own, plain = (float(np.abs(test.errors(name)).mean()) for name in (None, "plain formula"))
@@ -103,7 +96,7 @@ def test_predictions_are_nearer_than_the_plain_formula_and_find_the_best_draft(
     assert "best draft predicted draft-430k-depth1" in test.notes[1]
 
 
-def test_the_ratio_over_plain_is_that_of_the_means_by_prompt(ladder: Ladder) -> None:
+def test_the_ratio_over_plain_is_that_of_the_means_by_prompt(ladder: OwnCampaign) -> None:
     draft = ladder.drafts[0]
     plain: dict[int, list[float]] = {}
     own: dict[int, float] = {}
@@ -118,7 +111,9 @@ def test_the_ratio_over_plain_is_that_of_the_means_by_prompt(ladder: Ladder) -> 
     assert 0.0 < error < 0.2 * ratio
 
 
-def test_passes_alone_are_summed_and_rounds_that_were_timed_take_longer(ladder: Ladder) -> None:
+def test_passes_alone_are_summed_and_rounds_that_were_timed_take_longer(
+    ladder: OwnCampaign,
+) -> None:
     draft = ladder.drafts[-1]
     survival = rounds_of(ladder.acceptance, draft, temperature=1.0).survival()
     cost = measured_cost(ladder.costs, ladder.target, draft, whole=survival)
@@ -155,7 +150,7 @@ def test_the_law_of_size_is_fitted_without_bias_of_its_spread() -> None:
         assert 0.83 <= inside / 400 <= 0.97
 
 
-def test_latency_over_plain_counts_the_rounds_of_a_finite_request(ladder: Ladder) -> None:
+def test_latency_over_plain_counts_the_rounds_of_a_finite_request(ladder: OwnCampaign) -> None:
     survival = np.array([[[1.0, 0.8, 0.6, 0.5], [1.0, 0.3, 0.1, 0.0]]])
     rounds = np.array([[[1.0, 1.3, 1.5, 1.8], [1.0, 1.2, 1.4, 1.6]]])
     found = latency_over_plain(ladder, survival, rounds)
@@ -170,7 +165,7 @@ def test_latency_over_plain_counts_the_rounds_of_a_finite_request(ladder: Ladder
 
 
 def test_left_out_drafts_are_not_in_their_own_law(
-    ladder: Ladder, predicted: tuple[Predicted, ...]
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     alpha, gain = leave_one_draft_out(ladder, predicted)
     index = 3
@@ -184,7 +179,7 @@ def test_left_out_drafts_are_not_in_their_own_law(
 
 
 def test_the_law_of_size_meets_the_drafts_it_was_fitted_to(
-    ladder: Ladder, predicted: tuple[Predicted, ...]
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     rng = np.random.default_rng(1)
     law = fit_sizes(ladder, predicted, rng)
@@ -200,7 +195,7 @@ def test_the_law_of_size_meets_the_drafts_it_was_fitted_to(
 
 
 def test_the_turning_point_is_where_the_law_is_lowest(
-    ladder: Ladder, predicted: tuple[Predicted, ...]
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     study = size_study(ladder, predicted)
     turn = study.turning_point
@@ -211,9 +206,9 @@ def test_the_turning_point_is_where_the_law_is_lowest(
 
 
 def test_figures_are_drawn_with_the_numbers_behind_them(
-    campaign: OwnCampaign, tmp_path: Path
+    ladder: OwnCampaign, tmp_path: Path
 ) -> None:
-    written = draw(ladder_figures(OwnLadder(campaign), "cpu"), tmp_path)
+    written = draw(ladder_figures(OwnLadder(ladder), "cpu"), tmp_path)
     assert {p.name for p in written} == {
         f"cpu_{what}{rest}"
         for what in ("grid", "scale", "depth")
@@ -230,7 +225,7 @@ def test_figures_are_drawn_with_the_numbers_behind_them(
 
 
 def test_features_are_the_powers_of_ln_scale_and_depth_beyond_the_usual(
-    ladder: Ladder, predicted: tuple[Predicted, ...]
+    ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     law = fit_sizes(ladder, predicted, np.random.default_rng(2))
     size = np.array([law.target_parameters * np.exp(-4.0)])

@@ -15,6 +15,7 @@ from howspec.calibrate.learned.bundled import library_rows, suspected
 from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweeps
 from howspec.calibrate.learned.stated import tokens_of, usable
 from howspec.calibrate.library.load import load_table
+from howspec.calibrate.library.own import OwnCampaign
 from howspec.calibrate.library.schema import text
 from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
@@ -688,12 +689,17 @@ def a_ladder(*accepted: list[int], latencies: Sequence[float] = (0.8, 0.7, 0.75)
               for i, a in enumerate(accepted)]  # fmt: skip
     swept = [decoded("plain", 0, 0, 1.0)]
     swept += [decoded("sps", 0, 0, s, draft="small", gamma=g) for g, s in enumerate(latencies, 1)]
-    return own.Ladder(
+    models = [
+        {"name": "big", "role": "target", "parameters": 1000, "layers": 4},
+        {"name": "small", "role": "ladder", "parameters": 100, "layers": 1},
+    ]
+    return OwnCampaign(
+        "toy",
         Record("costs", {}, {}, (*passes, draw, *timed)),
         Record("acceptance", {}, {}, tuple(played)),
-        a_sweep_record(*swept), {"big": 1000, "small": 100}, {"big": 4, "small": 1},
-        {"big": "target", "small": "ladder"}, {},
-    )  # fmt: skip
+        a_sweep_record(*swept),
+        {"models": models},
+    )
 
 
 @pytest.mark.parametrize("accepted", [[[3, 3], [3]], [[0, 0], [0]], [[3, 1, 0], [2, 3]]])
