@@ -5,10 +5,11 @@
     hs.predict(target="Qwen3-32B", draft="Qwen3-0.6B", device="H100 SXM", task="chat")
 
 Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`, `explain`,
-`simulate`, `validate`, `evidence`, `family`; `explore` makes a page with sliders. `measure` asks a
-running server, `tune` finds what it should run, `compare` two measured ones; `measure_costs`,
-`measure_acceptance` and `measure_sweep` run models with torch. What is known enters by `acceptance`
-and `costs`. To read and look up: `read_statistics`, `read_record`, `formula`, `models`, `devices`.
+`simulate`, `validate`, `evidence`, `paper`, `family`; `explore` makes a page with sliders.
+`measure` asks a running server, `tune` finds what it should run, `compare` two measured ones;
+`measure_costs`, `measure_acceptance` and `measure_sweep` run models with torch. What is known
+enters by `acceptance` and `costs`. To read and look up: `read_statistics`, `read_record`,
+`formula`, `models`, `devices`.
 Every answer prints as a few lines and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
 """
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .verbs.measure_acceptance import measure_acceptance
     from .verbs.measure_costs import measure_costs
     from .verbs.measure_sweep import measure_sweep
+    from .verbs.paper import paper
     from .verbs.predict import predict
     from .verbs.predict_sweep import predict_sweep
     from .verbs.rank import rank
@@ -54,6 +56,7 @@ __all__ = [
     "measure_costs",
     "measure_sweep",
     "models",
+    "paper",
     "predict",
     "predict_sweep",
     "rank",

@@ -130,6 +130,12 @@ def sure(value: Interval, digits: int = 3) -> str:
     return f"{100 * value.level:g} % interval {span(value, digits)}"
 
 
+def window(gammas: object) -> str:
+    """Numbers next to each other, by the first and the last."""
+    assert isinstance(gammas, Sequence)
+    return f"{gammas[0]}-{gammas[-1]}" if len(gammas) > 1 else f"{gammas[0]}"
+
+
 def estimate(value: object) -> str:
     """The middle of an interval."""
     return f"{value.estimate:.3f}"  # type: ignore[attr-defined]

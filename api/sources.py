@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from .calibrate.models.devices import Device
     from .calibrate.records import Record
     from .theory import Formula
+    from .theory.interval import Interval
 
 
 def acceptance(
@@ -95,12 +97,17 @@ def read_statistics(
     source: str | Path,
     engine: str = "auto",
     *,
+    before: str | Path | None = None,
+    model: str | None = None,
+    gamma: int | None = None,
     every_s: float | None = None,
     for_s: float | None = None,
 ) -> EngineCounts:
     """What an engine reports of acceptance: a log, metrics, a response, a benchmark's result.
 
     source: a path, "-" for standard input, or a URL; engine: a name of `howspec import`, or auto.
+    before: an earlier scrape, which is subtracted; model: only its series of Prometheus; gamma: the
+    most that a round drafts, where the source does not say.
     for_s: seconds to watch a metrics URL, with a scrape every every_s [s]; the counts are those of
     the interval, and every function takes them as its acceptance. Raises ValueError where nothing
     of acceptance is found, OSError for what cannot be read.
@@ -108,9 +115,27 @@ def read_statistics(
     from .calibrate.engines import import_counts
     from .calibrate.engines.live import watch_asked
 
-    if every_s is not None or for_s is not None:
-        return watch_asked(str(source), every_s, for_s, engine)
-    return import_counts(str(source), engine)
+    if gamma is not None and not 1 <= gamma <= 4096:
+        raise ValueError(f"gamma must be an integer in [1, 4096], got {gamma}")
+    if every_s is None and for_s is None:
+        earlier = None if before is None else str(before)
+        return import_counts(str(source), engine, before=earlier, model=model, gamma=gamma)
+    if before is not None:
+        raise ValueError("before is an earlier scrape, for_s makes its own: give one of them")
+    return watch_asked(str(source), every_s, for_s, engine, model=model, gamma=gamma)
+
+
+def fit_statistics(
+    counts: EngineCounts, *, level: float = 0.9, seed: int = 0
+) -> dict[str, Interval]:
+    """Alpha and its decay from one draft token to the next, fitted to an engine's counts."""
+    import numpy as np
+
+    from .calibrate.engines.alpha import fit_engine_counts
+    from .theory.interval import median_interval
+
+    fit = fit_engine_counts(counts, np.random.default_rng(seed))
+    return {"alpha": median_interval(fit.alpha, level), "decay": median_interval(fit.decay, level)}
 
 
 def read_record(path: str | Path) -> Record:
@@ -131,18 +156,28 @@ def formula(name: str) -> Formula:
 
 
 def models(search: str = "") -> tuple[Model, ...]:
-    """The models of the table whose names hold every word of ``search``."""
+    """The models of the table whose names hold every word of ``search``, or the one it names."""
+    from .calibrate.models.catalogue import find_model
     from .calibrate.models.catalogue import models as table
 
-    return tuple(m for name, m in table().items() if _holds(name, search))
+    held = tuple(m for m in table().values() if _holds((m.name, m.hub, *m.aliases), search))
+    exact = find_model(search) if search else None
+    return held if exact is None or exact.name in [m.name for m in held] else (exact, *held)
 
 
 def devices(search: str = "") -> tuple[Device, ...]:
-    """The devices of the table whose names hold every word of ``search``."""
+    """The devices of the table whose names hold every word of ``search``, or what it describes."""
+    from .calibrate.models.devices import device
     from .calibrate.models.devices import devices as table
 
-    return tuple(d for name, d in table().items() if _holds(name, search))
+    held = tuple(d for d in table().values() if _holds((d.name,), search))
+    try:
+        exact = device(search) if search else None
+    except ValueError:
+        return held
+    return held if exact is None or exact.name in [d.name for d in held] else (exact, *held)
 
 
-def _holds(name: str, search: str) -> bool:
-    return all(word in name.casefold() for word in search.casefold().split())
+def _holds(names: Iterable[str], search: str) -> bool:
+    """Whether each word is in one of the names."""
+    return all(any(w in n.casefold() for n in names) for w in search.casefold().split())

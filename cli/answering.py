@@ -10,7 +10,7 @@ from typing import Any
 from . import options
 from .checks import check_outputs
 from .commands import Asked, Option, Verb, asked
-from .output import show
+from .output import Shown, progress_bar, show
 
 # What is given, by the names of the function's arguments. A verb may change it; it returns nothing,
 # or the answer of another function.
@@ -67,15 +67,22 @@ def answering(
     return command
 
 
-def printing(**own: Option | str) -> Callable[[Callable[..., None]], Verb]:
-    """Make a verb of a function that prints by itself, with its own signature."""
+def printing(
+    *, shared: Mapping[str, Option] = options.SHARED, **own: Option | str
+) -> Callable[[Callable[..., Shown]], Verb]:
+    """Make a verb of a function that says what is printed, with its own signature and --json."""
 
-    def command(verb: Callable[..., None]) -> Verb:
+    def command(verb: Callable[..., Shown]) -> Verb:
         def options_of() -> list[Asked]:
             found = signature(verb)
-            return asked([*found.parameters], options.SHARED | said(own), found)
+            names = [n for n in found.parameters if n != "progress"]
+            return asked([*names, "as_json"], {**shared, **said(own)}, found)
 
-        return Verb(verb, options_of, lambda given: verb(**given))
+        def answer(given: Given) -> None:
+            as_json = given.pop("as_json")
+            _with_progress(verb, given).print(as_json)
+
+        return Verb(verb, options_of, answer)
 
     return command
 
@@ -103,9 +110,12 @@ def _answer(ask: Callable[..., Any], rest: Given) -> Any:
     if "costs" in rest:
         own = () if "cost_ratio" in takes else ("--cost-ratio",)
         rest["costs"] = options.exact(options.one_of(rest, "--costs", *own))
-    if "progress" not in takes:
-        return ask(**rest)
-    from .output import progress_bar
+    return _with_progress(ask, rest)
 
+
+def _with_progress(function: Callable[..., Any], given: Given) -> Any:
+    """What a function answers, its progress being shown where it tells of it."""
+    if "progress" not in signature(function).parameters:
+        return function(**given)
     with progress_bar() as progress:
-        return ask(**rest, progress=progress)
+        return function(**given, progress=progress)

@@ -11,7 +11,7 @@ import click
 from . import options
 from .answering import Given, answering, printing, said
 from .commands import Argument, Option, Verbs
-from .output import print_json
+from .output import Shown
 
 # What the verbs share that run models.
 MEASURED = {**options.SHARED, **said({
@@ -133,7 +133,7 @@ def sweep(given: Given) -> None:
     files=Argument("Cost records of one machine and its models."),
     out="File of the pooled record, .json or .json.gz.",
 )
-def pool(files: list[str], out: str, as_json: bool = False) -> None:
+def pool(files: list[str], out: str) -> Shown:
     """Pool cost records of several runs: a shared machine is not the same an hour later.
 
     The repeats of every point are put behind one another, and predictions take their spread from
@@ -145,11 +145,9 @@ def pool(files: list[str], out: str, as_json: bool = False) -> None:
     """
     from ..calibrate.records import pool_files
 
-    found = pool_files(files, out)
-    if as_json:
-        print_json({"record": out, "runs": len(files), "points": len(found.points)})
-        return
-    print(f"{out}: {len(found.points)} points of {len(files)} runs")
+    points = len(pool_files(files, out).points)
+    entry = {"record": out, "runs": len(files), "points": points}
+    return Shown(entry, [f"{out}: {points} points of {len(files)} runs"])
 
 
 _PURPOSE = "Measure costs, acceptance and latency of real pairs; train a ladder; show records."

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .answering import printing
 from .commands import Argument
-from .output import print_json, print_table
+from .output import Shown, say, table
+
+if TYPE_CHECKING:
+    from ..answer import Table
 
 
 @printing(
@@ -36,8 +41,9 @@ def campaign(
     stages: int | None = None,
     stage_seconds: float | None = None,
     call_seconds: float | None = None,
-    as_json: bool = False,
-) -> None:
+    *,
+    progress: Callable[[str, int, int], None],
+) -> Shown:
     """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
 
     Every stage can be killed at any time; the same command continues from there. Nothing is
@@ -49,76 +55,48 @@ def campaign(
 
     howspec calibrate campaign tiny --out campaign
     """
-    import sys
-    from pathlib import Path
-
     from ..calibrate.campaign import RESUME, call_campaign, commands, plan_campaign
-    from .output import progress_bar
 
-    given = Path(family) if family is not None else None
+    folder, given = Path(out), None if family is None else Path(family)
     if plan:
-        planned = plan_campaign(name, Path(out), family=given, only=stage, dry_run=dry_run)
-        if as_json:
-            print_json({"campaign": name, "stages": planned, "commands": commands(name, Path(out))})
-        else:
-            _print_plan(planned)
-            if name == "gpu":
-                for where, line in commands(name, Path(out)):
-                    print(f"{where}:\n  {line}")
-        return
+        planned = plan_campaign(name, folder, family=given, only=stage, dry_run=dry_run)
+        entry = {"campaign": name, "stages": planned, "commands": commands(name, folder)}
+        return Shown(entry, _planned(planned, commands(name, folder) if name == "gpu" else ()))
     try:
-        with progress_bar() as report:
-            run = call_campaign(
-                name,
-                Path(out),
-                text=Path(text) if text is not None else None,
-                family=given,
-                copies=Path(records) if records is not None else None,
-                only=stage,
-                most=stages,
-                stage_s=stage_seconds,
-                call_s=call_seconds,
-                dry_run=dry_run,
-                report=report,
-                say=lambda line: print(line, file=sys.stderr, flush=True),
-            )
+        run = call_campaign(
+            name, folder, text=None if text is None else Path(text), family=given,
+            copies=None if records is None else Path(records), only=stage, most=stages,
+            stage_s=stage_seconds, call_s=call_seconds, dry_run=dry_run, report=progress, say=say,
+        )  # fmt: skip
     except KeyboardInterrupt:
-        print(f"howspec: {RESUME}", file=sys.stderr)
+        say(f"howspec: {RESUME}")
         raise click.exceptions.Exit(130) from None
-    if as_json:
-        print_json(run)
-        return
-    for file, size in run.files.items():
-        print(f"{file}: {size / 1e6:.2f} MB")
-    print("complete" if run.complete else f"to do: {', '.join(run.left)}; run the command again")
+    lines = [f"{file}: {size / 1e6:.2f} MB" for file, size in run.files.items()]
+    left = f"to do: {', '.join(run.left)}; run the command again"
+    return Shown(run, [*lines, "complete" if run.complete else left])
 
 
-def _print_plan(planned: list[dict[str, Any]]) -> None:
+def _planned(
+    planned: Sequence[Mapping[str, Any]], commands: Iterable[tuple[str, str]]
+) -> Iterator[str | Table]:
     rows = [
-        [
-            p["stage"],
-            p["state"],
-            f"{p['points']:,}",
-            _time(p["expected_time_s"]),
-            f"{p['expected_memory_bytes'] / 1e9:.1f} GB",
-            f"{p['expected_record_bytes'] / 1e6:.2f} MB",
-            p["what"],
-        ]
+        [p["stage"], p["state"], f"{p['points']:,}", _time(p["expected_time_s"]),
+         f"{p['expected_memory_bytes'] / 1e9:.1f} GB", f"{p['expected_record_bytes'] / 1e6:.2f} MB",
+         p["what"]]
         for p in planned
-    ]
+    ]  # fmt: skip
+    yield table(("stage", "state", "points", "expected", "memory", "record", "what"), rows)
+    yield from (f"note: {p['note']}" for p in planned if p["note"])
     total_s = sum(p["expected_time_s"] for p in planned)
     left_s = sum(p["expected_time_s"] for p in planned if p["state"] != "done")
-    print_table(("stage", "state", "points", "expected", "memory", "record", "what"), rows)
-    for p in planned:
-        if p["note"]:
-            print(f"note: {p['note']}")
     record, carried = (
         sum(p[key] for p in planned) / 1e6 for key in ("expected_record_bytes", "carried_bytes")
     )
-    print(
+    yield (
         f"expected in all: {_time(total_s)}, of it to do {_time(left_s)}; records {record:.1f} MB, "
         f"to be carried there {carried:.1f} MB"
     )
+    yield from (f"{where}:\n  {line}" for where, line in commands)
 
 
 def _time(seconds: float) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .answering import printing
 from .commands import Option
 from .options import numbers
-from .output import print_json, print_table
+from .output import Shown, say, table
 
 if TYPE_CHECKING:
+    from ..answer import Table
     from ..calibrate.family import FamilyRun
 
 
@@ -42,8 +46,9 @@ def family(
     stage_seconds: float | None = None,
     device: str | None = None,
     gguf: str | None = None,
-    as_json: bool = False,
-) -> None:
+    *,
+    progress: Callable[[str, int, int], None],
+) -> Shown:
     """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
 
     One size of draft comes in several depths.
@@ -56,78 +61,45 @@ def family(
 
     howspec calibrate family --teacher SmolLM2-135M-Instruct.Q4_1.gguf --text texts --out family
     """
-    import math
-    import sys
-    from pathlib import Path
-
     from ..calibrate import family as families
-    from .output import progress_bar
-
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
     if teacher is not None and preset is not None:
         raise ValueError("--teacher brings the sizes of its drafts: give it or --preset, not both")
-    with progress_bar() as report:
-        options: dict[str, Any] = {
-            "text": None if text is None else Path(text),
-            "code": code,
-            "order": None if order is None else [name.strip() for name in order.split(",")],
-            "stage_s": math.inf if stage_seconds is None else stage_seconds,
-            "device": device,
-            "gguf": gguf,
-            "progress": lambda done, total, what: report(what.split()[0], done, total),
-            "say": say,
-        }
-        if teacher is None:
-            run = families.train_family(Path(out), preset or "cpu", **options)
-        else:
-            run = families.distill_family(
-                Path(out),
-                teacher,
-                sizes=numbers(sizes, "--sizes"),
-                tokens=tokens,
-                **options,
-            )
-    if as_json:
-        print_json(
-            {
-                "complete": run.complete,
-                "trained": run.trained,
-                "missing": run.missing,
-                "disorder": run.disorder,
-                "family": run.record,
-            }
-        )
+    given: dict[str, Any] = {
+        "text": None if text is None else Path(text), "code": code,
+        "order": None if order is None else [name.strip() for name in order.split(",")],
+        "stage_s": math.inf if stage_seconds is None else stage_seconds, "device": device,
+        "gguf": gguf, "say": say,
+        "progress": lambda done, total, what: progress(what.split()[0], done, total),
+    }  # fmt: skip
+    if teacher is None:
+        run = families.train_family(Path(out), preset or "cpu", **given)
     else:
-        _print(run, out)
+        several = numbers(sizes, "--sizes")
+        run = families.distill_family(Path(out), teacher, sizes=several, tokens=tokens, **given)
+    entry = {"complete": run.complete, "trained": run.trained, "missing": run.missing,
+             "disorder": run.disorder, "family": run.record}  # fmt: skip
+    return Shown(entry, _blocks(run, out))
 
 
-def _print(run: FamilyRun, out: str) -> None:
+def _blocks(run: FamilyRun, out: str) -> Iterator[str | Table]:
     if run.record is None:
-        print(
+        yield (
             f"{len(run.trained)} models are trained, {len(run.missing)} to go"
             f" ({', '.join(run.missing)}): run the same command again to go on"
         )
         return
-    models = run.record["models"]
     domains = list(run.record["corpus"])
     rows = [
-        [
-            m["name"],
-            f"{m['parameters']:,}",
-            f"{m['layers']}",
-            f"{m['hidden']}",
-            f"{m['trained_tokens']:,}",
-            *(f"{m['held_out_by_domain'][d]['loss_nats']:.3f}" for d in domains),
-            f"{m['held_out']['loss_nats']:.3f} ± {m['held_out']['standard_error_nats']:.3f}",
-            f"{m['train_s']:.0f}",
-        ]
-        for m in models
-    ]
-    columns = ["model", "parameters", "layers", "hidden", "tokens", *domains, "mean", "seconds"]
-    print_table(columns, rows, title=f"held-out loss in nats per token, models in {out}")
-    for line in run.disorder:
-        print(f"warning: {line}")
+        [m["name"], f"{m['parameters']:,}", f"{m['layers']}", f"{m['hidden']}",
+         f"{m['trained_tokens']:,}",
+         *(f"{m['held_out_by_domain'][d]['loss_nats']:.3f}" for d in domains),
+         f"{m['held_out']['loss_nats']:.3f} ± {m['held_out']['standard_error_nats']:.3f}",
+         f"{m['train_s']:.0f}"]
+        for m in run.record["models"]
+    ]  # fmt: skip
+    columns = ("model", "parameters", "layers", "hidden", "tokens", *domains, "mean", "seconds")
+    yield table(columns, rows, title=f"held-out loss in nats per token, models in {out}")
+    yield from (f"warning: {line}" for line in run.disorder)
     if not run.disorder:
-        print("held-out loss falls with size along the whole ladder")
+        yield "held-out loss falls with size along the whole ladder"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .answering import printing
 from .commands import Argument
-from .output import print_json, print_table
+from .output import Shown, table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ..calibrate.records import Record
+    from ..answer import Table
+    from ..calibrate.records import Record, Summary
 
 # More numbers of tokens than these do not fit a line; the rest is in --json.
 SHOWN_TOKENS = 5
@@ -26,8 +27,7 @@ WIDE = 0.5  # share of a median; a spread beyond it is no property of a model
 def show(
     file: str,
     limits: bool = False,
-    as_json: bool = False,
-) -> None:
+) -> Shown:
     """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
 
     The family.json of a trained family is printed too: its models with their held-out losses.
@@ -36,98 +36,84 @@ def show(
 
     howspec calibrate show campaign/records/costs.json
     """
-    from pathlib import Path
-
     from ..calibrate.records import read_record, summarise
 
     if Path(file).name == "family.json":
         if limits:
             raise ValueError(f"--limits needs a record of costs, got {file}")
-        _show_family(Path(file), as_json)
-        return
+        return _family(Path(file))
     record = read_record(file)
     if limits:
-        _show_limits(record, file, as_json)
-        return
+        return _limits(record, file)
     found = summarise(record)
-    if as_json:
-        head = {"kind": record.kind, "points": len(record.points), "settings": record.settings}
-        print_json({**head, "provenance": record.provenance, "groups": found.rows})
-        return
-    _print_origin(record)
+    head = {"kind": record.kind, "points": len(record.points), "settings": record.settings}
+    entry = {**head, "provenance": record.provenance, "groups": found.rows}
+    return Shown(entry, _record(record, found))
+
+
+def _record(record: Record, found: Summary) -> Iterator[str | Table]:
+    yield from _origin(record)
     columns, rows = _wide(found.columns, found.rows)
-    print_table(columns, [[_cell(name, row.get(name)) for name in columns] for row in rows])
+    yield table(columns, [[_cell(name, row.get(name)) for name in columns] for row in rows])
     spreads = [row["spread"] for row in rows if isinstance(row.get("spread"), float)]
     if spreads and max(spreads) > WIDE:
-        print(
+        yield (
             f"note: spreads above {WIDE:.0%}, the worst {max(spreads):.0%}, come of other work on "
             "the machine: measure again on a quiet one"
         )
 
 
-def _show_family(path: Path, as_json: bool) -> None:
+def _family(path: Path) -> Shown:
     from ..calibrate.family.record import read_family
 
     family = read_family(path.parent)
-    if as_json:
-        print_json(family)
-        return
-    settings = family["settings"]
-    print(f"family {settings['preset']}: {len(family['models'])} models, domains ", end="")
-    print(", ".join(d["name"] if isinstance(d, dict) else str(d) for d in family["corpus"]))
+    models = family["models"]
+    domains = ", ".join(d["name"] if isinstance(d, dict) else str(d) for d in family["corpus"])
     columns = ("model", "role", "parameters", "layers", "hidden", "trained tokens", "loss nats")
     rows = [
-        [
-            m["name"],
-            m["role"],
-            f"{m['parameters']:,}",
-            str(m["layers"]),
-            str(m["hidden"]),
-            f"{m['trained_tokens']:,}",
-            f"{m['held_out']['loss_nats']:.4f} ± {m['held_out']['standard_error_nats']:.4f}",
-        ]
-        for m in family["models"]
-    ]
-    print_table(columns, rows)
+        [m["name"], m["role"], f"{m['parameters']:,}", str(m["layers"]), str(m["hidden"]),
+         f"{m['trained_tokens']:,}",
+         f"{m['held_out']['loss_nats']:.4f} ± {m['held_out']['standard_error_nats']:.4f}"]
+        for m in models
+    ]  # fmt: skip
+    line = f"family {family['settings']['preset']}: {len(models)} models, domains {domains}"
+    return Shown(family, [line, table(columns, rows)])
 
 
-def _show_limits(record: Record, file: str, as_json: bool) -> None:
+def _limits(record: Record, file: str) -> Shown:
     from ..calibrate.library.own import family_beside
     from ..figures.roofline_table import SHORT, limits_table, short_rows
 
-    table = limits_table(record, family_beside(file))
-    if as_json:
-        passes = [table.cells(row) for row in table.rows()]
-        laws = {mode: law for mode, law in table.laws.items() if law is not None}
-        print_json({"machine": table.limits.machine, "laws": laws, "passes": passes})
-        return
-    for line in table.lines:
-        print(line)
-    print_table(SHORT, short_rows(table), "Passes over one new token")
+    found = limits_table(record, family_beside(file))
+    laws = {mode: law for mode, law in found.laws.items() if law is not None}
+    passes = [found.cells(row) for row in found.rows()]
+    entry = {"machine": found.limits.machine, "laws": laws, "passes": passes}
+    short = table(SHORT, short_rows(found), "Passes over one new token")
+    return Shown(entry, [*found.lines, short])
 
 
-def _print_origin(record: Record) -> None:
+def _origin(record: Record) -> Iterator[str]:
     origin = record.provenance
     runs = [r for r in origin.get("runs", [origin]) if isinstance(r, dict)]
     failed = sum("error" in p for p in record.points)
     bad = f", {failed} of them failed" if failed else ""
     several = "" if len(runs) == 1 else "s"
-    print(f"{record.kind}: {len(record.points)} points{bad}, {len(runs)} run{several}")
+    yield (f"{record.kind}: {len(record.points)} points{bad}, {len(runs)} run{several}")
     for name in ("device", "driver", "cpu", "cores", "threads", "dtype", "seed"):
         if origin.get(name) is not None:
-            print(f"  {name}: {origin[name]}")
+            yield (f"  {name}: {origin[name]}")
     libraries = origin.get("libraries")
     if isinstance(libraries, dict):
-        print("  libraries: " + ", ".join(f"{n} {v}" for n, v in libraries.items()))
+        yield ("  libraries: " + ", ".join(f"{n} {v}" for n, v in libraries.items()))
     dates = [str(r["utc"]) for r in runs if r.get("utc")]
     if dates:
-        print(f"  measured: {dates[0]}" + (f" to {dates[-1]}" if len(dates) > 1 else ""))
+        yield (f"  measured: {dates[0]}" + (f" to {dates[-1]}" if len(dates) > 1 else ""))
     commits = list(dict.fromkeys(str(r["commit"]) for r in runs if r.get("commit")))
     if commits:
-        print("  commit: " + ", ".join(commits))
+        yield ("  commit: " + ", ".join(commits))
     models = origin.get("models")
     if isinstance(models, dict):
-        print("  models: " + ", ".join(models))
+        yield ("  models: " + ", ".join(models))
 
 
 def _wide(

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .answering import printing
 from .checks import check_seed
-from .output import print_json, progress_bar
+from .output import Shown
+from .paper import DRAWN
 
 
 @printing(
-    out="Folder for the figures; made if absent.",
+    shared=DRAWN,
     only="Name of a figure, such as cpu_grid; repeat for more.",
-    sweep="Table of your own measurements, instead of the paper's.",
-    records="Folder of `calibrate` with costs, acceptance and sweep.",
-    target="Target within the sweep.",
-    width="Width of a column, such as 3.03in or 77mm.",
-    font_size="Size of type [pt]; default 8.",
     seed="Seed of the posterior draws.",
 )
 def figures(
@@ -29,8 +25,9 @@ def figures(
     width: str | None = None,
     font_size: float | None = None,
     seed: int = 0,
-    as_json: bool = False,
-) -> None:
+    *,
+    progress: Callable[[str, int, int], None],
+) -> Shown:
     """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
 
     With --sweep or --records, those of your own family; `howspec paper` tests it as well. The
@@ -48,19 +45,14 @@ def figures(
     if sweep is not None or records is not None:
         from ..verbs.family import family
 
-        with progress_bar() as progress:
-            written = family(
-                sweep=sweep, records=records, out=out, target=target, only=only or (), tests=False,
-                width=width, font_size=font_size, seed=seed, progress=progress,
-            ).files  # fmt: skip
+        written = family(
+            sweep=sweep, records=records, out=out, target=target, only=only or (), tests=False,
+            width=width, font_size=font_size, seed=seed, progress=progress,
+        ).files  # fmt: skip
     else:
         from ..figures.draw import draw_all
         from ..figures.style import venue, venue_of
 
-        with venue(venue_of(width, font_size)), progress_bar() as progress:
+        with venue(venue_of(width, font_size)):
             written = draw_all(out, only=only or (), seed=seed, progress=progress)
-    if as_json:
-        print_json({"files": [str(p) for p in written]})
-    else:
-        for path in written:
-            print(path)
+    return Shown({"files": written}, map(str, written))

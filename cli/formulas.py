@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .answering import printing
 from .commands import Argument
-from .output import print_json, print_table
+from .output import Shown, table
 
 if TYPE_CHECKING:
+    from ..answer import Table
     from ..theory.formula import Formula
+
+_SYMBOL = ("name", "latex", "unit", "range", "meaning")
+_FORMULA = ("name", "group", "statement", "latex", "claim", "assumptions", "wrong_when", "source")
 
 
 @printing(
     name=Argument("One formula, with a worked value."),
     latex="Print the formulas as LaTeX.",
 )
-def formulas(
-    name: str | None = None,
-    latex: bool = False,
-    as_json: bool = False,
-) -> None:
+def formulas(name: str | None = None, latex: bool = False) -> Shown:
     """Print the symbols and the formulas, with assumptions and sources.
 
     Examples:
@@ -34,50 +35,21 @@ def formulas(
     from ..theory.symbols import quantities
 
     if name is not None:
-        entry = find(name)
-        if as_json:
-            print_json(_entry(entry))
-        else:
-            _print_one(entry, latex)
-        return
-    listed = all_formulas()
-    if as_json:
-        symbols = [
-            {"name": q.name, "latex": q.latex, "unit": q.unit, "range": q.range,
-             "meaning": q.meaning}
-            for q in quantities()
-        ]  # fmt: skip
-        print_json({"symbols": symbols, "formulas": [_entry(f) for f in listed]})
-        return
-    print_table(
-        ["symbol", "unit", "range", "meaning"],
-        [[q.latex if latex else q.name, q.unit, q.range, q.meaning] for q in quantities()],
-    )
-    group = ""
-    for f in listed:
-        if f.group != group:
-            group = f.group
-            print(f"\n{group.upper()}")
-        print(f"\n  {f.latex if latex else f.statement}\n    {f.claim}\n    Source: {f.source}")
+        found = find(name)
+        return Shown(_entry(found), _one(found, latex))
+    listed, symbols = all_formulas(), [{n: getattr(q, n) for n in _SYMBOL} for q in quantities()]
+    entry = {"symbols": symbols, "formulas": [_entry(f) for f in listed]}
+    return Shown(entry, _sheet(symbols, listed, latex))
 
 
 def _entry(f: Formula) -> dict[str, Any]:
-    return {
-        "name": f.name,
-        "group": f.group,
-        "statement": f.statement,
-        "latex": f.latex,
-        "claim": f.claim,
-        "assumptions": f.assumptions,
-        "wrong_when": f.wrong_when,
-        "source": f.source,
-        "worked": {"at": dict(f.worked), "value": float(f.exact(30, **f.worked))},
-    }
+    worked = {"at": dict(f.worked), "value": float(f.exact(30, **f.worked))}
+    return {n: getattr(f, n) for n in _FORMULA} | {"worked": worked}
 
 
-def _print_one(f: Formula, latex: bool) -> None:
+def _one(f: Formula, latex: bool) -> Iterator[str]:
+    yield f.latex if latex else f.statement
     at = ", ".join(f"{k} = {v:g}" for k, v in f.worked.items())
-    print(f.latex if latex else f.statement)
     for head, text in (
         ("claim", f.claim),
         ("assumes", f.assumptions),
@@ -85,4 +57,20 @@ def _print_one(f: Formula, latex: bool) -> None:
         ("source", f.source),
         ("worked", f"{float(f.exact(30, **f.worked)):.10g} at {at}"),
     ):
-        print(f"{head}: {text}")
+        yield f"{head}: {text}"
+
+
+def _sheet(
+    symbols: Sequence[dict[str, str]], listed: Sequence[Formula], latex: bool
+) -> Iterator[str | Table]:
+    called = "latex" if latex else "name"
+    yield table(
+        ("symbol", "unit", "range", "meaning"),
+        [[s[n] for n in (called, "unit", "range", "meaning")] for s in symbols],
+    )
+    group = ""
+    for f in listed:
+        if f.group != group:
+            group = f.group
+            yield f"\n{group.upper()}"
+        yield f"\n  {f.latex if latex else f.statement}\n    {f.claim}\n    Source: {f.source}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .answering import printing
 from .commands import Argument
 from .options import spelled
-from .output import print_json
+from .output import Shown
 
 TRANSFORMERS = """\
 # Counts of assisted generation: put your call of generate inside the block.
@@ -18,13 +18,8 @@ counts.write("rounds.jsonl")  # then: howspec import transformers rounds.jsonl
 """
 
 
-@printing(
-    engine=Argument("transformers."),
-)
-def hook(
-    engine: str,
-    as_json: bool = False,
-) -> None:
+@printing(engine=Argument("transformers."))
+def hook(engine: str) -> Shown:
     """Print the lines that count the rounds of an engine which does not say what was accepted.
 
     Only transformers needs them: the other engines report their own counts.
@@ -35,7 +30,4 @@ def hook(
     """
     if spelled(engine, ("transformers",)) != "transformers":
         raise ValueError(f"engine must be transformers, the others report counts; got {engine!r}")
-    if as_json:
-        print_json({"engine": "transformers", "code": TRANSFORMERS})
-    else:
-        print(TRANSFORMERS, end="")
+    return Shown({"engine": "transformers", "code": TRANSFORMERS}, TRANSFORMERS.splitlines())

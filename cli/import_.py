@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .answering import printing
 from .commands import Argument
 from .options import spelled
-from .output import health_lines, print_json, print_table
+from .output import Shown, json_text, table
 
 if TYPE_CHECKING:
+    from ..answer import Table
     from ..calibrate.engines import EngineCounts
+
+_TOTALS = ("rounds", "drafted", "accepted", "gamma", "tokens_per_round", "tokens",
+           "tokens_per_target_step", "requests")  # fmt: skip
+_PARTS = ("gamma", "rounds", "drafted", "accepted", "tokens", "acceptance_length", "drafted_rate",
+          "step_s", "tokens_per_s", "speedup")  # fmt: skip
 
 
 @printing(
@@ -38,8 +45,7 @@ def import_statistics(
     fit: bool = False,
     example: bool = False,
     seed: int = 0,
-    as_json: bool = False,
-) -> None:
+) -> Shown:
     """Read acceptance statistics from logs, metrics, responses and benchmark results.
 
     The first line says whether anything looks broken. What the source does not determine is null
@@ -54,62 +60,38 @@ def import_statistics(
 
     howspec import server.log --to aiperf
     """
-    from ..calibrate.engines import import_counts
     from ..calibrate.engines.health import Case, findings
-    from ..calibrate.engines.live import watch_asked
     from ..calibrate.engines.load import NAMES
-    from ..calibrate.engines.write import sample
+    from ..sources import fit_statistics, read_statistics
 
     if source is None and not example and engine.casefold() not in NAMES:
         engine, source = "auto", engine
     engine = spelled(engine, NAMES)
     if example:
+        from ..calibrate.engines.write import sample
+
         if source is not None or before is not None or model is not None:
             raise ValueError("--example prints a sample, so no source can be given with it")
         text = sample(engine, seed=seed)
-        if as_json:
-            print_json({"engine": engine, "sample": text})
-        else:
-            print(text, end="")
-        return
+        return Shown({"engine": engine, "sample": text}, [text.removesuffix("\n")])
     if source is None:
         raise ValueError("import needs a file, - or a URL, got none")
-    if gamma is not None and not 1 <= gamma <= 4096:
-        raise ValueError(f"--gamma must be an integer in [1, 4096], got {gamma}")
     if to is not None and to != "aiperf":
         raise ValueError(f"--to must be aiperf, got {to!r}")
-    if every is not None or for_ is not None:
-        if before is not None:
-            raise ValueError("--before is an earlier scrape, --for makes its own: give one of them")
-        counts = watch_asked(source, every, for_, engine, model=model, gamma=gamma)
-    else:
-        counts = import_counts(source, engine, before=before, model=model, gamma=gamma)
+    if before is not None and (every is not None or for_ is not None):
+        raise ValueError("--before is an earlier scrape, --for makes its own: give one of them")
+    counts = read_statistics(
+        source, engine, before=before, model=model, gamma=gamma, every_s=every, for_s=for_
+    )
     if to is not None:
         from ..calibrate.engines.write import aiperf_record
 
-        print_json(aiperf_record(counts))
-        return
-    found = findings(Case(counts))
-    answer = {"health": list(found), **counts.to_json()}
+        record = aiperf_record(counts)
+        return Shown(record, [json_text(record)])
+    answer = {"health": findings(Case(counts)), **counts.to_json()}
     if fit:
-        answer["fit"] = _fitted(counts, seed)
-    if as_json:
-        print_json(answer)
-    else:
-        _print(counts, answer)
-
-
-def _fitted(counts: EngineCounts, seed: int) -> dict[str, Any]:
-    import numpy as np
-
-    from ..calibrate.engines.alpha import fit_engine_counts
-
-    fit = fit_engine_counts(counts, np.random.default_rng(seed))
-    found = {}
-    for name, draws in (("alpha", fit.alpha), ("decay", fit.decay)):
-        low, middle, high = (float(x) for x in np.quantile(draws, [0.05, 0.5, 0.95]))
-        found[name] = {"estimate": middle, "low": low, "high": high, "level": 0.9}
-    return found
+        answer["fit"] = fit_statistics(counts, seed=seed)
+    return Shown(answer, _blocks(counts, answer))
 
 
 def _shown(value: Any) -> str:
@@ -118,45 +100,36 @@ def _shown(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else f"{value}"
 
 
-def _print(counts: EngineCounts, answer: dict[str, Any]) -> None:
-    for line in health_lines(answer["health"]):
-        print(line)
+def _blocks(counts: EngineCounts, answer: Mapping[str, Any]) -> Iterator[str | Table]:
+    from ..verbs.explain import check_first
+
+    health = [check_first(f) for f in answer["health"]]
+    yield from health or ["health: nothing looks broken"]
     version = f" {counts.version}" if counts.version else ""
-    print(f"{counts.engine}{version} ({counts.format})")
-    names = ("rounds", "drafted", "accepted", "gamma", "tokens_per_round", "tokens",
-             "tokens_per_target_step", "requests")  # fmt: skip
-    cells = [_shown(answer[n]) for n in names]
+    yield f"{counts.engine}{version} ({counts.format})"
+    cells = [_shown(answer[n]) for n in _TOTALS]
     if counts.rounds is None and counts.rounds_range is not None:
         cells[0] = "{}-{}".format(*counts.rounds_range)
-    print_table([n.replace("_", " ") for n in names], [cells])
+    yield table([n.replace("_", " ") for n in _TOTALS], [cells])
     if counts.survival:
         kept = counts.per_position_accepted or [None] * len(counts.survival)
         rows = [
             [f"{k + 1}", f"{share:.4f}", _shown(n)]
             for k, (share, n) in enumerate(zip(counts.survival, kept, strict=True))
         ]
-        print_table(["position", "survival", "accepted"], rows)
+        yield table(("position", "survival", "accepted"), rows)
     parts = (*counts.by_batch, *counts.groups)
     if parts:
-        every = ("gamma", "rounds", "drafted", "accepted", "tokens", "acceptance_length",
-                 "drafted_rate", "step_s", "tokens_per_s", "speedup")  # fmt: skip
-        columns = [c for c in every if any(getattr(p, c) is not None for p in parts)]
-        print_table(
-            ["part", *columns],
-            [[p.label, *(_shown(getattr(p, c)) for c in columns)] for p in parts[:40]],
-        )
+        columns = [c for c in _PARTS if any(getattr(p, c) is not None for p in parts)]
+        rows = [[p.label, *(_shown(getattr(p, c)) for c in columns)] for p in parts[:40]]
+        yield table(("part", *columns), rows)
     for check in counts.consistency:
         if not check.agrees:
-            print(
+            yield (
                 f"disagrees: {check.quantity} is printed as {check.printed}, the counts give "
                 f"{check.recomputed:.6g}"
             )
-    if "fit" in answer:
-        for name, value in answer["fit"].items():
-            print(
-                f"{name} {value['estimate']:.4f} (90 % interval {value['low']:.4f}-"
-                f"{value['high']:.4f})"
-            )
-    print(f"definition: {counts.definition}")
-    for note in counts.notes:
-        print(f"note: {note}")
+    for name, v in answer.get("fit", {}).items():
+        yield f"{name} {v.estimate:.4f} (90 % interval {v.low:.4f}-{v.high:.4f})"
+    yield f"definition: {counts.definition}"
+    yield from (f"note: {note}" for note in counts.notes)

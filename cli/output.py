@@ -8,15 +8,15 @@ import shlex
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..answer import Answer
-    from ..calibrate.engines.health import Finding
+    from ..answer import Answer, Table
 
 COMMAND: ContextVar[tuple[str, ...]] = ContextVar("command", default=())  # its words, as given
 _GAP = "  "
@@ -39,40 +39,71 @@ def show(
     if as_json:
         print_json(answer.to_json())
         return
-    from ..answer import Table
-
-    print(answer.headline())
-    for block in answer.blocks():
-        if isinstance(block, Table):
-            print_table(block.names, block.rows, block.title)
-        else:
-            print(block)
-    for note in answer.notes:
-        print(f"note: {note}")
-    for line in answer.ending():
-        print(line)
+    print_blocks([answer.headline(), *answer.blocks(), *(f"note: {n}" for n in answer.notes)])
+    print_blocks(answer.ending())
     if figure is not None:
         print(f"figure: {figure}")
     if html is not None:
         print(f"page: {html}")
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What is printed where no answer of `howspec` is: as JSON, or as lines and tables.
+
+    aside: lines on stderr beside the text.
+    """
+
+    entry: object
+    blocks: Iterable[str | Table]
+    aside: Iterable[str] = ()
+
+    def print(self, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            print_json(self.entry)
+            return
+        print_blocks(self.blocks)
+        for line in self.aside:
+            say(line)
+
+
+def say(line: str) -> None:
+    """Print a line on stderr at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def print_json(value: object) -> None:
     """Print one JSON object on stdout."""
+    print(json_text(value))
+
+
+def json_text(value: object) -> str:
+    """One JSON object as text."""
     from ..answer import plain
 
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def health_lines(findings: Sequence[Finding]) -> list[str]:
-    """What is broken, one line each with its source; one line where nothing is."""
-    if not findings:
-        return ["health: nothing looks broken"]
-    return [f"check first: {f.line}; see {f.source}" for f in findings]
+def print_blocks(blocks: Iterable[str | Table]) -> None:
+    """Print lines and tables on stdout."""
+    for block in blocks:
+        if isinstance(block, str):
+            print(block)
+        else:
+            print_table(block.names, block.rows, block.title)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+    """A table of texts."""
+    from ..answer import Column, Table
+
+    cells = [Column(name, [row[j] for row in rows]) for j, name in enumerate(columns)]
+    return Table(tuple(cells), title)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Print a small table on stdout; numbers to the right."""
+    """Print a small table on stdout; numbers to the right, columns without a value left out."""
     if title:
         print(title)
     full = [j for j in range(len(columns)) if j == 0 or any(row[j] for row in rows)]
@@ -168,8 +199,6 @@ def _lines(
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """Yield a function (what, done, total) that keeps one bar for each kind of work."""
-    import sys
-
     if not sys.stderr.isatty():
         yield lambda what, done, total: None
         return

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from . import options
 from .answering import Given, answering
 from .commands import Option
-from .output import show, write_files
+from .output import say, show, write_files
 
 if TYPE_CHECKING:
     from ..verbs.schedule import GammaSchedule
@@ -23,10 +22,9 @@ def _show(answer: GammaSchedule, given: Given) -> None:
         show(answer, given["as_json"], figure, html)
         return
     print(answer.emission.text())
-    for line in (answer.headline(), *(b for b in answer.blocks() if isinstance(b, str))):
-        print(f"note: {line}", file=sys.stderr)
-    for note in answer.notes:
-        print(f"note: {note}", file=sys.stderr)
+    lines = (b for b in answer.blocks() if isinstance(b, str))
+    for line in (answer.headline(), *lines, *answer.notes):
+        say(f"note: {line}")
     write_files(answer, figure, html)
 
 

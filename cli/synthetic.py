@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from .answering import printing
 from .options import numbers, spelled
-from .output import print_json
+from .output import Shown
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "atom")
 
@@ -30,8 +28,7 @@ def synthetic(
     independent: bool = False,
     method: str | None = None,
     model: str | None = None,
-    as_json: bool = False,
-) -> None:
+) -> Shown:
     """Emit an engine's simulated acceptance, so that a benchmark measures the cost side alone.
 
     vLLM, SGLang, llama.cpp and ATOM take the acceptance length with the bonus token, TensorRT-LLM
@@ -69,20 +66,12 @@ def synthetic(
         method=method,
         model=model,
     )
-    length = 1.0 + sum(share) if share is not None else acceptance_length
+    length = acceptance_length if share is None else 1.0 + sum(share)
     assert length is not None
-    if as_json:
-        print_json({
-            "engine": emission.engine,
-            "gamma": gamma,
-            "acceptance_length": length,
-            "rates": minimum_variance_rates(length, gamma) if share is None else share,
-            "command": emission.command,
-            "environment": emission.environment,
-            "config": emission.config,
-            "notes": list(emission.notes),
-        })  # fmt: skip
-        return
-    print(emission.text())
-    for note in emission.notes:
-        print(f"note: {note}", file=sys.stderr)
+    entry = {
+        "engine": emission.engine, "gamma": gamma, "acceptance_length": length,
+        "rates": minimum_variance_rates(length, gamma) if share is None else share,
+        "command": emission.command, "environment": emission.environment,
+        "config": emission.config, "notes": emission.notes,
+    }  # fmt: skip
+    return Shown(entry, [emission.text()], [f"note: {note}" for note in emission.notes])

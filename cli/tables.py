@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .answering import printing
 from .commands import Argument
-from .output import print_json, print_table
+from .output import Shown, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from ..answer import Table
     from ..calibrate.models import Device, Model
 
 _SEARCH = Argument("Words that the name must hold, or one name as it is written.")
 
 
-@printing(
-    search=_SEARCH,
-)
-def models(
-    search: str | None = None,
-    as_json: bool = False,
-) -> None:
+@printing(search=_SEARCH)
+def models(search: str | None = None) -> Shown:
     """List the models that are known by name, with their sizes; or search them.
 
     Any other model of the hub is read from its config.json, or with --online from the hub.
@@ -31,33 +26,24 @@ def models(
 
     howspec models qwen3
     """
-    from ..calibrate.models import find_model, nearest_models
-    from ..calibrate.models import models as table
+    from ..calibrate.models import nearest_models
+    from ..sources import models as known
 
-    exact = find_model(search) if search else None
-    found = _matching(search, table().values(), exact, lambda m: (m.name, m.hub, *m.aliases))
+    found = [_model(m) for m in known(search or "")]
     if not found:
         raise ValueError(f"no model is named {search!r}; nearest: {nearest_models(search or '')}")
-    entries = [_model(m) for m in found]
-    if as_json:
-        print_json({"search": search, "models": entries})
-        return
-    columns = ["model", "parameters", "active", "layers", "vocabulary", "context", "format", "year"]
-    print_table(columns, [
+    columns = ("model", "parameters", "active", "layers", "vocabulary", "context", "format", "year")
+    rows = [
         [e["name"], _size(e["parameters"]), _size(e["active_parameters"]), f"{e['layers']}",
          f"{e['vocab']:,}", f"{e['context_tokens']:,}", e["dtype"], f"{e['year']}"]
-        for e in entries
-    ])  # fmt: skip
-    _ending(len(found), len(table()), "models")
+        for e in found
+    ]  # fmt: skip
+    entry = {"search": search, "models": found}
+    return Shown(entry, _listed(columns, rows, f"of {len(known())} models"))
 
 
-@printing(
-    search=_SEARCH,
-)
-def devices(
-    search: str | None = None,
-    as_json: bool = False,
-) -> None:
+@printing(search=_SEARCH)
+def devices(search: str | None = None) -> Shown:
     """List the devices that are known by name, with their rates and memory; or search them.
 
     Several of one kind are written '4x H100' or 'H100 x4'. What a driver prints is known as well.
@@ -67,7 +53,7 @@ def devices(
     howspec devices h100
     """
     from ..calibrate.models import device
-    from ..calibrate.models import devices as table
+    from ..sources import devices as known
 
     exact, why = None, ""
     if search:
@@ -75,32 +61,27 @@ def devices(
             exact = device(search)
         except ValueError as error:
             why = str(error)
-    found = _matching(search, table().values(), exact, lambda d: (d.name,))
+    found = [_device(d) for d in known(search or "")]
     if not found:
         raise ValueError(why.partition("; `howspec")[0])
-    entries = [_device(d) for d in found]
-    if as_json:
-        print_json({"search": search, "devices": entries})
-        return
-    columns = ["device", "kind", "GB", "GB/s", "16 bit Top/s", "8 bit Top/s", "link GB/s"]
-    print_table(columns, [
+    columns = ("device", "kind", "GB", "GB/s", "16 bit Top/s", "8 bit Top/s", "link GB/s")
+    rows = [
         [e["name"], e["kind"], f"{e['memory_gb']:g}", f"{e['bandwidth_gb_s']:g}",
          _rate(e["rates_top_s"], "bf16", "fp16"), _rate(e["rates_top_s"], "fp8", "int8"),
          "-" if not e["link_gb_s"] > 0.0 else f"{e['link_gb_s']:g}"]
-        for e in entries
-    ])  # fmt: skip
-    for remark in exact.remarks if exact is not None else ():
-        print(f"note: {remark}")
-    _ending(len(found), len(table()), "devices")
+        for e in found
+    ]  # fmt: skip
+    remarks = () if exact is None else exact.remarks
+    entry = {"search": search, "devices": found}
+    return Shown(entry, _listed(columns, rows, f"of {len(known())} devices", remarks))
 
 
-def _matching(search: str | None, table: Iterable[Any], exact: Any, names: Any) -> list[Any]:
-    """All, those whose names hold every word, or else the one that the text names."""
-    words = [w for w in (search or "").casefold().split() if w]
-    held = [e for e in table if all(any(w in n.casefold() for n in names(e)) for w in words)]
-    if exact is not None and exact.name not in [e.name for e in held]:
-        held.insert(0, exact)
-    return held
+def _listed(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], of: str, remarks: Sequence[str] = ()
+) -> Iterator[str | Table]:
+    yield table(columns, rows)
+    yield from (f"note: {remark}" for remark in remarks)
+    yield f"{len(rows)} {of}; --json has all that is known of them"
 
 
 def _model(m: Model) -> dict[str, Any]:
@@ -134,7 +115,3 @@ def _size(parameters: float) -> str:
 
 def _rate(rates: dict[str, float], *formats: str) -> str:
     return next((f"{rates[f]:g}" for f in formats if f in rates), "-")
-
-
-def _ending(shown: int, known: int, what: str) -> None:
-    print(f"{shown} of {known} {what}; --json has all that is known of them")

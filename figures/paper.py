@@ -75,7 +75,7 @@ class Paper:
 def paper_study(
     out: Path,
     *,
-    width: str | None = None,
+    width: str | float | None = None,
     font_size: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,

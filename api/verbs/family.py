@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, numbers, percent, span, sure
+from ..answer import Answer, Column, Table, numbers, percent, span, sure, window
 
 if TYPE_CHECKING:
     from ..figures.family import Family
@@ -58,7 +58,7 @@ class FamilyStudy(Answer):
             Column("measured best", [r.measured_gamma for r in rows]),
             Column("measured speed-up", [r.measured_speedup for r in rows], numbers()),
             Column(f"{self.found.given} gamma", [r.gamma for r in rows]),
-            Column("within 1 %", [_window(r.window) for r in rows]),
+            Column("within 1 %", [r.window for r in rows], window),
             Column("speed-up", [r.speedup.estimate for r in rows], numbers()),
             Column("interval", [r.speedup for r in rows], span),
         ))  # fmt: skip
@@ -71,10 +71,6 @@ class FamilyStudy(Answer):
                 Column("90 % covers", [t.coverage for t in tests], percent),
             ))  # fmt: skip
         yield f"{len(self.files)} files in {self.inputs['out']}"
-
-
-def _window(gammas: tuple[int, ...]) -> str:
-    return f"{gammas[0]}-{gammas[-1]}" if len(gammas) > 1 else f"{gammas[0]}"
 
 
 def _error(value: object) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import howspec
 import pytest
 from click.testing import CliRunner
 from engine_samples import SAMPLES, V1_LINE
@@ -22,6 +23,7 @@ from howspec.calibrate.engines.reader import marked_lines
 from howspec.cli.answering import answering
 from howspec.cli.import_ import import_statistics
 from howspec.cli.main import VERBS, application
+from howspec.sources import fit_statistics
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -218,6 +220,22 @@ def test_every_verb_with_acceptance_takes_the_interval_of_a_server(
         watched.ask(acceptance=None, gamma=2, every=None, for_=5.0)
     with pytest.raises(ValueError, match="--every needs --for"):
         watched.ask(acceptance="http://x", gamma=2, every=1.0, for_=None)
+
+
+def test_python_reads_statistics_as_the_verb_does(tmp_path: Path) -> None:
+    path = tmp_path / "scrape"
+    path.write_text(SAMPLES["vllm prometheus"][0])
+    counts = howspec.read_statistics(path, gamma=3)
+    assert counts == import_counts(str(path), gamma=3)
+    found = json.loads(_verb(str(path), "--gamma", "3", "--fit", "--seed", "5", "--json"))
+    for name, fitted in fit_statistics(counts, seed=5).items():
+        assert found["fit"][name] == vars(fitted)
+        assert fitted.low < fitted.estimate < fitted.high
+    assert howspec.read_statistics(path, before=path).drafted == 0
+    with pytest.raises(ValueError, match=r"gamma must be an integer in \[1, 4096\], got 0"):
+        howspec.read_statistics(path, gamma=0)
+    with pytest.raises(ValueError, match="before is an earlier scrape, for_s makes its own"):
+        howspec.read_statistics("http://x/metrics", before=path, for_s=5.0)
 
 
 def test_the_verb_watches_a_server_and_writes_records(server: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import howspec
 import pytest
 from command import answer, call
 from howspec.cli.main import VERBS, application
@@ -352,3 +353,28 @@ def test_a_cut_file_of_points_is_a_note_and_goes_on(
     notes = [line for line in out.splitlines() if line.startswith("note: ")]
     assert len(notes) == 1
     assert "dropped a last line" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("verb", "search", "first"),
+    [
+        ("models", "", None),
+        ("models", "qwen3 8b", "Qwen3-8B"),
+        ("models", "meta-llama/Llama-3.1-8B-Instruct", "Llama-3.1-8B"),
+        ("models", "no-such-model", None),
+        ("devices", "h100", "H100"),
+        ("devices", "4x H100", "4x H100 SXM"),
+        ("devices", "no-such-device", None),
+    ],
+)
+def test_python_and_the_command_line_find_the_same_models_and_devices(
+    verb: str, search: str, first: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = getattr(howspec, verb)(search)
+    if search.startswith("no-such"):
+        assert found == ()
+        assert call(capsys, verb, search)[0] == 2
+        return
+    named = [e["name"] for e in answer(capsys, verb, *([search] if search else []))[verb]]
+    assert named == [getattr(e, "label", e.name) for e in found]
+    assert first is None or named[0].startswith(first)

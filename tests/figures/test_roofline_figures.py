@@ -22,7 +22,7 @@ from howspec.calibrate.measured import measured_cost
 from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate_show import show
-from howspec.cli.paper import print_timed_rows
+from howspec.cli.output import print_blocks
 from howspec.figures.draw import Studies, cost_figures, draw
 from howspec.figures.paper_costs import (
     has_paper_pairs,
@@ -36,6 +36,7 @@ from howspec.figures.roofline_record import cost_limits
 from howspec.figures.roofline_table import limits_table, write_limits
 from howspec.figures.roofline_verify import verify_curves
 from howspec.figures.transfer import TransferLaws
+from howspec.verbs.paper import timed_rows
 
 MACHINE = KnownMachine()
 DRAWN = (".pdf", ".png", ".csv", "_caption.tex")
@@ -200,10 +201,9 @@ def test_the_needed_alpha_gives_the_speedup_that_was_asked_for(architectures: Re
 def test_the_papers_rows_are_printed_where_there_are_some(
     architectures: Record, laws: TransferLaws, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_timed_rows((), record="cpu_costs")
-    assert capsys.readouterr().out == ""
+    assert list(timed_rows((), record="cpu_costs")) == []
     rows = paper_cost_rows(architectures, laws)
-    print_timed_rows(rows, record="gpu_costs_architectures")
+    print_blocks(timed_rows(rows, record="gpu_costs_architectures"))
     out = capsys.readouterr().out
     assert "at the costs of gpu_costs_architectures" in out
     assert out.count("Pythia-2.8B SpS: Pythia-70M K=5") == 2  # eager and graph

@@ -1,0 +1,210 @@
+"""The paper's experiment on its own measurements, from fits to figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..answer import Answer, Column, Table, numbers, sure, window
+
+if TYPE_CHECKING:
+    from ..figures.paper import Paper
+    from ..figures.paper_costs import PaperCostRow
+    from .family import FamilyStudy
+
+
+@dataclass(frozen=True, repr=False)
+class PaperStudy(Answer):
+    """What the paper's measurements say; see `howspec.paper`. out: folder of the figures."""
+
+    SCHEMA = "paper"
+
+    found: Paper
+    out: Path
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The figures, captions and tables that were written."""
+        return self.found.files
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return ()
+
+    def data(self) -> Mapping[str, object]:
+        return self.found.entry()
+
+    def headline(self) -> str:
+        study = self.found.study
+        best = max(study.panels, key=lambda p: p.prediction.speedup.estimate)
+        s = best.prediction.speedup
+        return (
+            f"{study.target}: draft with {best.draft}, gamma {best.prediction.gamma}, speed-up "
+            f"{s.estimate:.3f} ({sure(s)})"
+        )
+
+    def blocks(self) -> Iterator[str | Table]:
+        yield self._grid()
+        study, turn = self.found.study, self.found.scale.turning_point
+        yield (
+            f"best draft scale for {study.target}: {turn.estimate:.2f} of its parameters "
+            f"(90 % interval {turn.low:.2f}-{turn.high:.2f}), from the law of the "
+            f"{int(self.found.scale.fitted.sum())} released drafts\n"
+        )
+        yield from self._main_table()
+        for record, rows in self.found.timed.items():
+            yield from timed_rows(rows, record=record)
+        yield self._tests()
+        yield self._ideal()
+        yield f"{len(self.files)} files in {self.out}"
+
+    def _grid(self) -> Table:
+        panels = self.found.study.panels
+        best = [f"{1 / p.measured.min():.3f} at {p.gammas[p.measured.argmin()]}" for p in panels]
+        return Table(
+            (
+                Column("draft", [p.draft for p in panels]),
+                Column("gamma", [p.prediction.gamma for p in panels]),
+                Column("within 1 %", [p.prediction.gamma_window for p in panels], window),
+                Column("speed-up, 90 %", [p.prediction.speedup for p in panels], _bracket(3)),
+                Column("measured best", best),
+                Column("in window", [p.window_hit for p in panels], _yes),
+                Column("z", [p.confirmation.z for p in panels], numbers(2, sign="+")),
+            ),
+            "Fitted to the paper's latency grid; z: simulated against predicted speed-up",
+        )
+
+    def _main_table(self) -> Iterator[str | Table]:
+        rows = self.found.rows
+        paper = [f"{r.paper_draft} K={r.paper_gamma} {r.paper_speedup:.2f}" for r in rows]
+        yield Table(
+            (
+                Column("row", [f"{r.target} {r.method}" for r in rows]),
+                Column("paper", paper),
+                Column("fitted", [r.fitted and r.fitted.estimate for r in rows], numbers(2)),
+                Column("predicted", [f"{r.draft} K={r.gamma}" for r in rows]),
+                Column("speed-up, 90 %", [r.speedup for r in rows], _bracket(2)),
+                Column("at paper's choice", [r.at_paper_choice for r in rows], _bracket(2)),
+                Column("inside", [r.inside for r in rows], _yes),
+            ),
+            "The paper's main table. Predictions use no row of it: acceptance is that of other "
+            "published pairs,\ncost follows depth and size as on the grid.",
+        )
+        drafts = sum(r.draft == r.paper_draft for r in rows)
+        yield (
+            f"{sum(r.inside for r in rows)} of {len(rows)} speed-ups inside their 90 % interval; "
+            f"{drafts} of {len(rows)} best drafts predicted\n"
+        )
+
+    def _tests(self) -> Table:
+        tests, rms = self.found.tests, self.found.study.rms
+        return Table(
+            (
+                Column("held out", [t.name for t in tests]),
+                Column("points", [len(t.labels) for t in tests]),
+                Column("mean |error|", [t.mean_abs for t in tests], _share),
+                Column("median", [t.median_abs for t in tests], _share),
+                Column("95th percentile", [t.p95_abs for t in tests], _share),
+                Column("90 % covers", [t.coverage for t in tests], lambda v: f"{v:.0%}"),
+            ),
+            f"Predictions of points left out (joint fit of the grid: rms {rms:.2%} of plain "
+            "latency)",
+        )
+
+    def _ideal(self) -> Table:
+        rows = self.found.ideal
+        mean = sum(abs(r.error) for r in rows) / len(rows)
+        return Table(
+            (
+                Column("pair", [r.label for r in rows]),
+                Column("alpha", [r.alpha for r in rows], _short),
+                Column("gamma", [r.gamma for r in rows]),
+                Column("c", [r.cost_ratio for r in rows], _short),
+                Column("measured", [r.measured for r in rows], _short),
+                Column("ideal law", [r.predicted for r in rows], numbers(2)),
+                Column("error", [r.error for r in rows], lambda v: f"{v:+.0%}"),
+            ),
+            f"arXiv:2211.17192, predicted from its own alpha, gamma and c: mean |error| {mean:.1%}"
+            ", no parameter fitted",
+        )
+
+
+def timed_rows(rows: Sequence[PaperCostRow], *, record: str) -> Iterator[str | Table]:
+    """The rows of the paper's table at the costs of one record; nothing where there are none."""
+    if not rows:
+        return
+    yield Table(
+        (
+            Column("row", [f"{r.target} {r.method}: {r.draft} K={r.gamma}" for r in rows]),
+            Column("mode", [r.mode for r in rows]),
+            Column("c", [r.cost_ratio for r in rows], numbers(3)),
+            Column("V(K+1)/V(1)", [r.verify_ratio for r in rows], numbers(2)),
+            Column("published", [r.published for r in rows], numbers(2)),
+            Column("speed-up, 90 %", [r.speedup for r in rows], _bracket(2)),
+            Column("needed alpha", [r.needed_alpha for r in rows], numbers(2)),
+        ),
+        f"The paper's table at the costs of {record}: the paper's architectures, timed with random "
+        "weights.\nneeded alpha: acceptance of every token with which the published speed-up would "
+        "follow",
+    )
+    inside = sum(r.inside for r in rows)
+    yield f"{inside} of {len(rows)} published speed-ups inside their 90 % interval\n"
+
+
+def _bracket(digits: int) -> Callable[[object], str]:
+    def show(value: object) -> str:
+        middle, low, high = (f"{getattr(value, n):.{digits}f}" for n in ("estimate", "low", "high"))
+        return f"{middle} [{low}, {high}]"
+
+    return show
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
+
+
+def _share(value: object) -> str:
+    return f"{value:.2%}"
+
+
+def _short(value: object) -> str:
+    return f"{value:g}"
+
+
+def paper(
+    *,
+    out: str | Path,
+    sweep: str | None = None,
+    records: str | None = None,
+    target: str | None = None,
+    width: str | float | None = None,
+    font_size: float | None = None,
+    seed: int = 0,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> PaperStudy | FamilyStudy:
+    """Fit the paper's measurements, predict best gamma and draft, confirm, draw the figures.
+
+    out: folder for PDF, PNG, CSV, captions and LaTeX, made if absent. With a sweep or records, the
+    same of your own family: `howspec.family`, which says what they are. target: within the sweep.
+    width: of a column, such as "3.03in" or a number of inches; font_size [pt]; seed: of draws and
+    simulations. progress: called with (what, done, of). Raises ValueError for what cannot be.
+    """
+    from ..calibrate.files import check_folder
+    from ..sim.known import check_seed
+
+    check_seed(seed)
+    check_folder(out)
+    if sweep is not None or records is not None:
+        from .family import family
+
+        return family(
+            sweep=sweep, records=records, out=out, target=target, width=width,
+            font_size=font_size, seed=seed, progress=progress,
+        )  # fmt: skip
+    from ..figures.paper import paper_study
+
+    to = Path(out)
+    found = paper_study(to, width=width, font_size=font_size, seed=seed, progress=progress)
+    return PaperStudy(found, to)
