@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 
-from .load import bundled_bytes
+from .load import bundled_bytes, device_name, drafter_of, model_name
 from .measured_schema import METRICS
 
 Row = dict[str, str]
@@ -79,14 +79,11 @@ class Measurement:
         return self.status == "measured" and not self.objection
 
 
-_FLOATS = ("value", "temperature", "p_min", "plain", "round_ms", "batch", "context")
-_WHOLES = ("devices", "gamma", "position")
+_NUMBERS: dict[str, type[float | int]] = {
+    "value": float, "temperature": float, "p_min": float, "plain": float, "round_ms": float,
+    "batch": float, "context": float, "devices": int, "gamma": int, "position": int,
+}  # fmt: skip
 _RENAMED = {"batch_sequences": "batch", "context_tokens": "context", "gamma_tokens": "gamma"}
-
-
-def text(row: Row, name: str) -> str:
-    """The cell, "" where the column is absent."""
-    return row.get(name, "")
 
 
 @cache
@@ -113,10 +110,8 @@ def _of_2026(row: Row) -> Iterator[Measurement]:
     cells: dict[str, object] = {"table": "measured"}
     for key, value in row.items():
         name = _RENAMED.get(key, key)
-        if name in _FLOATS:
-            cells[name] = float(value) if value else None
-        elif name in _WHOLES:
-            cells[name] = int(value) if value else None
+        if name in _NUMBERS:
+            cells[name] = _NUMBERS[name](value) if value else None
         elif name == "rates":
             cells[name] = tuple(float(v) for v in value.split())
         elif name not in ("source", "place"):
@@ -124,37 +119,6 @@ def _of_2026(row: Row) -> Iterator[Measurement]:
     place = f", {row['place']}" if row["place"] else ""
     cells["citation"] = _citations()[row["source"]] + place
     yield Measurement(**cells)  # type: ignore[arg-type]
-
-
-@lru_cache(maxsize=4096)
-def model_name(name: str) -> str:
-    """The name of a model in the table of models, "" where it has none."""
-    from ..models.catalogue import find_model
-
-    found = find_model(name) if name else None
-    return found.name if found else ""
-
-
-@lru_cache(maxsize=1024)
-def device_name(name: str) -> tuple[str, int | None]:
-    """(device of the table of devices, how many), ("", None) where the name means none."""
-    from ..models.devices import find_device
-
-    try:
-        found = find_device(name)
-    except ValueError:  # a count that no machine has
-        return "", None
-    return ("", None) if found is None else (found.name, found.count)
-
-
-@lru_cache(maxsize=4096)
-def drafter_of(draft: str, method: str = "") -> str:
-    """Kind of a drafter by its name or method, "model" for any other draft."""
-    from ..models.drafters import drafter_kind
-
-    if model_name(draft) and not drafter_kind(draft):
-        return "model"
-    return drafter_kind(draft) or drafter_kind(method) or ("model" if draft else "")
 
 
 def _stack(engine: str) -> str:
@@ -173,24 +137,23 @@ def _number(row: Row, name: str) -> float | None:
 
 def _common(row: Row, table: str, **changed: object) -> dict[str, object]:
     """What the older tables share; several values of a row become rows of their own."""
-    device, count = device_name(text(row, "hardware") or text(row, "chip"))
-    gamma, draft = _number(row, "gamma_tokens"), text(row, "draft")
-    drafter = drafter_of(draft, text(row, "method"))
-    found: dict[str, object] = {
-        "id": text(row, "id"), "table": table, "citation": text(row, "source"),
-        "target": text(row, "target"), "target_model": model_name(text(row, "target")),
+    device, count = device_name(row.get("hardware", "") or row.get("chip", ""))
+    gamma, draft = _number(row, "gamma_tokens"), row.get("draft", "")
+    drafter = drafter_of(draft, row.get("method", ""))
+    return {
+        "id": row.get("id", ""), "table": table, "citation": row.get("source", ""),
+        "target": row.get("target", ""), "target_model": model_name(row.get("target", "")),
         "draft": draft, "drafter": drafter,
         "draft_model": model_name(draft) if drafter == "model" else "",
-        "target_format": text(row, "precision"), "engine": text(row, "engine"),
-        "stack": _stack(text(row, "engine") or text(row, "hardware")),
+        "target_format": row.get("precision", ""), "engine": row.get("engine", ""),
+        "stack": _stack(row.get("engine", "") or row.get("hardware", "")),
         "device": device, "devices": count,
-        "hardware": text(row, "hardware") or text(row, "chip"), "task": text(row, "task"),
+        "hardware": row.get("hardware", "") or row.get("chip", ""), "task": row.get("task", ""),
         "batch": _number(row, "batch_sequences"), "temperature": _number(row, "temperature"),
-        "gamma": None if gamma is None else int(gamma), "drafting": text(row, "drafting"),
-        "sample": text(row, "sample"), "objection": text(row, "suspect"),
-        "notes": text(row, "notes"),
+        "gamma": None if gamma is None else int(gamma), "drafting": row.get("drafting", ""),
+        "sample": row.get("sample", ""), "objection": row.get("suspect", ""),
+        "notes": row.get("notes", ""), **changed,
     }  # fmt: skip
-    return found | changed
 
 
 def _several(
@@ -208,19 +171,16 @@ _RATES = (
     ("tokens_per_round", "tokens_per_round"), ("speedup", "speedup_run"),
     ("spec_tokens_per_s", "throughput_run"),
 )  # fmt: skip
-
-
-def _specbundle(row: Row) -> Iterator[Measurement]:
-    yield from _several(row, "specbundle", _RATES, plain=None)
+_LEVIATHAN = (("overlap_alpha", "overlap"), ("speedup", "speedup_decode"))
 
 
 def _serving(row: Row) -> Iterator[Measurement]:
-    shape = text(row, "draft_shape").casefold()
-    method = text(row, "method").casefold()
-    drafting = "tree" if "tree" in shape + method else "chain" if text(row, "gamma_tokens") else ""
-    values = [v for v in _RATES if v[0] != "tokens_per_round" or not text(row, "tokens_derived")]
+    shape = row.get("draft_shape", "").casefold()
+    method = row.get("method", "").casefold()
+    drafting = "tree" if "tree" in shape + method else "chain" if row["gamma_tokens"] else ""
+    values = [v for v in _RATES if v[0] != "tokens_per_round" or not row.get("tokens_derived", "")]
     yield from _several(row, "serving_speedups", values, drafting=drafting)
-    kind = text(row, "alpha_kind")
+    kind = row.get("alpha_kind", "")
     if kind:
         metric = "position_rate" if kind == "first_position" else kind
         first = 1 if kind == "first_position" else None
@@ -234,30 +194,23 @@ _OF_ACCEPTANCE = {
 
 
 def _acceptance(row: Row) -> Iterator[Measurement]:
-    yield from _several(row, "acceptance", [("value", _OF_ACCEPTANCE[text(row, "metric")])])
-    yield from _several(row, "acceptance", [("speedup", "speedup_run")])
-
-
-def _leviathan(row: Row) -> Iterator[Measurement]:
-    yield from _several(
-        row, "leviathan_speedups", [("overlap_alpha", "overlap"), ("speedup", "speedup_decode")]
-    )
+    stated = (("value", _OF_ACCEPTANCE[row["metric"]]), ("speedup", "speedup_run"))
+    yield from _several(row, "acceptance", stated)
 
 
 _TABLES: dict[str, Callable[[Row], Iterator[Measurement]]] = {
-    "measured": _of_2026, "specbundle": _specbundle, "serving_speedups": _serving,
-    "acceptance": _acceptance, "leviathan_speedups": _leviathan,
+    "measured": _of_2026, "specbundle": lambda row: _several(row, "specbundle", _RATES),
+    "serving_speedups": _serving, "acceptance": _acceptance,
+    "leviathan_speedups": lambda row: _several(row, "leviathan_speedups", _LEVIATHAN),
 }  # fmt: skip
 
 
 @lru_cache(maxsize=64)
-def _rows(target: str | None) -> tuple[Measurement, ...]:
-    """The measurements of a target, or all, in the order of the tables; others are not built."""
-    return tuple(_built(target))
-
-
-def _built(target: str | None) -> Iterator[Measurement]:
+def measurements(target: str | None = None) -> tuple[Measurement, ...]:
+    """The bundled measurements of a target, or all, in the order of the tables; others are not
+    built."""
     fits: dict[str, bool] = {}
+    found: list[Measurement] = []
     for table, build in _TABLES.items():
         at, lines = _read(table)
         model = at.get("target_model")
@@ -266,19 +219,14 @@ def _built(target: str | None) -> Iterator[Measurement]:
             if target is not None and name not in fits:
                 fits[name] = _same(target, name, "" if model is None else cells[model])
             if target is None or fits[name]:
-                yield from build(_row(table, cells))
+                found += build(_row(table, cells))
+    return tuple(found)
 
 
 def measured_with(drafter: str, metrics: Container[str]) -> tuple[Measurement, ...]:
     """Rows of the table `measured` of a kind of drafter and of these metrics."""
     rows = (m for m in measurements() if m.table == "measured" and m.drafter == drafter)
     return tuple(m for m in rows if m.metric in metrics)
-
-
-@cache
-def measurements() -> tuple[Measurement, ...]:
-    """Every bundled measurement of others, in the order of the tables."""
-    return _rows(None)
 
 
 def evidence(
@@ -293,14 +241,15 @@ def evidence(
     if target is None and draft is None and device is None:
         raise ValueError("evidence needs a target, a draft or a device, got none of them")
     machine = "" if device is None else device_name(device)[0]
+    kind = "" if draft is None else drafter_of(draft)
     if device is not None and not machine:
         from ..models.devices import device as known
 
         known(device)  # raises with the nearest names
     return tuple(
-        m for m in (measurements() if target is None else _rows(target))
-        if (draft is None or _drafted(draft, m))
-        and (device is None or m.device == machine)
+        m for m in (measurements() if target is None else measurements(target))
+        if (device is None or m.device == machine)
+        and (draft is None or (m.drafter == kind and (kind != "model" or _same(draft, m.draft))))
     )  # fmt: skip
 
 
@@ -315,13 +264,6 @@ def _same(asked: str, called: str, model: str = "") -> bool:
     if not wanted:
         return squeeze(asked) == squeeze(called)
     return wanted == (model or model_name(called))
-
-
-def _drafted(asked: str, m: Measurement) -> bool:
-    kind = drafter_of(asked)
-    if kind == "model":
-        return m.drafter == "model" and _same(asked, m.draft)
-    return m.drafter == kind
 
 
 def measured_pair(

@@ -1,11 +1,13 @@
-"""The bundled tables by name, wherever the package is installed, and the study of a citation."""
+"""The bundled tables by name, wherever the package is installed, and what is meant by the names and
+citations in them.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -83,3 +85,34 @@ def same_study(one: str, other: str) -> bool:
     """Whether two citations, or studies, are of one study; a repository counts by its own name."""
     first, second = (study_of(s).rstrip("/").rsplit("/", 1)[-1] for s in (one, other))
     return bool(first) and first == second
+
+
+@lru_cache(maxsize=4096)
+def model_name(name: str) -> str:
+    """The name of a model in the table of models, "" where it has none."""
+    from ..models.catalogue import find_model
+
+    found = find_model(name) if name else None
+    return found.name if found else ""
+
+
+@lru_cache(maxsize=1024)
+def device_name(name: str) -> tuple[str, int | None]:
+    """(device of the table of devices, how many), ("", None) where the name means none."""
+    from ..models.devices import find_device
+
+    try:
+        found = find_device(name)
+    except ValueError:  # a count that no machine has
+        return "", None
+    return ("", None) if found is None else (found.name, found.count)
+
+
+@lru_cache(maxsize=4096)
+def drafter_of(draft: str, method: str = "") -> str:
+    """Kind of a drafter by its name or method, "model" for any other draft."""
+    from ..models.drafters import drafter_kind
+
+    if model_name(draft) and not drafter_kind(draft):
+        return "model"
+    return drafter_kind(draft) or drafter_kind(method) or ("model" if draft else "")

@@ -15,8 +15,7 @@ import numpy as np
 from ...calibrate.depth import powered
 from ...calibrate.doors import Deployment, acceptance, resolve
 from ...calibrate.known import KnownAcceptance
-from ...calibrate.library.evidence import model_name
-from ...calibrate.library.load import same_study, study_of
+from ...calibrate.library.load import model_name, same_study, study_of
 from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.head_curves import HeadCurve, head_curves, looked_up
 from ...theory import tokens_by_gamma, tokens_per_round

@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...calibrate.library.evidence import model_name
-from ...calibrate.library.load import study_of
+from ...calibrate.library.load import model_name, study_of
 from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.acceptance_library import metric_name
 from ...calibrate.tables import columns

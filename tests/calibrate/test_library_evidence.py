@@ -12,13 +12,11 @@ import pytest
 from howspec.calibrate.library import load
 from howspec.calibrate.library.evidence import (
     Measurement,
-    device_name,
     evidence,
     measured_pair,
     measurements,
-    model_name,
 )
-from howspec.calibrate.library.load import load_table
+from howspec.calibrate.library.load import device_name, load_table, model_name
 from howspec.calibrate.library.measured_schema import METRICS
 from howspec.calibrate.prior.heads_fit import lengths
 from howspec.cli.main import run
