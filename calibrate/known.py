@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 LARGEST_GAMMA = 256
 SHOWN = 4  # draft tokens of the rounds that alpha is stated for where none were measured
+# Spread of ln(round / plain step) of one pair from one run of the timing to the next, beside what
+# the spread of the times within a run says: three runs within an hour on two cores of a shared
+# machine, ten drafts of the bundled ladder, 1 to 8 draft tokens (0.01 at 1, 0.04 from 4 on).
+BETWEEN_RUNS = 0.03
 Kind = Literal["stated", "measured", "imported", "predicted"]
 
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..calibrate.doors import Pair
-from ..calibrate.known import KnownCosts
-from ..calibrate.measured.costs import BETWEEN_RUNS
+from ..calibrate.known import BETWEEN_RUNS, KnownCosts
 from ..calibrate.prior.acceptance_cells import DESIGN_EFFECT
 from ..theory.decision import score
 from ..theory.domain import Floats

@@ -1,7 +1,6 @@
 """Records of a pair as the laws of theory: costs, acceptance, and the time of requests."""
 
 from .costs import (
-    BETWEEN_RUNS,
     MeasuredCost,
     SampledCost,
     measured_cost,
@@ -13,7 +12,6 @@ from .costs import (
 from .rounds import Rounds, TimedRounds, rounds_of, timed_rounds
 
 __all__ = [
-    "BETWEEN_RUNS",
     "MeasuredCost",
     "Rounds",
     "SampledCost",

@@ -19,6 +19,7 @@ import numpy as np
 from ...theory.costs import TablePass
 from ...theory.domain import Floats
 from ...theory.requests import rounds_moments
+from ..known import BETWEEN_RUNS
 from ..records import Record
 from .rounds import TimedRounds, timed_rounds
 
@@ -186,12 +187,6 @@ def requests_s(
         pmf = np.concatenate([-np.diff(cut), cut[..., -1:]], axis=-1)
         rounds.append(np.asarray(rounds_moments(np.clip(pmf, 0.0, 1.0), tokens)[0]))
     return np.asarray(np.stack(rounds, axis=-1) * times)
-
-
-# Spread of ln(round / plain step) of one pair from one run of the timing to the next, beside what
-# the spread of the times within a run says: three runs within an hour on two cores of a shared
-# machine, ten drafts of the bundled ladder, 1 to 8 draft tokens (0.01 at 1, 0.04 from 4 on).
-BETWEEN_RUNS = 0.03
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import numpy as np
 
 from ...theory.domain import Floats
 from ...theory.requests.distribution import round_moments
+from ..known import BETWEEN_RUNS
 from ..library.own import OwnCampaign
-from .costs import BETWEEN_RUNS
 from .ladder import Predicted, request_tokens
 
 DRAWS = 1000

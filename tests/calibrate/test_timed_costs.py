@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.engines.recorded import from_record
-from howspec.calibrate.measured import BETWEEN_RUNS, measured_cost, sampled
+from howspec.calibrate.known import BETWEEN_RUNS
+from howspec.calibrate.measured import measured_cost, sampled
 from howspec.calibrate.models import device
 from howspec.calibrate.models.config import shape_of
 from howspec.calibrate.prior.costs_records import known_memory, measured_device
