@@ -229,17 +229,25 @@ def _conditioned(kind: str, unseen: str) -> Conditioned:
 
 @cache
 def _given_curves(kind: str, unseen: str) -> Conditioned:
-    return Conditioned(_curves(kind, unseen), stored_spreads(look_up=kind in LOOK_UP))
+    look_up, curves = kind in LOOK_UP, _curves(kind, unseen)
+    share = _stored("shares", look_up)
+    known = share if share.size == len(curves) else None
+    return Conditioned(curves, stored_spreads(look_up=look_up), known)
+
+
+def stored_spreads(*, look_up: bool = False) -> Floats:
+    """Draws of the spreads of the hierarchy, (draws, 16)."""
+    return _stored("draws", look_up)
 
 
 @cache
-def stored_spreads(*, look_up: bool = False) -> Floats:
-    """The spreads that `python -m howspec.calibrate.prior.heads_fit` writes, (draws, 16)."""
+def _stored(name: str, look_up: bool) -> Floats:
+    """What `python -m howspec.calibrate.prior.heads_fit` writes."""
     text = resources.files(__package__).joinpath("heads_fit.json").read_text("utf-8")
     fit = json.loads(text)
     if fit["spreads"] != list(SPREADS):
         raise ValueError("heads_fit.json is of another hierarchy: run heads_fit again")
-    return np.array(fit["look_up_draws" if look_up else "draws"])
+    return np.array(fit[f"look_up_{name}" if look_up else name])
 
 
 def _by_size(

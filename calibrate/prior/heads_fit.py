@@ -17,7 +17,7 @@ import numpy as np
 
 from ..library.evidence import Measurement, measurements
 from .head_curves import HEADS, LOOK_UP, HeadCurve, head_curves, looked_up
-from .heads_model import SPREADS, sample_spreads
+from .heads_model import SPREADS, Observed, sample_spreads
 
 SEED = 20261128
 KEPT = 12  # draws that are stored, of the walkers
@@ -109,9 +109,18 @@ def fit() -> dict[str, object]:
     curves, texts = head_curves(), looked_up()
     return {
         "about": "posterior draws of the spreads between heads, and of look-up; see heads_model",
-        "seed": SEED, "curves": len(curves), "spreads": list(SPREADS), "draws": _draws(curves),
-        "look_up_curves": len(texts), "look_up_draws": _draws(texts),
+        "seed": SEED, "curves": len(curves), "spreads": list(SPREADS),
+        "look_up_curves": len(texts), **fitted(curves), **fitted(texts, "look_up_"),
     }  # fmt: skip
+
+
+def fitted(
+    curves: Sequence[HeadCurve], name: str = "", draws: list[list[float]] | None = None
+) -> dict[str, object]:
+    """Draws of the spreads, fitted where none are given, and the weights of settings with them."""
+    draws = _draws(curves) if draws is None else draws
+    shares = Observed(curves).weigh(np.array(draws))
+    return {f"{name}draws": draws, f"{name}shares": shares.tolist()}
 
 
 def _draws(curves: Sequence[HeadCurve]) -> list[list[float]]:

@@ -197,13 +197,21 @@ class Observed:
         """Right sides less what the known parts give, shape (equations,)."""
         return np.asarray(self.c - (self.a * self.design.mean[self.at]).sum(axis=-1))
 
-    def weigh(self, theta: Floats) -> None:
-        """Let settings that are far off count less, given spreads of shape (draws, 16)."""
+    def weigh(self, theta: Floats) -> Floats:
+        """Let settings that are far off count less, given spreads of shape (draws, 16).
+
+        Returns the variance of each setting over that of the spread, (curves,).
+        """
         usual = np.sqrt(np.square(theta).mean(axis=0))
-        share = np.ones(len(self.design.labels))  # variance of a setting, over that of the spread
+        share = np.ones(len(self.design.labels))
         for _ in range(_WEIGHING):
-            self.kernel.parts[_SETTING] = np.diag(share)
+            self.take(share)
             share = (SETTING_DEGREES + self._off(usual, share)) / (SETTING_DEGREES + 2.0)
+        self.take(share)
+        return share
+
+    def take(self, share: Floats) -> None:
+        """Give each setting a variance over that of the spread, (curves,), as `weigh` finds it."""
         self.kernel.parts[_SETTING] = np.diag(share)
 
     def _off(self, usual: Floats, share: Floats) -> Floats:
@@ -227,15 +235,23 @@ class Observed:
 
 
 class Conditioned:
-    """The hierarchy given measured curves, at draws of its spreads of shape (draws, 16)."""
+    """The hierarchy given measured curves, at draws of its spreads of shape (draws, 16).
 
-    def __init__(self, curves: Sequence[HeadCurve], theta: Floats) -> None:
+    share: variances of the settings where `Observed.weigh` found them already, (curves,).
+    """
+
+    def __init__(
+        self, curves: Sequence[HeadCurve], theta: Floats, share: Floats | None = None
+    ) -> None:
         self.theta = theta
         known = {(_pool(c.kind), study_of(c.source)) for c in curves}
         self.studies = Counter(pool for pool, _ in known)
         self.seen = Observed(curves) if curves else None
         if self.seen is not None:
-            self.seen.weigh(theta)
+            if share is None:
+                self.seen.weigh(theta)
+            else:
+                self.seen.take(share)
             self.root = self.seen.root(theta)
             self.solved = solve_lower(self.root, self.seen.residual[None, :, None])
 

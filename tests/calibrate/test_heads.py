@@ -22,6 +22,7 @@ from howspec.calibrate.prior.head_curves import (
     looked_up,
 )
 from howspec.calibrate.prior.heads import (
+    _stored,
     expected_head,
     head_costs,
     head_dtype,
@@ -231,6 +232,15 @@ def test_the_stored_curves_are_those_of_the_tables() -> None:
     for one, other in zip(built, stored, strict=True):
         assert replace(one, tokens=()) == replace(other, tokens=())
         assert one.tokens == pytest.approx(other.tokens, rel=1e-13)
+
+
+@pytest.mark.parametrize("look_up", [False, True])
+def test_the_stored_weights_of_settings_are_those_of_the_stored_spreads(look_up: bool) -> None:
+    curves, theta = looked_up() if look_up else head_curves(), stored_spreads(look_up=look_up)
+    asked, shares = Question(curves[0].kind, "Llama-3.1-8B"), _stored("shares", look_up)
+    weighed = Conditioned(curves, theta).predict(asked)
+    for one, other in zip(weighed, Conditioned(curves, theta, shares).predict(asked), strict=True):
+        assert one == pytest.approx(other, rel=1e-9, abs=1e-12)
 
 
 def test_a_text_that_was_looked_up_counts_once_and_hides_with_its_study() -> None:
