@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..tables.cells import read_bytes
 from .schema import Cell, Column, Row, Schema
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Table:
 
     def error(self, index: int, column: str, message: str) -> ValueError:
         """The error for a cell of row ``index`` (from 0)."""
-        return _error(self.label, message, line=self.lines[index], column=column)
+        return error_at(self.label, message, line=self.lines[index], column=column)
 
     def frame(self) -> pd.DataFrame:
         """The table as a pandas DataFrame.
@@ -59,17 +60,7 @@ def read_csv(path: str | Path, schema: Schema) -> pd.DataFrame:
     Raises ValueError, one line that names the file, the line and the column, what is allowed
     and what was given. A byte-order mark, CRLF line ends and blank lines are harmless.
     """
-    return read_table(path, schema).frame()
-
-
-def read_table(path: str | Path, schema: Schema) -> Table:
-    """Like `read_csv`, without pandas: the rows as plain dicts with their line numbers."""
-    try:
-        data = Path(path).read_bytes()
-    except (OSError, ValueError) as err:  # ValueError: a null character in the path
-        reason = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
-        raise ValueError(f"{path}: cannot be read: {reason}") from None
-    return parse_table(data, str(path), schema)
+    return parse_table(read_bytes(path), str(path), schema).frame()
 
 
 def parse_table(data: bytes, label: str, schema: Schema) -> Table:
@@ -77,33 +68,42 @@ def parse_table(data: bytes, label: str, schema: Schema) -> Table:
     records = _records(_decode(data, label), label)
     line, header = next(records, (1, []))
     if not header:
-        raise _error(label, "the file is empty, a header line is needed")
+        raise error_at(label, "the file is empty, a header line is needed")
     columns = _columns(header, label, schema, line)
+    absent = {c.name: c.parse("") for c in schema.columns if c not in columns}
+    found = ((line, absent | _row(cells, columns, label, line)) for line, cells in records)
+    rows, lines = checked(label, schema, found)
+    if not rows:
+        raise error_at(label, "the file has a header and no rows")
+    present = tuple(c for c in columns if c is not None)
+    return Table(label, present, rows, lines)
+
+
+def checked(
+    label: str, schema: Schema, found: Iterable[tuple[int, Row]], key: Sequence[str] = ()
+) -> tuple[tuple[Row, ...], tuple[int, ...]]:
+    """Rows and their lines, by the rules of a schema; no two agree in a key, default its own."""
     rows: list[Row] = []
     lines: list[int] = []
     seen: dict[tuple[Cell, ...], int] = {}
-    for line, cells in records:
-        row = _row(cells, columns, label, line)
-        row |= {c.name: c.parse("") for c in schema.columns if c.name not in row}
+    for line, row in found:
         for rule in schema.rules:
             if not rule.holds(row):
                 message = f"{rule.text}, got {row[rule.column]!r}"
-                raise _error(label, message, line=line, column=rule.column)
-        key = tuple(row[name] for name in schema.key)
-        first = seen.setdefault(key, line) if key else line
+                raise error_at(label, message, line=line, column=rule.column)
+        at = tuple(row[name] for name in key or schema.key)
+        first = seen.setdefault(at, line) if at else line
         if first != line:
             same = ", ".join(f"{name} = {row[name]!r}" for name in schema.key)
             message = f"a row must be unique, got that of line {first} again ({same})"
-            raise _error(label, message, line=line, column=", ".join(schema.key))
+            raise error_at(label, message, line=line, column=", ".join(schema.key))
         rows.append(row)
         lines.append(line)
-    if not rows:
-        raise _error(label, "the file has a header and no rows")
-    present = tuple(c for c in columns if c is not None)
-    return Table(label, present, tuple(rows), tuple(lines))
+    return tuple(rows), tuple(lines)
 
 
-def _error(label: str, message: str, *, line: int = 0, column: str = "") -> ValueError:
+def error_at(label: str, message: str, *, line: int = 0, column: str = "") -> ValueError:
+    """The error for a place in a table, in one line."""
     place = f", line {line}" if line else ""
     place += f", column {column}" if column else ""
     return ValueError(" ".join(f"{label}{place}: {message}".splitlines()))
@@ -120,7 +120,7 @@ def _decode(data: bytes, label: str) -> str:
     except UnicodeDecodeError as err:
         line = data.count(b"\n", 0, err.start) + 1
         message = f"must be UTF-8 text, got the byte 0x{data[err.start]:02x}"
-        raise _error(label, message, line=line) from None
+        raise error_at(label, message, line=line) from None
 
 
 def _records(content: str, label: str) -> Iterator[tuple[int, list[str]]]:
@@ -132,7 +132,7 @@ def _records(content: str, label: str) -> Iterator[tuple[int, list[str]]]:
                 yield reader.line_num, cells
     except csv.Error as err:
         message = f"is not a comma-separated record: {err}"
-        raise _error(label, message, line=reader.line_num) from None
+        raise error_at(label, message, line=reader.line_num) from None
 
 
 def _columns(header: list[str], label: str, schema: Schema, line: int) -> list[Column | None]:
@@ -142,23 +142,23 @@ def _columns(header: list[str], label: str, schema: Schema, line: int) -> list[C
     for mark in (";", "\t", "|"):
         if len(names) == 1 and mark in header[0]:
             message = f"cells must be separated by commas, got a header separated by {mark!r}"
-            raise _error(label, message, line=line, column=_short(names[0].split(mark)[:1]))
+            raise error_at(label, message, line=line, column=_short(names[0].split(mark)[:1]))
     found: list[Column | None] = []
     for name in names:
         column = known.get(name.casefold())
         if column is None and schema.closed:
             listed = ", ".join(c.name for c in schema.columns)
-            raise _error(
+            raise error_at(
                 label, f"is unknown, allowed: {listed}", line=line, column=_short([repr(name)])
             )
         if column is not None and column in found:
-            raise _error(label, "is given twice", line=line, column=column.name)
+            raise error_at(label, "is given twice", line=line, column=column.name)
         found.append(column)
     for column in schema.columns:
         if column.required and column not in found:
             also = f" (or {', '.join(column.aliases)})" if column.aliases else ""
             message = f"is missing{also}, got {_short(names)}"
-            raise _error(label, message, line=line, column=column.name)
+            raise error_at(label, message, line=line, column=column.name)
     return found
 
 
@@ -166,7 +166,7 @@ def _row(cells: list[str], columns: list[Column | None], label: str, line: int) 
     if len(cells) != len(columns):
         short = columns[len(cells)] if len(cells) < len(columns) else None
         message = f"a row must have {len(columns)} cells as the header has, got {len(cells)}"
-        raise _error(label, message, line=line, column=short.name if short else "")
+        raise error_at(label, message, line=line, column=short.name if short else "")
     row: Row = {}
     for cell, column in zip(cells, columns, strict=True):
         if column is None:
@@ -174,5 +174,5 @@ def _row(cells: list[str], columns: list[Column | None], label: str, line: int) 
         try:
             row[column.name] = column.parse(cell)
         except ValueError as err:
-            raise _error(label, str(err), line=line, column=column.name) from None
+            raise error_at(label, str(err), line=line, column=column.name) from None
     return row

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..library.read import Table
+from ..library.read import Table, checked, error_at
 from ..library.schema import Cell, Row
 from ..library.sweep import SWEEP, Sweep, sweeps_of
 from . import columns
@@ -30,6 +30,9 @@ _K = re.compile(
     r"(?:\s*(?:draft(?:ed)?\s*)?tokens?)?(?:\s*\([^)]*\))?",
     re.IGNORECASE,
 )
+
+
+_COLUMNS = {column.name: column for column in SWEEP.columns}
 
 
 def read_sweeps(source: str | Path) -> tuple[Sweep, ...]:
@@ -67,129 +70,116 @@ def sweep_table(cells: Cells) -> Table:
     """The table of schema `SWEEP` behind cells: columns found, units made one, rows checked."""
     if cells.dropped:
         raise ValueError(f"{cells.label}: {cells.dropped[0]}")
-    k = _gamma_column(cells)
-    measure = _measure(cells)
-    names = {role: columns.first_of(cells.names, wanted) for role, wanted in (
-        ("target", columns.TARGET), ("draft", columns.DRAFT), ("tokens", columns.TOKENS),
-        ("batch", columns.BATCH), ("context", columns.CONTEXT))}  # fmt: skip
-    apart = [n for n in cells.names if n in columns.WORK and n not in names.values()]
-    apart = [n for n in apart if len({row.get(n, "") for row in cells.rows}) > 1]
-    rows: list[Row] = []
-    seen: dict[tuple[Cell, ...], int] = {}
-    for line, cells_of in zip(cells.lines, cells.rows, strict=True):
-        row = _row(cells, line, cells_of, k, measure, names)
-        row["workload"] = _workload(cells_of, names, apart, cells)
-        key = (*(row[n] for n in ("target", "draft", "workload", "gamma")), row["batch"])
-        first = seen.setdefault(key, line)
-        if first != line:
-            same = ", ".join(f"{n} = {row[n]!r}" for n in SWEEP.key)
-            message = f"a row must be unique, got that of line {first} again ({same})"
-            raise ValueError(
-                f"{cells.label}, line {line}, column {', '.join(SWEEP.key)}: {message}"
-            )
-        rows.append(row)
-    return Table(cells.label, SWEEP.columns, tuple(rows), cells.lines)
+    reader = _Reader(cells)
+    found = ((n, reader.row(n, row)) for n, row in zip(cells.lines, cells.rows, strict=True))
+    key = (*SWEEP.key, "workload", "batch")
+    return Table(cells.label, SWEEP.columns, *checked(cells.label, SWEEP, found, key))
 
 
 def _gamma_column(cells: Cells) -> str:
     found = columns.gamma_columns(cells.names)
-    if len(found) > 1:
-        raise ValueError(
-            f"{cells.label}, line 1, column gamma: is given twice ({', '.join(found)})"
-        )
-    if not found:
-        others = ", ".join((*columns.GAMMA[1:4], "n_max", "draft tokens", "steps"))
-        given = ", ".join(cells.names)
-        given = given if len(given) <= 200 else given[:197] + "..."
-        raise ValueError(
-            f"{cells.label}, line 1, column gamma: is missing (or {others}), got {given}"
-        )
-    return found[0]
+    if len(found) == 1:
+        return found[0]
+    others = ", ".join((*columns.GAMMA[1:4], "n_max", "draft tokens", "steps"))
+    given = ", ".join(cells.names)
+    given = given if len(given) <= 200 else given[:197] + "..."
+    message = f"is given twice ({', '.join(found)})" if found else (
+        f"is missing (or {others}), got {given}")  # fmt: skip
+    raise error_at(cells.label, message, line=1, column="gamma")
 
 
 def _measure(cells: Cells) -> columns.Measure:
     found = columns.measure_of(cells.names)
     if found is None:
-        given = ", ".join(cells.names)
-        raise ValueError(
-            f"{cells.label}, line 1, column speedup: is missing (or a throughput such as tok/s, or "
-            f"a time such as TPOT, ITL or latency), got {given[:200]}"
+        message = (
+            "is missing (or a throughput such as tok/s, or a time such as TPOT, ITL or latency)"
         )
+        given = ", ".join(cells.names)[:200]
+        raise error_at(cells.label, f"{message}, got {given}", line=1, column="speedup")
     return found
 
 
-def _row(
-    cells: Cells,
-    line: int,
-    row: Mapping[str, str],
-    k: str,
-    measure: columns.Measure,
-    names: Mapping[str, str | None],
-) -> Row:
-    """One row by the names of `SWEEP`, each cell checked."""
+class _Reader:
+    """Where in the rows of some cells the columns of `SWEEP` stand, under any spelling.
 
-    def text(role: str) -> str:
-        return row.get(names[role] or "", "")
+    names: column of each role, None for one that is not there; apart: columns that vary of what
+    else was run, with words before their cells.
+    """
 
-    def parsed(column: str, cell: str) -> Cell:
-        schema = next(c for c in SWEEP.columns if c.name == column)
+    def __init__(self, cells: Cells) -> None:
+        self.cells, self.k, self.measure = cells, _gamma_column(cells), _measure(cells)
+        self.names = {role: columns.first_of(cells.names, wanted) for role, wanted in (
+            ("target", columns.TARGET), ("draft", columns.DRAFT), ("tokens", columns.TOKENS),
+            ("batch", columns.BATCH), ("context", columns.CONTEXT))}  # fmt: skip
+        work = [n for n in cells.names if n in columns.WORK and n not in self.names.values()]
+        load = [n for n in (self.names["batch"], self.names["context"]) if n]
+        varies = {n: len({row.get(n, "") for row in cells.rows}) > 1 for n in (*work, *load)}
+        self.apart = {n: "" for n in work if varies[n]}
+        self.apart |= {self.names[r] or "": f"{r} " for r in ("batch", "context")
+                       if varies.get(self.names[r] or "")}  # fmt: skip
+
+    def row(self, line: int, row: Mapping[str, str]) -> Row:
+        """One row by the names of `SWEEP`, each cell checked."""
+        said = {role: row.get(name or "", "") for role, name in self.names.items()}
+        gamma = _gamma(row.get(self.k, ""), row)
+        plain = self._parsed(line, "gamma", gamma) == 0
+        draft = said["draft"]
+        if not draft and not self.names["draft"]:
+            draft = "" if plain else "draft"
+        latency, speedup = _measured(row, self.measure, plain)
+        texts = {
+            "target": said["target"] or ("" if self.names["target"] else "target"),
+            "gamma": gamma,
+            "tokens_per_round": _digits(said["tokens"]),
+            "unit": row.get("unit", ""),
+            "source": row.get("source", ""),
+            "draft": "" if plain and _PLAIN.fullmatch(draft) else draft,
+            "latency": latency,
+            "speedup": speedup,
+        }
+        found = {name: self._parsed(line, name, cell) for name, cell in texts.items()}
+        places: Row = {
+            what: self._positive(line, what, said[what]) for what in ("batch", "context")
+        }
+        return {**found, **places, "workload": self._workload(row)}
+
+    def _parsed(self, line: int, column: str, cell: str) -> Cell:
         try:
-            return schema.parse(cell)
+            return _COLUMNS[column].parse(cell)
         except ValueError as error:
-            raise ValueError(f"{cells.label}, line {line}, column {column}: {error}") from None
+            raise error_at(self.cells.label, str(error), line=line, column=column) from None
 
-    draft = text("draft")
-    gamma = _gamma(row.get(k, ""), draft, row)
-    found: Row = {
-        "target": parsed("target", text("target") or ("" if names["target"] else "target")),
-        "gamma": parsed("gamma", gamma),
-        "tokens_per_round": parsed("tokens_per_round", _digits(text("tokens"))),
-        "unit": parsed("unit", row.get("unit", "")),
-        "source": parsed("source", row.get("source", "")),
-        "batch": _positive(cells, line, "batch", text("batch")),
-        "context": _positive(cells, line, "context", text("context")),
-    }
-    plain = found["gamma"] == 0
-    if not draft and not names["draft"]:
-        draft = "" if plain else "draft"
-    found["draft"] = parsed("draft", "" if plain and _PLAIN.fullmatch(draft) else draft)
-    return _checked(cells, line, found | _measured(row, measure, plain, parsed))
+    def _positive(self, line: int, what: str, cell: str) -> float | None:
+        value = columns.value_of(cell) if cell else math.nan
+        if not (math.isfinite(value) and value >= 0.0):
+            return None
+        if what == "batch" and value < 1.0:
+            message = f"must be a number in [1, inf), or empty, got {cell!r}"
+            raise error_at(self.cells.label, message, line=line, column=what)
+        return value
+
+    def _workload(self, row: Mapping[str, str]) -> str:
+        """What tells a row from others of the pair, in words; only columns that vary."""
+        return ", ".join(f"{said}{row[name]}" for name, said in self.apart.items() if row.get(name))
 
 
-def _checked(cells: Cells, line: int, row: Row) -> Row:
-    for rule in SWEEP.rules:
-        if not rule.holds(row):
-            where = f"{cells.label}, line {line}, column {rule.column}"
-            raise ValueError(f"{where}: {rule.text}, got {row[rule.column]!r}")
-    return row
-
-
-def _measured(row: Mapping[str, str], measure: columns.Measure, plain: bool, parsed: object) -> Row:
-    """Speed-up and latency of a row; a throughput is kept as the time of one token."""
-    assert callable(parsed)
+def _measured(row: Mapping[str, str], measure: columns.Measure, plain: bool) -> tuple[str, str]:
+    """Cells of latency and speed-up; a throughput is kept as the time of one token."""
     cell = row.get(measure.column, "")
-    latency_cell, speedup_cell = "", ""
+    value = columns.value_of(cell)
     if measure.kind == "speedup":
-        value = columns.speedup_of(cell)
-        speedup_cell = repr(value) if math.isfinite(value) else cell
-        also = next((n for n in ("latency",) if n in row), None)
-        latency_cell = row.get(also, "") if also else ""
-    elif measure.kind == "time":
-        value = columns.value_of(cell) * measure.factor
-        latency_cell = (
-            repr(value) if math.isfinite(value) and measure.factor != 1.0 else _digits(cell)
-        )
+        gain = columns.speedup_of(cell)
+        return row.get("latency", ""), repr(gain) if math.isfinite(gain) else cell
+    if measure.kind == "rate":
+        latency = repr(1.0 / value) if math.isfinite(value) and value > 0.0 else cell
+    elif math.isfinite(value) and measure.factor != 1.0:
+        latency = repr(value * measure.factor)
     else:
-        value = columns.value_of(cell)
-        latency_cell = repr(1.0 / value) if math.isfinite(value) and value > 0.0 else cell
-    if measure.base is not None and not plain and measure.kind != "speedup":
-        base, own = columns.value_of(row.get(measure.base, "")), columns.value_of(cell)
-        if base > 0.0 and own > 0.0:
-            speedup_cell = repr(own / base if measure.kind == "rate" else base / own)
-    return {
-        "latency": parsed("latency", latency_cell),
-        "speedup": parsed("speedup", speedup_cell),
-    }
+        latency = _digits(cell)
+    base = columns.value_of(row.get(measure.base, "")) if measure.base and not plain else math.nan
+    if not (base > 0.0 and value > 0.0):
+        return latency, ""
+    return latency, repr(value / base if measure.kind == "rate" else base / value)
 
 
 def _digits(cell: str) -> str:
@@ -199,7 +189,7 @@ def _digits(cell: str) -> str:
         repr(value))  # fmt: skip
 
 
-def _gamma(cell: str, draft: str, row: Mapping[str, str]) -> str:
+def _gamma(cell: str, row: Mapping[str, str]) -> str:
     """K as digits: K=3, mtp-3, "3 tokens"; 0 for plain decoding, also said by the method."""
     if match := _K.fullmatch(cell):
         return match[1]
@@ -209,25 +199,3 @@ def _gamma(cell: str, draft: str, row: Mapping[str, str]) -> str:
         return "0"
     said = setting_of(cell)
     return said[0] if said is not None and not said[1] else cell
-
-
-def _positive(cells: Cells, line: int, what: str, cell: str) -> float | None:
-    value = columns.value_of(cell) if cell else math.nan
-    if cell and not (math.isfinite(value) and value >= 0.0):
-        return None
-    if cell and what == "batch" and value < 1.0:
-        where = f"{cells.label}, line {line}, column batch"
-        raise ValueError(f"{where}: must be a number in [1, inf), or empty, got {cell!r}")
-    return value if cell else None
-
-
-def _workload(
-    row: Mapping[str, str], names: Mapping[str, str | None], apart: list[str], cells: Cells
-) -> str:
-    """What tells a row from others of the pair, in words; only columns that vary."""
-    parts = [row.get(n, "") for n in apart]
-    for role in ("batch", "context"):
-        name = names[role]
-        if name and len({r.get(name, "") for r in cells.rows}) > 1 and row.get(name):
-            parts.append(f"{role} {row[name]}")
-    return ", ".join(p for p in parts if p)
