@@ -11,7 +11,7 @@ from ..answer import Answer, Column, Table, numbers, percent
 
 if TYPE_CHECKING:
     from ..calibrate.records import Record
-    from ..calibrate.serving.summary import Level
+    from ..calibrate.serving.compare import Level
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,7 +111,7 @@ def measure(
     measured, and keeps the points measured before.
     """
     from ..calibrate.serving import ServingPlan, measure_server
-    from ..calibrate.serving.summary import levels_of
+    from ..calibrate.serving.compare import levels_of
 
     levels = (batch,) if isinstance(batch, int) else tuple(batch)
     plan = ServingPlan(

@@ -112,7 +112,7 @@ class Grid:
 
 
 def _seen_in(record: Record, point: Point) -> Seen:
-    from ..calibrate.serving.summary import levels_of
+    from ..calibrate.serving.compare import levels_of
     from ..sim.tune.points import Seen
 
     level = next(x for x in levels_of(record) if x.batch == point.batch)

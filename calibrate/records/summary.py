@@ -36,7 +36,7 @@ def summarise(record: Record) -> Summary:
 
 
 def _serving(record: Record) -> Summary:
-    from ..serving.summary import Level, levels_of
+    from ..serving.compare import Level, levels_of
 
     names = [f.name for f in fields(Level) if f.name != "survival"]
     rows = [{n: getattr(level, n) for n in names} for level in levels_of(record)]

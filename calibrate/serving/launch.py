@@ -1,10 +1,20 @@
-"""A server that is started for a measurement, waited for, and stopped with all that it started."""
+"""A server that is started for a measurement, waited for, and stopped with all that it started.
+
+    python launch.py LOG COMMAND ARGUMENT...
+
+runs a command in a process group of its own, and ends the group when its own input ends: whoever
+started it holds its standard input, and when that process closes it, or dies in whatever way, the
+command ends with all that it started. Run as a file, so that nothing else is imported.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -12,10 +22,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import keeper
-
 PATIENCE_S = 1200.0  # for a server to answer: large weights are read from a disk
 _LINES = 4096  # bytes of a log that its last line is looked for in
+_ENDING_S = 20.0  # between asking the group to end and ending it
 
 
 @contextmanager
@@ -34,7 +43,7 @@ def launched(
     if shutil.which(command[0]) is None:
         raise ValueError(f"launch must start a program that is there, got {command[0]!r}")
     log.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-S", keeper.__file__, str(log), *command]
+    words = [sys.executable, "-S", __file__, str(log), *command]
     kept = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
     try:
         _wait(kept, url, log, patience_s)
@@ -79,3 +88,49 @@ def last_line(log: Path) -> str:
         return "it wrote nothing"
     lines = log.read_bytes()[-_LINES:].decode("utf-8", errors="replace").splitlines()
     return next((x.strip() for x in reversed(lines) if x.strip()), "it wrote nothing")
+
+
+def keep(log: str, command: list[str]) -> int:
+    """Exit status of the command, once it ended by itself or was ended."""
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    with open(log, "ab") as out:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+            preexec_fn=_as_usual,
+        )  # fmt: skip
+
+    def watch() -> None:
+        while os.read(0, 1 << 10):
+            pass
+        end(child)
+
+    threading.Thread(target=watch, daemon=True).start()
+    status = child.wait()
+    _signal(child.pid, signal.SIGKILL)  # what the command left behind in its group
+    return status
+
+
+def _as_usual() -> None:
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_DFL)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End the group of a child: asked first, then made to."""
+    _signal(child.pid, signal.SIGTERM)
+    until = time.monotonic() + _ENDING_S
+    while child.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    _signal(child.pid, signal.SIGKILL)
+
+
+def _signal(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+if __name__ == "__main__":
+    raise SystemExit(keep(sys.argv[1], sys.argv[2:]) and 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from ...calibrate.models.drafters import Engine
     from ..schedule import PairSchedule
-    from .emission import DraftWords, Emission
+    from .emission import Emission
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 
@@ -45,9 +46,19 @@ def emit(
     """
     check_engine(engine, batch=batch, adapt=adapt, older=older)
     from .emission import draft_words
+    from .llama_cpp import emit_llama_cpp
+    from .sglang import emit_sglang
+    from .tensorrt_llm import emit_tensorrt_llm
+    from .vllm import emit_vllm
 
     words = draft_words(found.pair, cast("Engine", engine), method=method, model=model)
-    made = _emitted(found, engine, words, batch=batch, adapt=adapt, older=older)
+    makers: dict[str, Callable[[], Emission]] = {
+        "vllm": lambda: emit_vllm(found.made, words),
+        "sglang": lambda: emit_sglang(found.made, words, adapt=adapt),
+        "tensorrt-llm": lambda: emit_tensorrt_llm(found.made, words, older=older),
+        "llama.cpp": lambda: emit_llama_cpp(found.made, words, batch=batch, older=older),
+    }
+    made = makers[engine]()
     return replace(made, notes=(*made.notes, *_by_context(found, engine)))
 
 
@@ -75,25 +86,3 @@ def _by_context(found: PairSchedule, engine: str) -> tuple[str, ...]:
         f"{engine} takes no axis for the context: this is one table for all of them; the best "
         "gamma of each alone: " + "; ".join(lines),
     )
-
-
-def _emitted(
-    found: PairSchedule, engine: str, words: DraftWords, *, batch: int, adapt: bool, older: bool
-) -> Emission:
-    if engine == "vllm":
-        from .vllm import emit_vllm
-
-        return emit_vllm(found.made, words)
-    if engine == "sglang":
-        from .sglang import emit_sglang
-
-        return emit_sglang(found.made, words, adapt=adapt)
-    if engine == "tensorrt-llm":
-        from .tensorrt_llm import Keys, emit_tensorrt_llm
-
-        keys: Keys = "smallest" if older else "largest"
-        return emit_tensorrt_llm(found.made, words, keys=keys)
-    from .llama_cpp import Names, emit_llama_cpp
-
-    names: Names = "older" if older else "current"
-    return emit_llama_cpp(found.made, words, batch=batch, names=names)

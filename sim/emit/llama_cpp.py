@@ -9,16 +9,13 @@ Look-up has lengths of its own, which these flags leave alone (common/speculativ
 from __future__ import annotations
 
 import shlex
-from typing import Any, Literal
+from typing import Any
 
 from ..schedule import Schedule
 from .emission import DraftWords, Emission, decimal, whole
 
-Names = Literal["current", "older"]
-_FLAGS = {
-    "current": ("--spec-draft-n-max", "--spec-draft-n-min", "--spec-draft-p-min"),
-    "older": ("--draft-max", "--draft-min", "--draft-p-min"),
-}
+_FLAGS = ("--spec-draft-n-max", "--spec-draft-n-min", "--spec-draft-p-min")
+_OLDER = ("--draft-max", "--draft-min", "--draft-p-min")
 # How many tokens a look-up drafts; below its least number, ngram-mod drafts nothing.
 _LOOKUP = {
     "ngram-simple": "--spec-ngram-simple-size-m {}",
@@ -34,12 +31,13 @@ def emit_llama_cpp(
     *,
     batch: int = 1,
     p_min: float = 0.0,
-    names: Names = "current",
+    older: bool = False,
 ) -> Emission:
     """Flags for the schedule's gamma at one batch size.
 
     p_min: confidence below which llama.cpp stops drafting, in [0, 1]; 0 drafts what the schedule
-    says in every round. The smallest draft is 0, so that none is dropped for being short.
+    says in every round; older: flags of programs before May 2026. The smallest draft is 0, so that
+    none is dropped for being short.
     """
     gamma = schedule.gamma(batch)
     notes = [f"llama.cpp has no schedule by batch size: these flags are for batch {batch}"]
@@ -51,14 +49,12 @@ def emit_llama_cpp(
         return Emission("llama.cpp", notes=tuple(notes))
     settings = {"n_max": gamma, "n_min": 0, "p_min": p_min}
     validate_llama_cpp(settings)
-    lookup = _LOOKUP.get(words.method or "") if names == "current" else None
-    values = (f"{gamma}", "0", decimal(p_min))
-    flags = [f"{flag} {value}" for flag, value in zip(_FLAGS[names], values, strict=True)]
-    if lookup is not None:
-        flags = [lookup.format(gamma)]
+    lookup = None if older else _LOOKUP.get(words.method or "")
+    values = zip(_OLDER if older else _FLAGS, (f"{gamma}", "0", decimal(p_min)), strict=True)
+    flags = [" ".join(pair) for pair in values] if lookup is None else [lookup.format(gamma)]
     if words.model is not None:
         flags.insert(0, f"--model-draft {shlex.quote(words.model)}")
-    if words.method is not None and names == "current":
+    if words.method is not None and not older:
         flags.insert(0, f"--spec-type {words.method}")
     notes += words.notes
     if p_min > 0.0 and lookup is None:

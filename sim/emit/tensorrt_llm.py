@@ -13,47 +13,48 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from ..schedule import Schedule
 from .emission import DraftWords, Emission, whole
-
-Keys = Literal["largest", "smallest"]
 
 
 def emit_tensorrt_llm(
     schedule: Schedule,
     words: DraftWords = DraftWords(None, None),  # noqa: B008 - frozen
     *,
-    keys: Keys = "largest",
+    older: bool = False,
 ) -> Emission:
     """The schedule as TensorRT-LLM takes it; needs one whose gamma does not rise with the batch.
 
-    keys: whether a key is the largest or, in older versions, the smallest batch of its entry.
+    older: of versions whose keys are the smallest batch of an entry, not the largest.
     Raises ValueError for a schedule that rises.
     """
     most = schedule.ranges[0].gamma
     if max(r.gamma for r in schedule.ranges) == 0:
         return Emission("tensorrt-llm", notes=("leave out speculative_config: nothing pays",))
-    if keys == "largest":
+    if older:
+        table = {r.first: r.gamma for r in schedule.ranges}
+        notes = [f"above batch {schedule.batch_max} TensorRT-LLM keeps the last entry"]
+        change, other = "from", "largest"
+    else:
         table = {r.last: r.gamma for r in schedule.ranges}
         if schedule.ranges[-1].gamma == 0:
             del table[schedule.batch_max]
         notes = [f"above batch {max(table)} TensorRT-LLM does not speculate"]
-    else:
-        table = {r.first: r.gamma for r in schedule.ranges}
-        notes = [f"above batch {schedule.batch_max} TensorRT-LLM keeps the last entry"]
+        change, other = "before", "smallest"
     named = {"decoding_type": words.method, "speculative_model": words.model}
     config: dict[str, Any] = {k: v for k, v in named.items() if v is not None}
     config |= {"max_draft_len": most, "draft_len_schedule": table}
-    validate_tensorrt_llm(config, keys=keys)
+    validate_tensorrt_llm(config, older=older)
     notes += words.notes
     if words.method is None:
         notes.append("add decoding_type and speculative_model of your draft")
-    other = "smallest batch of its entry" if keys == "largest" else "largest batch of its entry"
-    change = "before" if keys == "largest" else "from"
-    notes.append(f"in versions {change} pull request 10860 (March 2026) a key is the {other}")
-    notes.append("max_concurrency must not be set together with draft_len_schedule")
+    notes += [
+        f"in versions {change} pull request 10860 (March 2026) a key is the {other} batch of its "
+        "entry",
+        "max_concurrency must not be set together with draft_len_schedule",
+    ]
     return Emission(
         "tensorrt-llm",
         files={"config.yaml": _yaml({"speculative_config": config})},
@@ -73,7 +74,7 @@ def _yaml(value: dict[str, Any], indent: int = 0) -> str:
     return "\n".join(lines)
 
 
-def validate_tensorrt_llm(config: Any, *, keys: Keys = "largest") -> None:
+def validate_tensorrt_llm(config: Any, *, older: bool = False) -> None:
     """Raise ValueError where a speculative configuration breaks a rule of the schedule."""
     if not isinstance(config, dict):
         raise ValueError(f"speculative_config must be an object, got {type(config).__name__}")
@@ -85,7 +86,7 @@ def validate_tensorrt_llm(config: Any, *, keys: Keys = "largest") -> None:
         whole("draft_len_schedule batch", batch, low=1)
         whole(f"draft_len_schedule[{batch}]", length)
     order = sorted(table)
-    if keys == "smallest" and order[0] != 1:
+    if older and order[0] != 1:
         raise ValueError(f"draft_len_schedule must include batch 1, got {order}")
     if table[order[0]] != most:
         raise ValueError(

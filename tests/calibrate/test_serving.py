@@ -16,7 +16,7 @@ from howspec.calibrate.doors import acceptance, costs
 from howspec.calibrate.engines import import_counts
 from howspec.calibrate.records import Record, read_record, summarise
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
-from howspec.calibrate.serving.summary import levels_of
+from howspec.calibrate.serving.compare import levels_of
 from howspec.theory.interval import Interval
 
 PLAN = ServingPlan((1, 2), requests=4, new_tokens=25, warmup=1, timeout_s=1.0)

@@ -259,7 +259,7 @@ def test_every_engine_runs_the_schedule(
     falling = made(alpha, cost, batch_max=top, falling=True)
     most = max(r.gamma for r in schedule.ranges)
     vllm, sglang = emit_vllm(schedule, DraftWords("eagle", None)), emit_sglang(schedule)
-    new, old = emit_tensorrt_llm(falling), emit_tensorrt_llm(falling, keys="smallest")
+    new, old = emit_tensorrt_llm(falling), emit_tensorrt_llm(falling, older=True)
     if most == 0:
         assert all(not e.command and not e.files for e in (vllm, sglang, new, old))
         return
@@ -289,7 +289,7 @@ def test_llama_cpp_gets_one_gamma_and_is_told_that_it_is_one() -> None:
     flags = emit_llama_cpp(schedule, batch=32)
     assert f"--spec-draft-n-max {schedule.gamma(32)}" in flags.command
     assert any("no schedule by batch size" in n for n in flags.notes)
-    older = emit_llama_cpp(schedule, batch=32, names="older", p_min=0.4)
+    older = emit_llama_cpp(schedule, batch=32, older=True, p_min=0.4)
     assert older.command == f"--draft-max {schedule.gamma(32)} --draft-min 0 --draft-p-min 0.4"
     off = emit_llama_cpp(made(0.01, AffineCost(0.5)))
     assert off.command == ""
@@ -409,7 +409,7 @@ def test_every_rule_of_tensorrt_llm_is_checked(table: Any, more: dict[str, Any],
         validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": table} | more)
     validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": {4: 4, 8: 2}})
     with pytest.raises(ValueError, match="must include batch 1"):
-        validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": {4: 4}}, keys="smallest")
+        validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": {4: 4}}, older=True)
 
 
 @pytest.mark.parametrize(
