@@ -21,9 +21,9 @@ from .record import (
     SCHEMA,
     VERSION,
     Record,
-    check_header,
     dump,
     parse,
+    parse_head,
     read_record,
     write_record,
 )
@@ -192,11 +192,7 @@ class Journal:
         self.provenance["runs"].append(run)
 
     def _check_header(self, line: str, fixed: dict[str, Any]) -> None:
-        try:
-            head = parse(line)
-            check_header(head)
-        except ValueError as error:
-            raise ValueError(f"{self.part}, line 1: {error}") from None
+        head = parse_head(line, f"{self.part}, line 1")
         mine = {"kind": self.kind, "key": list(self.key), "settings": self.settings}
         differs = difference(
             {**mine, "provenance": fixed}, {n: head.get(n) for n in (*mine, "provenance")}

@@ -17,7 +17,7 @@ from typing import Any
 
 from .points import Point, point_key
 from .provenance import runs_of, split
-from .record import Record, check_header, parse, read_record, write_record
+from .record import Record, parse_head, read_record, write_record
 
 
 def difference(mine: Mapping[str, Any], other: Mapping[str, Any], place: str = "") -> str:
@@ -57,18 +57,28 @@ def merge(records: Sequence[Record]) -> Record:
     if not records:
         raise ValueError("records must hold at least one record, got none")
     first = records[0]
+    origin = _joined_origin(records, "merged", settings=True)
+    points = tuple(point for record in records for point in record.points)
+    return Record(first.kind, first.settings, origin, points, first.key)
+
+
+def _joined_origin(records: Sequence[Record], how: str, *, settings: bool) -> dict[str, Any]:
+    """The provenance of several records with the runs of all.
+
+    Raises ValueError naming the first entry in which kind, key, machine, models, number format or,
+    if asked, settings differ.
+    """
+    first = records[0]
     for number, other in enumerate(records[1:], start=2):
         differs = difference(
             {"kind": first.kind, "key": first.key}, {"kind": other.kind, "key": other.key}
-        ) or same_origin(first.settings, first.provenance, other)
+        ) or same_origin(first.settings if settings else other.settings, first.provenance, other)
         if differs:
-            raise ValueError(f"records 1 and {number} cannot be merged: {differs}")
-    fixed = split(first.provenance)[0]
-    runs = []
+            raise ValueError(f"records 1 and {number} cannot be {how}: {differs}")
+    runs: list[dict[str, Any]] = []
     for record in records:
         runs += [run for run in runs_of(record.provenance) if run not in runs]
-    points = tuple(point for record in records for point in record.points)
-    return Record(first.kind, first.settings, {**fixed, "runs": runs}, points, first.key)
+    return {**split(first.provenance)[0], "runs": runs}
 
 
 def _objects(value: Any) -> bool:
@@ -139,11 +149,7 @@ def _begun(path: Path) -> Origin | None:
         return None
     if all(line.startswith(RUN) for line in lines[1:]):
         return None
-    try:
-        head = parse(lines[0].decode("utf-8", errors="replace"))
-        check_header(head)
-    except ValueError as error:
-        raise ValueError(f"{path}, line 1: {error}") from None
+    head = parse_head(lines[0].decode("utf-8", errors="replace"), f"{path}, line 1")
     settings, provenance = head.get("settings"), head.get("provenance")
     if not isinstance(settings, dict) or not isinstance(provenance, dict):
         raise ValueError(f"{path}, line 1: settings and provenance must be objects")
@@ -174,27 +180,18 @@ def pool(records: Sequence[Record]) -> Record:
     """
     if len(records) < 2:
         raise ValueError(f"records must be at least 2 to be pooled, got {len(records)}")
-    first = records[0]
     for number, other in enumerate(records, start=1):
         if other.kind != "costs":
             raise ValueError(f"records must be of kind costs, got {other.kind} as record {number}")
-        differs = difference({"key": list(first.key)}, {"key": list(other.key)}) or difference(
-            split(first.provenance)[0], split(other.provenance)[0], "provenance."
-        )
-        if differs:
-            raise ValueError(f"records 1 and {number} cannot be pooled: {differs}")
+    origin = _joined_origin(records, "pooled", settings=False)
     found: dict[tuple[Any, ...], Point] = {}
     for record in records:
         for point in record.points:
             key = point_key(record.key, point)
             found[key] = _joined(found[key], point) if key in found else dict(point)
     widest = max(records, key=lambda r: len(r.points))
-    runs = []
-    for record in records:
-        runs += [run for run in runs_of(record.provenance) if run not in runs]
-    about = {**split(widest.provenance)[0], "runs": runs}
     settings = {**widest.settings, "pooled_runs": len(records)}
-    return Record("costs", settings, about, tuple(found.values()), first.key)
+    return Record("costs", settings, origin, tuple(found.values()), widest.key)
 
 
 def _joined(one: Point, other: Point) -> Point:

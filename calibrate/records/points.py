@@ -82,122 +82,104 @@ class Kind:
     key: tuple[str, ...]
 
 
-def _whole(name: str, low: int = 0, *, required: bool = True, nullable: bool = False) -> Entry:
-    return Entry(name, "whole", low, required=required, nullable=nullable)
+def _whole(name: str, low: int = 0, **more: Any) -> Entry:
+    return Entry(name, "whole", low, **more)
 
 
-def _times(name: str, *, required: bool) -> Entry:
-    return Entry(name, "number", one=False, many=True, required=required)
+def _each(name: str, kind: str, **more: Any) -> Entry:
+    return Entry(name, kind, one=False, many=True, **more)
 
 
-def _each(name: str, kind: str, *, nullable: bool = False) -> Entry:
-    return Entry(name, kind, one=False, many=True, nullable=nullable)
+def _either(name: str, *, nullable: bool = True) -> Entry:
+    """A whole number, or one for each request of a batch, where it was counted."""
+    return Entry(name, "whole", many=True, required=False, nullable=nullable)
 
 
-_PASS = (
-    Entry("model"),
-    _whole("tokens", 1),
-    _whole("batch", 1),
-    _whole("context"),
-    Entry("mode"),
-)
+_FAILED = Entry("error", required=False)
 _TIMED = (
-    _times("warmup_s", required=False),
-    _times("times_s", required=False),
-    Entry("error", required=False),
+    _each("warmup_s", "number", required=False),
+    _each("times_s", "number", required=False),
+    _FAILED,
 )
-_PAIR = (
-    Entry("draft"),
-    Entry("domain"),
-    Entry("temperature", "number"),
-    _whole("request"),
-    Entry("error", required=False),
-)
+_PASS = (
+    Entry("model"), _whole("tokens", 1), _whole("batch", 1), _whole("context"), Entry("mode"),
+    *_TIMED,
+)  # fmt: skip
+_REQUEST = (Entry("domain"), Entry("temperature", "number"), _whole("request"), _FAILED)
+_PAIR = (Entry("draft"), *_REQUEST)
+_DRAFTED = (Entry("method"), _whole("gamma"), _whole("batch", 1))
 
 KINDS: dict[str, Kind] = {
-    "costs": Kind(
-        "costs",
-        "operation",
-        {
-            "pass": (*_PASS, *_TIMED),
-            "round": (*_PASS, *_TIMED),
-            "step": (*_PASS, *_TIMED),
-            "draw": _TIMED,
-            "verify": _TIMED,
-            "copy_bandwidth": _TIMED,
-            "launch": _TIMED,
-        },
-        ("operation", "model", "tokens", "batch", "context", "mode"),
-    ),
-    "acceptance": Kind(
-        "acceptance",
-        "type",
-        {
-            "rounds": (
-                *_PAIR,
-                Entry("drafted", "whole", many=True, required=False),
-                Entry("accepted", "whole", one=False, many=True, required=False),
-            ),
-            "overlap": (
-                *_PAIR,
-                Entry("overlap", "number", 0.0, 1.0, one=False, many=True, required=False),
-            ),
-            "text": (
-                Entry("draft", required=False, nullable=True),
-                *_PAIR[1:],
-            ),
-        },
-        ("type", "draft", "domain", "temperature", "request"),
-    ),
-    "sweep": Kind(
-        "sweep",
-        "",
-        {
-            "": (
-                Entry("draft", nullable=True, required=False),
-                Entry("method"),
-                _whole("gamma"),
-                _whole("batch", 1),
-                _whole("prompt"),
-                _whole("repeat"),
-                Entry("tokens", "whole", many=True, required=False),
-                Entry("rounds", "whole", many=True, required=False, nullable=True),
-                Entry("accepted", "whole", many=True, required=False, nullable=True),
-                Entry("drafted", "whole", many=True, required=False, nullable=True),
-                Entry("prefill_s", "number", required=False, nullable=True),
-                Entry("decode_s", "number", required=False, nullable=True),
-                Entry("total_s", "number", required=False),
-                Entry("error", required=False),
-            )
-        },
-        ("draft", "method", "gamma", "batch", "prompt", "repeat"),
-    ),
-    "serving": Kind(
-        "serving",
-        "",
-        {
-            "": (
-                Entry("draft", nullable=True),
-                Entry("method"),
-                _whole("gamma"),
-                _whole("batch", 1),
-                _whole("wave"),
-                _each("prompts", "whole"),
-                _each("tokens", "whole"),
-                _each("prompt_tokens", "whole", nullable=True),
-                _each("start_s", "number"),
-                _each("arrivals", "whole"),
-                _each("arrivals_s", "number"),
-                _each("arrived", "whole"),
-                _whole("rounds", nullable=True),
-                _whole("drafted", nullable=True),
-                _whole("accepted", nullable=True),
-                _each("accepted_by_position", "whole", nullable=True),
-                _whole("counted_tokens", nullable=True),
-            )
-        },
-        ("draft", "method", "gamma", "batch", "wave"),
-    ),
+    kind.name: kind
+    for kind in (
+        Kind(
+            "costs",
+            "operation",
+            {
+                **dict.fromkeys(("pass", "round", "step"), _PASS),
+                **dict.fromkeys(("draw", "verify", "copy_bandwidth", "launch"), _TIMED),
+            },
+            ("operation", "model", "tokens", "batch", "context", "mode"),
+        ),
+        Kind(
+            "acceptance",
+            "type",
+            {
+                "rounds": (
+                    *_PAIR,
+                    _either("drafted", nullable=False),
+                    _each("accepted", "whole", required=False),
+                ),
+                "overlap": (
+                    *_PAIR,
+                    Entry("overlap", "number", 0.0, 1.0, one=False, many=True, required=False),
+                ),
+                "text": (Entry("draft", required=False, nullable=True), *_REQUEST),
+            },
+            ("type", "draft", "domain", "temperature", "request"),
+        ),
+        Kind(
+            "sweep",
+            "",
+            {
+                "": (
+                    Entry("draft", nullable=True, required=False),
+                    *_DRAFTED,
+                    _whole("prompt"),
+                    _whole("repeat"),
+                    _either("tokens", nullable=False),
+                    *map(_either, ("rounds", "accepted", "drafted")),
+                    Entry("prefill_s", "number", required=False, nullable=True),
+                    Entry("decode_s", "number", required=False, nullable=True),
+                    Entry("total_s", "number", required=False),
+                    _FAILED,
+                )
+            },
+            ("draft", "method", "gamma", "batch", "prompt", "repeat"),
+        ),
+        Kind(
+            "serving",
+            "",
+            {
+                "": (
+                    Entry("draft", nullable=True),
+                    *_DRAFTED,
+                    _whole("wave"),
+                    _each("prompts", "whole"),
+                    _each("tokens", "whole"),
+                    _each("prompt_tokens", "whole", nullable=True),
+                    _each("start_s", "number"),
+                    _each("arrivals", "whole"),
+                    _each("arrivals_s", "number"),
+                    _each("arrived", "whole"),
+                    *(_whole(n, nullable=True) for n in ("rounds", "drafted", "accepted")),
+                    _each("accepted_by_position", "whole", nullable=True),
+                    _whole("counted_tokens", nullable=True),
+                )
+            },
+            ("draft", "method", "gamma", "batch", "wave"),
+        ),
+    )
 }
 
 

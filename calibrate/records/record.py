@@ -142,6 +142,16 @@ def check_header(value: Any) -> None:
         )
 
 
+def parse_head(line: str, place: str) -> dict[str, Any]:
+    """The first line of a journal. Raises ValueError with its place for another schema."""
+    try:
+        head: dict[str, Any] = parse(line)
+        check_header(head)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+    return head
+
+
 def check_key(key: Any) -> tuple[str, ...]:
     """The names of a key as a tuple. Raises ValueError for anything but a list of texts."""
     if not isinstance(key, list | tuple) or not all(isinstance(name, str) for name in key):

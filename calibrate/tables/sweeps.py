@@ -112,11 +112,11 @@ class _Reader:
             ("target", columns.TARGET), ("draft", columns.DRAFT), ("tokens", columns.TOKENS),
             ("batch", columns.BATCH), ("context", columns.CONTEXT))}  # fmt: skip
         work = [n for n in cells.names if n in columns.WORK and n not in self.names.values()]
-        load = [n for n in (self.names["batch"], self.names["context"]) if n]
-        varies = {n: len({row.get(n, "") for row in cells.rows}) > 1 for n in (*work, *load)}
-        self.apart = {n: "" for n in work if varies[n]}
-        self.apart |= {self.names[r] or "": f"{r} " for r in ("batch", "context")
-                       if varies.get(self.names[r] or "")}  # fmt: skip
+        words = dict.fromkeys(work, "") | {self.names[r]: f"{r} " for r in ("batch", "context")}
+        self.apart = {n: said for n, said in words.items() if n and self._varies(n)}
+
+    def _varies(self, name: str) -> bool:
+        return len({row.get(name, "") for row in self.cells.rows}) > 1
 
     def row(self, line: int, row: Mapping[str, str]) -> Row:
         """One row by the names of `SWEEP`, each cell checked."""
