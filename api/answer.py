@@ -77,6 +77,20 @@ class Table:
         """The rows as text."""
         return [list(row) for row in zip(*(c.cells for c in self.columns), strict=True)]
 
+    def text(self, width: int | None = None) -> str:
+        """The table as text in at most so many characters, None: as wide as it is; numbers to the
+        right, columns without a value left out."""
+        from .text import table_text
+
+        rows = self.rows
+        full = [j for j in range(len(self.columns)) if j == 0 or any(row[j] for row in rows)]
+        kept = [[row[j] for j in full] for row in (self.names, *rows)]
+        text = table_text(kept[0], kept[1:], width)
+        return f"{self.title}\n{text}" if self.title else text
+
+    def __str__(self) -> str:
+        return self.text()
+
     def to_frame(self) -> pandas.DataFrame:
         """The values, not their texts, as a pandas frame."""
         import pandas

@@ -8,9 +8,8 @@ from inspect import signature
 from typing import Any
 
 from . import options
-from .checks import check_outputs
 from .commands import Asked, Option, Verb, asked
-from .output import Shown, progress_bar, show
+from .output import Shown, check_outputs, progress_bar, show
 
 # What is given, by the names of the function's arguments. A verb may change it; it returns nothing,
 # or the answer of another function.

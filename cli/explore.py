@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .answering import Given, answering
-from .checks import check_file
 from .commands import Option
-from .output import print_json
+from .output import check_file, print_json
 
 if TYPE_CHECKING:
     from ..verbs.explore import Explorer

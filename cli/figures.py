@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .answering import printing
-from .checks import check_seed
 from .output import Shown
 from .paper import DRAWN
 
@@ -38,6 +37,7 @@ def figures(
     howspec figures --out out --only latency_by_gamma --only speedup_surface
     """
     from ..calibrate.files import check_folder
+    from ..sim.known import check_seed
 
     check_seed(seed)
     check_folder(out, "--out")

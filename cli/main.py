@@ -41,43 +41,15 @@ def present(arguments: list[str]) -> list[str]:
     return written
 
 
+_NAMES = (  # in the order of the help
+    "predict rank scale crossover measure compare tune import explain evidence schedule synthetic "
+    "hook simulate validate explore paper figures formulas models devices"
+)
+_ELSEWHERE = {"import": "import_:import_statistics", "models": "tables", "devices": "tables"}
 # Each verb's module, and its function where that has another name.
-VERBS: dict[str, str] = {
-    "predict": "predict",
-    "rank": "rank",
-    "scale": "scale",
-    "crossover": "crossover",
-    "measure": "measure",
-    "compare": "compare",
-    "tune": "tune",
-    "import": "import_:import_statistics",
-    "explain": "explain",
-    "evidence": "evidence",
-    "schedule": "schedule",
-    "synthetic": "synthetic",
-    "hook": "hook",
-    "simulate": "simulate",
-    "validate": "validate",
-    "explore": "explore",
-    "paper": "paper",
-    "figures": "figures",
-    "formulas": "formulas",
-    "models": "tables",
-    "devices": "tables",
-}
-# What the extras bring.
-EXTRAS = dict.fromkeys(
-    (
-        "torch",
-        "transformers",
-        "safetensors",
-        "tokenizers",
-        "huggingface_hub",
-        "gguf",
-        "accelerate",
-    ),
-    "calibrate",
-) | {"httpx2": "measure"}
+VERBS: dict[str, str] = {verb: _ELSEWHERE.get(verb, verb) for verb in _NAMES.split()}
+_MODELS = "torch transformers safetensors tokenizers huggingface_hub gguf accelerate"
+EXTRAS = dict.fromkeys(_MODELS.split(), "calibrate") | {"httpx2": "measure"}  # what they bring
 
 
 def _version(context: click.Context, option: click.Parameter, wanted: bool) -> None:

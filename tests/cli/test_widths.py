@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from command import call, shown_examples
 from fake_server import Fake, serving
+from howspec import text as text_of
+from howspec.answer import Column, Table
 from howspec.calibrate import library
 from howspec.cli import output
 from howspec.cli.main import run
-from howspec.cli.output import table_text
 from howspec.figures import paper as paper_of
+from howspec.text import table_text
 from howspec.verbs import family as family_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,21 +72,21 @@ T-12B,d-1B,1,1.35,1.66
 T-12B,d-1B,3,1.63,2.29
 T-12B,d-1B,5,1.62,2.58
 """
-Table = tuple[Sequence[str], Sequence[Sequence[str]], str]
+Printed = tuple[Sequence[str], Sequence[Sequence[str]], str]
 
 
 def _tables(
     arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> list[Table]:
+) -> list[Printed]:
     """The tables that a command prints."""
-    found: list[Table] = []
-    plainly = output.table_text
+    found: list[Printed] = []
+    plainly = text_of.table_text
 
     def kept(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> str:
         found.append((columns, rows, plainly(columns, rows, width)))
         return found[-1][2]
 
-    monkeypatch.setattr(output, "table_text", kept)
+    monkeypatch.setattr(text_of, "table_text", kept)
     with pytest.raises(SystemExit) as stop:
         run(list(arguments))
     out, err = capsys.readouterr()
@@ -194,10 +196,19 @@ def test_a_pipe_gets_the_full_width(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    output.print_table(["a" * 30, "b" * 30], [["1", "2"]])
+    output.print_blocks([output.table(["a" * 30, "b" * 30], [["1", "2"]])])
     assert len(re.findall("^─+$", capsys.readouterr().out, re.MULTILINE)[0]) == 62
 
 
-def test_a_column_without_a_value_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_table(["draft", "workload", "gamma"], [["a", "", "3"], ["b", "", "4"]])
-    assert "workload" not in capsys.readouterr().out
+def test_a_column_without_a_value_is_not_printed() -> None:
+    table = output.table(["draft", "workload", "gamma"], [["a", "", "3"], ["b", "", "4"]])
+    assert "workload" not in table.text()
+
+
+def test_a_table_prints_in_python_as_at_the_command_line() -> None:
+    names, rows = ["draft", "alpha", "gamma"], [["a", "0.5", "3"], ["b", "-", "4"]]
+    columns = Column("draft", ["a", "b"]), Column("alpha", [0.5, None]), Column("gamma", [3, 4])
+    table = Table(columns, title="two drafts")
+    assert str(table) == f"two drafts\n{table_text(names, rows)}"
+    assert table.text(12) == f"two drafts\n{table_text(names, rows, 12)}"
+    assert max(map(len, table.text(12).splitlines())) == 12
