@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .calibrate.known import KnownCosts, MemoryUse
     from .calibrate.learned.near_best import NearBest
     from .calibrate.library.evidence import Measurement
-    from .calibrate.prior.pair import NamedModel
+    from .calibrate.pair import NamedModel
     from .sim.choice import Objective
     from .sim.known import Laws
     from .sim.next_measurement import Next
@@ -44,9 +44,11 @@ def pair_entry(pair: Pair) -> Mapping[str, object]:
         "context": at.cached, "head": pair.head,
     }  # fmt: skip
     if pair.target is not None and pair.draft is not None:
-        from .calibrate.prior.pair import same_vocabulary
+        from .calibrate.pair import same_vocabulary
 
-        entry["same_vocabulary"] = pair.head is not None or same_vocabulary(*pair.models)
+        entry["same_vocabulary"] = pair.head is not None or same_vocabulary(
+            *(m.shape for m in pair.models)
+        )
     return entry
 
 

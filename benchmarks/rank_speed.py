@@ -14,7 +14,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
 
 import numpy as np
 from howspec.calibrate.models import device, models
-from howspec.calibrate.prior.pair import Load, NamedModel, Use, expect, named
+from howspec.calibrate.pair import Load, NamedModel, Use, named
+from howspec.sim.common import expect
 from howspec.sim.ranking import rank
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)

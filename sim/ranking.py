@@ -11,12 +11,12 @@ from ..calibrate.depth import damped
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.doors.costs import of_prediction
 from ..calibrate.known import Kind, KnownCosts, MemoryUse
-from ..calibrate.prior.pair import Expected, NamedModel
+from ..calibrate.pair import NamedModel
 from ..theory import tokens_by_gamma
 from ..theory.domain import Floats
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose
-from .common import common_laws
+from .common import Expected, common_laws
 from .known import GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
 from .published import Published, published
 

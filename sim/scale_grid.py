@@ -16,11 +16,11 @@ import numpy as np
 
 from ..calibrate.depth import damped
 from ..calibrate.models import ModelShape
-from ..calibrate.prior.acceptance import AcceptancePrior
+from ..calibrate.pair import Load, NamedModel, Use
+from ..calibrate.prior.acceptance import AcceptancePrior, expected_acceptance
 from ..calibrate.prior.acceptance_forecast import rounded
 from ..calibrate.prior.acceptance_model import usual_layers
-from ..calibrate.prior.costs import PredictedCost, PredictedPass
-from ..calibrate.prior.pair import Load, NamedModel, Use, expected_acceptance, expected_costs
+from ..calibrate.prior.costs import PredictedCost, PredictedPass, expected_costs
 from ..theory import tokens_by_gamma
 from ..theory.domain import Floats, check
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose

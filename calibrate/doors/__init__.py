@@ -8,9 +8,9 @@ nothing, and give a law with where it comes from; what nothing is known of is pr
 from __future__ import annotations
 
 from ..known import KnownAcceptance, KnownCosts, MemoryUse
+from ..pair import DEFAULT_CONTEXT, Deployment, Pair, resolve
 from .acceptance import acceptance
 from .costs import costs
-from .pair import DEFAULT_CONTEXT, Deployment, Pair, resolve
 
 __all__ = [
     "DEFAULT_CONTEXT",

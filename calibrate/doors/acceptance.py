@@ -13,7 +13,7 @@ from ...theory.acceptance import PositionalAcceptance
 from ...theory.domain import Floats, check
 from ..depth import damped
 from ..known import SHOWN, KnownAcceptance, pooled
-from .pair import Pair
+from ..pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..engines import EngineCounts
@@ -226,7 +226,7 @@ def _predicted(
             context=pair.at.context, positions=positions, draws=draws, unseen=pair.at.unseen,
             draft=draft,
         )  # fmt: skip
-    from ..prior.pair import expected_acceptance
+    from ..prior.acceptance import expected_acceptance
 
     form = dtype or pair.at.dtype
     forecast = expected_acceptance(

@@ -15,7 +15,7 @@ from ...theory import AffineCost, CostLaw
 from ...theory.domain import check
 from ..files import utf8
 from ..known import KnownCosts
-from .pair import Pair
+from ..pair import Load, Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..prior.costs import PredictedCost
@@ -130,7 +130,6 @@ def _of_record(
     record: Record, name: str, pair: Pair | None, rng: np.random.Generator, draws: int
 ) -> KnownCosts:
     from ..prior.costs_records import measured_device
-    from ..prior.pair import Load
     from ..prior.pair_costs import recorded_costs, timed_costs
 
     if pair is None or pair.at.lacks("target", "draft"):
@@ -204,7 +203,7 @@ def _predicted(
     pair.at.needs("to predict costs", "target", "draft", "device", instead="costs")
     load = pair.load()
     assert load is not None
-    from ..prior.pair import expected_costs
+    from ..prior.costs import expected_costs
 
     target, draft = pair.models
     if pair.head is not None:

@@ -14,12 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..library.load import same_study
+from ..models import number_format
+from ..models.formats import format_in
+from ..models.names import plain
+from ..pair import NamedModel, Use, draft_formats, same_vocabulary
 from .acceptance_cells import Cell, family_of
-from .acceptance_forecast import RISE_WEIGHTS, RISES, AcceptanceForecast
+from .acceptance_forecast import RISE_WEIGHTS, RISES, AcceptanceForecast, rounded
 from .acceptance_model import PARAMETERS, Conditioned
 from .acceptance_tasks import NAMED, known_task
 
 Floats = NDArray[np.float64]
+_PLAIN_BITS = 16
 _YOURS = "?yours"  # one label for what all drafts of a question share and no measurement has
 
 
@@ -150,6 +155,47 @@ class AcceptancePrior:
             belief=(mean, variance),
             notes=notes,
         )
+
+
+def expected_acceptance(
+    target: NamedModel,
+    drafts: Sequence[NamedModel],
+    *,
+    use: Use,
+    rng: np.random.Generator,
+    dtype: str = "",
+    draft_dtype: str = "",
+    draws: int = 2000,
+    layers: Sequence[int | None] | None = None,
+    curve: bool = False,
+) -> AcceptanceForecast:
+    """Forecast of the acceptance of a target's drafts, alpha of shape (drafts, draws).
+
+    dtype: of the target's weights, by default that of its name; draft_dtype: of the drafts that do
+    not state one; where none is stated it is the target's, as in the published pairs. layers: one a
+    draft, None where they are usual for the size; by default those of the shapes. curve: the drafts
+    are points of one curve and no models of their own.
+    """
+    prior = AcceptancePrior.load().without(use.unseen)
+    form = number_format(dtype or target.dtype)
+    known = {plain(n): n for c in prior.cells for n in (c.target, c.draft) if n}
+    bare = [format_in(d.called)[0] for d in (target, *drafts)]
+    own, *names = [known.get(plain(name), name) for name in bare]
+    forecast = prior.predict(
+        draft_parameters=[d.parameters for d in drafts],
+        target_parameters=target.parameters,
+        rng=rng,
+        task=use.task,
+        temperature=use.temperature,
+        tuned=use.tuned,
+        target=own,
+        draft=None if curve else names,
+        draft_layers=[d.shape.layers for d in drafts] if layers is None else list(layers),
+        quantised=form.bits < _PLAIN_BITS,
+        same_vocabulary=[same_vocabulary(target.shape, d.shape) for d in drafts],
+        draws=draws,
+    )
+    return rounded(forecast, draft_formats(drafts, draft_dtype))
 
 
 def _check_positive(name: str, value: float) -> None:

@@ -9,7 +9,7 @@ time. Stacks are never mixed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from ...theory.domain import Floats, check
 from ..known import MemoryUse
 from ..models import Device, ModelShape, number_format
 from ..models.drafters import Passes
+from ..pair import Load, NamedModel, draft_formats, same_vocabulary
 from .costs_model import Work, draw_times, work_of
 from .costs_posterior import (
     StackPosterior,
@@ -29,11 +30,10 @@ from .costs_posterior import (
     draw_factor,
     draw_values,
     stack_name,
-    stored_stacks,
+    stacks_without,
 )
 
 _KEPT = 32
-_SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
 
 
 @dataclass(frozen=True)
@@ -116,24 +116,6 @@ class PredictedCost(SequentialDraftCost):
         return np.asarray(draft / self.plain_step(batch=batch, context=context))
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What runs a pair.
-
-    dtype, draft_dtype: number formats of the weights, by default the usual one of the target on the
-    device (see `usual_dtype`), and the target's for the draft; kv_dtype: of the caches. batch,
-    context: where memory is checked
-    and notes are made; the laws themselves take any. stack: kind of software, or an engine's name.
-    """
-
-    dtype: str = ""
-    draft_dtype: str = ""
-    kv_dtype: str = "bf16"
-    batch: float = 1
-    context: float = 0
-    stack: str = "serving"
-
-
 def predict_pass(
     shape: ModelShape,
     device: Device,
@@ -162,30 +144,44 @@ def predict_costs(
     rng: np.random.Generator,
     draws: int = 2000,
     posterior: StackPosterior | None = None,
-    **setting: Any,
+    **load: Any,
 ) -> PredictedCost:
     """Cost law of a pair that was not timed, with ``draws`` draws of its parameters.
 
     posterior: of a source that was measured (see `costs_fit.refit`), in place of the stack's;
-    setting: the fields of `Setting` (dtype, draft_dtype, kv_dtype, batch, context, stack).
+    load: the other fields of `Load` (dtype, draft_dtype, kv_dtype, batch, context, stack).
     Raises ValueError for an unknown stack or format, for one that the device does not compute in,
     and for numbers outside the ranges.
     """
+    asked = Load(device, **load)
+    return predict_pairs(target, (draft,), asked, rng=rng, draws=draws, posterior=posterior)[0]
+
+
+def expected_costs(
+    target: NamedModel,
+    drafts: Sequence[NamedModel],
+    *,
+    load: Load,
+    rng: np.random.Generator,
+    draws: int = 2000,
+) -> tuple[PredictedCost, ...]:
+    """Cost laws of a target's drafts on one machine, one a draft, of shape (draws,)."""
     return predict_pairs(
-        target, (draft,), device, rng=rng, draws=draws, posterior=posterior, **setting
-    )[0]
+        target.shape, [d.shape for d in drafts],
+        replace(load, dtype=load.dtype or target.dtype_stated), rng=rng, draws=draws,
+        draft_dtypes=draft_formats(drafts, load.draft_dtype),
+    )  # fmt: skip
 
 
 def predict_pairs(
     target: ModelShape,
     drafts: Sequence[ModelShape],
-    device: Device,
+    load: Load,
     *,
     rng: np.random.Generator,
     draws: int = 2000,
     posterior: StackPosterior | None = None,
     draft_dtypes: Sequence[str] = (),
-    **setting: Any,
 ) -> tuple[PredictedCost, ...]:
     """Cost laws of one target with several drafts on one machine, one law a draft.
 
@@ -195,26 +191,26 @@ def predict_pairs(
     """
     if isinstance(draws, bool) or not 1 <= draws <= 10**7:
         raise ValueError(f"draws must be a whole number in [1, 1e7], got {draws!r}")
-    asked = Setting(**setting)
-    known = posterior or stored_stacks()[stack_name(asked.stack)]
-    form = number_format(asked.dtype or usual_dtype(target, device)).name
+    device = load.device
+    known = posterior or stacks_without(load.unseen)[stack_name(load.stack)]
+    form = number_format(load.dtype or usual_dtype(target, device)).name
     stated = draft_dtypes or [""] * len(drafts)
-    forms = [number_format(own or asked.draft_dtype or form, "draft_dtype").name for own in stated]
+    forms = [number_format(own or load.draft_dtype or form, "draft_dtype").name for own in stated]
     changed: tuple[str, ...] = ()
-    if not asked.dtype and form != target.weights:
+    if not load.dtype and form != target.weights:
         changed = (f"weights of {target.name} taken as {form}, released as {target.weights}",)
-    operating_point(asked.batch, asked.context)
+    operating_point(load.batch, load.context)
     values = draw_values(known, rng, draws=draws, device=device)
     shared: dict[str, Any] = {"values": values, "posterior": known, "rng": rng}
-    shared["kv_dtype"] = asked.kv_dtype
+    shared["kv_dtype"] = load.kv_dtype
     own = predict_pass(target, device, dtype=form, **shared)
     overhead = values["overhead"] * values["round"]
     inside = {**values, "overhead": values["overhead"] * values["drafting"]}
     laws = []
     for draft, draft_form in zip(drafts, forms, strict=True):
         need = MemoryUse.of(
-            target, draft, device, dtype=form, draft_dtype=draft_form, kv_dtype=asked.kv_dtype,
-            batch=asked.batch, context=asked.context,
+            target, draft, device, dtype=form, draft_dtype=draft_form, kv_dtype=load.kv_dtype,
+            batch=load.batch, context=load.context,
         )  # fmt: skip
         law = PredictedCost(
             target=own,
@@ -228,7 +224,7 @@ def predict_pairs(
             memory=need,
             notes=(
                 *changed,
-                *_notes_on(target, draft, need, known, asked.context),
+                *_notes_on(target, draft, need, known, load.context),
                 *device.remarks,
             ),
         )
@@ -266,7 +262,7 @@ def _notes_on(
     notes = []
     if not need.fits:
         notes.append(need.line)
-    if abs(draft.vocab - target.vocab) > _SAME_VOCABULARY * target.vocab:
+    if not same_vocabulary(target, draft):
         notes.append(f"vocabularies differ: {draft.vocab} rows against {target.vocab}")
     shortest = min((target, draft), key=lambda m: m.context)
     if 1 < shortest.context < context:

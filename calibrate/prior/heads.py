@@ -1,4 +1,4 @@
-r"""Drafters by name that are no models of their own, and what to expect of one not measured.
+r"""What to expect of a drafter that is no model of its own and that nobody has measured.
 
 A head is trained for its target, so its acceptance follows no ratio of sizes; what published
 drafters reach, and how far kinds, tasks, targets, heads and studies differ, is all that is known
@@ -16,7 +16,6 @@ import json
 from dataclasses import replace
 from functools import cache
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 
@@ -25,83 +24,17 @@ from ...theory.domain import Floats
 from ..depth import damped, powered
 from ..known import KnownAcceptance
 from ..library.load import same_study
-from ..models import Device, number_format
-from ..models.catalogue import find_model
-from ..models.drafters import DRAFTERS, drafter_kind, ships_mtp
-from ..models.heads import head_shape
-from ..models.names import plain, squeeze
+from ..models.drafters import DRAFTERS, drafter_kind
+from ..pair import Load, NamedModel, Use, named, named_draft, same_model, told_target
+from .acceptance import expected_acceptance
 from .acceptance_tasks import known_task
-from .costs import PredictedCost
+from .costs import PredictedCost, expected_costs
 from .head_curves import GREATEST, LOOK_UP, SHORT, HeadCurve, head_curves, looked_up
 from .heads_model import SPREADS, Conditioned, Question
-from .pair import Load, NamedModel, Use, expected_acceptance, expected_costs, named
 
-_PLAIN_BITS = 16
 _BY_SIZE = ("layer-skip", "PARD")
 _WARMEST = 1.0  # temperature of the warmest rows
 _SHOWN = 4  # draft tokens of the rounds that alpha is stated for
-
-
-def named_draft(
-    name: str, target: NamedModel, *, online: bool = False
-) -> tuple[NamedModel, str | None]:
-    """(draft, kind of drafter): a model by its name, or the target's drafter that a name tells.
-
-    The kind is None for a plain model, else a key of `models.drafters.DRAFTERS`, and stands in the
-    draft too, with notes on what the name leaves open. A folder or a config.json is a model.
-    Raises ValueError as `named` does.
-    """
-    local = name.endswith(".json") or Path(name).is_dir()
-    kind = None if local else drafter_kind(name)
-    if kind is None:
-        return named(name, online=online, role="draft"), None
-    if kind == "PARD":
-        words = [w for w in plain(name).split("-") if w != "pard"]
-        base = find_model("-".join(words))
-        if base is None:
-            raise ValueError(
-                f"a PARD draft is a model of its own, named as PARD-Llama-3.2-1B; got {name!r}"
-            )
-        return NamedModel(name, base.shape, base.dtype, kind), kind
-    shape = head_shape(target.shape, kind, name=name)
-    return NamedModel(name, shape, shape.weights, kind, _flags(name, kind, target)), kind
-
-
-def _flags(name: str, kind: str, target: NamedModel) -> tuple[str, ...]:
-    """What to know of a drafter by its name: whether it may be of another target, or of none."""
-    notes = []
-    if kind == "MTP" and not (ships_mtp(target.called) or ships_mtp(target.shape.name)):
-        notes.append(f"releases of {target.called} ship no MTP head: it would have to be trained")
-    seen = any(_same(c.target, target.called) for c in head_curves(kind))
-    if DRAFTERS[kind].weights == "head" and not seen:
-        notes.append(f"no {kind} head of {target.called} is among the published measurements")
-    other = _told_target(name)
-    if other and not _same(other, target.called):
-        notes.append(f"{name} is named for {other}, not for the target {target.called}")
-    return tuple(notes)
-
-
-@cache
-def _told_target(name: str) -> str:
-    """The model that a head's name holds, "" for none: Qwen3-8B of z-lab/Qwen3-8B-DFlash."""
-    words = plain(name).replace("speculator.", "speculator-").split("-")
-    for size in range(len(words), 1, -1):
-        for start in range(len(words) - size + 1):
-            found = find_model("-".join(words[start : start + size]))
-            if found is not None and not found.remarks:
-                return found.name
-    return ""
-
-
-def head_dtype(target: NamedModel, kind: str, machine: Device, dtype: str = "") -> str:
-    """Format of a drafter where none is named: "" for that of the target.
-
-    Heads trained after the release stay in 16 bits beside a target of fewer.
-    """
-    own = kind == "MTP" or DRAFTERS[kind].passes == "none" or kind == "layer-skip"
-    if own or number_format(dtype or target.dtype).bits >= _PLAIN_BITS:
-        return ""
-    return "bf16" if "bf16" in machine.rates else "fp16"
 
 
 def head_costs(
@@ -152,7 +85,7 @@ def expected_head(
     y, b = _conditioned(kind, unseen).draw(asked, rng, draws)
     law = powered(np.minimum(y, GREATEST), b, positions)
     chosen = [c for c in seen if c.kind == kind or kind in LOOK_UP]
-    own = [c for c in chosen if _same(c.target, target)]
+    own = [c for c in chosen if same_model(c.target, target)]
     told = own or [c for c in chosen if c.canonical == asked.task] or chosen
     return KnownAcceptance(
         law, "predicted", _given(kind, own, chosen), _pooled(y, b), notes=_notes(asked, chosen),
@@ -212,7 +145,7 @@ def _known_head(kind: str, draft: NamedModel | None) -> str:
     """The head that a name means, "" for any head of its kind."""
     if DRAFTERS[kind].weights == "shipped":
         return "own"
-    return draft.called if draft is not None and _told_target(draft.called) else ""
+    return draft.called if draft is not None and told_target(draft.called) else ""
 
 
 @cache
@@ -270,11 +203,3 @@ def _by_size(
         damped(one.law, positions), "predicted", "published and own pairs", one.alpha,
         notes=(*one.notes, note),
     )  # fmt: skip
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether a published target is the asked one, whatever tuning its name ends in."""
-    models = [find_model(name) for name in (one, other)]
-    if models[0] is None or models[1] is None:
-        return squeeze(one) == squeeze(other)
-    return models[0].name == models[1].name

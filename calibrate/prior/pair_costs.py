@@ -11,13 +11,13 @@ import numpy as np
 from ...theory.domain import Floats
 from ..measured import SampledCost, measured_cost, sampled, timed_rounds
 from ..models import Device, ModelShape
+from ..pair import Load, NamedModel
 from ..records import Record
 from .costs import PredictedCost, PredictedPass, predict_costs
 from .costs_fit import refit
 from .costs_model import draw_times, work_of
 from .costs_points import CostPoint
 from .costs_records import MODES, known_memory, measured_device, points_from_record, recorded_shape
-from .pair import Load, NamedModel
 
 _GROUP = "own record"
 _SAME_SIZE = 0.005  # of parameters: counts differ by norms and padding

@@ -15,6 +15,7 @@ import pytest
 from howspec.calibrate.doors import Deployment, resolve
 from howspec.calibrate.known import MemoryUse
 from howspec.calibrate.models import ModelShape, device, model, models
+from howspec.calibrate.pair import Load
 from howspec.calibrate.prior import costs_unknowns
 from howspec.calibrate.prior.costs import PredictedCost, predict_costs, predict_pairs
 from howspec.calibrate.prior.costs_fit import choose_spread, fit_costs, refit, to_json
@@ -437,7 +438,9 @@ def test_the_ratio_is_better_known_than_the_times_because_both_run_on_one_machin
 
 def test_laws_of_several_drafts_share_the_machine_and_the_target() -> None:
     shapes = [models()[n].shape for n in ("Llama-3.2-1B", "Llama-3.2-3B")]
-    small, large = predict_pairs(LLAMA, shapes, H100, rng=np.random.default_rng(0), draws=2000)
+    small, large = predict_pairs(
+        LLAMA, shapes, Load(H100), rng=np.random.default_rng(0), draws=2000
+    )
     assert small.target is large.target
     np.testing.assert_array_equal(small.plain_step(), large.plain_step())
     assert np.mean(small.cost_ratio() < large.cost_ratio()) > 0.97

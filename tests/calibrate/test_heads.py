@@ -13,6 +13,7 @@ from howspec.calibrate.library.load import same_study
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
 from howspec.calibrate.models.heads import head_shape
+from howspec.calibrate.pair import Load, head_dtype, named, named_draft
 from howspec.calibrate.prior.head_curves import (
     HEADS,
     LOOK_UP,
@@ -25,8 +26,6 @@ from howspec.calibrate.prior.heads import (
     _stored,
     expected_head,
     head_costs,
-    head_dtype,
-    named_draft,
     stored_spreads,
 )
 from howspec.calibrate.prior.heads_fit import built_curves
@@ -36,7 +35,6 @@ from howspec.calibrate.prior.heads_model import (
     Question,
     sample_spreads,
 )
-from howspec.calibrate.prior.pair import Load, named
 from howspec.cli.main import run
 from howspec.theory import tokens_by_gamma
 

@@ -9,11 +9,12 @@ import pytest
 from command import answer, call
 from howspec.calibrate.depth import damped
 from howspec.calibrate.models import device, model, models
-from howspec.calibrate.prior.pair import Load, Use, expect, named
+from howspec.calibrate.pair import Load, Use, named
 from howspec.figures.answers import turning_curve
 from howspec.figures.style import write
 from howspec.figures.validation.names import paper_rows_test, predicted_ranking
 from howspec.sim import scale_grid
+from howspec.sim.common import expect
 from howspec.sim.crossover import batches_up_to, crossings
 from howspec.sim.prediction import speedup_table
 from howspec.sim.ranking import rank

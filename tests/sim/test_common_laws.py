@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment, resolve
 from howspec.calibrate.models.formats import as_stored, format_in
+from howspec.calibrate.pair import Use, named
+from howspec.calibrate.prior.acceptance import expected_acceptance
 from howspec.calibrate.prior.acceptance_forecast import disagreement
-from howspec.calibrate.prior.pair import Use, expected_acceptance, named
 from howspec.sim.common import common_laws, measured_drafts
 from howspec.sim.known import Laws, Sources
 
