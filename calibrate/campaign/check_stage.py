@@ -23,6 +23,7 @@ from .stage import Stage, Work
 SCHEMA, VERSION = "howspec-check", 1
 TOKENS, NEW_TOKENS, GAMMA = 9, 24, 3
 SAMPLES, BATCH = 1024, 128
+GREEDY: dict[str, Any] = {"new_tokens": NEW_TOKENS, "temperature": 0.0, "seed": 0}
 Check = dict[str, Any]
 
 
@@ -152,28 +153,26 @@ def _different(ours: list[list[int]], theirs: list[list[int]]) -> tuple[float, f
 
 
 def _tokens(target: Any, draft: Any, graphs: bool) -> tuple[float, float]:
-    how: dict[str, Any] = {"new_tokens": NEW_TOKENS, "temperature": 0.0, "seed": 0, "rows": 10}
-    plain = _decoded(target, None, graphs=graphs, **how)
-    return _different(_decoded(target, draft, graphs=graphs, **how), plain)
+    plain, ours = (
+        _decoded(target, other, graphs=graphs, rows=10, **GREEDY) for other in (None, draft)
+    )
+    return _different(ours, plain)
 
 
 def _same_as_generate(target: Any, graphs: bool) -> tuple[float, float]:
     from ..measure.assisted import generate_plain
 
-    how: dict[str, Any] = {"new_tokens": NEW_TOKENS, "temperature": 0.0, "seed": 0}
-    theirs = [generate_plain(target, p, **how).tokens for p in _prompts(target, 10)]
-    return _different(_decoded(target, None, graphs=graphs, rows=10, **how), theirs)
+    theirs = [generate_plain(target, p, **GREEDY).tokens for p in _prompts(target, 10)]
+    return _different(_decoded(target, None, graphs=graphs, rows=10, **GREEDY), theirs)
 
 
 def _assisted(target: Any, draft: Any) -> tuple[float, float]:
     from ..measure.assisted import generate_assisted, generate_plain
 
-    how: dict[str, Any] = {"new_tokens": NEW_TOKENS, "temperature": 0.0, "seed": 0}
     prompts = _prompts(target, 10)
-    plain = [generate_plain(target, p, **how).tokens for p in prompts]
-    return _different(
-        [generate_assisted(target, draft, p, gamma=GAMMA, **how).tokens for p in prompts], plain
-    )
+    plain = [generate_plain(target, p, **GREEDY).tokens for p in prompts]
+    ours = [generate_assisted(target, draft, p, gamma=GAMMA, **GREEDY).tokens for p in prompts]
+    return _different(ours, plain)
 
 
 def _law(target: Any, draft: Any, graphs: bool) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from typing import Any
 from ..family.shapes import preset_named
 from ..files import atomic_write
 from ..measure.plans import PassGrid
-from ..measure.sources import FamilyModel, family_model
+from ..measure.sources import bundled_architecture
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def family_sizes(preset: str) -> list[Size]:
 _LAYERS = ("num_hidden_layers", "n_layer")
 _HIDDEN = ("hidden_size", "n_embd")
 _HEADS = ("num_attention_heads", "n_head")
-_GROUPS = ("num_key_value_heads",)
+_GROUPS = ("num_key_value_heads", *_HEADS)
 _SCALED: dict[str, int] = {
     "num_hidden_layers": 2,
     "n_layer": 2,
@@ -127,33 +127,25 @@ _SCALED: dict[str, int] = {
 }
 
 
-def named(name: str) -> FamilyModel:
-    """The model of that name with a bundled architecture. Raises ValueError where there is none."""
-    found = family_model(name)
-    if found is None or found.model_type is None:
-        raise ValueError(f"no bundled architecture is named {name!r}")
-    return found
-
-
 def architecture_size(name: str) -> Size:
     """What the estimates need of a named model."""
-    model = named(name)
+    model = bundled_architecture(name)
     values = model.architecture
     layers, hidden = _first(values, _LAYERS), _first(values, _HIDDEN)
     heads = _first(values, _HEADS)
-    groups = _first(values, (*_GROUPS, *_HEADS))
+    groups = _first(values, _GROUPS)
     head = int(values.get("head_dim", hidden // heads))
     return Size(model.name, float(model.parameters), layers, 2.0 * layers * groups * head)
 
 
 def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:
     """The configuration of a named model, scaled down if asked for."""
-    model = named(name)
+    model = bundled_architecture(name)
     values: dict[str, Any] = {"model_type": model.model_type, **model.architecture}
     if scaled:
         values |= {key: size for key, size in _SCALED.items() if key in values}
         heads = _first(model.architecture, _HEADS)
-        if _first(model.architecture, (*_GROUPS, *_HEADS)) < heads:
+        if _first(model.architecture, _GROUPS) < heads:
             values["num_key_value_heads"] = 2
         elif "num_key_value_heads" in values:
             values["num_key_value_heads"] = 4

@@ -30,14 +30,6 @@ _COPIES = 6
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """Of one text: overlap and ratio at each of its new tokens."""
-
-    overlap: list[float]
-    ratio: list[float]
-
-
-@dataclass(frozen=True)
 class Text:
     """prompt: token ids before the text; tokens: those that the target wrote."""
 
@@ -83,19 +75,13 @@ class TextLaws:
             found += self._by_text(values, first, last)
         return found
 
-    def overlaps(self, draft: Any) -> list[Overlap]:
-        """Overlap and ratio of a draft along every text."""
-        found: list[Overlap] = []
+    def overlaps(self, draft: Any) -> list[tuple[list[float], list[float]]]:
+        """(overlap, ratio) at each new token of every text."""
+        found: list[tuple[list[float], list[float]]] = []
         for first, last in self._groups():
-            overlap, ratio = self._agreement(self._logits(first, last), draft, first, last)
-            found += [
-                Overlap(o, r)
-                for o, r in zip(
-                    self._by_text(overlap, first, last),
-                    self._by_text(ratio, first, last),
-                    strict=True,
-                )
-            ]
+            both = self._agreement(self._logits(first, last), draft, first, last)
+            rows = (self._by_text(values, first, last) for values in both)
+            found += zip(*rows, strict=True)
         return found
 
     @torch.inference_mode()

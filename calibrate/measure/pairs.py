@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -99,12 +98,12 @@ def load_model(
     number = choose_dtype(dtype, device=place)
     given = str(name_or_folder)
     path = Path(given).expanduser()
-    source = model_source(given, random_weights=random_weights)
-    config = _config(source, path, random_weights=random_weights, trust=trust_remote_code)
+    source = _Source(model_source(given, random_weights=random_weights), path, trust_remote_code)
+    config = _config(source, random_weights=random_weights)
     if random_weights:
         model = _random_model(config, place, dtype=number, seed=seed, trust=trust_remote_code)
     else:
-        model = _trained_model(source, path, device=place, dtype=number, trust=trust_remote_code)
+        model = _trained_model(source, device=place, dtype=number)
     model.eval().requires_grad_(False)
     name = model_called(given)
     identity = {
@@ -125,11 +124,7 @@ def load_model(
     else:
         identity["revision"] = getattr(config, "_commit_hash", None)
     # Nothing is downloaded for random weights.
-    tokenizer = (
-        None
-        if random_weights and not path.is_dir()
-        else _tokenizer(source, path, trust=trust_remote_code)
-    )
+    tokenizer = None if random_weights and not path.is_dir() else _tokenizer(source)
     return LoadedModel(name, model, config, tokenizer, identity)
 
 
@@ -164,9 +159,53 @@ def _config_hash(config: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> Any:
+@dataclass(frozen=True)
+class _Source:
+    """Where a model is read from; trust: whether code that comes with it may run."""
+
+    name: str
+    path: Path
+    trust: bool
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        """What every reader of transformers is given."""
+        where, file = located(self.name)
+        fixed = {"trust_remote_code": self.trust, "local_files_only": only_here(self.name)}
+        return {"pretrained_model_name_or_path": where, **fixed, **file, **more}
+
+    def read(self, reader: Any, **more: Any) -> Any:
+        """What a reader makes of it. Raises ValueError, in one line, where it cannot be read."""
+        options = self.options(**more)
+        try:
+            # Transformers draws a bar over the tensors of a file of GGUF, terminal or not.
+            with redirect_stderr(StringIO()) if "gguf_file" in options else nullcontext():
+                return reader.from_pretrained(**options)
+        except Exception as error:  # the readers of weights raise nothing narrower
+            text = str(error)
+            if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+                raise
+            if "ignore_mismatched_sizes" in text:
+                reason = "its weights have other shapes than its config.json says"
+            elif "trust_remote_code" in text or "custom code" in text:
+                reason = "it comes with code of its own, which does not run unless asked for"
+            elif self.path.exists():
+                reason = f"cannot be loaded: {_first_line(error)}"
+            elif "safetensors" in text:
+                reason = "the hub has no safetensors of it, and pickled weights are not loaded"
+            elif "gated" in text or "401" in text or "403" in text:
+                reason = "the hub wants a login for it; download it and give the folder"
+            else:
+                reason = (
+                    "is no folder here and the hub did not give it (no network, or no such name): "
+                    f"{_first_line(error)}"
+                )
+            raise ValueError(f"{self.name}: {reason}") from None
+
+
+def _config(source: _Source, *, random_weights: bool) -> Any:
     from transformers import AutoConfig
 
+    path = source.path
     found = family_model(str(path))
     if random_weights and found is not None and found.model_type and not path.exists():
         return config_from_family(found.name)
@@ -176,45 +215,24 @@ def _config(source: str, path: Path, *, random_weights: bool, trust: bool) -> An
             return AutoConfig.for_model(values.pop("model_type"), **values)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"{path}: not the configuration of a model: {error!r}") from None
-    where, file = located(source)
-    return _asked(
-        lambda: AutoConfig.from_pretrained(
-            where, trust_remote_code=trust, local_files_only=only_here(source), **file
-        ),
-        source,
-        path,
-    )
+    return source.read(AutoConfig)
 
 
-def _trained_model(
-    source: str, path: Path, *, device: torch.device, dtype: Any, trust: bool
-) -> Any:
+def _trained_model(source: _Source, *, device: torch.device, dtype: Any) -> Any:
     """The model with the weights of its files: what they lack transformers would draw at random."""
     from transformers import AutoModelForCausalLM
 
-    where, file = located(source)
-    # Transformers draws a bar of its own over the tensors of a file of GGUF, terminal or not.
-    with redirect_stderr(StringIO()) if file else nullcontext():
-        model, found = _asked(
-            lambda: AutoModelForCausalLM.from_pretrained(
-                where,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=trust,
-                output_loading_info=True,
-                local_files_only=only_here(source),
-                **file,
-            ),
-            source,
-            path,
-        )
+    model, found = source.read(
+        AutoModelForCausalLM, dtype=dtype, use_safetensors=True, output_loading_info=True
+    )
     missing = sorted(found["missing_keys"])
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ValueError(
-            f"{source}: its files lack weights that its config.json asks for: {missing[0]}{more}"
+            f"{source.name}: its files lack weights that its config.json asks for: "
+            f"{missing[0]}{more}"
         )
-    if file:
+    if source.path.is_file():
         _dequantised(model)
     return model.to(device)
 
@@ -244,47 +262,20 @@ def _random_model(
                 raise ValueError(f"no causal language model of this kind: {error}") from None
 
 
-def _tokenizer(source: str, path: Path, *, trust: bool) -> Any | None:
+def _tokenizer(source: _Source) -> Any | None:
     """The tokenizer, or None where there is none: costs are measured without one."""
     from transformers import AutoTokenizer
 
+    path = source.path
     if path.is_dir() and not any((path / n).exists() for n in _TOKENIZERS):
         return None
-    where, file = located(source)
+    options = source.options()
     try:
-        return AutoTokenizer.from_pretrained(
-            where, trust_remote_code=trust, local_files_only=only_here(source), **file
-        )
+        return AutoTokenizer.from_pretrained(**options)
     except Exception as error:  # the readers of tokenizers raise nothing narrower
         if not path.exists():
             return None
         raise ValueError(f"{path}: its tokenizer cannot be read: {_first_line(error)}") from None
-
-
-def _asked(load: Callable[[], Any], source: str, path: Path) -> Any:
-    """Do it, and say in one line why it cannot be done."""
-    try:
-        return load()
-    except Exception as error:  # the readers of weights raise nothing narrower
-        text = str(error)
-        if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
-            raise
-        if "ignore_mismatched_sizes" in text:
-            reason = "its weights have other shapes than its config.json says"
-        elif "trust_remote_code" in text or "custom code" in text:
-            reason = "it comes with code of its own, which does not run unless asked for"
-        elif path.exists():
-            reason = f"cannot be loaded: {_first_line(error)}"
-        elif "safetensors" in text:
-            reason = "the hub has no safetensors of it, and pickled weights are not loaded"
-        elif "gated" in text or "401" in text or "403" in text:
-            reason = "the hub wants a login for it; download it and give the folder"
-        else:
-            reason = (
-                "is no folder here and the hub did not give it (no network, or no such name): "
-                f"{_first_line(error)}"
-            )
-        raise ValueError(f"{source}: {reason}") from None
 
 
 def _first_line(error: BaseException) -> str:

@@ -53,14 +53,20 @@ def family_model(name: str) -> FamilyModel | None:
     return family_models().get(name.lower())
 
 
-def config_from_family(name: str) -> Any:
-    """The configuration of transformers of a named model, from the bundled architecture."""
-    from transformers import AutoConfig
-
+def bundled_architecture(name: str) -> FamilyModel:
+    """A model of the families that has an architecture. Raises ValueError listing them."""
     model = family_model(name)
     if model is None or model.model_type is None:
         known = ", ".join(m.name for m in family_models().values() if m.model_type)
         raise ValueError(f"no bundled architecture is named {name!r}; there are {known}")
+    return model
+
+
+def config_from_family(name: str) -> Any:
+    """The configuration of transformers of a named model, from the bundled architecture."""
+    from transformers import AutoConfig
+
+    model = bundled_architecture(name)
     return AutoConfig.for_model(model.model_type, **model.architecture)
 
 

@@ -161,23 +161,21 @@ def measure_sweep(
     return True
 
 
+@dataclass
 class _Bench:
     """The models with their caches, made once for each batch size."""
 
-    def __init__(
-        self,
-        target: Any,
-        drafts: Mapping[str, Any],
-        rows: Sequence[tuple[str, list[int]]],
-        plan: SweepPlan,
-        vocabulary: int | None,
-        clock: Callable[[], float],
-    ) -> None:
-        self.target, self.drafts, self.rows, self.plan = target, drafts, rows, plan
-        self.vocabulary, self.clock = vocabulary, clock
-        drafted = (g for d in drafts for g in plan.gammas_of(d))
-        longest = max(len(row) for _, row in rows)
-        self.capacity = longest + plan.new_tokens + max(drafted, default=0)
+    target: Any
+    drafts: Mapping[str, Any]
+    rows: Sequence[tuple[str, list[int]]]
+    plan: SweepPlan
+    vocabulary: int | None
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        drafted = (g for d in self.drafts for g in self.plan.gammas_of(d))
+        longest = max(len(row) for _, row in self.rows)
+        self.capacity = longest + self.plan.new_tokens + max(drafted, default=0)
         self._batch = 0
         self._runners: dict[str | None, Runner] = {}
         self._warm: set[tuple[str | None, str, int, int]] = set()

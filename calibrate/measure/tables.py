@@ -16,7 +16,7 @@ import numpy as np
 
 from ...theory.acceptance.counts import round_counts
 from ..records import Record
-from .walk import Comparison
+from .walk import Comparison, compare_record
 
 WIDE = 0.5  # of a median, between the quartiles: twice what a shared machine usually shows
 
@@ -133,8 +133,6 @@ class AcceptanceRow:
 
 def acceptance_table(record: Record) -> list[AcceptanceRow]:
     """The rows of a record, in the order in which they were measured."""
-    from .acceptance import compare_record  # with torch
-
     compared = compare_record(record)
     pairs = dict.fromkeys((p["draft"], p["temperature"]) for p in record.points if p.get("draft"))
     found = []

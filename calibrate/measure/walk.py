@@ -28,9 +28,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..records import Record
 
 Floats = NDArray[np.float64]
 
@@ -166,3 +169,31 @@ def compare_rounds(
         uniform=1.0 + float(windows[:, 1].sum() / windows[:, 0].sum()),
         independent=1.0 + float(sum(alpha**k for k in range(1, gamma + 1))),
     )
+
+
+def compare_record(record: Record) -> dict[tuple[str, float, str | None], Comparison]:
+    """Rounds against overlap by (draft, temperature, domain), and with domain None for all of them.
+
+    Requests with an error are left out; what has fewer than two left is not compared.
+    """
+    rounds: dict[tuple[str, float], dict[tuple[str, int], dict[str, Any]]] = {}
+    overlaps: dict[tuple[str, float], dict[tuple[str, int], dict[str, Any]]] = {}
+    for point in record.points:
+        if point["type"] in ("rounds", "overlap") and "error" not in point:
+            side = rounds if point["type"] == "rounds" else overlaps
+            at = side.setdefault((point["draft"], point["temperature"]), {})
+            at[point["domain"], point["request"]] = point
+    found: dict[tuple[str, float, str | None], Comparison] = {}
+    for (draft, temperature), real in rounds.items():
+        along = overlaps.get((draft, temperature), {})
+        both = [key for key in real if key in along]
+        for domain in (*dict.fromkeys(d for d, _ in both), None):
+            keys = [key for key in both if domain in (None, key[0])]
+            if len(keys) >= 2:
+                found[draft, temperature, domain] = compare_rounds(
+                    [real[k]["accepted"] for k in keys],
+                    [along[k]["ratio"] for k in keys],
+                    [along[k]["overlap"] for k in keys],
+                    gamma=int(real[keys[0]]["drafted"]),
+                )
+    return found

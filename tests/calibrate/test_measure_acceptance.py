@@ -19,7 +19,6 @@ transformers = pytest.importorskip("transformers")
 from howspec.calibrate.measure import acceptance as module  # noqa: E402
 from howspec.calibrate.measure.acceptance import (  # noqa: E402
     AcceptancePlan,
-    compare_record,
     measure_acceptance,
 )
 from howspec.calibrate.measure.decoder import decode_plain, decode_speculative  # noqa: E402
@@ -30,7 +29,7 @@ from howspec.calibrate.measure.prompts import (  # noqa: E402
     file_texts,
 )
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
-from howspec.calibrate.measure.walk import compare_rounds, full_rounds, walk  # noqa: E402
+from howspec.calibrate.measure.walk import compare_record, compare_rounds, full_rounds, walk  # noqa: E402
 from howspec.calibrate.records import Journal, read_record  # noqa: E402
 from small_models import llama  # noqa: E402
 
@@ -66,15 +65,13 @@ def test_overlap_and_ratio_are_those_of_plain_forwards(temperature: float) -> No
         for i, token in enumerate(text.tokens):
             at = len(text.prompt) - 1 + i
             if temperature == 0.0:
-                assert got.overlap[i] == float(p[at].argmax() == q[at].argmax())
-                assert got.ratio[i] == float(q[at].argmax() == token)
+                assert got[0][i] == float(p[at].argmax() == q[at].argmax())
+                assert got[1][i] == float(q[at].argmax() == token)
                 law = p[at].softmax(-1)
             else:
                 law, other = ((x[at] / temperature).softmax(-1) for x in (p, q))
-                assert got.overlap[i] == pytest.approx(
-                    float(torch.minimum(law, other).sum()), abs=1e-5
-                )
-                assert got.ratio[i] == pytest.approx(
+                assert got[0][i] == pytest.approx(float(torch.minimum(law, other).sum()), abs=1e-5)
+                assert got[1][i] == pytest.approx(
                     min(1.0, float(other[token] / law[token])), rel=1e-4
                 )
             assert entropy[i] == pytest.approx(float(-(law * law.log()).sum()), abs=1e-4)
@@ -84,8 +81,8 @@ def test_a_draft_that_is_the_target_overlaps_fully() -> None:
     texts = [Text([1, 2], [3, 4, 5])]
     for temperature in (0.7, 1.0):
         (found,) = TextLaws(TARGET, texts, temperature=temperature).overlaps(TARGET)
-        assert found.overlap == pytest.approx([1.0] * 3, abs=1e-5)
-        assert found.ratio == [1.0] * 3
+        assert found[0] == pytest.approx([1.0] * 3, abs=1e-5)
+        assert found[1] == [1.0] * 3
 
 
 def _simulated_walk(
@@ -148,9 +145,7 @@ def _comparison(draft: Any, *, batch: int, seed: int, gamma: int = 4) -> Any:
     plain = decode_plain(target, prompts, new_tokens=40, temperature=1.0, seed=seed + 1)
     texts = [Text(p, t) for p, t in zip(prompts, plain.tokens, strict=True)]
     along = TextLaws(TARGET, texts, temperature=1.0).overlaps(draft)
-    return compare_rounds(
-        got.accepted, [o.ratio for o in along], [o.overlap for o in along], gamma=gamma
-    )
+    return compare_rounds(got.accepted, [r for _, r in along], [o for o, _ in along], gamma=gamma)
 
 
 @pytest.mark.parametrize("draft", ["near", "far"])
@@ -390,4 +385,4 @@ def test_a_point_is_that_of_its_own_prompt(tmp_path: Path) -> None:
         elif point["draft"] == "near":
             text = Text(prompt, decode_plain(target, [prompt], **common).tokens[0])
             (alone,) = TextLaws(TARGET, [text], temperature=0.0).overlaps(DRAFTS["near"])
-            assert point["ratio"] == alone.ratio
+            assert point["ratio"] == alone[1]
