@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from .models import Device, ModelShape, device, find_model, number_format
-from .models.config import shape_for
+from .models.catalogue import shape_for
 from .models.drafters import DRAFTERS, drafter_kind, ships_mtp
 from .models.formats import as_stored, format_in
 from .models.heads import head_shape

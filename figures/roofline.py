@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..calibrate.models import ModelShape, find_model, number_format, shape_of
+from ..calibrate.models import ModelShape, find_model, number_format
+from ..calibrate.models.config import shape_of
 from ..calibrate.records import Record
 from ..theory.costs import compute_time, memory_time
 

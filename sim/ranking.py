@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..calibrate.depth import damped
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.doors.costs import of_prediction
 from ..calibrate.known import Kind, KnownCosts, MemoryUse
 from ..calibrate.pair import NamedModel
 from ..theory import tokens_by_gamma
+from ..theory.acceptance.positional import damped
 from ..theory.domain import Floats
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..calibrate.depth import damped
 from ..calibrate.models import ModelShape
 from ..calibrate.pair import Load, NamedModel, Use
 from ..calibrate.prior.acceptance import AcceptancePrior, expected_acceptance
@@ -22,6 +21,7 @@ from ..calibrate.prior.acceptance_forecast import rounded
 from ..calibrate.prior.acceptance_model import usual_layers
 from ..calibrate.prior.costs import PredictedCost, PredictedPass, expected_costs
 from ..theory import tokens_by_gamma
+from ..theory.acceptance.positional import damped
 from ..theory.domain import Floats, check
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...theory import AcceptanceLaw, DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance
+from ...theory.acceptance.positional import damped
 from ...theory.domain import Floats, check
-from ..depth import damped
 from ..known import SHOWN, KnownAcceptance, pooled
 from ..pair import Pair
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from ...theory import tokens_per_round
 from ...theory.domain import Floats
-from ..models.config import shape_for
+from ..models.catalogue import shape_for
 from ..models.devices import device
 from ..models.formats import number_format
 from ..prior.acceptance_metrics import alpha_from_metric, metric_value

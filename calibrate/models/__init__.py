@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .catalogue import Model, family, find_model, model, models, nearest_models
-from .config import auto_shape, read_config, shape_of
 from .devices import Device, device, devices
 from .formats import FORMATS, NumberFormat, number_format
 from .shapes import ModelShape
@@ -14,7 +13,6 @@ __all__ = [
     "Model",
     "ModelShape",
     "NumberFormat",
-    "auto_shape",
     "device",
     "devices",
     "family",
@@ -23,6 +21,4 @@ __all__ = [
     "models",
     "nearest_models",
     "number_format",
-    "read_config",
-    "shape_of",
 ]

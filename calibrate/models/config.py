@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .catalogue import find_model, nearest_models
-from .gguf_format import gguf_format
+from .catalogue import nearest_models
 from .hybrid import READERS
 from .shapes import ModelShape
 from .traits import TRAITS, Traits, special, whole
@@ -106,31 +105,6 @@ def auto_shape(name: str, *, role: str = "model") -> ModelShape:
             f"got {name!r} ({reason})"
         ) from None
     return shape_of(config.to_dict(), name=name.rsplit("/", 1)[-1])
-
-
-def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[ModelShape, str]:
-    """(shape, number format) of a table's name, a local config, or with ``online`` the hub.
-
-    Raises ValueError, nearest names of the table first, where none of them has it; role: what the
-    model is to the caller, in that message.
-    """
-    found = find_model(name)
-    if found is not None:
-        return found.shape, found.dtype
-    if name.endswith(".json") or (name and Path(name).is_dir()):
-        shape = read_config(name)
-    elif name.endswith(".gguf"):
-        shape = gguf_shape(name)
-        return shape, gguf_format(name) or shape.weights
-    elif online:
-        shape = auto_shape(name, role=role)
-    else:
-        hub = " (--online asks the hub)" if "/" in name else ""
-        raise ValueError(
-            f"{role} must be a name of the table, a config.json or a folder with one{hub}; "
-            f"nearest: {nearest_models(name)}; got {name!r}; `howspec models` lists them"
-        )
-    return shape, shape.weights
 
 
 def shape_of(config: Config, *, name: str) -> ModelShape:

@@ -179,8 +179,11 @@ def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> 
 
     cached: tokens that a layer attends to on average. Everything broadcasts.
     """
-    touched = experts_touched(tokens, batch, experts=work.experts, active_experts=work.active)
-    read = {"weight_bytes": work.weights + work.expert * touched, "bandwidth": work.bandwidth}
+    sizes = work.weights
+    if work.expert.any():
+        counts = {"experts": work.experts, "active_experts": work.active}
+        sizes = sizes + work.expert * experts_touched(tokens, batch, **counts)
+    read = {"weight_bytes": sizes, "bandwidth": work.bandwidth}
     weights = memory_time(batch, 0.0, kv_bytes=0.0, **read)
     cache = memory_time(batch, cached, kv_bytes=work.cache, **read) - weights
     compute = compute_time(
@@ -195,7 +198,7 @@ def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> 
     later = np.asarray(compute) * (1.0 - 1.0 / total)
     several = np.where(total > 1.0, 1.0, 0.0) + 0.0 * later
     tiles = np.maximum(1.0, work.tile / total) + 0.0 * later
-    return Peak(np.asarray(weights) + 0.0 * later, np.asarray(cache), later, several, tiles)
+    return Peak(weights + 0.0 * later, cache + 0.0 * later, later, several, tiles)
 
 
 def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models import Device, ModelShape, device, devices, find_model, shape_of
+from ..models import Device, ModelShape, device, devices, find_model
+from ..models.config import shape_of
 from ..records import Record
 from .costs_points import CostPoint
 

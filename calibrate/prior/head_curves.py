@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory import tokens_by_gamma
+from ...theory.acceptance.positional import powered
 from ...theory.domain import Floats
-from ..depth import powered
 from ..library.load import same_study
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS

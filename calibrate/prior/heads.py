@@ -20,8 +20,8 @@ from importlib import resources
 import numpy as np
 
 from ...theory import tokens_by_gamma
+from ...theory.acceptance.positional import damped, powered
 from ...theory.domain import Floats
-from ..depth import damped, powered
 from ..known import KnownAcceptance
 from ..library.load import same_study
 from ..models.drafters import DRAFTERS, drafter_kind

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...calibrate.depth import powered
 from ...calibrate.doors import Deployment, acceptance, resolve
 from ...calibrate.known import KnownAcceptance
 from ...calibrate.library.load import model_name, same_study, study_of
@@ -20,6 +19,7 @@ from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.head_curves import HeadCurve, head_curves, looked_up
 from ...theory import tokens_by_gamma, tokens_per_round
 from ...theory.acceptance import alpha_from_length
+from ...theory.acceptance.positional import powered
 from ...theory.interval import ends
 from .result import LEVEL, Point, Test
 

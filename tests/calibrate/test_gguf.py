@@ -17,7 +17,7 @@ transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.measure.ladders import ladder_of  # noqa: E402
 from howspec.calibrate.measure.pairs import load_model  # noqa: E402
-from howspec.calibrate.models.config import shape_for  # noqa: E402
+from howspec.calibrate.models.catalogue import shape_for  # noqa: E402
 from howspec.calibrate.models.gguf_format import gguf_format  # noqa: E402
 from howspec.calibrate.pair import named  # noqa: E402
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from command import answer
-from howspec.calibrate.depth import powered
 from howspec.calibrate.library.load import same_study
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
@@ -37,6 +36,7 @@ from howspec.calibrate.prior.heads_model import (
 )
 from howspec.cli.main import run
 from howspec.theory import tokens_by_gamma
+from howspec.theory.acceptance.positional import powered
 
 CALL = ("predict", "--target", "Llama-3.1-8B-Instruct", "--device", "H100", "--stack", "vllm")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from howspec.calibrate.models import auto_shape, model, read_config, shape_of
-from howspec.calibrate.models.config import shape_for
+from howspec.calibrate.models import model
+from howspec.calibrate.models.catalogue import shape_for
+from howspec.calibrate.models.config import auto_shape, read_config, shape_of
 from howspec.calibrate.models.traits import TRAITS
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -9,7 +9,6 @@ from typing import Any
 import command
 import numpy as np
 import pytest
-from howspec.calibrate.depth import damped
 from howspec.calibrate.doors import Deployment, acceptance, resolve
 from howspec.calibrate.models import device
 from howspec.calibrate.pair import Load, NamedModel, Use, named, same_vocabulary
@@ -21,6 +20,7 @@ from howspec.sim.choice import RoundTimes, choose
 from howspec.sim.common import expect
 from howspec.sim.prediction import break_even
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
+from howspec.theory.acceptance.positional import damped
 
 PAIR = ("--target", "Llama-3.1-8B", "--draft", "Llama-3.2-1B")
 NAMES = (*PAIR, "--device", "H100", "--task", "chat")

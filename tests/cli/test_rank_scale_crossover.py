@@ -7,7 +7,6 @@ import howspec as hs
 import numpy as np
 import pytest
 from command import answer, call
-from howspec.calibrate.depth import damped
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.pair import Load, Use, named
 from howspec.figures.answers import turning_curve
@@ -21,6 +20,7 @@ from howspec.sim.ranking import rank
 from howspec.sim.scale import usual_formats
 from howspec.sim.scale_grid import LAYERS_EXPONENT, best_scale, hypothetical, smallest_published
 from howspec.theory import DepthAcceptance, tokens_by_gamma
+from howspec.theory.acceptance.positional import damped
 
 QWEN = ("--target", "Qwen2.5-32B", "--device", "2x A100 80GB")
 LADDER = ("--draft", "Qwen2.5-0.5B,Qwen2.5-1.5B", "--draft", "Qwen2.5-7B")

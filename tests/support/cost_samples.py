@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from howspec.calibrate.measure.sources import family_model
-from howspec.calibrate.models import shape_of
+from howspec.calibrate.models.config import shape_of
 from howspec.calibrate.records import Record
 
 SPREAD = (0.97, 0.99, 1.0, 1.01, 1.05)  # the repeats of a point over its median
