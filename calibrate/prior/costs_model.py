@@ -23,11 +23,14 @@ bits, each in u_c times what these take at their peak R_lanes, and many in tiles
 github.com/mxxm-t/mx-llama.cpp issue 10 and github.com/sathvik-vadari/spec-decode-advisor@9f9d462
 rises to 8 or 12 tokens, is flat to 32 and doubles at 33. So V(8) is about 2 on an old card, on a
 new one with matrix units and on Apple's chips alike: their lanes and bandwidths stand in one ratio.
+MLX on M1 and M2 is the exception: its kernel of packed weights reads them again for every token (see
+`_AGAIN`).
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +55,13 @@ _PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than
 _TILE, _INSTRUCTION = 32.0, 16.0
 _SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
 _AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
+# github.com/ml-explore/mlx/pull/3764: `qmv` reads packed weights again for every row, and the kernel
+# that does not is for Apple's GPUs from M3 on; a part of it comes out of the caches. What a further
+# token reads, over the weights: rounds on M1 Pro, M1 Max, M1 Ultra and M2 Max amount to 0.5 to 0.75
+# (lmstudio-ai/mlx-engine issues 103 and 113, ARahim3/mlx-dspark issue 38, ml-explore/mlx-lm pull 990,
+# lablup/mlxcel pull 1182). In tiles a pass costs about 4 plain ones up to 32 tokens (mlx pull 3863).
+_AGAIN, _DEAREST = 0.6, 4.0
+_REREADS = re.compile(r"Apple M[12]\b")
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,9 @@ class Work:
     active: of a layer; cache: bytes of one cached token; token_ops, attention_ops: operations;
     bandwidth, rate: peak of all devices together; lanes: that rate over the one of 32 bits; layers;
     several: steps of a reduction over the devices; packed: weights that are unpacked; nested: their
-    scales are packed too; tile: tokens that their matrix kernel takes at once; runs_ahead: launches
-    overlap with the work; around: 1 where the engine's work is part of the time, else 0.
+    scales are packed too; again: share of them that each further token reads again; tile: tokens
+    that their matrix kernel takes at once; runs_ahead: launches overlap with the work; around: 1
+    where the engine's work is part of the time, else 0.
     """
 
     weights: Floats
@@ -80,6 +91,7 @@ class Work:
     several: Floats
     packed: Floats
     nested: Floats
+    again: Floats
     tile: Floats
     runs_ahead: Floats
     around: Floats
@@ -104,6 +116,9 @@ def work_of(
     bandwidth = device.measured_bandwidth or device.bandwidth
     rate, form = device.rate(dtype), number_format(dtype)
     ahead = stack == "eager" and device.kind != "cpu"
+    packed = form.kernel in _PACKED
+    affine = packed and not form.name.startswith("mxfp")  # those have the other kernel everywhere
+    rereads = affine and stack == "mlx" and _REREADS.match(device.name) is not None
     values = {
         "weights": shape.read_bytes(dtype),
         "expert": shape.expert_bytes(dtype) if shape.is_moe else 0.0,
@@ -117,8 +132,9 @@ def work_of(
         "lanes": rate / device.rates.get("fp32", rate),
         "layers": float(shape.layers),
         "several": math.log2(device.count),
-        "packed": float(form.kernel in _PACKED),
+        "packed": float(packed),
         "nested": float(form.nested),
+        "again": _AGAIN if rereads else 0.0,
         "tile": _TILE if stack in ("llama.cpp", "mlx") else _INSTRUCTION,
         "runs_ahead": float(ahead),
         "around": float(not forward),
@@ -195,6 +211,8 @@ def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> 
         compute_rate=work.rate,
     )
     total = np.asarray(tokens * batch, dtype=np.float64)
+    again = np.minimum(work.again * (total - 1.0), _DEAREST - 1.0)
+    weights = weights + again * work.weights / work.bandwidth  # tokens touch experts of their own
     later = np.asarray(compute) * (1.0 - 1.0 / total)
     several = np.where(total > 1.0, 1.0, 0.0) + 0.0 * later
     tiles = np.maximum(1.0, work.tile / total) + 0.0 * later

@@ -128,6 +128,24 @@ def test_many_tokens_of_packed_weights_are_multiplied_in_tiles() -> None:
     assert more == pytest.approx(63 * one, rel=0.02)
 
 
+def test_mlx_on_m1_and_m2_reads_packed_weights_again_for_every_token() -> None:
+    def cost(on: str, tokens: float, dtype: str = "mlx-4bit", stack: str = "mlx") -> float:
+        values = _values(compute=1e6, switch=1e-12)
+        one, several = (
+            _time(_work(on=on, dtype=dtype, stack=stack), values, tokens=n)
+            - 32 * MIDDLE["launch"] - MIDDLE["overhead"]
+            for n in (1, tokens)
+        )  # fmt: skip
+        return several / one
+
+    assert cost("Apple M1 Ultra", 3) == pytest.approx(2.2, rel=0.01)
+    assert cost("Apple M2 Max", 2) == pytest.approx(1.6, rel=0.01)
+    assert cost("Apple M1 Max", 32) == pytest.approx(4.0, rel=0.01)  # in tiles
+    for other in ({"on": "Apple M3 Ultra"}, {"dtype": "bf16"}, {"dtype": "mxfp4"}):
+        assert cost(**{"on": "Apple M1 Max", "tokens": 4, **other}) < 1.05
+    assert cost("Apple M1 Max", 4, "q4_0", "llama.cpp") < 1.05
+
+
 def test_nested_blocks_and_the_tiles_of_servers_tell_in_what_few_tokens_cost() -> None:
     values = _values(unpack=1.5, nested=2.0, memory=1e6, overlap=1e-9)
     plain, nested = (
