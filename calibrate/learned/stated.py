@@ -27,7 +27,8 @@ from ..models.devices import device
 from ..models.formats import number_format
 from ..prior.acceptance_metrics import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
-from ..prior.costs_posterior import stack_name, stacks_without
+from ..prior.costs_posterior import stacks_without
+from ..prior.stacks import stack_name
 from .measured import Measured, squeezed
 from .stored import Realised
 

@@ -23,8 +23,7 @@ bits, each in u_c times what these take at their peak R_lanes, and many in tiles
 github.com/mxxm-t/mx-llama.cpp issue 10 and github.com/sathvik-vadari/spec-decode-advisor@9f9d462
 rises to 8 or 12 tokens, is flat to 32 and doubles at 33. So V(8) is about 2 on an old card, on a
 new one with matrix units and on Apple's chips alike: their lanes and bandwidths stand in one ratio.
-MLX on M1 and M2 is the exception: its kernel of packed weights reads them again for every token (see
-`_AGAIN`).
+MLX on M1 and M2 is the exception: its kernel reads packed weights again for every token (`_AGAIN`).
 """
 
 from __future__ import annotations
@@ -55,11 +54,12 @@ _PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than
 _TILE, _INSTRUCTION = 32.0, 16.0
 _SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
 _AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
-# github.com/ml-explore/mlx/pull/3764: `qmv` reads packed weights again for every row, and the kernel
-# that does not is for Apple's GPUs from M3 on; a part of it comes out of the caches. What a further
-# token reads, over the weights: rounds on M1 Pro, M1 Max, M1 Ultra and M2 Max amount to 0.5 to 0.75
-# (lmstudio-ai/mlx-engine issues 103 and 113, ARahim3/mlx-dspark issue 38, ml-explore/mlx-lm pull 990,
-# lablup/mlxcel pull 1182). In tiles a pass costs about 4 plain ones up to 32 tokens (mlx pull 3863).
+# github.com/ml-explore/mlx/pull/3764: `qmv` reads packed weights again for every row, and the
+# kernel that does not is for Apple's GPUs from M3 on; a part of it comes out of the caches. What a
+# further token reads, over the weights: rounds on M1 Pro, M1 Max, M1 Ultra and M2 Max amount to 0.5
+# to 0.75 (lmstudio-ai/mlx-engine issues 103 and 113, ARahim3/mlx-dspark issue 38, pulls
+# ml-explore/mlx-lm 990 and lablup/mlxcel 1182). In tiles a pass costs about 4 plain ones up to 32
+# tokens (mlx pull 3863).
 _AGAIN, _DEAREST = 0.6, 4.0
 _REREADS = re.compile(r"Apple M[12]\b")
 

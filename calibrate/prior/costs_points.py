@@ -26,7 +26,7 @@ from ..library.schema import (
 )
 from ..models import Device, ModelShape, device, model
 from ..models.drafters import Passes
-from .costs_posterior import STACKS
+from .stacks import STACKS
 
 POINTS = Schema(
     "costs_points",

@@ -20,17 +20,10 @@ from ...theory.domain import Floats
 from ..library.load import same_study
 from ..models import Device, ModelShape
 from .costs_model import PARAMETERS
+from .stacks import STACKS
 
 _FILE, _LEFT_OUT = "costs_fit.json", "costs_left_out.json"
 VERSION = 2
-STACKS = ("eager", "graphs", "serving", "llama.cpp", "mlx", "xla")
-_ALIASES = {
-    "transformers": "eager", "hf": "eager", "pytorch": "eager", "torch": "eager",
-    "cuda-graphs": "graphs", "compiled": "graphs", "gpt-fast": "graphs", "captured": "graphs",
-    "vllm": "serving", "sglang": "serving", "tensorrt-llm": "serving", "lmdeploy": "serving",
-    "tgi": "serving", "engine": "serving", "llamacpp": "llama.cpp", "ollama": "llama.cpp",
-    "lm-studio": "llama.cpp", "mlx_lm": "mlx", "jax": "xla", "tpu": "xla",
-}  # fmt: skip
 # Deviations of a source; the work around a pass and the launches are of one processor.
 DEVIATIONS = {
     "memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch",
@@ -78,19 +71,6 @@ class StackPosterior:
     covariance: Floats
     spread: Spread
     sources: int
-
-
-def stack_name(name: str) -> str:
-    """The stack of that name or alias (``vllm`` is ``serving``).
-
-    Raises ValueError listing the stacks.
-    """
-    key = name.strip().casefold()
-    key = _ALIASES.get(key, key)
-    if key not in STACKS:
-        listed = ", ".join((*STACKS, *sorted(_ALIASES)))
-        raise ValueError(f"stack must be one of {listed}; got {name!r}")
-    return key
 
 
 def from_json(value: dict[str, Any]) -> dict[str, StackPosterior]:

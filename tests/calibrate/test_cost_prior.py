@@ -35,15 +35,14 @@ from howspec.calibrate.prior.costs_model import (
 )
 from howspec.calibrate.prior.costs_points import POINTS, CostPoint, bundled_points
 from howspec.calibrate.prior.costs_posterior import (
-    STACKS,
     Spread,
     draw_values,
     from_json,
     is_head,
-    stack_name,
     stored_stacks,
 )
 from howspec.calibrate.prior.costs_records import measured_device, points_from_record
+from howspec.calibrate.prior.stacks import STACKS, stack_name
 from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
 from hypothesis import given
@@ -251,7 +250,11 @@ def test_values_of_the_published_law_are_values_of_the_law() -> None:
 def test_engines_are_names_of_their_stack() -> None:
     assert stack_name("vLLM") == stack_name("sglang") == "serving"
     assert stack_name("transformers") == "eager"
-    assert stack_name("llama.cpp") == "llama.cpp"
+    assert stack_name("llama.cpp") == stack_name("ik_llama.cpp") == "llama.cpp"
+    assert (
+        stack_name("vllm 0.11.1") == stack_name("TRT-LLM") == stack_name("tokenspeed") == "serving"
+    )
+    assert stack_name("mlx-vlm") == stack_name("MTPLX 2.11.2") == "mlx"
     with pytest.raises(ValueError, match="stack must be one of eager, graphs, serving"):
         stack_name("abacus")
 
