@@ -171,18 +171,19 @@ def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[
     Raises ValueError, nearest names of the table first, where none of them has it; role: what the
     model is to the caller, in that message.
     """
-    found = find_model(name)
+    file = name.casefold().endswith(".gguf") and Path(name).is_file()
+    found = None if file else find_model(name)
     if found is not None:
         return found.shape, found.dtype
     from .config import auto_shape, gguf_shape, read_config
 
-    if name.endswith(".json") or (name and Path(name).is_dir()):
-        shape = read_config(name)
-    elif name.endswith(".gguf"):
+    if file:
         from .gguf_format import gguf_format
 
         shape = gguf_shape(name)
         return shape, gguf_format(name) or shape.weights
+    if name.endswith(".json") or (name and Path(name).is_dir()):
+        shape = read_config(name)
     elif online:
         shape = auto_shape(name, role=role)
     else:

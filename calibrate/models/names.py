@@ -12,12 +12,15 @@ _TUNING = (
     "instruct", "chat", "it", "hf", "base", "pt", "deduped", "instruct-2507", "thinking-2507",
     "2507", "thinking", "preview", "qat", "distill", "gguf", "mlx", "tuned", "sft", "dpo", "text",
     "unsloth", "vl-text", "v1.0", "moe", "think", "reasoning", "class", "hybrid", "gdn", "1m",
-    "qat-it", "latest", "mtp", "nextn", "bnb", "dynamic", "128k", "32k", "16k",
+    "qat-it", "latest", "mtp", "nextn", "bnb", "dynamic", "128k", "32k", "16k", "ud", "i1", "mixed",
 )  # fmt: skip
 # The same words before a date or a version: Mixtral-8x7B-Instruct-v0.1, Kimi-K2-Instruct-0905.
 _INSIDE = re.compile(r"-(instruct|chat|it|base|thinking|think|reasoning)(?=-)")
 _QUANTISED = tuple(sorted({*FORMATS, *ALIASES} - {"half", "float"}, key=len, reverse=True))
 _SPACES = re.compile(r"[\s_\-–:]+")
+# A file of llama.cpp, or the first of several: "-Q4_K_M.gguf", ".Q8_0.gguf", "-00001-of-00003.gguf".
+_GGUF = re.compile(r"(-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
+_BEFORE_FORMAT = re.compile(r"\.(?=(i1-)?(i?q\d|f16|f32|bf16|mxfp4|tq\d)[^./]*$)", re.IGNORECASE)
 _PARENTHESIS = re.compile(r"\(([^()]*)\)\s*$")
 # What follows says how the weights were trained on, which leaves the shape as it was.
 _TRAINED_ON = re.compile(r"\s+(\+|fine-?tuned\b|finetuned\b|lora\b).*$", re.IGNORECASE)
@@ -32,8 +35,8 @@ _NO_TUNING = re.compile(
 
 def plain(name: str) -> str:
     """The name in lower case, words joined by single hyphens, without the organisation."""
-    last = name.strip().rstrip("/").rsplit("/", 1)[-1]
-    return _SPACES.sub("-", last.casefold()).strip("-")
+    last = _GGUF.sub("", name.strip().rstrip("/").rsplit("/", 1)[-1])
+    return _SPACES.sub("-", _BEFORE_FORMAT.sub("-", last).casefold()).strip("-")
 
 
 @cache
