@@ -85,7 +85,7 @@ _HEADS = (
           vllm="eagle3", sglang="EAGLE3", llama_cpp="draft-eagle3", tensorrt_llm="Eagle3"),
     _kind("EAGLE", r"(?<![a-z])eagle(?!-?v?[3-9])|(?<![a-z])hass(?![a-z])", "serial", "head",
           "arXiv:2401.15077", vllm="eagle", sglang="EAGLE", tensorrt_llm="Eagle"),
-    _kind("MTP", r"(?<![a-z])(mtp|nextn)(?![a-z])", "serial", "shipped", "arXiv:2412.19437",
+    _kind("MTP", r"(?<![a-z])(mtp|nextn)(?![a-z])|gemma-?4(-.*)?-assistant", "serial", "shipped", "arXiv:2412.19437",
           vllm="mtp", sglang="NEXTN", llama_cpp="draft-mtp", tensorrt_llm="MTP"),
     _kind("Medusa", r"(?<![a-z])(medusa|hydra)", "block", "head", "arXiv:2401.10774",
           vllm="medusa", tensorrt_llm="Medusa"),

@@ -39,6 +39,7 @@ TABLES = Path(__file__).resolve().parents[2] / "calibrate" / "models"
 NOT_THE_TOTAL = {
     "Llama-4-Scout", "GLM-4.5-Air", "GLM-4.5", "Chinchilla-70B",
     "LaMDA-2B", "LaMDA-8B", "LaMDA-137B", "Ministral-3-8B", "Gemma-4-E2B",
+    "MiMo-7B",
 }  # fmt: skip
 
 
@@ -122,6 +123,18 @@ def test_active_parameters_agree_with_the_published_ones_up_to_an_embedding(name
         ("llama3.1:8b-instruct-q4_K_M", "Llama-3.1-8B", "q4_k_m"),
         ("deepseek-ai/DeepSeek-R1-0528-Qwen3-8B", "Qwen3-8B", "bf16"),
         ("allenai/Olmo-3.1-32B-Think", "OLMo-3-32B", "bf16"),
+        ("Qwen2.5-Coder-3B-Q4_0.gguf", "Qwen2.5-3B", "q4_0"),
+        ("codellama-34b.Q8_0.gguf", "CodeLlama-34B", "q8_0"),
+        ("Qwen3.6-35B-A3B-MTP/Qwen3.6-35B-A3B-UD-Q4_K_M.gguf", "Qwen3.5-35B-A3B", "q4_k_m"),
+        ("Qwen3-235B-A22B.i1-Q2_K-00001-of-00003.gguf", "Qwen3-235B-A22B", "q2_k"),
+        ("Qwen2.5-Coder-32B-Instruct-Q4_K_L", "Qwen2.5-32B", "q4_k_m"),
+        ("ubergarm/Kimi-K2-IQ2_KS", "Kimi-K2", "iq2_ks"),
+        ("mlx-community/Qwen3.5-9B-6bit", "Qwen3.5-9B", "mlx-6bit"),
+        ("GLM-5.2-oQ4e-mtp", "GLM-5.2", "mlx-4bit"),
+        ("GLM5-w4a8", "GLM-5", "w4a8"),
+        ("Minachist/Qwen3.6-27B-Mixed-AutoRound", "Qwen3.5-27B", "int4"),
+        ("XiaomiMiMo/MiMo-7B-RL", "MiMo-7B", "bf16"),
+        ("bigcode/tiny_starcoder_py", "TinyStarCoder-164M", "fp32"),
     ],
 )
 def test_names_are_found_as_people_write_them(written: str, name: str, dtype: str) -> None:
