@@ -21,10 +21,11 @@ _COUNTED = re.compile(rf"^\s*(\d{{1,4}})(?:{_TIMES}|\s+(?=[a-z]))(.+?)\s*$", re.
 # The x of "H100 x4" and "H100x4" follows no letter: that of "RTX 4000" does.
 _COUNTED_AFTER = re.compile(rf"^\s*(.+?)(?<![a-z]){_TIMES}(\d{{1,4}})\s*$", re.IGNORECASE)
 _MEMORY = re.compile(r"\b(\d{1,4})\s*gi?b\b", re.IGNORECASE)
-_MARKS = re.compile(r"\((?:r|tm)\)|[®™]|@\s*[\d.]+\s*ghz|\b\d+-core\b", re.IGNORECASE)
+_MARKS = re.compile(r"\((?:r|tm)\)|[®™]|@\s*[\d.]+\s*ghz|\b\d+[- ]cores?\b", re.IGNORECASE)
 # What follows a name in parentheses, or how several devices share a pass.
 _ASIDE = re.compile(
-    r"\([^()]*\)|\btp\d+(\+\w+)*|\+\s*1 draft gpu|(workstation|server|founders) edition",
+    r"\([^()]*\)|\btp\d+(\+\w+)*|\+\s*1 draft gpu|(workstation|server|founders) edition|"
+    r"macbook (pro|air)|developer kit",
     re.IGNORECASE,
 )
 _NOISE = re.compile(r"[\s_\-–/(),]+")
@@ -34,10 +35,24 @@ _DROPPED = frozenset({
     "gpu", "instinct", "radeon", "graphics", "generation", "processor", "accelerator", "oam", "vf",
     "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7", "bf16", "fp16", "fp8", "fp4", "fa2", "fa3", "cuda",
     "vulkan", "rocm", "metal", "mac", "macbook", "mini", "studio", "cards", "chips", "11th", "12th",
-    "13th", "14th", "gen", "with", "w",
+    "13th", "14th", "gen", "with", "w", "igpu", "unified", "shared", "memory", "ram", "vram",
+    "lpddr5x",
 })  # fmt: skip
 _BRANDS = ("rtx", "rx", "arc")  # left out by people: a 4090, a 7900 XTX
 _FORMS = {"sxm": "sxm", "hgx": "sxm", "sxm5": "sxm", "pcie": "pcie", "nvl": "nvl"}
+_SLICE = re.compile(r"^\s*(tpu[ -]?v[56]e)-(\d{1,3})\s*$", re.IGNORECASE)  # of so many chips
+# What a machine to rent holds, by its size: how many of which device.
+_FEW = {f"{n}xlarge": 1 for n in ("", 2, 4, 8, 16)} | {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}
+_MACHINES: dict[str, tuple[str, dict[str, int]]] = {
+    "p3": ("V100 SXM2", {"2xlarge": 1, "8xlarge": 4, "16xlarge": 8}),
+    "p4d": ("A100 40GB SXM", {"24xlarge": 8}), "p4de": ("A100 80GB SXM", {"24xlarge": 8}),
+    "p5": ("H100 SXM", {"4xlarge": 1, "48xlarge": 8}), "p5e": ("H200 SXM", {"48xlarge": 8}),
+    "p5en": ("H200 SXM", {"48xlarge": 8}), "p6-b200": ("B200", {"48xlarge": 8}),
+    "g4dn": ("T4", _FEW), "g5": ("A10G", _FEW), "g6": ("L4", _FEW), "g6e": ("L40S", _FEW),
+    "trn1": ("Trainium", {"2xlarge": 1, "32xlarge": 16}),
+    "trn2": ("Trainium2", {"3xlarge": 1, "48xlarge": 16}),
+    "inf2": ("Inferentia2", {"xlarge": 1, "8xlarge": 1, "24xlarge": 6, "48xlarge": 12}),
+}  # fmt: skip
 # A line of CPUs that no row names in full: words of it, and the row that stands for it.
 _LINES = (
     (re.compile(r"\bxeon\b"), "Generic Xeon"), (re.compile(r"\bepyc\b"), "Generic EPYC"),
@@ -101,9 +116,12 @@ class Device:
         wanted: tuple[Arithmetic, ...] = (form.arithmetic,)
         if form.name not in ("fp32", "bf16", "fp16", "fp8", "w8a8", "nvfp4"):
             wanted = (form.arithmetic, "bf16", "fp16", "fp32")
-        # A CPU without 16-bit units widens on the way from memory: the traffic is still 16-bit.
+        # A CPU without 16-bit units widens on the way from memory: the traffic is still 16-bit. An
+        # old GPU does so with the 16-bit numbers that it can at least convert.
         if self.kind == "cpu" and form.arithmetic in ("bf16", "fp16"):
             wanted = (*wanted, "bf16", "fp32")
+        elif form.name == "fp16" and "bf16" not in self.rates:
+            wanted = (*wanted, "fp32")
         for kind in wanted:
             if kind in self.rates:
                 return kind
@@ -226,6 +244,11 @@ def _trials(name: str) -> list[tuple[int, str]]:
     trials = [(1, name)]
     trials += [(int(counted[1]), counted[2])] if counted else []
     trials += [(int(after[2]), after[1])] if after else []
+    part = _SLICE.match(name)
+    trials += [(int(part[2]), part[1])] if part else []
+    kind, _, size = name.strip().casefold().partition(".")
+    held, sizes = _MACHINES.get(kind, ("", {}))
+    trials += [(sizes[size], held)] if size in sizes else []
     return trials
 
 
@@ -265,6 +288,12 @@ def _named(wanted: str) -> Device | None:
                 if size and float(size[1]) * 1e9 != found.memory:
                     found = replace(found, memory=float(size[1]) * 1e9)
                 return replace(found, remarks=_left_open(found, wanted, key, bool(stated)))
+    parts = [p for p in re.split(r"\s/\s|[,;]|\bwith\b|\bw/", bare) if p.strip()]
+    if len(parts) > 1:  # a processor and its graphics, or a machine and its card
+        found_parts = [d for d in map(_named, parts) if d is not None]
+        cards = [d for d in found_parts if d.kind != "cpu"]
+        if cards:
+            return cards[0]
     line = next((row for words, row in _LINES if words.search(" ".join(_words(bare)))), None)
     if line is None:
         return None

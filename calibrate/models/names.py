@@ -18,7 +18,7 @@ _TUNING = (
 _INSIDE = re.compile(r"-(instruct|chat|it|base|thinking|think|reasoning)(?=-)")
 _QUANTISED = tuple(sorted({*FORMATS, *ALIASES} - {"half", "float"}, key=len, reverse=True))
 _SPACES = re.compile(r"[\s_\-–:]+")
-# A file of llama.cpp, or the first of several: "-Q4_K_M.gguf", ".Q8_0.gguf", "-00001-of-00003.gguf".
+# A file of llama.cpp: "-Q4_K_M.gguf", ".Q8_0.gguf", or of several "-00001-of-00003.gguf".
 _GGUF = re.compile(r"(-\d{5}-of-\d{5})?\.gguf$", re.IGNORECASE)
 _BEFORE_FORMAT = re.compile(r"\.(?=(i1-)?(i?q\d|f16|f32|bf16|mxfp4|tq\d)[^./]*$)", re.IGNORECASE)
 _PARENTHESIS = re.compile(r"\(([^()]*)\)\s*$")
@@ -29,7 +29,8 @@ _TOLD = re.compile(r"\b(weights|kv|cache)\s*=\s*(\S+)", re.IGNORECASE)
 # Words that no tuning has: a size, or a drafter of some kind.
 _NO_TUNING = re.compile(
     r"^(\d{1,3}([a-z.].*)?|a\d+(\.\d+)?b|eagle.*|mtp|nextn|dspark|dflash.*|dfly|medusa|hydra|pard|"
-    r"speculators?|draft(er)?|heads?|lookup|embedding|reranker|reward|rm|assistant|lora|adapter)$"
+    r"speculators?|draft(er)?|heads?|lookup|embedding|reranker|reward|rm|assistant|lora|adapter|"
+    r"accelerator)$"
 )
 
 

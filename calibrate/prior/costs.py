@@ -236,7 +236,8 @@ def usual_dtype(shape: ModelShape, device: Device) -> str:
     """The number format in which a model is usually run on a device, where nobody says.
 
     That of its release; 16 bits for a release in 32 on an accelerator; the other 16-bit format, or
-    8 bits that are unpacked, where the device does not compute in that of the release.
+    8 bits that are unpacked, where the device does not compute in that of the release. A device
+    without 16-bit arithmetic converts fp16.
     """
     released = number_format(shape.weights).name
     if device.kind == "cpu":
@@ -245,6 +246,8 @@ def usual_dtype(shape: ModelShape, device: Device) -> str:
     for form in others.get(released, ()):
         if form in device.rates:
             return form
+    if released in others:
+        return "fp16"
     unpacked = {"fp8": "int8", "w8a8": "int8", "nvfp4": "int4"}
     if released in unpacked and number_format(released).arithmetic not in device.rates:
         return unpacked[released]

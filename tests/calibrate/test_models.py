@@ -28,7 +28,7 @@ from howspec.calibrate.models.catalogue import _keys as model_keys
 from howspec.calibrate.models.columns import DEVICES, MODELS
 from howspec.calibrate.models.devices import _key as device_key
 from howspec.calibrate.models.names import squeeze
-from howspec.calibrate.prior.costs import predict_costs
+from howspec.calibrate.prior.costs import predict_costs, usual_dtype
 from howspec.theory.costs import experts_touched
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,7 +142,9 @@ def test_names_are_found_as_people_write_them(written: str, name: str, dtype: st
     assert (found.name, found.dtype, found.called) == (name, dtype, written)
 
 
-@pytest.mark.parametrize("written", ["", "EAGLE head", "Llama", "8B", "-", "(q8_0)", "instruct"])
+@pytest.mark.parametrize(
+    "written", ["", "EAGLE head", "Llama", "8B", "-", "(q8_0)", "instruct", "llama3-8b-accelerator"]
+)
 def test_what_is_no_model_is_not_found(written: str) -> None:
     assert find_model(written) is None
     with pytest.raises(ValueError, match="model must be a name of the table, nearest: "):
@@ -393,6 +395,16 @@ SLOW_INTEGERS = {("B300", "int8"), ("GB300", "int8")}
         ("Intel(R) Xeon(R) CPU @ 2.20GHz", "Generic Xeon", 1), ("EPYC 7B13", "Generic EPYC", 1),
         ("13th Gen Intel(R) Core(TM) i7-13700K", "Generic Core", 1),
         ("AMD Ryzen 7 5800X 8-Core Processor", "Generic Ryzen", 1),
+        ("AMD Ryzen AI MAX+ 395 / Radeon 8060S iGPU (gfx1151), 128 GB", "Ryzen AI Max+ 395", 1),
+        ("Ryzen 9 7950X, RTX 4090", "RTX 4090", 1), ("M3 Ultra 60 Core", "Apple M3 Ultra", 1),
+        ("MacBook Pro M5 Max (40-core GPU), 128 GB", "Apple M5 Max", 1),
+        ("Apple M5 Max, 64 GB unified", "Apple M5 Max", 1), ("MacBook Air M5", "Apple M5", 1),
+        ("Intel(R) Arc(TM) Pro B70 Graphics", "Arc Pro B70", 1), ("Arc 140V", "Arc 140V", 1),
+        ("Intel® Core™ Ultra 7 268V", "Arc 140V", 1), ("A800-SXM4-80GB", "A800 80GB SXM", 1),
+        ("RTX 4090D", "RTX 4090 D", 1), ("NVIDIA H20-3e", "H20 141GB", 1), ("H20", "H20", 1),
+        ("Atlas 800I A3", "Ascend 910C", 1),
+        ("Jetson AGX Thor Developer Kit", "Jetson AGX Thor", 1),
+        ("TPU v6e-8", "TPU v6e", 8), ("g5.xlarge", "A10G", 1), ("g6e.12xlarge", "L40S", 4), ("trn2.48xlarge", "Trainium2", 16),
     ],
 )  # fmt: skip
 def test_devices_are_found_as_people_write_them(written: str, name: str, count: int) -> None:
@@ -507,6 +519,16 @@ def test_a_format_is_computed_in_what_the_device_has_or_refused() -> None:
             ValueError, match=rf"V100 SXM2 computes in \(fp32, fp16\), got '{dtype}'"
         ):
             v100.arithmetic(dtype)
+
+
+def test_a_device_without_16_bit_arithmetic_converts_fp16() -> None:
+    old = device("Tesla P40")
+    assert usual_dtype(model("Qwen3-8B").shape, old) == "fp16"
+    assert old.rate("fp16") == old.rate("fp32")
+    with pytest.raises(ValueError, match="dtype must be one that P40 computes in"):
+        old.rate("bf16")
+    with pytest.raises(ValueError, match="dtype must be one that P40 computes in"):
+        old.rate("fp8")
 
 
 def test_what_was_measured_replaces_the_table_and_nothing_else() -> None:
