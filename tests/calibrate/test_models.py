@@ -404,7 +404,8 @@ SLOW_INTEGERS = {("B300", "int8"), ("GB300", "int8")}
         ("RTX 4090D", "RTX 4090 D", 1), ("NVIDIA H20-3e", "H20 141GB", 1), ("H20", "H20", 1),
         ("Atlas 800I A3", "Ascend 910C", 1),
         ("Jetson AGX Thor Developer Kit", "Jetson AGX Thor", 1),
-        ("TPU v6e-8", "TPU v6e", 8), ("g5.xlarge", "A10G", 1), ("g6e.12xlarge", "L40S", 4), ("trn2.48xlarge", "Trainium2", 16),
+        ("TPU v6e-8", "TPU v6e", 8), ("g5.xlarge", "A10G", 1), ("g6e.12xlarge", "L40S", 4),
+        ("trn2.48xlarge", "Trainium2", 16),
     ],
 )  # fmt: skip
 def test_devices_are_found_as_people_write_them(written: str, name: str, count: int) -> None:
