@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..tables.cells import unquoted
 from .acceptance_table import Objects, by_lines, captioned, read_acceptance, table_within, turned
@@ -17,10 +17,12 @@ from .detect import NoJson, Walk, as_json, kind_of, object_lines, unwrapped, val
 from .lines import LineReader
 from .prometheus import PrometheusText
 from .reader import Body, Source, label_of, marked_lines, opened
-from .readers import Readers
 from .rounds import read_golden, read_trace
 from .summaries import read_prose
 from .vllm import V1Log
+
+if TYPE_CHECKING:
+    from .load import Readers
 
 HEAD_BYTES = 1 << 16
 _TABLE_BYTES, _PASTED_BYTES = 64 << 20, 2 << 20

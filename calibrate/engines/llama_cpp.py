@@ -217,15 +217,12 @@ class LlamaLog:
             self.damage.add(str(error))
 
     def _eval(self, line: str) -> None:
-        found = _EVAL.search(line)
-        if found is None:
-            return
-        task = _TASK.search(line)
-        self._open[task.group(1) if task else ""] = found.group(2)
-        self.tokens += whole(found.group(2), "tokens")
-        self.decoding_ms += float(found.group(1))
-        if len(self._open) > _OPEN:
-            del self._open[next(iter(self._open))]
+        if found := _EVAL.search(line):
+            self._open[first(_TASK, line) or ""] = found[2]
+            self.tokens += whole(found[2], "tokens")
+            self.decoding_ms += float(found[1])
+            if len(self._open) > _OPEN:
+                del self._open[next(iter(self._open))]
 
     def _request(self, line: str) -> None:
         """Take the requests of one line. Raises ValueError where one cannot be."""
@@ -237,8 +234,7 @@ class LlamaLog:
         for m in found:
             tokens = None
             if self._open:
-                task = _TASK.search(line)
-                tokens = self._open.pop(task.group(1) if task else "", None)
+                tokens = self._open.pop(first(_TASK, line) or "", None)
                 tokens = self._open.pop("", None) if tokens is None else tokens
             self.unknown += tokens is None
             self.requests.add((*m.groups(), tokens))

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from .benches import ModelOptimizer, SpecBench, SpecBenchRows
 from .completed import check_totals, length_of, unlike
 from .counts import ENGINES, EngineCounts, Group
+from .detect import ObjectReader
+from .drafts_json import Heads, LmStudioStats, Timings, UsageDetails
 from .intake import HEAD_BYTES, Intake, read, read_pasted
+from .lines import LineReader
+from .llama_cpp import LlamaLog, LlamaRounds
 from .numbers import rounds_bounds
-from .prometheus import PrometheusText, Scrape
+from .prometheus import PrometheusText
 from .reader import Body, Source, label_of
-from .readers import Readers
+from .requests import RoundsJson
+from .rounds import HookRounds
+from .sglang_log import DecodeLog
+from .sglang_meta import MetaInfo
+from .sglang_server import Benchmarks, ServerInfo
+from .summaries import Summaries
+from .tensorrt_llm import BenchReport, IterationStatistics
+from .vllm import V1Log, VllmBench
+from .vllm_v0_log import V0Log
 
 _ANY = (
     "counters, log lines, responses and tables of vLLM, SGLang, llama.cpp, TensorRT-LLM, "
@@ -31,6 +45,35 @@ def hint(head: bytes) -> str:
             return f"speculation was off: the source says {row['what']}"
     looked = seen[0]["what"] if seen else _ANY
     return f"no acceptance found: off, or not reported here; looked for {looked}"
+
+
+class Readers:
+    """New readers of every format; gamma: the longest draft, where the caller states it.
+
+    pasted: of summaries that scripts print, looked for where the others found nothing, so that a
+    large log is not searched for their words. They stand in the order in which a source with
+    several formats prefers them.
+    """
+
+    def __init__(self, gamma: int | None = None) -> None:
+        names = ("vllm", "llama.cpp", "tensorrt-llm", "sglang", "tgi")
+        self.series = [PrometheusText(engine) for engine in names]
+        lines: list[LineReader] = [V1Log(), V0Log(), LlamaLog(gamma), DecodeLog()]
+        self.lines = lines
+        self.of_lines: list[LineReader] = [*lines, *self.series]
+        self.pasted: list[LineReader] = [BenchReport(), MetaInfo(), LlamaRounds(), Summaries()]
+        self.objects: list[ObjectReader] = [
+            *map(RoundsJson, ("aiperf", "tensorrt-llm", "vllm")), VllmBench(), MetaInfo(),
+            ServerInfo(), Benchmarks(), IterationStatistics(), BenchReport(), HookRounds(),
+            ModelOptimizer(), SpecBench(), SpecBenchRows(), Timings(), LmStudioStats(),
+            UsageDetails(), Heads(),
+        ]  # fmt: skip
+
+    def results(self) -> list[EngineCounts]:
+        """The counts of the readers that found any. Raises ValueError for what cannot be."""
+        every: tuple[ObjectReader | LineReader, ...]
+        every = (*self.objects, *self.series, *self.lines, *self.pasted)
+        return [found for reader in every if (found := reader.result()) is not None]
 
 
 def import_counts(
@@ -54,7 +97,7 @@ def import_counts(
     if source == "-" and before == "-":
         raise ValueError("only one of the two scrapes can be standard input, got both")
     label, readers = label_of(source), Readers(gamma)
-    try:
+    with _named(label, *(label_of(s) for s in (source, before) if s)):
         taken = read(source, readers)
         _restrict(label, readers.series, before, model)
         results = taken.found or _results(readers, taken, label, gamma)
@@ -63,19 +106,23 @@ def import_counts(
             results = taken.found or readers.results()
         if taken.damage and not results:
             raise ValueError(f"is no whole JSON; {taken.damage}")
-    except ValueError as error:
-        message = str(error)
-        named = message.startswith(tuple(label_of(s) for s in (source, before) if s))
-        raise ValueError(message if named else f"{label}: {message}") from None
     if not results:
         raise ValueError(f"{label}: no speculative statistics were found: {hint(taken.head)}")
     result = _chosen(results, label, engine)
     if gamma is not None:
-        try:
+        with _named(label):
             result = with_gamma(result, gamma)
-        except ValueError as error:
-            raise ValueError(f"{label}: {error}") from None
     return replace(result, notes=(*result.notes, *taken.notes)) if taken.notes else result
+
+
+@contextmanager
+def _named(label: str, *names: str) -> Iterator[None]:
+    """Put the label of a source before messages that begin with none of the names."""
+    try:
+        yield
+    except ValueError as error:
+        said = str(error)
+        raise ValueError(said if said.startswith(names) else f"{label}: {said}") from None
 
 
 def _results(readers: Readers, taken: Intake, label: str, gamma: int | None) -> list[EngineCounts]:
@@ -109,19 +156,13 @@ def _restrict(
         reader.model = model
     if before is None:
         return
-    earlier = Readers()
-    try:
+    earlier, where = Readers(), label_of(before)
+    with _named(where, where):
         read(before, earlier)
-    except ValueError as error:
-        message = str(error)
-        where = label_of(before)
-        raise ValueError(message if message.startswith(where) else f"{where}: {message}") from None
-    scrapes: dict[str, Scrape] = {s.engine: s.scrape for s in earlier.series}
-    for reader in filled:
-        if not scrapes[reader.engine].counters:
-            where = label_of(before)
+    for reader, old in zip(series, earlier.series, strict=True):
+        if reader in filled and not old.scrape.counters:
             raise ValueError(f"{where}: holds no counters of {reader.engine}")
-        reader.before = scrapes[reader.engine]
+        reader.before = old.scrape
 
 
 def _chosen(results: Sequence[EngineCounts], source: str, engine: str) -> EngineCounts:
