@@ -125,7 +125,7 @@ def interval_of(
         accepted=whole(accepted or "", names[0]),
         drafted=whole(drafted or "", names[1]),
         length=printed(length) if length else None,
-        rates=tuple(number_list(shown or "")),
+        rates=tuple(number_list(shown)) if shown else (),
         whole_list=whole_list or not re.search(r"…|\.\.\.", shown or ""),
         rate=rate,
         tokens=tokens,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,7 +189,7 @@ class LlamaLog:
         # The list of positions is as long as the longest draft, so it bounds a round.
         self.requests = Intervals(_interval, self.damage, exact=False)
         self.statistics = _StatisticsLines()
-        self.rounds: Counter[tuple[int, int]] = Counter()
+        self.rounds: dict[tuple[int, int], int] = {}
         self.stated: set[int] = set()
         self.version: str | None = None
         self.tokens = self.unknown = 0
@@ -242,7 +241,7 @@ class LlamaLog:
     def _round(self, drafted: int, accepted: int) -> None:
         if not accepted <= drafted <= MOST_POSITIONS:
             raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
-        self.rounds[drafted, accepted] += 1
+        self.rounds[drafted, accepted] = self.rounds.get((drafted, accepted), 0) + 1
 
     def result(self) -> EngineCounts | None:
         """Statistics where they are there, else the rounds, else the sum of the requests."""

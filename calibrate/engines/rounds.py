@@ -140,7 +140,7 @@ class HookRounds:
     keys = frozenset({"transformers", "drafted"})
 
     def __init__(self) -> None:
-        self.rounds: Counter[tuple[int, int]] = Counter()
+        self.rounds: dict[tuple[int, int], int] = {}
         self.names: set[Any] = set()
         self.summary: dict[str, Any] = {}
 
@@ -158,7 +158,7 @@ class HookRounds:
             raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
         if drafted > 4096:
             raise ValueError(f"drafted tokens of a round must be in [0, 4096], got {drafted}")
-        self.rounds[drafted, accepted] += 1
+        self.rounds[drafted, accepted] = self.rounds.get((drafted, accepted), 0) + 1
         if isinstance(entry.get("request"), int | str):
             self.names.add(entry["request"])
         return True

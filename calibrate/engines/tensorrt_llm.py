@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from .counts import Check, EngineCounts, Group, checks, ratio
@@ -31,8 +32,12 @@ from .numbers import (
 _NAMES = ("specDecodingStats", "spec_decoding_stats", "specDecStats")
 _RANKS = ("attentionDpRank", "attention_dp_rank", "dpRank", "rank")
 _REMEMBERED = 250_000
-_STATED = ("numDraftTokens", "numAcceptedTokens", "numRequestsWithDraftTokens", "acceptanceLength",
-           "iterLatencyMS", "draftOverhead")  # fmt: skip
+# Names of the statistics, with capitals and with underlines.
+_STATED = {
+    name: snake(name)
+    for name in ("numDraftTokens", "numAcceptedTokens", "numRequestsWithDraftTokens",
+                 "acceptanceLength", "iterLatencyMS", "draftOverhead")
+}  # fmt: skip
 
 
 @dataclass
@@ -90,7 +95,7 @@ class IterationStatistics:
             if key in _NAMES or not {"numDraftTokens", "numAcceptedTokens"} <= entry.keys():
                 return any(n in entry for n in _NAMES)
             stats = entry
-        values = {name: stats.get(name, stats.get(snake(name))) for name in _STATED}
+        values = {n: stats.get(n, stats.get(other)) for n, other in _STATED.items()}
         if "iter" in entry:
             rank = next((entry[n] for n in _RANKS if n in entry), None)
             if self.seen.again(entry["iter"], rank, values.values()):
@@ -100,7 +105,7 @@ class IterationStatistics:
         return True
 
     def _add(self, values: dict[str, Any], latency_ms: float | None) -> None:
-        drafted, accepted, rounds = (count(values[n], n) for n in _STATED[:3])
+        drafted, accepted, rounds = [count(values[n], n) for n in islice(_STATED, 3)]
         if drafted is None or accepted is None or rounds is None:
             raise ValueError(
                 "specDecodingStats must hold numDraftTokens, numAcceptedTokens and "
@@ -124,9 +129,10 @@ class IterationStatistics:
             part.seconds += latency_ms / 1e3
             part.timed += 1
         self.draft_s += (number(values["iterLatencyMS"], "iterLatencyMS") or 0.0) / 1e3
-        if len(self.checks) < 20:
-            stated = number(values["acceptanceLength"], "acceptanceLength")
-            found = checks(("acceptance length", stated, (accepted + rounds) / rounds))
+        length = (accepted + rounds) / rounds
+        stated = number(values["acceptanceLength"], "acceptanceLength")
+        if (stated != length or self.iterations == 1) and len(self.checks) < 20:
+            found = checks(("acceptance length", stated, length))
             self.checks += [c for c in found if not c.agrees or self.iterations == 1]
 
     def _notes(self) -> list[str]:
