@@ -15,7 +15,7 @@ import numpy as np
 
 from ..calibrate.doors import Pair
 from ..calibrate.known import BETWEEN_RUNS, KnownCosts
-from ..calibrate.prior.acceptance_cells import DESIGN_EFFECT
+from ..calibrate.prior.acceptance_model import DESIGN_EFFECT
 from ..theory.decision import score
 from ..theory.domain import Floats
 from .choice import Objective, sample_rule

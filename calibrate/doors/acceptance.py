@@ -256,8 +256,8 @@ def _updated(
     positions: int,
 ) -> KnownAcceptance:
     """The forecast after a rate over so many decided tokens; prompts differ, so fewer count."""
-    from ..prior.acceptance_cells import DESIGN_EFFECT
     from ..prior.acceptance_forecast import update
+    from ..prior.acceptance_model import DESIGN_EFFECT
 
     check("alpha", alpha)
     if not (np.isfinite(tokens) and tokens > 0.0):

@@ -18,9 +18,8 @@ from ..models import number_format
 from ..models.formats import format_in
 from ..models.names import plain
 from ..pair import NamedModel, Use, draft_formats, same_vocabulary
-from .acceptance_cells import Cell, family_of
 from .acceptance_forecast import RISE_WEIGHTS, RISES, AcceptanceForecast, rounded
-from .acceptance_model import PARAMETERS, Conditioned
+from .acceptance_model import PARAMETERS, Cell, Conditioned, family_of
 from .acceptance_tasks import NAMED, known_task
 
 Floats = NDArray[np.float64]

@@ -9,83 +9,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .acceptance_metrics import alpha_from_metric, convertible
+from .acceptance_model import DESIGN_EFFECT, Cell, family_of
 from .acceptance_tasks import canonical_task
 
-# Prompts differ: errors are twice those of independent tokens. (The bootstrap over 30 prompts that
-# one source states is 2.5 times, with five tasks among them.)
-DESIGN_EFFECT = 4.0
 UNSTATED_TRIALS = 300.0
 TOKENS_OF_A_PROMPT = 100.0
 # Where a source names no sizes: a small target and a tenth of it, and the doubt on ln h it brings.
 USUAL_TARGET, USUAL_SHARE, DOUBT = 7e9, 0.1, 0.3
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One measurement, or one question.
-
-    family, source, target, draft: "" where unknown; task: canonical, None where unknown; setting:
-    what tells prompts of one source apart; parameters: of target and draft; tuned: the draft was
-    trained towards the target or on the task; cross: vocabularies differ; overlap: measured over
-    all tokens rather than over rounds; doubt: further spread of ln h for what is not known.
-    alpha: pooled conditional rate, NaN where not measured; error: its standard error; ids: of the
-    rows behind it.
-    """
-
-    target_parameters: float
-    draft_parameters: float
-    draft_layers: int | None = None
-    family: str = ""
-    source: str = ""
-    target: str = ""
-    draft: str = ""
-    task: str | None = None
-    setting: str = ""
-    temperature: float | None = None
-    quantised: bool | None = None
-    tuned: bool = False
-    cross: bool = False
-    overlap: bool = False
-    doubt: float = 0.0
-    alpha: float = math.nan
-    error: float = 0.0
-    ids: tuple[str, ...] = ()
-
-    @property
-    def pair(self) -> str:
-        """Target and draft."""
-        return f"{self.target}|{self.draft}"
-
-    @property
-    def branch(self) -> str:
-        """Family and speciality: a coder's tasks are not those of its sister."""
-        special = re.search(r"cod(?:er?|ing)|math", self.target)
-        return f"{self.family}-{special[0]}" if special else self.family
-
-    @property
-    def measured(self) -> bool:
-        """Whether the law can be fitted to it."""
-        return 0.0 < self.alpha < 1.0 and self.target_parameters != self.draft_parameters
-
-
-def family_of(name: str) -> str:
-    """The line of models that a family or a model belongs to: Qwen2.5-Coder-7B is of "qwen2.5".
-
-    Generations are lines of their own; releases inside one (3.1, 3.2; base, instruct, coder) not.
-    """
-    text = re.sub(r"[\s_]+", "-", name.casefold().strip().rstrip("?"))
-    text = text if text == "codegen/phi" else text.split("/")[-1]
-    known = re.match(r"(?:meta-)?(llama|gemma|phi|opt|bloom|pythia|apertus|vicuna)-?v?(\d+)?", text)
-    if known:
-        ungraded = known[2] is None or known[1] in ("pythia", "opt", "bloom", "apertus")
-        return known[1] if ungraded else f"{known[1]}-{known[2]}"
-    return re.split(r"-(?=\d|v\d|instruct|coder|math|base|chat|it\b|xl|xxl|small|large)", text)[0]
 
 
 def source_of(text: str) -> str:

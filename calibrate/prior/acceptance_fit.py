@@ -3,7 +3,8 @@
     python -m howspec.calibrate.prior.acceptance_fit
 
 The fit is stored for all measurements, and for those without each family in turn. It takes a few
-minutes; a test repeats parts of it.
+minutes; a test repeats parts of it. The sampler is the stretch move of Goodman & Weare 2010
+(Commun. Appl. Math. Comput. Sci. 5, 65).
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceptance_cells import Cell
 from .acceptance_library import built_cells, store_cells
-from .acceptance_model import PARAMETERS, sample_parameters
+from .acceptance_model import PARAMETERS, Cell, Design, Kernel, observed
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +59,65 @@ def fit_all(
 def store(content: dict[str, object], path: Path) -> None:
     """Write one line a list of draws, so that a change can be read."""
     path.write_text(json.dumps(content, indent=None).replace("]], ", "]],\n") + "\n", "utf-8")
+
+
+def sample_parameters(
+    cells: Sequence[Cell], rng: np.random.Generator, *, draws: int = 64, steps: int = 300
+) -> Floats:
+    """Draws of the parameters given measured cells, shape (draws, 11): an ensemble of walkers.
+
+    draws: even, > 20; steps: of the whole ensemble, whose last state is returned.
+    """
+    design = Design(cells)
+    problem = (design, Kernel(design, design), *observed(cells))
+    center = np.log([m for m, _ in PARAMETERS.values()])
+    return np.exp(
+        walk(lambda log_theta: _log_posterior(log_theta, *problem), center, rng,
+             draws=draws, steps=steps)
+    )  # fmt: skip
+
+
+def walk(
+    log_posterior: Callable[[Floats], Floats],
+    center: Floats,
+    rng: np.random.Generator,
+    *,
+    draws: int,
+    steps: int,
+) -> Floats:
+    """Draws of a density whose logarithm is given, shape (draws, numbers), begun around center.
+
+    draws: even, more than twice the numbers; steps: of the whole ensemble, whose last state is
+    returned.
+    """
+    if draws % 2 or draws <= 2 * center.size:
+        raise ValueError(f"draws must be even and in ({2 * center.size}, inf), got {draws}")
+    walkers = center + 0.3 * rng.standard_normal((draws, center.size))
+    values = log_posterior(walkers)
+    half = draws // 2
+    for step in range(2 * steps):
+        own, rest = (np.arange(half) + half * ((step + i) % 2) for i in (0, 1))
+        partner = walkers[rng.choice(rest, half)]
+        stretch = np.square(rng.random(half) + 1.0) / 2.0  # density 1 / sqrt(z) on [1/2, 2]
+        moved = partner + stretch[:, None] * (walkers[own] - partner)
+        value = log_posterior(moved)
+        gain = (center.size - 1) * np.log(stretch) + value - values[own]
+        take = np.log(rng.random(half)) < gain
+        walkers[own[take]], values[own[take]] = moved[take], value[take]
+    return np.asarray(walkers)
+
+
+def _log_posterior(
+    log_theta: Floats, design: Design, kernel: Kernel, y: Floats, noise: Floats
+) -> Floats:
+    """Of the logarithms of the parameters, up to a constant, shape (draws,)."""
+    prior = np.array(list(PARAMETERS.values()))
+    z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
+    theta = np.exp(log_theta)
+    root = np.linalg.cholesky(kernel(theta) + np.diag(noise))
+    r = np.linalg.solve(root, (y - design.mean(theta))[..., None])[..., 0]
+    half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
 
 
 if __name__ == "__main__":

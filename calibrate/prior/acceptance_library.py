@@ -16,7 +16,8 @@ from ..library.load import load_table
 from ..models import number_format
 from ..models.catalogue import find_model
 from ..models.parameters import total
-from .acceptance_cells import Cell, cell_from_row, family_of, merge
+from .acceptance_cells import cell_from_row, merge
+from .acceptance_model import Cell, family_of
 
 _NO_ROW: dict[str, Any] = {
     "id": "", "family": "", "target": "", "target_params": None, "target_layers": None,

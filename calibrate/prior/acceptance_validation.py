@@ -1,9 +1,12 @@
-"""The prior put to the test: families left out, and rows of a file that it has not seen."""
+"""The prior put to the test: families left out, and rows of a file that it has not seen.
+
+Its rivals are simpler laws, fitted to the same measurements, that the prior must beat.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -12,14 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceptance import AcceptancePrior, stored_fit
-from .acceptance_cells import DESIGN_EFFECT, Cell, cell_from_row, trials
+from .acceptance_cells import cell_from_row, trials
 from .acceptance_forecast import ALPHAS, RISE_WEIGHTS, RISES, mixture, quantile
 from .acceptance_library import library_rows, row_from_published
 from .acceptance_metrics import convertible, metric_value
-from .acceptance_model import rivals
+from .acceptance_model import DESIGN_EFFECT, Cell
 
 Floats = NDArray[np.float64]
 _DRAWS = 4000
+Rival = Callable[[Cell], float]
+# alpha = a + b ppl_draft + c ppl_target of SDSL, arXiv:2603.11053, as a secondary digest prints it.
+SDSL = (0.642, -0.0067, 0.01297)
+# Of the loss of a model by its size and training: arXiv:2203.15556.
+A, SIZE_EXPONENT, B, TOKENS_EXPONENT, ENTROPY = 406.4, 0.34, 410.7, 0.28, 1.69
+USUAL_TOKENS = 2e12
 _NO_MODEL = {"head": "a head on the target", "look-up": "look-up"}
 
 
@@ -250,3 +259,44 @@ def _row_prediction(
         alpha_rivals=dict(others),
         note="; ".join(notes),
     )
+
+
+def loss(parameters: float, tokens: float = USUAL_TOKENS) -> float:
+    """Loss of a model of that size after that training [nat/token]."""
+    return float(ENTROPY + A / parameters**SIZE_EXPONENT + B / tokens**TOKENS_EXPONENT)
+
+
+def perplexities(cell: Cell) -> tuple[float, float]:
+    """Of draft and target by the loss law at its usual training: no row states its own."""
+    return (
+        float(np.exp(loss(cell.draft_parameters))),
+        float(np.exp(loss(cell.target_parameters))),
+    )
+
+
+def _affine(cell: Cell, coefficients: Sequence[float] | Floats) -> float:
+    draft, target = perplexities(cell)
+    value = coefficients[0] + coefficients[1] * draft + coefficients[2] * target
+    return float(min(max(value, 0.0), 1.0))
+
+
+def rivals(cells: Sequence[Cell]) -> dict[str, Rival]:
+    """The rivals fitted to measured cells, each a function of a question.
+
+    constant: the mean alpha; task constant: the mean of the task, the constant for a task without
+    measurements; SDSL: as printed; SDSL refitted: its three numbers by least squares.
+    """
+    alpha = np.array([c.alpha for c in cells])
+    mean = float(alpha.mean())
+    tasks = {
+        task: float(alpha[[c.task == task for c in cells]].mean())
+        for task in {c.task for c in cells if c.task is not None}
+    }
+    design = np.array([(1.0, *perplexities(c)) for c in cells])
+    refitted = np.linalg.lstsq(design, alpha, rcond=None)[0]
+    return {
+        "constant": lambda cell: mean,
+        "task constant": lambda cell: tasks.get(cell.task or "", mean),
+        "SDSL": lambda cell: _affine(cell, SDSL),
+        "SDSL refitted": lambda cell: _affine(cell, refitted),
+    }

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ...theory.domain import Floats
 from ..library.evidence import Measurement, measurements
+from .acceptance_fit import walk
 from .head_curves import HEADS, LOOK_UP, HeadCurve, head_curves, looked_up
-from .heads_model import SPREADS, Observed, sample_spreads
+from .heads_model import LOOK_UP_SPREADS, SPREADS, Observed
 
 SEED = 20261128
 KEPT = 12  # draws that are stored, of the walkers
@@ -126,6 +128,35 @@ def fitted(
 def _draws(curves: Sequence[HeadCurve]) -> list[list[float]]:
     found = sample_spreads(curves, np.random.default_rng(SEED))[:KEPT]
     return [[float(f"{x:.4g}") for x in row] for row in found]
+
+
+def sample_spreads(
+    curves: Sequence[HeadCurve],
+    rng: np.random.Generator,
+    *,
+    draws: int = 36,
+    steps: Sequence[int] = (60, 60, 160),
+) -> Floats:
+    """Draws of the spreads given measured curves, shape (draws, 16): an ensemble of walkers.
+
+    steps: of the ensemble in each of its runs; the settings are weighed anew before the next.
+    """
+    seen = Observed(curves)
+    prior = np.array(list((LOOK_UP_SPREADS if seen.design.look_up else SPREADS).values()))
+
+    def log_posterior(log_theta: Floats) -> Floats:
+        z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
+        root = seen.root(np.exp(log_theta))
+        r = np.linalg.solve(root, seen.residual[None, :, None])[..., 0]
+        half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+        return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
+
+    found = prior[None, :, 0]
+    for run in steps:
+        seen.weigh(found)
+        center = np.log(found).mean(axis=0)
+        found = np.exp(walk(log_posterior, center, rng, draws=draws, steps=run))
+    return found
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from ..library.load import study_of
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
 from ..models.names import squeeze
-from .acceptance_model import solve_lower, walk
+from .acceptance_model import solve_lower
 from .head_curves import LOOK_UP, SHORT, HeadCurve, linearised
 
 # Spreads: (median, spread of ln) of their log-normal priors. The first are of y, the rest of b.
@@ -293,32 +293,3 @@ def _student(rng: np.random.Generator, draws: int, degrees: int) -> Floats:
     """Pairs of normal numbers of one Student's scale, shape (draws, 2)."""
     scale = np.sqrt(rng.chisquare(degrees, draws) / degrees)
     return np.asarray(rng.standard_normal((draws, 2)) / scale[:, None])
-
-
-def sample_spreads(
-    curves: Sequence[HeadCurve],
-    rng: np.random.Generator,
-    *,
-    draws: int = 36,
-    steps: Sequence[int] = (60, 60, 160),
-) -> Floats:
-    """Draws of the spreads given measured curves, shape (draws, 16): an ensemble of walkers.
-
-    steps: of the ensemble in each of its runs; the settings are weighed anew before the next.
-    """
-    seen = Observed(curves)
-    prior = np.array(list((LOOK_UP_SPREADS if seen.design.look_up else SPREADS).values()))
-
-    def log_posterior(log_theta: Floats) -> Floats:
-        z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
-        root = seen.root(np.exp(log_theta))
-        r = np.linalg.solve(root, seen.residual[None, :, None])[..., 0]
-        half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-        return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
-
-    found = prior[None, :, 0]
-    for run in steps:
-        seen.weigh(found)
-        center = np.log(found).mean(axis=0)
-        found = np.exp(walk(log_posterior, center, rng, draws=draws, steps=run))
-    return found

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibrate.prior.acceptance_model import SDSL as SDSL_NUMBERS
-from ...calibrate.prior.acceptance_model import loss
+from ...calibrate.prior.acceptance_validation import SDSL as SDSL_NUMBERS
+from ...calibrate.prior.acceptance_validation import loss
 from ...theory import speedup, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import Floats

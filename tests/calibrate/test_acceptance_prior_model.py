@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.prior.acceptance import AcceptancePrior
-from howspec.calibrate.prior.acceptance_cells import Cell
+from howspec.calibrate.prior.acceptance_fit import sample_parameters
 from howspec.calibrate.prior.acceptance_forecast import density_of, quantile
 from howspec.calibrate.prior.acceptance_model import (
     COMMON,
     PARAMETERS,
-    SDSL,
+    Cell,
     Conditioned,
     Design,
     Kernel,
     observed,
-    perplexities,
-    rivals,
-    sample_parameters,
     usual_layers,
 )
 from howspec.calibrate.prior.acceptance_validation import (
+    SDSL,
     HeldOut,
     leave_one_family_out,
+    perplexities,
     predict_rows,
+    rivals,
     summary,
 )
 

@@ -14,7 +14,6 @@ import pytest
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.prior.acceptance import library_cells
 from howspec.calibrate.prior.acceptance_cells import (
-    Cell,
     cell_from_row,
     merge,
     sampling_error,
@@ -44,7 +43,7 @@ from howspec.calibrate.prior.acceptance_metrics import (
     convertible,
     metric_value,
 )
-from howspec.calibrate.prior.acceptance_model import usual_layers
+from howspec.calibrate.prior.acceptance_model import Cell, usual_layers
 from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
 from howspec.theory import DepthAcceptance
 from howspec.theory.acceptance import alpha_from_drafted_rate, alpha_from_length, round_counts

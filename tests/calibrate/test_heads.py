@@ -27,12 +27,11 @@ from howspec.calibrate.prior.heads import (
     head_costs,
     stored_spreads,
 )
-from howspec.calibrate.prior.heads_fit import built_curves
+from howspec.calibrate.prior.heads_fit import built_curves, sample_spreads
 from howspec.calibrate.prior.heads_model import (
     SPREADS,
     Conditioned,
     Question,
-    sample_spreads,
 )
 from howspec.cli.main import run
 from howspec.theory import tokens_by_gamma
