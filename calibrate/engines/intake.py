@@ -65,7 +65,7 @@ def read(source: Source, readers: Readers) -> Intake:
         elif kind == "table":
             taken.found.append(read_acceptance(_whole(stream)))
         elif kind == "columns":
-            _columns(_whole(stream), readers.series)
+            _columns(_whole(stream), readers.prometheus)
         elif kind == "parquet":
             taken.found.append(read_acceptance(_parquet(stream)))
         elif kind == "yaml":
@@ -210,9 +210,9 @@ def _offer(value: Any, readers: Readers, walk: Walk) -> None:
             if _feed_text(text, readers):
                 return
         if "data" in value:
-            _samples(value, readers.series)
+            _samples(value, readers.prometheus)
         if isinstance(value.get("metrics"), dict):
-            _exported(value["metrics"], readers.series)
+            _exported(value["metrics"], readers.prometheus)
     walk(value)
 
 
@@ -227,7 +227,7 @@ def _feed_text(text: str, readers: Readers) -> bool:
     return taken
 
 
-def _samples(value: dict[str, Any], series: Sequence[PrometheusText]) -> None:
+def _samples(value: dict[str, Any], prometheus: PrometheusText) -> None:
     """Hand on samples of Prometheus' own query interface."""
     data = value["data"]
     found = data.get("result") if isinstance(data, dict) else None
@@ -239,11 +239,10 @@ def _samples(value: dict[str, Any], series: Sequence[PrometheusText]) -> None:
         if isinstance(metric, dict):
             named = {k: v for k, v in metric.items() if k != "__name__"}
             name = f"{metric.get('__name__', '')}{{{_labels(named)}}}"
-            for reader in series:
-                reader.over_time(name, [str(p[1]) for p in pairs])
+            prometheus.over_time(name, [str(p[1]) for p in pairs])
 
 
-def _columns(text: str, series: Sequence[PrometheusText]) -> None:
+def _columns(text: str, prometheus: PrometheusText) -> None:
     """Hand on the columns of a panel that Grafana exported, a series each, a row a time."""
     try:
         header, *rows = csv.reader(io.StringIO(text))
@@ -253,11 +252,10 @@ def _columns(text: str, series: Sequence[PrometheusText]) -> None:
         named = re.match(r'\s*\{(.*?)__name__="([^"]+)",?\s*(.*)\}\s*$', cell)
         name = f"{named[2]}{{{named[1]}{named[3]}}}" if named else cell
         values = [row[k].strip() for row in rows if len(row) > k and row[k].strip()]
-        for reader in series:
-            reader.over_time(name, values)
+        prometheus.over_time(name, values)
 
 
-def _exported(metrics: dict[str, Any], series: Sequence[PrometheusText]) -> None:
+def _exported(metrics: dict[str, Any], prometheus: PrometheusText) -> None:
     """Hand on AIPerf's server_metrics_export.json: what each counter gained during the run."""
     for name, metric in metrics.items():
         held = metric.get("series") if isinstance(metric, dict) else None
@@ -271,8 +269,7 @@ def _exported(metrics: dict[str, Any], series: Sequence[PrometheusText]) -> None
             if isinstance(one.get("endpoint_url"), str):
                 pairs["endpoint_url"] = one["endpoint_url"]
             if value is not None:
-                for reader in series:
-                    reader.feed(f"{name}{{{_labels(pairs)}}} {value}")
+                prometheus.feed(f"{name}{{{_labels(pairs)}}} {value}")
 
 
 def _labels(pairs: dict[str, Any]) -> str:

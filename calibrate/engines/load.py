@@ -17,7 +17,7 @@ from .intake import HEAD_BYTES, Intake, read, read_pasted
 from .lines import LineReader
 from .llama_cpp import LlamaLog, LlamaRounds
 from .numbers import rounds_bounds
-from .prometheus import PrometheusText
+from .prometheus import PrometheusText, Scrape
 from .reader import Body, Source, label_of
 from .requests import RoundsJson
 from .rounds import HookRounds
@@ -56,11 +56,11 @@ class Readers:
     """
 
     def __init__(self, gamma: int | None = None) -> None:
-        names = ("vllm", "llama.cpp", "tensorrt-llm", "sglang", "tgi")
-        self.series = [PrometheusText(engine) for engine in names]
+        self.prometheus = PrometheusText()
+        self.series = list(self.prometheus.scrapes.values())
         lines: list[LineReader] = [V1Log(), V0Log(), LlamaLog(gamma), DecodeLog()]
         self.lines = lines
-        self.of_lines: list[LineReader] = [*lines, *self.series]
+        self.of_lines: list[LineReader] = [*lines, self.prometheus]
         self.pasted: list[LineReader] = [BenchReport(), MetaInfo(), LlamaRounds(), Summaries()]
         self.objects: list[ObjectReader] = [
             *map(RoundsJson, ("aiperf", "tensorrt-llm", "vllm")), VllmBench(), MetaInfo(),
@@ -71,7 +71,7 @@ class Readers:
 
     def results(self) -> list[EngineCounts]:
         """The counts of the readers that found any. Raises ValueError for what cannot be."""
-        every: tuple[ObjectReader | LineReader, ...]
+        every: tuple[ObjectReader | LineReader | Scrape, ...]
         every = (*self.objects, *self.series, *self.lines, *self.pasted)
         return [found for reader in every if (found := reader.result()) is not None]
 
@@ -145,10 +145,10 @@ def _results(readers: Readers, taken: Intake, label: str, gamma: int | None) -> 
 
 
 def _restrict(
-    source: str, series: Sequence[PrometheusText], before: Source | None, model: str | None
+    source: str, series: Sequence[Scrape], before: Source | None, model: str | None
 ) -> None:
     """Apply --before and --model to the engine whose series the source holds."""
-    filled = [s for s in series if s.scrape.counters or s.scrape.gauges]
+    filled = [s for s in series if s.counters or s.gauges]
     if (before is not None or model is not None) and not filled:
         option = "--before" if before is not None else "--model"
         raise ValueError(f"{option} is for Prometheus text, which {source} is not")
@@ -160,9 +160,9 @@ def _restrict(
     with _named(where, where):
         read(before, earlier)
     for reader, old in zip(series, earlier.series, strict=True):
-        if reader in filled and not old.scrape.counters:
+        if (reader.counters or reader.gauges) and not old.counters:
             raise ValueError(f"{where}: holds no counters of {reader.engine}")
-        reader.before = old.scrape
+        reader.before = old
 
 
 def _chosen(results: Sequence[EngineCounts], source: str, engine: str) -> EngineCounts:

@@ -28,8 +28,8 @@ _SPOKEN = re.compile(r"\s*([A-Za-z_][\w:]*)\s*\(([\w=, \"'./:-]+)\)\s*[=:]?\s*(\
 _PAIR = re.compile(r"(\w+)\s*=\s*[\"']?([^,\"')]*)")
 _LABEL = re.compile(r"([A-Za-z_]\w*)\s*=\s*\"((?:\\.|[^\"\\])*)\"")
 _PREFIX = re.compile(r"^(?:ray_)?(vllm|llamacpp|trtllm|sglang|tgi)[:_](.+?)(_total)?$")
-# The prefix of each engine's series.
-_WORDS = {"vllm": "vllm", "llama.cpp": "llamacpp", "tensorrt-llm": "trtllm", "sglang": "sglang",
+# Engines by the prefix of their series.
+_WORDS = {"vllm": "vllm", "llamacpp": "llama.cpp", "trtllm": "tensorrt-llm", "sglang": "sglang",
           "tgi": "tgi"}  # fmt: skip
 _COUNTERS = {
     "spec_decode_num_drafts": "rounds",
@@ -78,14 +78,47 @@ class Scrape:
     """Series of one engine: counters and gauges by name and labels.
 
     gammas: draft lengths of configuration series; repeated, fallen: series that stand more than
-    once, and counters among them that fell, which are added up.
+    once, and counters among them that fell, which are added up; model: only the series of this
+    model; before: an earlier scrape, which is subtracted.
     """
 
+    engine: str
     counters: dict[Key, int] = field(default_factory=dict)
     gauges: dict[Key, float] = field(default_factory=dict)
     gammas: set[int] = field(default_factory=set)
     repeated: int = 0
     fallen: dict[Key, int] = field(default_factory=dict)
+    damage: Damage = field(default_factory=lambda: Damage("Prometheus"))
+    model: str | None = None
+    before: Scrape | None = None
+
+    def take(self, name: str, labels: str, text: str) -> tuple[Key, int] | None:
+        """Take a sample; returns the counter that it is of, None for a gauge or nothing known."""
+        pairs = dict(_LABEL.findall(labels))
+        if name.endswith(_CONFIG) and pairs.get("spec_num_tokens", "").isdigit():
+            self.gammas.add(int(pairs["spec_num_tokens"]))
+            return None
+        name = name.removesuffix("_total")
+        kind, gauge = _COUNTERS.get(name), _GAUGES.get(name)
+        if kind is None and gauge is None:
+            return None
+        try:
+            value = float(printed(text).value)
+        except ValueError as error:
+            self.damage.add(str(error))
+            return None
+        key = tuple(sorted(pairs.items()))
+        if gauge is not None:
+            self.repeated += (gauge, key) in self.gauges
+            self.gauges[gauge, key] = value
+        elif math.isnan(value):
+            self.damage.add(f"counter {name} is NaN")
+        elif kind is not None:
+            if not (0 <= value <= 2.0**63 and value == int(value)):
+                raise ValueError(f"{name} must be a whole number in [0, 2^63], got {text}")
+            self.keep_counter((kind, key), int(value))
+            return (kind, key), int(value)
+        return None
 
     def keep_counter(self, key: Key, value: int) -> None:
         """Take a counter; one that fell belongs to a server that was started again."""
@@ -97,11 +130,6 @@ class Scrape:
                 ended = self.fallen[key] = before
             value += ended
         self.counters[key] = value
-
-    def keep_gauge(self, key: Key, value: float) -> None:
-        """Take a gauge; of several values the last."""
-        self.repeated += key in self.gauges
-        self.gauges[key] = value
 
     def notes(self) -> list[str]:
         """What to know of series that stand more than once."""
@@ -142,104 +170,74 @@ class Scrape:
             fallen=kept(self.fallen),
         )
 
+    def result(self) -> EngineCounts | None:
+        """The totals, less those of the scrape before."""
+        scrape, before = self, self.before
+        if not any(kind != "tokens" for kind, _ in self.counters) and not self.gauges:
+            self.damage.refuse_if_alone(0)
+            return None
+        notes = self.damage.notes()
+        if self.model is not None:
+            scrape = self.of_model(self.model)
+            before = None if before is None else before.of_model(self.model)
+        elif len(models := sorted(self.models())) > 1:
+            notes.append(
+                f"series of several models are added up: {', '.join(models)}; --model takes one"
+            )
+        notes += scrape.notes()
+        counters = scrape.counters
+        if before is not None:
+            counters = _increase(counters, before.counters, notes)
+        elif counters:
+            notes.append("counters run since the start of the server; --before gives an interval")
+        return counts_of(scrape, counters, notes)
+
 
 class PrometheusText:
-    """Collects the series of one engine from the lines of a scrape, or of several.
-
-    model: only the series of this model; before: an earlier scrape, which is subtracted.
-    """
+    """Collects the series of every engine from the lines of a scrape, or of several."""
 
     markers: tuple[bytes, ...] = (b"spec_", b"llamacpp:draft_", b"speculative_config_info",
                                   b"_skipped_tokens_", b"generation_tokens_total",
                                   b"tokens_predicted_total")  # fmt: skip
 
-    def __init__(self, engine: str) -> None:
-        self.engine = engine
-        self.scrape = Scrape()
-        self.damage = Damage("Prometheus")
-        self.model: str | None = None
-        self.before: Scrape | None = None
-        self._last: tuple[Key, int] | None = None
+    def __init__(self) -> None:
+        self.scrapes = {word: Scrape(engine) for word, engine in _WORDS.items()}
 
     def feed(self, line: str) -> None:
         """Take one line."""
-        word = _WORDS[self.engine]
-        if word not in line or line.lstrip().startswith("#"):
-            return
+        self._feed(line)
+
+    def over_time(self, name: str, values: list[str]) -> None:
+        """Take the samples of one series in the order of time: the first is subtracted."""
+        for k, value in enumerate(values):
+            taken = self._feed(f"{name} {value}")
+            if k == 0 and len(values) > 1 and taken is not None:
+                scrape, counter = taken
+                scrape.before = scrape.before or Scrape(scrape.engine)
+                scrape.before.keep_counter(*counter)
+
+    def _feed(self, line: str) -> tuple[Scrape, tuple[Key, int]] | None:
+        """Take one line; returns the scrape and the counter that it belongs to."""
+        if line.lstrip().startswith("#"):
+            return None
         if "name='" in line and (found := _REPR.search(line)):
             for sample in _samples(*found.groups()):
-                self.feed(sample)
-            return
+                self._feed(sample)
+            return None
         if (spoken := _SPOKEN.match(line)) is not None:
             pairs = ",".join(f'{k}="{v}"' for k, v in _PAIR.findall(spoken[2]))
             line = f"{spoken[1]}{{{pairs}}} {spoken[3]}"
         first = line.split("{")[0].replace("|", " ").replace("`", " ").split()
         named = _PREFIX.match(first[0]) if first else None
-        if named is None or named.group(1) != word:
-            return
-        found = _SAMPLE.match(line)
-        if found is None:
-            if "spec" in named.group(2) or "draft" in named.group(2):
-                self.damage.add(f"must be name{{labels}} number, got {line.strip()[:120]!r}")
-            return
-        self._sample(named.group(2), found.group(2) or "", found.group(3))
-
-    def over_time(self, name: str, values: list[str]) -> None:
-        """Take the samples of one series in the order of time: the first is subtracted."""
-        for k, value in enumerate(values):
-            self.feed(f"{name} {value}")
-            if k == 0 and len(values) > 1 and (started := self._last):
-                self.before = self.before or Scrape()
-                self.before.keep_counter(*started)
-        self._last = None
-
-    def _sample(self, name: str, labels: str, text: str) -> None:
-        pairs = dict(_LABEL.findall(labels))
-        if name.endswith(_CONFIG) and pairs.get("spec_num_tokens", "").isdigit():
-            self.scrape.gammas.add(int(pairs["spec_num_tokens"]))
-            return
-        name = name.removesuffix("_total")
-        kind, gauge = _COUNTERS.get(name), _GAUGES.get(name)
-        if kind is None and gauge is None:
-            return
-        try:
-            value = float(printed(text).value)
-        except ValueError as error:
-            self.damage.add(str(error))
-            return
-        key = tuple(sorted(pairs.items()))
-        if gauge is not None:
-            self.scrape.keep_gauge((gauge, key), value)
-        elif math.isnan(value):
-            self.damage.add(f"counter {name} is NaN")
-        elif kind is not None:
-            if not (0 <= value <= 2.0**63 and value == int(value)):
-                raise ValueError(f"{name} must be a whole number in [0, 2^63], got {text}")
-            self._last = (kind, key), int(value)
-            self.scrape.keep_counter(*self._last)
-
-    def result(self) -> EngineCounts | None:
-        """The totals, less those of the scrape before."""
-        scrape, before = self.scrape, self.before
-        if not any(kind != "tokens" for kind, _ in scrape.counters) and not scrape.gauges:
-            self.damage.refuse_if_alone(0)
+        if named is None:
             return None
-        notes = self.damage.notes()
-        if self.model is not None:
-            scrape = scrape.of_model(self.model)
-            before = None if before is None else before.of_model(self.model)
-        elif len(scrape.models()) > 1:
-            notes.append(
-                f"series of several models are added up: {', '.join(sorted(scrape.models()))}; "
-                f"--model takes one"
-            )
-        notes += scrape.notes()
-        counters = dict(scrape.counters)
-        if before is not None:
-            counters = _increase(scrape.counters, before.counters, notes)
-        elif counters:
-            notes.append("counters run since the start of the server; --before gives an interval")
-        return counts_of(self.engine, scrape, counters, notes)
+        scrape, found = self.scrapes[named[1]], _SAMPLE.match(line)
+        if found is None:
+            if "spec" in named[2] or "draft" in named[2]:
+                scrape.damage.add(f"must be name{{labels}} number, got {line.strip()[:120]!r}")
+            return None
+        counter = scrape.take(named[2], found[2] or "", found[3])
+        return None if counter is None else (scrape, counter)
 
 
 def _samples(name: str, labels: str, values: str) -> list[str]:

@@ -21,9 +21,7 @@ _N = TypeVar("_N", int, float)
 _RANKS = ("tp_rank", "pp_rank", "moe_ep_rank", "engine_type", "rank")
 
 
-def counts_of(
-    engine: str, scrape: Scrape, counters: Mapping[Key, int], notes: list[str]
-) -> EngineCounts:
+def counts_of(scrape: Scrape, counters: Mapping[Key, int], notes: list[str]) -> EngineCounts:
     """The counts of one engine: ``counters`` added up over labels, gauges where they agree.
 
     Raises ValueError for positions with gaps and counts that cannot be.
@@ -45,7 +43,7 @@ def counts_of(
             "emitted / rounds needs gamma, which they do not hold"
         )
     return counts_as(
-        f"{engine}-prometheus",
+        f"{scrape.engine}-prometheus",
         **{name: sums.get(name) for name in ("rounds", "drafted", "accepted", "tokens")},
         gamma=gamma,
         per_position_accepted=ladder,

@@ -192,16 +192,13 @@ class Counted:
 
 def counted(text: bytes | None, model: str) -> Counted | None:
     """The counters of a scrape, of the model where its series are labelled; None without any."""
-    lines = (text or b"").decode("utf-8", "replace").splitlines()
-    for engine in _ENGINES:
-        reader = PrometheusText(engine)
-        for line in lines:
-            reader.feed(line)
-        scrape = reader.scrape
-        if model in scrape.models():
-            scrape = scrape.of_model(model)
-        if scrape.counters:
-            return Counted(engine, dict(scrape.counters))
+    reader = PrometheusText()
+    for line in (text or b"").decode("utf-8", "replace").splitlines():
+        reader.feed(line)
+    for scrape in reader.scrapes.values():
+        own = scrape.of_model(model) if model in scrape.models() else scrape
+        if own.counters and own.engine in _ENGINES:
+            return Counted(own.engine, own.counters)
     return None
 
 
