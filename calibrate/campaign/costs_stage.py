@@ -20,16 +20,16 @@ from .estimate import (
     architecture_size,
     costs_estimate,
     family_sizes,
-    model_bytes,
+    memory_bytes,
     pass_s,
     write_config,
 )
-from .family_stage import load_family
+from .family_stages import load_family
 from .presets import Campaign
 from .stage import RecordStage, Work
 
 if TYPE_CHECKING:
-    from ..measure.ladders import Ladder
+    from ..measure.inputs import Ladder
     from ..measure.pairs import LoadedModel
     from ..records import Journal
 
@@ -159,9 +159,7 @@ def _rounds(machine: Machine, wanted: RoundPlan, pairs: Iterable[tuple[Size, Siz
                     turn_s += 3 * (verify_s + gamma * pass_s(machine, draft, **how))
                 captures_s = CAPTURE * len(wanted.gammas) * machine.launch_s * target.layers
                 time_s = (wanted.repeats + 2) * turn_s + captures_s * how["graphs"]
-                memory = sum(
-                    model_bytes(machine, m, batch=batch, context=context) for m in (target, draft)
-                )
+                memory = memory_bytes(machine, target, draft, batch=batch, context=context)
                 points = len(wanted.gammas) + 1
                 total += Estimate(time_s, memory, points, points * wanted.repeats * ROUND_BYTES)
     return total

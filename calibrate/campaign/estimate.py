@@ -182,9 +182,10 @@ def pass_s(
     return work + size.layers * launch
 
 
-def model_bytes(machine: Machine, size: Size, *, batch: int, context: int) -> float:
-    """Memory of the weights and of the cache [byte]."""
-    return (size.parameters + batch * context * size.cache_numbers) * machine.number_bytes
+def memory_bytes(machine: Machine, *sizes: Size, batch: int, context: int) -> float:
+    """Memory of the weights and of the caches [byte]."""
+    numbers = sum(s.parameters + batch * context * s.cache_numbers for s in sizes)
+    return numbers * machine.number_bytes
 
 
 # Untimed passes that a point needs beside its own: filling the cache, capturing a graph.
@@ -204,7 +205,7 @@ def costs_estimate(machine: Machine, sizes: Iterable[Size], grid: PassGrid) -> E
                 for mode in grid.modes:
                     graph = mode == "graph"
                     time_s += passes * replay + CAPTURE * eager if graph else passes * eager
-            memory = max(memory, model_bytes(machine, size, batch=batch, context=context))
+            memory = max(memory, memory_bytes(machine, size, batch=batch, context=context))
         total += Estimate(time_s, memory, len(grid.shapes) * len(grid.tokens) * len(grid.modes))
     return total
 

@@ -19,15 +19,13 @@ from typing import Any
 from ..files import held_folder
 from .check_stage import CheckStage
 from .costs_stage import FamilyCosts, RandomCosts
-from .decoding_stages import Acceptance, Sweep
-from .family_stage import FamilyStage, same_text
+from .family_stages import Acceptance, FamilyStage, Sweep, same_text
 from .presets import Campaign, campaign_named
 from .stage import Report, Stage, StageOver, Work, record_files
 
 MODULE = "python -m howspec.calibrate.campaign"
 RESUME = "interrupted: what was measured is on disk, the same command continues from there"
-LARGEST_BYTES = 16_000_000
-MOST_FILES = 8
+LARGEST_BYTES, MOST_FILES = 16_000_000, 8
 
 
 @dataclass(frozen=True)
@@ -53,10 +51,9 @@ def run_campaign(
 
     only: the one stage to run; most: how many times a stage is run or resumed in this call;
     stage_s: after that long a stage stops cleanly, default its own limit; call_s: the same for the
-    call. Raises
-    ValueError for an unknown stage, a limit out of range, when another run holds the folder, and
-    before anything is measured when the folder holds what is not of this campaign. Interrupted,
-    everything measured is on disk, and the same call goes on from there.
+    call. Raises ValueError for an unknown stage, a limit out of range, when another run holds the
+    folder, and before anything is measured when the folder holds what is not of this campaign.
+    Interrupted, everything measured is on disk, and the same call goes on from there.
     """
     chosen = choose(stages, only)
     for name, value in (("stage seconds", stage_s), ("call seconds", call_s)):
@@ -160,7 +157,11 @@ def plan(stages: Sequence[Stage], work: Work) -> list[dict[str, Any]]:
     found = []
     for stage in stages:
         estimate = stage.estimate()
-        state, note = _state(stage, work)
+        try:
+            state = stage.state(work)
+            note = stage.remark(work) if state == "done" else ""
+        except ValueError as error:
+            state, note = "refused", str(error)
         found.append(
             {
                 "stage": stage.name,
@@ -175,15 +176,6 @@ def plan(stages: Sequence[Stage], work: Work) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def _state(stage: Stage, work: Work) -> tuple[str, str]:
-    """The state of a stage and a note on it."""
-    try:
-        state = stage.state(work)
-    except ValueError as error:
-        return "refused", str(error)
-    return state, stage.remark(work) if state == "done" else ""
 
 
 def held(folder: Path) -> contextlib.AbstractContextManager[None]:
@@ -230,12 +222,11 @@ def call_campaign(
 ) -> CampaignRun:
     """Run or resume a campaign in the folder ``out``.
 
-    text: folder of texts for the family, beside the standard library; family: folder
-    of a trained family, used instead of training one; copies: folder that holds the
-    records as well; only, most, stage_s, call_s: as `run_campaign` has them, the
-    last by default as long as the campaign says; dry_run: every stage
-    on tiny models, always from the beginning. Raises ValueError for what is wrong and
-    KeyboardInterrupt when interrupted, with everything measured on disk.
+    text: folder of texts for the family, beside the standard library; family: folder of a trained
+    family, used instead of training one; copies: folder that holds the records as well; only, most,
+    stage_s, call_s: as `run_campaign` has them, the last by default as long as the campaign says;
+    dry_run: every stage on tiny models, always from the beginning. Raises ValueError for what is
+    wrong and KeyboardInterrupt when interrupted, with everything measured on disk.
     """
     # Nothing is looked up in a network, whatever a model's folder says of its origin.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -145,8 +145,7 @@ class Stage(ABC):
 
     @cached_property
     def limit_s(self) -> float:
-        """After so long the next stage may begin: where there is a limit, `LIMIT` times as long as
-        is expected."""
+        """After so long the next stage may begin: `LIMIT` times what is expected, if at all."""
         return LIMIT * self.estimate().time_s if self.campaign.limited else math.inf
 
     @abstractmethod

@@ -18,7 +18,7 @@ from typing import Any
 from ..records import Journal
 from ..records.points import point_key
 from .decoder import decode_plain, decode_speculative
-from .failures import point_failure, seed_of
+from .device import point_failure, seed_of
 from .overlap import Text, TextLaws
 from .plans import AcceptancePlan
 from .runner import Runner

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..files import record_place
 from ..records import Journal, Record, collect_provenance
+from .inputs import Prompts, built_in_texts, encode_prompts, family_prompts, file_texts
 from .plans import AcceptancePlan, PassPlan, SweepPlan, check_whole
-from .prompts import Prompts, built_in_texts, encode_prompts, family_prompts, file_texts
 from .sources import check_device, check_dtype, check_models, named_models
 
 if TYPE_CHECKING:
-    from .ladders import Ladder
+    from .inputs import Ladder
 
 Progress = Callable[[str, int, int], None]
 _LOUD = ("torch", "transformers", "huggingface_hub", "tokenizers", "accelerate")
@@ -141,7 +141,7 @@ def measured_pair(
     check_models((named[0], *named[1]))
     with _quiet():
         from .acceptance import measure_acceptance
-        from .ladders import load_ladder
+        from .inputs import load_ladder
         from .sweep import measure_sweep
 
         ladder = load_ladder(

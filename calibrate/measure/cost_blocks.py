@@ -13,8 +13,18 @@ from typing import Any, Protocol
 
 import torch
 
-from .clock import Clock, MachineState, Step, clock_of
-from .failures import free_bytes, lack_of_memory, let_go, out_of_memory, pass_bytes, shortage
+from .device import (
+    Clock,
+    MachineState,
+    Step,
+    clock_of,
+    free_bytes,
+    lack_of_memory,
+    let_go,
+    out_of_memory,
+    pass_bytes,
+    shortage,
+)
 from .limits import context_limit
 from .pairs import LoadedModel
 from .plans import PassGrid

@@ -19,9 +19,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .clock import Clock, MachineState, Step, clock_of
 from .cost_blocks import Block, Point, PointJournal, Work, rounded
-from .failures import lack_of_memory, let_go
+from .device import Clock, MachineState, Step, clock_of, lack_of_memory, let_go
 from .pairs import LoadedModel
 from .plans import TEMPERATURES, PassGrid, pass_points
 from .rejection import draw, token_law, verify

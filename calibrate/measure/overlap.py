@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .device import NotFiniteError
 from .plans import check_temperature
-from .rounds import NotFiniteError
 from .runner import Runner
 
 # Logits of both models and what is made of them, held at once.

@@ -24,9 +24,16 @@ from typing import Any
 
 import torch
 
-from .clock import MachineState, Stopwatch
 from .cost_blocks import Point, PointJournal, rounded
-from .failures import free_bytes, lack_of_memory, let_go, pass_bytes, shortage
+from .device import (
+    MachineState,
+    Stopwatch,
+    free_bytes,
+    lack_of_memory,
+    let_go,
+    pass_bytes,
+    shortage,
+)
 from .pairs import LoadedModel
 from .plans import STEP_TURNS, STEPS, RoundPlan
 from .rounds import SpeculativeRounds, pick, uniforms_of

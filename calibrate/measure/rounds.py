@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .clock import Stopwatch
+from .device import NotFiniteError, Stopwatch
 from .rejection import draw, token_law, verify
 
 
@@ -31,10 +31,6 @@ class Passes(Protocol):
     def prefill(self, prompts: Sequence[Sequence[int]]) -> Tensor: ...
     def rollback(self, lengths: Tensor, *, most: int | None = None) -> None: ...
     def reset(self) -> None: ...
-
-
-class NotFiniteError(ValueError):
-    """A model gave logits that are not finite numbers."""
 
 
 class SpeculativeRounds:

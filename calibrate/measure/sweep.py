@@ -25,9 +25,15 @@ import numpy as np
 
 from ..records import Journal
 from ..records.points import point_key
-from .assisted import AssistedGeneration, generate_assisted, generate_plain
-from .decoder import Generation, decode_plain, decode_speculative
-from .failures import point_failure, seed_of
+from .decoder import (
+    AssistedGeneration,
+    Generation,
+    decode_plain,
+    decode_speculative,
+    generate_assisted,
+    generate_plain,
+)
+from .device import point_failure, seed_of
 from .plans import SweepPlan
 from .runner import Runner
 

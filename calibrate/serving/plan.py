@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ..measure.inputs import built_in_texts, file_texts
 from ..measure.plans import check_temperature
-from ..measure.prompts import built_in_texts, file_texts
 
 Api = Literal["chat", "completions"]
 _WHOLE = {

@@ -34,7 +34,7 @@ from howspec.calibrate.campaign.estimate import (  # noqa: E402
     architecture_size,
     write_config,
 )
-from howspec.calibrate.campaign.family_stage import (  # noqa: E402
+from howspec.calibrate.campaign.family_stages import (  # noqa: E402
     FamilyStage,
     load_family,
     same_text,

@@ -20,7 +20,7 @@ from howspec.calibrate.family.batches import save_tokenizer, train_tokenizer  # 
 from howspec.calibrate.family.distill import Distilling  # noqa: E402
 from howspec.calibrate.family.models import divergence, overlap  # noqa: E402
 from howspec.calibrate.family.shapes import draft_shapes  # noqa: E402
-from howspec.calibrate.measure.ladders import load_ladder  # noqa: E402
+from howspec.calibrate.measure.inputs import load_ladder  # noqa: E402
 
 VOCABULARY = 300
 

@@ -42,7 +42,7 @@ from howspec.calibrate.family.training import (  # noqa: E402
     load_checkpoint,
     token_losses,
 )
-from howspec.calibrate.measure.prompts import held_out_prompts  # noqa: E402
+from howspec.calibrate.measure.inputs import held_out_prompts  # noqa: E402
 
 MICRO = Preset(
     "micro",

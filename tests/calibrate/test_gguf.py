@@ -15,7 +15,7 @@ gguf = pytest.importorskip("gguf")
 pytest.importorskip("accelerate")
 transformers = pytest.importorskip("transformers")
 
-from howspec.calibrate.measure.ladders import ladder_of  # noqa: E402
+from howspec.calibrate.measure.inputs import ladder_of  # noqa: E402
 from howspec.calibrate.measure.pairs import load_model  # noqa: E402
 from howspec.calibrate.models.catalogue import shape_for  # noqa: E402
 from howspec.calibrate.models.gguf_format import gguf_format  # noqa: E402

@@ -22,12 +22,12 @@ from howspec.calibrate.measure.acceptance import (  # noqa: E402
     measure_acceptance,
 )
 from howspec.calibrate.measure.decoder import decode_plain, decode_speculative  # noqa: E402
-from howspec.calibrate.measure.overlap import Text, TextLaws  # noqa: E402
-from howspec.calibrate.measure.prompts import (  # noqa: E402
+from howspec.calibrate.measure.inputs import (  # noqa: E402
     built_in_texts,
     encode_prompts,
     file_texts,
 )
+from howspec.calibrate.measure.overlap import Text, TextLaws  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.measure.walk import compare_record, compare_rounds, full_rounds, walk  # noqa: E402
 from howspec.calibrate.records import Journal, read_record  # noqa: E402

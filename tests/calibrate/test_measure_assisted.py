@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from howspec.calibrate.measure.assisted import generate_assisted, generate_plain  # noqa: E402
 from howspec.calibrate.measure.assisted_counts import count_rounds  # noqa: E402
-from howspec.calibrate.measure.failures import NotMeasurableError, point_failure  # noqa: E402
+from howspec.calibrate.measure.decoder import generate_assisted, generate_plain  # noqa: E402
+from howspec.calibrate.measure.device import NotMeasurableError, point_failure  # noqa: E402
 from small_models import llama  # noqa: E402
 
 TARGET = llama(1, vocab_size=120, eos_token_id=3)

@@ -18,9 +18,15 @@ import howspec  # noqa: E402
 from fake_clock import FakeClock, Memory  # noqa: E402
 from howspec.calibrate.measure import cost_blocks  # noqa: E402
 from howspec.calibrate.measure import costs as measuring  # noqa: E402
-from howspec.calibrate.measure.clock import CudaClock, HostClock, clock_of  # noqa: E402
 from howspec.calibrate.measure.costs import measure_costs  # noqa: E402
-from howspec.calibrate.measure.failures import out_of_memory, pass_bytes, shortage  # noqa: E402
+from howspec.calibrate.measure.device import (  # noqa: E402  # noqa: E402
+    CudaClock,
+    HostClock,
+    clock_of,
+    out_of_memory,
+    pass_bytes,
+    shortage,
+)
 from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
 from howspec.calibrate.measure.plans import PassGrid, pass_points  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402

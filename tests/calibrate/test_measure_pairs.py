@@ -15,7 +15,7 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 safetensors = pytest.importorskip("safetensors.torch")
 
-from howspec.calibrate.measure.ladders import Ladder, load_ladder, padding_note  # noqa: E402
+from howspec.calibrate.measure.inputs import Ladder, load_ladder, padding_note  # noqa: E402
 from howspec.calibrate.measure.pairs import (  # noqa: E402
     choose_device,
     choose_dtype,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from howspec.calibrate.measure.clock import Step
+from howspec.calibrate.measure.device import Step
 
 
 class FakeClock:

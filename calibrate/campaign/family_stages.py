@@ -1,13 +1,20 @@
-"""The stages that decode with the family: acceptance of every draft, and the sweep of latency."""
+"""The stages of a family: training it, and decoding with it, for acceptance and for latency.
+
+A plan is made without torch, so that what loads models is imported where it does.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..family.record import family_domains
+from ..family.corpus import folder_domains
+from ..family.record import family_domains, read_family
+from ..family.shapes import preset_named
+from ..records.merge import difference
 from .estimate import (
     REQUEST_BYTES,
     TURN_BYTES,
@@ -15,21 +22,138 @@ from .estimate import (
     Size,
     decode_s,
     family_sizes,
-    model_bytes,
+    memory_bytes,
     pass_s,
 )
-from .family_stage import load_family
 from .presets import Campaign, Decoding
-from .stage import RecordStage, Work
+from .stage import RecordStage, Stage, StageOver, Work
 
 if TYPE_CHECKING:
-    from ..measure.ladders import Ladder
+    from ..measure.inputs import Ladder
     from ..records import Journal
 
+# A step of training moves weights, gradients and the optimiser's state, and keeps activations.
+TRAINING_NUMBERS = 10.0
+FAMILY_BYTES = 1_000.0  # of a model in the family's record
 # Domains of the default texts: code, and with a folder of texts three more.
 DOMAINS = 4
 # Tokens of a round that the slowest row of a batch is expected to emit.
 BATCH_TOKENS = 1.6
+
+
+class FamilyStage(Stage):
+    """Trains what is missing of the family."""
+
+    name = "family"
+
+    def __init__(self, campaign: Campaign) -> None:
+        super().__init__(campaign)
+        self.preset = preset_named(campaign.family)
+        self.what = f"train the family {campaign.family}, if there is none"
+
+    def run(self, work: Work) -> None:
+        from ..family import train_family
+
+        def progress(done: int, total: int, text: str) -> None:
+            work.report(f"training {text.split()[0]}", done, total)
+
+        folder = work.family
+        run = train_family(
+            folder,
+            self.preset,
+            text=work.text,
+            stage_s=max(work.seconds_left(), 1e-3),
+            device=self.campaign.device,
+            progress=progress,
+            say=work.say,
+            clock=work.clock,
+        )
+        if not run.complete:
+            work.say(f"{len(run.trained)} of {len(self.preset.shapes)} models are trained")
+            raise StageOver
+        for line in run.disorder:
+            work.say(line)
+        work.records.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "family.json", work.records / "family.json")
+
+    def state(self, work: Work) -> str:
+        """Whether the family is "done", "begun" or "to do".
+
+        A family that was named counts as it is, of another preset too. One in the campaign's own
+        folder must be of the campaign's preset, with the settings and models that this has now.
+        Raises ValueError saying what differs.
+        """
+        folder, wanted = work.family, self.campaign.family
+        if not folder.exists():
+            return "to do"
+        if not (folder / "family.json").exists():
+            return "begun"
+        family = read_family(folder)
+        if work.given_family is not None:
+            return "done"
+        models = [s.name for s in self.preset.shapes]
+        own = {**self.preset.training_settings(), "models": models}
+        held = {**family["settings"], "models": [m["name"] for m in family["models"]]}
+        if held.get("preset") != wanted:
+            raise ValueError(
+                f"{folder} holds the family {held.get('preset')!r}, the campaign "
+                f"{self.campaign.name} needs {wanted!r}: choose another --out, or name the folder "
+                "with --family"
+            )
+        differs = difference(own, held)
+        if differs:
+            raise ValueError(
+                f"{folder} holds a family {wanted!r} of other settings: {differs}: choose "
+                "another --out, or name the folder with --family"
+            )
+        return "done"
+
+    def estimate(self) -> Estimate:
+        """Training: 6 operations a parameter and token, and the launches of every step."""
+        preset, machine = self.preset, self.campaign.machine
+        corpus = min(1.02 * preset.longest_tokens, preset.domain_tokens) + preset.held_out_tokens
+        total = Estimate(
+            10.0 * machine.start_s,
+            record_bytes=FAMILY_BYTES * len(preset.shapes),
+            carried_bytes=DOMAINS * 2.0 * corpus,
+        )
+        for shape, size in zip(preset.shapes, family_sizes(preset.name), strict=True):
+            steps = -(-shape.tokens // (shape.batch * preset.sequence))
+            work_s = 6.0 * size.parameters * shape.tokens / machine.operations_per_s
+            # A step is three passes long, and the optimiser about one more.
+            time_s = work_s + steps * 4.0 * size.layers * machine.launch_s
+            rows = min(shape.batch, preset.at_once) * preset.sequence
+            activations = rows * (12.0 * shape.hidden * shape.layers + 2.0 * preset.vocabulary)
+            memory = 4.0 * (TRAINING_NUMBERS * size.parameters + activations)
+            total += Estimate(time_s + machine.start_s, memory, 1)
+        return total
+
+
+def same_text(folder: Path, text: Path) -> None:
+    """Raise ValueError where a trained family has read other text than that of a folder.
+
+    Compared by the domains of the folder: the standard library's code differs between machines.
+    """
+    from ..family.batches import fingerprint
+
+    kept = read_family(folder).get("text_sha256_16", {})
+    given = {domain.name: fingerprint(domain) for domain in folder_domains(text)}
+    differs = difference(given, {name: kept.get(name) for name in given})
+    if differs:
+        raise ValueError(
+            f"the family in {folder} was trained on other text than {text}: {differs}; give the "
+            "same text, none, or another --out"
+        )
+
+
+def load_family(folder: Path, campaign: Campaign) -> Ladder:
+    """The models of a trained family, the largest draft first. Raises ValueError as `ladder_of`."""
+    from ..measure.inputs import load_ladder
+
+    models = read_family(folder)["models"]
+    models.sort(key=lambda m: (m["role"] != "target", -m["parameters"]))
+    target, *drafts = (str(folder / m["name"]) for m in models)
+    return load_ladder(target, drafts, device=campaign.device, dtype=campaign.dtype)
 
 
 class DecodingStage(RecordStage):
@@ -64,9 +188,13 @@ class DecodingStage(RecordStage):
 
     def measure(self, work: Work, journal: Journal, ladder: Ladder) -> bool:
         """Measure by the plan, on prompts from text that no model was trained on."""
-        from ..measure.prompts import family_prompts
+        from ..measure.acceptance import measure_acceptance
+        from ..measure.inputs import family_prompts
+        from ..measure.sweep import measure_sweep
 
-        return self.measurement()(
+        measure: Callable[..., bool]
+        measure = measure_sweep if self.kind == "sweep" else measure_acceptance
+        return measure(
             ladder.target.model,
             ladder.plain,
             journal,
@@ -80,10 +208,6 @@ class DecodingStage(RecordStage):
             seconds_left=work.seconds_left,
             progress=work.report,
         )
-
-    @abstractmethod
-    def measurement(self) -> Callable[..., bool]:
-        """What measures, imported with torch."""
 
 
 class Acceptance(DecodingStage):
@@ -115,17 +239,10 @@ class Acceptance(DecodingStage):
                 machine, target, draft, gamma=wanted.gamma, tokens_per_round=BATCH_TOKENS, **how
             )
             overlap_s = requests * pass_s(machine, draft, tokens=length)
-            memory = sum(
-                model_bytes(machine, m, batch=wanted.batch, context=length) for m in (target, draft)
-            )
+            memory = memory_bytes(machine, target, draft, batch=wanted.batch, context=length)
             time_s = rounds_s + overlap_s + machine.start_s
             total += Estimate(time_s, memory, 2 * requests, 2.0 * written)
         return total
-
-    def measurement(self) -> Callable[..., bool]:
-        from ..measure.acceptance import measure_acceptance
-
-        return measure_acceptance
 
 
 class Sweep(DecodingStage):
@@ -174,13 +291,8 @@ class Sweep(DecodingStage):
             graphs=self.campaign.graphs and not assisted,
         )
         models = [target] if draft is None else [target, draft]
-        memory = sum(model_bytes(machine, m, batch=batch, context=length) for m in models)
+        memory = memory_bytes(machine, *models, batch=batch, context=length)
         return Estimate(time_s, memory, 1, batch * wanted.new_tokens * TURN_BYTES)
-
-    def measurement(self) -> Callable[..., bool]:
-        from ..measure.sweep import measure_sweep
-
-        return measure_sweep
 
 
 def _listed(values: tuple[float, ...] | tuple[int, ...]) -> str:
