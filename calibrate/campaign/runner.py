@@ -63,6 +63,7 @@ def run_campaign(
         raise ValueError(f"stages must be a whole number >= 1, got {most}")
     end_s = work.clock() + call_s
     with held(work.out):
+        work.tidy()
         _check(stages, work, taken=work.take_copies())
         try:
             _run(chosen, work, most, stage_s, end_s)

@@ -95,6 +95,14 @@ class Work:
         self.opened = (journal, len(journal.points))
         return journal
 
+    def tidy(self) -> None:
+        """Drop what a killed run left: half-written files, and journals of finished records."""
+        for left in self.records.glob(".*.part"):
+            left.unlink()
+        for left in self.records.glob("*.part.jsonl"):
+            if self.done(left.name.split(".")[0]):
+                left.unlink()
+
     def take_copies(self) -> list[Path]:
         """Take from ``copies`` what is missing here, for a campaign that changed machines.
 

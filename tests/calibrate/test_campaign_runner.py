@@ -242,6 +242,17 @@ def test_copies_carry_a_campaign_to_another_machine(tmp_path: Path) -> None:
     assert names == ["one.json", "two.json"]
 
 
+def test_what_a_killed_run_left_beside_a_finished_record_is_dropped(tmp_path: Path) -> None:
+    clock = Clock()
+    work = work_in(tmp_path, clock, copies=tmp_path / "copies")
+    run_campaign([Fake("one", clock)], work)
+    for name in ("one.part.jsonl", ".one.json.abc.part"):  # killed before the journal was dropped
+        (work.records / name).write_text("{}\n")
+    assert run_campaign([Fake("one", clock)], work).complete
+    for folder in (work.records, tmp_path / "copies"):
+        assert [p.name for p in folder.iterdir()] == ["one.json"]
+
+
 def test_a_stage_that_fails_says_why_and_loses_nothing(tmp_path: Path) -> None:
     clock = Clock()
 
