@@ -14,7 +14,7 @@ from ..tables.cells import unquoted
 from .acceptance_table import Objects, by_lines, captioned, read_acceptance, table_within, turned
 from .counts import EngineCounts
 from .detect import NoJson, Walk, as_json, kind_of, object_lines, unwrapped, value_at, values_of
-from .lines import LineReader
+from .lines import LineTaker
 from .prometheus import PrometheusText
 from .reader import Body, Source, label_of, marked_lines, opened
 from .rounds import read_golden, read_trace
@@ -276,7 +276,7 @@ def _labels(pairs: dict[str, Any]) -> str:
     return ",".join(f'{k}="{v}"' for k, v in pairs.items() if '"' not in str(v))
 
 
-def _read_lines(stream: BinaryIO, every: Sequence[LineReader]) -> None:
+def _read_lines(stream: BinaryIO, every: Sequence[LineTaker]) -> None:
     markers = tuple(dict.fromkeys(m for r in every for m in r.markers))
     wanted: dict[tuple[bytes, ...], list[Callable[[str], None]]] = {}
     paired = next((r for r in every if isinstance(r, V1Log)), None)

@@ -18,17 +18,18 @@ _PROCESS = re.compile(r"\b(?:pid=|pid |rank |TP|DP|PP)(\d+)\b")
 Source = tuple[str, str]
 
 
-class LineReader(Protocol):
-    """Takes the lines that hold one of its markers and gives the counts in the end.
-
-    markers: bytes, one of which stands in every line of interest.
-    """
+class LineTaker(Protocol):
+    """Takes the lines that hold one of its markers, bytes."""
 
     markers: tuple[bytes, ...]
 
     def feed(self, line: str) -> None:
         """Take one line."""
         ...
+
+
+class LineReader(LineTaker, Protocol):
+    """Gives the counts of its lines in the end."""
 
     def result(self) -> EngineCounts | None:
         """The counts, or None where no line was this reader's. ValueError where none was whole."""

@@ -14,7 +14,7 @@ from .counts import ENGINES, EngineCounts, Group
 from .detect import ObjectReader
 from .drafts_json import Heads, LmStudioStats, Timings, UsageDetails
 from .intake import HEAD_BYTES, Intake, read, read_pasted
-from .lines import LineReader
+from .lines import LineReader, LineTaker
 from .llama_cpp import LlamaLog, LlamaRounds
 from .numbers import rounds_bounds
 from .prometheus import PrometheusText, Scrape
@@ -60,7 +60,7 @@ class Readers:
         self.series = list(self.prometheus.scrapes.values())
         lines: list[LineReader] = [V1Log(), V0Log(), LlamaLog(gamma), DecodeLog()]
         self.lines = lines
-        self.of_lines: list[LineReader] = [*lines, self.prometheus]
+        self.of_lines: list[LineTaker] = [*lines, self.prometheus]
         self.pasted: list[LineReader] = [BenchReport(), MetaInfo(), LlamaRounds(), Summaries()]
         self.objects: list[ObjectReader] = [
             *map(RoundsJson, ("aiperf", "tensorrt-llm", "vllm")), VllmBench(), MetaInfo(),
