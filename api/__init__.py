@@ -8,8 +8,8 @@ Questions: `predict`, `predict_sweep`, `rank`, `scale`, `crossover`, `schedule`,
 `simulate`, `validate`, `evidence`, `paper`, `family`; `explore` makes a page with sliders.
 `measure` asks a running server, `tune` finds what it should run, `compare` two measured ones;
 `measure_costs`, `measure_acceptance` and `measure_sweep` run models with torch. What is known
-enters by `acceptance` and `costs`. To read and look up: `read_statistics`, `read_record`,
-`formula`, `models`, `devices`.
+enters by `acceptance` and `costs`. To read and look up: `read_statistics`, `statistics`,
+`read_record`, `show`, `formula`, `formulas`, `models`, `devices`.
 Every answer prints as a few lines and offers `.table()`, `.to_frame()`, `.to_json()` and `.plot()`.
 """
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .verbs.explain import explain
     from .verbs.explore import explore
     from .verbs.family import family
+    from .verbs.formulas import formulas
     from .verbs.measure import measure
     from .verbs.measure_acceptance import measure_acceptance
     from .verbs.measure_costs import measure_costs
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from .verbs.rank import rank
     from .verbs.scale import scale
     from .verbs.schedule import schedule
+    from .verbs.show import show
     from .verbs.simulate import simulate
+    from .verbs.statistics import statistics
     from .verbs.tune import tune
     from .verbs.validate import validate
 
@@ -51,6 +54,7 @@ __all__ = [
     "explore",
     "family",
     "formula",
+    "formulas",
     "measure",
     "measure_acceptance",
     "measure_costs",
@@ -64,7 +68,9 @@ __all__ = [
     "read_statistics",
     "scale",
     "schedule",
+    "show",
     "simulate",
+    "statistics",
     "tune",
     "validate",
 ]

@@ -112,6 +112,12 @@ class Table:
         return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def texts(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
+    """A table of texts, given by rows."""
+    cells = [Column(name, [row[j] for row in rows]) for j, name in enumerate(columns)]
+    return Table(tuple(cells), title)
+
+
 def _flat(value: object) -> object:
     """An interval as its estimate: a frame has one number a cell."""
     return getattr(value, "estimate", value)
@@ -191,6 +197,13 @@ class Answer(ABC):
         from .parts import next_lines
 
         return [] if self.next is None else next_lines(self.next)
+
+    def printed(self) -> Iterator[str | Table]:
+        """What the command line prints: all lines and tables in order, the notes, what is next."""
+        yield self.headline()
+        yield from self.blocks()
+        yield from (f"note: {note}" for note in self.notes)
+        yield from self.ending()
 
     def draw(self) -> Figure:
         """The figure of the answer; raises ValueError where an answer has none."""

@@ -25,7 +25,8 @@ def answering(
     show_as: Callable[[Any, Given], None] | None = None,
     **own: Option | str,
 ) -> Callable[[Callable[[Given], object]], Verb]:
-    """Make a verb of a function of `howspec`, called alike unless ``asks`` names it.
+    """Make a verb of a function of `howspec`, called alike unless ``asks`` names it,
+    with its module where that has another name.
 
     names: of all options in the order of the help; own: those that are not shared with others,
     as text where its help is all that one has of its own. show_as: prints the answer, given the
@@ -37,10 +38,11 @@ def answering(
         listed[at:at] = ["every", "for_"]
 
     def command(verb: Callable[[Given], object]) -> Verb:
-        name = asks or verb.__name__
+        module, _, function = (asks or verb.__name__).partition(":")
 
         def ask() -> Callable[..., Any]:
-            found: Callable[..., Any] = getattr(import_module(f"..verbs.{name}", __package__), name)
+            place = import_module(f"..verbs.{module}", __package__)
+            found: Callable[..., Any] = getattr(place, function or module)
             return found
 
         def options_of() -> list[Asked]:

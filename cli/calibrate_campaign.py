@@ -10,7 +10,7 @@ import click
 
 from .answering import printing
 from .commands import Argument
-from .output import Shown, say, table
+from .output import Shown, say
 
 if TYPE_CHECKING:
     from ..answer import Table
@@ -79,13 +79,15 @@ def campaign(
 def _planned(
     planned: Sequence[Mapping[str, Any]], commands: Iterable[tuple[str, str]]
 ) -> Iterator[str | Table]:
+    from ..answer import texts
+
     rows = [
         [p["stage"], p["state"], f"{p['points']:,}", _time(p["expected_time_s"]),
          f"{p['expected_memory_bytes'] / 1e9:.1f} GB", f"{p['expected_record_bytes'] / 1e6:.2f} MB",
          p["what"]]
         for p in planned
     ]  # fmt: skip
-    yield table(("stage", "state", "points", "expected", "memory", "record", "what"), rows)
+    yield texts(("stage", "state", "points", "expected", "memory", "record", "what"), rows)
     yield from (f"note: {p['note']}" for p in planned if p["note"])
     total_s = sum(p["expected_time_s"] for p in planned)
     left_s = sum(p["expected_time_s"] for p in planned if p["state"] != "done")

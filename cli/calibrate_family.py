@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .answering import printing
 from .commands import Option
 from .options import numbers
-from .output import Shown, say, table
+from .output import Shown, say
 
 if TYPE_CHECKING:
     from ..answer import Table
@@ -83,6 +83,8 @@ def family(
 
 
 def _blocks(run: FamilyRun, out: str) -> Iterator[str | Table]:
+    from ..answer import texts
+
     if run.record is None:
         yield (
             f"{len(run.trained)} models are trained, {len(run.missing)} to go"
@@ -99,7 +101,7 @@ def _blocks(run: FamilyRun, out: str) -> Iterator[str | Table]:
         for m in run.record["models"]
     ]  # fmt: skip
     columns = ("model", "parameters", "layers", "hidden", "tokens", *domains, "mean", "seconds")
-    yield table(columns, rows, title=f"held-out loss in nats per token, models in {out}")
+    yield texts(columns, rows, title=f"held-out loss in nats per token, models in {out}")
     yield from (f"warning: {line}" for line in run.disorder)
     if not run.disorder:
         yield "held-out loss falls with size along the whole ladder"

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
-
-from .answering import printing
+from .answering import Given, answering
 from .commands import Argument
-from .output import Shown, table
-
-if TYPE_CHECKING:
-    from ..answer import Table
-    from ..theory.formula import Formula
-
-_SYMBOL = ("name", "latex", "unit", "range", "meaning")
-_FORMULA = ("name", "group", "statement", "latex", "claim", "assumptions", "wrong_when", "source")
 
 
-@printing(
+@answering(
+    "name latex as_json",
     name=Argument("One formula, with a worked value."),
     latex="Print the formulas as LaTeX.",
 )
-def formulas(name: str | None = None, latex: bool = False) -> Shown:
+def formulas(given: Given) -> None:
     """Print the symbols and the formulas, with assumptions and sources.
 
     Examples:
@@ -30,47 +20,3 @@ def formulas(name: str | None = None, latex: bool = False) -> Shown:
 
     howspec formulas tokens_per_round --latex
     """
-    from ..theory.catalogue import find
-    from ..theory.catalogue import formulas as all_formulas
-    from ..theory.symbols import quantities
-
-    if name is not None:
-        found = find(name)
-        return Shown(_entry(found), _one(found, latex))
-    listed, symbols = all_formulas(), [{n: getattr(q, n) for n in _SYMBOL} for q in quantities()]
-    entry = {"symbols": symbols, "formulas": [_entry(f) for f in listed]}
-    return Shown(entry, _sheet(symbols, listed, latex))
-
-
-def _entry(f: Formula) -> dict[str, Any]:
-    worked = {"at": dict(f.worked), "value": float(f.exact(30, **f.worked))}
-    return {n: getattr(f, n) for n in _FORMULA} | {"worked": worked}
-
-
-def _one(f: Formula, latex: bool) -> Iterator[str]:
-    yield f.latex if latex else f.statement
-    at = ", ".join(f"{k} = {v:g}" for k, v in f.worked.items())
-    for head, text in (
-        ("claim", f.claim),
-        ("assumes", f.assumptions),
-        ("wrong when", f.wrong_when),
-        ("source", f.source),
-        ("worked", f"{float(f.exact(30, **f.worked)):.10g} at {at}"),
-    ):
-        yield f"{head}: {text}"
-
-
-def _sheet(
-    symbols: Sequence[dict[str, str]], listed: Sequence[Formula], latex: bool
-) -> Iterator[str | Table]:
-    called = "latex" if latex else "name"
-    yield table(
-        ("symbol", "unit", "range", "meaning"),
-        [[s[n] for n in (called, "unit", "range", "meaning")] for s in symbols],
-    )
-    group = ""
-    for f in listed:
-        if f.group != group:
-            group = f.group
-            yield f"\n{group.upper()}"
-        yield f"\n  {f.latex if latex else f.statement}\n    {f.claim}\n    Source: {f.source}"

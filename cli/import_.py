@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
 from .answering import printing
 from .commands import Argument
 from .options import spelled
-from .output import Shown, json_text, table
-
-if TYPE_CHECKING:
-    from ..answer import Table
-    from ..calibrate.engines import EngineCounts
-
-_TOTALS = ("rounds", "drafted", "accepted", "gamma", "tokens_per_round", "tokens",
-           "tokens_per_target_step", "requests")  # fmt: skip
-_PARTS = ("gamma", "rounds", "drafted", "accepted", "tokens", "acceptance_length", "drafted_rate",
-          "step_s", "tokens_per_s", "speedup")  # fmt: skip
+from .output import Shown, json_text
 
 
 @printing(
@@ -60,9 +48,8 @@ def import_statistics(
 
     howspec import server.log --to aiperf
     """
-    from ..calibrate.engines.health import Case, findings
     from ..calibrate.engines.load import NAMES
-    from ..sources import fit_statistics, read_statistics
+    from ..sources import read_statistics
 
     if source is None and not example and engine.casefold() not in NAMES:
         engine, source = "auto", engine
@@ -88,48 +75,7 @@ def import_statistics(
 
         record = aiperf_record(counts)
         return Shown(record, [json_text(record)])
-    answer = {"health": findings(Case(counts)), **counts.to_json()}
-    if fit:
-        answer["fit"] = fit_statistics(counts, seed=seed)
-    return Shown(answer, _blocks(counts, answer))
+    from ..verbs.statistics import statistics
 
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else f"{value}"
-
-
-def _blocks(counts: EngineCounts, answer: Mapping[str, Any]) -> Iterator[str | Table]:
-    from ..verbs.explain import check_first
-
-    health = [check_first(f) for f in answer["health"]]
-    yield from health or ["health: nothing looks broken"]
-    version = f" {counts.version}" if counts.version else ""
-    yield f"{counts.engine}{version} ({counts.format})"
-    cells = [_shown(answer[n]) for n in _TOTALS]
-    if counts.rounds is None and counts.rounds_range is not None:
-        cells[0] = "{}-{}".format(*counts.rounds_range)
-    yield table([n.replace("_", " ") for n in _TOTALS], [cells])
-    if counts.survival:
-        kept = counts.per_position_accepted or [None] * len(counts.survival)
-        rows = [
-            [f"{k + 1}", f"{share:.4f}", _shown(n)]
-            for k, (share, n) in enumerate(zip(counts.survival, kept, strict=True))
-        ]
-        yield table(("position", "survival", "accepted"), rows)
-    parts = (*counts.by_batch, *counts.groups)
-    if parts:
-        columns = [c for c in _PARTS if any(getattr(p, c) is not None for p in parts)]
-        rows = [[p.label, *(_shown(getattr(p, c)) for c in columns)] for p in parts[:40]]
-        yield table(("part", *columns), rows)
-    for check in counts.consistency:
-        if not check.agrees:
-            yield (
-                f"disagrees: {check.quantity} is printed as {check.printed}, the counts give "
-                f"{check.recomputed:.6g}"
-            )
-    for name, v in answer.get("fit", {}).items():
-        yield f"{name} {v.estimate:.4f} (90 % interval {v.low:.4f}-{v.high:.4f})"
-    yield f"definition: {counts.definition}"
-    yield from (f"note: {note}" for note in counts.notes)
+    found = statistics(counts, fit=fit, seed=seed)
+    return Shown(found.to_json(), found.printed())

@@ -60,8 +60,7 @@ def show(
     if as_json:
         print_json(answer.to_json())
         return
-    print_blocks([answer.headline(), *answer.blocks(), *(f"note: {n}" for n in answer.notes)])
-    print_blocks(answer.ending())
+    print_blocks(answer.printed())
     if figure is not None:
         print(f"figure: {figure}")
     if html is not None:
@@ -110,14 +109,6 @@ def print_blocks(blocks: Iterable[str | Table]) -> None:
     """Print lines and tables on stdout."""
     for block in blocks:
         print(block if isinstance(block, str) else block.text(terminal_width()) + "\n")
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> Table:
-    """A table of texts."""
-    from ..answer import Column, Table
-
-    cells = [Column(name, [row[j] for row in rows]) for j, name in enumerate(columns)]
-    return Table(tuple(cells), title)
 
 
 def terminal_width() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import howspec
 import pytest
 from command import answer, call
+from howspec.calibrate import library
 from howspec.cli.main import VERBS, application
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -378,3 +380,25 @@ def test_python_and_the_command_line_find_the_same_models_and_devices(
     named = [e["name"] for e in answer(capsys, verb, *([search] if search else []))[verb]]
     assert named == [getattr(e, "label", e.name) for e in found]
     assert first is None or named[0].startswith(first)
+
+
+def test_what_is_looked_up_is_the_same_in_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "server.log"
+    log.write_text(call(capsys, "import", "vllm", "--example")[1], encoding="utf-8")
+    costs = Path(library.__file__).with_name("cpu-costs.json.gz")
+    counts = howspec.read_statistics(log)
+    for words, found in (
+        (("import", log, "--fit"), howspec.statistics(counts, fit=True)),
+        (("formulas",), howspec.formulas()),
+        (("formulas", "speedup", "--latex"), howspec.formulas("speedup", latex=True)),
+        (("calibrate", "show", costs), howspec.show(costs)),
+        (("calibrate", "show", costs, "--limits"), howspec.show(costs, limits=True)),
+    ):
+        assert answer(capsys, *words) == json.loads(json.dumps(found.to_json()))
+        printed = [b if isinstance(b, str) else f"{b}\n" for b in found.printed()]
+        assert call(capsys, *words)[1].strip() == "\n".join(printed).strip()
+        assert str(found).startswith(found.headline())
+        assert found.headline()
+        assert found.headline() not in list(found.blocks())

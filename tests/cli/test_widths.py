@@ -12,7 +12,7 @@ import pytest
 from command import call, shown_examples
 from fake_server import Fake, serving
 from howspec import text as text_of
-from howspec.answer import Column, Table
+from howspec.answer import Column, Table, texts
 from howspec.calibrate import library
 from howspec.cli import output
 from howspec.cli.main import run
@@ -196,12 +196,12 @@ def test_a_pipe_gets_the_full_width(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    output.print_blocks([output.table(["a" * 30, "b" * 30], [["1", "2"]])])
+    output.print_blocks([texts(["a" * 30, "b" * 30], [["1", "2"]])])
     assert len(re.findall("^─+$", capsys.readouterr().out, re.MULTILINE)[0]) == 62
 
 
 def test_a_column_without_a_value_is_not_printed() -> None:
-    table = output.table(["draft", "workload", "gamma"], [["a", "", "3"], ["b", "", "4"]])
+    table = texts(["draft", "workload", "gamma"], [["a", "", "3"], ["b", "", "4"]])
     assert "workload" not in table.text()
 
 
