@@ -22,7 +22,7 @@ PLAIN_DECODING = "plain decoding"
 class Measured:
     """One measurement; NaN is "not stated", gamma 0 where the draft is no chain.
 
-    alpha: as stated; alpha_kind: what it is, a metric of `acceptance_metrics`, "" where that is not
+    alpha: as stated; alpha_kind: what it is, a metric of `acceptance_cells`, "" where that is not
     said; tau_is_derived: whether tau was computed from alpha; objection: why not to use it;
     speedup_step: one unit of the last digit that the speed-up was printed with, 0 where not known;
     longest, p_min: most tokens of a draft that ends where its confidence falls below p_min, 0 and

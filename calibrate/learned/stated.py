@@ -25,10 +25,9 @@ from ...theory.domain import Floats
 from ..models.catalogue import shape_for
 from ..models.devices import device
 from ..models.formats import number_format
-from ..prior.acceptance_metrics import alpha_from_metric, metric_value
+from ..prior.acceptance_cells import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
-from ..prior.costs_posterior import stacks_without
-from ..prior.stacks import stack_name
+from ..prior.costs_posterior import stack_name, stacks_without
 from .measured import Measured, squeezed
 from .stored import Realised
 

@@ -129,7 +129,7 @@ _UNSTATED = {"", "-", "–", "—", "?", "n/a", "na", "nan", "none", "null"}
 
 
 def metric_name(text: str) -> str:
-    """A metric by any of its names, as `acceptance_metrics` calls it; other texts stay."""
+    """A metric by any of its names, as `acceptance_cells` calls it; other texts stay."""
     plain = re.sub(r"[^0-9a-z]+", "_", text.strip().casefold()).strip("_")
     return _METRICS.get(plain, plain)
 

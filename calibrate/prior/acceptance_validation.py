@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceptance import AcceptancePrior, stored_fit
-from .acceptance_cells import cell_from_row, trials
+from .acceptance_cells import cell_from_row, convertible, metric_value, trials
 from .acceptance_forecast import ALPHAS, RISE_WEIGHTS, RISES, mixture, quantile
 from .acceptance_library import library_rows, row_from_published
-from .acceptance_metrics import convertible, metric_value
 from .acceptance_model import DESIGN_EFFECT, Cell
 
 Floats = NDArray[np.float64]

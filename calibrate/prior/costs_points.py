@@ -26,7 +26,7 @@ from ..library.schema import (
 )
 from ..models import Device, ModelShape, device, model
 from ..models.drafters import Passes
-from .stacks import STACKS
+from .costs_posterior import STACKS
 
 POINTS = Schema(
     "costs_points",

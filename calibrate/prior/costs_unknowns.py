@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from ...theory.domain import Floats
 from .costs_model import PARAMETERS, Parts, Peak, Work, joined, pass_parts, peak_times, work_of
 from .costs_points import CostPoint, terms_of
-from .costs_posterior import DEVIATIONS, Spread, is_head
-from .stacks import STACKS
+from .costs_posterior import DEVIATIONS, STACKS, Spread, is_head
 
 # Of the common prior: median, and standard deviation of the logarithm of the common mean and of a
 # stack around it. Shares of a peak are known within a factor; times of launches hardly at all.

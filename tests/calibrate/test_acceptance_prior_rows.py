@@ -14,8 +14,13 @@ import pytest
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.prior.acceptance import library_cells
 from howspec.calibrate.prior.acceptance_cells import (
+    LENGTHS,
+    SAME,
+    alpha_from_metric,
     cell_from_row,
+    convertible,
     merge,
+    metric_value,
     sampling_error,
     source_of,
     trials,
@@ -35,13 +40,6 @@ from howspec.calibrate.prior.acceptance_library import (
     parameters_of,
     row_from_published,
     store_cells,
-)
-from howspec.calibrate.prior.acceptance_metrics import (
-    LENGTHS,
-    SAME,
-    alpha_from_metric,
-    convertible,
-    metric_value,
 )
 from howspec.calibrate.prior.acceptance_model import Cell, usual_layers
 from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
