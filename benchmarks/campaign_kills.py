@@ -40,6 +40,7 @@ from howspec.calibrate.records import Record, read_record
 LOADING = "loading"  # before the first record is in progress, and between two of them
 POLL_S = 0.002
 PART = ".part.jsonl"
+NOT_RECORDS = {"check", "family"}  # files of their own kinds, without points
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,9 @@ def keys(record: Record) -> list[tuple[object, ...]]:
 
 
 def untimed(record: Record) -> set[str]:
-    """Every point without what differs from one run to the next: its times."""
+    """Every point without what differs from one run to the next: its times and clocks."""
     return {
-        json.dumps({k: v for k, v in p.items() if not k.endswith("_s")}, sort_keys=True)
+        json.dumps({k: v for k, v in p.items() if not k.endswith(("_s", "_mhz"))}, sort_keys=True)
         for p in record.points
     }
 
@@ -201,7 +202,7 @@ def compare(whole: Place, other: Place) -> bool:
     half = [p.name for p in (*other.records.iterdir(), *other.copies.iterdir()) if _hidden(p)]
     if half:
         print(f"half-written files are left: {', '.join(half)}")
-    for stage in sorted(whole.finished() - {"family"}):
+    for stage in sorted(whole.finished() - NOT_RECORDS):
         expected = read_record(whole.records / f"{stage}.json")
         found = read_record(other.records / f"{stage}.json")
         marks = {
