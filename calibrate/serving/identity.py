@@ -89,8 +89,7 @@ async def identify(client: Client, model: str | None) -> Identity:
     method, gamma = None, None
     if engine == "vllm":
         config = _object(await client.get_json("/server_info?config_format=json"))
-        method, gamma, more = _vllm(config)
-        flags |= more
+        method, gamma = _vllm(config)
     return Identity(engine, version, str(row["id"]), flags, method, gamma)
 
 
@@ -128,18 +127,15 @@ def _sglang(row: Mapping[str, Any], told: Mapping[str, Any]) -> Identity:
     )  # fmt: skip
 
 
-def _vllm(config: Mapping[str, Any]) -> tuple[str | None, int | None, dict[str, Any]]:
-    """Method, gamma and flags of a server that was started to tell its configuration."""
+def _vllm(config: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Method and gamma of a server that was started to tell its configuration."""
     whole = _object(config.get("vllm_config"))
-    told = whole.get("speculative_config", config.get("speculative_config"))
-    if isinstance(told, Mapping):
-        gamma, method = told.get("num_speculative_tokens"), told.get("method")
-        return (
-            method if isinstance(method, str) else None,
-            gamma if isinstance(gamma, int) else None,
-            {},
-        )
-    return None, None, {}
+    told = _object(whole.get("speculative_config", config.get("speculative_config")))
+    gamma, method = told.get("num_speculative_tokens"), told.get("method")
+    return (
+        method if isinstance(method, str) else None,
+        gamma if isinstance(gamma, int) else None,
+    )
 
 
 def gamma_of_metrics(text: bytes | None, engine: str) -> int | None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,36 +106,47 @@ def synthetic_settings(
         assert acceptance_length is not None
         share, length = None, validate_acceptance_length(acceptance_length, g)
     named = {k: v for k, v in (("method", method), ("model", model)) if v is not None}
-    return SYNTHETIC[engine](g, length, share, named)
+    made = SYNTHETIC[engine](_Wanted(g, length, share, named))
+    said = [WARNING]
+    if share is not None and engine in _MEAN_ONLY:
+        said.append(
+            f"{_MEAN_ONLY[engine]} takes no rates by position: their acceptance length "
+            f"{decimal(length)} is set"
+        )
+    return replace(made, notes=(*said, *made.notes))
 
 
-def _rounded(rates: Sequence[float]) -> list[float]:
-    return [round(r, 6) for r in rates]
+class _Wanted(NamedTuple):
+    """Draft tokens of a round, acceptance length, survival by position where it is stated, and
+    the method and model of the draft where they are.
+    """
+
+    gamma: int
+    length: float
+    rates: tuple[float, ...] | None
+    named: dict[str, str]
+
+    @property
+    def shown(self) -> list[float]:
+        """The survival to six digits."""
+        return [round(r, 6) for r in self.rates or ()]
 
 
-def _mean_only(engine: str, rates: tuple[float, ...] | None, length: float) -> list[str]:
-    if rates is None:
-        return []
-    return [
-        f"{engine} takes no rates by position: their acceptance length {decimal(length)} is set"
-    ]
+# Engines that take a length alone.
+_MEAN_ONLY = {"sglang": "SGLang", "tensorrt-llm": "TensorRT-LLM", "atom": "ATOM"}
 
 
-def _vllm(
-    gamma: int, length: float, rates: tuple[float, ...] | None, named: dict[str, str]
-) -> Emission:
-    config: dict[str, Any] = dict(named)
-    config |= {"num_speculative_tokens": gamma, "rejection_sample_method": "synthetic"}
-    if rates is None:
-        config["synthetic_acceptance_length"] = float(decimal(length))
+def _vllm(wanted: _Wanted) -> Emission:
+    config: dict[str, Any] = dict(wanted.named)
+    config |= {"num_speculative_tokens": wanted.gamma, "rejection_sample_method": "synthetic"}
+    if wanted.rates is None:
+        config["synthetic_acceptance_length"] = float(decimal(wanted.length))
     else:
-        config["synthetic_acceptance_rates"] = _rounded(rates)
+        config["synthetic_acceptance_rates"] = wanted.shown
     validate_vllm_synthetic(config)
-    notes = [WARNING]
-    if not named:
-        notes.append("add the method and model of your draft to the configuration")
+    note = "add the method and model of your draft to the configuration"
     command = f"--speculative-config {shlex.quote(one_line(config))}"
-    return Emission("vllm", command, config=config, notes=tuple(notes))
+    return Emission("vllm", command, config=config, notes=() if wanted.named else (note,))
 
 
 def validate_vllm_synthetic(config: Any) -> None:
@@ -158,77 +170,61 @@ def validate_vllm_synthetic(config: Any) -> None:
         validate_acceptance_length(length, gamma)
 
 
-def _sglang(
-    gamma: int, length: float, rates: tuple[float, ...] | None, named: dict[str, str]
-) -> Emission:
+def _sglang(wanted: _Wanted) -> Emission:
     environment = {
-        "SGLANG_SIMULATE_ACC_LEN": decimal(length),
+        "SGLANG_SIMULATE_ACC_LEN": decimal(wanted.length),
         "SGLANG_SIMULATE_ACC_METHOD": "match-expected",
         "SGLANG_SIMULATE_ACC_TOKEN_MODE": "real-draft-token",
     }
     command = (
-        f"--speculative-num-steps {gamma} --speculative-eagle-topk 1 "
-        f"--speculative-num-draft-tokens {gamma + 1}"
+        f"--speculative-num-steps {wanted.gamma} --speculative-eagle-topk 1 "
+        f"--speculative-num-draft-tokens {wanted.gamma + 1}"
     )
-    notes = [WARNING, *_mean_only("SGLang", rates, length)]
-    notes.append("one length is drawn for the whole batch in each round")
-    return Emission("sglang", command, environment, config=dict(environment), notes=tuple(notes))
+    notes = ("one length is drawn for the whole batch in each round",)
+    return Emission("sglang", command, environment, config=dict(environment), notes=notes)
 
 
-def _tensorrt_llm(
-    gamma: int, length: float, rates: tuple[float, ...] | None, named: dict[str, str]
-) -> Emission:
+def _tensorrt_llm(wanted: _Wanted) -> Emission:
+    length = wanted.length
     if decimal(length - 1.0) == "0":
         raise ValueError(
             "acceptance_length must be above 1 for tensorrt-llm, which takes 0 accepted draft "
             f"tokens as no setting at all, got {length:g}"
         )
-    name = "TLLM_SPEC_DECODE_FORCE_NUM_ACCEPTED_TOKENS"
-    environment = {name: decimal(length - 1.0)}
-    notes = [WARNING, *_mean_only("TensorRT-LLM", rates, length)]
-    notes.append("the value is the accepted draft tokens: the acceptance length less the bonus")
+    environment = {"TLLM_SPEC_DECODE_FORCE_NUM_ACCEPTED_TOKENS": decimal(length - 1.0)}
+    notes = ["the value is the accepted draft tokens: the acceptance length less the bonus"]
     if length != int(length):
         notes.append("fractions need the one-model path; the two-model path reads whole numbers")
-    config: dict[str, Any] = {**environment, "max_draft_len": gamma}
+    config: dict[str, Any] = {**environment, "max_draft_len": wanted.gamma}
     return Emission("tensorrt-llm", "", environment, config=config, notes=tuple(notes))
 
 
-def _llama_cpp(
-    gamma: int, length: float, rates: tuple[float, ...] | None, named: dict[str, str]
-) -> Emission:
-    command = f"--spec-draft-n-max {gamma} --spec-draft-p-min 0 "
-    if rates is None:
-        command += f"--spec-synth-len {decimal(length)}"
-    else:
-        command += "--spec-synth-rates " + ",".join(decimal(r) for r in rates)
-    notes = [WARNING]
-    if rates is None:
-        notes.append(
-            "llama.cpp spreads a length by one conditional rate, others by the least spread"
-        )
-    config: dict[str, Any] = {"n_max": gamma, "acceptance_length": float(decimal(length))}
-    if rates is not None:
-        config["rates"] = _rounded(rates)
-    return Emission("llama.cpp", command, config=config, notes=tuple(notes))
+def _llama_cpp(wanted: _Wanted) -> Emission:
+    command = f"--spec-draft-n-max {wanted.gamma} --spec-draft-p-min 0 "
+    length = decimal(wanted.length)
+    config: dict[str, Any] = {"n_max": wanted.gamma, "acceptance_length": float(length)}
+    if wanted.rates is None:
+        note = "llama.cpp spreads a length by one conditional rate, others by the least spread"
+        command += f"--spec-synth-len {length}"
+        return Emission("llama.cpp", command, config=config, notes=(note,))
+    command += "--spec-synth-rates " + ",".join(decimal(r) for r in wanted.rates)
+    return Emission("llama.cpp", command, config=config | {"rates": wanted.shown})
 
 
-def _atom(
-    gamma: int, length: float, rates: tuple[float, ...] | None, named: dict[str, str]
-) -> Emission:
-    command = f"--num-speculative-tokens {gamma} --spec-decode-acceptance-length {decimal(length)}"
+def _atom(wanted: _Wanted) -> Emission:
+    length = decimal(wanted.length)
+    command = f"--num-speculative-tokens {wanted.gamma} --spec-decode-acceptance-length {length}"
     for key, flag in (("model", "--draft-model"), ("method", "--method")):
-        if key in named:
-            command = f"{flag} {shlex.quote(named[key])} {command}"
+        if key in wanted.named:
+            command = f"{flag} {shlex.quote(wanted.named[key])} {command}"
     config: dict[str, Any] = {
-        "num_speculative_tokens": gamma,
-        "spec_decode_acceptance_length": float(decimal(length)),
+        "num_speculative_tokens": wanted.gamma,
+        "spec_decode_acceptance_length": float(length),
     }
-    notes = (WARNING, *_mean_only("ATOM", rates, length))
-    return Emission("atom", command, config=config, notes=notes)
+    return Emission("atom", command, config=config)
 
 
-_Maker = Callable[[int, float, "tuple[float, ...] | None", dict[str, str]], Emission]
-SYNTHETIC: dict[str, _Maker] = {
+SYNTHETIC: dict[str, Callable[[_Wanted], Emission]] = {
     "vllm": _vllm,
     "sglang": _sglang,
     "tensorrt-llm": _tensorrt_llm,
