@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from engine_field import FIELD, llama_request, mtp_bench, offline
 from engine_pasted import PASTED
-from engine_samples import SAMPLES
+from engine_samples import SAMPLES, read
 from howspec.calibrate import engines
-from howspec.calibrate.engines import EngineCounts, import_counts
+from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.health import Case, findings
 from howspec.calibrate.engines.imported import counts_of_json, from_statistics, read_statistics
 from howspec.calibrate.engines.numbers import rounds_bounds
@@ -27,11 +27,6 @@ from hypothesis import strategies as st
 # Outside of the project: files as users pasted them, where they are at hand.
 FOLDERS = (p / "shared" / "field" for p in Path(__file__).resolve().parents)
 SHARED = next((p for p in FOLDERS if p.is_dir()), Path("shared") / "field")
-
-
-def read(folder: Path, text: str, **options: int) -> EngineCounts:
-    (folder / "source").write_text(text)
-    return import_counts(str(folder / "source"), **options)  # type: ignore[arg-type]
 
 
 @given(

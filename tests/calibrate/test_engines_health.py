@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from engine_logs import LOGS
-from engine_samples import SAMPLES, V1
-from howspec.calibrate.engines import engine_counts, import_counts
+from engine_samples import SAMPLES, V1, read
+from howspec.calibrate.engines import engine_counts
 from howspec.calibrate.engines.health import RULES, Case, findings
 
 _BROKEN = ("vllm v0, doubled word",)
@@ -20,8 +20,7 @@ def _series(engine: int, rounds: int, accepted: int) -> str:
 
 
 def _read(folder: Path, text: str) -> Case:
-    (folder / "source").write_text(text)
-    return Case(import_counts(str(folder / "source")))
+    return Case(read(folder, text))
 
 
 def _v1(rates: str, accepted: int, length: str) -> str:

@@ -10,15 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_logs import LOGS, OFF
-from howspec.calibrate.engines import EngineCounts, import_counts
+from engine_samples import read
+from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.lines import Intervals, Speeds
 from howspec.calibrate.engines.requests import Latest
 from howspec.calibrate.engines.vllm import V1Log
-
-
-def read(folder: Path, text: str) -> EngineCounts:
-    (folder / "source").write_text(text, encoding="utf-8", newline="")
-    return import_counts(str(folder / "source"))
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -180,8 +176,7 @@ _LLAMA = (
 def test_the_speed_that_a_log_states_is_that_of_its_usual_interval(
     text: str, all_requests: float | None, one: float | None, tmp_path: Path
 ) -> None:
-    (tmp_path / "log").write_text(text)
-    found = import_counts(str(tmp_path / "log"))
+    found = read(tmp_path, text)
     assert found.tokens_per_s == all_requests
     assert found.request_tokens_per_s == one
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.engines import EngineCounts, engine_counts, import_counts
+from engine_samples import read
+from howspec.calibrate.engines import EngineCounts, engine_counts
 from howspec.calibrate.engines.alpha import alpha_interval, fit_engine_counts
 from howspec.calibrate.engines.write import FORMATS, draw_rounds, log, sample
 from howspec.theory.acceptance import estimate_alpha, round_counts
@@ -19,10 +20,8 @@ EXACT = [name for name in FORMATS if name not in ("sglang-log", "tensorrt-llm-me
 
 
 def imported(name: str, kept: np.ndarray, gamma: int, folder: Path) -> EngineCounts:
-    path = folder / "written"
     write = partial(log, "sglang-log", lines=20) if name == "sglang-log" else FORMATS[name]
-    path.write_text(write(kept, gamma))
-    return import_counts(str(path))
+    return read(folder, write(kept, gamma))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -140,14 +139,13 @@ def test_a_length_with_gamma_can_be_fitted_and_counts_alone_cannot(tmp_path: Pat
     kept = draw_rounds(np.random.default_rng(4), alpha=0.7, gamma=4, rounds=900)
     fit = fit_engine_counts(imported("sglang-log", kept, 4, tmp_path), np.random.default_rng(0))
     assert np.quantile(fit.alpha, 0.005) < 0.7 < np.quantile(fit.alpha, 0.995)
-    (tmp_path / "timings").write_text('{"timings": {"draft_n": 9, "draft_n_accepted": 5}}')
+    found = read(tmp_path, '{"timings": {"draft_n": 9, "draft_n_accepted": 5}}')
     with pytest.raises(ValueError, match="determines neither"):
-        fit_engine_counts(import_counts(str(tmp_path / "timings")), np.random.default_rng(0))
+        fit_engine_counts(found, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
     "engine", ["vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf"]
 )
 def test_a_printed_sample_is_read_as_its_engine(engine: str, tmp_path: Path) -> None:
-    (tmp_path / "sample").write_text(sample(engine))
-    assert import_counts(str(tmp_path / "sample"), engine).engine == engine
+    assert read(tmp_path, sample(engine), engine).engine == engine

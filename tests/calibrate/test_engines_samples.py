@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from engine_samples import SAMPLES, V1, series, trt_iteration
-from howspec.calibrate.engines import EngineCounts, import_counts
-
-
-def read(folder: Path, text: str | bytes, engine: str = "auto", **options: Any) -> EngineCounts:
-    path = folder / "source"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return import_counts(str(path), engine, **options)
+from engine_samples import SAMPLES, V1, read, series, trt_iteration
 
 
 @pytest.mark.parametrize("name", SAMPLES)

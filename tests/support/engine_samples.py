@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from engine_field import FIELD
+from howspec.calibrate.engines import EngineCounts, import_counts
 
 _SPECULATIVE = {
     "mean_acceptance_length": 3.25,
@@ -23,6 +25,12 @@ _SERIES = (
     ("num_accepted_tokens_per_pos_total", 'position="1"', 55),
     ("num_accepted_tokens_per_pos_total", 'position="2"', 42),
 )
+
+
+def read(folder: Path, text: str | bytes, engine: str = "auto", **options: Any) -> EngineCounts:
+    """What a text is read as, from a file in a folder."""
+    (folder / "source").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return import_counts(str(folder / "source"), engine, **options)
 
 
 def series(prefix: str, labels: str, factor: int = 1) -> str:
