@@ -262,7 +262,7 @@ class LlamaLog:
         elif self.rounds:
             form = "llama.cpp-rounds-log"
             notes.append("rounds are counted one by one: a line a round")
-            found = of_rounds(self.rounds, stated, [])
+            found = of_rounds(self.rounds, stated, notes)
         elif count:
             form = "llama.cpp-request-log"
             found = self._of_requests(stated or self.given, notes)

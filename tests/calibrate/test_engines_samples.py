@@ -84,6 +84,13 @@ def test_statistics_of_llama_cpp_run_on_and_a_fall_is_a_restart(tmp_path: Path) 
     assert read(tmp_path, small + large + small).rounds == 110
 
 
+def test_rounds_of_llama_cpp_say_how_gamma_follows(tmp_path: Path) -> None:
+    line = "slot update_slots: id 0 | task 1 | accepted {a}/3 draft tokens\n"
+    found = read(tmp_path, line.format(a=2) + line.format(a=3))
+    assert (found.rounds, found.gamma, found.accepted) == (2, 3, 5)
+    assert "gamma is the 3 tokens that every round drafted" in found.notes
+
+
 def test_two_scrapes_give_the_interval_between_them(tmp_path: Path) -> None:
     (tmp_path / "before").write_text(series("vllm", 'engine="0"'))
     found = read(tmp_path, series("vllm", 'engine="0"', 3), before=str(tmp_path / "before"))
