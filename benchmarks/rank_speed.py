@@ -12,11 +12,9 @@ import time
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
 
-import numpy as np
-from howspec.calibrate.models import device, models
-from howspec.calibrate.pair import Load, NamedModel, Use, named
-from howspec.sim.common import expect
-from howspec.sim.ranking import rank
+from howspec.calibrate.models import models
+from howspec.calibrate.pair import Deployment
+from howspec.sim.ranking import rank_drafts
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 COLD = (
@@ -27,15 +25,11 @@ COLD = (
 
 def ranking() -> float:
     """Seconds of predicting and ranking, the prior already read."""
-    target = named("Llama-3.1-405B")
     smaller = sorted(models().values(), key=lambda m: m.shape.parameters())
-    drafts = [NamedModel(m.name, m.shape, m.dtype) for m in smaller if not m.shape.is_moe][:50]
-    load = Load(device("16x H100"))
+    drafts = [m.name for m in smaller if not m.shape.is_moe][:50]
+    at = Deployment("Llama-3.1-405B", None, "16x H100", task="chat")
     start = time.perf_counter()
-    expected = expect(
-        target, drafts, load=load, use=Use("chat"), rng=np.random.default_rng(0), draws=2000
-    )
-    found = rank(expected, batches=BATCHES, gamma_max=16)
+    found = rank_drafts(at, drafts, batches=BATCHES, gamma_max=16).rankings
     elapsed = time.perf_counter() - start
     assert len(found) == len(BATCHES)
     assert len(found[0].drafts) == 50

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,10 +17,8 @@ from ..calibrate.doors import Pair
 from ..calibrate.doors.acceptance import of_forecast
 from ..calibrate.doors.costs import of_prediction, plain_times
 from ..calibrate.models.formats import format_in
-from ..calibrate.pair import Load, NamedModel, Use
 from ..calibrate.prior.acceptance import expected_acceptance
-from ..calibrate.prior.acceptance_forecast import AcceptanceForecast
-from ..calibrate.prior.costs import PredictedCost, expected_costs
+from ..calibrate.prior.costs import expected_costs
 from ..calibrate.prior.costs_plain import at_plain_times
 from ..theory.acceptance import PositionalAcceptance
 from .known import DRAWS, Laws, Sources, both_laws
@@ -29,43 +27,6 @@ from .rounds.gate import gated
 
 KnownDrafts = str | Mapping[tuple[str, int], float] | None
 _REPEATS = 0.04  # of a speed-up, from one run of one setting to the next
-
-
-@dataclass(frozen=True)
-class Expected:
-    """Laws of one target with several drafts, draw by draw on one machine and one task.
-
-    acceptance: alpha of shape (drafts, draws); costs: one law a draft, of shape (draws,).
-    """
-
-    target: NamedModel
-    drafts: tuple[NamedModel, ...]
-    acceptance: AcceptanceForecast
-    costs: tuple[PredictedCost, ...] = field(default=())
-
-
-def expect(
-    target: NamedModel,
-    drafts: Sequence[NamedModel],
-    *,
-    load: Load,
-    use: Use,
-    rng: np.random.Generator,
-    draws: int = 2000,
-) -> Expected:
-    """Predict acceptance and cost of every draft, with draws in common.
-
-    Draw i has one task, one family and one machine for all drafts, so that what they share cancels
-    when they are compared. Raises ValueError as the two priors do.
-    """
-    # Generators of their own, so that what is given of one leaves the other alone.
-    for_costs, for_acceptance = rng.spawn(2)
-    laws = expected_costs(target, drafts, load=load, rng=for_costs, draws=draws)
-    forecast = expected_acceptance(
-        target, drafts, use=use, dtype=laws[0].dtype, draft_dtype=load.draft_dtype,
-        rng=for_acceptance, draws=draws,
-    )  # fmt: skip
-    return Expected(target, tuple(drafts), forecast, laws)
 
 
 @dataclass(frozen=True)
@@ -141,8 +102,13 @@ def _laws(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> list[La
         at.needs("rank", "target", "device", instead="costs")
         assert load is not None
         assert target is not None
-        rng = np.random.default_rng(seed)
-        expected = expect(target, models, load=load, use=first.use, rng=rng, draws=DRAWS)
+        # Generators of their own, so that what is given of one leaves the other alone.
+        for_costs, for_acceptance = np.random.default_rng(seed).spawn(2)
+        expected = expected_costs(target, models, load=load, rng=for_costs, draws=DRAWS)
+        forecast = expected_acceptance(
+            target, models, use=first.use, dtype=expected[0].dtype, draft_dtype=load.draft_dtype,
+            rng=for_acceptance, draws=DRAWS,
+        )  # fmt: skip
         times = plain_times(given.plain_ms, load.batch)
         own = iter(range(len(models)))
     found = []
@@ -151,12 +117,12 @@ def _laws(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> list[La
             laws = both_laws(replace(p.at, p_min=None), alone, gamma_max=top, seed=seed)
         else:
             i = next(own)
-            law = expected.costs[i]
+            law = expected[i]
             if times and load is not None:
                 law = at_plain_times(
                     law, times, context=load.context, rng=np.random.default_rng([seed, 1])
                 )
-            accepted = of_forecast(expected.acceptance.of(i), positions=top)
+            accepted = of_forecast(forecast.of(i), positions=top)
             laws = Laws(p, accepted, of_prediction(law), top)
         if p.at.p_min is not None:
             rng = np.random.default_rng([seed, 2])

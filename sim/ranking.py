@@ -8,15 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..calibrate.doors import Deployment, Pair, resolve
-from ..calibrate.doors.costs import of_prediction
 from ..calibrate.known import Kind, KnownCosts, MemoryUse
 from ..calibrate.pair import NamedModel
-from ..theory import tokens_by_gamma
-from ..theory.acceptance.positional import damped
 from ..theory.domain import Floats
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose
-from .common import Expected, common_laws
+from .common import common_laws
 from .known import GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
 from .published import Published, published
 
@@ -65,27 +62,6 @@ class Ranking:
     context: float
     drafts: tuple[RankedDraft, ...]
     probability_plain: float
-
-
-def rank(
-    expected: Expected,
-    *,
-    batches: Sequence[float] = (1.0,),
-    context: float = 0.0,
-    gamma_max: int = 16,
-    objective: Objective = DEFAULT_OBJECTIVE,
-    level: float = 0.9,
-) -> tuple[Ranking, ...]:
-    """One ranking for each batch, by what the objective makes largest at each draft's best gamma.
-
-    Draws are in common: draw i of every draft has one task, family and machine, so that what is not
-    known of these moves the speed-ups and not the order.
-    """
-    found = _predicted(expected, gamma_max)
-    return tuple(
-        _rank(found, batch=float(b), context=context, objective=objective, level=level)
-        for b in batches
-    )
 
 
 @dataclass(frozen=True)
@@ -219,12 +195,6 @@ def _kept(mine: Candidate, known: Published) -> Candidate:
 def _candidate(known: Laws) -> Candidate:
     draft = known.pair.models[1]
     return Candidate(draft, known.tokens(), known.acceptance.alpha, known.costs)
-
-
-def _predicted(expected: Expected, top: int) -> list[Candidate]:
-    tokens = tokens_by_gamma(damped(expected.acceptance.law, top), top)
-    parts = zip(expected.drafts, tokens, expected.acceptance.alpha, expected.costs, strict=True)
-    return [Candidate(d, own, alpha, of_prediction(law)) for d, own, alpha, law in parts]
 
 
 def _rank(

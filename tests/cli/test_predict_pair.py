@@ -17,7 +17,8 @@ from howspec.calibrate.prior.costs import expected_costs
 from howspec.calibrate.prior.pair_costs import recorded_costs
 from howspec.calibrate.records import Record, write_record
 from howspec.sim.choice import RoundTimes, choose
-from howspec.sim.common import expect
+from howspec.sim.common import common_laws
+from howspec.sim.known import Sources
 from howspec.sim.prediction import break_even
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 from howspec.theory.acceptance.positional import damped
@@ -259,13 +260,12 @@ def test_the_choice_is_the_gamma_with_the_largest_mean() -> None:
 
 
 def test_draws_are_in_common_so_drafts_differ_less_than_each_is_unsure() -> None:
-    target = named("Llama-3.1-70B")
-    drafts = [named("Llama-3.2-1B"), named("Llama-3.2-3B")]
-    load = Load(device("4x H100"))
-    expected = expect(target, drafts, load=load, use=Use(), rng=np.random.default_rng(0))
-    log_h = np.log(-np.log(expected.acceptance.alpha))
+    pair = resolve(Deployment("Llama-3.1-70B", None, "4x H100"))
+    pairs = [pair.with_draft(name) for name in ("Llama-3.2-1B", "Llama-3.2-3B")]
+    laws = common_laws(pairs, Sources(), 16, 0)
+    log_h = np.log(-np.log([known.acceptance.alpha for known in laws]))
     assert (log_h[0] - log_h[1]).std() < 0.6 * log_h[0].std()
-    ratios = np.log([c.cost_ratio() for c in expected.costs])
+    ratios = np.log([known.costs.cost_ratio() for known in laws])
     assert (ratios[0] - ratios[1]).std() < ratios[0].std()
 
 

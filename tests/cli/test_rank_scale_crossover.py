@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from command import answer, call
 from howspec.calibrate.models import device, model, models
-from howspec.calibrate.pair import Load, Use, named
+from howspec.calibrate.pair import Deployment, Load, Use, named, resolve
+from howspec.calibrate.prior.costs import expected_costs
 from howspec.figures.answers import turning_curve
 from howspec.figures.style import write
 from howspec.figures.validation.names import paper_rows_test, predicted_ranking
 from howspec.sim import scale_grid
-from howspec.sim.common import expect
+from howspec.sim.choice import choose
+from howspec.sim.common import common_laws
 from howspec.sim.crossover import batches_up_to, crossings
+from howspec.sim.known import Sources
 from howspec.sim.prediction import speedup_table
-from howspec.sim.ranking import rank
+from howspec.sim.ranking import rank_drafts
 from howspec.sim.scale import usual_formats
 from howspec.sim.scale_grid import LAYERS_EXPONENT, best_scale, hypothetical, smallest_published
 from howspec.theory import DepthAcceptance, tokens_by_gamma
@@ -82,30 +85,24 @@ def test_a_draft_that_is_named_twice_is_ranked_once_and_said_so(
 
 
 def test_a_ranking_of_one_draft_is_its_prediction_draw_by_draw() -> None:
-    target, draft = named("Qwen2.5-32B"), named("Qwen2.5-1.5B")
-    expected = expect(
-        target, [draft], load=Load(device("4x H100"), batch=8), use=Use("code"),
-        rng=np.random.default_rng(3), draws=300,
-    )  # fmt: skip
-    found = rank(
-        expected, batches=(8.0,), context=500.0, gamma_max=8, objective="throughput"
-    )[0].drafts[0]  # fmt: skip
-    law = damped(expected.acceptance.of(0).law, 8)
-    table = speedup_table(law, expected.costs[0], 8, batch=8, context=500)
-    best = int(table.mean(axis=0).argmax())
-    assert found.choice.gamma == best
-    assert found.choice.draws == pytest.approx(table[:, best])
+    at = Deployment("Qwen2.5-32B", None, "4x H100", context=500.0, task="code")
+    found = rank_drafts(at, ["Qwen2.5-1.5B"], batches=(8.0,), gamma_max=8, objective="throughput")
+    pair = resolve(at).with_draft("Qwen2.5-1.5B")
+    known = common_laws([pair], Sources(), 8, 0)[0]
+    table = speedup_table(known.acceptance.law, known.costs.law, 8, batch=8, context=500)
+    best, choice = int(table.mean(axis=0).argmax()), found.rankings[0].drafts[0].choice
+    assert choice.gamma == best
+    assert choice.draws == pytest.approx(table[:, best])
 
 
 def test_common_draws_make_the_order_surer_than_independent_ones() -> None:
-    target = named("Qwen2.5-32B")
-    drafts = [named("Qwen2.5-0.5B"), named("Qwen2.5-7B")]
-    expected = expect(
-        target, drafts, load=Load(device("4x H100")), use=Use(), rng=np.random.default_rng(0),
-        draws=2000,
-    )  # fmt: skip
-    ranked = rank(expected)[0].drafts
-    one, two = (np.log(d.choice.draws) for d in ranked)
+    pair = resolve(Deployment("Qwen2.5-32B", None, "4x H100"))
+    pairs = [pair.with_draft(name) for name in ("Qwen2.5-0.5B", "Qwen2.5-7B")]
+    tables = [
+        speedup_table(known.acceptance.law, known.costs.law, 16)
+        for known in common_laws(pairs, Sources(), 16, 0)
+    ]
+    one, two = (np.log(choose(table).draws) for table in tables)
     mixed = np.random.default_rng(1).permutation(two)
     assert (one - two).std() < 0.9 * (one - mixed).std()
 
@@ -287,10 +284,7 @@ def test_speculation_stops_where_the_speedup_meets_one_and_the_load_is_that_of_p
 ):
     target, draft = named("Llama-3.1-8B"), named("Llama-3.2-1B")
     load = Load(device("H100"), context=200)
-    expected = expect(
-        target, [draft], load=load, use=Use(), rng=np.random.default_rng(0), draws=200
-    )
-    law = expected.costs[0]
+    law = expected_costs(target, [draft], load=load, rng=np.random.default_rng(0), draws=200)[0]
     alphas = np.full(200, 0.7)
     tokens = tokens_by_gamma(damped(DepthAcceptance(alphas, 1.0), 6), 6)
     found = crossings(
