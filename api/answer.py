@@ -202,7 +202,7 @@ class Answer(ABC):
         """What the command line prints: all lines and tables in order, the notes, what is next."""
         yield self.headline()
         yield from self.blocks()
-        yield from (f"note: {note}" for note in self.notes)
+        yield from self.note_lines()
         yield from self.ending()
 
     def draw(self) -> Figure:
@@ -260,9 +260,13 @@ class Answer(ABC):
             found["next"] = plain(next_entry(self.next))
         return about | found
 
+    def note_lines(self) -> list[str]:
+        """Lines of the notes, but for one that is the headline."""
+        return [f"note: {n}" for n in self.notes if n != self.headline()]
+
     def __str__(self) -> str:
         lines = [self.headline(), *(b for b in self.blocks() if isinstance(b, str))]
-        return "\n".join([*lines, *(f"note: {n}" for n in self.notes), *self.ending()])
+        return "\n".join([*lines, *self.note_lines(), *self.ending()])
 
     def __repr__(self) -> str:
         count = len(self.notes)

@@ -129,7 +129,8 @@ class MemoryUse:
     weights_bytes, caches_bytes: of both models; target_bytes: weights of the target alone;
     usable_bytes: memory of all devices less what activations need; largest_batch: that fits at this
     context, 0 where the weights do not, None where the context is 0 and any number fits; device:
-    its name; count: how many there are.
+    its name; count: how many there are; bits: the most, of 8 and 4, that the target's weights may
+    have for everything to fit where it does not, None where neither is enough.
     """
 
     weights_bytes: float
@@ -139,6 +140,7 @@ class MemoryUse:
     largest_batch: int | None
     device: str
     count: int = 1
+    bits: int | None = None
 
     @classmethod
     def of(
@@ -164,7 +166,12 @@ class MemoryUse:
             # The cache of a whole sequence stands for that of one token, windows included.
             most = largest_batch(usable, 1.0, weight_bytes=sum(weights), kv_bytes=cache)
         whole = None if most >= _UNBOUNDED else int(most)
-        return cls(sum(weights), weights[0], rows * cache, usable, whole, device.name, device.count)
+        rest = sum(weights[1:]) + rows * cache
+        fewer = (b for b in (8, 4) if target.bytes(f"int{b}") + rest <= usable)
+        bits = None if weights[0] + rest <= usable else next(fewer, None)
+        return cls(
+            sum(weights), weights[0], rows * cache, usable, whole, device.name, device.count, bits
+        )
 
     @property
     def least(self) -> int:
@@ -188,6 +195,8 @@ class MemoryUse:
         if self.fits:
             return f"fits: {need} in {have}"
         enough = f"it needs {self.least}x {self.device} or more"
+        if self.bits is not None:
+            enough += f", or the target's weights in {self.bits} bits"
         if self.target_bytes >= self.usable_bytes:
             return (
                 f"does NOT fit: the target alone takes {self.target_bytes / 1e9:.3g} GB of "

@@ -128,6 +128,9 @@ class BestScale(Answer):
 
     def blocks(self) -> Iterator[str | Table]:
         grid = self.found.found
+        if not grid.best.fits:
+            yield self._sizes()
+            return
         chances = ", ".join(f"{f} {percent(p)}" for f, p in grid.probability_of_format.items())
         none = percent(grid.probability_plain)
         yield f"the fastest format in the draws: {chances}; none pays in {none}"

@@ -254,6 +254,18 @@ def test_scale_prints_its_curve_and_draws_it(
         write(drawn, tmp_path / "curve.txt")
 
 
+def test_a_target_without_room_is_a_no_that_is_said_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pair = ("scale", "--target", "Qwen2.5-72B", "--device", "2x H100")
+    status, out, _ = call(capsys, *pair)
+    assert status == 0
+    assert out.startswith("NO: no draft fits beside the target")
+    assert out.count("it needs 3x H100 SXM or more, or the target's weights in 8 bits") == 1
+    assert "fastest format" not in out  # of what does not run
+    assert call(capsys, *pair, "--dtype", "fp8")[1].startswith("best draft")
+
+
 def test_the_star_of_the_curve_is_the_answer() -> None:
     answer = hs.scale("Llama-3.1-70B", device="4x H100", task="chat", sizes=5)
     (axes,) = answer.draw().axes
