@@ -19,9 +19,8 @@ from ..calibrate.library.own import (
 from ..calibrate.measured.ladder import Predicted, predict_ladder
 from .choices import batch_gain, decision, draft_ladder
 from .measured import bloom_grid, main_table
-from .own_depth import latency_by_depth
+from .own_ladder import latency_by_depth, latency_by_size, size_study
 from .own_ladder import latency_by_gamma as ladder_by_gamma
-from .own_ladder import latency_by_size, size_study
 from .roofline_figures import Part, cost_parts
 from .scales import ScaleStudy, bloom_scale, scale_study
 from .served import served_ladder

@@ -16,9 +16,8 @@ from ..calibrate.library.own import OwnCosts
 from .paper_costs import PaperCostRow, has_paper_pairs, paper_cost_rows, paper_cost_table
 from .roofline import TimedModel
 from .roofline_bounds import LAUNCHES
-from .roofline_groups import Ratio, cost_ratios, depth_groups, ladders_of, reference
 from .roofline_table import LimitsTable, limits_table, write_limits
-from .roofline_verify import verify_figure
+from .roofline_verify import Ratio, cost_ratios, depth_groups, ladders_of, reference, verify_figure
 from .study import GridStudy
 from .style import COLOURS, COLUMN, PAGE, figure, one_legend, panels, save, styled, write_csv
 from .transfer import transfer_laws

@@ -15,7 +15,6 @@ from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign,
 from ...calibrate.measured.ladder import predict_ladder
 from ...calibrate.serving import Served
 from ...calibrate.tables.cells import Cells, read_cells
-from .chips import chips_test, serving_test
 from .choices import choices_tests
 from .heads import depth_test, heads_test, look_up_test, measured_test
 from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
@@ -24,10 +23,9 @@ from .machines import machines_tests
 from .names import names_test, paper_rows_test
 from .result import Test
 from .rows import rows_of
-from .served import served_test
-from .stated import stated_tests
+from .served import chips_test, served_test, serving_test
 from .sweeps import Progress, leave_one_gamma_out, task_test
-from .unmeasured import families_test, rows_test
+from .unmeasured import families_test, rows_test, stated_tests
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from howspec.calibrate.library.own import bundled_costs
 from howspec.calibrate.records import Record
 from howspec.figures.roofline import TimedModel, timed_models
 from howspec.figures.roofline_bounds import COMPUTE, LAUNCHES, MEMORY, UNKNOWN, bound_of, fixed_law
-from howspec.figures.roofline_groups import depth_groups
 from howspec.figures.roofline_record import Machine, cost_limits
 from howspec.figures.roofline_table import LimitsTable, limits_table
+from howspec.figures.roofline_verify import depth_groups
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -31,10 +31,15 @@ from howspec.figures.paper_costs import (
     paper_cost_table,
 )
 from howspec.figures.roofline_figures import ratio_by_depth, ratio_by_size
-from howspec.figures.roofline_groups import cost_ratios, depth_groups, ladders_of, reference
 from howspec.figures.roofline_record import cost_limits
 from howspec.figures.roofline_table import limits_table, write_limits
-from howspec.figures.roofline_verify import verify_curves
+from howspec.figures.roofline_verify import (
+    cost_ratios,
+    depth_groups,
+    ladders_of,
+    reference,
+    verify_curves,
+)
 from howspec.figures.transfer import TransferLaws
 from howspec.verbs.paper import timed_rows
 

@@ -20,9 +20,10 @@ from howspec.calibrate.library.schema import text
 from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
 from howspec.calibrate.tables.cells import read_cells
-from howspec.figures.validation import chips, stated, suite
 from howspec.figures.validation import ladder as ladder_tests
 from howspec.figures.validation import result as rivals
+from howspec.figures.validation import served as serving
+from howspec.figures.validation import suite, unmeasured
 from howspec.figures.validation.result import Point, Test
 from howspec.figures.validation.rows import rows_of
 from howspec.figures.validation.sweeps import leave_one_gamma_out, task_test
@@ -390,7 +391,7 @@ def test_two_tasks_are_too_few_and_batches_stay_apart() -> None:
 def test_the_speed_of_a_chip_between_its_ends_is_never_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before = chips.chips_test()
+    before = serving.chips_test()
     table = load_table("redrafter_chips")
     ends: dict[tuple[str, str], list[float]] = {}
     for r in table.rows:
@@ -404,8 +405,8 @@ def test_the_speed_of_a_chip_between_its_ends_is_never_looked_at(
         chain = text(r, "drafting") == "chain"
         inner = chain and min(own) < float(str(r["gamma_tokens"])) < max(own)
         rows.append({**r, "speedup": 9.0, "round_s": 5.0} if inner else r)
-    monkeypatch.setattr(chips, "load_table", lambda name: replace(table, rows=tuple(rows)))
-    after = chips.chips_test()
+    monkeypatch.setattr(serving, "load_table", lambda name: replace(table, rows=tuple(rows)))
+    after = serving.chips_test()
     assert len(before.points) >= 6
     assert [(p.predicted, p.low, p.high) for p in after.points] == [
         (p.predicted, p.low, p.high) for p in before.points
@@ -414,13 +415,13 @@ def test_the_speed_of_a_chip_between_its_ends_is_never_looked_at(
 
 
 def served(**more: Any) -> Measured:
-    given = {"target": chips.TARGET, "hardware": "H100", "task": "GSM8K", "batch": "16",
+    given = {"target": serving.TARGET, "hardware": "H100", "task": "GSM8K", "batch": "16",
              "tau": 2.5, "speedup": 1.5, "method": "draft head"}  # fmt: skip
     return a_row(3, **(given | more))
 
 
 def test_a_served_batch_is_the_published_law_step_by_step() -> None:
-    (point,) = chips.serving_test([served()]).points
+    (point,) = serving.serving_test([served()]).points
     cached = 16 * 190.0
     verify = 5.88590713e-3 + 2.10103129e-5 * 64 + 3.92645679e-8 * cached
     head = 2.13526175e-3 + 8.41429603e-7 * 64 + 2.37768493e-9 * cached
@@ -432,9 +433,9 @@ def test_a_served_batch_is_the_published_law_step_by_step() -> None:
 def test_rows_of_others_and_look_up_in_batches_are_not_served() -> None:
     others = [served(target="U"), served(hardware="A100"), served(task="other"), served(tau=NAN),
               served(batch="1-8"), served(method="n-gram"), replace(served(), gamma=0)]  # fmt: skip
-    assert chips.serving_test(others).points == ()
-    (alone,) = chips.serving_test([served(method="n-gram", batch="1")]).points
-    (head,) = chips.serving_test([served(batch="1")]).points
+    assert serving.serving_test(others).points == ()
+    (alone,) = serving.serving_test([served(method="n-gram", batch="1")]).points
+    (head,) = serving.serving_test([served(batch="1")]).points
     assert alone.predicted > head.predicted  # look-up costs next to nothing
 
 
@@ -608,7 +609,7 @@ def test_the_json_of_a_file_has_the_tests_with_their_numbers(
     assert answer["skipped"] == []
     assert [t["name"] for t in answer["tests"]] == [
         "sweeps: speed-up, one gamma left out", "sweeps: tokens per round, one gamma left out",
-        stated.NAME, f"{stated.NAME}, its study unseen",
+        unmeasured.NAME, f"{unmeasured.NAME}, its study unseen",
     ]  # fmt: skip
     wanted = {"name", "points", "median_abs_error", "p95_abs_error", "coverage_90", "rivals"}
     for test in answer["tests"]:
