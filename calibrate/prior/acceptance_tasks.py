@@ -11,13 +11,13 @@ WORDS: dict[str, tuple[str, ...]] = {
         "chat", "dialog", "dialogue", "mt-bench", "mtbench", "mt_bench", "alpaca", "alpacaeval",
         "sharegpt", "ultrachat", "conversation", "conversational", "assistant", "instruction",
         "instructions", "lmsys", "wildchat", "oasst", "dolly", "arena", "arena-hard", "roleplay",
-        "vicuna", "q&a",
+        "vicuna", "q&a", "perfectblend",
     ),
     "code": (
         "code", "coding", "code-generation", "humaneval", "human-eval", "humaneval+", "mbpp",
         "livecodebench", "bigcodebench", "bash", "python", "programming", "swe-bench", "apps",
         "codealpaca", "instructcoder", "sql", "spider", "script", "function", "refactor", "debug",
-        "json",
+        "json", "agent", "agentic", "tool-use", "bfcl", "structured",
     ),
     "math": (
         "math", "maths", "mathematics", "gsm8k", "math-500", "math500", "mathbench",
@@ -29,6 +29,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "factual", "fact", "facts", "qa", "question", "natural-questions", "natural_questions",
         "naturalquestions", "nq", "triviaqa", "squad", "mmlu", "rag", "retrieval", "knowledge",
         "encyclopedic", "factoid", "web-questions", "hotpotqa",
+        "narrativeqa", "ceval", "c-eval",
     ),
     "prose": (
         "prose", "story", "stories", "essay", "creative", "litbench", "writing", "novel", "fiction",
@@ -57,7 +58,8 @@ WORDS: dict[str, tuple[str, ...]] = {
 # Prompts of several tasks; the words of the second line only where no task is named as well.
 SEVERAL = ("mixed", "diverse", "several", "various")
 AVERAGES = (
-    "mean", "average", "avg", "overall", "spec-bench", "specbench", "all", "pooled", "general",
+    "mean", "average", "avg", "overall", "spec-bench", "spec_bench", "specbench", "longbench",
+    "all", "pooled", "general",
 )  # fmt: skip
 NAMED = tuple(WORDS)
 TASKS = (*NAMED, "mixed")

@@ -185,6 +185,9 @@ def test_trees_and_varying_lengths_do_not_determine_alpha_but_their_overlap_does
         ("knitting patterns", None),
         ("", None),
         (None, None),
+        ("BFCL agentic", "code"),
+        ("spec_bench", "mixed"),
+        ("C-Eval", "factual"),
     ],
 )
 def test_a_text_names_its_task(text: str | None, task: str | None) -> None:
