@@ -60,6 +60,10 @@ class _Statistics:
     interval: Interval
     times_s: tuple[float, float] | None
 
+    def group(self) -> Group:
+        """The counts of this kind of draft."""
+        return Group.of(self.kind, self.rounds, self.interval.drafted, self.interval.accepted)
+
     def checks(self) -> list[Check]:
         """What is printed as a mean and as a share against the counts."""
         share = self.interval.rates[0] if self.interval.rates else None
@@ -94,13 +98,14 @@ class _StatisticsLines:
     def against(self, served: int, notes: list[str]) -> bool:
         """Whether the requests of the same log, which drafted ``served``, add up to them."""
         drafted = sum(p.interval.drafted for p in (*self.ended, *self.last.values()))
-        same = served == drafted
+        said = "the lines of the requests add up to "
+        if served == drafted:
+            notes.append(said + "the statistics")
+            return True
         notes.append(
-            "the lines of the requests add up to the statistics" if same else
-            f"the lines of the requests add up to {served} drafted tokens, the statistics to "
-            f"{drafted}; the statistics are taken"
-        )  # fmt: skip
-        return same
+            f"{said}{served} drafted tokens, the statistics to {drafted}; the statistics are taken"
+        )
+        return False
 
     def known(self, stated: int | None, notes: list[str]) -> dict[str, Any]:
         """The sum over kinds and restarts; stated: the longest draft of the log's settings."""
@@ -117,13 +122,12 @@ class _StatisticsLines:
         # Lines list no position that nothing was accepted at.
         if stated is not None and stated > max(depths, default=0):
             depths = set()
-        groups = [(p.kind, p.rounds, p.interval.drafted, p.interval.accepted) for p in parts]
         times = [p.times_s for p in parts if p.times_s is not None]
         names = ("draft_s", "accept_s") if times else ()
         return {
             "gamma": _listed_gamma(depths, stated, notes),
             "acceptance_length": None if total.rounds else total.length(),
-            "groups": tuple(Group.of(*g) for g in groups) if len(parts) > 1 else (),
+            "groups": tuple(p.group() for p in parts) if len(parts) > 1 else (),
             "durations_s": {name: sum(t[k] for t in times) for k, name in enumerate(names)},
             "consistency": tuple(c for p in parts for c in p.checks()),
             **total.known(),
@@ -140,18 +144,12 @@ def _statistics(line: str) -> _Statistics:
     generated = whole(drafts, "gen drafts")
     rounds = whole(calls, "accept calls") if calls else generated
     any_accepted = whole(some, "acc drafts") if some else None
-    interval = interval_of(
-        accepted, tokens, first(_MEAN, line), first(_RATES, line), None,
-        ("acc tokens", "gen tokens"), whole_list=True,
-    )  # fmt: skip
-    return _Statistics(
-        first(_KIND, line) or "draft",
-        rounds,
-        calls is None,
-        any_accepted,
-        interval,
-        (printed(times[2]).value / 1e3, printed(times[3]).value / 1e3) if times else None,
-    )
+    names = ("acc tokens", "gen tokens")
+    mean, rates = first(_MEAN, line), first(_RATES, line)
+    interval = interval_of(accepted, tokens, mean, rates, None, names, whole_list=True)
+    times_s = (printed(times[2]).value / 1e3, printed(times[3]).value / 1e3) if times else None
+    kind = first(_KIND, line) or "draft"
+    return _Statistics(kind, rounds, calls is None, any_accepted, interval, times_s)
 
 
 def _listed_gamma(depths: set[int], stated: int | None, notes: list[str]) -> int | None:
@@ -174,10 +172,7 @@ def _listed_gamma(depths: set[int], stated: int | None, notes: list[str]) -> int
 
 
 class LlamaLog:
-    """Adds up requests and rounds, and hands statistics on.
-
-    given: the longest draft, where the caller states it.
-    """
+    """Adds up requests and rounds, hands statistics on; given: the longest draft, where stated."""
 
     markers: tuple[bytes, ...] = (b"draft acceptance", b"#gen tokens", b"| accepted ",
                                   b"draft-max", b"draft-n", b"n_max", b"build",
@@ -299,5 +294,6 @@ def _interval(digits: Digits) -> Interval:
     """The interval of (rate, accepted, generated, mean length, list of shares, all tokens)."""
     rate, accepted, generated, length, shown, tokens = digits
     counted = None if tokens is None else whole(tokens, "tokens")
-    names = ("accepted", "generated")
-    return interval_of(accepted, generated, length, shown, printed(rate or ""), names, counted)
+    return interval_of(
+        accepted, generated, length, shown, printed(rate or ""), ("accepted", "generated"), counted
+    )

@@ -188,7 +188,9 @@ class RoundsJson(Sums):
             drafted = _agree(made, drafted, sum(drafts))
         if gamma:
             self.gammas.add(gamma)
-        whole = each is not None and drafts is not None and len(each) == len(drafts)
+        tried = None
+        if each is not None and drafts is not None and len(each) == len(drafts):
+            tried = tallied(Counter(zip(drafts, each, strict=True)))[1]
         self.add(
             _stated(entry, steps, accepted, drafted),
             rounds=steps,
@@ -196,9 +198,7 @@ class RoundsJson(Sums):
             accepted=accepted,
             tokens=tokens,
             histogram=histogram,
-            tried=tallied(Counter(zip(drafts or (), each or (), strict=True)))[1]
-            if whole
-            else None,
+            tried=tried,
         )
 
     def result(self) -> EngineCounts | None:
@@ -207,11 +207,9 @@ class RoundsJson(Sums):
             return None if self.pooled is None else self._run(self.pooled)
         gamma = next(iter(self.gammas)) if len(self.gammas) == 1 else None
         shown = ", ".join(map(str, sorted(self.gammas))) or "not stated"
-        notes = [
-            f"num_spec_tokens is {shown}: gamma null"
-            if gamma is None
-            else f"gamma {gamma} is num_spec_tokens as the requests state it"
-        ]
+        notes = [f"gamma {gamma} is num_spec_tokens as the requests state it"]
+        if gamma is None:
+            notes = [f"num_spec_tokens is {shown}: gamma null"]
         wrong = [c for c in self.checks if not c.agrees]
         if wrong:
             notes.append(
@@ -265,11 +263,9 @@ def _stated(
     length = number(entry.get("mean_acceptance_length"), "mean_acceptance_length")
     rate = entry.get("draft_acceptance_rate", entry.get("acceptance_rate"))
     rate = number(rate, "draft_acceptance_rate")
+    if rate is not None and rate > 1.0:
+        rate /= 100.0
     return checks(
         ("acceptance length", length, ratio(accepted, steps, 1.0)),
-        (
-            "drafted rate",
-            rate / 100.0 if rate is not None and rate > 1.0 else rate,
-            ratio(accepted, drafted),
-        ),
+        ("drafted rate", rate, ratio(accepted, drafted)),
     )
