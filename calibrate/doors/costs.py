@@ -13,7 +13,6 @@ import numpy as np
 
 from ...theory import AffineCost, CostLaw
 from ...theory.domain import check
-from ..files import utf8
 from ..known import KnownCosts
 from ..pair import Load, Pair
 
@@ -105,8 +104,7 @@ def _of_file(
     if of_passes:
         from ..tables.passes import read_pass_table, table_contexts, table_limits
 
-        with utf8(source):
-            table = read_pass_table(source, overhead_s=1e-3 * overhead_ms)
+        table = read_pass_table(source, overhead_s=1e-3 * overhead_ms)
         gamma, batch = table_limits(table)
         found = KnownCosts(
             table, "measured", f"table of passes {source}", seconds=True, gamma_max=gamma,

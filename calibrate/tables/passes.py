@@ -11,42 +11,53 @@ token, takes one pass for each draft token.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...theory.costs import SequentialDraftCost, TablePass
+from ..library.read import parse_table
+from ..library.schema import Column, Rule, Schema, number, positive, text
+from .cells import read_bytes
 
-_UNITS = {"time_ms": 1e-3, "time_s": 1.0}
+_OPTIONAL: dict[str, Any] = {"nullable": True, "required": False}
+PASSES = Schema(
+    "passes",
+    "Times of passes of a target and a draft",
+    (
+        Column("pass", "whose pass it is", choices=("target", "draft")),
+        positive("batch", "sequences in the pass", "sequence"),
+        positive("tokens", "tokens of each sequence in the pass", "token"),
+        Column("context", "cached tokens of each sequence", "number", "token", 0.0, **_OPTIONAL),
+        positive("time_ms", "time of the pass", "ms", **_OPTIONAL),
+        positive("time_s", "time of the pass", "s", **_OPTIONAL),
+    ),
+    key=("pass", "tokens", "batch", "context"),
+    rules=(
+        Rule("time_ms", "must be given, or time_s",
+             lambda row: row["time_ms"] is not None or row["time_s"] is not None),
+    ),
+    closed=False,
+)  # fmt: skip
 
 
 def read_pass_table(path: str | Path, *, overhead_s: float = 0.0) -> SequentialDraftCost:
     """The cost law of a table of passes; overhead_s: of a round beyond its passes, >= 0.
 
-    Between measured points as in `howspec.theory.costs.TablePass`; outside them the law refuses.
-    Raises ValueError naming the line where the table is not one.
+    Lines that begin with # are passed over. Between measured points as in
+    `howspec.theory.costs.TablePass`; outside them the law refuses. Raises ValueError naming the
+    line where the table is not one.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    if not rows:
-        raise ValueError(f"{path}: no rows; expected columns pass,batch,tokens,time_ms")
-    unit = next((u for u in _UNITS if u in rows[0]), None)
-    missing = [c for c in ("pass", "batch", "tokens") if c not in rows[0]]
-    if unit is None or missing:
-        lacks = missing[0] if missing else "time_ms (or time_s)"
-        raise ValueError(f"{path}: no column {lacks}; expected pass,batch,tokens,time_ms")
+    lines = read_bytes(path).split(b"\n")
+    data = b"\n".join(b"" if line.startswith(b"#") else line for line in lines)
     points: dict[str, dict[tuple[float, float, float], float]] = {"target": {}, "draft": {}}
-    for number, row in enumerate(rows, 2):
-        kind = (row["pass"] or "").strip()
-        if kind not in points:
-            raise ValueError(f'{path}, row {number}: pass must be target or draft, got "{kind}"')
-        try:
-            at = tuple(float(row.get(c) or 0.0) for c in ("tokens", "batch", "context"))
-            points[kind][at[0], at[1], at[2]] = float(row[unit]) * _UNITS[unit]
-        except (TypeError, ValueError):
-            raise ValueError(f"{path}, row {number}: not a number in {dict(row)}") from None
+    for row in parse_table(data, str(path), PASSES).rows:
+        context = number(row, "context") if row["context"] is not None else 0.0
+        unit, factor = ("time_s", 1.0) if row["time_ms"] is None else ("time_ms", 1e-3)
+        at = (number(row, "tokens"), number(row, "batch"), context)
+        points[text(row, "pass")][at] = number(row, unit) * factor
     for kind, held in points.items():
         if not held:
             raise ValueError(f"{path}: no row with pass {kind}")

@@ -459,13 +459,17 @@ def test_a_table_of_linear_times_gives_the_schedule_of_the_linear_law(tmp_path: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no rows"),
-        ("pass,batch,tokens\ntarget,1,1\n", "no column time_ms"),
-        ("batch,tokens,time_ms\n1,1,1\n", "no column pass"),
-        ("pass,batch,tokens,time_ms\nother,1,1,2\n", "pass must be target or draft"),
-        ("pass,batch,tokens,time_ms\ntarget,1,x,2\n", "row 2: not a number"),
+        ("", "the file is empty"),
+        ("pass,batch,tokens\ntarget,1,1\n", "line 2, column time_ms: must be given, or time_s"),
+        ("batch,tokens,time_ms\n1,1,1\n", "column pass: is missing"),
+        ("pass,batch,tokens,time_ms\nother,1,1,2\n", "line 2, column pass: must be one of target"),
+        ("pass,batch,tokens,time_ms\ntarget,1,x,2\n", "line 2, column tokens: must be a number"),
+        ("#a\npass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,1,3\n", "got that of line 3 again"),
         ("pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,2,3\n", "no row with pass draft"),
-        ("pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,2,-3\ndraft,1,1,1\n", "times must be"),
+        (
+            "pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,2,-3\ndraft,1,1,1\n",
+            "line 3, column time_ms",
+        ),
         (
             "pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,2,4,3\ndraft,1,1,1\n",
             "no time at tokens",
