@@ -17,13 +17,13 @@ from types import FrameType
 from typing import Any
 
 from ..files import held_folder
+from ..measure.plans import Progress
 from .check_stage import CheckStage
 from .costs_stage import FamilyCosts, RandomCosts
 from .family_stages import Acceptance, FamilyStage, Sweep, same_text
 from .presets import Campaign, campaign_named
-from .stage import Report, Stage, StageOver, Work, record_files
+from .stage import Stage, StageOver, Work, record_files
 
-MODULE = "python -m howspec.calibrate.campaign"
 RESUME = "interrupted: what was measured is on disk, the same command continues from there"
 LARGEST_BYTES, MOST_FILES = 16_000_000, 8
 
@@ -218,7 +218,7 @@ def call_campaign(
     stage_s: float | None = None,
     call_s: float | None = None,
     dry_run: bool = False,
-    report: Report = lambda what, done, total: None,
+    report: Progress = lambda what, done, total: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> CampaignRun:
     """Run or resume a campaign in the folder ``out``.
@@ -291,7 +291,7 @@ def commands(name: str, out: Path) -> list[tuple[str, str]]:
     """
     campaign, family = campaign_named(name), f"{out}/family"
     prepare = f"howspec calibrate family --preset {campaign.family} --text TEXTS --out {family}"
-    call = f"{MODULE} {name} --out {out} --records RECORDS"
+    call = f"python -m howspec.calibrate.campaign {name} --out {out} --records RECORDS"
     return [
         ("here, the corpus alone; carry the folder", f"{prepare} --stage-seconds 0.001"),
         ("there, first call", call),

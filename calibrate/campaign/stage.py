@@ -18,6 +18,7 @@ from typing import Any
 
 from ..family.record import read_family
 from ..files import replace_file
+from ..measure.plans import Progress
 from ..measure.sources import folder_hash
 from ..records import Journal, collect_provenance
 from ..records.merge import difference, origin_of
@@ -25,7 +26,6 @@ from ..records.provenance import split
 from .estimate import Estimate
 from .presets import Campaign
 
-Report = Callable[[str, int, int], None]
 SUFFIXES = (".json", ".json.gz", ".part.jsonl")
 
 
@@ -50,7 +50,7 @@ class Work:
     copies: Path | None = None
     deadline_s: float = math.inf
     clock: Callable[[], float] = time.monotonic
-    report: Report = lambda what, done, total: None
+    report: Progress = lambda what, done, total: None
     say: Callable[[str], None] = lambda line: None
     opened: tuple[Journal, int] | None = None
 

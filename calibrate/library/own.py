@@ -201,7 +201,9 @@ def _family_of(place: Path, prefix: str, costs: Record) -> dict[str, Any]:
 def bundled_costs() -> tuple[OwnCosts, ...]:
     """All bundled cost records, campaign by campaign."""
     with resources.as_file(resources.files(__package__)) as place:
-        return tuple(costs_in(place, _campaigns_with_costs(p.name for p in place.iterdir())))
+        files = ((p.name, f"-{what}.json") for what in COSTS for p in place.glob(f"*-{what}.json*"))
+        campaigns = {name[: name.rindex(end)] for name, end in files}
+        return tuple(costs_in(place, sorted(campaigns)))
 
 
 def family_beside(path: str | Path) -> dict[str, Any] | None:
@@ -219,17 +221,6 @@ def family_beside(path: str | Path) -> dict[str, Any] | None:
         if found.is_file():
             return _family(found)
     return None
-
-
-def _campaigns_with_costs(names: Iterable[str]) -> tuple[str, ...]:
-    """The campaigns that some of the files are cost records of."""
-    found = set()
-    for name in names:
-        stem = name.removesuffix(".gz")
-        for what in COSTS:
-            if stem.endswith(f"-{what}.json"):
-                found.add(stem.removesuffix(f"-{what}.json"))
-    return tuple(sorted(found))
 
 
 def costs_in(place: Path, campaigns: Iterable[str]) -> Iterator[OwnCosts]:

@@ -20,10 +20,9 @@ from ..records.points import point_key
 from .decoder import decode_plain, decode_speculative
 from .device import point_failure, seed_of
 from .overlap import Text, TextLaws
-from .plans import AcceptancePlan
+from .plans import AcceptancePlan, Progress
 from .runner import Runner
 
-Progress = Callable[[str, int, int], None]
 DIGITS = 4
 
 

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any
 from ..files import record_place
 from ..records import Journal, Record, collect_provenance
 from .inputs import Prompts, built_in_texts, encode_prompts, family_prompts, file_texts
-from .plans import AcceptancePlan, PassPlan, SweepPlan, check_whole
+from .plans import AcceptancePlan, PassPlan, Progress, SweepPlan, check_whole
 from .sources import check_device, check_dtype, check_models, named_models
 
 if TYPE_CHECKING:
     from .inputs import Ladder
 
-Progress = Callable[[str, int, int], None]
 _LOUD = ("torch", "transformers", "huggingface_hub", "tokenizers", "accelerate")
 
 

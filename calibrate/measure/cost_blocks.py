@@ -27,7 +27,7 @@ from .device import (
 )
 from .limits import context_limit
 from .pairs import LoadedModel
-from .plans import PassGrid
+from .plans import PassGrid, Progress
 from .runner import Runner
 
 Point = dict[str, Any]
@@ -53,7 +53,7 @@ class Work:
     grid: PassGrid
     clock: Clock | None
     seconds_left: Callable[[], float]
-    progress: Callable[[str, int, int], None]
+    progress: Progress
     total: int
     order: random.Random
     state: MachineState | None = None

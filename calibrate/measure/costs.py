@@ -22,7 +22,7 @@ from torch import Tensor
 from .cost_blocks import Block, Point, PointJournal, Work, rounded
 from .device import Clock, MachineState, Step, clock_of, lack_of_memory, let_go
 from .pairs import LoadedModel
-from .plans import TEMPERATURES, PassGrid, pass_points
+from .plans import TEMPERATURES, PassGrid, Progress, pass_points
 from .rejection import draw, token_law, verify
 
 COPY_BYTES = {"cuda": 1 << 30, "cpu": 1 << 27}  # far beyond any cache
@@ -38,7 +38,7 @@ def measure_costs(
     *,
     clock: Clock | None = None,
     seconds_left: Callable[[], float] = lambda: math.inf,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
 ) -> bool:
     """Time every model at every point that the journal does not have yet; whether all are there.
 

@@ -42,7 +42,8 @@ from transformers import GenerationConfig
 from .assisted_counts import AssistedRound, count_rounds
 from .device import NotMeasurableError, Stopwatch
 from .plans import check_temperature
-from .rounds import Passes, SpeculativeRounds, pick, require_finite, uniforms_of, until_stop
+from .rounds import SpeculativeRounds, pick, require_finite, uniforms_of, until_stop
+from .runner import Runner
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Generation:
 
 
 def decode_plain(
-    target: Passes,
+    target: Runner,
     prompts: Sequence[Sequence[int]],
     *,
     new_tokens: int,
@@ -115,8 +116,8 @@ def decode_plain(
 
 
 def decode_speculative(
-    target: Passes,
-    draft: Passes,
+    target: Runner,
+    draft: Runner,
     prompts: Sequence[Sequence[int]],
     *,
     gamma: int,
@@ -130,7 +131,7 @@ def decode_speculative(
 ) -> Generation:
     """Decode in rounds of gamma draft tokens. timed: also account for the time by parts.
 
-    target, draft: passes over the same batch, with room for the prompt, new_tokens and gamma more.
+    target, draft: of the same batch, with room for the prompt, new_tokens and gamma more.
     vocabulary: tokens that both models know, where their logits are padded to different numbers.
     Raises ValueError as `decode_plain` does, and for gamma below 1.
     """
@@ -155,7 +156,7 @@ def decode_speculative(
 
 
 def _checked(
-    models: Sequence[Passes],
+    models: Sequence[Runner],
     prompts: Sequence[Sequence[int]],
     new_tokens: int,
     temperature: float,

@@ -96,8 +96,7 @@ class Stopwatch:
     def mark(self, name: str) -> None:
         """What was done since the mark before was ``name``."""
         if self._events is not None:
-            make: Any = torch.cuda.Event
-            event = make(enable_timing=True)
+            event = _event()
             event.record()
             self._events.append((name, event))
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from typing import Any
@@ -13,6 +13,7 @@ STEPS = 4  # consecutive plain steps of one timing, behind an untimed one
 STEP_TURNS = 3  # timings of plain steps in a turn through all gammas
 MODES = ("eager", "graph")
 _COLDEST = 1e-3
+Progress = Callable[[str, int, int], None]  # told (what, points done, points in all)
 
 
 def check_temperature(temperature: float) -> float:

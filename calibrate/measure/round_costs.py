@@ -35,7 +35,7 @@ from .device import (
     shortage,
 )
 from .pairs import LoadedModel
-from .plans import STEP_TURNS, STEPS, RoundPlan
+from .plans import STEP_TURNS, STEPS, Progress, RoundPlan
 from .rounds import SpeculativeRounds, pick, uniforms_of
 from .runner import Runner
 
@@ -52,7 +52,7 @@ def measure_rounds(
     *,
     plan: RoundPlan = RoundPlan(),  # noqa: B008 - frozen
     seconds_left: Callable[[], float] = lambda: math.inf,
-    progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    progress: Progress = lambda what, done, total: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> bool:
     """Time the rounds of every draft that the journal (kind costs) lacks; whether all are there.

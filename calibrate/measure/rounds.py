@@ -7,30 +7,13 @@ and the rule of `rejection`. What decodes a text and what times a round both run
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .device import NotFiniteError, Stopwatch
 from .rejection import draw, token_law, verify
-
-
-class Passes(Protocol):
-    """What decoding asks of a model: `runner.Runner`, or anything with this interface."""
-
-    @property
-    def batch(self) -> int: ...
-    @property
-    def capacity(self) -> int: ...
-    @property
-    def device(self) -> torch.device: ...
-    @property
-    def lengths(self) -> Tensor: ...
-    def extend(self, tokens: Tensor, *, clone: bool = True) -> Tensor: ...
-    def prefill(self, prompts: Sequence[Sequence[int]]) -> Tensor: ...
-    def rollback(self, lengths: Tensor, *, most: int | None = None) -> None: ...
-    def reset(self) -> None: ...
+from .runner import Runner
 
 
 class SpeculativeRounds:
@@ -42,8 +25,8 @@ class SpeculativeRounds:
 
     def __init__(
         self,
-        target: Passes,
-        draft: Passes,
+        target: Runner,
+        draft: Runner,
         gamma: int,
         temperature: float,
         seed: int,

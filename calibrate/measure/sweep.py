@@ -34,10 +34,9 @@ from .decoder import (
     generate_plain,
 )
 from .device import point_failure, seed_of
-from .plans import SweepPlan
+from .plans import Progress, SweepPlan
 from .runner import Runner
 
-Progress = Callable[[str, int, int], None]
 PLAIN, SPS, PLAIN_GENERATE = "plain", "sps", "plain_generate"
 ASG, ASG_HEURISTIC = "asg_constant", "asg_heuristic"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from fake_clock import FakeClock, Memory  # noqa: E402
 from howspec.calibrate.measure import cost_blocks  # noqa: E402
 from howspec.calibrate.measure import costs as measuring  # noqa: E402
 from howspec.calibrate.measure.costs import measure_costs  # noqa: E402
-from howspec.calibrate.measure.device import (  # noqa: E402  # noqa: E402
+from howspec.calibrate.measure.device import (  # noqa: E402
     CudaClock,
     HostClock,
+    MachineState,
     clock_of,
     out_of_memory,
     pass_bytes,
@@ -307,6 +309,18 @@ def test_the_clock_is_the_wall_on_a_cpu_and_events_on_cuda() -> None:
     assert order == ["prepare", "work"] * 2
     assert len(times) == 2
     assert min(times) >= 0
+
+
+def test_the_state_of_a_gpu_is_what_nvidia_smi_says_in_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho '1980, 2619, [N/A], 31, P0'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert MachineState(torch.device("cuda", 0)).read() == {
+        "sm_mhz": 1980.0, "memory_mhz": 2619.0, "temperature_c": 31.0, "power_state": "P0",
+    }  # fmt: skip
 
 
 def test_the_time_before_a_step_is_not_counted() -> None:

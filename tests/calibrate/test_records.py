@@ -313,6 +313,28 @@ def test_differences_are_found_in_depth_and_a_tuple_is_a_list() -> None:
     assert "(2 entries) here" in difference({"a": grids}, {"a": grids[:1]})
 
 
+def says(folder: Path, line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An nvidia-smi that answers with this line."""
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\necho '{line}'\n")
+    (folder / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_a_gpu_is_told_by_what_nvidia_smi_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    says(tmp_path, "H100, 550.54, 1980, 2619, 1980, 700.00, 31, P0", monkeypatch)
+    found = collect_provenance("cuda:0")
+    assert (found["device"], found["driver"]) == ("H100", "550.54")
+    assert found["clocks"] == {
+        "sm_mhz": 1980.0, "memory_mhz": 2619.0, "sm_max_mhz": 1980.0, "power_limit_w": 700.0,
+        "temperature_c": 31.0, "power_state": "P0",
+    }  # fmt: skip
+    says(tmp_path, "no devices were found", monkeypatch)
+    assert "driver" not in collect_provenance("cuda:0")
+
+
 def test_provenance_says_what_ran_and_neither_host_nor_path(tmp_path: Path) -> None:
     models = {"a": {"folder": str(tmp_path / "secret" / "model-a"), "files": [tmp_path / "b"]}}
     found = collect_provenance("cpu", "torch.float32", models=models, seed=3)
