@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from .answering import printing
 from .commands import Argument
 from .output import Shown, say
@@ -69,8 +67,7 @@ def campaign(
             stage_s=stage_seconds, call_s=call_seconds, dry_run=dry_run, report=progress, say=say,
         )  # fmt: skip
     except KeyboardInterrupt:
-        say(f"howspec: {RESUME}")
-        raise click.exceptions.Exit(130) from None
+        raise KeyboardInterrupt(RESUME) from None
     lines = [f"{file}: {size / 1e6:.2f} MB" for file, size in run.files.items()]
     left = f"to do: {', '.join(run.left)}; run the command again"
     return Shown(run, [*lines, "complete" if run.complete else left])

@@ -92,8 +92,8 @@ def run(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
-    except (KeyboardInterrupt, click.Abort):
-        status = 130
+    except (KeyboardInterrupt, click.Abort) as stopped:
+        _fail(str(stopped) or "interrupted", 130, given)
     except OSError as error:
         known = error.filename is not None and error.strerror is not None
         _fail(f"{error.filename}: {error.strerror}" if known else str(error), 2, given)
@@ -108,8 +108,6 @@ def run(arguments: list[str] | None = None) -> None:
         context = getattr(error, "ctx", None)
         more = "" if context is None else f"; see {context.command_path} --help"
         _fail(_usage(error).rstrip(".") + more, 2, given)
-    if status == 130:
-        _fail("interrupted", 130, given)
     raise SystemExit(status)
 
 

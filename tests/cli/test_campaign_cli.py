@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from command import call
 from howspec.calibrate import campaign
 from howspec.calibrate.campaign import RESUME, CampaignRun
 from howspec.calibrate.campaign import __main__ as module
@@ -90,9 +91,8 @@ def test_an_interrupt_says_how_to_go_on(
 
     monkeypatch.setattr(campaign, "call_campaign", interrupted)
     monkeypatch.setattr(module, "call_campaign", interrupted)
-    done = run("campaign", "tiny", "--out", str(tmp_path))
-    assert done.exit_code == 130
-    assert done.stderr == f"howspec: {RESUME}\n"
+    told = call(capsys, "calibrate", "campaign", "tiny", "--out", tmp_path)
+    assert told == (130, "", f"howspec: {RESUME}\n")
     assert bare(monkeypatch, "tiny", "--out", str(tmp_path)) == 130
     assert capsys.readouterr().err == f"howspec: {RESUME}\n"
 
