@@ -15,6 +15,7 @@ from typing import Any
 
 import howspec
 import pytest
+from command import answer, shown_examples
 from fake_server import Fake, free_port, serving
 from howspec.calibrate.records import read_record
 from howspec.cli.main import run
@@ -75,6 +76,22 @@ def test_by_hand_each_command_runs_as_printed_and_is_taken_back(
     elsewhere = [str(p) for p in (tmp_path / "tuned").glob("*.json")]
     other = howspec.tune(out=tmp_path / "other", records=elsewhere, **GRID)
     assert {s.point for s in other.found.seen} == set(seen)
+
+
+def test_the_example_of_the_help_that_launches_runs_with_another_server(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shown_examples(capsys, "tune")[1]
+    port, launch = free_port(), words[-1].split()
+    assert launch[:3] == ["vllm", "serve", "Qwen/Qwen3-8B"]
+    server = shlex.join([sys.executable, str(SERVER), str(port), str(tmp_path / "starts")])
+    given = [*words[:-1], shlex.join([*shlex.split(server), *launch[3:]])]
+    short = ("--url", f"http://127.0.0.1:{port}", "--gamma", "1,2", "--requests", "2")
+    found = answer(capsys, *given, *short, "--new-tokens", "10", "--tolerance", "0.2")
+    assert found["finished"]
+    assert found["engine"] == "vllm"
+    assert len(found["measured"]) == len((tmp_path / "starts").read_text().split()) > 0
 
 
 def test_a_killed_search_goes_on_and_measures_nothing_twice(tmp_path: Path) -> None:
