@@ -150,6 +150,13 @@ def sure(value: Interval, digits: int = 3) -> str:
     return f"{100 * value.level:g} % interval {span(value, digits)}"
 
 
+def between(ends: object) -> str:
+    """The ends of an interval, given as two numbers."""
+    assert isinstance(ends, tuple)
+    low, high = ends
+    return f"{low:.3f}-{high:.3f}"
+
+
 def window(gammas: object) -> str:
     """Numbers next to each other, by the first and the last."""
     assert isinstance(gammas, Sequence)
@@ -180,9 +187,9 @@ class Answer(ABC):
         """What follows the headline, in order: lines and tables; without the notes."""
 
     @property
-    @abstractmethod
     def notes(self) -> tuple[str, ...]:
-        """What to know before relying on the answer."""
+        """What to know before relying on the answer, nothing unless it says so."""
+        return ()
 
     @cached_property
     def next(self) -> Next | None:

@@ -18,10 +18,6 @@ class Listing(Answer):
     entry: Mapping[str, object]
     listed: tuple[str | Table, ...]
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return ()
-
     def data(self) -> Mapping[str, object]:
         return self.entry
 

@@ -92,3 +92,8 @@ def quiet(what: str, done: int, total: int) -> None:
 def several(value: int | Sequence[int]) -> tuple[int, ...]:
     """One whole number, or many."""
     return (value,) if isinstance(value, int) else tuple(value)
+
+
+def at_place(values: Sequence[float | None] | None, k: int) -> float | None:
+    """The value of draft token k = 0, 1.., None beyond the last."""
+    return values[k] if values is not None and k < len(values) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .answer import Column, Table, percent, span, sure
+from .answer import Column, Table, between, numbers, percent, span, sure
 
 if TYPE_CHECKING:
     from .calibrate.doors import Pair
@@ -79,6 +79,50 @@ def stakes_entry(said: Prediction, estimate: str = "") -> Mapping[str, object]:
         "expected_regret_by_gamma": said.expected_regret,
         "score_by_gamma": said.score,
     }  # fmt: skip
+
+
+def prediction_entry(
+    said: Prediction, *, pays: bool, break_even: float | None
+) -> dict[str, object]:
+    """The best gamma, and every gamma, as they stand in an answer."""
+    return {
+        "gamma": said.gamma, "speedup": said.speedup, "pays": pays,
+        "speedup_by_gamma": said.speedup_by_gamma, "low_by_gamma": said.low_by_gamma,
+        "high_by_gamma": said.high_by_gamma, "gamma_real": said.gamma_real,
+        "gamma_window": said.gamma_window, "break_even_alpha": break_even,
+        "probability_best": said.probability_best, "probability_gain": said.probability_gain,
+    }  # fmt: skip
+
+
+def by_gamma_table(
+    said: Prediction,
+    first: int,
+    *,
+    exact: bool = False,
+    measured: Mapping[int, float] | None = None,
+) -> Table:
+    """Speed-up by gamma from the first one on, with intervals unless all is exact."""
+    at = range(first, min(len(said.speedup_by_gamma), max(said.gamma_window[-1] + 4, 9)))
+    columns = [
+        Column("gamma", list(at)),
+        Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], numbers()),
+    ]
+    if not exact:
+        ends = [(said.low_by_gamma[g], said.high_by_gamma[g]) if g else None for g in at]
+        columns += [
+            Column("interval", ends, between),
+            Column("within 5 %", [float(said.probability_within[g]) for g in at], percent),
+            Column("time lost", [float(said.expected_regret[g]) for g in at], lost),
+            *asked_column(said.objective, [float(said.score[g]) for g in at]),
+        ]
+    if measured is not None:
+        columns.append(Column("measured", [measured.get(g) for g in at], numbers()))
+    return Table(tuple(columns))
+
+
+def break_even_line(alpha: float) -> str:
+    """Where speculation begins to pay."""
+    return f"break-even: speculation pays where alpha is above {alpha:.3f}"
 
 
 def objective_line(objective: Objective) -> str:

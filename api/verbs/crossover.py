@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, numbers, percent, whole
+from ..answer import Answer, Column, Table, between, numbers, percent, whole
 from ..parts import (
     asked,
     model_entry,
@@ -114,7 +114,7 @@ class Crossover(Answer):
             Column(name, [c.values[i] for i in at], whole),
             Column("gamma", [c.gamma[i] for i in at]),
             Column("speed-up", [c.speedup[i] for i in at], numbers()),
-            Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
+            Column("interval", ends, between),
             Column("pays", [c.probability_gain[i] for i in at], percent),
         ))  # fmt: skip
 

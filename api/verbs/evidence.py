@@ -28,10 +28,6 @@ class Evidence(Answer):
         """Sources of the rows, each once."""
         return tuple(dict.fromkeys(m.citation for m in self.measurements))
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return ()
-
     def data(self) -> Mapping[str, object]:
         rows = [asdict(m) | {"unit": m.unit, "scored": m.scored} for m in self.measurements]
         return {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, numbers, percent
+from ..measured import at_place
 
 if TYPE_CHECKING:
     from ..calibrate.records import Record
@@ -63,16 +64,12 @@ class Measurement(Answer):
             yield Table(
                 (
                     Column("batch", [x.batch for x in shares]),
-                    *(Column(f"{k}", [_at(x.survival, k) for x in shares], numbers(3))
+                    *(Column(f"{k}", [at_place(x.survival, k - 1) for x in shares], numbers(3))
                       for k in places),
                 ),
                 title="share of steps that accepted draft token k",
             )  # fmt: skip
         yield f"record: {self.path}"
-
-
-def _at(survival: Sequence[float] | None, k: int) -> float | None:
-    return survival[k - 1] if survival is not None and k <= len(survival) else None
 
 
 def measure(

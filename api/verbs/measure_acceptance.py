@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..answer import Column, Table, numbers
-from ..measured import MeasuredRecord, Progress, quiet
+from ..measured import MeasuredRecord, Progress, at_place, quiet
 from ..parts import asked
 
 if TYPE_CHECKING:
@@ -51,14 +51,10 @@ class MeasuredAcceptance(MeasuredRecord):
             Column("z", [c.z if c and c.requests >= _COMPARED else None for c in compared],
                    numbers(1, sign="+")),
             Column("overlap", [r.mean_overlap for r in rows], numbers()),
-            *(Column(f"a{k + 1}", [_at(r.alpha_by_position, k) for r in rows], numbers())
+            *(Column(f"a{k + 1}", [at_place(r.alpha_by_position, k) for r in rows], numbers())
               for k in places),
         ))  # fmt: skip
         yield _COLUMNS
-
-
-def _at(values: Sequence[float | None], k: int) -> float | None:
-    return values[k] if k < len(values) else None
 
 
 def measure_acceptance(

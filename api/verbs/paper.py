@@ -29,10 +29,6 @@ class PaperStudy(Answer):
         """The figures, captions and tables that were written."""
         return self.found.files
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return ()
-
     def data(self) -> Mapping[str, object]:
         return self.found.entry()
 

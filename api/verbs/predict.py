@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, numbers, percent, span, sure
+from ..answer import Answer, Table, percent, span, sure
 from ..parts import (
     asked,
-    asked_column,
-    lost,
+    break_even_line,
+    by_gamma_table,
     near_line,
     objective_line,
     optimum,
@@ -18,6 +18,7 @@ from ..parts import (
     pair_entry,
     part_lines,
     parts_entry,
+    prediction_entry,
     safe,
     speed_table,
     stake,
@@ -99,11 +100,7 @@ class Prediction(Answer):
             other = found.if_it_fitted
             more["if_it_fitted"] = {"gamma": other.gamma, "speedup": other.speedup}
         return {
-            "gamma": said.gamma, "speedup": said.speedup, "pays": found.pays,
-            "speedup_by_gamma": said.speedup_by_gamma, "low_by_gamma": said.low_by_gamma,
-            "high_by_gamma": said.high_by_gamma, "gamma_real": said.gamma_real,
-            "gamma_window": said.gamma_window, "break_even_alpha": found.break_even_alpha,
-            "probability_best": said.probability_best, "probability_gain": said.probability_gain,
+            **prediction_entry(said, pays=found.pays, break_even=found.break_even_alpha),
             **stakes_entry(said), "near_best": found.near_best,
             "expected_measurement": found.expected_measurement, "plain": found.plain,
             "speculative": found.speculative,
@@ -152,7 +149,7 @@ class Prediction(Answer):
         laws = found.laws
         if not (exact and laws.acceptance.kind == laws.costs.kind == "stated"):
             yield from part_lines(found.laws, found.alpha, found.cost_ratio)
-        yield self.by_gamma(exact)
+        yield by_gamma_table(said, 0, exact=exact)
         if not exact:
             yield objective_line(said.objective)
         if found.near_best is not None and said.gamma:
@@ -169,32 +166,13 @@ class Prediction(Answer):
             below += f"{said.gamma}" + ("" if now.loss >= 0 else ", with more to lose")
             yield f"{line}, {best or below}"
         if found.break_even_alpha is not None:
-            yield f"break-even: speculation pays where alpha is above {found.break_even_alpha:.3f}"
+            yield break_even_line(found.break_even_alpha)
         if found.expected_measurement is not None:
             lands = found.expected_measurement
             yield (
                 f"a measurement: {span(lands, 2)} ({100 * lands.level:g} %), by what published "
                 "studies reach of the speed-up that their own numbers give"
             )
-
-    def by_gamma(self, exact: bool = False) -> Table:
-        """Speed-up by gamma, with intervals unless all is exact."""
-        said = self.found.prediction
-        shown = min(len(said.speedup_by_gamma), max(said.gamma_window[-1] + 4, 9))
-        at = range(shown)
-        columns = [
-            Column("gamma", list(at)),
-            Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], numbers()),
-        ]
-        if not exact:
-            ends = [None, *((said.low_by_gamma[g], said.high_by_gamma[g]) for g in at[1:])]
-            columns += [
-                Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
-                Column("within 5 %", [float(said.probability_within[g]) for g in at], percent),
-                Column("time lost", [float(said.expected_regret[g]) for g in at], lost),
-                *asked_column(said.objective, [float(said.score[g]) for g in at]),
-            ]
-        return Table(tuple(columns))
 
     def draw(self) -> Figure:
         """Speed-up against gamma, with its band and the best gamma."""

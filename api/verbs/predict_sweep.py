@@ -6,8 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, estimate, numbers, percent, span, sure
-from ..parts import asked, asked_column, lost, optimum, safe, stakes_entry
+from ..answer import Answer, Column, Table, estimate, span, sure
+from ..parts import (
+    asked,
+    break_even_line,
+    by_gamma_table,
+    optimum,
+    prediction_entry,
+    safe,
+    stakes_entry,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,11 +78,7 @@ class SweepPrediction(Answer):
                 for f in self.found
             ]  # fmt: skip
         return {
-            "gamma": said.gamma, "speedup": said.speedup, "pays": said.gamma > 0,
-            "speedup_by_gamma": said.speedup_by_gamma, "low_by_gamma": said.low_by_gamma,
-            "high_by_gamma": said.high_by_gamma, "gamma_real": said.gamma_real,
-            "gamma_window": said.gamma_window, "break_even_alpha": best.break_even_alpha,
-            "probability_best": said.probability_best, "probability_gain": said.probability_gain,
+            **prediction_entry(said, pays=said.gamma > 0, break_even=best.break_even_alpha),
             **stakes_entry(said, "median of a measurement"),
             "target": best.target, "draft": best.draft, "workload": best.workload,
             "parameters": best.parameters, "measured_speedup": best.measured_speedup,
@@ -98,18 +102,7 @@ class SweepPrediction(Answer):
 
     def blocks(self) -> Iterator[str | Table]:
         best, said = self.found[0], self.found[0].prediction
-        shown = min(len(said.speedup_by_gamma), max(said.gamma_window[-1] + 4, 9))
-        at = range(1 if best.relative_to else 0, shown)
-        ends = [(said.low_by_gamma[g], said.high_by_gamma[g]) if g else None for g in at]
-        yield Table((
-            Column("gamma", list(at)),
-            Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], numbers()),
-            Column("interval", ends, lambda v: f"{v[0]:.3f}-{v[1]:.3f}"),  # type: ignore[index]
-            Column("within 5 %", [float(said.probability_within[g]) for g in at], percent),
-            Column("time lost", [float(said.expected_regret[g]) for g in at], lost),
-            *asked_column(said.objective, [float(said.score[g]) for g in at]),
-            Column("measured", [best.measured_speedup.get(g) for g in at], numbers()),
-        ))  # fmt: skip
+        yield by_gamma_table(said, 1 if best.relative_to else 0, measured=best.measured_speedup)
         if len(self.found) > 1:
             others = self.found
             yield Table((
@@ -120,7 +113,7 @@ class SweepPrediction(Answer):
                 Column("interval", [f.prediction.speedup for f in others], span),
             ))  # fmt: skip
         if best.break_even_alpha is not None:
-            yield f"break-even: speculation pays where alpha is above {best.break_even_alpha:.3f}"
+            yield break_even_line(best.break_even_alpha)
 
     def draw(self) -> Figure:
         """Speed-up against gamma, with the measured points."""

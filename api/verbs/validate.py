@@ -26,10 +26,6 @@ class Validation(Answer):
     rows: str
     points: bool = False
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return ()
-
     def data(self) -> Mapping[str, object]:
         tests = []
         for test in self.report.tests:
