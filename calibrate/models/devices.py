@@ -234,7 +234,7 @@ def find_device(name: str) -> Device | None:
     for count, wanted in trials:
         found = _named(wanted)
         if found is not None:
-            return replace(found, count=count)
+            return replace(found, count=count * found.count)
     return None
 
 
@@ -288,10 +288,13 @@ def _named(wanted: str) -> Device | None:
                 if size and float(size[1]) * 1e9 != found.memory:
                     found = replace(found, memory=float(size[1]) * 1e9)
                 return replace(found, remarks=_left_open(found, wanted, key, bool(stated)))
-    parts = [p for p in re.split(r"\s/\s|[,;]|\bwith\b|\bw/", bare) if p.strip()]
+    parts = [p for p in re.split(r"\s[/+]\s|[,;]|\bwith\b|\bw/", bare) if p.strip()]
     if len(parts) > 1:  # a processor and its graphics, or a machine and its card
-        found_parts = [d for d in map(_named, parts) if d is not None]
-        cards = [d for d in found_parts if d.kind != "cpu"]
+        known = [find_device(part) for part in parts]
+        cards = [d for d in known if d is not None and d.kind != "cpu"]
+        # Several kinds that share a model are no device; beside a plus, all must be known.
+        if len(cards) > 1 or (None in known and " + " in bare):
+            return None
         if cards:
             return cards[0]
     line = next((row for words, row in _LINES if words.search(" ".join(_words(bare)))), None)

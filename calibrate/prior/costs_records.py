@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from math import log
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..models import Device, ModelShape, device, devices, find_model
+from ..models import Device, ModelShape, devices, find_model
 from ..models.config import shape_of
+from ..models.devices import find_device
 from ..records import Record
 from .costs_points import CostPoint
 
@@ -82,12 +84,14 @@ def known_memory(machine: Device) -> bool:
 def _recorded_device(record: Record, bandwidth: float | None) -> Device:
     """The device that a record names: of the table, or with the rates of the nearest bandwidth."""
     named = str(record.provenance.get("device") or "the device of the record")
-    try:
-        return device(named)
-    except ValueError:
-        pass
     own = record.provenance
     kind = "cpu" if own.get("cpu") == own.get("device") else "gpu"
+    # Some processors are named with the graphics in them, which did not measure.
+    bare = re.split(r"\bwith\b|\bw/", named)[0]
+    for name in (named, bare) if kind == "cpu" else (named,):
+        found = find_device(name)
+        if found is not None and (kind == "gpu" or found.kind == "cpu"):
+            return found
     likely = sorted((d for d in devices().values() if d.kind == kind), key=lambda d: d.bandwidth)
     if bandwidth is None:
         found, why = likely[len(likely) // 2], "the middle one of its kind by bandwidth"

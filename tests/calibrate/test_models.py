@@ -396,6 +396,7 @@ SLOW_INTEGERS = {("B300", "int8"), ("GB300", "int8")}
         ("13th Gen Intel(R) Core(TM) i7-13700K", "Generic Core", 1),
         ("AMD Ryzen 7 5800X 8-Core Processor", "Generic Ryzen", 1),
         ("AMD Ryzen AI MAX+ 395 / Radeon 8060S iGPU (gfx1151), 128 GB", "Ryzen AI Max+ 395", 1),
+        ("Ryzen 9 7950X + RTX 4090", "RTX 4090", 1), ("EPYC 7742, 2x RTX 3090", "RTX 3090", 2),
         ("Ryzen 9 7950X, RTX 4090", "RTX 4090", 1), ("M3 Ultra 60 Core", "Apple M3 Ultra", 1),
         ("MacBook Pro M5 Max (40-core GPU), 128 GB", "Apple M5 Max", 1),
         ("Apple M5 Max, 64 GB unified", "Apple M5 Max", 1), ("MacBook Air M5", "Apple M5", 1),
@@ -484,6 +485,9 @@ def test_a_device_that_no_table_has_is_stated_by_its_data() -> None:
         ("bandwith=320,memory=16,fp16=5", "device must state .* as name=value, got 'bandwith'"),
         ("bandwidth=320,memory=16,fp16=5,kind=car", "device: kind must be one of gpu, .*got 'car'"),
         ("bandwidth=320,memory=16,fp16", "device: fp16 .*got an empty cell"),
+        ("RTX 3090 + RTX 4090", "nearest"),
+        ("2x RTX 3090, RTX 4090", "nearest"),
+        ("RTX 4070 Ti Super + RTX 3060 (target), RTX 2070 (draft)", "nearest"),
         ("RTX 4000", "nearest: RTX A4000, .*got 'RTX 4000'"),
     ],
 )

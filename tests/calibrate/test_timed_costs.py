@@ -266,6 +266,13 @@ def test_no_device_stands_between_a_user_and_his_own_measurement(
     assert cost["kind"] == "measured"
 
 
+def test_a_processor_that_is_named_with_its_graphics_measured_as_a_processor() -> None:
+    name = "AMD Ryzen 7 7840HS w/ Radeon 780M Graphics"
+    for cpu, kind in ((name, "cpu"), ("AMD EPYC", "gpu")):
+        about = {"device": name, "cpu": cpu}
+        assert measured_device(Record("costs", {}, about, tuple(points()))).kind == kind
+
+
 def test_a_stand_in_has_the_measured_bandwidth_and_says_so() -> None:
     copy = {"operation": "copy_bandwidth", "bytes": 2**28, "times_s": [2**28 / 3e12]}
     about = {"device": "Some Chip 9000", "cpu": "AMD EPYC"}
