@@ -16,7 +16,8 @@ from engine_pasted import PASTED
 from engine_samples import SAMPLES, read
 from howspec.calibrate import engines
 from howspec.calibrate.engines import import_counts
-from howspec.calibrate.engines.health import Case, findings
+from howspec.calibrate.engines.formats import formats, kind_of
+from howspec.calibrate.engines.health import RULES, Case, findings
 from howspec.calibrate.engines.imported import counts_of_json, from_statistics, read_statistics
 from howspec.calibrate.engines.numbers import rounds_bounds
 from howspec.calibrate.engines.write import aiperf_record
@@ -237,6 +238,31 @@ def test_the_sheet_of_definitions_uses_the_five_meanings() -> None:
     assert {r["meaning"] for r in rows} == meanings
     assert all(all(r.values()) for r in rows)
     assert len({(r["engine"], r["where"], r["name"]) for r in rows}) == len(rows) > 25
+
+
+def test_the_tables_beside_the_readers_hold_what_the_readers_name() -> None:
+    folder = Path(engines.__file__).parent
+    code = "".join(p.read_text(encoding="utf-8") for p in folder.glob("*.py"))
+    printed = {f.name for f in formats() if f.names}
+    for name in {f.name for f in formats()} - printed:
+        assert f'"{name}"' in code or name.endswith("-prometheus"), name
+    assert {k: kind_of(names).name for k, names in _PRINTED.items()} == {k: k for k in _PRINTED}
+    assert set(_PRINTED) == printed | {"summary"}
+    assert all(f.engine and f.definition for f in formats())
+    with (folder / "health.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["rule"] for row in csv.DictReader(file)] == list(RULES)
+
+
+_PRINTED: dict[str, set[str]] = {
+    "llama-speculative": {"n_drafted", "n_accept", "accept_length"},
+    "vllm-offline-example": {"num_drafts", "num_accepted_tokens", "mean_acceptance_length"},
+    "sglang-bench-serving": {"accept_length", "successful_requests"},
+    "vllm-bench-console": {"acceptance_rate", "acceptance_length"},
+    "mtp-bench": {"draft", "acc"},
+    "tabby-console": {"tabby"},
+    "lm-studio-text": {"lm_studio"},
+    "summary": {"acceptance_rate"},
+}
 
 
 @pytest.mark.skipif(find_spec("pyarrow") is not None, reason="pyarrow reads it")
