@@ -71,7 +71,7 @@ class Interval:
             )
 
     def rounds_range(self, gamma: int | None) -> tuple[float, float]:
-        """The rounds that print as this length, within `sums.rounds_bounds`."""
+        """The rounds that print as this length, within `numbers.rounds_bounds`."""
         low, high = float(-(-self.drafted // (gamma or self.drafted or 1))), float(self.drafted)
         if self.tokens is not None and low <= self.tokens - self.accepted < high:
             high = float(self.tokens - self.accepted)

@@ -1,4 +1,4 @@
-"""What several rows of statistics say together, and who prints rows of which names."""
+"""What several rows of statistics, or rounds one by one, say together."""
 
 from __future__ import annotations
 
