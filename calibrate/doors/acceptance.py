@@ -160,8 +160,8 @@ def _of_file(
 ) -> KnownAcceptance:
     """A record of rounds, or statistics of an engine, read or to be read."""
     from ..engines import EngineCounts
-    from ..engines.imported import from_statistics, read_statistics
-    from ..engines.recorded import from_record, is_record
+    from ..engines.laws import from_record, from_statistics, is_record
+    from ..engines.load import read_statistics
     from ..models.names import squeeze
     from ..records import Record, read_record
 

@@ -111,7 +111,7 @@ def _of_file(
             batch_max=batch, contexts=table_contexts(table),
         )  # fmt: skip
         return _beside(found, pair, rng)
-    from ..engines.recorded import is_record
+    from ..engines.laws import is_record
 
     path = Path(source)
     if path.is_dir() or is_record(path):

@@ -8,6 +8,8 @@ that went on would promise long drafts that nobody has seen.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ...theory import DepthAcceptance, tokens_by_gamma
@@ -203,3 +205,33 @@ def from_survival(
     middle[:g], sample[:, :g] = rates, rates
     note = "how often each position was tried is not known, so the acceptance is taken as printed"
     return _known(middle, sample, "imported", given, g, note)
+
+
+def from_requests(
+    tried: Floats,
+    kept: Floats,
+    rng: np.random.Generator,
+    *,
+    positions: int,
+    draws: int,
+    given: str,
+) -> KnownAcceptance:
+    """Acceptance from how often each position was tried and accepted, (requests, positions) each.
+
+    Requests are resampled; of a single one the rounds count as independent.
+    """
+    most = tried.shape[1]
+    total = from_counts(
+        tried.sum(axis=0), kept.sum(axis=0), rng, positions=positions, draws=draws, given=given
+    )
+    if len(tried) == 1:
+        return replace(total, kind="measured")
+    assert isinstance(total.law, PositionalAcceptance)
+    assert total.middle is not None
+    sample = np.array(total.law.rates)
+    weights = rng.multinomial(len(tried), np.full(len(tried), 1.0 / len(tried)), size=draws)
+    seen = weights @ tried
+    # Positions that a resample never reaches keep the draw from all requests.
+    share = np.divide(weights @ kept, seen, out=sample[:, :most].copy(), where=seen > 0.0)
+    sample[:, :most] = share
+    return around(total.middle, PositionalAcceptance(sample), "measured", given, most)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .benches import ModelOptimizer, SpecBench, SpecBenchRows
 from .completed import check_totals, length_of, unlike
-from .counts import ENGINES, EngineCounts, Group
+from .counts import ENGINES, EngineCounts, Group, ratio
 from .detect import ObjectReader
 from .drafts_json import Heads, LmStudioStats, Timings, UsageDetails
 from .intake import HEAD_BYTES, Intake, read, read_pasted
 from .lines import LineReader, LineTaker
 from .llama_cpp import LlamaLog, LlamaRounds
-from .numbers import rounds_bounds
+from .numbers import count, number, rounds_bounds, whole_list
 from .prometheus import PrometheusText, Scrape
 from .reader import Body, Source, label_of
 from .requests import RoundsJson
@@ -34,6 +36,10 @@ _ANY = (
     "transformers, TGI, AIPerf, LM Studio, tabbyAPI and benchmark tools"
 )
 NAMES = (*ENGINES, "auto")
+_LARGEST_JSON = 2**24
+_WHOLES = ("rounds", "drafted", "accepted", "tokens", "gamma", "requests", "intervals")
+_NUMBERS = ("acceptance_length", "survival_half_width", "length_error", "drafted_rate")
+_LISTS = ("per_position_accepted", "tried", "histogram", "rounds_range")
 
 
 def hint(head: bytes) -> str:
@@ -224,3 +230,58 @@ def _bounded(group: Group, gamma: int) -> Group:
         return group
     bounds = rounds_bounds(group.drafted, group.accepted, gamma=gamma, tokens=group.tokens)
     return replace(group, gamma=gamma, rounds_range=bounds)
+
+
+def json_object(path: Path) -> dict[str, Any] | None:
+    """The object that a file holds as JSON, None for any other file and for very large ones."""
+    with path.open("rb") as file:
+        start = file.read(64).lstrip()
+    if not start.startswith(b"{") or path.stat().st_size > _LARGEST_JSON:
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # a log may begin with a brace as well
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def counts_of_json(value: Mapping[str, Any]) -> EngineCounts:
+    """The statistics behind the object that `howspec import --json` printed.
+
+    Keys that are missing or null are not known. Raises ValueError for values of another kind.
+    """
+    made: dict[str, Any] = {n: count(value.get(n), n) for n in _WHOLES}
+    made |= {n: number(value.get(n), n) for n in _NUMBERS}
+    for n in _LISTS:
+        listed = whole_list(value.get(n), n)
+        made[n] = None if listed is None else tuple(listed)
+    shares = value.get("survival")
+    if shares is not None and not isinstance(shares, list | tuple):
+        raise ValueError(f"survival must be a list of numbers, got {type(shares).__name__}")
+    survival = [number(s, "survival") for s in shares or ()]
+    notes = value.get("notes")
+    if made["acceptance_length"] is None:
+        made["acceptance_length"] = ratio(made["accepted"], made["rounds"], 1.0)
+    return EngineCounts(
+        engine=str(value.get("engine") or "an engine"),
+        format=str(value.get("format") or "howspec import"),
+        definition=str(value.get("definition") or ""),
+        survival=tuple(s for s in survival if s is not None) or None,
+        accepted_is_prefix=value.get("accepted_is_prefix") is not False,
+        notes=tuple(str(n) for n in notes) if isinstance(notes, list | tuple) else (),
+        **made,
+    )
+
+
+def read_statistics(source: str | Path, *, gamma: int | None = None) -> EngineCounts:
+    """Statistics of a source: the JSON of `howspec import --json`, or an engine's own output.
+
+    source: a path, "-" or an http(s) URL; gamma: the most that a round drafts, where it is silent.
+    Raises ValueError for text that is neither, OSError for a file that cannot be read.
+    """
+    text = str(source)
+    local = text != "-" and not text.startswith(("http://", "https://"))
+    found = json_object(Path(source)) if local else None
+    if found is not None and {"acceptance_length", "rounds", "gamma"} <= found.keys():
+        return counts_of_json(found)
+    return import_counts(text, gamma=gamma)

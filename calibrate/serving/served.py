@@ -253,7 +253,7 @@ def _without_texts(value: Any) -> Any:
 
 def _record(file: Path) -> Record | None:
     """The record of a server that a file holds, begun or finished; None for anything else."""
-    from ..engines.recorded import is_record
+    from ..engines.laws import is_record
 
     if not (file.name.endswith((".json", ".json.gz")) and file.is_file() and is_record(file)):
         return None

@@ -18,7 +18,8 @@ from howspec.calibrate import engines
 from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.formats import formats, kind_of
 from howspec.calibrate.engines.health import RULES, Case, findings
-from howspec.calibrate.engines.imported import counts_of_json, from_statistics, read_statistics
+from howspec.calibrate.engines.laws import from_statistics
+from howspec.calibrate.engines.load import counts_of_json, read_statistics
 from howspec.calibrate.engines.numbers import rounds_bounds
 from howspec.calibrate.engines.write import aiperf_record
 from howspec.calibrate.models.drafters import drafter_of

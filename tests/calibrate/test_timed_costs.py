@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.engines.recorded import from_record
+from howspec.calibrate.engines.laws import from_record
 from howspec.calibrate.known import BETWEEN_RUNS
 from howspec.calibrate.measured import measured_cost, sampled
 from howspec.calibrate.models import device

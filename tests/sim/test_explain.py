@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from fake_server import Fake, serving
 from howspec.calibrate.engines.evidence import from_alpha, from_counts, from_length
-from howspec.calibrate.engines.imported import from_statistics, read_statistics
+from howspec.calibrate.engines.laws import from_record, from_statistics, is_record
+from howspec.calibrate.engines.load import counts_of_json, read_statistics
 from howspec.calibrate.engines.numbers import Stated, stated
-from howspec.calibrate.engines.recorded import from_record, is_record
 from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, read_record, write_record
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
@@ -375,23 +375,28 @@ def test_every_possible_length_gives_evidence_and_no_other(length: float, gamma:
             from_length(length, gamma, rng(), draws=30)
 
 
+def stated_counts(stated: dict[str, Any], *given: Any, **options: Any) -> KnownAcceptance:
+    """The acceptance from statistics as JSON has them."""
+    return from_statistics(counts_of_json(stated), *given, **options)
+
+
 def test_statistics_are_used_as_far_as_they_go() -> None:
     survival = [0.805, 0.632, 0.483]
     full = {"engine": "vllm", "rounds": 87, "drafted": 261, "gamma": 3, "survival": survival,
             "accepted": 167, "acceptance_length": 2.92, "notes": ["from a log"]}  # fmt: skip
-    evidence = from_statistics(full, rng())
+    evidence = stated_counts(full, rng())
     assert evidence.gamma == 3
     assert evidence.tokens(3)[0] == pytest.approx(2.92)
     assert evidence.tokens(3)[1].std() == pytest.approx(0.13, abs=0.05)
     assert "from a log" in evidence.notes
     bare = {"engine": "sglang", "acceptance_length": 2.54}
-    assert from_statistics(bare, rng(), gamma=3).tokens(3)[0] == pytest.approx(2.54)
+    assert stated_counts(bare, rng(), gamma=3).tokens(3)[0] == pytest.approx(2.54)
     rates = {"engine": "vllm", "survival": survival}
-    assert from_statistics(rates, rng()).tokens(3)[1].std() == pytest.approx(0.0, abs=1e-12)
+    assert stated_counts(rates, rng()).tokens(3)[1].std() == pytest.approx(0.0, abs=1e-12)
     with pytest.raises(ValueError, match="--gamma"):
-        from_statistics(bare, rng())
+        stated_counts(bare, rng())
     with pytest.raises(ValueError, match="agree"):
-        from_statistics(full, rng(), gamma=5)
+        stated_counts(full, rng(), gamma=5)
 
 
 def test_statistics_are_read_from_json_and_from_a_log(tmp_path: Path) -> None:
@@ -413,15 +418,15 @@ def test_statistics_are_read_from_json_and_from_a_log(tmp_path: Path) -> None:
 def test_statistics_that_do_not_fit_together_are_pointed_at() -> None:
     short = {"engine": "vllm", "rounds": 100, "drafted": 320, "gamma": 5, "accepted": 160,
              "survival": [0.7, 0.5, 0.4]}  # fmt: skip
-    evidence = from_statistics(short, rng())
+    evidence = stated_counts(short, rng())
     assert evidence.tokens(5)[0] == pytest.approx(2.6)  # positions left out accepted nothing
     assert any("3.20 tokens on average" in n for n in evidence.notes)
     other = {"engine": "vllm", "gamma": 2, "survival": [0.8, 0.6], "acceptance_length": 2.9}
-    assert any("count different rounds" in n for n in from_statistics(other, rng()).notes)
+    assert any("count different rounds" in n for n in stated_counts(other, rng()).notes)
     whole = {"engine": "x", "rounds": 50, "drafted": 150, "accepted": 80}
-    assert from_statistics(whole, rng()).gamma == 3
+    assert stated_counts(whole, rng()).gamma == 3
     with pytest.raises(ValueError, match="gamma must be at least the 3 positions"):
-        from_statistics({"engine": "x", "survival": [0.9, 0.5, 0.4]}, rng(), gamma=2)
+        stated_counts({"engine": "x", "survival": [0.9, 0.5, 0.4]}, rng(), gamma=2)
 
 
 def record_of_rounds(alphas: list[float], drafts: tuple[str, ...] = ("small",)) -> Record:

@@ -1,9 +1,13 @@
-"""Acceptance from imported statistics, as far as they go, and what in them does not fit."""
+"""Acceptance from imported statistics, as far as they go, and from records of measured rounds.
+
+Rounds of one request are alike, so resampling requests gives wider, honest intervals where counts
+added up over requests cannot.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import gzip
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,47 +17,45 @@ import numpy as np
 from ...theory import DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance, alpha_from_length
 from ...theory.domain import Floats
-from ..known import KnownAcceptance, around
-from .counts import EngineCounts, ratio
+from ..known import LARGEST_GAMMA, KnownAcceptance, around
+from ..records import SCHEMA, Record
+from .counts import EngineCounts
 from .evidence import (
     check_gamma,
     from_counts,
     from_length,
     from_lengths,
+    from_requests,
     from_survival,
 )
-from .numbers import Stated, count, number, whole_list
+from .numbers import Stated
 
-_LARGEST_JSON = 2**24
-_WHOLES = ("rounds", "drafted", "accepted", "tokens", "gamma", "requests", "intervals")
-_NUMBERS = ("acceptance_length", "survival_half_width", "length_error", "drafted_rate")
-_LISTS = ("per_position_accepted", "tried", "histogram", "rounds_range")
 # Rounds at the end of requests draft less; up to this share of drafted tokens it is neglected.
 _SHORT = 0.02
 
 
 def from_statistics(
-    counts: EngineCounts | Mapping[str, Any],
+    counts: EngineCounts,
     rng: np.random.Generator,
     *,
     gamma: int | None = None,
     positions: int = 32,
     draws: int = 2000,
 ) -> KnownAcceptance:
-    """Acceptance from imported statistics, or from the object that `howspec import --json` prints.
+    """Acceptance from imported statistics.
 
     gamma: where the statistics leave it open; rounds that are known as a range are drawn from it.
     Raises ValueError where they determine nothing, or where gamma contradicts them.
     """
-    counts = counts if isinstance(counts, EngineCounts) else counts_of_json(counts)
     given = f"statistics of {counts.engine}"
     if counts.gamma is not None and gamma is not None and counts.gamma != gamma:
         raise ValueError(f"gamma must agree with the statistics, {counts.gamma}, got {gamma}")
-    known = counts.gamma or gamma or _whole_drafts(counts)
+    known = counts.gamma or gamma
+    if not known and counts.rounds and counts.drafted and not counts.drafted % counts.rounds:
+        known = counts.drafted // counts.rounds
     options: dict[str, int] = {"positions": positions, "draws": draws}
     survival, tried = _by_position(counts, known)
     rounds = _rounds(counts, known, rng, draws)
-    found: KnownAcceptance | None = None
     if survival is not None and tried is not None:
         passed = _passed(counts, survival)
         found = from_counts(tried, np.minimum(passed, tried), rng, given=given, **options)
@@ -61,12 +63,12 @@ def from_statistics(
         found = from_survival(survival, rng, given=given, **options)
     elif known is not None and (counts.acceptance_length is not None or rounds is not None):
         found = _from_length(counts, known, rounds, rng, **options)
-    if found is None:
+    else:
         raise ValueError(
             f"{given} do not determine the acceptance: they need survival by position, or an "
             "acceptance length, rounds, or drafted tokens with gamma; give --gamma"
         )
-    coverage, said = _coverage(counts, rounds, draws)
+    coverage, said = _coverage(counts, rounds)
     notes = (*found.notes, *said, *_disagreements(counts, found), *counts.notes)
     assert isinstance(found.law, PositionalAcceptance)
     assert found.middle is not None
@@ -76,21 +78,14 @@ def from_statistics(
     )  # fmt: skip
 
 
-def _whole_drafts(counts: EngineCounts) -> int | None:
-    """Drafted tokens a round, where that is a whole number."""
-    if not counts.rounds or not counts.drafted or counts.drafted % counts.rounds:
-        return None
-    return counts.drafted // counts.rounds
-
-
 def _rounds(
     counts: EngineCounts, gamma: int | None, rng: np.random.Generator, draws: int
 ) -> Floats | None:
     """Draws of the rounds, shape (draws,): each number that the counts allow is as likely."""
-    if gamma is None and counts.rounds is None and counts.rounds_range is None:
+    if gamma is None and counts.rounds is None:
         return None
     bounds = counts.bounds(gamma)
-    if bounds is None or not bounds[1] or (counts.rounds is None and gamma is None):
+    if bounds is None or not bounds[1]:
         return None
     low, high = bounds
     if low == high:
@@ -98,9 +93,7 @@ def _rounds(
     return rng.integers(low, high, size=draws, endpoint=True).astype(np.float64)
 
 
-def _coverage(
-    counts: EngineCounts, rounds: Floats | None, draws: int
-) -> tuple[Floats | None, list[str]]:
+def _coverage(counts: EngineCounts, rounds: Floats | None) -> tuple[Floats | None, list[str]]:
     """Share of the target's steps that drafted, shape (draws,), None where all did, or not known.
 
     Known from the tokens alone where the statistics state no rounds but a length.
@@ -217,58 +210,90 @@ def _from_length(
     return found
 
 
-def json_object(path: Path) -> dict[str, Any] | None:
-    """The object that a file holds as JSON, None for any other file and for very large ones."""
+def is_record(path: Path) -> bool:
+    """Whether the file begins as a record does, gzipped or not."""
     with path.open("rb") as file:
-        start = file.read(64).lstrip()
-    if not start.startswith(b"{") or path.stat().st_size > _LARGEST_JSON:
-        return None
+        packed = file.read(2) == b"\x1f\x8b"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:  # a log may begin with a brace as well
-        return None
-    return value if isinstance(value, dict) else None
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return f'"{SCHEMA}"'.encode() in file.read(256)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
 
 
-def counts_of_json(value: Mapping[str, Any]) -> EngineCounts:
-    """The statistics behind the object that `howspec import --json` printed.
+def from_record(
+    record: Record,
+    rng: np.random.Generator,
+    *,
+    draft: str | None = None,
+    temperature: float | None = None,
+    domain: str | None = None,
+    positions: int = 32,
+    draws: int = 2000,
+) -> KnownAcceptance:
+    """Acceptance from the rounds of a record of kind "acceptance", by resampling its requests.
 
-    Keys that are missing or null are not known. Raises ValueError for values of another kind.
+    draft: its name, needed where the record holds several; temperature: that of the rounds, or the
+    nearest that the record has, which a note says; domain: one of the record's, any other counts as
+    none. Without them requests of all temperatures and domains of that draft count alike, and a
+    note says so. Raises ValueError without rounds.
     """
-    made: dict[str, Any] = {n: count(value.get(n), n) for n in _WHOLES}
-    made |= {n: number(value.get(n), n) for n in _NUMBERS}
-    for n in _LISTS:
-        listed = whole_list(value.get(n), n)
-        made[n] = None if listed is None else tuple(listed)
-    shares = value.get("survival")
-    if shares is not None and not isinstance(shares, list | tuple):
-        raise ValueError(f"survival must be a list of numbers, got {type(shares).__name__}")
-    survival = [number(s, "survival") for s in shares or ()]
-    notes = value.get("notes")
-    if made["acceptance_length"] is None:
-        made["acceptance_length"] = ratio(made["accepted"], made["rounds"], 1.0)
-    return EngineCounts(
-        engine=str(value.get("engine") or "an engine"),
-        format=str(value.get("format") or "howspec import"),
-        definition=str(value.get("definition") or ""),
-        survival=tuple(s for s in survival if s is not None) or None,
-        accepted_is_prefix=value.get("accepted_is_prefix") is not False,
-        notes=tuple(str(n) for n in notes) if isinstance(notes, list | tuple) else (),
-        **made,
-    )
+    if record.kind != "acceptance":
+        raise ValueError(f"the record must be of kind acceptance, got {record.kind}")
+    rounds = [p for p in record.points if p.get("type") == "rounds" and p.get("accepted")]
+    names = sorted({p["draft"] for p in rounds})
+    if draft is None and len(names) == 1:
+        draft = names[0]
+    if draft not in names:
+        known = ", ".join(names) if names else "none with rounds"
+        raise ValueError(f"draft must be one of those of the record ({known}), got {draft!r}")
+    chosen, notes = _chosen([p for p in rounds if p["draft"] == draft], temperature, domain)
+    tried, kept = _by_request(chosen)
+    total = from_requests(
+        tried, kept, rng, positions=positions, draws=draws,
+        given=f"{len(chosen)} recorded requests with {draft}",
+    )  # fmt: skip
+    for key, plural in (("domain", "domains"), ("temperature", "temperatures")):
+        values = sorted({str(p[key]) for p in chosen})
+        if len(values) > 1:
+            notes.append(f"requests of several {plural} count alike: {', '.join(values)}")
+    if len(chosen) == 1:
+        notes.append("a single request: its interval says nothing about others")
+    return replace(total, notes=tuple(notes))
 
 
-def read_statistics(source: str | Path, *, gamma: int | None = None) -> EngineCounts:
-    """Statistics of a source: the JSON of `howspec import --json`, or an engine's own output.
+def _chosen(
+    points: list[dict[str, Any]], temperature: float | None, domain: str | None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The points of a temperature and a domain where they are known, and what to say of it."""
+    notes = []
+    if temperature is not None:
+        known = sorted({float(p["temperature"]) for p in points})
+        nearest = min(known, key=lambda t: abs(t - temperature))
+        points = [p for p in points if float(p["temperature"]) == nearest]
+        if nearest != temperature:
+            notes.append(f"no rounds at temperature {temperature:g}: those at {nearest:g} taken")
+    same = [p for p in points if domain is not None and p["domain"] == domain.casefold()]
+    return same or points, notes
 
-    source: a path, "-" or an http(s) URL; gamma: the most that a round drafts, where it is silent.
-    Raises ValueError for text that is neither, OSError for a file that cannot be read.
-    """
-    text = str(source)
-    local = text != "-" and not text.startswith(("http://", "https://"))
-    found = json_object(Path(source)) if local else None
-    if found is not None and {"acceptance_length", "rounds", "gamma"} <= found.keys():
-        return counts_of_json(found)
-    from .load import import_counts  # the importers are many and only needed here
 
-    return import_counts(text, gamma=gamma)
+def _by_request(points: list[dict[str, Any]]) -> tuple[Floats, Floats]:
+    """(tried, accepted) by position for each request, (requests, positions) each."""
+    pairs = []
+    for point in points:
+        accepted = np.asarray(point["accepted"], dtype=np.int64)
+        drafted = np.asarray(point.get("drafted"), dtype=np.float64)
+        if drafted.shape not in ((), accepted.shape) or not np.isfinite(drafted).all():
+            raise ValueError("drafted must be one number, or one a round, beside accepted")
+        drafted = np.broadcast_to(drafted, accepted.shape).astype(np.int64)
+        if (accepted > drafted).any():
+            raise ValueError("accepted must be in [0, drafted] in every round of the record")
+        pairs.append((accepted, drafted))
+    most = check_gamma(min(max(int(d.max()) for _, d in pairs), LARGEST_GAMMA))
+    at = np.arange(1, most + 1)
+    tried, kept = np.zeros((len(pairs), most)), np.zeros((len(pairs), most))
+    for i, (accepted, drafted) in enumerate(pairs):
+        decided = accepted + (accepted < drafted)
+        tried[i] = (decided[:, None] >= at).sum(axis=0)
+        kept[i] = (accepted[:, None] >= at).sum(axis=0)
+    return tried, kept
