@@ -27,6 +27,7 @@ from ..tables.layouts import setting_of
 from .counts import EngineCounts
 from .formats import kind_of
 from .lines import Damage, without_colours
+from .numbers import whole
 from .row_sums import counted
 from .rows import Row, role_of
 
@@ -41,9 +42,7 @@ _LISTED = re.compile(
 _COLUMNS = re.compile(
     rf"^[\s|│┃*]*([A-Za-z#][^|│┃,\t*:=\[]*?)[\s*]*(?:[|│┃\t,]|\s{{2}})[\s*`]*({_CELL})"
 )
-_FRACTION = re.compile(
-    r"(?<![\d/.=])(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)(?![\d/.])", re.IGNORECASE
-)
+_FRACTION = re.compile(r"(?i)(?<![\d/.=])(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)(?![\d/.])")
 _PLACE = re.compile(r"\bpos(?:ition)?[\s_#-]*(\d{1,3})\s*[:=]\s*(\d+)\s*/\s*(\d+)(?![\d.])")
 _SPEECH = 20  # below it "4 out of 5" is a way to say a share
 _SPOKEN = re.compile(r"accept", re.IGNORECASE)
@@ -86,7 +85,7 @@ class _Open:
 
     def _places(self, parts: list[list[str]]) -> None:
         """Accepted of drafted by position, as counts and as shares of all rounds."""
-        accepted, drafted = ([int(p[i]) for p in parts] for i in (0, 1))
+        accepted, drafted = ([whole(p[i], "a position") for p in parts] for i in (0, 1))
         if sorted(drafted, reverse=True) != drafted or not drafted[0]:
             raise ValueError("what is drafted at a position must be > 0 and no more than before it")
         self.cells |= {"rounds": str(drafted[0]), "drafted": str(sum(drafted)),
