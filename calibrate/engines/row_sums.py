@@ -186,7 +186,13 @@ def _checks(rows: Sequence[Row]) -> tuple[Check, ...]:
 
 
 def tallied(rounds: Mapping[tuple[int, int], int]) -> tuple[list[int], list[int]]:
-    """Of (drafted, accepted) rounds: how many accepted 0, 1, 2.., and tried position 1, 2.. ."""
+    """Of (drafted, accepted) rounds: how many accepted 0, 1, 2.., and tried position 1, 2.. .
+
+    Raises ValueError for rounds of more than 4,096 tokens.
+    """
+    deepest = max((n for pair in rounds for n in pair), default=0)
+    if deepest > MOST_POSITIONS:
+        raise ValueError(f"a round must be of at most {MOST_POSITIONS} tokens, got {deepest}")
     histogram = [0] * (max((a for _, a in rounds), default=-1) + 1)
     tried = [0] * max((d for d, _ in rounds), default=0)
     for (size, kept), n in rounds.items():

@@ -168,9 +168,11 @@ def test_a_damaged_line_among_whole_ones_is_left_out_and_said(tmp_path: Path) ->
         ("commits,category,a0\n7,x,1\n", "line 2: commits must be in"),
         ("q:\n  thinking_on:\n    2: 7.5\n", r"must be in \[1, 3\]"),
         ("draft acceptance = 0.5 ( 9 accepted / 5 generated)", "must be in"),
+        ('{"speculative_decoding": {"num_spec_steps": 1, "per_step_accepted": [99999999999999]}}',
+         "a round must be of at most 4096 tokens"),
         (f"accepted: pos 0: {'9' * 400}/4, pos 1: 2/3\n", "no speculative statistics"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_is_one_clear_line(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         read(tmp_path, text)
