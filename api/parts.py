@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .calibrate.known import KnownCosts, MemoryUse
     from .calibrate.learned.near_best import NearBest
     from .calibrate.library.evidence import Measurement
-    from .calibrate.pair import NamedModel
+    from .calibrate.named import NamedModel
     from .sim.choice import Objective
     from .sim.known import Laws
     from .sim.next_measurement import Next
@@ -44,7 +44,7 @@ def pair_entry(pair: Pair) -> Mapping[str, object]:
         "context": at.cached, "head": pair.head,
     }  # fmt: skip
     if pair.target is not None and pair.draft is not None:
-        from .calibrate.pair import same_vocabulary
+        from .calibrate.named import same_vocabulary
 
         entry["same_vocabulary"] = pair.head is not None or same_vocabulary(
             *(m.shape for m in pair.models)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.known import Kind, KnownCosts, MemoryUse
-from ..calibrate.pair import NamedModel
+from ..calibrate.named import NamedModel
 from ..theory.domain import Floats
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose

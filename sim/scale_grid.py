@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..calibrate.models import ModelShape
-from ..calibrate.pair import Load, NamedModel, Use
+from ..calibrate.named import NamedModel
+from ..calibrate.pair import Load, Use
 from ..calibrate.prior.acceptance import AcceptancePrior, expected_acceptance
 from ..calibrate.prior.acceptance_forecast import rounded
 from ..calibrate.prior.acceptance_model import usual_layers

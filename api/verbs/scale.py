@@ -22,7 +22,7 @@ from ..parts import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..calibrate.pair import NamedModel
+    from ..calibrate.named import NamedModel
     from ..sim.choice import Choice
     from ..sim.next_measurement import Next
     from ..sim.scale import DraftScale

@@ -17,7 +17,8 @@ from ..library.load import same_study
 from ..models import number_format
 from ..models.formats import format_in
 from ..models.names import plain
-from ..pair import NamedModel, Use, draft_formats, same_vocabulary
+from ..named import NamedModel, draft_formats, same_vocabulary
+from ..pair import Use
 from .acceptance_forecast import RISE_WEIGHTS, RISES, AcceptanceForecast, rounded
 from .acceptance_model import PARAMETERS, Cell, Conditioned, family_of
 from .acceptance_tasks import NAMED, known_task

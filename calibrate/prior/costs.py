@@ -22,7 +22,8 @@ from ...theory.domain import Floats, check
 from ..known import MemoryUse
 from ..models import Device, ModelShape, number_format
 from ..models.drafters import Passes
-from ..pair import Load, NamedModel, draft_formats, same_vocabulary
+from ..named import NamedModel, draft_formats, same_vocabulary
+from ..pair import Load
 from .costs_model import Work, draw_times, work_of
 from .costs_posterior import (
     StackPosterior,

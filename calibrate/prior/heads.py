@@ -25,7 +25,8 @@ from ...theory.domain import Floats
 from ..known import KnownAcceptance
 from ..library.load import same_study
 from ..models.drafters import DRAFTERS, drafter_kind
-from ..pair import Load, NamedModel, Use, named, named_draft, same_model, told_target
+from ..named import NamedModel, named, named_draft, same_model, told_target
+from ..pair import Load, Use
 from .acceptance import expected_acceptance
 from .acceptance_tasks import known_task
 from .costs import PredictedCost, expected_costs

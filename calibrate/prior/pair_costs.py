@@ -11,7 +11,8 @@ import numpy as np
 from ...theory.domain import Floats
 from ..measured import SampledCost, measured_cost, sampled, timed_rounds
 from ..models import Device, ModelShape
-from ..pair import Load, NamedModel
+from ..named import NamedModel
+from ..pair import Load
 from ..records import Record
 from .costs import PredictedCost, PredictedPass, predict_costs
 from .costs_fit import refit

@@ -12,7 +12,8 @@ from howspec.calibrate.library.load import same_study
 from howspec.calibrate.models import device, model, models
 from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
 from howspec.calibrate.models.heads import head_shape
-from howspec.calibrate.pair import Load, head_dtype, named, named_draft
+from howspec.calibrate.named import head_dtype, named, named_draft
+from howspec.calibrate.pair import Load
 from howspec.calibrate.prior.head_curves import (
     HEADS,
     LOOK_UP,

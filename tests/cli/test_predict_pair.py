@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment, acceptance, resolve
 from howspec.calibrate.models import device
-from howspec.calibrate.pair import Load, NamedModel, Use, named, same_vocabulary
+from howspec.calibrate.named import NamedModel, named, same_vocabulary
+from howspec.calibrate.pair import Load, Use
 from howspec.calibrate.prior.acceptance import expected_acceptance
 from howspec.calibrate.prior.costs import expected_costs
 from howspec.calibrate.prior.pair_costs import recorded_costs

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from command import answer, call
 from howspec.calibrate.models import device, model, models
-from howspec.calibrate.pair import Deployment, Load, Use, named, resolve
+from howspec.calibrate.named import named
+from howspec.calibrate.pair import Deployment, Load, Use, resolve
 from howspec.calibrate.prior.costs import expected_costs
 from howspec.figures.answers import turning_curve
 from howspec.figures.style import write

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment, resolve
 from howspec.calibrate.models.formats import as_stored, format_in
-from howspec.calibrate.pair import Use, named
+from howspec.calibrate.named import named
+from howspec.calibrate.pair import Use
 from howspec.calibrate.prior.acceptance import expected_acceptance
 from howspec.calibrate.prior.acceptance_forecast import disagreement
 from howspec.sim.common import common_laws, measured_drafts
