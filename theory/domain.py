@@ -6,7 +6,6 @@ Elementwise functions over long arrays, in blocks that stay in the processor's c
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +31,7 @@ def as_floats(name: str, value: ArrayLike) -> Floats:
     """
     if type(value) is np.ndarray and value.dtype == np.float64:
         return value
-    # `np.ma` takes as long to import as half of this package: who has a masked array has it.
-    if "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray):
+    if isinstance(value, np.ma.MaskedArray):
         if np.ma.getmaskarray(value).any():
             raise ValueError(f"{name} must be an array without masked elements, got a masked one")
         value = value.data

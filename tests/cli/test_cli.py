@@ -178,12 +178,13 @@ def test_help_shows_an_example_that_names_the_verb(
     assert re.search(rf"howspec {verb}\b", out)
 
 
-def test_a_prediction_starts_without_the_heavy_libraries() -> None:
+def test_a_prediction_starts_without_the_heavy_libraries_and_the_tables_of_models() -> None:
     code = (
         "import sys\nfrom howspec.cli.main import run\n"
         "try: run(['predict', '--alpha', '.8', '--cost-ratio', '.05', '--json'])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'matplotlib', 'sympy', 'pandas', 'scipy', 'transformers', 'numba'}\n"
+        "heavy |= {'howspec.calibrate.models', 'howspec.calibrate.records'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
