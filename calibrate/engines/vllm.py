@@ -28,13 +28,14 @@ from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number, printed
 from .row_sums import counts_of_rows
 from .rows import COUNTS, Row
 
-_FIELDS = {
-    "accepted": re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b"),
-    "drafted": re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b"),
-    "length": re.compile(rf"\bMean acceptance length:\s*({NUMBER})"),
-    "shares": re.compile(r"\bPer-position acceptance rate:\s*([^A-Za-z]*)"),
-    "rate": re.compile(rf"\b[Dd]raft acceptance rate:\s*((?:{NUMBER})\s*%?)"),
-}
+# Accepted and drafted tokens, acceptance length, shares by position, rate with its per cent sign.
+_FIELDS = (
+    re.compile(rf"\bAccepted:\s*({WHOLE})\s*tokens\b"),
+    re.compile(rf"\bDrafted:\s*({WHOLE})\s*tokens\b"),
+    re.compile(rf"\bMean acceptance length:\s*({NUMBER})"),
+    re.compile(r"\bPer-position acceptance rate:\s*([^A-Za-z]*)"),
+    re.compile(rf"\b[Dd]raft acceptance rate:\s*((?:{NUMBER})\s*%?)"),
+)
 _RATES = [re.compile(rf"\b{n} throughput:\s*(\d+(?:\.\d+)?)") for n in ("Accepted", "Drafted")]
 _SPEED = re.compile(r"generation throughput:\s*(\d+(?:\.\d+)?)\s*tok")
 _ENGINE = re.compile(r"\bEngine (\d+)")
@@ -79,8 +80,8 @@ class V1Log:
         self.stated |= {int(first(_GAMMA, line) or 0)} - {0}
 
     def _metrics(self, piece: str, source: Source) -> None:
-        found = {name: first(pattern, piece) for name, pattern in _FIELDS.items()}
-        accepted, drafted = found["accepted"], found["drafted"]
+        found = [m[1] if (m := p.search(piece)) else None for p in _FIELDS]
+        accepted, drafted = found[:2]
         if not (accepted or drafted or piece.startswith(":")):
             return  # words on such lines
         if not (accepted and drafted):
@@ -88,8 +89,9 @@ class V1Log:
             return
         if source not in self.sources:
             self.sources[source] = Intervals(_interval, self.damage)
-        self.throughput.add(piece, accepted, drafted)
-        self.sources[source].add(tuple(found.values()))
+        if self.throughput.speed is not None:
+            self.throughput.add(piece, accepted, drafted)
+        self.sources[source].add(tuple(found))
 
     def result(self) -> EngineCounts | None:
         """The sum over the lines."""
@@ -147,12 +149,12 @@ class _Throughput:
 
     def add(self, piece: str, *counts: str) -> None:
         """Take one line of metrics, accepted and drafted, and forget the line before it."""
-        speed, self.speed = self.speed, None
-        for tokens, pattern in zip(counts, _RATES, strict=True) if speed is not None else ():
+        speed, self.speed = self.speed or 0.0, None
+        for tokens, pattern in zip(counts, _RATES, strict=True):
             rate = float(first(pattern, piece) or 0.0)
             count = int(tokens.replace(",", "")) if len(tokens) < 19 else 0
             if count and rate > 0.0:
-                self.tokens += (speed or 0.0) * count / rate
+                self.tokens += speed * count / rate
                 self.accepted += int(counts[0].replace(",", ""))
                 self.lines += 1
                 return
