@@ -46,7 +46,7 @@ def report(answer: Answer, command: str | None = None) -> str:
 
 def style() -> str:
     """The look of every page."""
-    folder = resources.files(__package__).joinpath("figures", "page")
+    folder = resources.files(f"{__package__}.figures").joinpath("page")
     return folder.joinpath("page.css").read_text(encoding="utf-8")
 
 

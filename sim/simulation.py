@@ -49,7 +49,7 @@ def simulate_point(
     requests: int | None = None,
     batch: int | None = None,
     arrival_rate: float | None = None,
-    rounds: int = 1_000_000,
+    rounds: int,
     rule: str | None = None,
     width: int | None = None,
     vocabulary: int | None = None,
