@@ -19,7 +19,7 @@ UV = $(PIP) install uv && $(PY) -m uv -q pip compile pyproject.toml --all-extras
 WITHOUT_TORCH := grep -vE '^(torch|triton|nvidia-[^=]*|cuda-[^=]*)=='
 
 .NOTPARALLEL:
-.PHONY: run figures docs test suite seconds check lint types linked lock test-latest test-lowest bench engines mutations sheet clean
+.PHONY: run figures docs test suite seconds check some lint types linked lock test-latest test-lowest bench engines mutations sheet clean
 
 run: $(VENV)/.core $(VENV)/.wheel
 	$(VENV)/bin/howspec paper --out $(OUT)
@@ -59,6 +59,11 @@ suite: $(VENV)/.extras $(VENV)/.wheel
 check: export PYTHONPATH = ../$(VENV)/linked
 check: lint linked
 	$(call BESIDE_TYPES,$(TESTS) --quick .)
+
+# The tests of one file or folder: make some AT=cli/test_cli_simulate.py
+some: export PYTHONPATH = ../$(VENV)/linked
+some: linked
+	$(TESTS) $(AT)
 
 # Which tests compute for long is measured: tests/support/seconds.txt.
 seconds: PARALLEL += --seconds
