@@ -85,8 +85,8 @@ def test_the_example_of_the_help_that_launches_runs_with_another_server(
     words = shown_examples(capsys, "tune")[1]
     port, launch = free_port(), words[-1].split()
     assert launch[:3] == ["vllm", "serve", "Qwen/Qwen3-8B"]
-    server = shlex.join([sys.executable, str(SERVER), str(port), str(tmp_path / "starts")])
-    given = [*words[:-1], shlex.join([*shlex.split(server), *launch[3:]])]
+    server = launching(tmp_path, port)["launch"].removesuffix(" {flags}")
+    given = [*words[:-1], f"{server} {shlex.join(launch[3:])}"]
     short = ("--url", f"http://127.0.0.1:{port}", "--gamma", "1,2", "--requests", "2")
     found = answer(capsys, *given, *short, "--new-tokens", "10", "--tolerance", "0.2")
     assert found["finished"]
