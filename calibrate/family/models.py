@@ -103,6 +103,7 @@ def mean_held_out(losses: dict[str, dict[str, float]]) -> dict[str, float]:
 
 
 def held_out_streams(folder: Path, domains: Sequence[str]) -> dict[str, Ids]:
+    """Tokens of the held-out text by domain."""
     return {name: stream(folder, name, "held-out") for name in domains}
 
 

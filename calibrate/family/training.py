@@ -35,6 +35,7 @@ from .shapes import Preset, Shape
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """(tensors, what was written of the state beside them); ValueError for a file that is none."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -486,6 +486,7 @@ def test_a_device_that_no_table_has_is_stated_by_its_data() -> None:
         ("bandwidth=320,memory=16,fp16=5,kind=car", "device: kind must be one of gpu, .*got 'car'"),
         ("bandwidth=320,memory=16,fp16", "device: fp16 .*got an empty cell"),
         ("RTX 3090 + RTX 4090", "nearest"),
+        ("Foo 9 + RTX 4090", "nearest"),
         ("2x RTX 3090, RTX 4090", "nearest"),
         ("RTX 4070 Ti Super + RTX 3060 (target), RTX 2070 (draft)", "nearest"),
         ("RTX 4000", "nearest: RTX A4000, .*got 'RTX 4000'"),
