@@ -67,6 +67,7 @@ def passed(arguments: list[str]) -> tuple[list[str], int, int]:
 
 
 def main() -> None:
+    """Count for the question that is given, or for each of `QUESTIONS` in a process of its own."""
     given = sys.argv[1:]
     if not given:
         for name, question in QUESTIONS.items():

@@ -134,6 +134,7 @@ class Work:
 
 
 def record_files(folder: Path) -> list[Path]:
+    """The records of a folder and the journals of those in progress, by name."""
     seen = (p for p in folder.iterdir() if not p.name.startswith("."))
     return sorted(p for p in seen if p.name.endswith(SUFFIXES))
 

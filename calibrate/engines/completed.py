@@ -219,6 +219,7 @@ def length_of(accepted: int | None, known: dict[str, Any]) -> float | None:
 
 
 def unlike(rounds: int | None, drafted: int | None, gamma: int | None) -> list[str]:
+    """Why the rounds are not all of gamma draft tokens, where the counts say so; else nothing."""
     if rounds == 0:
         return ["no speculative round was counted, so there is no share to give"]
     if rounds and gamma and drafted is not None and drafted != gamma * rounds:
@@ -232,6 +233,7 @@ def unlike(rounds: int | None, drafted: int | None, gamma: int | None) -> list[s
 def check_totals(
     rounds: int | None, drafted: int | None, accepted: int | None, gamma: int | None
 ) -> None:
+    """Raise ValueError where more was accepted than drafted, or than the rounds could draft."""
     if accepted is not None and drafted is not None and accepted > drafted:
         raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
     most = None if rounds is None or gamma is None else gamma * rounds

@@ -69,6 +69,7 @@ class Passes:
 
 
 def layout_of(points: Sequence[CostPoint]) -> Layout:
+    """The unknowns of all stacks, and of the sources and models of these points."""
     names: list[tuple[str, ...]] = [("common", n) for n in _OF_STACK]
     names += [("stack", s, n) for s in STACKS for n in _OF_STACK]
     names += [("shared", n) for n in _SHARED]
@@ -89,6 +90,7 @@ def layout_of(points: Sequence[CostPoint]) -> Layout:
 
 
 def passes_of(points: Sequence[CostPoint], layout: Layout) -> Passes:
+    """The work, peak times and unknowns of every pass behind the points."""
     terms = [(k, p, t) for k, p in enumerate(points) for t in terms_of(p)]
     works = [
         work_of(t.shape, p.device, dtype=t.dtype, kv_dtype="bf16", stack=p.stack, forward=p.forward)
