@@ -56,12 +56,12 @@ suite: $(VENV)/.extras $(VENV)/.wheel
 
 # The loop of a person at work: the files as they lie, and the tests that need neither torch nor a
 # process and do not compute for long.
-check: export PYTHONPATH = ../$(VENV)/linked
+check: export PYTHONPATH = $(CURDIR)/$(VENV)/linked
 check: lint linked
 	$(call BESIDE_TYPES,$(TESTS) --quick .)
 
 # The tests of one file or folder: make some AT=cli/test_cli_simulate.py
-some: export PYTHONPATH = ../$(VENV)/linked
+some: export PYTHONPATH = $(CURDIR)/$(VENV)/linked
 some: linked
 	$(TESTS) $(AT)
 
