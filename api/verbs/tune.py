@@ -14,7 +14,7 @@ from .tune_grid import Grid, Progress, Step, measured
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
-    from ..sim.emit.emission import Emission
+    from ..sim.emit import Emission
     from ..sim.tune.points import Chosen, Seen
     from ..sim.tune.tuning import Tuned
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors import Pair
     from ..calibrate.records import Record
     from ..calibrate.serving import ServingPlan
-    from ..sim.emit.emission import Emission
+    from ..sim.emit import Emission
     from ..sim.tune.belief import Belief
     from ..sim.tune.points import Point, Seen
 

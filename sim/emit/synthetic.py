@@ -20,7 +20,7 @@ import numpy as np
 from ...calibrate.engines.evidence import check_gamma
 from ...theory import DepthAcceptance
 from ...theory.acceptance import alpha_from_length
-from .emission import Emission, decimal, one_line
+from . import Emission, decimal, one_line
 
 WARNING = "for benchmarks only: accepted tokens are not checked, so the text means nothing"
 
@@ -137,37 +137,16 @@ _MEAN_ONLY = {"sglang": "SGLang", "tensorrt-llm": "TensorRT-LLM", "atom": "ATOM"
 
 
 def _vllm(wanted: _Wanted) -> Emission:
+    """A length or falling rates, one of them (vllm/config/speculative.py, pull request 40662)."""
     config: dict[str, Any] = dict(wanted.named)
     config |= {"num_speculative_tokens": wanted.gamma, "rejection_sample_method": "synthetic"}
     if wanted.rates is None:
         config["synthetic_acceptance_length"] = float(decimal(wanted.length))
     else:
         config["synthetic_acceptance_rates"] = wanted.shown
-    validate_vllm_synthetic(config)
     note = "add the method and model of your draft to the configuration"
     command = f"--speculative-config {shlex.quote(one_line(config))}"
     return Emission("vllm", command, config=config, notes=() if wanted.named else (note,))
-
-
-def validate_vllm_synthetic(config: Any) -> None:
-    """Raise ValueError where a synthetic configuration of vLLM breaks a rule.
-
-    Exactly one of a length in [1, K + 1] and K falling rates (vllm/config/speculative.py, pull
-    request 40662).
-    """
-    if not isinstance(config, dict) or config.get("rejection_sample_method") != "synthetic":
-        raise ValueError('rejection_sample_method must be "synthetic"')
-    gamma = check_gamma(config.get("num_speculative_tokens", 0), name="num_speculative_tokens")
-    length = config.get("synthetic_acceptance_length")
-    rates = config.get("synthetic_acceptance_rates")
-    if (length is None) == (rates is None):
-        raise ValueError(
-            "give exactly one of synthetic_acceptance_length and synthetic_acceptance_rates"
-        )
-    if rates is not None:
-        validate_rates(rates, gamma)
-    if length is not None:
-        validate_acceptance_length(length, gamma)
 
 
 def _sglang(wanted: _Wanted) -> Emission:

@@ -16,8 +16,7 @@ from ...calibrate.doors import Deployment, Pair, resolve
 from ...theory.domain import Floats
 from ...theory.interval import Interval
 from ..choice import DEFAULT_OBJECTIVE
-from ..emit import emit
-from ..emit.emission import Emission, one_line
+from ..emit import Emission, emit, one_line
 from ..known import DRAWS, Sources, check_gamma_max, check_seed
 from ..next_options import released
 from ..ranking import Candidate, candidates

@@ -14,14 +14,8 @@ import pytest
 from howspec.calibrate.tables.passes import read_pass_table, table_limits
 from howspec.cli.schedule import schedule as verb
 from howspec.sim.choice import OBJECTIVES, Objective, choose
-from howspec.sim.emit.emission import DraftWords
-from howspec.sim.emit.llama_cpp import emit_llama_cpp, validate_llama_cpp
-from howspec.sim.emit.sglang import (
-    emit_sglang,
-    validate_sglang,
-)
-from howspec.sim.emit.tensorrt_llm import emit_tensorrt_llm, validate_tensorrt_llm
-from howspec.sim.emit.vllm import emit_vllm, validate_vllm
+from howspec.sim.emit import DraftWords
+from howspec.sim.emit.engines import emit_llama_cpp, emit_sglang, emit_tensorrt_llm, emit_vllm
 from howspec.sim.prediction import predict, speedup_table
 from howspec.sim.schedule import Schedule, make_schedule, off_price
 from howspec.theory import AffineCost, CostLaw, DepthAcceptance, tokens_by_gamma
@@ -170,6 +164,9 @@ def test_gamma_rises_with_the_batch_only_where_it_may() -> None:
     assert any(b.gamma > a.gamma for a, b in pairwise(free.ranges))
     assert all(b.gamma <= a.gamma for a, b in pairwise(forced.ranges))
     assert any("may not rise" in n for n in forced.notes)
+    for older in (False, True):
+        with pytest.raises(ValueError, match="draft_len_schedule must not rise with the batch"):
+            emit_tensorrt_llm(free, older=older)
 
 
 def test_an_uncertain_acceptance_gives_intervals_and_likely_gammas() -> None:
@@ -179,7 +176,7 @@ def test_an_uncertain_acceptance_gives_intervals_and_likely_gammas() -> None:
     assert first.speedup.low < first.speedup.estimate < first.speedup.high
     assert len(schedule.likely[0]) > 1
     assert first.gamma in schedule.likely[0]
-    assert all(len(x) == 1 or min(x) >= 0 for x in schedule.likely)
+    assert all(x[0] >= 0 and all(a < b for a, b in pairwise(x)) for x in schedule.likely)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -229,10 +226,13 @@ def test_bad_questions_are_refused(options: dict[str, Any], said: str) -> None:
 
 
 # --- what the engines make of it ---------------------------------------------------------------
+PER_BATCH = "num_speculative_tokens_per_batch_size"
+
+
 def vllm_lookup(config: dict[str, Any], batch: int) -> int:
     """The expansion that vLLM does: ranges, gaps and the tail keep the K before them."""
     k = config["num_speculative_tokens"]
-    for first, _, tokens in config.get("num_speculative_tokens_per_batch_size", []):
+    for first, _, tokens in config.get(PER_BATCH, []):
         if batch >= first:
             k = min(tokens, config["num_speculative_tokens"])
     return int(k)
@@ -267,6 +267,10 @@ def test_every_engine_runs_the_schedule(
     assert words[0] == "--speculative-config"
     config = json.loads(words[1])
     assert config == vllm.config
+    table = config.get(PER_BATCH, [[1, top, most]])
+    assert table[0][0] == 1
+    assert all(b[0] == a[1] + 1 and a[0] <= a[1] for a, b in pairwise(table))
+    assert max(k for *_, k in table) == config["num_speculative_tokens"] == most
     for batch in range(1, top + 1):
         assert vllm_lookup(config, batch) == schedule.gamma(batch)
         if sglang.config:
@@ -275,9 +279,12 @@ def test_every_engine_runs_the_schedule(
             table = new.config["speculative_config"]["draft_len_schedule"]
             upper = [k for k in sorted(table) if batch <= k]
             assert (table[upper[0]] if upper else 0) == falling.gamma(batch)
+            limit = new.config["speculative_config"]["max_draft_len"]
+            assert table[min(table)] == limit == max(table.values())
             table = old.config["speculative_config"]["draft_len_schedule"]
             assert table[max(k for k in table if k <= batch)] == falling.gamma(batch)
     if sglang.files:
+        assert min(int(k) for k in sglang.config if k.isdecimal()) == 1
         assert json.loads(sglang.files["adaptive.json"]) == sglang.config
     words = sglang.command.split()
     steps = int(words[words.index("--speculative-num-steps") + 1])
@@ -289,8 +296,8 @@ def test_llama_cpp_gets_one_gamma_and_is_told_that_it_is_one() -> None:
     flags = emit_llama_cpp(schedule, batch=32)
     assert f"--spec-draft-n-max {schedule.gamma(32)}" in flags.command
     assert any("no schedule by batch size" in n for n in flags.notes)
-    older = emit_llama_cpp(schedule, batch=32, older=True, p_min=0.4)
-    assert older.command == f"--draft-max {schedule.gamma(32)} --draft-min 0 --draft-p-min 0.4"
+    older = emit_llama_cpp(schedule, batch=32, older=True)
+    assert older.command == f"--draft-max {schedule.gamma(32)} --draft-min 0 --draft-p-min 0"
     off = emit_llama_cpp(made(0.01, AffineCost(0.5)))
     assert off.command == ""
     assert "without a draft" in off.notes[0]
@@ -317,68 +324,6 @@ def test_yaml_of_tensorrt_llm_is_what_the_object_says() -> None:
     ]
 
 
-TOP = {"num_speculative_tokens": 4}
-KEY = "num_speculative_tokens_per_batch_size"
-
-
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ([], "must be an object"),
-        ({}, "num_speculative_tokens must be"),
-        ({"num_speculative_tokens": 0}, "num_speculative_tokens must be"),
-        ({"num_speculative_tokens": True}, "num_speculative_tokens must be"),
-        (TOP | {KEY: []}, "list of one or more"),
-        (TOP | {KEY: {"1-4": 3}}, "list of one or more"),
-        (TOP | {KEY: [[1, 4]]}, r"\[first, last, K\]"),
-        (TOP | {KEY: [[2, 4, 3]]}, "must start at 1"),
-        (TOP | {KEY: [[0, 4, 3]]}, "first batch must be"),
-        (TOP | {KEY: [[1, 4, 3], [6, 9, 1]]}, "follow on 4"),
-        (TOP | {KEY: [[1, 4, 3], [4, 9, 1]]}, "follow on 4"),
-        (TOP | {KEY: [[1, 4, 5]]}, "must be at most"),
-        (TOP | {KEY: [[1, 4, -1]]}, "K must be"),
-        (TOP | {KEY: [[1, 4, 2.5]]}, "K must be"),
-        (TOP | {KEY: [[1, 4, 3], [5, 4, 2]]}, "must not end before"),
-    ],
-)
-def test_every_rule_of_vllm_is_checked(config: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        validate_vllm(config)
-    validate_vllm(TOP | {KEY: [[1, 4, 4], [5, 9, 0]]})
-
-
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ([], "must be an object"),
-        ({"ema_alpha": 0.2}, 'slot "1"'),
-        ({"2": {"candidate_steps": [1]}}, 'slot "1"'),
-        ({"1": {"candidate_steps": []}}, "must be a list"),
-        ({"1": [1, 2]}, "must be a list"),
-        ({"1": {"candidate_steps": [-1]}}, "must be an integer"),
-        ({"1": {"candidate_steps": [1.5]}}, "must be an integer"),
-        ({"1": {"candidate_steps": [3, 1]}}, "must rise"),
-        ({"1": {"candidate_steps": [1, 1]}}, "must rise"),
-        ({"1": {"candidate_steps": [1]}, "ema_alpha": 0.0}, "ema_alpha"),
-        ({"1": {"candidate_steps": [1], "ema_alpha": 1.5}}, "ema_alpha"),
-        ({"1": {"candidate_steps": [1]}, "update_interval": 0}, "update_interval"),
-        ({"1": {"candidate_steps": [1]}, "warmup_batches": -1}, "warmup_batches"),
-    ],
-)
-def test_every_rule_of_sglang_is_checked(config: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        validate_sglang(config)
-    validate_sglang({"1": {"candidate_steps": [0, 3]}, "ema_alpha": 1.0})
-    with pytest.raises(ValueError, match='strategy must be "ema" for slots by batch'):
-        validate_sglang({"1": {"candidate_steps": [3]}, "strategy": "throughput_aware"})
-
-
-@pytest.mark.parametrize("key", ["disable_by_batch_size", "num_speculative_tokens_per_seq_len"])
-def test_what_vllm_no_longer_takes_or_not_yet_is_refused(key: str) -> None:
-    with pytest.raises(ValueError, match=f"vLLM does not take {key}: "):
-        validate_vllm({"num_speculative_tokens": 3, key: 8})
-
-
 def test_one_table_for_several_contexts_says_what_each_alone_would_be() -> None:
     pair = {"target": "Llama-3.1-8B", "draft": "Llama-3.2-1B", "device": "H100 SXM"}
     one = hs.schedule(**pair, batch_max=16).emit("vllm")
@@ -387,44 +332,6 @@ def test_one_table_for_several_contexts_says_what_each_alone_would_be() -> None:
     (note,) = (n for n in both.notes if "takes no axis for the context" in n)
     assert "500 cached tokens" in note
     assert "60000 cached tokens" in note
-
-
-@pytest.mark.parametrize(
-    ("table", "more", "said"),
-    [
-        ({}, {}, "must map"),
-        ([4, 2], {}, "must map"),
-        ({4: 4, 8: 2}, {"max_draft_len": None}, "max_draft_len must be"),
-        ({0: 4}, {}, "batch must be"),
-        ({"4": 4}, {}, "batch must be"),
-        ({4: -1}, {}, "must be an integer"),
-        ({4: 3, 8: 2}, {}, "must be max_draft_len"),
-        ({4: 4, 8: 5}, {}, "must not rise"),
-        ({4: 4, 8: 1, 16: 2}, {}, "must not rise"),
-        ({4: 4}, {"max_concurrency": 8}, "together"),
-    ],
-)
-def test_every_rule_of_tensorrt_llm_is_checked(table: Any, more: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": table} | more)
-    validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": {4: 4, 8: 2}})
-    with pytest.raises(ValueError, match="must include batch 1"):
-        validate_tensorrt_llm({"max_draft_len": 4, "draft_len_schedule": {4: 4}}, older=True)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        (3, "must be an object"),
-        ({"n_max": 0}, "n_max must be"),
-        ({"n_max": 3, "n_min": 4}, "n_min must be at most"),
-        ({"n_max": 3, "p_min": 1.2}, "p_min must be"),
-    ],
-)
-def test_every_rule_of_llama_cpp_is_checked(settings: Any, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        validate_llama_cpp(settings)
-    validate_llama_cpp({"n_max": 3, "n_min": 3, "p_min": 0.5})
 
 
 # --- costs from a table, and the command -------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from howspec.cli.synthetic import ENGINES
 from howspec.cli.synthetic import synthetic as verb
-from howspec.sim.emit.emission import decimal
+from howspec.sim.emit import decimal
 from howspec.sim.emit.synthetic import (
     SYNTHETIC,
     independent_rates_of,
@@ -20,7 +20,6 @@ from howspec.sim.emit.synthetic import (
     synthetic_settings,
     validate_acceptance_length,
     validate_rates,
-    validate_vllm_synthetic,
 )
 from howspec.theory import tokens_per_round
 from hypothesis import given
@@ -83,7 +82,7 @@ def test_rates_by_position_are_those_of_alpha_and_only_some_engines_take_them() 
     vllm = synthetic_settings("vllm", 4, rates=rates, method="eagle3", model="my/draft")
     assert vllm.config["synthetic_acceptance_rates"] == [0.8, 0.64, 0.512, 0.4096]
     assert vllm.config["method"] == "eagle3"
-    validate_vllm_synthetic(vllm.config)
+    assert "synthetic_acceptance_length" not in vllm.config
     llama = synthetic_settings("llama.cpp", 4, rates=rates)
     assert llama.command.endswith("--spec-synth-rates 0.8,0.64,0.512,0.4096")
     for engine in ("sglang", "tensorrt-llm", "atom"):
@@ -121,40 +120,6 @@ def test_the_ends_of_the_range_are_allowed_where_the_engine_has_a_word_for_them(
 def test_rates_that_cannot_be_are_refused(rates: list[float], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         validate_rates(rates, 3)
-
-
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ({}, 'must be "synthetic"'),
-        ({"num_speculative_tokens": 3}, 'must be "synthetic"'),
-        ({"rejection_sample_method": "synthetic"}, "num_speculative_tokens must be"),
-        (
-            {"rejection_sample_method": "synthetic", "num_speculative_tokens": 3},
-            "exactly one",
-        ),
-        (
-            {"rejection_sample_method": "synthetic", "num_speculative_tokens": 3,
-             "synthetic_acceptance_length": 2.0, "synthetic_acceptance_rates": [1.0, 0.0, 0.0]},
-            "exactly one",
-        ),
-        (
-            {"rejection_sample_method": "synthetic", "num_speculative_tokens": 3,
-             "synthetic_acceptance_length": 4.5},
-            "acceptance_length must be in",
-        ),
-        (
-            {"rejection_sample_method": "synthetic", "num_speculative_tokens": 3,
-             "synthetic_acceptance_rates": [0.1, 0.2, 0.0]},
-            "must not rise",
-        ),
-    ],
-)  # fmt: skip
-def test_every_rule_of_the_synthetic_configuration_is_checked(
-    config: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(ValueError, match=said):
-        validate_vllm_synthetic(config)
 
 
 @given(st.floats(0.0, 1000.0))
