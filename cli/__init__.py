@@ -1,1 +1,1 @@
-"""The command line: one thin file a verb."""
+"""The command line: verbs of a kind in a file, each thin: its help and how its texts are read."""

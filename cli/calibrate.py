@@ -1,7 +1,7 @@
 """`howspec calibrate`: measuring what the theory needs of a real draft and target.
 
-A verb for each kind of record (costs, acceptance, sweep), one that pools, and the options that the
-verbs which measure models share.
+A verb for each kind of record (costs, acceptance, sweep), one that pools, one that shows, and the
+options that the verbs which measure models share.
 """
 
 from __future__ import annotations
@@ -150,6 +150,23 @@ def pool(files: list[str], out: str) -> Shown:
     return Shown(entry, [f"{out}: {points} points of {len(files)} runs"])
 
 
+@answering(
+    "file limits as_json",
+    file=Argument("A record: .json or .json.gz."),
+    limits="Of costs: passes of one token beside the least time that memory and computing "
+    "allow, and what takes their time: launches, memory or computing.",
+)
+def show(given: Given) -> None:
+    """Print a record of costs, acceptance or a sweep: medians, counts, and where it comes from.
+
+    The family.json of a trained family is printed too: its models with their held-out losses.
+
+    Example:
+
+    howspec calibrate show campaign/records/costs.json
+    """
+
+
 _PURPOSE = "Measure costs, acceptance and latency of real pairs; train a ladder; show records."
 
 
@@ -165,10 +182,10 @@ calibrate = Verbs(
         "costs": "calibrate",
         "acceptance": "calibrate",
         "sweep": "calibrate",
-        "family": "calibrate_family",
-        "campaign": "calibrate_campaign",
+        "family": "training",
+        "campaign": "training",
         "pool": "calibrate",
-        "show": "calibrate_show",
+        "show": "calibrate",
     },
     help=_PURPOSE,
     short_help=_PURPOSE,

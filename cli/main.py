@@ -1,4 +1,4 @@
-"""The command `howspec`: one thin file a verb, one line for whatever goes wrong.
+"""The command `howspec`: the verbs and where they are, one line for whatever goes wrong.
 
 Former spellings of options work on, with a line on stderr that names the present one.
 """
@@ -41,13 +41,16 @@ def present(arguments: list[str]) -> list[str]:
     return written
 
 
-_NAMES = (  # in the order of the help
-    "predict rank scale crossover measure compare tune import explain evidence schedule synthetic "
-    "hook simulate validate explore paper figures formulas models devices"
-)
-_ELSEWHERE = {"import": "import_:import_statistics", "models": "tables", "devices": "tables"}
-# Each verb's module, and its function where that has another name.
-VERBS: dict[str, str] = {verb: _ELSEWHERE.get(verb, verb) for verb in _NAMES.split()}
+# Verbs in the order of the help, each with the module that has it, and its function where that has
+# another name.
+VERBS: dict[str, str] = {
+    "predict": "questions", "rank": "questions", "scale": "questions", "crossover": "questions",
+    "measure": "servers", "compare": "servers", "tune": "servers",
+    "import": "servers:import_statistics", "explain": "questions", "evidence": "lookups",
+    "schedule": "questions", "synthetic": "servers", "hook": "servers", "simulate": "simulate",
+    "validate": "studies", "explore": "studies", "paper": "studies", "figures": "studies",
+    "formulas": "lookups", "models": "lookups", "devices": "lookups",
+}  # fmt: skip
 _MODELS = "torch transformers safetensors tokenizers huggingface_hub gguf accelerate"
 EXTRAS = dict.fromkeys(_MODELS.split(), "calibrate") | {"httpx2": "measure"}  # what they bring
 

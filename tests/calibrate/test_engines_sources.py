@@ -21,8 +21,8 @@ from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.live import fetch, watch
 from howspec.calibrate.engines.reader import marked_lines
 from howspec.cli.answering import answering
-from howspec.cli.import_ import import_statistics
 from howspec.cli.main import VERBS, application
+from howspec.cli.servers import import_statistics
 from howspec.sources import fit_statistics
 
 

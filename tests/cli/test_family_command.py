@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from howspec.calibrate.family import PRESETS, Preset, Shape, corpus  # noqa: E402
-from howspec.cli import calibrate_family  # noqa: E402
+from howspec.cli.training import family  # noqa: E402
 
 TRIFLE = Preset(
     "tiny",
@@ -40,7 +40,7 @@ def trifle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def asked(tmp_path: Path, *more: str) -> Any:
-    app = calibrate_family.family
+    app = family
     given = ["--out", str(tmp_path / "out"), "--no-code"]
     given += [] if "--sizes" in more else ["--preset", "tiny"]
     return CliRunner().invoke(app, [*given, "--text", str(tmp_path / "text"), *more])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from howspec.calibrate.records import Record, summarise, write_record
-from howspec.cli.calibrate_show import show
+from howspec.cli.calibrate import show
 
 ORIGIN: dict[str, Any] = {
     "device": "fake",

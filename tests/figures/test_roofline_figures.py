@@ -21,7 +21,7 @@ from howspec.calibrate.library.own import (
 from howspec.calibrate.measured import measured_cost
 from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
-from howspec.cli.calibrate_show import show
+from howspec.cli.calibrate import show
 from howspec.cli.output import print_blocks
 from howspec.figures.draw import Studies, cost_figures, draw
 from howspec.figures.paper_costs import (

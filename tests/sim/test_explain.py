@@ -21,7 +21,7 @@ from howspec.calibrate.engines.numbers import Stated, stated
 from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, read_record, write_record
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
-from howspec.cli.explain import explain as verb
+from howspec.cli.questions import explain as verb
 from howspec.figures.answers import waterfall
 from howspec.figures.style import write
 from howspec.sim.explain.account import Account, explain

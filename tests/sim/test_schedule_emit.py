@@ -12,7 +12,7 @@ import howspec as hs
 import numpy as np
 import pytest
 from howspec.calibrate.tables.passes import read_pass_table, table_limits
-from howspec.cli.schedule import schedule as verb
+from howspec.cli.questions import schedule as verb
 from howspec.sim.choice import OBJECTIVES, Objective, choose
 from howspec.sim.emit import DraftWords
 from howspec.sim.emit.engines import emit_llama_cpp, emit_sglang, emit_tensorrt_llm, emit_vllm

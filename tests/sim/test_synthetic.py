@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.cli.synthetic import ENGINES
-from howspec.cli.synthetic import synthetic as verb
+from howspec.cli.servers import ENGINES
+from howspec.cli.servers import synthetic as verb
 from howspec.sim.emit import decimal
 from howspec.sim.emit.synthetic import (
     SYNTHETIC,

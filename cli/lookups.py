@@ -1,9 +1,39 @@
-"""`howspec models` and `howspec devices`: what the tables know, listed and searched."""
+"""What is known already: published measurements, formulas, models and devices."""
 
 from __future__ import annotations
 
 from .answering import Given, answering
 from .commands import Argument
+
+
+@answering(
+    "target draft device html as_json",
+    draft="A draft model, or a kind: EAGLE-3, MTP, DFlash, n-gram.",
+)
+def evidence(given: Given) -> None:
+    """List published measurements of a target, a draft or a device, each with its citation.
+
+    Example:
+
+    howspec evidence --target Llama-3.1-8B --draft EAGLE3 --device H100
+    """
+
+
+@answering(
+    "name latex as_json",
+    name=Argument("One formula, with a worked value."),
+    latex="Print the formulas as LaTeX.",
+)
+def formulas(given: Given) -> None:
+    """Print the symbols and the formulas, with assumptions and sources.
+
+    Examples:
+
+    howspec formulas
+
+    howspec formulas tokens_per_round --latex
+    """
+
 
 _SEARCH = Argument("Words that the name must hold, or one name as it is written.")
 
