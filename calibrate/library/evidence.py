@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 
 from .load import bundled_bytes, device_name, drafter_of, model_name
-from .measured_schema import METRICS
+from .tables import METRICS
 
 Row = dict[str, str]
 

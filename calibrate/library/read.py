@@ -137,7 +137,7 @@ def _records(content: str, label: str) -> Iterator[tuple[int, list[str]]]:
 
 def _columns(header: list[str], label: str, schema: Schema, line: int) -> list[Column | None]:
     """The column of each header cell, None for one that is to be ignored."""
-    known = {name.casefold(): c for c in schema.columns for name in (c.name, *c.aliases)}
+    known = {c.name.casefold(): c for c in schema.columns}
     names = [name.strip() for name in header]
     for mark in (";", "\t", "|"):
         if len(names) == 1 and mark in header[0]:
@@ -156,8 +156,7 @@ def _columns(header: list[str], label: str, schema: Schema, line: int) -> list[C
         found.append(column)
     for column in schema.columns:
         if column.required and column not in found:
-            also = f" (or {', '.join(column.aliases)})" if column.aliases else ""
-            message = f"is missing{also}, got {_short(names)}"
+            message = f"is missing, got {_short(names)}"
             raise error_at(label, message, line=line, column=column.name)
     return found
 

@@ -1,16 +1,19 @@
-"""What a table of measurements must look like: columns with unit, range and meaning, and rules.
+"""What a table must look like: columns with unit, range and meaning, and rules.
 
-A schema is data. Reading (`read`), the README beside the tables and the error messages all take
-the units and ranges from it, so a column is described in one place.
-Columns and rules that several bundled tables share stand here as well.
+The columns of every table stand in `columns.csv`, one a row: reading (`read`) and its messages take
+units and ranges from there, so a column is described in one place. A row without a meaning, a
+range and so on has those of the column of that name for any table.
 """
 
 from __future__ import annotations
 
+import csv
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any, Literal
 
 Cell = str | int | float | None
@@ -31,7 +34,6 @@ class Column:
     nullable: an empty cell is allowed and means "not stated".
     required: the column must be in the file.
     choices: the only values a text may have, where not empty.
-    aliases: other headers under which a file may carry this column.
     """
 
     name: str
@@ -44,7 +46,6 @@ class Column:
     nullable: bool = False
     required: bool = True
     choices: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind == "whole":
@@ -115,14 +116,18 @@ class Schema:
 
     key: no two rows may agree in all of these; empty where rows may repeat.
     closed: a column that is not listed is an error; otherwise it is ignored.
+    columns: by default those that `columns.csv` has for the name.
     """
 
     name: str
-    title: str
-    columns: tuple[Column, ...]
     key: tuple[str, ...]
     rules: tuple[Rule, ...] = ()
     closed: bool = True
+    columns: tuple[Column, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            object.__setattr__(self, "columns", columns_of(self.name))
 
     def describe(self) -> dict[str, tuple[str, str]]:
         """Unit and meaning of every column, by name."""
@@ -141,80 +146,40 @@ def text(row: Row, name: str) -> str:
     return "" if value is None else str(value)
 
 
-def told(name: str, meaning: str, **more: Any) -> Column:
-    """A text that may be left out."""
-    return Column(name, meaning, nullable=True, **more)
+@cache
+def columns_of(table: str) -> tuple[Column, ...]:
+    """The columns of a table of `columns.csv`, in its order."""
+    shared = {row["column"]: row for row in _rows() if row["table"] == "any"}
+    rows = (row for row in _rows() if row["table"] == table)
+    return tuple(_column(row, shared.get(row["column"], row)) for row in rows)
 
 
-def counted(name: str, meaning: str, unit: str, low: float = 1, **more: Any) -> Column:
-    """A whole number of at least ``low``."""
-    return Column(name, meaning, "whole", unit, low, **more)
+@cache
+def _rows() -> tuple[Mapping[str, str], ...]:
+    text = resources.files(__package__).joinpath("columns.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
 
 
-def positive(name: str, meaning: str, unit: str = "1", **more: Any) -> Column:
-    """A number above 0."""
-    return Column(name, meaning, "number", unit, low=0, open_low=True, **more)
+def _column(row: Mapping[str, str], shared: Mapping[str, str]) -> Column:
+    """The column of a row; what it leaves empty is as in ``shared``.
 
-
-def share(name: str, meaning: str, **more: Any) -> Column:
-    """A number in [0, 1]."""
-    return Column(name, meaning, "number", "1", low=0, high=1, **more)
-
-
-def optional(column: Column, **changed: Any) -> Column:
-    """The same column with cells that may be empty."""
-    return replace(column, nullable=True, **changed)
-
-
-ID = Column("id", "identifier of the row, stable across versions")
-TARGET = Column("target", "name of the target model, as the source writes it")
-DRAFT = Column("draft", "name of the draft model, as the source writes it")
-TARGET_PARAMS = positive(
-    "target_params", "parameters of the target, nominal; a mixture of experts counts all experts",
-    "parameter",
-)  # fmt: skip
-DRAFT_PARAMS = positive("draft_params", "parameters of the draft, nominal", "parameter")
-GAMMA = counted(
-    "gamma_tokens", "tokens drafted in a round, without the bonus token", "token", 0, high=10_000
-)
-SPEEDUP = positive("speedup", "speed with drafting over speed of plain decoding")
-TOKENS = Column(
-    "tokens_per_round", "mean tokens emitted by a round, the bonus token included", "number",
-    "token", low=1,
-)  # fmt: skip
-ALPHA = share(
-    "overlap_alpha",
-    "acceptance as the mean of sum min(p, q) over contexts, p of the target and q of the draft",
-)
-TASK = Column("task", "data set or kind of prompt")
-TEMPERATURE = Column("temperature", "sampling temperature, 0 for greedy", "number", "1", low=0)
-BATCH = counted("batch_sequences", "sequences decoded together", "sequence", high=1e6)
-PLAIN_RATE = positive(
-    "plain_tokens_per_s", "throughput of plain decoding, all sequences together", "token/s"
-)
-SPEC_RATE = positive("spec_tokens_per_s", "throughput with drafting, all sequences", "token/s")
-ENGINE = Column("engine", "software that ran it")
-HARDWARE = Column("hardware", "device that ran it, as the source states it")
-PRECISION = Column("precision", "number format of the weights")
-SUSPECT = told("suspect", "why the row should not be fitted; empty for a row without objection")
-SOURCE = Column("source", "citation of the number")
-NOTES = told("notes", "what else the source says, and what was changed here")
-
-
-def _ratio_is_the_speedup(row: Row) -> bool:
-    ratio = number(row, "spec_tokens_per_s") / number(row, "plain_tokens_per_s")
-    return math.isnan(ratio) or abs(number(row, "speedup") / ratio - 1) <= 0.01
-
-
-RATES_AGREE = Rule(
-    "speedup", "must be spec_tokens_per_s / plain_tokens_per_s within 1 %", _ratio_is_the_speedup
-)
-
-
-def tokens_fit(drafted: str) -> Rule:
-    """tokens_per_round is at most one above the column ``drafted``; empty cells pass."""
-    return Rule(
-        "tokens_per_round",
-        f"must be at most {drafted} + 1",
-        lambda row: not number(row, "tokens_per_round") > number(row, drafted) + 1,
+    allowed: a range of numbers such as ``(0, 1]``, or the texts that may stand there, between bars;
+    empty: whether a cell may be, and whether the column may be absent.
+    """
+    cells = {name: own or shared[name] for name, own in row.items()}
+    allowed, kind = cells["allowed"], cells["kind"]
+    stated: dict[str, Any] = {}
+    if kind == "text":
+        stated["choices"] = tuple(allowed.split(" | ")) if allowed else ()
+    else:
+        low, high = (float(end) for end in allowed[1:-1].split(", "))
+        stated |= {"low": low, "high": high, "open_low": allowed.startswith("(")}
+    return Column(
+        cells["column"],
+        cells["meaning"],
+        kind,  # type: ignore[arg-type]
+        cells["unit"],
+        nullable=cells["empty"] != "no",
+        required=cells["empty"] != "or absent",
+        **stated,
     )

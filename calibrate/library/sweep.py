@@ -10,38 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .read import Table
-from .schema import (
-    TOKENS,
-    Column,
-    Row,
-    Rule,
-    Schema,
-    counted,
-    number,
-    optional,
-    positive,
-    text,
-    told,
-)
+from .schema import Row, Rule, Schema, number, text
 
 Floats = NDArray[np.float64]
 
 SWEEP = Schema(
     "sweep",
-    "Latency or speed-up of target and draft at several numbers of draft tokens",
-    (
-        Column("target", "name of the target model"),
-        told("draft", "name of the draft model; may be empty where gamma is 0"),
-        counted("gamma", "tokens drafted in a round, without the bonus token; 0 is plain decoding",
-                "token", 0, high=10_000, aliases=("k", "gamma_tokens")),
-        positive("latency", "time of the same work at every gamma, in any one unit", "see unit",
-                 nullable=True, required=False),
-        told("unit", "unit of the latency", required=False),
-        Column("speedup", "speed with drafting over speed of plain decoding", "number", "1",
-               low=1e-6, high=1e6, nullable=True, required=False),
-        optional(TOKENS, required=False),
-        told("source", "citation of the row", required=False),
-    ),
     key=("target", "draft", "gamma"),
     rules=(
         Rule("draft", "must be given where gamma is above 0",

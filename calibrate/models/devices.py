@@ -12,6 +12,7 @@ from importlib import resources
 from types import MappingProxyType
 
 from ..library.load import nearest_first
+from ..library.schema import columns_of
 from .formats import Arithmetic, number_format
 
 _RATES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4")
@@ -255,9 +256,7 @@ def _trials(name: str) -> list[tuple[int, str]]:
 def _by_data(wanted: str, count: int) -> Device:
     """Devices of columns of the table: ``bandwidth=320, memory=16, fp16=51``."""
     fields = [[side.strip() for side in part.partition("=")[::2]] for part in wanted.split(",")]
-    from .columns import DEVICES
-
-    columns = {c.name: c for c in DEVICES.columns if c.name in _STATED}
+    columns = {c.name: c for c in columns_of("devices") if c.name in _STATED}
     row = {"name": wanted.strip(), "kind": "gpu", "link": "32", "source": "stated"}
     for name, cell in fields:
         if name not in columns:

@@ -9,49 +9,12 @@ from typing import Literal
 
 from ..library.load import study_of
 from ..library.read import Table, parse_table
-from ..library.schema import (
-    ENGINE,
-    ID,
-    SOURCE,
-    Column,
-    Row,
-    Rule,
-    Schema,
-    counted,
-    number,
-    positive,
-    share,
-    text,
-    told,
-)
+from ..library.schema import Row, Rule, Schema, number, text
 from ..models import Device, ModelShape, device, model
 from ..models.drafters import Passes
-from .costs_posterior import STACKS
 
 POINTS = Schema(
     "costs_points",
-    "Times of passes, and ratios of them, in a stack of software",
-    (
-        ID,
-        Column("group", "rows of one source on one device, which share their deviations"),
-        Column("stack", "kind of software, see the README of this folder", choices=STACKS),
-        ENGINE,
-        Column("device", "device, with the number of them that share each pass"),
-        Column("model", "the model whose pass is timed; for a ratio the target"),
-        told("draft", "for a ratio the draft"),
-        Column("dtype", "number format of the weights"),
-        Column("quantity", "step: a pass with the engine's work around it; forward: without; "
-               "ratio: a draft's step over the model's", choices=("step", "forward", "ratio")),
-        counted("tokens", "tokens of each sequence in the pass", "token"),
-        counted("batch", "sequences in the pass", "sequence"),
-        counted("context", "tokens in the cache of each sequence", "token", 0),
-        positive("value", "the time, or the ratio", "s or 1"),
-        share("error", "relative standard error of the number itself: rounding, reading, prefill "
-              "included", open_low=True),
-        Column("fitted", "whether the prior is fitted to the row", choices=("yes", "no")),
-        SOURCE,
-        told("notes", "what was assumed, and why a row is not fitted"),
-    ),
     key=("id",),
     rules=(
         Rule("draft", "must be given for a ratio, and only there",

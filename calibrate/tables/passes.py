@@ -13,27 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...theory.costs import SequentialDraftCost, TablePass
 from ..library.read import parse_table
-from ..library.schema import Column, Rule, Schema, number, positive, text
+from ..library.schema import Rule, Schema, number, text
 from .cells import read_bytes
 
-_OPTIONAL: dict[str, Any] = {"nullable": True, "required": False}
 PASSES = Schema(
     "passes",
-    "Times of passes of a target and a draft",
-    (
-        Column("pass", "whose pass it is", choices=("target", "draft")),
-        positive("batch", "sequences in the pass", "sequence"),
-        positive("tokens", "tokens of each sequence in the pass", "token"),
-        Column("context", "cached tokens of each sequence", "number", "token", 0.0, **_OPTIONAL),
-        positive("time_ms", "time of the pass", "ms", **_OPTIONAL),
-        positive("time_s", "time of the pass", "s", **_OPTIONAL),
-    ),
     key=("pass", "tokens", "batch", "context"),
     rules=(
         Rule("time_ms", "must be given, or time_s",

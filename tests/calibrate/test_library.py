@@ -30,7 +30,8 @@ from howspec.calibrate.library import (
     sweep_names,
 )
 from howspec.calibrate.library.read import parse_table
-from howspec.calibrate.library.schema import Row
+from howspec.calibrate.library.schema import Row, columns_of
+from howspec.calibrate.library.tables import METRICS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,7 +81,8 @@ def message(path: Path, schema: Schema) -> str:
 
 
 def test_every_csv_of_the_folder_is_a_table_and_every_table_a_csv() -> None:
-    assert {p.stem for p in FOLDER.glob("*.csv")} == set(names()) == set(TABLES) >= set(ROWS)
+    files = {p.stem for p in FOLDER.glob("*.csv")} - {"columns"}
+    assert files == set(names()) == set(TABLES) >= set(ROWS)
 
 
 @pytest.mark.parametrize("name", names())
@@ -113,21 +115,19 @@ def test_every_row_has_a_citation_and_ids_are_unique(name: str) -> None:
         assert frame["id"].is_unique
 
 
-@pytest.mark.parametrize("name", [*names(), "sweep"])
-def test_the_readme_and_the_schema_say_the_same(name: str) -> None:
-    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    schema = SWEEP if name == "sweep" else TABLES[name]
-    heading = "## Your own sweeps\n" if name == "sweep" else f"## {name}.csv\n"
-    section = readme.split(heading)[1].split("\n## ")[0]
-    assert schema.title in section
-    rows = [
-        tuple(cell.strip() for cell in line.strip("|").split("|"))
-        for line in section.splitlines()
-        if line.startswith("| `")
-    ]
-    said = {column.strip("`"): (unit, meaning) for column, unit, meaning in rows}
-    assert said == schema.describe()
-    assert list(said) == list(schema.describe())
+def test_every_row_of_the_columns_is_of_a_table_and_said_once() -> None:
+    rows = [cells[:2] for cells in cells_of("columns")[1:]]
+    assert len({tuple(row) for row in rows}) == len(rows)
+    tables = {*names(), "sweep", "passes", "models", "devices", "costs_points", "metrics"}
+    assert {table for table, _ in rows} == {"any", *tables}
+    used = {column for table, column in rows if table != "any"}
+    assert {column for table, column in rows if table == "any"} <= used
+    for column in itertools.chain.from_iterable(map(columns_of, tables)):
+        assert column.meaning
+        assert (column.unit == "") == (column.kind == "text")
+        assert column.low < column.high
+    metric = next(c for c in columns_of("measured") if c.name == "metric")
+    assert metric.choices == tuple(METRICS)
 
 
 def test_the_figures_in_the_readme_follow_from_the_tables() -> None:
