@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from howspec.sim.rounds.compiled import compile_kernel
 from howspec.sim.rounds.iid import draw_accepted
 from howspec.sim.rounds.laws import simulate_tokens
-from howspec.sim.verify.kernels import jit
 from howspec.theory import (
     DepthAcceptance,
     tokens_by_gamma,
@@ -368,7 +368,7 @@ def _hub_round(rng: np.random.Generator, p: np.ndarray, q: np.ndarray, size: int
     return first | (rng.random(size) < min(1.0, p[hub] / missed))
 
 
-@jit
+@compile_kernel
 def _engine(rng: Any, rate: float, prefill: float, count: int, latency: Any) -> int:
     """Round by round: prompts one at a time between rounds, then a round of all that run.
 

@@ -16,23 +16,17 @@ from typing import Any
 
 import numpy as np
 from howspec.sim.verify import rules as verify
-from howspec.sim.verify.distributions import (
-    Pair,
-    acceptance,
-    dirichlet_pair,
-    pair_from_logits,
-    perturbed_logits,
-    residual,
-    zipf,
-)
 from howspec.sim.verify.law import (
+    Rounds,
     detection_power,
     position_test,
     ratio_groups,
     ratio_test,
     token_test,
 )
-from howspec.sim.verify.rules import RULES, Rounds
+from howspec.sim.verify.pairs import Pair, perturbed_logits, zipf
+from howspec.sim.verify.rules import RULES
+from howspec.theory.trees.verification import overlap, residual, sampled_from
 
 GAMMA = 4
 TREE = verify.complete_tree(3, 2)
@@ -47,7 +41,7 @@ def zipf_pair(seed: int, vocabulary: int, total_variation: float) -> Pair:
     rng = np.random.default_rng([seed, vocabulary])
     logits = np.log(zipf(vocabulary))
     draft = perturbed_logits(rng, logits, total_variation=total_variation)
-    pair = pair_from_logits(logits, draft)
+    pair = Pair(sampled_from(logits), sampled_from(draft))
     decoy = int(np.where(pair.draft > pair.target, pair.target, -1.0).argmax())
     order = np.append(rng.permutation(np.delete(np.arange(vocabulary), decoy)), decoy)
     return Pair(pair.target[order], pair.draft[order])
@@ -74,9 +68,7 @@ def lossless(seed: int, tokens: int) -> None:
           f"{'tokens/round':>17} {'worst z of alpha_k':>18}")  # fmt: skip
     pairs = [zipf_pair(seed, v, 0.3) for v in (2, 500, 50_000)]
     rng = np.random.default_rng(seed)
-    pairs += [
-        dirichlet_pair(rng, vocabulary=v, concentration=0.5, markov=True) for v in (2, 30, 800)
-    ]
+    pairs += [Pair(*(rng.dirichlet(np.full(v, 0.5), v) for _ in range(2))) for v in (2, 30, 800)]
     for pair in pairs:
         kind = "markov" if pair.markov else "iid positions"
         for name in ("token", "block", *RULES):
@@ -94,7 +86,7 @@ def worst_z(name: str, result: Rounds, pair: Pair) -> str:
     """Largest deviation of a position's acceptance from 1 - TV in standard errors."""
     if name != "token" or pair.markov:
         return "-"
-    alpha = acceptance(pair.target, pair.draft)
+    alpha = overlap(pair.target, pair.draft)
     rates = result.position_acceptance()
     return f"{max(abs(r.mean - alpha) / r.se for r in rates):.2f}"
 
@@ -115,7 +107,7 @@ def ordering(seed: int) -> None:
 
 def biased_law(pair: Pair) -> Any:
     """Law of the tokens of rounds with gamma = 1 when 1 % of residual draws are the last token."""
-    alpha = acceptance(pair.target, pair.draft)
+    alpha = overlap(pair.target, pair.draft)
     shift = -residual(pair.target, pair.draft)
     shift[-1] += 1.0
     return pair.target + BIAS * (1.0 - alpha) / (1.0 + alpha) * shift
@@ -131,7 +123,7 @@ def power(seed: int, tokens: int) -> None:
         biased, groups = biased_law(pair), ratio_groups(pair, 32)[0]
         for n in (tokens // 100, tokens // 10, tokens):
             runs = 3 if n == tokens else 20
-            per_round = 1.0 + acceptance(pair.target, pair.draft)
+            per_round = 1.0 + overlap(pair.target, pair.draft)
             caught = np.zeros(3, int)
             for k in range(runs):
                 results = [

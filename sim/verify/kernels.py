@@ -1,8 +1,7 @@
 """Inner loops of the verification rules: scalars, arrays and one generator, compiled by Numba.
 
-Without Numba the same source runs interpreted, far more slowly, and draws the same numbers from
-the same generator. All compiled functions stay in this one file: Numba's cache notices a change of
-the file of the function that it compiled, not of the files of functions called from it.
+All compiled functions stay in this one file: Numba's cache notices a change of the file of the
+function that it compiled, not of the files of functions called from it.
 
 Every rule here needs, after a rejection, the law norm((p - c q)_+) for some c > 0 (see `verify`).
 With the tokens sorted by q/p, the tokens with p > c q are the first k; their excess mass is
@@ -12,25 +11,15 @@ two binary searches, whatever the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
-F = TypeVar("F", bound=Callable[..., Any])
+from ..rounds.compiled import compile_kernel
 
 RECURSIVE, RECURSIVE_DISTINCT, K_SEQ, NAIVE, TOP = range(5)
 SCARCE = 0.1  # share of q below which distinct drafts are drawn by a scan, not by redrawing
 TINY = 1e-290  # draft probabilities and block weights below this count as zero
-
-
-def jit(function: F) -> F:
-    """Compile with Numba where it is installed, else return the function as it is."""
-    try:
-        import numba
-    except ImportError:
-        return function
-    return cast(F, numba.njit(cache=True)(function))
 
 
 class Tables(NamedTuple):
@@ -56,7 +45,7 @@ class Tables(NamedTuple):
     draft_order: Any
 
 
-@jit
+@compile_kernel
 def alias_tables(rows: Any, keep: Any, alias: Any) -> None:
     """Fill alias tables by the method of Vose (1991); a token of probability 0 is never drawn."""
     size = rows.shape[1]
@@ -90,7 +79,7 @@ def alias_tables(rows: Any, keep: Any, alias: Any) -> None:
             keep[r, small[i]] = 1.0
 
 
-@jit
+@compile_kernel
 def draw(uniform: float, keep: Any, alias: Any, row: int) -> int:
     """Token of an alias table for one uniform number."""
     scaled = uniform * keep.shape[1]
@@ -100,7 +89,7 @@ def draw(uniform: float, keep: Any, alias: Any, row: int) -> int:
     return int(alias[row, i])
 
 
-@jit
+@compile_kernel
 def count_excess(t: Any, row: int, c: float) -> int:
     """Number of tokens with q/p < 1/c, those with p > c q."""
     low = 0
@@ -114,14 +103,14 @@ def count_excess(t: Any, row: int, c: float) -> int:
     return low
 
 
-@jit
+@compile_kernel
 def excess(t: Any, row: int, c: float) -> float:
     """Sum of (p - c q)_+ over the tokens, for c > 0."""
     k = count_excess(t, row, c)
     return float(max(t.target_sum[row, k] - c * t.draft_sum[row, k], 0.0))
 
 
-@jit
+@compile_kernel
 def draw_excess(rng: Any, t: Any, row: int, c: float, bias: float, decoy: int) -> int:
     """Token of norm((p - c q)_+); with probability bias the decoy instead, a planted defect.
 
@@ -146,7 +135,7 @@ def draw_excess(rng: Any, t: Any, row: int, c: float, bias: float, decoy: int) -
     return int(t.order[row, low - 1])
 
 
-@jit
+@compile_kernel
 def token_rounds(
     rng: Any,
     t: Any,
@@ -185,7 +174,7 @@ def token_rounds(
     return written
 
 
-@jit
+@compile_kernel
 def block_rounds(
     rng: Any,
     t: Any,
@@ -239,7 +228,7 @@ def block_rounds(
     return written
 
 
-@jit
+@compile_kernel
 def contains(tokens: Any, count: int, token: int) -> bool:
     """Whether the token is one of the first count."""
     for i in range(count):  # noqa: SIM110 (Numba compiles no generator expressions)
@@ -248,7 +237,7 @@ def contains(tokens: Any, count: int, token: int) -> bool:
     return False
 
 
-@jit
+@compile_kernel
 def mass_left(t: Any, row: int, seen: Any, count: int) -> float:
     """Sum of q over the tokens other than the first count of seen, without cancellation."""
     left = 0.0
@@ -258,7 +247,7 @@ def mass_left(t: Any, row: int, seen: Any, count: int) -> float:
     return left
 
 
-@jit
+@compile_kernel
 def draw_new(rng: Any, t: Any, row: int, left: float, seen: Any, count: int) -> int:
     """Draft token other than the first count of seen, by q; left: q of all the others."""
     if left > SCARCE:
@@ -277,7 +266,7 @@ def draw_new(rng: Any, t: Any, row: int, left: float, seen: Any, count: int) -> 
     return chosen
 
 
-@jit
+@compile_kernel
 def verify_siblings(
     rng: Any,
     t: Any,
@@ -327,7 +316,7 @@ def verify_siblings(
     return -1, draw_excess(rng, t, row, c, bias, decoy)
 
 
-@jit
+@compile_kernel
 def tree_rounds(
     rng: Any,
     t: Any,

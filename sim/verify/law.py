@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
+from ...theory.trees.verification import distribution
 from ..rounds.estimate import Estimate
-from .distributions import Pair, distribution
+from .pairs import Pair
 
 _LEAST_EXPECTED = 5.0
 

@@ -29,7 +29,7 @@ sibling_rounds, tree_rounds: several draft tokens at a position, children of a n
         replacement, q_j = norm(q without x_1..x_{j-1}), and p_{j+1} = norm((p_j - q_j)_+). When q
         has fewer tokens than there are children, the rest are not drafted.
     k_seq (arXiv:2310.15141): keep each draw with probability min(1, p/(rho q)), one rho for all,
-        the smallest that leaves a residual (`verify_tables`).
+        the smallest that leaves a residual (`pairs`).
     naive: the children are independent draws of q; draw y ~ p and keep the child that equals it,
         if one does. Lossless however the children were made.
     top: as naive, with the K most probable tokens of q for children: the greedy tree. Kept with
@@ -64,23 +64,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...theory.domain import check
-from ..rounds.estimate import Estimate
-from .distributions import Pair
+from ..rounds.compiled import check_count
+from . import kernels
 from .law import Rounds
-
-__all__ = [
-    "RULES",
-    "Estimate",
-    "Rounds",
-    "Rule",
-    "block_rounds",
-    "chain",
-    "checked_tree",
-    "complete_tree",
-    "sibling_rounds",
-    "token_rounds",
-    "tree_rounds",
-]
+from .pairs import Pair, k_seq_constants, prepare
 
 Rule = Literal["recursive", "recursive_distinct", "k_seq", "naive", "top"]
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -132,17 +119,12 @@ def sibling_rounds(
 
     drafts: >= 1; otherwise as in `tree_rounds`, of which this is the tree of depth 1.
     """
-    parents = np.zeros(_whole("drafts", drafts, 1) + 1, np.int64)
+    parents = np.zeros(check_count("drafts", drafts, low=1) + 1, np.int64)
     parents[0] = -1
     return tree_rounds(
-        rng,
-        pair,
-        parents=parents,
-        rounds=rounds,
-        rule=rule,
-        start=start,
+        rng, pair, parents=parents, rounds=rounds, rule=rule, start=start,
         residual_bias=residual_bias,
-    )
+    )  # fmt: skip
 
 
 def tree_rounds(
@@ -162,38 +144,24 @@ def tree_rounds(
     rule: how the children of a node are drafted and verified, one of RULES.
     Other arguments as in `token_rounds`. Raises ValueError outside these ranges.
     """
-    from . import kernels
-    from .tables import k_seq_constants, prepare, tree_arrays, tree_depth
-
     nodes = checked_tree(parents)
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
     rounds, start, bias = _common(pair, rounds, start, residual_bias)
-    first, children = tree_arrays(nodes)
+    first, children = _children(nodes)
     tables = prepare(pair)
     rho = np.ones((tables.target.shape[0], nodes.size))
     if rule == "k_seq":
         widths = np.diff(first)
         for width in set(widths[widths > 1].tolist()):
             rho[:, widths == width] = k_seq_constants(tables, width)[:, None]
-    depth = tree_depth(nodes)
+    depth = _depth(nodes)
     tokens, accepted = _buffers(depth, rounds)
     complete = np.zeros(rounds, np.bool_)
     last = pair.vocabulary - 1
-    number = RULES.index(rule)  # the order of the constants of verify_kernels
+    number = RULES.index(rule)  # the order of the constants of kernels
     written = kernels.tree_rounds(
-        rng,
-        tables,
-        first,
-        children,
-        number,
-        rho,
-        start,
-        bias,
-        last,
-        tokens,
-        accepted,
-        complete,
+        rng, tables, first, children, number, rho, start, bias, last, tokens, accepted, complete
     )
     return Rounds(tokens[:written].copy(), accepted, complete, start, depth, not pair.markov)
 
@@ -205,7 +173,7 @@ def chain(gamma: int) -> NDArray[np.int64]:
 
 def complete_tree(width: int, depth: int) -> NDArray[np.int64]:
     """Parents of the tree in which every node above the given depth has the same width."""
-    width, depth = _whole("width", width, 1), _whole("depth", depth, 0)
+    width, depth = check_count("width", width, low=1), check_count("depth", depth, low=0)
     parents, level = [-1], [0]
     for _ in range(depth):
         parents += [node for node in level for _ in range(width)]
@@ -227,6 +195,22 @@ def checked_tree(parents: ArrayLike) -> NDArray[np.int64]:
     return nodes.astype(np.int64)
 
 
+def _children(parents: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(first, children): node v has the children children[first[v]:first[v + 1]], in order."""
+    counts = np.bincount(parents[1:], minlength=parents.size)
+    first = np.concatenate([[0], np.cumsum(counts)])
+    children = 1 + np.argsort(parents[1:], kind="stable")
+    return first.astype(np.int64), children.astype(np.int64)
+
+
+def _depth(parents: NDArray[np.int64]) -> int:
+    """Drafted tokens on the longest path from the root."""
+    depth = np.zeros(parents.size, np.int64)
+    for node in range(1, parents.size):
+        depth[node] = depth[parents[node]] + 1
+    return int(depth.max())
+
+
 def _chain_rounds(
     rule: str,
     rng: np.random.Generator,
@@ -236,9 +220,6 @@ def _chain_rounds(
     start: int,
     residual_bias: float,
 ) -> Rounds:
-    from . import kernels
-    from .tables import prepare
-
     gamma = int(check("gamma", gamma, whole=True))
     rounds, start, bias = _common(pair, rounds, start, residual_bias)
     tokens, accepted = _buffers(gamma, rounds)
@@ -250,18 +231,12 @@ def _chain_rounds(
 
 
 def _common(pair: Pair, rounds: int, start: int, bias: float) -> tuple[int, int, float]:
-    start = _whole("start", start, 0)
+    start = check_count("start", start, low=0)
     if start >= pair.vocabulary:
         raise ValueError(f"start must be an integer in [0, {pair.vocabulary - 1}], got {start}")
     if not 0.0 <= bias <= 1.0:
         raise ValueError(f"residual_bias must be in [0, 1], got {bias}")
-    return _whole("rounds", rounds, 1), start, float(bias)
-
-
-def _whole(name: str, value: int, low: int) -> int:
-    if not value >= low or value != int(value):
-        raise ValueError(f"{name} must be an integer in [{low}, inf), got {value}")
-    return int(value)
+    return check_count("rounds", rounds, low=1), start, float(bias)
 
 
 def _buffers(depth: int, rounds: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

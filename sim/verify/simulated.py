@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 import numpy as np
 
 from ...theory import tokens_per_round
-from ...theory.domain import Floats
 from ...theory.trees.rejection import kseq, recursive_rejection, recursive_rejection_distinct
 from ...theory.trees.several import membership
-from .distributions import Pair, pair_from_logits, perturbed_logits, zipf
+from ...theory.trees.verification import sampled_from
 from .law import Rounds, token_test
+from .pairs import Pair, perturbed_logits, zipf
 from .rules import RULES, Rule, block_rounds, complete_tree, token_rounds, tree_rounds
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def rule_rounds(
         raise ValueError(f"width must be >= 1 and its tree of depth {gamma} of at most {_NODES} "
                          f"nodes, got {wide}")  # fmt: skip
     logits = np.log(zipf(size))
-    pair = pair_from_logits(logits, perturbed_logits(rng, logits, total_variation=1.0 - alpha))
+    noisy = perturbed_logits(rng, logits, total_variation=1.0 - alpha)
+    pair = Pair(sampled_from(logits), sampled_from(noisy))
     found = _run(rng, rule, pair, gamma, wide, rounds)
     times = cost.round_time(gamma, batch=batch)
     ratio = float(times[0] / times[gamma])
@@ -146,7 +147,7 @@ def block_law(pair: Pair, *, gamma: int, start: int = 0) -> Law:
         later = 1.0  # no later position passes
         for i in range(gamma, -1, -1):
             last = block[i - 1] if i else start
-            p, q = contexts(pair, last)
+            p, q = pair.after(last)
             stop = later * passing[i]
             later *= 1.0 - passing[i]
             excess = np.maximum(weights[i] * p - q, 0.0)
@@ -163,12 +164,12 @@ def _block_tests(
     chance, weights, last = 1.0, [1.0], start
     passing = [1.0]
     for i, x in enumerate(block):
-        p, q = contexts(pair, last)
+        p, q = pair.after(last)
         chance *= float(q[x])
         if chance == 0.0:
             break
         weights.append(min(1.0, weights[-1] * float(p[x] / q[x])))
-        p, q = contexts(pair, x)
+        p, q = pair.after(x)
         s = float(np.maximum(weights[-1] * p - q, 0.0).sum())
         if i + 1 == len(block):
             passing.append(weights[-1])
@@ -182,13 +183,6 @@ def _block_tests(
 def accepted_mean(law: Law) -> float:
     """Mean of the accepted drafts of a law."""
     return sum(accepted * m for (_, accepted), m in law.items())
-
-
-def contexts(pair: Pair, token: int) -> tuple[Floats, Floats]:
-    """Target and draft after a token."""
-    if pair.markov:
-        return pair.target[token], pair.draft[token]
-    return pair.target, pair.draft
 
 
 def add(law: Law, tokens: tuple[int, ...], accepted: int, chance: float) -> None:

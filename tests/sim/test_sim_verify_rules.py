@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import round_laws
-from howspec.sim.verify.distributions import Pair, dirichlet_pair, greedy
 from howspec.sim.verify.kernels import alias_tables, excess
+from howspec.sim.verify.pairs import Pair, k_seq_constants, perturbed_logits, prepare, zipf
 from howspec.sim.verify.rules import RULES, Rule, chain, complete_tree
-from howspec.sim.verify.tables import k_seq_constants, prepare
+from howspec.theory.limits.rejections import total_variation
+from howspec.theory.trees.verification import sampled_from
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -166,7 +167,7 @@ def test_a_tree_of_width_one_is_token_verification(pair: Pair, gamma: int) -> No
 def test_a_greedy_draft_is_accepted_with_the_targets_probability_of_its_argmax(
     p: Any, q: Any
 ) -> None:
-    pair = Pair(p, greedy(q))
+    pair = Pair(p, np.eye(4)[q.argmax()])
     mean = round_laws.accepted_mean(round_laws.token_law(pair, gamma=1))
     assert mean == pytest.approx(p[q.argmax()], abs=1e-14)
     block = round_laws.accepted_mean(round_laws.block_law(pair, gamma=3))
@@ -231,7 +232,52 @@ def test_a_complete_tree_numbers_its_levels_in_turn() -> None:
     assert complete_tree(1, 3).tolist() == chain(3).tolist() == [-1, 0, 1, 2]
 
 
-def test_a_random_markov_pair_depends_on_the_previous_token() -> None:
-    pair = dirichlet_pair(np.random.default_rng(0), vocabulary=4, markov=True)
-    assert pair.markov
-    assert abs(pair.target[0] - pair.target[1]).max() > 0.01
+# --- pairs of distributions --------------------------------------------------------------------
+@given(st.integers(0, 2**32), st.floats(0.0, 0.8))
+@settings(max_examples=40)
+def test_perturbed_logits_reach_the_wanted_total_variation(seed: int, wanted: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(12, 12))
+    draft = perturbed_logits(rng, logits, total_variation=wanted)
+    apart = total_variation(sampled_from(logits), sampled_from(draft))
+    assert apart == pytest.approx(wanted, abs=1e-10)
+
+
+def test_zipf_falls_with_the_rank() -> None:
+    assert zipf(3) == pytest.approx(np.array([6, 3, 2]) / 11, abs=1e-15)
+    assert zipf(4, exponent=0.0).tolist() == [0.25] * 4
+
+
+def test_a_pair_is_normalised_to_rounding_and_knows_its_shape() -> None:
+    single = np.array([0.1, 0.2, 0.7], np.float32)
+    pair = Pair(single, single)
+    assert pair.target.sum() == pytest.approx(1.0, abs=1e-15)
+    assert (pair.vocabulary, pair.markov, pair.rows()[0].shape) == (3, False, (1, 3))
+    assert Pair(np.eye(4), np.eye(4)).markov
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda rng: Pair([0.5, 0.4], zipf(2)), "target must sum to 1"),
+        (lambda rng: Pair(zipf(2), [1.5, -0.5]), "draft must be in"),
+        (lambda rng: Pair(zipf(3), zipf(4)), "share one vocabulary"),
+        (lambda rng: Pair(zipf(3), np.eye(3)), "share one vocabulary"),
+        (lambda rng: Pair([1.0], [1.0]), "share one vocabulary of 2 tokens or more"),
+        (lambda rng: Pair(np.eye(3)[:2], np.eye(3)[:2]), r"\(V,\) or \(V, V\), got \(2, 3\)"),
+        (lambda rng: zipf(1), "vocabulary must be an integer"),
+        (lambda rng: zipf(3, exponent=-1.0), "exponent must be in"),
+        (
+            lambda rng: perturbed_logits(rng, np.zeros(2), total_variation=1.0),
+            r"in \[0, 1\), got 1",
+        ),
+        (
+            lambda rng: perturbed_logits(rng, np.zeros(2), total_variation=0.6),
+            "total_variation 0.6 is out of the reach of noise",
+        ),
+    ],
+)
+def test_pairs_that_cannot_be_are_refused_in_one_line(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        call(np.random.default_rng(0))
+    assert "\n" not in str(caught.value)

@@ -12,24 +12,35 @@ from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
-from howspec.sim.verify.distributions import Pair, residual
+from howspec.sim.verify.pairs import Pair
 from howspec.sim.verify.rules import Rule, checked_tree
-from howspec.sim.verify.simulated import Law, accepted_mean, add, block_law, contexts
+from howspec.sim.verify.simulated import Law, accepted_mean, add, block_law
 from howspec.theory.domain import Floats
 from howspec.theory.trees.rejection import kseq
+from howspec.theory.trees.verification import residual
 from numpy.typing import ArrayLike
 
 __all__ = [
-    "Law", "accepted_mean", "block_law", "emitted_law", "path_probability", "token_law", "tree_law",
+    "Law", "accepted_mean", "block_law", "emitted_law", "path_probability", "random_pair",
+    "token_law", "tree_law",
 ]  # fmt: skip
 
 # (index of the accepted child or -1, token emitted) -> probability
 Step: TypeAlias = dict[tuple[int, int], float]
 
 
+def random_pair(
+    rng: np.random.Generator, size: int, *, concentration: float = 1.0, markov: bool = False
+) -> Pair:
+    """Target and draft drawn from a symmetric Dirichlet law, a row a previous token with markov."""
+    rows = size if markov else None
+    target, draft = (rng.dirichlet(np.full(size, concentration), rows) for _ in range(2))
+    return Pair(target, draft)
+
+
 def token_law(pair: Pair, *, gamma: int, start: int = 0) -> Law:
     """Law of a round of token verification after the token start."""
-    p, q = contexts(pair, start)
+    p, q = pair.after(start)
     if gamma == 0:
         return {((x,), 0): float(m) for x, m in enumerate(p) if m > 0.0}
     law: Law = {}
@@ -49,7 +60,7 @@ def tree_law(pair: Pair, *, parents: ArrayLike, rule: Rule, start: int = 0) -> L
 
 
 def _node_law(pair: Pair, children: list[Any], node: int, rule: Rule, context: int) -> Law:
-    p, q = contexts(pair, context)
+    p, q = pair.after(context)
     if children[node].size == 0:
         return {((x,), 0): float(m) for x, m in enumerate(p) if m > 0.0}
     law: Law = {}
@@ -143,7 +154,7 @@ def path_probability(pair: Pair, path: tuple[int, ...], *, start: int = 0, skip:
     """Probability that the target emits the path after start, given its first `skip` tokens."""
     chance, last = 1.0, start
     for i, x in enumerate(path):
-        chance *= float(contexts(pair, last)[0][x]) if i >= skip else 1.0
+        chance *= float(pair.after(last)[0][x]) if i >= skip else 1.0
         last = x
     return chance
 
