@@ -25,12 +25,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from howspec.calibrate.measure.decoder import (
-    Generation,
-    decode_plain,
-    decode_speculative,
-    generate_assisted,
-)
+from howspec.calibrate.measure.assisted_counts import generate_assisted
+from howspec.calibrate.measure.decoder import Generation, decode_plain, decode_speculative
 from howspec.calibrate.measure.inputs import built_in_texts, encode_prompts, load_ladder
 from howspec.calibrate.measure.rejection import draw, token_law, verify
 from howspec.calibrate.measure.runner import Runner

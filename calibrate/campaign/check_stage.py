@@ -160,14 +160,14 @@ def _tokens(target: Any, draft: Any, graphs: bool) -> tuple[float, float]:
 
 
 def _same_as_generate(target: Any, graphs: bool) -> tuple[float, float]:
-    from ..measure.decoder import generate_plain
+    from ..measure.assisted_counts import generate_plain
 
     theirs = [generate_plain(target, p, **GREEDY).tokens for p in _prompts(target, 10)]
     return _different(_decoded(target, None, graphs=graphs, rows=10, **GREEDY), theirs)
 
 
 def _assisted(target: Any, draft: Any) -> tuple[float, float]:
-    from ..measure.decoder import generate_assisted, generate_plain
+    from ..measure.assisted_counts import generate_assisted, generate_plain
 
     prompts = _prompts(target, 10)
     plain = [generate_plain(target, p, **GREEDY).tokens for p in prompts]

@@ -85,18 +85,13 @@ class SpeculativeRounds:
         for kept in (self.fed, self.next, self.accepted, self.sizes, self.sound):
             kept.clear()
 
-    def run(self, new_tokens: int, stop_token: int | None, watch: Stopwatch | None) -> None:
-        """Rounds until every row has its tokens or its stop token."""
+    def run(self, new_tokens: int, watch: Stopwatch | None) -> None:
+        """Rounds until every row has its tokens."""
         self.ends = [k + new_tokens - 1 for k in self.known]
         # An idle row stays where it ended, within its capacity; what it reads is of no account.
         self.ceiling = torch.tensor(self.ends, device=self.device)
-        stopped = [stop_token is not None and t == stop_token for t in self.first.tolist()]
-        while not all(k >= e or s for k, e, s in zip(self.known, self.ends, stopped, strict=True)):
+        while self.known != self.ends:
             self.round(watch)
-            if stop_token is not None:
-                emitted = torch.cat([self.fed[-1][:, 1:], self.next[-1][:, None]], 1).tolist()
-                for b, row in enumerate(emitted):
-                    stopped[b] |= stop_token in [*row[: self.accepted[-1][b]], row[-1]]
             if watch is not None:
                 watch.mark("other_s")
 
@@ -167,14 +162,11 @@ class SpeculativeRounds:
             self.draft.rollback(self.held, most=most)
             self.behind = token[:, None]
 
-    def collected(
-        self, new_tokens: int, stop_token: int | None
-    ) -> tuple[list[list[int]], list[list[int]], list[int]]:
+    def collected(self, new_tokens: int) -> tuple[list[list[int]], list[list[int]], list[int]]:
         """(tokens, accepted by round, surplus) of each request, on the host."""
         require_finite(self.first_size, "target")
         rows = [[int(t)] for t in self.first.tolist()]
         counts: list[list[int]] = [[] for _ in rows]
-        surplus = [0] * len(rows)
         if self.fed:
             drafted = torch.stack(self.fed)[:, :, 1:].tolist()
             following = torch.stack(self.next).tolist()
@@ -186,15 +178,10 @@ class SpeculativeRounds:
                 drafted, following, self.accepted, strict=True
             ):
                 for b, row in enumerate(rows):
-                    if len(row) >= new_tokens or (stop_token is not None and stop_token in row):
-                        continue
-                    row += [*tokens[b][: accepted[b]], next_tokens[b]]
-                    counts[b].append(accepted[b])
-        for b, row in enumerate(rows):
-            kept = until_stop(row[:new_tokens], stop_token)
-            surplus[b] = len(row) - len(kept)
-            rows[b] = kept
-        return rows, counts, surplus
+                    if len(row) < new_tokens:
+                        row += [*tokens[b][: accepted[b]], next_tokens[b]]
+                        counts[b].append(accepted[b])
+        return [row[:new_tokens] for row in rows], counts, [len(row) - new_tokens for row in rows]
 
 
 def uniforms_of(
@@ -227,10 +214,3 @@ def require_finite(sizes: list[Tensor], model: str) -> None:
     """Raise NotFiniteError, naming the model, where a size that `pick` gave is no finite number."""
     if not bool(torch.stack([s.double() for s in sizes]).isfinite().all()):
         raise NotFiniteError(f"the {model} gave logits that are not finite numbers")
-
-
-def until_stop(row: list[int], stop_token: int | None) -> list[int]:
-    """The row up to and with the stop token."""
-    if stop_token is None or stop_token not in row:
-        return row
-    return row[: row.index(stop_token) + 1]

@@ -25,14 +25,8 @@ import numpy as np
 
 from ..records import Journal
 from ..records.points import point_key
-from .decoder import (
-    AssistedGeneration,
-    Generation,
-    decode_plain,
-    decode_speculative,
-    generate_assisted,
-    generate_plain,
-)
+from .assisted_counts import AssistedGeneration, generate_assisted, generate_plain
+from .decoder import Generation, decode_plain, decode_speculative
 from .device import point_failure, seed_of
 from .plans import Progress, SweepPlan
 from .runner import Runner

@@ -11,8 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from howspec.calibrate.measure.assisted_counts import count_rounds  # noqa: E402
-from howspec.calibrate.measure.decoder import generate_assisted, generate_plain  # noqa: E402
+from howspec.calibrate.measure.assisted_counts import (  # noqa: E402
+    count_rounds,
+    generate_assisted,
+    generate_plain,
+)
 from howspec.calibrate.measure.device import NotMeasurableError, point_failure  # noqa: E402
 from small_models import llama  # noqa: E402
 

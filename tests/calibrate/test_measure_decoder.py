@@ -206,20 +206,6 @@ def test_the_same_seed_gives_the_same_tokens_and_another_one_others() -> None:
     assert first.tokens != other.tokens
 
 
-def test_a_stop_token_ends_its_row_and_no_other() -> None:
-    target, draft = (Runner(TARGET, batch=4, capacity=80) for _ in range(2))
-    prompts = [[1], [2], [3], [4]]
-    settings: dict[str, Any] = {"new_tokens": 50, "temperature": 1.0, "stop_token": 0}
-    for got in (
-        decode_plain(target, prompts, seed=3, **settings),
-        decode_speculative(target, draft, prompts, gamma=3, seed=3, **settings),
-    ):
-        assert any(len(row) < 50 for row in got.tokens)
-        for row in got.tokens:
-            assert 0 not in row[:-1]
-            assert row[-1] == 0 or len(row) == 50
-
-
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("broken", ["target", "draft"])
 def test_logits_that_are_not_numbers_are_an_error(temperature: float, broken: str) -> None:
