@@ -117,10 +117,7 @@ class _Bench:
             try:
                 found = runs[kind](some, prompts)
             except Exception as error:
-                reason = point_failure(error)
-                if reason is None:
-                    raise
-                found = [{"error": reason} for _ in prompts]
+                found = [{"error": point_failure(error)}] * len(prompts)
             for i, values in zip(some.requests, found, strict=True):
                 if i in lacking:
                     self.journal.append(some.point(kind, i) | values)

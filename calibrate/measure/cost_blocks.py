@@ -6,13 +6,14 @@ That is its settings, its journal, and the form of a point.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
+from ..records import Journal
 from .device import (
     Clock,
     MachineState,
@@ -31,15 +32,7 @@ from .plans import PassGrid, Progress
 from .runner import Runner
 
 Point = dict[str, Any]
-_Key = tuple[Any, ...]
-
-
-class PointJournal(Protocol):
-    """What is asked of a journal: the keys of the points that are there, and appending one."""
-
-    @property
-    def done(self) -> set[_Key]: ...
-    def append(self, point: Mapping[str, Any]) -> None: ...
+Shape = tuple[int, int]  # (batch, context [token])
 
 
 @dataclass
@@ -49,7 +42,7 @@ class Work:
     total: points of it; order: of the turns; slowest_s: what the longest block took.
     """
 
-    journal: PointJournal
+    journal: Journal
     grid: PassGrid
     clock: Clock | None
     seconds_left: Callable[[], float]
@@ -59,7 +52,7 @@ class Work:
     state: MachineState | None = None
     slowest_s: float = 0.0
 
-    def missing(self, operation: str, model: str, shape: tuple[int, int], mode: str) -> list[int]:
+    def missing(self, operation: str, model: str, shape: Shape, mode: str) -> list[int]:
         keys = {n: (operation, model, n, *shape, mode) for n in self.grid.tokens}
         return [n for n, key in keys.items() if key not in self.journal.done]
 
@@ -79,10 +72,31 @@ def rounded(times: Sequence[float]) -> list[float]:
     return [round(t, 9) for t in times]
 
 
+def lacking(models: Sequence[LoadedModel], at: Shape, room: int, mode: str) -> str | None:
+    """Why caches of rows with ``room`` tokens more would not fit into memory, None where they do.
+
+    at: (batch, context), as of `filled`.
+    """
+    (batch, context), graphs = at, mode == "graph"
+    needed = sum(
+        pass_bytes(m.model, batch=batch, context=context, tokens=room, graphs=graphs)
+        for m in models
+    )
+    return shortage(needed, free_bytes(models[0].device))
+
+
+def filled(loaded: LoadedModel, at: Shape, room: int, mode: str) -> Runner:
+    """A runner whose rows hold a context of random numbers, with room for more tokens behind."""
+    (batch, context), graphs = at, mode == "graph"
+    runner = Runner(loaded.model, batch=batch, capacity=context + room, graphs=graphs)
+    runner.occupy(context)
+    return runner
+
+
 class Block:
     """All numbers of tokens of some models at one batch, context and mode, timed in turns."""
 
-    def __init__(self, work: Work, shape: tuple[int, int], mode: str) -> None:
+    def __init__(self, work: Work, shape: Shape, mode: str) -> None:
         self.work, self.shape, self.mode = work, shape, mode
         self.batch, self.context = shape
         self.steps: dict[tuple[str, int], Step] = {}
@@ -109,13 +123,7 @@ class Block:
         reason = self._obstacle(loaded, max(numbers))
         if reason is None:
             try:
-                runner = Runner(
-                    loaded.model,
-                    batch=self.batch,
-                    capacity=self.context + max(numbers),
-                    graphs=self.mode == "graph",
-                )
-                runner.occupy(self.context)
+                runner = filled(loaded, self.shape, max(numbers), self.mode)
             except (RuntimeError, MemoryError) as error:
                 reason = lack_of_memory(error)
         for n in numbers:
@@ -128,11 +136,7 @@ class Block:
         limit = context_limit(loaded.model)
         if self.context + most > limit:
             return f"{self.context} tokens and {most} more exceed the model's {limit} positions"
-        graphs = self.mode == "graph"
-        needed = pass_bytes(
-            loaded.model, batch=self.batch, context=self.context, tokens=most, graphs=graphs
-        )
-        return shortage(needed, free_bytes(loaded.device))
+        return lacking([loaded], self.shape, most, self.mode)
 
     def _step(self, runner: Runner, n: int, vocabulary: int) -> Step:
         generator = torch.Generator().manual_seed(n)

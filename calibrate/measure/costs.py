@@ -19,7 +19,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .cost_blocks import Block, Point, PointJournal, Work, rounded
+from ..records import Journal
+from .cost_blocks import Block, Point, Work, rounded
 from .device import Clock, MachineState, Step, clock_of, lack_of_memory, let_go
 from .pairs import LoadedModel
 from .plans import TEMPERATURES, PassGrid, Progress, pass_points
@@ -33,7 +34,7 @@ Loader = Callable[[], LoadedModel]
 
 def measure_costs(
     models: Mapping[str, LoadedModel | Loader],
-    journal: PointJournal,
+    journal: Journal,
     grid: PassGrid,
     *,
     clock: Clock | None = None,

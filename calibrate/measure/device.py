@@ -239,11 +239,11 @@ class NotMeasurableError(ValueError):
     """What a point asks for cannot be had of these models; the reason belongs into its record."""
 
 
-def point_failure(error: BaseException) -> str | None:
+def point_failure(error: BaseException) -> str:
     """Words for an error that belongs to a point: out of memory, logits that are no numbers, a
     method that does not take these models.
 
-    None for any other error, which ends the measurement. Memory is freed for the next point.
+    Any other error is raised and ends the measurement. Memory is freed for the next point.
     """
     if isinstance(error, NotFiniteError | NotMeasurableError):
         return str(error)
@@ -251,8 +251,7 @@ def point_failure(error: BaseException) -> str | None:
         return "a model gave logits that are not finite numbers"
     if out_of_memory(error):
         gc.collect()
-        return lack_of_memory(error)
-    return None
+    return lack_of_memory(error)
 
 
 def seed_of(*parts: object) -> int:

@@ -20,20 +20,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from .cost_blocks import Point, PointJournal, rounded
-from .device import (
-    MachineState,
-    Stopwatch,
-    free_bytes,
-    lack_of_memory,
-    let_go,
-    pass_bytes,
-    shortage,
-)
+from ..records import Journal
+from .cost_blocks import Point, Shape, filled, lacking, rounded
+from .device import MachineState, Stopwatch, lack_of_memory, let_go
 from .pairs import LoadedModel
 from .plans import STEP_TURNS, STEPS, Progress, RoundPlan
 from .rounds import SpeculativeRounds, pick, uniforms_of
@@ -48,7 +40,7 @@ PARTS = ("first_draft_s", "draft_s", "draw_s", "verify_s", "rule_s", "other_s")
 def measure_rounds(
     target: LoadedModel,
     drafts: Mapping[str, LoadedModel],
-    journal: PointJournal,
+    journal: Journal,
     *,
     plan: RoundPlan = RoundPlan(),  # noqa: B008 - frozen
     seconds_left: Callable[[], float] = lambda: math.inf,
@@ -92,16 +84,16 @@ class _Block:
     target: LoadedModel
     drafts: Mapping[str, LoadedModel]
     plan: RoundPlan
-    shape: tuple[int, int]
+    shape: Shape
     mode: str
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
         self.batch, self.context = self.shape
-        self.room = self.context + max(*self.plan.gammas, STEPS + 1) + 2
+        self.room = max(*self.plan.gammas, STEPS + 1) + 2
         self.order = random.Random(f"{self.shape} {self.mode}")
 
-    def missing(self, journal: PointJournal) -> list[str]:
+    def missing(self, journal: Journal) -> list[str]:
         """Drafts of which a point is not in the journal; all of theirs are timed together."""
         place = (self.batch, self.context, self.mode)
         found = []
@@ -114,7 +106,10 @@ class _Block:
     def points(self, names: Sequence[str]) -> list[Point]:
         """Times, or the reason why there are none, of the plain steps and of every gamma."""
         pairs: dict[str, _Pair] = {}
-        reasons = {name: self._obstacle(self.drafts[name]) for name in names}
+        reasons = {
+            name: lacking([self.target, self.drafts[name]], self.shape, self.room, self.mode)
+            for name in names
+        }
         runner: Runner | None = None
         for name in names:
             if reasons[name] is None:
@@ -152,17 +147,8 @@ class _Block:
             "temperature": self.plan.temperature,
         }
 
-    def _obstacle(self, draft: LoadedModel) -> str | None:
-        size: dict[str, Any] = {"batch": self.batch, "context": self.context}
-        size |= {"tokens": self.room - self.context, "graphs": self.mode == "graph"}
-        needed = sum(pass_bytes(m.model, **size) for m in (self.target, draft))
-        return shortage(needed, free_bytes(self.target.device))
-
     def runner(self, model: LoadedModel) -> Runner:
-        graphs = self.mode == "graph"
-        made = Runner(model.model, batch=self.batch, capacity=self.room, graphs=graphs)
-        made.occupy(self.context)
-        return made
+        return filled(model, self.shape, self.room, self.mode)
 
 
 class _Pair:

@@ -150,11 +150,8 @@ def measure_sweep(
         try:
             values = bench.run(turn)
         except Exception as error:
-            reason = point_failure(error)
-            if reason is None:
-                raise
             bench.forget()
-            values = {"error": reason}
+            values = {"error": point_failure(error)}
         journal.append({**turn.key(), "domain": rows[turn.prompt][0], **values})
     progress("sweep", len(turns), len(turns))
     return True

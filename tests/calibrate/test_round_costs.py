@@ -158,7 +158,7 @@ def test_a_limit_on_time_ends_between_two_shapes(clock: FakeClock) -> None:
 def test_what_does_not_fit_is_an_error_at_every_point(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "shortage", lambda needed, free: "out of memory: not tried")
+    monkeypatch.setattr(module, "lacking", lambda *given: "out of memory: not tried")
     points = measured(clock).points
     assert len(points) == 12
     assert all(p["error"] == "out of memory: not tried" and "times_s" not in p for p in points)
