@@ -96,6 +96,7 @@ _MEASUREMENTS = (
 # The bundled tables of measurements by name.
 TABLES = {schema.name: schema for schema in _MEASUREMENTS}
 MODELS = Schema("models", ("name",))
+ARCHITECTURES = Schema("architectures", ("type",))
 DEVICES = Schema("devices", ("name",), (
     Rule("fp32", "must be stated, or bf16 or fp16 be",
          lambda r: any(number(r, rate) > 0 for rate in ("fp32", "bf16", "fp16"))),

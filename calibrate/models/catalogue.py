@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from ..library.load import nearest_first
 from .formats import number_format
@@ -48,18 +49,19 @@ class Model:
 
 @cache
 def _header() -> tuple[str, ...]:
-    return tuple(next(csv.reader(_lines())))
+    return tuple(next(csv.reader(table_lines("models"))))
 
 
-def _lines() -> list[str]:
-    data = resources.files(__package__).joinpath("models.csv").read_bytes()
+def table_lines(name: str) -> list[str]:
+    """The lines of a table of this folder; the tests hold its cells against their columns."""
+    data = resources.files(__package__).joinpath(f"{name}.csv").read_bytes()
     return data.decode("utf-8").splitlines()
 
 
 @cache
 def _cells() -> MappingProxyType[str, list[str]]:
     """The cells of every row by name, unread: most questions need a few models only."""
-    rows = csv.reader(_lines())
+    rows = csv.reader(table_lines("models"))
     next(rows)
     return MappingProxyType({cells[0]: cells for cells in rows})
 
@@ -69,18 +71,18 @@ _READ: dict[str, Callable[[str], object]] = {
 }  # fmt: skip
 
 
-def _shape(row: Mapping[str, str]) -> ModelShape:
-    cells = {f.name: _READ[str(f.type)](row[f.name]) for f in fields(ModelShape) if row[f.name]}
-    return ModelShape(**cells)  # type: ignore[arg-type]
+def typed(cls: Any, row: Mapping[str, str]) -> dict[str, Any]:
+    """The cells of a row for the fields of a dataclass, as their types say; without empty ones."""
+    return {f.name: _READ[str(f.type)](row[f.name]) for f in fields(cls) if row[f.name]}
 
 
 @cache
 def _entry(name: str) -> Model:
-    """The model of a row; the tests hold its cells against `columns`."""
+    """The model of a row."""
     row = dict(zip(_header(), _cells()[name], strict=True))
     active, tokens = row["published_active"], row["training_tokens"]
     return Model(
-        shape=_shape(row),
+        shape=ModelShape(**typed(ModelShape, row)),
         aliases=tuple(alias for alias in row["aliases"].split(";") if alias),
         hub=row["hub"],
         published_parameters=int(row["published_parameters"]),

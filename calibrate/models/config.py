@@ -1,24 +1,26 @@
 """Shapes from a configuration: a local ``config.json``, a loaded one, or one of the hub.
 
 The keys are those that transformers writes. What a key does not say (biases, norms, which layers
-attend to a window) follows from the ``model_type``, see `traits`.
+attend to a window) follows from the ``model_type``, by its row of `architectures.csv`; what must be
+computed of several keys, see `readers`.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .catalogue import nearest_models
-from .hybrid import READERS
+from .catalogue import nearest_models, table_lines, typed
+from .readers import READERS, Config, whole
 from .shapes import ModelShape
-from .traits import TRAITS, Traits, special, whole
 
 _DEEPEST = 100_000
 _LARGEST = 16 * 2**20  # no configuration is longer; a file of weights given by mistake is
-Config = Mapping[str, Any]
 _KEYS = {
     "layers": ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
     "hidden": ("hidden_size", "n_embd", "d_model", "n_embed"),
@@ -38,6 +40,54 @@ _KEYS = {
     "expert_ffn": ("moe_intermediate_size", "expert_hidden_dim"),
 }
 _DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+# What a type says of a shape by itself, under the names of its fields.
+_FIXED = ("gated", "norm", "norms_per_layer", "qk_norm", "head_bias", "embedding_norm",
+          "attention_gate", "recurrent")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the type of a model says of its shape: a row of `architectures.csv`, which
+    `columns.csv` of the library describes; the other fields are those of `ModelShape`.
+    """
+
+    type: str
+    gated: bool = True
+    tied: bool = False
+    norm: str = "rms"
+    norms_per_layer: int = 2
+    qk_norm: str = "none"
+    attention_bias: str = "none"
+    attention_key: str = ""
+    attention_default: bool = False
+    ffn_bias: bool = False
+    ffn_key: str = ""
+    head_bias: bool = False
+    embedding_norm: bool = False
+    experts: bool = False
+    latent: bool = False
+    full_every: int = 0
+    recurrent: str = "none"
+    attention_gate: bool = False
+    keys: str = ""
+
+    def named(self, config: Config) -> dict[str, int]:
+        """Fields of the shape under keys of their own: ``field=key``, or ``key/other`` of which the
+        first that is there counts; ``key?`` is 0 where it is absent.
+        """
+        found = {}
+        for pair in self.keys.split():
+            field, keys = pair.split("=")
+            absent = 0 if keys.endswith("?") else None
+            found[field] = whole(config, *keys.rstrip("?").split("/"), default=absent)
+        return found
+
+
+@cache
+def architectures() -> dict[str, Architecture]:
+    """The types of models that can be read, by ``model_type``."""
+    rows = csv.DictReader(table_lines("architectures"))
+    return {row["type"]: Architecture(**typed(Architecture, row)) for row in rows}
 
 
 def read_config(path: str | Path) -> ModelShape:
@@ -114,16 +164,16 @@ def shape_of(config: Config, *, name: str) -> ModelShape:
     """
     config = _text_part(config)
     kind = str(config.get("model_type", ""))
-    if kind not in TRAITS:
-        listed = ", ".join(sorted(TRAITS))
+    if kind not in architectures():
+        listed = ", ".join(sorted(architectures()))
         raise ValueError(f"model_type must be one of {listed}; got {kind!r}")
-    traits = TRAITS[kind]
-    cells = {**_common(config, traits), **_biases(config, traits), **special(kind, config)}
+    own = architectures()[kind]
+    cells = {**_common(config, own), **_biases(config, own), **own.named(config)}
     cells.update(READERS[kind](config) if kind in READERS else {})
-    cells.update(_experts(config, cells) if traits.experts else {})
-    cells.update(_latent(config) if traits.latent else {})
+    cells.update(_experts(config, cells) if own.experts else {})
+    cells.update(_latent(config) if own.latent else {})
     if "window" not in cells:
-        cells.update(_window(config, traits, cells["layers"]))
+        cells.update(_window(config, own, cells["layers"]))
     return ModelShape(name=name, weights=_weights(config), **cells)
 
 
@@ -137,7 +187,7 @@ def _text_part(config: Config) -> Config:
     return {**outer, **{k: v for k, v in inner.items() if v is not None}}
 
 
-def _common(config: Config, traits: Traits) -> dict[str, Any]:
+def _common(config: Config, own: Architecture) -> dict[str, Any]:
     heads, hidden = whole(config, *_KEYS["heads"]), whole(config, *_KEYS["hidden"])
     if heads < 1:
         raise ValueError(f"{_KEYS['heads'][0]} must be at least 1, got {heads}")
@@ -154,22 +204,17 @@ def _common(config: Config, traits: Traits) -> dict[str, Any]:
         "vocab": whole(config, *_KEYS["vocab"]),
         "context": whole(config, *_KEYS["context"], default=2048),
         "family": str(config.get("model_type")),
-        "tied": bool(config.get("tie_word_embeddings", traits.tied)),
-        "gated": traits.gated,
-        "norm": traits.norm,
-        "norms_per_layer": traits.norms_per_layer,
-        "qk_norm": traits.qk_norm,
-        "head_bias": traits.head_bias,
-        "embedding_norm": traits.embedding_norm,
+        "tied": bool(config.get("tie_word_embeddings", own.tied)),
+        **{name: getattr(own, name) for name in _FIXED},
     }
 
 
-def _biases(config: Config, traits: Traits) -> dict[str, Any]:
-    attention, ffn = traits.attention_bias, traits.ffn_bias
-    if traits.attention_key and not config.get(traits.attention_key, traits.attention_default):
+def _biases(config: Config, own: Architecture) -> dict[str, Any]:
+    attention, ffn = own.attention_bias, own.ffn_bias
+    if own.attention_key and not config.get(own.attention_key, own.attention_default):
         attention = "none"
-    if traits.ffn_key:
-        ffn = bool(config.get(traits.ffn_key, ffn))
+    if own.ffn_key:
+        ffn = bool(config.get(own.ffn_key, ffn))
     return {"attention_bias": attention, "ffn_bias": ffn}
 
 
@@ -203,7 +248,7 @@ def _latent(config: Config) -> dict[str, Any]:
     }
 
 
-def _window(config: Config, traits: Traits, layers: int) -> dict[str, Any]:
+def _window(config: Config, own: Architecture, layers: int) -> dict[str, Any]:
     """Windowed layers as listed, else as the type has them."""
     size = whole(config, "sliding_window", "attention_chunk_size", default=0)
     if not size or config.get("use_sliding_window") is False:
@@ -213,7 +258,7 @@ def _window(config: Config, traits: Traits, layers: int) -> dict[str, Any]:
         windowed = sum(kind in ("sliding_attention", "chunked_attention") for kind in kinds)
     else:
         every = whole(config, "sliding_window_pattern", "_sliding_window_pattern",
-                      default=traits.full_every)  # fmt: skip
+                      default=own.full_every)  # fmt: skip
         windowed = layers - (layers // every if every else 0)
     return {"window": size if windowed else 0, "windowed_layers": windowed}
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from howspec.calibrate.models import model
 from howspec.calibrate.models.catalogue import shape_for
-from howspec.calibrate.models.config import auto_shape, read_config, shape_of
-from howspec.calibrate.models.traits import TRAITS
+from howspec.calibrate.models.config import architectures, auto_shape, read_config, shape_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,7 +214,7 @@ def test_every_type_that_can_be_read_is_compared_or_shares_a_compared_reader() -
     alike = {"gemma3": "gemma3_text", "kimi_k2": "deepseek_v3", "ministral": "mistral",
              "llama4": "llama4_text", "internlm2": "llama"}  # fmt: skip
     compared = {label.split(",")[0] for label in MODELS} | set(alike)
-    assert compared >= set(TRAITS) - {"falcon"} - BY_TOTALS
+    assert compared >= set(architectures()) - {"falcon"} - BY_TOTALS
     assert any(label.startswith("falcon") for label in MODELS)
 
 

@@ -1,34 +1,35 @@
-"""Shapes of configurations whose layers are not all alike: recurrent, sparse, compressed ones."""
+"""What configurations of some types of models compute of their shape from keys of their own."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from .traits import TRAITS, Traits, whole
-
 Config = Mapping[str, Any]
-_LATENT = Traits(experts=True, latent=True)
-_PLAIN = Traits()
-HYBRIDS: dict[str, Traits] = {
-    "qwen3_next": Traits(qk_norm="head", experts=True),
-    "qwen3_5_text": Traits(qk_norm="head"),
-    "qwen3_5_moe_text": Traits(qk_norm="head", experts=True),
-    "nemotron_h": Traits(gated=False, norms_per_layer=1),
-    "granitemoehybrid": Traits(tied=True),
-    "lfm2": Traits(tied=True, qk_norm="head"),
-    "kimi_linear": _LATENT,
-    "deepseek_v32": _LATENT,
-    "glm_moe_dsa": _LATENT,
-    "glm4_moe_lite": _LATENT,
-    "deepseek_v4": Traits(experts=True),
-    "minicpm3": Traits(tied=True, latent=True),
-    "gemma4_text": Traits(tied=True, norms_per_layer=4, qk_norm="head"),
-    "minimax_m3": Traits(qk_norm="head", experts=True),
-    "hy_v3": Traits(qk_norm="head", experts=True),
-    "step3p5": Traits(qk_norm="head", experts=True),
-}
-TRAITS.update(HYBRIDS)
+Reader = Callable[[Config], dict[str, Any]]
+
+
+def whole(config: Config, *keys: str, default: int | None = None) -> int:
+    """The first of the keys that holds a whole number; ValueError naming them without a default."""
+    for key in keys:
+        value = config.get(key)
+        if value is None:
+            continue
+        good = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (good and math.isfinite(value) and value == int(value)):
+            raise ValueError(f"{key} must be a whole number, got {value!r:.60}")
+        return int(value)
+    if default is None:
+        raise ValueError(f"{keys[0]} is missing, needed for the shape")
+    return default
+
+
+def _inner(config: Config, key: str) -> Config:
+    found = config.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{key} must be an object, got {found!r:.60}")
+    return found
 
 
 def _listed(c: Config, key: str) -> list[str]:
@@ -45,21 +46,11 @@ def _gated_delta(c: Config) -> dict[str, Any]:
     layers, kinds = whole(c, "num_hidden_layers"), _listed(c, "layer_types")
     every = max(whole(c, "full_attention_interval", default=4), 1)
     full = kinds.count("full_attention") if kinds else layers // every
-    cells = {
-        "attention_gate": True, "recurrent": "delta", "recurrent_layers": layers - full,
-        "state_heads": whole(c, "linear_num_value_heads"),
-        "state_groups": whole(c, "linear_num_key_heads"),
-        "state_key": whole(c, "linear_key_head_dim"),
-        "state_value": whole(c, "linear_value_head_dim"),
-        "conv": whole(c, "linear_conv_kernel_dim"),
-    }  # fmt: skip
+    cells = {"recurrent_layers": layers - full}
     if "num_experts" not in c:
         return cells
-    return {
-        **cells,
-        "ffn": whole(c, "moe_intermediate_size"),
-        "extra": layers * whole(c, "hidden_size"),
-    }
+    width, hidden = whole(c, "moe_intermediate_size"), whole(c, "hidden_size")
+    return cells | {"ffn": width, "extra": layers * hidden}
 
 
 def _nemotron(c: Config) -> dict[str, Any]:
@@ -73,12 +64,8 @@ def _nemotron(c: Config) -> dict[str, Any]:
         }.items()
     }  # fmt: skip
     cells = {
-        "layers": len(kinds), "recurrent": "mamba", "recurrent_layers": count["mamba"],
+        "layers": len(kinds), "recurrent_layers": count["mamba"],
         "attention_layers": count["attention"], "ffn_layers": count["moe"] + count["mlp"],
-        "state_heads": whole(c, "mamba_num_heads"), "state_value": whole(c, "mamba_head_dim"),
-        "state_groups": whole(c, "n_groups"), "state_key": whole(c, "ssm_state_size"),
-        "conv": whole(c, "conv_kernel"),
-        "head_dim": whole(c, "head_dim", "attention_head_dim"),
     }  # fmt: skip
     if not count["moe"]:
         return cells
@@ -93,17 +80,10 @@ def _nemotron(c: Config) -> dict[str, Any]:
 
 def _granite(c: Config) -> dict[str, Any]:
     kinds = _listed(c, "layer_types")
-    shared, experts = (
-        whole(c, "shared_intermediate_size", default=0),
-        whole(c, "num_local_experts", default=0),
-    )
-    cells = {
-        "recurrent": "mamba",
-        "recurrent_layers": sum(kind in ("mamba", "linear_attention") for kind in kinds),
-        "state_heads": whole(c, "mamba_n_heads"), "state_value": whole(c, "mamba_d_head"),
-        "state_groups": whole(c, "mamba_n_groups"), "state_key": whole(c, "mamba_d_state"),
-        "conv": whole(c, "mamba_d_conv"),
-    }  # fmt: skip
+    shared = whole(c, "shared_intermediate_size", default=0)
+    experts = whole(c, "num_local_experts", default=0)
+    recurrent = sum(kind in ("mamba", "linear_attention") for kind in kinds)
+    cells = {"recurrent_layers": recurrent}
     if not experts:
         return cells | {"ffn": shared}
     return cells | {
@@ -117,10 +97,7 @@ def _lfm2(c: Config) -> dict[str, Any]:
     kinds, width = _listed(c, "layer_types"), whole(c, "block_ff_dim", "intermediate_size")
     if c.get("block_auto_adjust_ff_dim"):
         width = int(2 * width / 3)
-    return {
-        "recurrent": "conv", "recurrent_layers": kinds.count("conv"), "ffn": width,
-        "conv": whole(c, "conv_L_cache"),
-    }  # fmt: skip
+    return {"recurrent_layers": kinds.count("conv"), "ffn": width}
 
 
 def _kimi_linear(c: Config) -> dict[str, Any]:
@@ -130,11 +107,10 @@ def _kimi_linear(c: Config) -> dict[str, Any]:
         raise ValueError(f"linear_attn_config must be an object, got {linear!r:.60}")
     heads, size = whole(linear, "num_heads"), whole(linear, "head_dim")
     return {
-        "recurrent": "kda", "recurrent_layers": len(_listed(linear, "kda_layers")),
+        "recurrent_layers": len(_listed(linear, "kda_layers")),
         "state_heads": heads, "state_groups": heads, "state_key": size, "state_value": size,
         "conv": whole(linear, "short_conv_kernel_size"),
         "attention_gate": bool(c.get("mla_use_output_gate")),
-        "expert_hidden": whole(c, "routed_expert_hidden_size", default=0),
     }  # fmt: skip
 
 
@@ -145,7 +121,7 @@ def _indexed(c: Config) -> dict[str, Any]:
     kinds = _listed(c, "indexer_types")  # the others share the choice of an earlier layer
     layers = kinds.count("full") if kinds else whole(c, "num_hidden_layers")
     own = rank * heads * size + hidden * (size + heads) + 2 * size
-    return {"sparse_tokens": whole(c, "index_topk"), "extra": layers * own}
+    return {"extra": layers * own}
 
 
 def _compressed(c: Config) -> dict[str, Any]:
@@ -163,11 +139,8 @@ def _compressed(c: Config) -> dict[str, Any]:
     streams = whole(c, "hc_mult", default=1)  # residual streams and what mixes them
     extra += 2 * layers * streams * hidden * (2 + streams) * streams
     return {
-        "kv_heads": 1, "query_rank": whole(c, "q_lora_rank"), "keys_are_values": True,
-        "output_rank": whole(c, "o_lora_rank"), "output_groups": whole(c, "o_groups"),
-        "window": whole(c, "sliding_window"), "windowed_layers": layers - len(kept),
+        "kv_heads": 1, "keys_are_values": True, "windowed_layers": layers - len(kept),
         "cache_share": sum(1.0 / r for r in kept) / len(kept), "extra": extra,
-        "sparse_tokens": whole(c, "index_topk"), "ffn": whole(c, "moe_intermediate_size"),
     }  # fmt: skip
 
 
@@ -205,30 +178,104 @@ def _minimax3(c: Config) -> dict[str, Any]:
     sparse = c.get("sparse_attention_config")
     sparse = sparse if isinstance(sparse, Mapping) else {}
     layers, dense = whole(c, "num_hidden_layers"), whole(c, "first_k_dense_replace", default=0)
-    heads, size = (
-        whole(sparse, "sparse_num_index_heads", default=0),
-        whole(sparse, "sparse_index_dim", default=0),
-    )
-    read = whole(sparse, "sparse_topk_blocks", default=0) * whole(
-        sparse, "sparse_block_size", default=0
-    )
+    heads = whole(sparse, "sparse_num_index_heads", default=0)
+    size = whole(sparse, "sparse_index_dim", default=0)
+    blocks = whole(sparse, "sparse_topk_blocks", default=0)
+    read = blocks * whole(sparse, "sparse_block_size", default=0)
     return {
-        "ffn": whole(c, "dense_intermediate_size"), "moe_layers": layers - dense,
-        "shared_ffn": whole(c, "shared_intermediate_size", default=0), "sparse_tokens": read,
+        "moe_layers": layers - dense, "sparse_tokens": read,
         "extra": (layers - dense) * whole(c, "hidden_size") * size * (heads + 1),
     }  # fmt: skip
 
 
 def _step(c: Config) -> dict[str, Any]:
     listed = str(c.get("moe_layers_enum", ""))
+    return {"moe_layers": listed.count(",") + 1} if listed else {}
+
+
+def _big_code(c: Config) -> dict[str, Any]:
+    return {"kv_heads": 1} if c.get("multi_query", True) else {}
+
+
+def _gpt_neo(c: Config) -> dict[str, Any]:
+    try:
+        kinds = c.get("attention_layers") or [
+            kind for pattern, times in c.get("attention_types", []) for kind in pattern * times
+        ]
+        kinds = list(kinds)
+    except (TypeError, ValueError):
+        given = c.get("attention_layers") or c.get("attention_types")
+        raise ValueError(f"attention_types must list kinds of layers, got {given!r:.60}") from None
+    local = sum(kind == "local" for kind in kinds)
+    window = whole(c, "window_size", default=0) if local else 0
+    return {"window": window, "windowed_layers": local}
+
+
+def _opt(c: Config) -> dict[str, Any]:
+    narrow, hidden = whole(c, "word_embed_proj_dim", default=0), whole(c, "hidden_size")
+    positions = whole(c, "max_position_embeddings") + 2  # two rows before the first are padding
+    return {"positions": positions, "embedding_width": narrow if narrow != hidden else 0}
+
+
+def _falcon(c: Config) -> dict[str, Any]:
+    if c.get("new_decoder_architecture"):
+        given = c.get("num_ln_in_parallel_attn")
+        norms = 2 if given is None else whole(c, "num_ln_in_parallel_attn")
+        return {"kv_heads": whole(c, "num_kv_heads"), "norms_per_layer": norms}
+    cells = {"norms_per_layer": 1 if c.get("parallel_attn", True) else 2}
+    return cells | ({"kv_heads": 1} if c.get("multi_query", True) else {})
+
+
+def _stablelm(c: Config) -> dict[str, Any]:
+    cells: dict[str, Any] = {"norms_per_layer": 1} if c.get("use_parallel_residual") else {}
+    return cells | ({"qk_norm": "width"} if c.get("qk_layernorm") else {})
+
+
+def _mpt(c: Config) -> dict[str, Any]:
+    heads, inner = whole(c, "n_heads"), _inner(c, "attn_config")
+    learned = c.get("learned_pos_emb", True) and not inner.get("alibi", False)
     return {
-        "kv_heads": whole(c, "num_attention_groups", "num_key_value_heads"),
-        "shared_ffn": whole(c, "share_expert_dim", default=0),
-        **({"moe_layers": listed.count(",") + 1} if listed else {}),
+        "ffn": whole(c, "expansion_ratio", default=4) * whole(c, "d_model"),
+        "kv_heads": whole(inner, "kv_n_heads", default=heads),
+        "positions": whole(c, "max_seq_len") if learned else 0,
+    }
+
+
+def _dbrx(c: Config) -> dict[str, Any]:
+    attention, ffn = _inner(c, "attn_config"), _inner(c, "ffn_config")
+    width = whole(ffn, "ffn_hidden_size")
+    return {
+        "kv_heads": whole(attention, "kv_n_heads"), "ffn": width, "expert_ffn": width,
+        "experts": whole(ffn, "moe_num_experts"), "active_experts": whole(ffn, "moe_top_k"),
     }  # fmt: skip
 
 
-READERS = {
+def _llama4(c: Config) -> dict[str, Any]:
+    layers = whole(c, "num_hidden_layers")
+    step = max(whole(c, "interleave_moe_layer_step", default=1), 1)
+    listed = c.get("moe_layers")
+    return {"moe_layers": len(listed) if isinstance(listed, list) else layers // step}
+
+
+def _cohere(c: Config) -> dict[str, Any]:
+    return {"qk_norm": "width"} if c.get("use_qk_norm") else {}
+
+
+def _t5(c: Config) -> dict[str, Any]:
+    encoder = whole(c, "num_layers")
+    return {
+        "layers": whole(c, "num_decoder_layers", default=encoder),
+        "context": whole(c, "n_positions", default=512),
+        "gated": str(c.get("feed_forward_proj", "relu")).startswith("gated"),
+    }  # fmt: skip
+
+
+READERS: dict[str, Reader] = {
+    "gpt_bigcode": _big_code, "gpt_neo": _gpt_neo, "opt": _opt, "falcon": _falcon,
+    "stablelm": _stablelm, "mpt": _mpt, "dbrx": _dbrx, "llama4": _llama4, "llama4_text": _llama4,
+    "cohere": _cohere, "t5": _t5,
+    "phimoe": lambda c: {"head_bias": bool(c.get("lm_head_bias"))},
+    "glm4_moe": lambda c: {"qk_norm": "head"} if c.get("use_qk_norm") else {},
     "qwen3_next": _gated_delta, "qwen3_5_text": _gated_delta, "qwen3_5_moe_text": _gated_delta,
     "nemotron_h": _nemotron, "granitemoehybrid": _granite, "lfm2": _lfm2,
     "kimi_linear": _kimi_linear, "deepseek_v32": _indexed, "glm_moe_dsa": _indexed,
