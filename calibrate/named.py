@@ -9,9 +9,8 @@ from pathlib import Path
 
 from .models import Device, ModelShape, find_model, number_format
 from .models.catalogue import shape_for
-from .models.drafters import DRAFTERS, drafter_kind, ships_mtp
+from .models.drafters import DRAFTERS, drafter_kind, head_shape, ships_mtp
 from .models.formats import as_stored, format_in
-from .models.heads import head_shape
 from .models.names import plain, squeeze
 
 _SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -16,6 +16,12 @@ from .tables import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def nearest(wanted: str, called: Mapping[str, str]) -> str:
+    """What the five names most like ``wanted`` stand for, each once, as text."""
+    found = dict.fromkeys(called[name] for name in nearest_first(wanted, called))
+    return ", ".join(list(found)[:5])
 
 
 def nearest_first(wanted: str, known: Iterable[str]) -> list[str]:

@@ -156,8 +156,15 @@ def columns_of(table: str) -> tuple[Column, ...]:
 
 @cache
 def _rows() -> tuple[Mapping[str, str], ...]:
-    text = resources.files(__package__).joinpath("columns.csv").read_text(encoding="utf-8")
-    return tuple(csv.DictReader(text.splitlines()))
+    return tuple(csv.DictReader(table_lines(__package__, "columns")))
+
+
+def table_lines(package: str, name: str) -> list[str]:
+    """The lines of the table NAME.csv of a package, unread: the tests hold bundled tables against
+    their columns, and most questions need a few rows only.
+    """
+    data = resources.files(package).joinpath(f"{name}.csv").read_bytes()
+    return data.decode("utf-8").splitlines()
 
 
 def _column(row: Mapping[str, str], shared: Mapping[str, str]) -> Column:

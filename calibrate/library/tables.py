@@ -97,6 +97,7 @@ _MEASUREMENTS = (
 TABLES = {schema.name: schema for schema in _MEASUREMENTS}
 MODELS = Schema("models", ("name",))
 ARCHITECTURES = Schema("architectures", ("type",))
+MACHINES = Schema("machines", ("name",))
 DEVICES = Schema("devices", ("name",), (
     Rule("fp32", "must be stated, or bf16 or fp16 be",
          lambda r: any(number(r, rate) > 0 for rate in ("fp32", "bf16", "fp16"))),

@@ -6,13 +6,13 @@ import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..library.load import nearest_first
-from .formats import number_format
+from ..library.load import nearest, nearest_first
+from ..library.schema import table_lines
+from .formats import gguf_format, number_format
 from .names import candidates, looks_like_format, plain, shortened, squeeze, told_formats
 from .shapes import ModelShape
 
@@ -49,19 +49,13 @@ class Model:
 
 @cache
 def _header() -> tuple[str, ...]:
-    return tuple(next(csv.reader(table_lines("models"))))
-
-
-def table_lines(name: str) -> list[str]:
-    """The lines of a table of this folder; the tests hold its cells against their columns."""
-    data = resources.files(__package__).joinpath(f"{name}.csv").read_bytes()
-    return data.decode("utf-8").splitlines()
+    return tuple(next(csv.reader(table_lines(__package__, "models"))))
 
 
 @cache
 def _cells() -> MappingProxyType[str, list[str]]:
     """The cells of every row by name, unread: most questions need a few models only."""
-    rows = csv.reader(table_lines("models"))
+    rows = csv.reader(table_lines(__package__, "models"))
     next(rows)
     return MappingProxyType({cells[0]: cells for cells in rows})
 
@@ -180,8 +174,6 @@ def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[
     from .config import auto_shape, gguf_shape, read_config
 
     if file:
-        from .gguf_format import gguf_format
-
         shape = gguf_shape(name)
         return shape, gguf_format(name) or shape.weights
     if name.endswith(".json") or (name and Path(name).is_dir()):
@@ -197,14 +189,10 @@ def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[
     return shape, shape.weights
 
 
-def nearest_models(name: str, count: int = 5) -> str:
+def nearest_models(name: str) -> str:
     """The names of the table most like ``name``, as text."""
     called = {plain(other): name for other, name in _called().items()}
-    near: list[str] = []
-    for other in nearest_first(candidates(name)[-1][0], called):
-        if called[other] not in near:
-            near.append(called[other])
-    return ", ".join(near[:count])
+    return nearest(candidates(name)[-1][0], called)
 
 
 def family(name: str) -> tuple[Model, ...]:

@@ -15,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .catalogue import nearest_models, table_lines, typed
+from ..library.schema import table_lines
+from .catalogue import nearest_models, typed
 from .readers import READERS, Config, whole
 from .shapes import ModelShape
 
@@ -86,7 +87,7 @@ class Architecture:
 @cache
 def architectures() -> dict[str, Architecture]:
     """The types of models that can be read, by ``model_type``."""
-    rows = csv.DictReader(table_lines("architectures"))
+    rows = csv.DictReader(table_lines(__package__, "architectures"))
     return {row["type"]: Architecture(**typed(Architecture, row)) for row in rows}
 
 

@@ -7,13 +7,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from importlib import resources
+from functools import cache
 from types import MappingProxyType
 
-from ..library.load import nearest_first
-from ..library.schema import columns_of
-from .formats import Arithmetic, number_format
+from ..library.load import nearest
+from ..library.schema import columns_of, table_lines
+from .formats import Arithmetic, computed_in, number_format
+from .names import MARKS, device_key, device_words
 
 _RATES = ("fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4")
 _STATED = frozenset({*_RATES, "bandwidth", "memory", "link", "kind"})
@@ -22,38 +22,15 @@ _COUNTED = re.compile(rf"^\s*(\d{{1,4}})(?:{_TIMES}|\s+(?=[a-z]))(.+?)\s*$", re.
 # The x of "H100 x4" and "H100x4" follows no letter: that of "RTX 4000" does.
 _COUNTED_AFTER = re.compile(rf"^\s*(.+?)(?<![a-z]){_TIMES}(\d{{1,4}})\s*$", re.IGNORECASE)
 _MEMORY = re.compile(r"\b(\d{1,4})\s*gi?b\b", re.IGNORECASE)
-_MARKS = re.compile(r"\((?:r|tm)\)|[®™]|@\s*[\d.]+\s*ghz|\b\d+[- ]cores?\b", re.IGNORECASE)
 # What follows a name in parentheses, or how several devices share a pass.
 _ASIDE = re.compile(
     r"\([^()]*\)|\btp\d+(\+\w+)*|\+\s*1 draft gpu|(workstation|server|founders) edition|"
     r"macbook (pro|air)|developer kit",
     re.IGNORECASE,
 )
-_NOISE = re.compile(r"[\s_\-–/(),]+")
-# Words that say nothing of the kind: makers, brands, what drivers and people write beside a name.
-_DROPPED = frozenset({
-    "nvidia", "amd", "google", "intel", "apple", "aws", "amazon", "huawei", "tesla", "geforce",
-    "gpu", "instinct", "radeon", "graphics", "generation", "processor", "accelerator", "oam", "vf",
-    "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7", "bf16", "fp16", "fp8", "fp4", "fa2", "fa3", "cuda",
-    "vulkan", "rocm", "metal", "mac", "macbook", "mini", "studio", "cards", "chips", "11th", "12th",
-    "13th", "14th", "gen", "with", "w", "igpu", "unified", "shared", "memory", "ram", "vram",
-    "lpddr5x",
-})  # fmt: skip
 _BRANDS = ("rtx", "rx", "arc")  # left out by people: a 4090, a 7900 XTX
 _FORMS = {"sxm": "sxm", "hgx": "sxm", "sxm5": "sxm", "pcie": "pcie", "nvl": "nvl"}
 _SLICE = re.compile(r"^\s*(tpu[ -]?v[56]e)-(\d{1,3})\s*$", re.IGNORECASE)  # of so many chips
-# What a machine to rent holds, by its size: how many of which device.
-_FEW = {f"{n}xlarge": 1 for n in ("", 2, 4, 8, 16)} | {"12xlarge": 4, "24xlarge": 4, "48xlarge": 8}
-_MACHINES: dict[str, tuple[str, dict[str, int]]] = {
-    "p3": ("V100 SXM2", {"2xlarge": 1, "8xlarge": 4, "16xlarge": 8}),
-    "p4d": ("A100 40GB SXM", {"24xlarge": 8}), "p4de": ("A100 80GB SXM", {"24xlarge": 8}),
-    "p5": ("H100 SXM", {"4xlarge": 1, "48xlarge": 8}), "p5e": ("H200 SXM", {"48xlarge": 8}),
-    "p5en": ("H200 SXM", {"48xlarge": 8}), "p6-b200": ("B200", {"48xlarge": 8}),
-    "g4dn": ("T4", _FEW), "g5": ("A10G", _FEW), "g6": ("L4", _FEW), "g6e": ("L40S", _FEW),
-    "trn1": ("Trainium", {"2xlarge": 1, "32xlarge": 16}),
-    "trn2": ("Trainium2", {"3xlarge": 1, "48xlarge": 16}),
-    "inf2": ("Inferentia2", {"xlarge": 1, "8xlarge": 1, "24xlarge": 6, "48xlarge": 12}),
-}  # fmt: skip
 # A line of CPUs that no row names in full: words of it, and the row that stands for it.
 _LINES = (
     (re.compile(r"\bxeon\b"), "Generic Xeon"), (re.compile(r"\bepyc\b"), "Generic EPYC"),
@@ -114,16 +91,7 @@ class Device:
         that names it, listing what it has.
         """
         form = number_format(dtype)
-        wanted: tuple[Arithmetic, ...] = (form.arithmetic,)
-        if form.name not in ("fp32", "bf16", "fp16", "fp8", "w8a8", "nvfp4"):
-            wanted = (form.arithmetic, "bf16", "fp16", "fp32")
-        # A CPU without 16-bit units widens on the way from memory: the traffic is still 16-bit. An
-        # old GPU does so with the 16-bit numbers that it can at least convert.
-        if self.kind == "cpu" and form.arithmetic in ("bf16", "fp16"):
-            wanted = (*wanted, "bf16", "fp32")
-        elif form.name == "fp16" and "bf16" not in self.rates:
-            wanted = (*wanted, "fp32")
-        for kind in wanted:
+        for kind in computed_in(form, self.rates, widens=self.kind == "cpu"):
             if kind in self.rates:
                 return kind
         has = ", ".join(self.rates)
@@ -148,17 +116,6 @@ class Device:
         )
 
 
-@lru_cache(maxsize=4096)
-def _words(name: str) -> tuple[str, ...]:
-    """The words of a name that tell one device from another, in small letters."""
-    plain = _MARKS.sub(" ", name).casefold()
-    return tuple(w for w in _NOISE.split(plain) if w and w not in _DROPPED)
-
-
-def _key(name: str) -> str:
-    return "".join(_words(name))
-
-
 def _device(row: Mapping[str, str]) -> Device:
     """The device of cells as the table has them, by column; those that are absent are empty."""
     return Device(
@@ -176,9 +133,16 @@ def _device(row: Mapping[str, str]) -> Device:
 
 @cache
 def _table() -> MappingProxyType[str, Mapping[str, str]]:
-    """The cells of every row by name, unread: the tests hold them against `columns`."""
-    text = resources.files(__package__).joinpath("devices.csv").read_text(encoding="utf-8")
-    return MappingProxyType({row["name"]: row for row in csv.DictReader(text.splitlines())})
+    """The cells of every row by name, unread."""
+    rows = csv.DictReader(table_lines(__package__, "devices"))
+    return MappingProxyType({row["name"]: row for row in rows})
+
+
+@cache
+def _machines() -> dict[str, tuple[int, str]]:
+    """What a machine to rent holds: how many of which device."""
+    rows = csv.DictReader(table_lines(__package__, "machines"))
+    return {row["name"]: (int(row["count"]), row["device"]) for row in rows}
 
 
 @cache
@@ -196,8 +160,8 @@ def _keys() -> MappingProxyType[str, str]:
     found = {}
     for name, row in _table().items():
         for other in row["aliases"].split(";"):
-            found[_key(other)] = name
-    found.update({_key(name): name for name in _table()})
+            found[device_key(other)] = name
+    found.update({device_key(name): name for name in _table()})
     found.pop("", None)
     return MappingProxyType(found)
 
@@ -216,13 +180,9 @@ def device(name: str) -> Device:
     found = find_device(name)
     if found is not None:
         return found
-    near: list[str] = []
-    for other in nearest_first(_key(_ASIDE.sub(" ", _trials(name)[-1][1])), _keys()):
-        if _keys()[other] not in near:
-            near.append(_keys()[other])
-    listed = ", ".join(near[:5])
+    near = nearest(device_key(_ASIDE.sub(" ", _trials(name)[-1][1])), _keys())
     raise ValueError(
-        f"device must be a name of the table, nearest: {listed}; got {name!r}; "
+        f"device must be a name of the table, nearest: {near}; got {name!r}; "
         "`howspec devices` lists them"
     )
 
@@ -247,10 +207,8 @@ def _trials(name: str) -> list[tuple[int, str]]:
     trials += [(int(after[2]), after[1])] if after else []
     part = _SLICE.match(name)
     trials += [(int(part[2]), part[1])] if part else []
-    kind, _, size = name.strip().casefold().partition(".")
-    held, sizes = _MACHINES.get(kind, ("", {}))
-    trials += [(sizes[size], held)] if size in sizes else []
-    return trials
+    held = _machines().get(name.strip().casefold())
+    return [*trials, held] if held else trials
 
 
 def _by_data(wanted: str, count: int) -> Device:
@@ -275,9 +233,9 @@ def _by_data(wanted: str, count: int) -> Device:
 
 def _named(wanted: str) -> Device | None:
     """The device of a name without a count, with remarks on what it leaves open; None unknown."""
-    bare = _ASIDE.sub(" ", _MARKS.sub(" ", wanted))
+    bare = _ASIDE.sub(" ", MARKS.sub(" ", wanted))
     inside = " ".join(re.findall(r"\(([^()]*)\)", wanted))
-    form = next((_FORMS[w] for w in _NOISE.split(inside.casefold()) if w in _FORMS), "")
+    form = next((_FORMS[w] for w in device_words(inside) if w in _FORMS), "")
     stated = _MEMORY.search(bare)
     short = _MEMORY.sub(" ", bare)
     for spelled, size in ((bare, None), (short, stated)):
@@ -296,7 +254,7 @@ def _named(wanted: str) -> Device | None:
             return None
         if cards:
             return cards[0]
-    line = next((row for words, row in _LINES if words.search(" ".join(_words(bare)))), None)
+    line = next((row for words, row in _LINES if words.search(" ".join(device_words(bare)))), None)
     if line is None:
         return None
     found = _entry(line)
@@ -306,7 +264,7 @@ def _named(wanted: str) -> Device | None:
 
 def _spellings(name: str, form: str) -> list[str]:
     """Keys to look for: with the form factor of a remark, as written, and with its brand."""
-    words = _words(name)
+    words = device_words(name)
     key = "".join(words)
     first = [f"{key}{form}", "".join((words[0], form, *words[1:]))] if form and words else []
     branded = [f"{b}{key}" for b in _BRANDS] if key[:4].isdigit() else []
@@ -315,14 +273,14 @@ def _spellings(name: str, form: str) -> list[str]:
 
 def _left_open(found: Device, wanted: str, key: str, memory_stated: bool) -> tuple[str, ...]:
     """What a name leaves open: the kind, where other rows share its words, and the memory."""
-    name, words = wanted.strip(), set(_words(wanted))
+    name, words = wanted.strip(), set(device_words(wanted))
     meant = f"{found.name} with {found.memory / 1e9:g} GB is meant"
     others = [
         f"{other} ({float(row['memory']):g} GB)"
         for other, row in _table().items()
-        if other != found.name and row["kind"] != "cpu" and words <= set(_words(other))
+        if other != found.name and row["kind"] != "cpu" and words <= set(device_words(other))
     ]
-    if others and key != _key(found.name):
+    if others and key != device_key(found.name):
         return (f"{name} leaves the kind open: {meant}, not {', '.join(others)}",)
     if found.memories and not memory_stated:
         sizes = ", ".join(f"{m / 1e9:g}" for m in found.memories)

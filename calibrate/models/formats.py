@@ -7,8 +7,11 @@ format for experts leaves the rest of the model in 16 bits. Scales are counted i
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import BinaryIO, Literal
 
 from ..library.load import nearest_first
 
@@ -143,3 +146,79 @@ def number_format(name: str, quantity: str = "dtype") -> NumberFormat:
         listed = ", ".join(nearest_first(key, FORMATS))
         raise ValueError(f"{quantity} must be one of {listed}, got {name!r}")
     return FORMATS[key]
+
+
+def computed_in(
+    form: NumberFormat, rates: Container[str], *, widens: bool
+) -> tuple[Arithmetic, ...]:
+    """The arithmetic that a format may be computed in, the preferred one first.
+
+    rates: what the device computes in; widens: whether it widens 16-bit numbers on the way from
+    memory where it has no units for them, as CPUs do: the traffic is still 16-bit. An old GPU does
+    so with the 16-bit numbers that it can at least convert.
+    """
+    wanted: tuple[Arithmetic, ...] = (form.arithmetic,)
+    if form.name not in ("fp32", "bf16", "fp16", "fp8", "w8a8", "nvfp4"):
+        wanted = (form.arithmetic, "bf16", "fp16", "fp32")
+    if widens and form.arithmetic in ("bf16", "fp16"):
+        return (*wanted, "bf16", "fp32")
+    if form.name == "fp16" and "bf16" not in rates:
+        return (*wanted, "fp32")
+    return wanted
+
+
+# What the head of a file of GGUF holds (github ggml-org/ggml, docs/gguf.md): the key of the format,
+# and kinds of values with their bytes.
+_KEY = "general.file_type"
+_STRING, _ARRAY, _UINT32 = 8, 9, 4
+_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+
+
+def gguf_format(path: str | Path) -> str:
+    """The format of most weights of a file of GGUF, such as q4_k_m; "" where it says none known.
+
+    Read from the head of the file alone: gguf's own reader takes seconds for a vocabulary of 50
+    thousand.
+    """
+    from gguf import LlamaFileType
+
+    with Path(path).open("rb") as file:
+        try:
+            said = next((n for key, n in _whole_numbers(file) if key == _KEY), None)
+            name = "" if said is None else LlamaFileType(said).name.casefold()
+            return number_format(name.removeprefix("mostly_").removeprefix("all_")).name
+        except (ValueError, KeyError, struct.error):
+            return ""
+
+
+def _whole_numbers(file: BinaryIO) -> Iterator[tuple[str, int]]:
+    """Keys with the values that are unsigned numbers of 32 bits."""
+    if file.read(4) != b"GGUF":
+        return
+    _, _, entries = struct.unpack("<IQQ", file.read(20))
+    for _ in range(entries):
+        key = _text(file).decode("utf-8", "replace")
+        (kind,) = struct.unpack("<I", file.read(4))
+        if kind == _UINT32:
+            yield key, struct.unpack("<I", file.read(4))[0]
+        else:
+            _skip(file, kind)
+
+
+def _text(file: BinaryIO) -> bytes:
+    (length,) = struct.unpack("<Q", file.read(8))
+    return file.read(length)
+
+
+def _skip(file: BinaryIO, kind: int) -> None:
+    if kind == _STRING:
+        _text(file)
+    elif kind == _ARRAY:
+        inner, count = struct.unpack("<IQ", file.read(12))
+        if inner in _SIZES:
+            file.seek(_SIZES[inner] * count, 1)
+        else:
+            for _ in range(count):
+                _skip(file, inner)
+    else:
+        file.seek(_SIZES[kind], 1)

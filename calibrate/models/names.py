@@ -1,9 +1,11 @@
-"""Names of models as people write them: organisations, tunings and number formats taken off."""
+"""Names as people write them: of models, with organisations, tunings and number formats taken off,
+and the words of devices that tell one from another.
+"""
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 from .formats import ALIASES, FORMATS
 
@@ -32,6 +34,18 @@ _NO_TUNING = re.compile(
     r"speculators?|draft(er)?|heads?|lookup|embedding|reranker|reward|rm|assistant|lora|adapter|"
     r"accelerator)$"
 )
+# Trade marks, clocks and numbers of cores beside the name of a device.
+MARKS = re.compile(r"\((?:r|tm)\)|[®™]|@\s*[\d.]+\s*ghz|\b\d+[- ]cores?\b", re.IGNORECASE)
+_NOISE = re.compile(r"[\s_\-–/(),]+")
+# Words that say nothing of the kind: makers, brands, what drivers and people write beside a name.
+_DROPPED = frozenset({
+    "nvidia", "amd", "google", "intel", "apple", "aws", "amazon", "huawei", "tesla", "geforce",
+    "gpu", "instinct", "radeon", "graphics", "generation", "processor", "accelerator", "oam", "vf",
+    "hbm3", "hbm3e", "gddr6", "gddr6x", "gddr7", "bf16", "fp16", "fp8", "fp4", "fa2", "fa3", "cuda",
+    "vulkan", "rocm", "metal", "mac", "macbook", "mini", "studio", "cards", "chips", "11th", "12th",
+    "13th", "14th", "gen", "with", "w", "igpu", "unified", "shared", "memory", "ram", "vram",
+    "lpddr5x",
+})  # fmt: skip
 
 
 def plain(name: str) -> str:
@@ -107,3 +121,15 @@ def candidates(name: str) -> tuple[tuple[str, str], ...]:
 def squeeze(key: str) -> str:
     """A name for comparison: "llama-3.2-1b" and "Llama3.2 1B" are one."""
     return plain(key).replace("-", "")
+
+
+@lru_cache(maxsize=4096)
+def device_words(name: str) -> tuple[str, ...]:
+    """The words of a name that tell one device from another, in small letters."""
+    bare = MARKS.sub(" ", name).casefold()
+    return tuple(w for w in _NOISE.split(bare) if w and w not in _DROPPED)
+
+
+def device_key(name: str) -> str:
+    """A name of a device for comparison."""
+    return "".join(device_words(name))

@@ -20,8 +20,7 @@ from ..library.evidence import Measurement, measurements
 from ..library.load import study_of
 from ..library.own import FAMILY
 from ..models import Device, ModelShape, device, model, number_format
-from ..models.drafters import DRAFTERS
-from ..models.heads import head_shape
+from ..models.drafters import DRAFTERS, head_shape
 from ..records import Record, read_record
 from .costs_points import CostPoint, bundled_points
 from .costs_records import points_from_record

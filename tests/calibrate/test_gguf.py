@@ -18,7 +18,7 @@ transformers = pytest.importorskip("transformers")
 from howspec.calibrate.measure.inputs import ladder_of  # noqa: E402
 from howspec.calibrate.measure.pairs import load_model  # noqa: E402
 from howspec.calibrate.models.catalogue import shape_for  # noqa: E402
-from howspec.calibrate.models.gguf_format import gguf_format  # noqa: E402
+from howspec.calibrate.models.formats import gguf_format  # noqa: E402
 from howspec.calibrate.named import named  # noqa: E402
 
 WORDS = ["<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz012", "ab", "abc"]

@@ -10,8 +10,7 @@ import pytest
 from command import answer
 from howspec.calibrate.library.load import same_study
 from howspec.calibrate.models import device, model, models
-from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, ships_mtp
-from howspec.calibrate.models.heads import head_shape
+from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, head_shape, ships_mtp
 from howspec.calibrate.named import head_dtype, named, named_draft
 from howspec.calibrate.pair import Load
 from howspec.calibrate.prior.head_curves import (

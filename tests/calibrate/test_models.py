@@ -27,8 +27,7 @@ from howspec.calibrate.models import (
 )
 from howspec.calibrate.models.catalogue import _keys as model_keys
 from howspec.calibrate.models.config import architectures
-from howspec.calibrate.models.devices import _key as device_key
-from howspec.calibrate.models.names import squeeze
+from howspec.calibrate.models.names import device_key, squeeze
 from howspec.calibrate.prior.costs import predict_costs, usual_dtype
 from howspec.theory.costs import experts_touched
 from hypothesis import given
