@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.alpha import alpha_interval
-from howspec.calibrate.engines.write import FORMATS, draw_rounds, log
+from howspec.calibrate.engines.write import FORMATS, log
+from howspec.theory import DepthAcceptance
 from scipy.stats import beta
 
 # One line of SGLang's log has no interval, and vLLM's log is usually many lines.
@@ -40,7 +41,7 @@ def coverage(name: str, runs: int, path: Path) -> tuple[int, int, float, float]:
     inside, inside_ideal, widths = 0, 0, np.zeros(2)
     for _ in range(runs):
         alpha, gamma = rng.uniform(0.3, 0.95), int(rng.integers(2, 8))
-        kept = draw_rounds(rng, alpha=alpha, gamma=gamma, rounds=400)
+        kept = DepthAcceptance(alpha).draw(rng, gamma=gamma, rounds=400)
         path.write_text(WRITERS[name](kept, gamma))
         found, best = alpha_interval(import_counts(str(path))), ideal(kept, gamma)
         inside += found.low <= alpha <= found.high

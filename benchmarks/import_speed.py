@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from howspec.calibrate.engines import write as written
+from howspec.theory import DepthAcceptance
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("calibrate", "cli", "figures", "sim", "theory")
@@ -53,13 +54,10 @@ _CHILD = (
 Line = Callable[[int], str]
 
 
-def _drawn(rng: np.random.Generator, rounds: int) -> written.Whole:
-    return written.draw_rounds(rng, alpha=0.7, gamma=4, rounds=rounds)
-
-
 def _repeated(write: Callable[[written.Whole, int], str], distinct: int) -> Line:
-    rng = np.random.default_rng(0)
-    pool = [write(_drawn(rng, int(rng.integers(20, 400))), 4) for _ in range(distinct)]
+    rng, law = np.random.default_rng(0), DepthAcceptance(0.7)
+    sizes = (int(rng.integers(20, 400)) for _ in range(distinct))
+    pool = [write(law.draw(rng, gamma=4, rounds=size), 4) for size in sizes]
     return lambda i: pool[i % distinct]
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from .alpha import interval_or_none
 from .numbers import Printed, Request, request_bounds, rounds_bounds
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
-_ROUND_LIMIT = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -224,25 +222,6 @@ class EngineCounts:
         if not self.fixed_gamma or kept.size != self.gamma:
             return None
         return np.concatenate([[float(self.rounds)], kept[:-1]]), kept
-
-    def round_counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """(accepted, drafted) of every round, in no order, for `theory.acceptance.round_counts`.
-
-        None where the source does not determine them. Raises ValueError above 20 million rounds.
-        """
-        histogram = self.histogram
-        if histogram is None and self.fixed_gamma and self.per_position_accepted is not None:
-            assert self.rounds is not None
-            ladder = (self.rounds, *self.per_position_accepted, 0)
-            histogram = tuple(a - b for a, b in pairwise(ladder))
-        if histogram is None or not self.fixed_gamma:
-            return None
-        if sum(histogram) > _ROUND_LIMIT:
-            raise ValueError(
-                f"rounds one by one must be at most {_ROUND_LIMIT}, got {sum(histogram)}"
-            )
-        kept = np.repeat(np.arange(len(histogram), dtype=np.int64), histogram)
-        return kept, np.full(kept.size, self.gamma, dtype=np.int64)
 
 
 def _plain(value: Any) -> Any:

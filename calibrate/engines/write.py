@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...theory import DepthAcceptance
 from .counts import EngineCounts
+from .formats import counts_as
 
 Whole = NDArray[np.int64]
 
@@ -91,28 +93,22 @@ def _histogram(kept: Whole, gamma: int) -> list[int]:
     return [int(n) for n in np.bincount(kept, minlength=gamma + 1)]
 
 
-def _acceptance(kept: Whole, gamma: int) -> dict[str, Any]:
-    """What vLLM and AIPerf state of a request, but for the histogram."""
-    return {
-        "mean_acceptance_length": 1 + float(kept.mean()),
-        "draft_acceptance_rate": float(kept.mean()) / gamma,
-        "num_spec_steps": kept.size,
-        "num_accepted_draft_tokens": int(kept.sum()),
-        "num_draft_tokens": kept.size * gamma,
-        "num_spec_tokens": gamma,
-    }
+def _record(kept: Whole, gamma: int) -> dict[str, Any]:
+    """What vLLM and AIPerf state of a request."""
+    known = {"drafted": kept.size * gamma, "histogram": _histogram(kept, gamma)}
+    return aiperf_record(counts_as("vllm-per-request", gamma=gamma, **known))
 
 
 def vllm_request(kept: Whole, gamma: int) -> str:
     """vLLM's response with metrics of the request."""
-    entry = _acceptance(kept, gamma) | {"acceptance_histogram": _histogram(kept, gamma)}
+    entry = _record(kept, gamma) | {"acceptance_histogram": _histogram(kept, gamma)}
+    del entry["engine"]
     return json.dumps({"id": "cmpl-1", "metrics": {"speculative_decoding": entry}}) + "\n"
 
 
 def aiperf_request(kept: Whole, gamma: int) -> str:
     """AIPerf's profile_export.jsonl, one request."""
-    histogram = {str(k): n for k, n in enumerate(_histogram(kept, gamma)) if n}
-    entry = {"engine": "vllm", "acceptance_histogram": histogram, **_acceptance(kept, gamma)}
+    entry = _record(kept, gamma)
     return json.dumps({"metadata": {"session_num": 0}, "spec_decode_acceptance": entry}) + "\n"
 
 
@@ -191,22 +187,13 @@ _SAMPLES = {
 }
 
 
-def draw_rounds(
-    rng: np.random.Generator, *, alpha: float, gamma: int, rounds: int, decay: float = 1.0
-) -> Whole:
-    """Accepted draft tokens of independent rounds, shape (rounds,)."""
-    from ...theory import DepthAcceptance
-
-    return DepthAcceptance(alpha, decay).draw(rng, gamma=gamma, rounds=rounds)
-
-
 def sample(engine: str, *, seed: int = 0) -> str:
     """Twenty rounds of 4 draft tokens in the main format of an engine, or in any of `FORMATS`."""
     name = _SAMPLES.get(engine, engine)
     if name not in FORMATS:
         allowed = ", ".join((*_SAMPLES, *FORMATS))
         raise ValueError(f"a sample must be of one of {allowed}, got {engine!r}")
-    kept = draw_rounds(np.random.default_rng(seed), alpha=0.75, gamma=4, rounds=20)
+    kept = DepthAcceptance(0.75).draw(np.random.default_rng(seed), gamma=4, rounds=20)
     return FORMATS[name](kept, 4)
 
 

@@ -11,8 +11,8 @@ import pytest
 from engine_samples import read
 from howspec.calibrate.engines import EngineCounts, engine_counts
 from howspec.calibrate.engines.alpha import alpha_interval, fit_engine_counts
-from howspec.calibrate.engines.write import FORMATS, draw_rounds, log, sample
-from howspec.theory.acceptance import estimate_alpha, round_counts
+from howspec.calibrate.engines.write import FORMATS, log, sample
+from howspec.theory import DepthAcceptance
 from scipy.special import betaincinv
 from scipy.stats import beta
 
@@ -26,7 +26,7 @@ def imported(name: str, kept: np.ndarray, gamma: int, folder: Path) -> EngineCou
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
-    kept = draw_rounds(np.random.default_rng(5), alpha=0.7, gamma=5, rounds=700)
+    kept = DepthAcceptance(0.7).draw(np.random.default_rng(5), gamma=5, rounds=700)
     found = imported(name, kept, 5, tmp_path)
     assert found.gamma == 5
     assert found.acceptance_length == pytest.approx(1 + kept.mean(), abs=0.005)
@@ -34,9 +34,6 @@ def test_what_is_written_is_read_back(name: str, tmp_path: Path) -> None:
         assert (found.rounds, found.drafted, found.accepted) == (700, 3500, kept.sum())
     if name in EXACT:
         assert found.per_position_accepted == tuple((kept >= k).sum() for k in range(1, 6))
-        rounds = found.round_counts()
-        assert rounds is not None
-        assert sorted(rounds[0]) == sorted(kept)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +47,7 @@ def test_alpha_is_inside_its_interval_as_often_as_the_interval_says(
     rng, inside, runs = np.random.default_rng(11), 0, 200
     for _ in range(runs):
         alpha, gamma = rng.uniform(0.3, 0.95), int(rng.integers(2, 8))
-        kept = draw_rounds(rng, alpha=alpha, gamma=gamma, rounds=400)
+        kept = DepthAcceptance(alpha).draw(rng, gamma=gamma, rounds=400)
         found = alpha_interval(imported(name, kept, gamma, tmp_path))
         inside += found.low <= alpha <= found.high
         if name not in ("sglang-log", "tensorrt-llm-metrics"):
@@ -122,13 +119,9 @@ def _counts(*, rounds: int, accepted: int, gamma: int, **known: Any) -> EngineCo
     )
 
 
-def test_counts_feed_the_estimate_of_theory_and_the_fit(tmp_path: Path) -> None:
-    kept = draw_rounds(np.random.default_rng(3), alpha=0.8, gamma=4, rounds=3000)
+def test_counts_feed_the_fit(tmp_path: Path) -> None:
+    kept = DepthAcceptance(0.8).draw(np.random.default_rng(3), gamma=4, rounds=3000)
     found = imported("vllm-prometheus", kept, 4, tmp_path)
-    rounds = found.round_counts()
-    assert rounds is not None
-    direct = estimate_alpha(round_counts(kept, 4))
-    assert estimate_alpha(round_counts(rounds[0], rounds[1])).alpha == pytest.approx(direct.alpha)
     fit = fit_engine_counts(found, np.random.default_rng(0))
     low, high = np.quantile(fit.alpha, [0.005, 0.995])
     assert low < 0.8 < high
@@ -136,7 +129,7 @@ def test_counts_feed_the_estimate_of_theory_and_the_fit(tmp_path: Path) -> None:
 
 
 def test_a_length_with_gamma_can_be_fitted_and_counts_alone_cannot(tmp_path: Path) -> None:
-    kept = draw_rounds(np.random.default_rng(4), alpha=0.7, gamma=4, rounds=900)
+    kept = DepthAcceptance(0.7).draw(np.random.default_rng(4), gamma=4, rounds=900)
     fit = fit_engine_counts(imported("sglang-log", kept, 4, tmp_path), np.random.default_rng(0))
     assert np.quantile(fit.alpha, 0.005) < 0.7 < np.quantile(fit.alpha, 0.995)
     found = read(tmp_path, '{"timings": {"draft_n": 9, "draft_n_accepted": 5}}')
