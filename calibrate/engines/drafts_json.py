@@ -11,12 +11,12 @@ speculate_metrics with tokens by head, the first of which is the target's own.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from .counts import EngineCounts
 from .formats import counts_as
 from .numbers import add_lists, count, snake, whole_list
-from .requests import Latest, Sums
+from .requests import Sums
 
 _STREAM = "\n"  # the native stream of chunks without an id
 _ACCEPTED, _REJECTED = "accepted_prediction_tokens", "rejected_prediction_tokens"
@@ -27,35 +27,12 @@ _BOUNDED = (
 )
 
 
-class _Draft(NamedTuple):
-    drafted: int
-    accepted: int
-    tokens: int | None
-    rounds: int | None = None
-
-
-class _Adding(Sums):
-    """Adds up requests; chunks of one stream replace each other, their counts run on."""
-
-    bounds_rounds = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.without = 0
-        self.latest: Latest[_Draft] = Latest(lambda one: self.add(**one._asdict()), _grows)
-
-    def summed(self, form: str, notes: list[str], **more: Any) -> EngineCounts:
-        """The sums, and what was replaced."""
-        if n := self.latest.replaced:
-            notes.insert(0, f"{n} chunks were followed by later counts of their request")
-        return self.counts(form, notes, **more)
-
-
-class Timings(_Adding):
+class Timings(Sums):
     """Timings of llama.cpp's server, and mlx-vlm's."""
 
     keys = frozenset({"timings", "draft_n", "draft_n_accepted"})
-    idle = 0
+    bounds_rounds = True
+    without = idle = 0
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take a response that holds timings, or the timings themselves."""
@@ -80,13 +57,16 @@ class Timings(_Adding):
             )
         stop = entry.get("stop")
         name = _STREAM if isinstance(stop, bool) else entry.get("id")
-        self.latest.put(name, _Draft(drafted, accepted, tokens, rounds), last=stop is True)
+        self.latest.put(
+            name,
+            {"drafted": drafted, "accepted": accepted, "tokens": tokens, "rounds": rounds},
+            last=stop is True,
+        )
         return True
 
     def result(self) -> EngineCounts | None:
         """The sums."""
-        self.latest.close()
-        if not self.requests:
+        if not self.ended():
             return None
         mlx, notes = self.totals["rounds"] is not None, list[str]()
         if self.without:
@@ -98,7 +78,7 @@ class Timings(_Adding):
             "them; the server's log or /metrics has them"
         )  # fmt: skip
         tokens = self.totals["tokens"]
-        return self.summed(
+        return self.counts(
             "mlx-vlm-timings" if mlx else "llama.cpp-timings",
             notes,
             tokens=None if tokens is None else tokens + self.idle,
@@ -106,10 +86,12 @@ class Timings(_Adding):
         )
 
 
-class UsageDetails(_Adding):
+class UsageDetails(Sums):
     """usage.completion_tokens_details of chat completions."""
 
     keys = frozenset({"completion_tokens_details"})
+    bounds_rounds = True
+    without = 0
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take a usage object."""
@@ -122,18 +104,18 @@ class UsageDetails(_Adding):
         if not accepted and not rejected:
             self.without += 1
             return False
-        self.latest.put(entry.get("id"), _Draft(accepted + rejected, accepted, tokens))
+        counts = {"drafted": accepted + rejected, "accepted": accepted, "tokens": tokens}
+        self.latest.put(entry.get("id"), counts)
         return True
 
     def result(self) -> EngineCounts | None:
         """The sum over requests, None where none has draft tokens."""
-        self.latest.close()
-        if not self.requests:
+        if not self.ended():
             return None
         notes = ["drafted = accepted + rejected prediction tokens", _BOUNDED]
         if self.without:
             notes.append(f"{self.without} responses state no prediction tokens and are left out")
-        return self.summed("openai-usage", notes)
+        return self.counts("openai-usage", notes)
 
 
 class LmStudioStats(Sums):
@@ -221,7 +203,3 @@ class Heads:
 def _either(entry: dict[str, Any], camel: str) -> int | None:
     """A count under its name with capitals or with underlines."""
     return count(entry.get(camel, entry.get(snake(camel))), camel)
-
-
-def _grows(before: _Draft, now: _Draft) -> bool:
-    return now.drafted >= before.drafted and now.accepted >= before.accepted

@@ -10,26 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .benches import ModelOptimizer, SpecBench, SpecBenchRows
 from .completed import check_totals, length_of, unlike
 from .counts import ENGINES, EngineCounts, Group, ratio
-from .detect import ObjectReader
-from .drafts_json import Heads, LmStudioStats, Timings, UsageDetails
-from .intake import HEAD_BYTES, Intake, read, read_pasted
-from .lines import LineReader, LineTaker
-from .llama_cpp import LlamaLog, LlamaRounds
 from .numbers import count, number, rounds_bounds, whole_list
-from .prometheus import PrometheusText, Scrape
+from .prometheus import Scrape
 from .reader import Body, Source, label_of
-from .requests import RoundsJson
-from .rounds import HookRounds
-from .sglang_log import DecodeLog
-from .sglang_meta import MetaInfo
-from .sglang_server import Benchmarks, ServerInfo
-from .summaries import Summaries
-from .tensorrt_llm import BenchReport, IterationStatistics
-from .vllm import V1Log, VllmBench
-from .vllm_v0_log import V0Log
+from .reading import HEAD_BYTES, Reading
 
 _ANY = (
     "counters, log lines, responses and tables of vLLM, SGLang, llama.cpp, TensorRT-LLM, "
@@ -53,35 +39,6 @@ def hint(head: bytes) -> str:
     return f"no acceptance found: off, or not reported here; looked for {looked}"
 
 
-class Readers:
-    """New readers of every format; gamma: the longest draft, where the caller states it.
-
-    pasted: of summaries that scripts print, looked for where the others found nothing, so that a
-    large log is not searched for their words. They stand in the order in which a source with
-    several formats prefers them.
-    """
-
-    def __init__(self, gamma: int | None = None) -> None:
-        self.prometheus = PrometheusText()
-        self.series = list(self.prometheus.scrapes.values())
-        lines: list[LineReader] = [V1Log(), V0Log(), LlamaLog(gamma), DecodeLog()]
-        self.lines = lines
-        self.of_lines: list[LineTaker] = [*lines, self.prometheus]
-        self.pasted: list[LineReader] = [BenchReport(), MetaInfo(), LlamaRounds(), Summaries()]
-        self.objects: list[ObjectReader] = [
-            *map(RoundsJson, ("aiperf", "tensorrt-llm", "vllm")), VllmBench(), MetaInfo(),
-            ServerInfo(), Benchmarks(), IterationStatistics(), BenchReport(), HookRounds(),
-            ModelOptimizer(), SpecBench(), SpecBenchRows(), Timings(), LmStudioStats(),
-            UsageDetails(), Heads(),
-        ]  # fmt: skip
-
-    def results(self) -> list[EngineCounts]:
-        """The counts of the readers that found any. Raises ValueError for what cannot be."""
-        every: tuple[ObjectReader | LineReader | Scrape, ...]
-        every = (*self.objects, *self.series, *self.lines, *self.pasted)
-        return [found for reader in every if (found := reader.result()) is not None]
-
-
 def import_counts(
     source: Source,
     engine: str = "auto",
@@ -102,23 +59,23 @@ def import_counts(
         raise ValueError(f"engine must be one of {', '.join(NAMES)}, got {engine!r}")
     if source == "-" and before == "-":
         raise ValueError("only one of the two scrapes can be standard input, got both")
-    label, readers = label_of(source), Readers(gamma)
+    label, reading = label_of(source), Reading(gamma)
     with _named(label, *(label_of(s) for s in (source, before) if s)):
-        taken = read(source, readers)
-        _restrict(label, readers.series, before, model)
-        results = taken.found or _results(readers, taken, label, gamma)
-        if not results and not taken.damage:
-            read_pasted(source, readers, taken)
-            results = taken.found or readers.results()
-        if taken.damage and not results:
-            raise ValueError(f"is no whole JSON; {taken.damage}")
+        reading.read(source)
+        _restrict(label, reading.series, before, model)
+        results = _results(reading, label, gamma)
+        if not results and not reading.damage:
+            reading.read_pasted(source)
+            results = reading.results()
+        if reading.damage and not results:
+            raise ValueError(f"is no whole JSON; {reading.damage}")
     if not results:
-        raise ValueError(f"{label}: no speculative statistics were found: {hint(taken.head)}")
+        raise ValueError(f"{label}: no speculative statistics were found: {hint(reading.head)}")
     result = _chosen(results, label, engine)
     if gamma is not None:
         with _named(label):
             result = with_gamma(result, gamma)
-    return replace(result, notes=(*result.notes, *taken.notes)) if taken.notes else result
+    return replace(result, notes=(*result.notes, *reading.notes))
 
 
 @contextmanager
@@ -131,22 +88,22 @@ def _named(label: str, *names: str) -> Iterator[None]:
         raise ValueError(said if said.startswith(names) else f"{label}: {said}") from None
 
 
-def _results(readers: Readers, taken: Intake, label: str, gamma: int | None) -> list[EngineCounts]:
+def _results(reading: Reading, label: str, gamma: int | None) -> list[EngineCounts]:
     """What the readers found; lines that a terminal or a forum broke are joined where none can."""
     try:
-        return readers.results()
+        return reading.results()
     except ValueError as error:
-        if len(taken.head) >= HEAD_BYTES or b"\n" not in taken.head.strip():
+        if len(reading.head) >= HEAD_BYTES or b"\n" not in reading.head.strip():
             raise
-        again = Readers(gamma)
+        again = Reading(gamma)
         try:
-            read(Body(label, b" ".join(taken.head.split())), again)
+            again.read(Body(label, b" ".join(reading.head.split())))
             found = again.results()
         except ValueError:
             raise error from None
         if not found:
             raise
-        taken.notes.append("lines that were broken in two are joined")
+        reading.notes.append("lines that were broken in two are joined")
         return found
 
 
@@ -162,9 +119,9 @@ def _restrict(
         reader.model = model
     if before is None:
         return
-    earlier, where = Readers(), label_of(before)
+    earlier, where = Reading(), label_of(before)
     with _named(where, where):
-        read(before, earlier)
+        earlier.read(before)
     for reader, old in zip(series, earlier.series, strict=True):
         if (reader.counters or reader.gauges) and not old.counters:
             raise ValueError(f"{where}: holds no counters of {reader.engine}")

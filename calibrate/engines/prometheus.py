@@ -9,16 +9,18 @@ left out.
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .counts import EngineCounts
 from .lines import Damage
 from .numbers import printed
-from .prometheus_counts import Key, counts_of, without
+from .prometheus_counts import Key, counts_of, increase
 
 _SAMPLE = re.compile(
     r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*(?:\||=>|=)\s*|\s+)([^\s|]+)"
@@ -71,6 +73,8 @@ _GAUGES = {
 _REPR = re.compile(r"name='([\w:]+)', labels=\{([^}]*)\}, values?=\[?([\d., e+]+)\]?")
 _N = TypeVar("_N", int, float)
 _CONFIG = "speculative_config_info"
+# What a counter gained in AIPerf's export, else the mean of a gauge.
+_GAINED = ("total", "delta", "increase", "value", "avg", "last")
 
 
 @dataclass
@@ -187,7 +191,7 @@ class Scrape:
         notes += scrape.notes()
         counters = scrape.counters
         if before is not None:
-            counters = _increase(counters, before.counters, notes)
+            counters = increase(counters, before.counters, notes)
         elif counters:
             notes.append("counters run since the start of the server; --before gives an interval")
         return counts_of(scrape, counters, notes)
@@ -215,6 +219,44 @@ class PrometheusText:
                 scrape, counter = taken
                 scrape.before = scrape.before or Scrape(scrape.engine)
                 scrape.before.keep_counter(*counter)
+
+    def columns(self, text: str) -> None:
+        """Take the columns of a panel that Grafana exported, a series each, a row a time."""
+        try:
+            header, *rows = csv.reader(io.StringIO(text))
+        except csv.Error as error:
+            raise ValueError(f"is no table of a panel: {error}") from None
+        for k, cell in enumerate(header):
+            named = re.match(r'\s*\{(.*?)__name__="([^"]+)",?\s*(.*)\}\s*$', cell)
+            name = f"{named[2]}{{{named[1]}{named[3]}}}" if named else cell
+            self.over_time(name, [r[k].strip() for r in rows if len(r) > k and r[k].strip()])
+
+    def take(self, value: dict[str, Any]) -> None:
+        """Take what an object holds of a query of Prometheus, or of AIPerf's export of metrics.
+
+        The export, server_metrics_export.json, says what each counter gained during the run.
+        """
+        data, metrics = value.get("data"), value.get("metrics")
+        for sample in _objects(data.get("result") if isinstance(data, dict) else None):
+            metric, pairs = sample.get("metric"), sample.get("values", [sample.get("value")])
+            if isinstance(metric, dict):
+                named = {k: v for k, v in metric.items() if k != "__name__"}
+                name = f"{metric.get('__name__', '')}{{{_labels(named)}}}"
+                self.over_time(
+                    name, [str(p[1]) for p in pairs if isinstance(p, list) and len(p) == 2]
+                )
+        for name, metric in metrics.items() if isinstance(metrics, dict) else ():
+            for one in _objects(metric.get("series") if isinstance(metric, dict) else None):
+                stats, labels = one.get("stats"), one.get("labels")
+                stats = stats if isinstance(stats, dict) else one
+                gain = next(
+                    (stats[k] for k in _GAINED if isinstance(stats.get(k), int | float)), None
+                )
+                pairs = dict(labels) if isinstance(labels, dict) else {}
+                if isinstance(one.get("endpoint_url"), str):
+                    pairs["endpoint_url"] = one["endpoint_url"]
+                if gain is not None:
+                    self.feed(f"{name}{{{_labels(pairs)}}} {gain}")
 
     def _feed(self, line: str) -> tuple[Scrape, tuple[Key, int]] | None:
         """Take one line; returns the scrape and the counter that it belongs to."""
@@ -250,22 +292,10 @@ def _samples(name: str, labels: str, values: str) -> list[str]:
     return [f'{name}{{{inside}position="{k}"}} {v}' for k, v in enumerate(numbers)]
 
 
-def _increase(
-    now: Mapping[Key, int], before: Mapping[Key, int], notes: list[str]
-) -> dict[Key, int]:
-    """What was counted between two scrapes; a server that was started again counts from zero."""
-    stems = {without(key[1], "position") for key, n in now.items() if n < before.get(key, 0)}
-    found = {
-        key: n if without(key[1], "position") in stems else n - before.get(key, 0)
-        for key, n in now.items()
-    }
-    if stems:
-        notes.append(
-            f"counters of {len(stems)} label sets fell since the scrape before: the server was "
-            f"started again, and they count from zero"
-        )
-    gone = [key for key in before if key not in now]
-    if gone:
-        notes.append(f"{len(gone)} series of the scrape before are missing now")
-    notes.append("counts are those between the two scrapes")
-    return found
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list."""
+    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
+
+
+def _labels(pairs: dict[str, Any]) -> str:
+    return ",".join(f'{k}="{v}"' for k, v in pairs.items() if '"' not in str(v))

@@ -125,6 +125,25 @@ def without(labels: Labels, *names: str) -> Labels:
     return tuple(p for p in labels if p[0] not in names)
 
 
+def increase(now: Mapping[Key, int], before: Mapping[Key, int], notes: list[str]) -> dict[Key, int]:
+    """What was counted between two scrapes; a server that was started again counts from zero."""
+    stems = {without(key[1], "position") for key, n in now.items() if n < before.get(key, 0)}
+    found = {
+        key: n if without(key[1], "position") in stems else n - before.get(key, 0)
+        for key, n in now.items()
+    }
+    if stems:
+        notes.append(
+            f"counters of {len(stems)} label sets fell since the scrape before: the server was "
+            f"started again, and they count from zero"
+        )
+    gone = [key for key in before if key not in now]
+    if gone:
+        notes.append(f"{len(gone)} series of the scrape before are missing now")
+    notes.append("counts are those between the two scrapes")
+    return found
+
+
 def _groups(scrape: Scrape, counters: Mapping[Key, int]) -> tuple[Group, ...]:
     """One group a label set, where there are several."""
     sets: dict[Labels, dict[str, Any]] = {}

@@ -75,7 +75,7 @@ class Sums:
     bounds_rounds: whether each request bounds its rounds, where none are stated.
 
     each: what bounds the rounds of every request; checks: of stated numbers against the counts, the
-    first and those that disagree.
+    first and those that disagree; latest: requests whose counts run on from chunk to chunk.
     """
 
     bounds_rounds = False
@@ -86,7 +86,21 @@ class Sums:
         self.lists: dict[str, list[int] | None] = {"histogram": [], "tried": []}
         self.each: list[Request] = []
         self.checks: list[Check] = []
+        self.latest: Latest[dict[str, Any]] = Latest(self.over, self.follows)
         self._per_round: set[float] = set()
+
+    def over(self, request: dict[str, Any]) -> None:
+        """Take the last chunk of a request, here its counts by name."""
+        self.add(**request)
+
+    def follows(self, before: dict[str, Any], now: dict[str, Any]) -> bool:
+        """Whether counts that run on during a request can have grown from the one to the other."""
+        return all(now[name] >= before[name] for name in ("drafted", "accepted"))
+
+    def ended(self) -> bool:
+        """Take the requests that are still open; whether there was any at all."""
+        self.latest.close()
+        return self.requests > 0
 
     def add(self, checks: list[Check] | None = None, **counts: Any) -> None:
         """Add a request: rounds, drafted, accepted, tokens, histogram, tried, where it states them.
@@ -119,6 +133,8 @@ class Sums:
 
     def counts(self, form: str, notes: list[str], **more: Any) -> EngineCounts:
         """The sums as counts, the requests one by one where they bound the rounds and are few."""
+        if n := self.latest.replaced:
+            notes.insert(0, f"{n} chunks were followed by later counts of their request")
         few = self.bounds_rounds and self.totals["rounds"] is None and len(self.each) <= _KEPT
         own = {"requests": self.requests, "per_request": tuple(self.each) if few else ()}
         return counts_as(form, notes=notes, **{**own, **self.totals, **more})

@@ -13,7 +13,7 @@ from typing import Any
 
 from .counts import EngineCounts, checks, ratio
 from .numbers import count, counts_list, number
-from .requests import Latest, Sums
+from .requests import Sums
 
 _ACCEPTED = (
     "spec_num_correct_drafts",
@@ -47,7 +47,6 @@ class MetaInfo(Sums):
     def __init__(self) -> None:
         super().__init__()
         self.all_tokens = self.speculated = self.with_bonus = 0
-        self.latest: Latest[dict[str, Any]] = Latest(self._request, _goes_on)
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take an object that counts verifications."""
@@ -62,19 +61,25 @@ class MetaInfo(Sums):
         found = {name: json.loads(text) for name, text in _PYTHON.findall(line)}
         self.take({**found, "finish_reason": ""}, "meta_info")
 
-    def _request(self, entry: dict[str, Any]) -> None:
-        rounds = count(entry.get("spec_verify_ct"), "spec_verify_ct")
-        histogram = counts_list(_first(entry, _HISTOGRAM), "histogram of accepted drafts")
-        tokens = count(entry.get("completion_tokens"), "completion_tokens")
-        length = number(entry.get("spec_accept_length"), "spec_accept_length")
+    def follows(self, before: dict[str, Any], now: dict[str, Any]) -> bool:
+        """Whether verifications that run on can have grown from the one to the other."""
+        first, then = (e.get("spec_verify_ct") for e in (before, now))
+        return not (isinstance(first, int) and isinstance(then, int)) or then >= first
+
+    def over(self, request: dict[str, Any]) -> None:
+        """Take the last chunk of a request."""
+        rounds = count(request.get("spec_verify_ct"), "spec_verify_ct")
+        histogram = counts_list(_first(request, _HISTOGRAM), "histogram of accepted drafts")
+        tokens = count(request.get("completion_tokens"), "completion_tokens")
+        length = number(request.get("spec_accept_length"), "spec_accept_length")
         whole = histogram is not None and rounds in (None, sum(histogram))
         self.all_tokens += tokens or 0
         self.speculated += bool(tokens and rounds)
         self.add(
             checks(("completion tokens per round", length, ratio(tokens or None, rounds))),
             rounds=rounds,
-            drafted=count(_first(entry, _DRAFTED), "proposed drafts"),
-            accepted=self._accepted(entry, rounds, histogram if whole else None, length),
+            drafted=count(_first(request, _DRAFTED), "proposed drafts"),
+            accepted=self._accepted(request, rounds, histogram if whole else None, length),
             histogram=histogram if whole else None,
         )
 
@@ -101,12 +106,9 @@ class MetaInfo(Sums):
 
     def result(self) -> EngineCounts | None:
         """The sum over requests."""
-        self.latest.close()
-        if not self.requests:
+        if not self.ended():
             return None
         notes, gamma = list[str](), self.whole_draft()
-        if n := self.latest.replaced:
-            notes.append(f"{n} chunks were followed by later counts of their request")
         rounds, accepted = self.totals["rounds"], self.totals["accepted"]
         notes.append(
             "the requests do not state how many tokens a round drafts: gamma null"
@@ -136,12 +138,6 @@ class MetaInfo(Sums):
             acceptance_length=length,
             consistency=tuple(self.checks),
         )
-
-
-def _goes_on(before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether counts that run on during a request can have grown from the one to the other."""
-    first, then = (e.get("spec_verify_ct") for e in (before, now))
-    return not (isinstance(first, int) and isinstance(then, int)) or then >= first
 
 
 def _counts_bonus(accepted: int | None, rounds: int | None, length: float | None) -> bool:
