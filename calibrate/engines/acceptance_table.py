@@ -24,6 +24,7 @@ _STAGES = ("draft_stats", "stats", "spec_stats", "draft_statistics")
 _ROUND = ("round", "round_id", "round_idx", "step", "step_id", "step_idx", "iteration", "iter")
 _RANGE = re.compile(r"\D{0,2}\d[\d.,]*\s*%?\s*[-–—]\s*\d[\d.,]*\s*%?\D{0,4}")
 _LENGTHS = re.compile(r"accept\w*[ _-]len", re.IGNORECASE)
+_ELSE = re.compile(r"speed|throughput|tok\w*/s|latency|accuracy|accept\w* rate", re.IGNORECASE)
 _STATISTIC = re.compile(r"(?:avg|mean|min|max|p\d+|std|median|value|unit|count|sum)\w*")
 _LAST_NUMBER = re.compile(r".*?(?:k|max|mtp|gamma|tokens|spec|n)\D{0,3}(\d{1,3})\s*", re.IGNORECASE)
 
@@ -68,7 +69,11 @@ def table_within(text: str) -> str:
             barred = line.lstrip().startswith("|")
             body = lines[k:]
             end = next(
-                (i for i, s in enumerate(body) if not s.strip() or (barred and "|" not in s)),
+                (
+                    i
+                    for i, s in enumerate(body)
+                    if (not s.strip() and i > 1) or (barred and "|" not in s)
+                ),
                 len(body),
             )
             if end > 1:
@@ -205,16 +210,19 @@ def turned(text: str) -> EngineCounts | None:
 
 
 def captioned(text: str) -> EngineCounts | None:
-    """A grid of acceptance lengths, which the line above it says that they are."""
+    """A grid of acceptance lengths, which one of the lines above it says that they are."""
     for caption, table in tables_within(text):
-        if not _LENGTHS.search("".join(caption.strip().splitlines()[-1:])):
+        above = [s for s in caption.splitlines() if s.strip()][-3:]
+        named = next((s for s in reversed(above) if _LENGTHS.search(s) or _ELSE.search(s)), "")
+        if not _LENGTHS.search(named):
             continue
         cells = separated(table, "the table")
         first, *others = cells.names
+        parts = [r for r in cells.rows if not TOTAL.fullmatch(r.get(first, ""))]
         rows = [row_of([("acceptance_length", r[n])], f"{r.get(first, '')}, {n}")
-                for r in cells.rows for n in others if NUMBER.fullmatch(r.get(n, ""))]  # fmt: skip
+                for r in parts for n in others if NUMBER.fullmatch(r.get(n, ""))]  # fmt: skip
         if rows:
-            note = f"lengths by {first} and {', '.join(others[:8])}, as the line above says"
+            note = f"lengths by {first} and {', '.join(others[:8])}, as a line above says"
             return counted(rows, kind_of(set()), [note])
     return None
 

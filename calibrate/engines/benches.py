@@ -1,6 +1,7 @@
 """Results of benchmarks of acceptance, as JSON.
 
 Spec-Bench and EAGLE: answers with new_tokens and accept_lengths, whose bonus token new_tokens tell.
+EAGLE and Medusa before that: new_tokens and idxs, the number of the last round of a turn, from 0.
 NVIDIA Model-Optimizer: acceptance_rate.json and speculation_profile.json (PR #2247), whose
 histograms count steps by the tokens they gave, the bonus token included (1 and up).
 ik_llama.cpp, examples/spec-bench: {"row_type": "attempt", "task", "generated", "stages":
@@ -31,19 +32,21 @@ _LONGEST = 100_000
 class SpecBench:
     """Adds up the answers."""
 
-    keys = frozenset({"accept_lengths"})
+    keys = frozenset({"accept_lengths", "idxs"})
 
     def __init__(self) -> None:
-        self.requests = self.turns = self.tokens = self.given = self.steps = 0
+        self.requests = self.turns = self.tokens = self.given = self.steps = self.last_rounds = 0
         self.wall_s = 0.0
         self.histogram: Counter[int] = Counter()
         self.unknown = False
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
         """Take one answer."""
-        lengths = entry.get("accept_lengths")
+        lengths, last = entry.get("accept_lengths"), whole_list(entry.get("idxs"), "idxs")
         if not isinstance(lengths, list):
-            return False
+            if last is None or not isinstance(entry.get("new_tokens"), list):
+                return False
+            lengths, self.last_rounds = [], self.last_rounds + sum(n + 1 for n in last)
         flat = [n for v in lengths for n in (v if isinstance(v, list) else [v])]
         found = whole_list(flat, "accept_lengths") or []
         made = entry.get("new_tokens")
@@ -67,6 +70,10 @@ class SpecBench:
         if not self.requests:
             return None
         notes = ["how many tokens a step drafts is not stated: gamma and drafted null"]
+        if self.last_rounds and not self.steps:
+            notes.append("rounds are idxs + 1: the loop counts them from 0")
+            accepted = self.tokens - self.last_rounds
+            return self._counts(notes, rounds=self.last_rounds, accepted=accepted)
         bonus = self._with_bonus()
         if bonus is None:
             notes.append(

@@ -154,12 +154,12 @@ class EngineCounts:
     def target_steps(self) -> int | None:
         """Steps of the target, those that drafted nothing included: tokens - accepted.
 
-        Every step gives one token of its own. The first token of a request, which its prefill
-        gives, counts as one.
+        Every step gives one token of its own, unless it ends a request: the rounds are the fewest.
+        The first token of a request, which its prefill gives, counts as one.
         """
         if self.tokens is None or self.accepted is None or not self.accepted_is_prefix:
             return None
-        steps = self.tokens - self.accepted
+        steps = max(self.tokens - self.accepted, self.rounds or 0)
         return steps if steps > 0 else None
 
     @property

@@ -36,6 +36,10 @@ class LineReader(LineTaker, Protocol):
         ...
 
 
+class NoWholeLineError(ValueError):
+    """Lines of a log that lack what their reader needs, all of them."""
+
+
 @dataclass
 class Damage:
     """Lines that carry a reader's marker and cannot be read: how many, and the first reason."""
@@ -50,9 +54,10 @@ class Damage:
         self.reason = self.reason or reason
 
     def refuse_if_alone(self, whole: int) -> None:
-        """Raise ValueError where lines are damaged and none is whole."""
+        """Raise ValueError where lines are damaged and none is whole; its kind where they lack."""
         if self.lines and not whole:
-            raise ValueError(f"{self.label}: no line can be read; the first: {self.reason}")
+            kind = NoWholeLineError if self.reason.startswith("needs") else ValueError
+            raise kind(f"{self.label}: no line can be read; the first: {self.reason}")
 
     def notes(self) -> list[str]:
         """One sentence where lines were left out."""

@@ -234,7 +234,7 @@ class LlamaLog:
             self.requests.add((*m.groups(), tokens))
 
     def _round(self, drafted: int, accepted: int) -> None:
-        if not accepted <= drafted <= MOST_POSITIONS:
+        if not accepted <= (drafted or MOST_POSITIONS) <= MOST_POSITIONS:
             raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
         self.rounds[drafted, accepted] = self.rounds.get((drafted, accepted), 0) + 1
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from .completed import check_totals, length_of, unlike
 from .counts import ENGINES, EngineCounts, Group, ratio
+from .lines import NoWholeLineError
 from .numbers import count, number, rounds_bounds, whole_list
 from .prometheus import Scrape
 from .reader import Body, Source, label_of
@@ -63,7 +64,10 @@ def import_counts(
     with _named(label, *(label_of(s) for s in (source, before) if s)):
         reading.read(source)
         _restrict(label, reading.series, before, model)
-        results = _results(reading, label, gamma)
+        try:
+            results = _results(reading, label, gamma)
+        except NoWholeLineError as error:
+            results = _others(source, reading, gamma, error)
         if not results and not reading.damage:
             reading.read_pasted(source)
             results = reading.results()
@@ -105,6 +109,23 @@ def _results(reading: Reading, label: str, gamma: int | None) -> list[EngineCoun
             raise
         reading.notes.append("lines that were broken in two are joined")
         return found
+
+
+def _others(
+    source: Source, reading: Reading, gamma: int | None, error: NoWholeLineError
+) -> list[EngineCounts]:
+    """What is read as a summary where no line of a log is whole, such as lines without counts."""
+    again = Reading(gamma)
+    again.head = reading.head
+    try:
+        again.read_pasted(source)
+        found = again.results()
+    except ValueError:
+        found = []
+    if not found:
+        raise error
+    reading.notes += [*again.notes, f"read as a summary, since {error}"]
+    return found
 
 
 def _restrict(

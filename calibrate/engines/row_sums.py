@@ -209,6 +209,9 @@ def of_rounds(
 
     gamma is the longest draft as stated, else what every round drafted, which ``notes`` say.
     """
+    if any(a > d == 0 for d, a in rounds):
+        notes.append("what a round drafted is printed as 0 (before PR #18211): drafted null")
+        return {"gamma": stated, "histogram": tallied(rounds)[0]}
     deepest, sizes = max(d for d, _ in rounds), {d for d, _ in rounds}
     histogram, tried = tallied(rounds)
     gamma = stated if stated is not None and stated >= deepest else None

@@ -21,7 +21,7 @@ _COUNT = r"(?:total_|num_|n_|number_of_|sum_)*"
 _MEAN = r"(?:mean_|avg_|average_|overall_|aggregate_|total_|spec_|spec_decode_|tau_)*"
 _ROLES = {
     "rounds": rf"{_COUNT}(?:drafts|rounds|draft_rounds|spec_steps|spec_rounds|verif(?:y|ication)_"
-    rf"steps|verifications|spec_verify_ct|target_steps|forward_passes|cycles)",
+    rf"steps|verifications|spec_verify_ct|target_steps|forward_passes|cycles|draft_(?:proposals|steps))",
     "accepted": rf"{_COUNT}(?:accepted|acc|accepted_(?:draft_|prediction_|speculative_)?tokens|acc_"
     r"tokens|accepted_drafts|draft_accepted|draft_n_accepted|draft_tokens_accepted|tokens_accepted|"
     r"accepted_n|accept_tokens)|n_accept",
@@ -33,8 +33,8 @@ _ROLES = {
     r"completion_tokens|generated|generated_tokens|generation_tokens|tokens_generated|new_tokens|"
     r"tokens_predicted|eval_count)|n_predict",
     "length": "|".join((
-        rf"{_MEAN}(?:accept(?:ance|ed)?|acc)_len(?:gth)?(?:_\w+)?", rf"{_MEAN}tokens_per_(?:round|"
-        r"step|draft|cycle|verify|forward)", rf"{_MEAN}(?:a_len|al|mat|mean_len|tau)",
+        rf"{_MEAN}(?:accept(?:ance|ed)?|acc)_len(?:gth)?(?:_\w+)?", rf"{_MEAN}(?:tokens|emitted)_"
+        r"per_(?:round|step|draft|cycle|verify|forward)", rf"{_MEAN}(?:a_len|al|mat|mean_len|tau)",
         r"mean_accepted_tokens", *columns.TOKENS)),
     "rate": rf"{_MEAN}(?:draft_|token_|drafted_|draft_token_|speculative_)*(?:accept(?:ance|ed)?|"
     r"acc)(?:_(?:rate|ratio|percent|pct|percentage|share))?(?:_percent|_pct)?|rate|hit_rate",
@@ -57,6 +57,7 @@ _BESIDE = re.compile(
 _OF = re.compile(r"\D*?(\d[\d,]*)\s*/\s*(\d[\d,]*)\D*")
 # "mtp: drafts 266/302, tokens 696/906": drafts with an accepted token, of all; accepted, of drafted
 _STAGES = re.compile(r"drafts\s+\d+\s*/\s*(\d+)\s*,\s*tokens\s+(\d+)\s*/\s*(\d+)")
+_TIMES = re.compile(r"([\d.]+%?)\s*[×x]\s*(\d{1,2})(?!\d)")  # "1.000 ×7"
 NUMBER = re.compile(
     r"[~≈]?\s*([+-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(%|x|×)?"
     r"(?:\s*(?:±|\+/-|\+-)\s*[\d.]+\s*%?)?\s*(?:tok(?:en)?s?(?:/\w+)?)?(?:\s*\([^)]*\))?\s*",
@@ -122,6 +123,7 @@ class Row:
             if self.length is not None and not self.length.high >= 1.0:
                 raise ValueError(f"{self.where}acceptance length must be >= 1, got {cell!r}")
         elif role == "listed":
+            cell = _TIMES.sub(lambda m: f"{m[1]}, " * int(m[2]), cell)
             pieces = re.split(r"[,;\s]+", cell.strip("()[] "))
             found = [self._share(p) for p in pieces if p not in ("", "-")]
             self.shares = [s for s in found if s is not None]
@@ -151,8 +153,14 @@ class Row:
         self.speedup = _positive(columns.speedup_of(cells.get(gain, "")))
 
     def close(self) -> None:
-        """Complete the row from itself. Raises ValueError where its counts cannot be."""
-        counts = self.counts
+        """Complete the row from itself. Raises ValueError where its counts cannot be.
+
+        A list of shares that is shorter than what a round drafted is no whole one: it is left out.
+        """
+        counts, listed = self.counts, len(self.shares)
+        short = self.length is not None and self.length.low > 1 + listed
+        if short or counts.get("drafted", 0) > listed * counts.get("rounds", math.inf):
+            self.shares = []
         rejected = counts.pop("rejected", None)
         if rejected is not None and "accepted" in counts:
             counts.setdefault("drafted", counts["accepted"] + rejected)

@@ -29,15 +29,16 @@ from .formats import kind_of
 from .lines import Damage, without_colours
 from .numbers import whole
 from .row_sums import counted
-from .rows import Row, role_of
+from .rows import COUNTS, Row, role_of
 
 _NAME = r"[A-Za-z#τ][\w/.#-]*(?: [\w/.#-]+)*"
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)"
 _CELL = rf"[~+]?{_DIGITS}\s*[%x]?(?:[\s*`]*\([\s*`]*\d+\s*/\s*\d+[\s*`]*\))?"
 _LABELS = r"(?:\s*\([^)=:]{1,24}\)|\s*[({](?:\w+=[^,)}]{1,40},?\s?)+[)}])?"
-_PAIR = re.compile(rf"({_NAME}{_LABELS})\s*[:=]\s*\**({_CELL})(?![\w/])")
+_END = r"(?![\w/]|\.\d|\s*[-–]\s*\d)"  # not within a word, and no range
+_PAIR = re.compile(rf"({_NAME}{_LABELS})\s*[:=]\s*\**({_CELL}){_END}")
 _LISTED = re.compile(
-    rf"({_NAME})\s*[:=]\s*(?:[\[(]([\d.,\s%]+)[\])]|((?:\d?\.\d+%?(?:,\s*|\s+|$))+))"
+    rf"({_NAME})\s*[:=]\s*(?:[\[(]([\d.,\s%]+)[\])]|((?:\d?\.\d+%?(?:\s*[×x]\d+)?(?:,\s*|\s+|$))+))"
 )
 _COLUMNS = re.compile(
     rf"^[\s|│┃*]*([A-Za-z#][^|│┃,\t*:=\[]*?)[\s*]*(?:[|│┃\t,]|\s{{2}})[\s*`]*({_CELL})"
@@ -45,7 +46,6 @@ _COLUMNS = re.compile(
 _FRACTION = re.compile(r"(?i)(?<![\d/.=])(\d[\d,]*)\s*(?:/|of|out of)\s*(\d[\d,]*)(?![\d/.])")
 _PLACE = re.compile(r"\bpos(?:ition)?[\s_#-]*(\d{1,3})\s*[:=]\s*(\d+)\s*/\s*(\d+)(?![\d.])")
 _SPEECH = 20  # below it "4 out of 5" is a way to say a share
-_SPOKEN = re.compile(r"accept", re.IGNORECASE)
 _ROUND = re.compile(r"accepted\s+\d+\s*/\s*\d+\s+draft tokens(?!\s*\()")
 _TOKENS = re.compile(r"\b(\d[\d,]*) tokens(?: generated|\s*•)")
 _LABEL = re.compile(r"^\W*([\w][\w./ -]*?)\s+(?:pred|draft|tokens|acc)\w*\s*[=:]")
@@ -112,7 +112,7 @@ class Summaries:
         """Take one line."""
         if len(self.done) >= _MOST_ROWS:
             return
-        line = without_colours(line[:_LONGEST]).rstrip()
+        line = without_colours(line[:_LONGEST]).rstrip().replace("：", ":")
         if len(starts := [m.start() for m in _BEGIN.finditer(line)]) > 1:
             for begin, end in pairwise((0, *starts[1:], len(line))):
                 self.feed(line[begin:end])
@@ -145,7 +145,7 @@ class Summaries:
         """A line such as "Accepted 64/82 draft tokens (78.0%)"; whether it was one."""
         if found := _TOKENS.search(line):
             self.lone_tokens = found[1]
-        part = _FRACTION.search(line) if _SPOKEN.search(line) else None
+        part = _FRACTION.search(line) if "accept" in line.lower() else None
         if part and "of" in part[0] and int(part[2].replace(",", "")) < _SPEECH:
             return False
         if part is None or _ROUND.search(line) or not re.search("draft|token|spec", line, re.I):
@@ -159,7 +159,8 @@ class Summaries:
 
     def _put(self, name: str, cell: str) -> None:
         plain, role = plain_name(name), _role(name)
-        if not role or (role == "rate" and "acc" not in plain):
+        speed = role in COUNTS and re.fullmatch(r"\d+\.\d*[1-9]\d*", cell.strip())
+        if not role or speed or (role == "rate" and "acc" not in plain):
             return
         if plain == "n_draft":  # the most that a round of llama-speculative drafts
             role = "gamma"
@@ -205,9 +206,8 @@ class Summaries:
 @lru_cache(maxsize=1 << 14)
 def _role(name: str) -> str:
     plain = plain_name(name)
-    if re.match(r"max_(?:draft|spec)", plain):
-        return "gamma"
-    return role_of(plain) or _spoken_role(plain)
+    longest = re.match(r"max_(?:draft|spec)", plain)
+    return "gamma" if longest else role_of(plain) or _spoken_role(plain)
 
 
 def _spoken_role(plain: str) -> str:
@@ -231,7 +231,8 @@ def _says(one: _Open, row: Row) -> bool:
 
 _IS = r"[\s*`_]*(?:[=:≈~(]|\b(?:of|was|were|is|are|at|about|around|roughly|only|stays|near)\b|\s)*"
 _COUNT = r"(?<![\d.,])(\d+(?:,\d{3})*)(?!\d|,\d|\.\d|\s*%)"
-_NUMBER = r"(\d+\.\d+)"
+_NUMBER = r"(\d+\.\d+)(?!\d|\s*[-–]\s*\d)"
+_SHARE = r"(\d+(?:\.\d+)?\s*%|0?\.\d+(?![\d.]*\s*[-–%/\d]))"
 _DRAFTED = r"(?:draft(?:ed)?|candidate|proposed|specul\w+)(?: draft)?(?: tokens?)?"
 _PATTERNS = {
     "length": (
@@ -253,7 +254,7 @@ _PATTERNS = {
         rf"{_COUNT} (?:verify|verification|target|draft(?:ing)?|spec\w*)?[ -]?"
         r"(?:steps|rounds|passes)\b",
     ),
-    "rate": (rf"accept(?:ance|ed)?(?: rate)?{_IS}(\d+(?:\.\d+)?\s*%|0?\.\d+(?![\d.]*\s*[%/\d]))",),
+    "rate": (rf"(?<!position )accept(?:ance|ed)?(?: rate)?{_IS}{_SHARE}",),
     "tokens": (rf"{_COUNT} (?:output|generated|new|predicted) tokens",),
     "listed": (
         r"per[- ]pos\w*[\w ]*?[\s*`:=(\[]*((?:\d?\.\d+%?\s*(?:[,/;]\s*|\s+)){1,}\d?\.\d+)",

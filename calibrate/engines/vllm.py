@@ -37,6 +37,7 @@ _FIELDS = (
     re.compile(rf"\b[Dd]raft acceptance rate:\s*((?:{NUMBER})\s*%?)"),
 )
 _RATES = [re.compile(rf"\b{n} throughput:\s*(\d+(?:\.\d+)?)") for n in ("Accepted", "Drafted")]
+_USUAL, _PAUSE = 10.0, 15.0  # seconds from one line to the next, and what no digits make of them
 _SPEED = re.compile(r"generation throughput:\s*(\d+(?:\.\d+)?)\s*tok")
 _ENGINE = re.compile(r"\bEngine (\d+)")
 _VERSION = re.compile(r"(?:LLM engine \(v|API server version[: ]+v?)(\d+\.\d+[\w.+-]*)")
@@ -139,12 +140,14 @@ class _Throughput:
     """All tokens of the intervals whose throughput stands in the line before.
 
     An interval lasts accepted tokens over accepted throughput (drafted over drafted); the
-    throughput of generation times that are its tokens, to the printed digits.
+    throughput of generation times that are its tokens, to the printed digits. After a pause the
+    drafts' interval begins with the last draft, that of generation with the last line, 10 s before:
+    a longer one is left out where 10 s of generation give the tokens of the rounds.
     """
 
     def __init__(self) -> None:
         self.speed: float | None = None
-        self.lines = self.accepted = 0
+        self.lines = self.accepted = self.paused = 0
         self.tokens = 0.0
 
     def add(self, piece: str, *counts: str) -> None:
@@ -154,14 +157,19 @@ class _Throughput:
             rate = float(first(pattern, piece) or 0.0)
             count = int(tokens.replace(",", "")) if len(tokens) < 19 else 0
             if count and rate > 0.0:
+                kept, length = int(counts[0].replace(",", "")), float(first(_FIELDS[2], piece) or 1)
+                made = kept / (1.0 - 1.0 / length) if length > 1.0 else float(kept)
+                if count / rate > _PAUSE and _USUAL * (speed + 0.05) > 0.95 * made:
+                    self.paused += 1
+                    return
                 self.tokens += speed * count / rate
-                self.accepted += int(counts[0].replace(",", ""))
+                self.accepted += kept
                 self.lines += 1
                 return
 
     def total(self, lines: int, accepted: int, rounds: float, notes: list[str]) -> int | None:
         """All tokens, where nine of ten lines or more state them; more than accepted + rounds."""
-        if self.lines < 0.9 * lines or not self.accepted:
+        if self.lines + self.paused < 0.9 * lines or self.lines < 0.5 * lines or not self.accepted:
             return None
         found = round(self.tokens * accepted / self.accepted)
         notes.append("tokens are the printed throughput of generation times the intervals' lengths")

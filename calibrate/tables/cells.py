@@ -31,7 +31,10 @@ _NUMBER = re.compile(
 )
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"([~≈]?\s*[+-]?\d+),(\d+\s*[%x×]?)", re.ASCII | re.IGNORECASE)
-_GREEK = {"γ": "gamma", "α": "alpha", "τ": "tau"}
+_WORDS = {"γ": "gamma", "α": "alpha", "τ": "tau", "接受长度": " acceptance length ",
+          "接受率": " acceptance rate ", "平均": " mean ", "加速比": " speedup ",
+          "基线": " baseline ", "吞吐": " throughput "}  # fmt: skip
+_REMARK = re.compile(r"\s*(?:<[-=]|←|#|//|\().*")  # behind the last cell of a row
 _RULE = re.compile(r"[\s|:+=_-]*-[\s|:+=_-]*")
 _EMPHASIS = re.compile(r"(\*\*|__|`)(.*?)\1")
 
@@ -57,8 +60,8 @@ class Cells:
 def plain_name(header: str) -> str:
     """A column's name in small letters and underlines: ``Speed-up`` is ``speed_up``."""
     text = header.strip().casefold().replace("µs", "us")
-    for letter, name in _GREEK.items():
-        text = text.replace(letter, name)
+    for word, name in _WORDS.items() if not text.isascii() else ():
+        text = text.replace(word, name)
     return re.sub(r"[^0-9a-z]+", "_", text).strip("_")
 
 
@@ -158,7 +161,7 @@ def separated(text: str, label: str) -> Cells:
         raise ValueError(f"{label}: column {twice[0]}: is given twice")
     rows, lines, dropped = [], [], []
     for line, cells in records[1:]:
-        if any(cell.strip() for cell in cells[len(names) :]):
+        if any(cell.strip() and not _REMARK.fullmatch(cell) for cell in cells[len(names) :]):
             dropped.append(f"line {line} has {len(cells)} cells, the header {len(names)}")
             continue
         if row := _filled(zip(names, cells, strict=False)):

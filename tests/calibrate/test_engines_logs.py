@@ -152,6 +152,20 @@ def test_the_throughput_before_a_line_of_metrics_gives_the_tokens_of_its_interva
     assert read(tmp_path, before.format("47.8") + metrics).tokens is None
 
 
+def test_after_a_pause_the_throughput_of_generation_is_that_of_ten_seconds(tmp_path: Path) -> None:
+    """14 rounds of 2 accept 25 of 28; the rates of drafts are over the 500 s since the last ones."""
+    log = (
+        "Engine 000: Avg generation throughput: {} tokens/s, Running: 1 reqs\n"
+        "SpecDecoding metrics: Mean acceptance length: 2.79, Accepted throughput: 0.05 tokens/s, "
+        "Drafted throughput: 0.06 tokens/s, Accepted: 25 tokens, Drafted: 28 tokens, "
+        "Per-position acceptance rate: 0.929, 0.857, Avg Draft acceptance rate: 89.3%\n"
+    )
+    found = read(tmp_path, log.format("4.0"))
+    assert (found.rounds, found.accepted, found.tokens) == (14, 25, None)
+    # Lines 500 s apart: fewer than the rounds' tokens in 10 s cannot be.
+    assert read(tmp_path, log.format("0.2")).tokens == 100
+
+
 _VLLM = (
     "INFO [loggers.py:271] Engine {e}: Avg prompt throughput: 0.1 tokens/s, Avg generation throughput: "
     "{s} tokens/s, Running: 1 reqs\nINFO [metrics.py:101] SpecDecoding metrics: Mean acceptance length: "

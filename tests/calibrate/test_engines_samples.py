@@ -161,7 +161,7 @@ def test_a_damaged_line_among_whole_ones_is_left_out_and_said(tmp_path: Path) ->
     [
         ("", "is empty"),
         ("nothing of interest\n", "no speculative statistics"),
-        ("SpecDecoding metrics: Mean acceptance length: 2.3", "no line can be read"),
+        ("SpecDecoding metrics: Mean acceptance length:", "no line can be read"),
         ('{"timings": {"draft_n": 5, "draft_n_accepted": 9}}', "must be in"),
         ('{"timings": {"draft_n": -5, "draft_n_accepted": 1}}', "must be a whole number"),
         ('{"timings": {"draft_n": 5', "is no whole JSON"),

@@ -223,6 +223,34 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
     ("accepted of drafted by position", "320/761 overall (42.0%):\n\n- position 1: 133/191 (69.6%)\n- position 2: "
      "85/191 (44.5%)\n- position 3: 62/190 (32.6%)\n- position 4: 40/189 (21.2%)\n",
      {"rounds": 191, "drafted": 761, "accepted": 320, "gamma": 4, "per_position_accepted": (133, 85, 62, 40)}),
+    ("vllm v1, lines without counts", "INFO SpecDecoding metrics: Mean acceptance length: 2.81,\nPer-position "
+     "acceptance rate: 0.758, 0.506, 0.341, 0.205,\nAvg Draft acceptance rate: 45.3%\n\nINFO SpecDecoding metrics: "
+     "Mean acceptance length: 2.34,\nPer-position acceptance rate: 0.594, 0.370, 0.240, 0.136,\n", {"groups": 2, "gamma": 4}),
+    ("vllm v1, an equal list", "SpecDecoding metrics: Mean acceptance length: 5.00, Drafted: 17.05 tokens/s,\n  "
+     "Per-position acceptance rate: 1.000 ×4, Avg Draft acceptance rate: 100.0%\n",
+     {"acceptance_length": 5.0, "gamma": 4, "first": 1.0}),
+    ("a range of lengths", "Mean acceptance length: 2.51-2.70\nAvg Draft acceptance rate: 37.8-42.6%\nPer-position "
+     "acceptance rate: 0.69-0.74, 0.43-0.48\n", "looked for"),
+    ("proposals, and a list that is cut off", "Total output tokens: 2,466\nNumber of draft proposals: 1,000\nNumber of "
+     "draft tokens generated: 4,000\nNumber of accepted tokens: 1,470\nMean acceptance length: 2.47\n\nAcceptance rate "
+     "at token 0: 0.60\nAcceptance rate at token 1: 0.40\n",
+     {"rounds": 1000, "accepted": 1470, "gamma": 4, "target_steps": 1000}),
+    ("llama.cpp, rounds without what they drafted", "".join(
+        f"slot update_slots: id  3 | task 0 | accepted {a}/0 draft tokens, new n_tokens = 741\n" for a in (11, 4, 0)),
+     {"rounds": 3, "accepted": 15, "drafted": None, "acceptance_length": 6.0}),
+    ("llama.cpp, numbers of a line", "MTP statistics:\n\n- `#gen tokens = 379`\n- `#acc tokens = 207`\n",
+     {"accepted": 207, "drafted": 379}),
+    ("eagle jsonl", "".join(json.dumps({"question_id": q, "choices": [{"index": 0, "idxs": [9, 19], "new_tokens":
+        [40, 65], "wall_time": [1.0, 2.0]}]}) + "\n" for q in (81, 82)),
+     {"rounds": 60, "accepted": 150, "acceptance_length": 3.5, "requests": 2}),
+    ("a remark behind a row", "| block | tok/s | acc len |\n|---:|---:|---:|\n| 8 | 114.2 | 6.20 |\n| 12 | 144.9 | "
+     "7.34 |  <-- peak\n", {"groups": 2}),
+    ("a heading above lengths", "## Acceptance length by category\n\n### Qwen3.8-27B, both drafters\n\n| category | MTP | "
+     "DFlash2 |\n|---|---:|---:|\n| coding | 2.86 | 3.82 |\n| math | 2.71 | 3.64 |\n| **overall** | **2.8** | **3.7** |\n",
+     {"groups": 4}),
+    ("full-width colons", "temperature=0:  accept length：1.70\ntemperature=1：accept length：1.50\n", {"groups": 2}),
+    ("a table in Chinese", "Tokens\tBaseline (tok/s)\tDFlash (tok/s)\t加速比\t接受率\n\n256\t74.72\t194.80\t2.61×\t85.16%\n"
+     "512\t73.76\t214.78\t2.91×\t86.91%\n", {"groups": 2, "speeds": [194.8, 214.78]}),
     ("another program", "GET /accept 200\naccepted: 5 connections\nrate: 5\n", "looked for"),
     ("a training log", "epoch 1: loss=2.3 acc=0.91 tokens=1000\nepoch 2: acc=0.93", "looked for"),
 ]  # fmt: skip
