@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.calibrate.library.read import parse_table
-from howspec.calibrate.library.tables import ARCHITECTURES, DEVICES, MODELS
+from howspec.calibrate.library.tables import ARCHITECTURES, DEVICES, MACHINES, MODELS
 from howspec.calibrate.models import (
     FORMATS,
     Device,
@@ -551,7 +551,7 @@ def test_what_was_measured_replaces_the_table_and_nothing_else() -> None:
     assert isinstance(own, Device)
 
 
-@pytest.mark.parametrize("schema", [MODELS, ARCHITECTURES, DEVICES], ids=lambda s: s.name)
+@pytest.mark.parametrize("schema", [MODELS, ARCHITECTURES, MACHINES, DEVICES], ids=lambda s: s.name)
 def test_every_cell_is_what_its_column_says_and_is_read_as_that(schema: Any) -> None:
     data = (TABLES / f"{schema.name}.csv").read_bytes()
     rows = parse_table(data, schema.name, schema).rows
@@ -566,6 +566,9 @@ def test_every_cell_is_what_its_column_says_and_is_read_as_that(schema: Any) -> 
                 if value not in (None, ""):
                     value = value == "yes" if field.type == "bool" else value
                     assert getattr(shape, field.name) == value
+        elif schema is MACHINES:
+            held = device(str(row["name"]))
+            assert (held.name, held.count) == (row["device"], row["count"])
         elif schema is ARCHITECTURES:
             found_keys = architectures()[str(row["type"])].keys
             wanted = {pair.split("=")[0] for pair in found_keys.split()}
