@@ -140,7 +140,7 @@ class Sites(ast.NodeVisitor):
         before = self.symbolic
         names = {ast.unparse(d).split("(")[0] for d in node.decorator_list}
         stated = "equation" in names and "if symbolic(" not in ast.unparse(node)
-        self.symbolic = before or "formula" in names or stated
+        self.symbolic = before or stated
         self.depth += 1
         for statement in node.body:
             self.visit(statement)
@@ -266,7 +266,7 @@ def tests_of(house: Path, module: str) -> list[str]:
     """Its own tests, and the check of every worked value where the module states a formula."""
     found = own_tests_of(house, module)
     text = source_of(house, module).read_text(encoding="utf-8")
-    if found and ("@formula(" in text or "@equation(" in text):
+    if found and "@equation(" in text:
         found += [f"tests/theory/test_{name}.py" for name in ("formulas", "sheet")]
     return list(dict.fromkeys(found))
 

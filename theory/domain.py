@@ -17,7 +17,8 @@ from .symbols import quantity
 Floats = NDArray[np.float64]
 
 
-def _first_bad(values: Floats, bad: NDArray[np.bool_]) -> str:
+def first_bad(values: Floats, bad: NDArray[np.bool_]) -> str:
+    """The first of the bad values as a message says it, and how many more there are."""
     flat = values[bad].ravel()
     more = f" (and {flat.size - 1} more)" if flat.size > 1 else ""
     return f"{flat[0]:.12g}{more}"
@@ -80,14 +81,14 @@ def check(name: str, value: ArrayLike, *, label: str | None = None, whole: bool 
         if whole:
             ok &= np.floor(values) == values
         kind = "an integer in" if whole else "in"
-        raise ValueError(f"{label or name} must be {kind} {q.range}, got {_first_bad(values, ~ok)}")
+        raise ValueError(f"{label or name} must be {kind} {q.range}, got {first_bad(values, ~ok)}")
     return values
 
 
 def check_least(name: str, values: Floats, least: float) -> Floats:
     """Return ``values``, or raise ValueError where one is below the least of a quantity here."""
     if values.size and values.min() < least:
-        shown = _first_bad(values, np.asarray(values < least))
+        shown = first_bad(values, np.asarray(values < least))
         raise ValueError(f"{name} must be in [{least:g}, inf), got {shown}")
     return values
 
@@ -100,7 +101,7 @@ def check_gamma_max(value: ArrayLike) -> Floats:
     values = as_floats("gamma_max", value)
     ok = (values >= 1.0) & (values <= 2.0**53) & (np.floor(values) == values)
     if not ok.all():
-        shown = _first_bad(values, np.asarray(~ok))
+        shown = first_bad(values, np.asarray(~ok))
         raise ValueError(f"gamma_max must be an integer in [1, 2^53], got {shown}")
     return values
 

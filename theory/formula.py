@@ -2,19 +2,18 @@
 
 An :func:`equation` is a function of its quantities that is both: of symbols it gives the
 expression, of numbers the value, with the arguments checked against the symbol table. Where the
-value needs another way than the statement (a sum that cancels, the end of a range) the two are
-written apart, as :func:`formula` and a function that :func:`evaluates` it. The expression is built
-at the first use: ``import howspec.theory`` and a prediction start without SymPy. The tests compare
-values and expressions at 50 digits.
+value needs another way than the statement (a sum that cancels, the end of a range) the function
+has a branch of its own for each. The expression is built at the first use: ``import
+howspec.theory`` and a prediction start without SymPy. The tests compare values and expressions at
+50 digits.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, wraps
-from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeAlias
 
 import numpy as np
@@ -35,7 +34,7 @@ Number: TypeAlias = Any
 class Formula:
     """One result: ``name = expression``.
 
-    name: unique identifier, also the name of the numeric function where there is one.
+    name: unique identifier.
     symbol: LaTeX of the left-hand side.
     group: heading under which it is printed.
     build: function from the symbols to the SymPy expression.
@@ -48,7 +47,7 @@ class Formula:
     group: str
     build: Callable[[Any], Any]
     worked: Mapping[str, float]
-    evaluator: Callable[..., Any] | None = field(default=None)
+    evaluator: Callable[..., Any]
 
     @cached_property
     def expression(self) -> Any:
@@ -58,10 +57,6 @@ class Formula:
     @cached_property
     def _parts(self) -> dict[str, str]:
         return split_docstring(inspect.getdoc(self.build) or "", self.name)
-
-    def __call__(self, **symbols: Any) -> Any:
-        """The expression with these in the place of its symbols."""
-        return self.build(SimpleNamespace(**symbols))
 
     @property
     def claim(self) -> str:
@@ -141,23 +136,6 @@ def split_docstring(text: str, name: str) -> dict[str, str]:
     return joined
 
 
-def _declare(new: Formula) -> Formula:
-    if new.name in _FORMULAS:
-        raise ValueError(f"formula {new.name!r} is already declared")
-    _FORMULAS[new.name] = new
-    return new
-
-
-def formula(
-    name: str, symbol: str, *, group: str, **worked: float
-) -> Callable[[Callable[[Any], Any]], Formula]:
-    """Declare a formula; the decorated function maps the symbols to the expression.
-
-    worked: values of the symbols for the printed example.
-    """
-    return lambda build: _declare(Formula(name, symbol, group, build, worked))
-
-
 def symbolic(*values: Any) -> bool:
     """Whether any of the values is a SymPy expression."""
     return any(hasattr(v, "free_symbols") for v in values)
@@ -169,15 +147,20 @@ def _names(function: Any) -> tuple[str, ...]:
 
 
 def numeric(
-    *, whole: Sequence[str] = (), least: Mapping[str, float] | None = None, broadcast: bool = False
+    *,
+    others: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    least: Mapping[str, float] | None = None,
+    broadcast: bool = False,
 ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """A function of quantities by name, as one of numbers or arrays that are checked on the way in.
 
     Each argument is held to the range of the quantity of its name and comes as a float64 array; a
     result without dimensions goes out as a float. SymPy expressions pass as they are. A value
-    beyond the largest float is inf, without a warning: it is the value. NaN still warns. whole:
-    names that must be whole numbers; least: names with a smallest value above that of their range;
-    broadcast: whether the arguments come in their common shape.
+    beyond the largest float is inf, without a warning: it is the value. NaN still warns. others:
+    quantities that the function takes as ``**`` keywords; whole: names that must be whole numbers;
+    least: names with a smallest value above that of their range; broadcast: whether the arguments
+    come in their common shape.
     """
     limits = dict(least or {})
 
@@ -186,7 +169,7 @@ def numeric(
         return check_least(name, values, limits[name]) if name in limits else values
 
     def wrap(function: Callable[P, Any]) -> Callable[P, Any]:
-        names = _names(function)
+        names = (*_names(function), *others)
         positional = names[: function.__code__.co_argcount]
         defaults = {n: np.asarray(v, np.float64) for n, v in _defaults(function).items()}
 
@@ -218,33 +201,12 @@ def _defaults(function: Any) -> dict[str, Any]:
     return {**dict(zip(last, given, strict=True)), **(function.__kwdefaults__ or {})}
 
 
-def evaluates(target: Formula) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
-    """Tie a numeric function to the formula that it evaluates; of SymPy expressions it gives that.
-
-    A value beyond the largest float is inf, as in :func:`numeric`.
-    """
-
-    def wrap(function: Callable[P, Any]) -> Callable[P, Any]:
-        names, defaults = _names(function), _defaults(inspect.unwrap(function))
-
-        @wraps(function)
-        @np.errstate(over="ignore", divide="ignore")
-        def either(*args: P.args, **kwargs: P.kwargs) -> Any:
-            if symbolic(*args, *kwargs.values()):
-                given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-                return target(**given)
-            return function(*args, **kwargs)
-
-        target.evaluator = either
-        return either
-
-    return wrap
-
-
 def equation(
     symbol: str,
     *,
     group: str,
+    name: str = "",
+    others: Sequence[str] = (),
     whole: Sequence[str] = (),
     least: Mapping[str, float] | None = None,
     broadcast: bool = False,
@@ -253,11 +215,12 @@ def equation(
     """Declare a formula by the function that is its statement and evaluates it too.
 
     The function takes quantities by name, of symbols or of numbers, and its docstring is that of a
-    formula. whole, least, broadcast: as in :func:`numeric`; worked: values for the printed example.
+    formula. name: of the formula, where it is not the function's; others, whole, least, broadcast:
+    as in :func:`numeric`; worked: values for the printed example.
     """
 
     def wrap(function: Callable[P, Any]) -> Callable[P, Any]:
-        names = _names(function)
+        names = (*_names(function), *others)
         count = function.__code__.co_argcount
 
         @wraps(function)
@@ -265,8 +228,11 @@ def equation(
             named: Any = {n: getattr(s, n) for n in names[count:]}
             return function(*(getattr(s, n) for n in names[:count]), **named)
 
-        checked = numeric(whole=whole, least=least, broadcast=broadcast)(function)
-        _declare(Formula(function.__name__, symbol, group, build, worked, checked))
+        checked = numeric(others=others, whole=whole, least=least, broadcast=broadcast)(function)
+        own = name or function.__name__
+        if own in _FORMULAS:
+            raise ValueError(f"formula {own!r} is already declared")
+        _FORMULAS[own] = Formula(own, symbol, group, build, worked, checked)
         takes = (f"{n} in {quantity(n).range} [{quantity(n).unit}]" for n in names)
         checked.__doc__ = f"{function.__doc__}\n    Takes: {'; '.join(takes)}. Shapes broadcast."
         return checked
@@ -275,8 +241,8 @@ def equation(
 
 
 def formula_of(function: Callable[..., Any]) -> Formula:
-    """The formula that a numeric function evaluates."""
-    return _FORMULAS[function.__name__]
+    """The formula that a function states."""
+    return next(f for f in _FORMULAS.values() if f.evaluator is function)
 
 
 def declared() -> tuple[Formula, ...]:

@@ -18,46 +18,42 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .domain import Floats, check, check_gamma_max, in_blocks, unwrap
-from .formula import evaluates, formula
+from .either import log
+from .formula import Number, equation, symbolic
 from .rounds import geometric_sum
 from .speedup import _per_token, _round_cost, reduced_cost
 
 
-def _log_rate(s: Any) -> Any:
-    import sympy
-
-    return -sympy.log(s.alpha)
-
-
-@formula("optimum_root", "u", group="optimum", alpha=0.8, slope=0.05)
-def ROOT(s: Any) -> Any:
+@equation("u", group="optimum", alpha=0.8, slope=0.05)
+def optimum_root(alpha: Number, slope: Number) -> Number:
     """The root u > 1 through which optimum, speed-up and curvature are written; alpha^-(gamma*+1).
 
     Assumes: independent acceptance, affine costs, 0 < slope < 1, 0 < alpha < 1.
     Wrong when: slope >= alpha ln(1/alpha) / (1 - alpha); then the real optimum is not positive.
     Source: derived here from dS/dgamma = 0; a Lambert look-ahead is also used in arXiv:2603.11053.
     """
-    import sympy
+    if symbolic(alpha, slope):
+        import sympy
 
-    argument = -sympy.exp(-1) * s.alpha ** ((1 - s.slope) / s.slope)
-    return -sympy.LambertW(argument, -1)
+        return -sympy.LambertW(-sympy.exp(-1) * alpha ** ((1 - slope) / slope), -1)
+    return 1.0 + _root(alpha, slope)[0]
 
 
-@formula("optimal_gamma", r"\gamma^*", group="optimum", alpha=0.8, slope=0.05)
-def OPTIMAL_GAMMA(s: Any) -> Any:
+@equation(r"\gamma^*", group="optimum", name="optimal_gamma", alpha=0.8, slope=0.05)
+def real_optimum(alpha: Number, slope: Number) -> Number:
     """The real gamma at which the speed-up is largest.
 
     Assumes: independent acceptance, affine costs; slope < alpha ln(1/alpha) / (1 - alpha).
     Wrong when: the verifying pass has steps or a knee, so that several local optima exist.
     Source: derived here from dS/dgamma = 0.
     """
-    import sympy
+    if symbolic(alpha, slope):
+        return log(optimum_root(alpha, slope)) / -log(alpha) - 1
+    return optimal_gamma(alpha, slope)
 
-    return sympy.log(ROOT.build(s)) / _log_rate(s) - 1
 
-
-@formula("optimal_speedup", "S^*", group="optimum", alpha=0.8, slope=0.05, overhead=0.0)
-def OPTIMAL_SPEEDUP(s: Any) -> Any:
+@equation("S^*", group="optimum", name="optimal_speedup", alpha=0.8, slope=0.05, overhead=0.0)
+def speedup_at_optimum(alpha: Number, slope: Number, overhead: Number) -> Number:
     """The speed-up at the real optimum, an upper bound for every gamma >= 1.
 
     With overhead it can be below 1; plain decoding, which pays none, is then the best.
@@ -66,45 +62,49 @@ def OPTIMAL_SPEEDUP(s: Any) -> Any:
     Wrong when: gamma is bounded below the optimum.
     Source: derived here by substituting alpha^(gamma*+1) = 1/u.
     """
-    return _log_rate(s) / (s.slope * (1 - s.alpha) * ROOT.build(s) * (1 + s.overhead))
+    if symbolic(alpha, slope):
+        return -log(alpha) / (slope * (1 - alpha) * optimum_root(alpha, slope) * (1 + overhead))
+    return optimal_speedup(alpha, slope * (1.0 + overhead), overhead=overhead)
 
 
-@formula("optimum_curvature", r"\kappa", group="optimum", alpha=0.8, slope=0.05)
-def CURVATURE(s: Any) -> Any:
+@equation(r"\kappa", group="optimum", name="optimum_curvature", alpha=0.8, slope=0.05)
+def curvature(alpha: Number, slope: Number) -> Number:
     """Relative curvature -S''/S at the optimum: missing gamma* by d costs about kappa d^2 / 2.
 
     Assumes: independent acceptance, affine costs, an interior optimum.
     Wrong when: d is so large that the cubic term matters.
     Source: derived here from the second derivative of ln S.
     """
-    return _log_rate(s) ** 2 / (ROOT.build(s) - 1)
+    if symbolic(alpha, slope):
+        return log(alpha) ** 2 / (optimum_root(alpha, slope) - 1)
+    return optimum_curvature(alpha, slope)
 
 
-@formula("optimum_d_slope", r"\partial\gamma^*/\partial c'", group="optimum", alpha=0.8, slope=0.05)
-def GAMMA_BY_SLOPE(s: Any) -> Any:
+@equation(r"\partial\gamma^*/\partial c'", group="optimum", alpha=0.8, slope=0.05)
+def optimum_d_slope(alpha: Number, slope: Number) -> Number:
     """How the real optimum moves with the reduced cost; always negative.
 
     Assumes: independent acceptance, affine costs, an interior optimum.
     Wrong when: the optimum sits at gamma = 0.
     Source: derived here by implicit differentiation of u - ln u.
     """
-    return -1 / (s.slope**2 * (ROOT.build(s) - 1))
+    if symbolic(alpha, slope):
+        return -1 / (slope**2 * (optimum_root(alpha, slope) - 1))
+    return optimal_gamma_gradient(alpha, slope)[1]
 
 
-@formula(
-    "optimum_d_alpha", r"\partial\gamma^*/\partial\alpha", group="optimum", alpha=0.8, slope=0.05
-)
-def GAMMA_BY_ALPHA(s: Any) -> Any:
+@equation(r"\partial\gamma^*/\partial\alpha", group="optimum", alpha=0.8, slope=0.05)
+def optimum_d_alpha(alpha: Number, slope: Number) -> Number:
     """How the real optimum moves with the acceptance probability; always positive.
 
     Assumes: independent acceptance, affine costs, an interior optimum.
     Wrong when: the optimum sits at gamma = 0.
     Source: derived here by implicit differentiation of u - ln u.
     """
-    import sympy
-
-    u, rate, c = ROOT.build(s), _log_rate(s), s.slope
-    return -((1 - c) / c / ((u - 1) * rate) - sympy.log(u) / rate**2) / s.alpha
+    if symbolic(alpha, slope):
+        u, rate, c = optimum_root(alpha, slope), -log(alpha), slope
+        return -((1 - c) / c / ((u - 1) * rate) - log(u) / rate**2) / alpha
+    return optimal_gamma_gradient(alpha, slope)[0]
 
 
 def _log1p_defect(w: Floats) -> Floats:
@@ -269,19 +269,3 @@ def _best_gamma(a: Floats, slope: Floats, o: Floats, per_token: Floats, top: Flo
         better = candidate > value
         best, value = np.where(better, g, best), np.where(better, candidate, value)
     return best
-
-
-for _formula, _function in (
-    (ROOT, lambda alpha, slope: 1.0 + _root(np.asarray(alpha), np.asarray(slope))[0]),
-    (OPTIMAL_GAMMA, lambda alpha, slope: optimal_gamma(alpha, slope)),
-    (
-        OPTIMAL_SPEEDUP,
-        lambda alpha, slope, overhead: optimal_speedup(
-            alpha, np.asarray(slope) * (1.0 + np.asarray(overhead)), overhead=overhead
-        ),
-    ),
-    (CURVATURE, lambda alpha, slope: optimum_curvature(alpha, slope)),
-    (GAMMA_BY_ALPHA, lambda alpha, slope: optimal_gamma_gradient(alpha, slope)[0]),
-    (GAMMA_BY_SLOPE, lambda alpha, slope: optimal_gamma_gradient(alpha, slope)[1]),
-):
-    evaluates(_formula)(_function)

@@ -11,7 +11,7 @@ TABLE: tuple[tuple[str, str, str, str, str], ...] = (
      "probability that a draft token is accepted, given that all before it in the round were"),
     ("gamma", r"\gamma", "token", "[0, inf)",
      "tokens drafted in a round; 0 is plain decoding, and a real number the smooth continuation"),
-    ("n", "n", "token", "[1, inf) whole", "tokens emitted by one round, the bonus token included"),
+    ("n", "n", "token", "[0, inf) whole", "tokens emitted by one round, the bonus token included"),
     ("z", "z", "1", "[0, 1]", "argument of a generating function"),
     ("decay", r"\rho", "1", "(0, inf)",
      "factor by which the acceptance probability changes from one draft position to the next"),

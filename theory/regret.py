@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .domain import Floats, unwrap
+from .either import demand
 from .formula import Number, equation, symbolic
 from .optimum import _costs, _optimal_gamma, _root, _where_interior
 from .rounds import geometric_sum
@@ -37,8 +38,7 @@ def neighbour_loss(alpha: Number, gamma: Number) -> Number:
     a, g = alpha, gamma
     if symbolic(alpha, gamma):
         return a**g * (1 - a) ** 2 / (1 - a ** (g + 1) * (2 - a))
-    if (g < 1).any():
-        raise ValueError(f"gamma must be at least 1, got {g.min():g}")
+    demand(g >= 1, "gamma must be at least 1", g)
     # (1 - alpha) is divided out of both sides, so that nothing cancels near 1.
     return a**g * (1.0 - a) / (geometric_sum(a, g + 1.0) - a ** (g + 1.0))
 

@@ -8,13 +8,11 @@ N counts the accepted draft tokens and the bonus token that the verifying pass a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .domain import Floats, check, in_blocks, unwrap
-from .formula import Number, equation, evaluates, formula, symbolic
+from .domain import Floats, check, in_blocks
+from .formula import Number, equation, symbolic
 
 
 @equation(r"\mathrm{E}[N]", group="rounds", alpha=0.8, gamma=5)
@@ -29,25 +27,16 @@ def tokens_per_round(alpha: Number, gamma: Number) -> Number:
     return geometric(alpha, gamma + 1)
 
 
-@formula("tokens_survival", r"\mathrm{P}(N > n)", group="rounds", alpha=0.8, n=3)
-def SURVIVAL(s: Any) -> Any:
+@equation(r"\mathrm{P}(N > n)", group="rounds", alpha=0.8, n=3)
+def tokens_survival(alpha: Number, n: Number) -> Number:
     """Probability that a round emits more than n tokens, for n up to gamma.
 
     Assumes: one acceptance probability, independent positions; n <= gamma.
     Wrong when: acceptance comes in bursts, falls with depth, or differs between requests.
     Source: derived here; the tail of the geometric law in arXiv:2211.17192v2, section 3.1.
+    Returns: in [0, 1]; the first n draft tokens are then all accepted.
     """
-    return s.alpha**s.n
-
-
-@evaluates(SURVIVAL)
-def tokens_survival(alpha: ArrayLike, n: ArrayLike) -> Any:
-    """P(N > n) for 0 <= n <= gamma: probability that the first n draft tokens are all accepted.
-
-    alpha: in [0, 1]; n: whole number >= 0 [token]. Shapes broadcast; returns values in [0, 1].
-    Raises ValueError outside these ranges.
-    """
-    return unwrap(np.power(check("alpha", alpha), check("gamma", n, label="n", whole=True)))
+    return alpha**n
 
 
 @equation(r"\mathrm{Var}[N]", group="rounds", whole=("gamma",), alpha=0.8, gamma=5)

@@ -110,7 +110,7 @@ def load_trace(path: str | Path, drafter: str = "eagle") -> Trace:
         if missing:
             raise ValueError(f"{source}:{number}: no {missing[0]!r}, only {sorted(entry)}")
         try:
-            lengths = check("n", entry[key], label=key).astype(np.int64)
+            lengths = check("position", entry[key], label=key).astype(np.int64)
             prompts.append(int(check("context", entry["prompt_tokens"], label="prompt_tokens")))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{source}:{number}: {error}") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from howspec.theory.formula import SYMBOLS, Formula, formula_of
+from howspec.theory.formula import SYMBOLS, formula_of
 from hypothesis import strategies as st
 
 # Everything that a probability can be, the awkward values first.
@@ -58,7 +58,7 @@ def expression(function: Any, *names: str) -> Callable[..., Any]:
     """The SymPy expression of a function as an mpmath function of the named quantities."""
     import sympy
 
-    formula = function if isinstance(function, Formula) else formula_of(function)
+    formula = formula_of(function)
     key = (formula.name, *names)
     if key not in _EXPRESSIONS:
         symbols = [getattr(SYMBOLS, n) for n in names]
@@ -66,11 +66,22 @@ def expression(function: Any, *names: str) -> Callable[..., Any]:
     return _EXPRESSIONS[key]
 
 
-def at_digits(formula: Any, digits: int = 60, **values: float) -> Any:
+def at_digits(function: Any, digits: int = 60, **values: float) -> Any:
     """The expression at a point, floats taken at their exact binary value."""
     with mpmath.workdps(digits):
-        function = expression(formula, *values)
-        return +mpmath.mpf(function(*(mpmath.mpf(v) for v in values.values())))
+        found = expression(function, *values)
+        return +mpmath.mpf(found(*(mpmath.mpf(v) for v in values.values())))
+
+
+def exactly(function: Any, digits: int = 50, **values: Any) -> Any:
+    """The expression at a point by SymPy, which unrolls its sums and products."""
+    return mpmath.mpf(str(formula_of(function).exact(digits, **values)))
+
+
+def both(function: Any, exact: Any, point: dict[str, Any], tolerance: float = 1e-12) -> None:
+    """The statement of an equation and the value that it gives are both this number."""
+    assert relative_error(at_digits(function, **point), exact) < 1e-15
+    assert relative_error(function(**point), exact) < tolerance
 
 
 def pmf_of_round(alpha: float, gamma: int) -> list[Any]:

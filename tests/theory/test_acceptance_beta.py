@@ -5,6 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+from exact import exactly
 from howspec.theory.acceptance import (
     BetaRequestAcceptance,
     BetaRoundAcceptance,
@@ -23,7 +24,6 @@ from howspec.theory.acceptance import (
     round_counts,
     tokens_by_gamma,
 )
-from howspec.theory.formula import Formula, formula_of
 from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,10 +37,6 @@ def _moment(a: float, b: float, k: int) -> mpmath.mpf:
     return mpmath.beta(mpmath.mpf(a) + k, mpmath.mpf(b)) / mpmath.beta(a, b)
 
 
-def _exact(formula: Formula, **point: float) -> mpmath.mpf:
-    return mpmath.mpf(str(formula.exact(50, **point)))
-
-
 @settings(max_examples=25)
 @given(SHAPE, SHAPE, st.integers(1, 12))
 def test_survival_rates_and_tokens_are_moments_of_the_beta_law(a: float, b: float, g: int) -> None:
@@ -52,12 +48,9 @@ def test_survival_rates_and_tokens_are_moments_of_the_beta_law(a: float, b: floa
     assert abs(beta_tokens(a, b, g) - tokens) <= 1e-13 * tokens
     point = {"shape_accept": a, "shape_reject": b}
     tiny = mpmath.mpf("1e-25")
-    assert (
-        abs(_exact(formula_of(beta_survival), **point, position=g) - moments[g])
-        <= tiny * moments[g]
-    )
-    assert abs(_exact(formula_of(beta_conditional_rate), **point, position=g) - rate) <= tiny * rate
-    assert abs(_exact(formula_of(beta_tokens), **point, gamma=g) - tokens) <= tiny * tokens
+    assert abs(exactly(beta_survival, **point, position=g) - moments[g]) <= tiny * moments[g]
+    assert abs(exactly(beta_conditional_rate, **point, position=g) - rate) <= tiny * rate
+    assert abs(exactly(beta_tokens, **point, gamma=g) - tokens) <= tiny * tokens
 
 
 @settings(max_examples=20)
@@ -66,7 +59,7 @@ def test_endless_drafts_yield_the_mean_of_the_geometric_means(a: float, b: float
     # E[1 / (1 - alpha)] is an integral of the Beta kind with b lowered by one.
     exact = mpmath.beta(a, mpmath.mpf(b) - 1) / mpmath.beta(a, b)
     assert abs(beta_tokens_limit(a, b) - exact) <= 1e-13 * exact
-    symbolic = _exact(formula_of(beta_tokens_limit), shape_accept=a, shape_reject=b)
+    symbolic = exactly(beta_tokens_limit, shape_accept=a, shape_reject=b)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-40") * exact
     assert beta_tokens(a, b, 40) <= beta_tokens_limit(a, b) * (1 + 1e-13)
     assert beta_tokens_limit(a, 1.0) == np.inf
@@ -102,7 +95,7 @@ def test_request_tokens_are_the_harmonic_mean_over_the_beta_law(
 
 @pytest.mark.parametrize(("a", "b", "gamma"), [(4, 3, 3), (2, 2, 1)])
 def test_the_symbolic_request_tokens_are_the_same_integral(a: float, b: float, gamma: int) -> None:
-    got = float(_exact(formula_of(request_tokens), shape_accept=a, shape_reject=b, gamma=gamma))
+    got = float(exactly(request_tokens, shape_accept=a, shape_reject=b, gamma=gamma))
     assert got == pytest.approx(float(_harmonic(a, b, gamma)), rel=1e-13)
 
 
@@ -111,7 +104,7 @@ def test_the_symbolic_request_tokens_are_the_same_integral(a: float, b: float, g
 def test_with_endless_drafts_requests_yield_the_tokens_of_their_mean(a: float, b: float) -> None:
     rejection = 1 - _moment(a, b, 1)
     assert abs(request_tokens_limit(a, b) - 1 / rejection) <= 1e-13 / rejection
-    symbolic = _exact(formula_of(request_tokens_limit), shape_accept=a, shape_reject=b)
+    symbolic = exactly(request_tokens_limit, shape_accept=a, shape_reject=b)
     assert abs(symbolic - 1 / rejection) <= mpmath.mpf("1e-40") / rejection
     if b > 0.5:
         assert request_tokens(a, b, 100) <= request_tokens_limit(a, b) * (1 + 1e-12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+from exact import exactly
 from howspec.theory.acceptance import (
     alpha_estimate,
     alpha_variance,
@@ -18,7 +19,6 @@ from howspec.theory.acceptance import (
     rounds_to_measure,
 )
 from howspec.theory.acceptance.law import DepthAcceptance, count_accepted
-from howspec.theory.formula import formula_of
 from howspec.theory.optimum import best_gamma, optimal_gamma
 from howspec.theory.rounds import geometric_sum
 from hypothesis import assume, given, settings
@@ -43,14 +43,12 @@ def test_variance_is_the_inverse_fisher_information(alpha: float, gamma: int, n:
     exact = 1 / (n * _information(alpha, gamma))
     assert abs(alpha_variance(alpha, gamma, n) - exact) <= 1e-12 * exact
     point = {"alpha": alpha, "gamma": gamma}
-    symbolic = mpmath.mpf(str(formula_of(alpha_variance).exact(50, **point, measured_rounds=n)))
+    symbolic = exactly(alpha_variance, **point, measured_rounds=n)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-20") * exact
     # Rounds and half-width undo each other.
     exact_rounds = (mpmath.mpf(1.5) / mpmath.mpf(0.01)) ** 2 * exact * n
     assert abs(rounds_to_measure(alpha, gamma, 0.01, 1.5) - exact_rounds) <= 1e-12 * exact_rounds
-    symbolic = mpmath.mpf(
-        str(formula_of(rounds_to_measure).exact(50, **point, halfwidth=0.01, z_quantile=1.5))
-    )
+    symbolic = exactly(rounds_to_measure, **point, halfwidth=0.01, z_quantile=1.5)
     assert abs(symbolic - exact_rounds) <= mpmath.mpf("1e-20") * exact_rounds
 
 
@@ -80,9 +78,7 @@ def test_the_estimate_maximises_the_censored_likelihood(seed: int, alpha: float)
     assert estimate.alpha == pytest.approx(best, abs=1e-5)
     point = {"accepted_tokens": estimate.accepted, "rejections": estimate.rejections}
     assert alpha_estimate(**point) == pytest.approx(estimate.alpha, rel=1e-15)
-    assert float(formula_of(alpha_estimate).exact(30, **point)) == pytest.approx(
-        estimate.alpha, rel=1e-14
-    )
+    assert float(exactly(alpha_estimate, **point)) == pytest.approx(estimate.alpha, rel=1e-14)
 
 
 def test_the_order_of_rounds_and_the_split_of_labels_do_not_matter() -> None:
@@ -214,7 +210,7 @@ def test_the_symbolic_variance_of_the_optimal_gamma_is_the_same(
         by_alpha = mpmath.diff(lambda a: _reference_gamma(a, c, start), mpmath.mpf(alpha))
         exact = by_alpha**2 / (500 * _information(alpha, gamma))
     point = {"alpha": alpha, "slope": slope, "gamma": gamma, "measured_rounds": 500}
-    symbolic = mpmath.mpf(str(formula_of(optimal_gamma_variance).exact(30, **point)))
+    symbolic = exactly(optimal_gamma_variance, 30, **point)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-10") * exact
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+from exact import exactly
 from howspec.theory.acceptance import (
     AcceptanceLaw,
     BetaRequestAcceptance,
@@ -24,7 +25,6 @@ from howspec.theory.acceptance import (
     tokens_by_gamma,
 )
 from howspec.theory.acceptance.law import conditional_rate
-from howspec.theory.formula import formula_of
 from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,7 +117,7 @@ def test_depth_tokens_are_the_sum_of_products_of_rates(
         rate = conditional_rate(alpha, decay, gamma)
         assert abs(rate - rates[-1]) <= 1e-13 * rates[-1] + 1e-300
         point = {"alpha": alpha, "decay": decay}
-        symbolic = mpmath.mpf(str(formula_of(conditional_rate).exact(50, **point, position=gamma)))
+        symbolic = exactly(conditional_rate, **point, position=gamma)
         assert abs(symbolic - rates[-1]) <= mpmath.mpf("1e-40")
 
 
@@ -128,9 +128,7 @@ def test_the_symbolic_depth_tokens_are_the_same_sum(alpha: float, decay: float, 
     a, r = mpmath.mpf(alpha), mpmath.mpf(decay)
     rates = [min(mpmath.mpf(1), a * r**k) for k in range(gamma)]
     exact = mpmath.fsum(mpmath.fprod(rates[:k]) for k in range(gamma + 1))
-    symbolic = mpmath.mpf(
-        str(formula_of(depth_tokens).exact(50, alpha=alpha, decay=decay, gamma=gamma))
-    )
+    symbolic = exactly(depth_tokens, alpha=alpha, decay=decay, gamma=gamma)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-40") * exact
 
 

@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from exact import exactly
 from howspec.theory.acceptance import (
     MarkovAcceptance,
     fit_markov,
@@ -22,7 +23,7 @@ from howspec.theory.acceptance import (
     walk_counts,
     walk_rounds,
 )
-from howspec.theory.formula import SYMBOLS, formula_of
+from howspec.theory.formula import SYMBOLS
 from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,11 +69,8 @@ def test_tokens_are_those_of_the_stationary_chain_over_rounds(
     assert abs(markov_first_rate(p, q, gamma) - first) <= 1e-13 * first
     if p < 1 - 1e-9:
         point = {"accept_after_accept": p, "accept_after_reject": q, "gamma": gamma}
-        for formula, exact in (
-            (formula_of(markov_tokens), tokens),
-            (formula_of(markov_first_rate), first),
-        ):
-            symbolic = mpmath.mpf(str(formula.exact(50, **point)))
+        for function, exact in ((markov_tokens, tokens), (markov_first_rate, first)):
+            symbolic = exactly(function, **point)
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25") * exact
 
 
@@ -88,13 +86,10 @@ def test_mean_over_all_positions_and_its_bias_match_their_definitions(
     assert abs(markov_start_bias(p, q, gamma) - bias) <= 1e-12 * abs(bias) + 1e-45
     if p < 1 - 1e-9 and abs(p - q) > 1e-6:  # SymPy refines a difference of equals for seconds
         point = {"accept_after_accept": p, "accept_after_reject": q}
-        symbolic = mpmath.mpf(str(formula_of(markov_token_rate).exact(50, **point)))
+        symbolic = exactly(markov_token_rate, **point)
         assert abs(symbolic - rate) <= mpmath.mpf("1e-25") * rate
-        for formula, exact in (
-            (formula_of(markov_offset_tokens), every),
-            (formula_of(markov_start_bias), bias),
-        ):
-            symbolic = mpmath.mpf(str(formula.exact(50, **point, gamma=gamma)))
+        for function, exact in ((markov_offset_tokens, every), (markov_start_bias, bias)):
+            symbolic = exactly(function, **point, gamma=gamma)
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25")
 
 
@@ -105,17 +100,13 @@ def test_endless_drafts_depend_on_the_share_of_accepted_tokens_only(p: float, q:
     assert abs(markov_tokens_limit(p, q) - exact) <= 1e-12 * exact
     assert markov_tokens_limit(p, q) == pytest.approx(1 / (1 - markov_token_rate(p, q)), rel=1e-9)
     point = {"accept_after_accept": p, "accept_after_reject": q}
-    symbolic = mpmath.mpf(str(formula_of(markov_tokens_limit).exact(50, **point)))
+    symbolic = exactly(markov_tokens_limit, **point)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-20") * exact
 
 
 def test_equal_transition_rates_are_independent_acceptance() -> None:
-    p = SYMBOLS.accept_after_accept
-    same = {SYMBOLS.accept_after_reject: p}
-    gap = formula_of(markov_tokens).expression.subs(same) - formula_of(
-        tokens_per_round
-    ).expression.subs(SYMBOLS.alpha, p)
-    assert sympy.simplify(gap) == 0
+    p, g = SYMBOLS.alpha, SYMBOLS.gamma
+    assert sympy.simplify(markov_tokens(p, p, g) - tokens_per_round(p, g)) == 0
     alpha = np.linspace(0, 1, 21)[:, None]
     gamma = np.arange(0, 12)
     assert np.allclose(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+from exact import exactly
 from howspec.theory.acceptance.metrics import (
     AcceptanceLength,
     AcceptedPerRound,
@@ -17,7 +18,6 @@ from howspec.theory.acceptance.metrics import (
     drafted_rate,
     independent_rates,
 )
-from howspec.theory.formula import formula_of
 from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,7 +41,7 @@ def test_drafted_rate_is_the_mean_survival_over_positions(alpha: float, gamma: i
     exact = _accepted(alpha, gamma) / gamma
     assert abs(drafted_rate(alpha, gamma) - exact) <= 1e-13 * exact
     if 1e-9 < alpha < 1 - 1e-9:
-        symbolic = mpmath.mpf(str(formula_of(drafted_rate).exact(50, alpha=alpha, gamma=gamma)))
+        symbolic = exactly(drafted_rate, alpha=alpha, gamma=gamma)
         assert abs(symbolic - exact) <= mpmath.mpf("1e-25") * exact
 
 
@@ -66,9 +66,7 @@ def test_inverse_solves_the_defining_equation(rate: float, gamma: int) -> None:
 def test_acceptance_length_counts_the_bonus_token(rate: float, gamma: int) -> None:
     exact = 1 + mpmath.mpf(rate) * gamma
     assert abs(acceptance_length(rate, gamma) - exact) <= 1e-15 * exact
-    symbolic = mpmath.mpf(
-        str(formula_of(acceptance_length).exact(50, drafted_rate=rate, gamma=gamma))
-    )
+    symbolic = exactly(acceptance_length, drafted_rate=rate, gamma=gamma)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-40") * exact
     back = AcceptanceLength(float(exact), gamma)
     assert back.drafted_rate().value == pytest.approx(rate, abs=1e-15)

@@ -19,7 +19,6 @@ from howspec.theory.decision import (
 )
 from howspec.theory.decision.samples import TAIL, worst_losses
 from howspec.theory.domain import Floats
-from howspec.theory.formula import formula_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
@@ -201,15 +200,14 @@ def test_closed_forms_keep_their_digits(alpha: float, slope: float, v: float) ->
         assert np.isnan(optima_gap(alpha, slope, v))
         return
     point = {"alpha": alpha, "slope": slope}
-    for formula, extra in (
-        (formula_of(optima_gap), {"alpha_spread": v}),
-        (formula_of(unknown_alpha_regret), {"alpha_spread": v}),
-        (formula_of(decided_tokens_value), {"belief_tokens": 50.0, "decided_tokens": 1000 * v}),
-        (formula_of(timed_point_value), {"slope_spread": v, "error_variance": 1e-3}),
+    for function, extra in (
+        (optima_gap, {"alpha_spread": v}),
+        (unknown_alpha_regret, {"alpha_spread": v}),
+        (decided_tokens_value, {"belief_tokens": 50.0, "decided_tokens": 1000 * v}),
+        (timed_point_value, {"slope_spread": v, "error_variance": 1e-3}),
     ):
-        exact = at_digits(formula, **point, **extra)
-        assert formula.evaluator is not None
-        assert relative_error(formula.evaluator(**point, **extra), exact) < 1e-8
+        exact = at_digits(function, **point, **extra)
+        assert relative_error(function(**point, **extra), exact) < 1e-8
 
 
 def test_bad_input_is_refused_by_name() -> None:

@@ -9,7 +9,6 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, decades, relative_error
-from howspec.theory.formula import formula_of
 from howspec.theory.scale.law import DraftScaleLaw
 from howspec.theory.scale.log_linear import log_linear_scale, log_linear_speedup
 from howspec.theory.scale.loss import (
@@ -351,14 +350,13 @@ def test_loss_bounds_are_their_definitions_at_many_digits(kl: float) -> None:
         first = max(mpmath.mpf(0), 1 - mpmath.sqrt(k / 2))
         second = 1 - mpmath.sqrt(1 - mpmath.exp(-k))
         third = mpmath.exp(-k) / 2
-    cases = [
-        (formula_of(pinsker_acceptance), pinsker_acceptance, first),
-        (formula_of(exponential_acceptance), exponential_acceptance, second),
-        (formula_of(half_exponential_acceptance), half_exponential_acceptance, third),
-        (formula_of(acceptance_from_divergence), acceptance_from_divergence, max(first, second)),
-    ]
-    for formula, function, exact in cases:
-        stated = at_digits(formula, 700, divergence=kl)
+    for function, exact in (
+        (pinsker_acceptance, first),
+        (exponential_acceptance, second),
+        (half_exponential_acceptance, third),
+        (acceptance_from_divergence, max(first, second)),
+    ):
+        stated = at_digits(function, 700, divergence=kl)
         assert abs(stated - exact) < mpmath.mpf(10) ** -400
         assert abs(function(kl) - exact) <= 1e-12 * exact + mpmath.mpf(10) ** -16 * (exact > 1e-5)
 

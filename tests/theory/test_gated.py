@@ -30,7 +30,6 @@ from howspec.theory.costs import (
     block_draft_speedup,
     choose_gamma,
 )
-from howspec.theory.formula import formula_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,14 +96,12 @@ def test_gated_formulas_keep_their_digits_and_their_limits(
 ) -> None:
     point = {"gate_pass": g, "passed_alpha": a, "gamma": gamma}
     if 1e-6 < g < 1 - 1e-6 and 1e-6 < a < 1 - 1e-6:
-        for formula, more in (
-            (formula_of(gated_tokens), {}), (formula_of(gated_ratio), {}),
-            (formula_of(gated_last_tokens), {"failed_alpha": low}),
-            (formula_of(gated_speedup), {"cost_ratio": 0.1, "verify_slope": 0.02, "overhead": 0.3}),
+        for function, more in (
+            (gated_tokens, {}), (gated_ratio, {}), (gated_last_tokens, {"failed_alpha": low}),
+            (gated_speedup, {"cost_ratio": 0.1, "verify_slope": 0.02, "overhead": 0.3}),
         ):  # fmt: skip
-            exact = at_digits(formula, 100, **point, **more)
-            assert formula.evaluator is not None
-            assert relative_error(formula.evaluator(**point, **more), exact) < 1e-11
+            exact = at_digits(function, 100, **point, **more)
+            assert relative_error(function(**point, **more), exact) < 1e-11
     assert gated_tokens(1.0, a, gamma) == pytest.approx(tokens_per_round(a, gamma), rel=1e-14)
     assert gated_speedup(1.0, a, gamma, 0.1, verify_slope=0.02, overhead=0.3) == pytest.approx(
         speedup(a, gamma, 0.1, verify_slope=0.02, overhead=0.3), rel=1e-13

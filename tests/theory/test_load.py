@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 from fractions import Fraction
 from typing import Any
@@ -10,12 +11,12 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, decades, relative_error, tokens_of_round
+from exact import both as agree
 from howspec.theory import DepthAcceptance
 from howspec.theory.costs import crossover, load, memory
 from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.linear import LinearPass, LinearStepCost
 from howspec.theory.costs.parallel import ParallelDraftCost
-from howspec.theory.formula import formula_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ TIMES = {
     "draft_per_token": decades(-7, -4.5), "draft_per_cached": decades(-10, -7.5),
 }  # fmt: skip
 SYSTEMS = st.fixed_dictionaries(TIMES)
+both = functools.partial(agree, tolerance=1e-11)
 TARGET = ("step_fixed", "step_per_token", "step_per_cached")
 ALPHAS = st.floats(0.05, 0.98)
 CONTEXTS = st.integers(0, 20_000)
@@ -52,11 +54,6 @@ def saved(gamma: int, alpha: float, rows: Any, context: Any, t: dict[str, Any], 
     tokens = sum((number(alpha) ** i for i in range(gamma + 1)), number(0))
     plain = round_time(0, rows, context, t, number)
     return tokens * plain - round_time(gamma, rows, context, t, number)
-
-
-def both(formula: Any, exact: Any, point: dict[str, float], tolerance: float = 1e-11) -> None:
-    assert relative_error(at_digits(formula, **point), exact) < 1e-15
-    assert relative_error(formula.evaluator(**point), exact) < tolerance
 
 
 # --- batch and context ----------------------------------------------------------------------
@@ -90,7 +87,7 @@ def test_crossover_batch_is_the_root_of_the_gain_of_one_draft_token(
         scale = times["step_per_token"] + times["step_per_cached"] * context
         assume(-slope > 0.01 * scale)
         both(
-            crossover.CROSSOVER_BATCH, -at[0] / slope, {"alpha": alpha, "context": context} | times
+            crossover.crossover_batch, -at[0] / slope, {"alpha": alpha, "context": context} | times
         )
 
 
@@ -108,7 +105,7 @@ def test_critical_context_ends_the_loss_from_a_larger_batch(
         assume(abs(slope) > 0.05 * times["step_per_cached"] * alpha)
         point = {k: v for k, v in times.items() if not k.endswith("fixed")} | {"alpha": alpha}
         if slope > 0:
-            both(formula_of(crossover.critical_context), -by_batch(0) / slope, point)
+            both(crossover.critical_context, -by_batch(0) / slope, point)
             edge = crossover.critical_context(**point)
             if alpha * times["step_fixed"] > 1.01 * times["draft_fixed"]:
                 assert crossover.crossover_batch(alpha, edge * 1.001, **times) == np.inf
@@ -159,7 +156,7 @@ def test_gain_of_one_draft_call_is_the_time_saved(
         assume(abs(exact) > 0.01 * tokens_of_round(alpha, gamma) * plain)
         point = {"alpha": alpha, "gamma": gamma, "batch": rows, "context": context}
         point |= {k: times[k] for k in (*TARGET, "draft_fixed")}
-        both(formula_of(crossover.parallel_gain), exact, point)
+        both(crossover.parallel_gain, exact, point)
         law = ParallelDraftCost(
             LinearPass(*(times[k] for k in TARGET)), LinearPass(times["draft_fixed"])
         )
@@ -205,17 +202,17 @@ def test_latency_and_occupation_are_those_of_the_birth_death_chain(
         point = {"alpha": alpha, "gamma": gamma, "token_load": x, "context": context, **times}
         masses = birth_death(tokens, fixed, row, mpmath.mpf(x))
         mean = sum(n * p for n, p in enumerate(masses))
-        both(memory.IN_SERVICE, mean, point)
-        both(load.LATENCY, mean / mpmath.mpf(x), point)
+        both(memory.requests_in_service, mean, point)
+        both(load.latency_under_load, mean / mpmath.mpf(x), point)
         some = [n for n in (0, 1, 2, 7, len(masses) // 4) if n < len(masses)]
         got = memory.in_service_probability(np.array(some), **point)
         for n, p in zip(some, got, strict=True):
             assert relative_error(p, masses[n]) < 1e-10
-        both(memory.IN_SERVICE_RATIO, masses[3] / masses[2], {**point, "in_service": 2})
+        both(memory.in_service_ratio, masses[3] / masses[2], {**point, "in_service": 2})
         batch = mpmath.mpf(0)  # mean field: the batch that its own latency sustains
         for _ in range(800):
             batch = x * (fixed + batch * row) / tokens
-        both(load.MEAN_FIELD_LATENCY, (fixed + batch * row) / tokens, point)
+        both(load.mean_field_latency, (fixed + batch * row) / tokens, point)
 
 
 @given(ALPHAS, st.integers(0, 12), st.integers(0, 4000), SYSTEMS)
@@ -230,8 +227,8 @@ def test_capacity_is_the_rate_of_ever_larger_batches(
         tokens = tokens_of_round(alpha, gamma)
         rate = rows * tokens / round_time(gamma, rows, context, times, mpmath.mpf)
         plain = rows / round_time(0, rows, context, times, mpmath.mpf)
-        both(load.CAPACITY, rate, point)
-        both(load.CAPACITY_GAIN, rate / plain, point)
+        both(load.token_capacity, rate, point)
+        both(load.capacity_gain, rate / plain, point)
 
 
 def test_capacity_limits_are_written_out() -> None:
@@ -297,7 +294,7 @@ def test_crossover_load_is_where_the_two_speeds_meet(
         assume(gain[0] > 0.02 / (fixed0 + row0) and tokens * row0 < 0.98 * row)
         assume(-slope > 0.02 * row / (fixed + row))
         point = {"alpha": alpha, "gamma": gamma, "context": context, **times}
-        both(load.CROSSOVER_LOAD, -gain[0] / slope, point)
+        both(load.crossover_load, -gain[0] / slope, point)
 
 
 def test_a_crossing_from_below_is_a_crossing() -> None:
@@ -313,7 +310,7 @@ def test_a_crossing_from_below_is_a_crossing() -> None:
     fast, plain = (load.latency_under_load(0.999, g, crossing, **times) for g in (1, 0))
     assert fast == pytest.approx(plain, rel=1e-9)
     point = {"alpha": 0.999, "gamma": 1, **times}
-    assert relative_error(crossing, at_digits(load.CROSSOVER_LOAD, **point)) < 1e-11
+    assert relative_error(crossing, at_digits(load.crossover_load, **point)) < 1e-11
     # The same for batches, past the critical context.
     cost = {k: times[k] for k in times if k not in ("context", "round_overhead")}
     batch = crossover.crossover_batch(0.9, 20_000, **cost)
@@ -425,14 +422,14 @@ def test_memory_bounds_the_batch_and_the_gain_at_it(
             return mpmath.mpf(value.numerator) / value.denominator
 
         point: dict[str, Any] = dict(sizes)
-        both(formula_of(memory.largest_batch), number(rows), {**point, "context": context})
-        both(formula_of(memory.batch_kept), number(rows / alone), point)
+        both(memory.largest_batch, number(rows), {**point, "context": context})
+        both(memory.batch_kept, number(rows / alone), point)
         b, b0 = number(rows), number(alone)
         clock = {**times, "round_overhead": 2e-4}
         spec = b * tokens_of_round(alpha, gamma) / round_time(gamma, b, context, clock, mpmath.mpf)
         plain = b0 / round_time(0, b0, context, clock, mpmath.mpf)
         point |= {"alpha": alpha, "gamma": gamma, "context": context, **clock}
-        both(formula_of(memory.memory_limited_gain), spec / plain, point)
+        both(memory.memory_limited_gain, spec / plain, point)
         common = tokens_of_round(alpha, gamma) * round_time(0, b0, context, clock, mpmath.mpf)
         for share in (0, mpmath.mpf(1) / 3, 1):  # common batches between the two largest ones
             c = b + share * (b0 - b)

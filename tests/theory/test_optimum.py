@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from exact import EDGES, at_digits, decades, probabilities, relative_error
 from howspec.theory.optimum import (
-    CURVATURE,
-    GAMMA_BY_ALPHA,
-    GAMMA_BY_SLOPE,
-    OPTIMAL_GAMMA,
-    OPTIMAL_SPEEDUP,
-    ROOT,
     best_gamma,
+    curvature,
     optimal_gamma,
     optimal_gamma_gradient,
     optimal_speedup,
     optimum_curvature,
+    optimum_d_alpha,
+    optimum_d_slope,
+    optimum_root,
+    real_optimum,
+    speedup_at_optimum,
 )
 from howspec.theory.regret import neighbour_loss, regret_halfwidth, regret_window
 from howspec.theory.speedup import reduced_cost, speedup
@@ -121,12 +121,12 @@ def test_printed_expressions_equal_golden_section(alpha: float, cost: float, o: 
         assume(star > 1e-2)
         point = {"alpha": alpha, "slope": cost}
         a, c = mpmath.mpf(alpha), mpmath.mpf(cost)
-        assert relative_error(at_digits(OPTIMAL_GAMMA, 90, **point), star) < 1e-14
-        assert relative_error(at_digits(ROOT, 90, **point), a ** -(star + 1)) < 1e-14
+        assert relative_error(at_digits(real_optimum, 90, **point), star) < 1e-14
+        assert relative_error(at_digits(optimum_root, 90, **point), a ** -(star + 1)) < 1e-14
         best = mpmath.exp(log_speedup(alpha, cost, star)) / (1 + mpmath.mpf(o))
-        assert relative_error(at_digits(OPTIMAL_SPEEDUP, 90, **point, overhead=o), best) < 1e-14
+        assert relative_error(at_digits(speedup_at_optimum, 90, **point, overhead=o), best) < 1e-14
         bend = -mpmath.diff(lambda g: log_speedup(alpha, cost, g), star, 2)
-        assert relative_error(at_digits(CURVATURE, 90, **point), bend) < 1e-12
+        assert relative_error(at_digits(curvature, 90, **point), bend) < 1e-12
         step = mpmath.mpf(10) ** -20
         by_alpha = (golden(a + step * a, cost, 420) - golden(a - step * a, cost, 420)) / (
             2 * step * a
@@ -134,8 +134,8 @@ def test_printed_expressions_equal_golden_section(alpha: float, cost: float, o: 
         by_cost = (golden(alpha, c + step * c, 420) - golden(alpha, c - step * c, 420)) / (
             2 * step * c
         )
-        assert relative_error(at_digits(GAMMA_BY_ALPHA, 90, **point), by_alpha) < 1e-12
-        assert relative_error(at_digits(GAMMA_BY_SLOPE, 90, **point), by_cost) < 1e-12
+        assert relative_error(at_digits(optimum_d_alpha, 90, **point), by_alpha) < 1e-12
+        assert relative_error(at_digits(optimum_d_slope, 90, **point), by_cost) < 1e-12
 
 
 @given(probabilities(), costs, extras, extras)

@@ -13,7 +13,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, decades, probabilities, relative_error, tokens_of_round
+from exact import both, decades, probabilities, relative_error, tokens_of_round
 from howspec.theory.costs import linear, moe, parallel, roofline, staircase
 from howspec.theory.costs.law import PassLaw, SequentialDraftCost, target_efficiency
 from howspec.theory.costs.linear import LinearPass, LinearStepCost
@@ -22,7 +22,6 @@ from howspec.theory.costs.parallel import ParallelDraftCost
 from howspec.theory.costs.roofline import RooflineCost, RooflinePass
 from howspec.theory.costs.staircase import StaircasePass
 from howspec.theory.costs.table import TablePass
-from howspec.theory.formula import formula_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,12 +34,6 @@ STEP, ENGINE = 5.88590713e-3, 1.20683946e-3
 TOKEN, CACHED = 2.10103129e-5, 3.92645679e-8
 EAGLE = LinearPass(2.13526175e-3, 8.41429603e-7, 2.37768493e-9)
 H100 = LinearPass(STEP + ENGINE, TOKEN, CACHED)
-
-
-def both(formula: Any, exact: Any, point: dict[str, float], tolerance: float = 1e-12) -> None:
-    """The expression and the numeric function both give the reference value."""
-    assert relative_error(at_digits(formula, **point), exact) < 1e-15
-    assert relative_error(formula.evaluator(**point), exact) < tolerance
 
 
 # --- roofline -------------------------------------------------------------------------------
@@ -71,13 +64,13 @@ def test_roofline_times_are_the_norm_of_memory_and_computing(
     with mpmath.workdps(50):
         memory, compute = parts(point)
         names = ("batch", "context", "weight_bytes", "kv_bytes", "bandwidth")
-        both(formula_of(roofline.memory_time), memory, {k: point[k] for k in names})
+        both(roofline.memory_time, memory, {k: point[k] for k in names})
         names = ("pass_tokens", "batch", "context", "token_ops", "attention_ops", "compute_rate")
-        both(formula_of(roofline.compute_time), compute, {k: point[k] for k in names})
+        both(roofline.compute_time, compute, {k: point[k] for k in names})
         start, p = mpmath.mpf(point["launch"]), mpmath.mpf(power)
         joined = (memory**p + compute**p) ** (1 / p)
-        both(roofline.ROOFLINE_STEP, start + joined, {**point, "overlap": power})
-        both(roofline.ROOFLINE_MAX, start + max(memory, compute), point)
+        both(roofline.roofline_step, start + joined, {**point, "overlap": power})
+        both(roofline.roofline_step_max, start + max(memory, compute), point)
 
 
 @given(st.fixed_dictionaries(MACHINE), st.floats(1, 50))
@@ -96,7 +89,7 @@ def test_overlap_lies_between_the_larger_time_and_the_sum(
 def test_cache_bytes_are_counted_key_by_key(layers: int, heads: int, size: int, each: int) -> None:
     count = sum(each * size for _ in range(layers) for _ in range(heads) for _ in ("key", "value"))
     point = {"layers": layers, "kv_heads": heads, "head_size": size, "value_bytes": each}
-    both(formula_of(roofline.kv_bytes_per_token), mpmath.mpf(count), point)
+    both(roofline.kv_bytes_per_token, mpmath.mpf(count), point)
 
 
 @given(decades(8, 12), decades(8, 12), decades(11, 13), decades(12, 15))
@@ -108,7 +101,7 @@ def test_free_tokens_take_as_long_to_compute_as_the_weights_to_read(
     with mpmath.workdps(50):
         read = mpmath.mpf(weights) / mpmath.mpf(bandwidth)
         exact = read / (mpmath.mpf(ops) / mpmath.mpf(rate))
-        both(formula_of(roofline.free_tokens), exact, {**point, "compute_rate": rate})
+        both(roofline.free_tokens, exact, {**point, "compute_rate": rate})
 
 
 def test_free_tokens_of_an_h100_depend_on_the_weight_format() -> None:
@@ -177,17 +170,17 @@ def test_linear_rounds_are_the_sum_of_their_passes(
         quiet = {**times, "round_overhead": 0.0, "draft_fixed": 0.0}
         bare = {**quiet, "draft_per_token": 0.0, "draft_per_cached": 0.0}
         point = {"pass_tokens": gamma + 1, "batch": rows, "context": context, **step}
-        both(formula_of(linear.linear_step_time), walk(gamma, rows, context, bare), point)
+        both(linear.linear_step_time, walk(gamma, rows, context, bare), point)
         row = walk(gamma, 2, context, quiet) - walk(gamma, 1, context, quiet)
         names = ("step_per_token", "step_per_cached", "draft_per_token", "draft_per_cached")
         point = {"gamma": gamma, "context": context, **{k: times[k] for k in names}}
-        both(formula_of(linear.round_sequence_time), row, point)
+        both(linear.round_sequence_time, row, point)
         names = ("step_fixed", "draft_fixed", "round_overhead")
         point = {"gamma": gamma, **{k: times[k] for k in names}}
         fixed = 2 * walk(gamma, 1, context, times) - walk(gamma, 2, context, times)
         if gamma:
-            both(formula_of(linear.round_fixed_time), fixed, point)
-        assert relative_error(formula_of(linear.round_fixed_time).evaluator(**point), fixed) < 1e-12
+            both(linear.round_fixed_time, fixed, point)
+        assert relative_error(linear.round_fixed_time(**point), fixed) < 1e-12
 
 
 def test_linear_cost_splits_into_a_fixed_part_and_one_per_sequence() -> None:
@@ -221,7 +214,7 @@ def test_parallel_speedup_is_tokens_over_one_draft_call(
         point = {"alpha": alpha, "gamma": gamma, "verify_slope": slope, "draft_call": call}
         assert relative_error(parallel.parallel_speedup(**point), exact) < 1e-12
         if 1e-6 < alpha < 1 - 1e-6:
-            both(formula_of(parallel.parallel_speedup), exact, point)
+            both(parallel.parallel_speedup, exact, point)
     assert parallel.parallel_speedup(alpha, 0, verify_slope=slope, draft_call=call) == 1.0
 
 
@@ -271,7 +264,7 @@ def test_padding_fills_tiles_one_after_the_other(tokens: int, rows: int, tile: i
     while filled < tokens * rows:
         filled += tile
     point = {"pass_tokens": tokens, "batch": rows, "tile": tile}
-    both(formula_of(staircase.padded_tokens), mpmath.mpf(filled), point)
+    both(staircase.padded_tokens, mpmath.mpf(filled), point)
 
 
 def test_a_padded_pass_takes_the_time_of_the_padded_tokens() -> None:
@@ -299,7 +292,7 @@ def test_experts_touched_is_the_mean_over_all_routings(
         total += len(set().union(*routing))
     exact = total / len(choices) ** tokens
     point = {"experts": experts, "active_experts": active, "pass_tokens": tokens, "batch": 1}
-    both(formula_of(moe.experts_touched), mpmath.mpf(exact.numerator) / exact.denominator, point)
+    both(moe.experts_touched, mpmath.mpf(exact.numerator) / exact.denominator, point)
     swapped = {**point, "pass_tokens": 1, "batch": tokens}
     assert moe.experts_touched(**swapped) == moe.experts_touched(**point)
 
@@ -325,7 +318,7 @@ def test_experts_and_their_time_follow_the_missed_ones(
             exact = fixed + mpmath.mpf(2) ** -13 * touched
             point |= {"batch": rows, "context": context, "expert_time": 2.0**-13}
             point |= {"step_fixed": 2.0**-8, "step_per_token": 2.0**-16}
-            both(formula_of(moe.moe_step_time), exact, {**point, "step_per_cached": 2.0**-24})
+            both(moe.moe_step_time, exact, {**point, "step_per_cached": 2.0**-24})
     assert active * (1 - 1e-12) <= got <= experts if tokens * rows <= 3000 else True
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from exact import at_digits, relative_error
 from howspec.theory.costs.moe import MoEPass, correlated_experts, experts_touched
-from howspec.theory.formula import formula_of
 from howspec.theory.limits.certificates import (
     covered_certificate,
     greedy_certificate,
@@ -22,7 +21,6 @@ from howspec.theory.limits.rejections import (
     relaxed_verification,
     top_set,
     total_variation,
-    typical_level,
     typical_set,
 )
 from howspec.theory.scale.log_linear import log_linear_length_scale
@@ -76,44 +74,6 @@ def test_rules_are_their_definitions() -> None:
     assert entropy_set(p, threshold=entropy + 1e-9).tolist() == [True, False, False, False]
     uniform = np.full(4, 0.25)
     assert typical_set(uniform, epsilon=1.0, delta=1.0).sum() == 1  # at its level, none is above
-
-
-@pytest.mark.parametrize(
-    ("stated", "numeric", "point"),
-    [
-        (formula_of(relaxed_loss), relaxed_loss, {"kept_draft_mass": 0.7, "kept_distance": 0.3}),
-        (
-            formula_of(relaxed_loss_floor),
-            relaxed_loss_floor,
-            {"kept_draft_mass": 0.7, "kept_target_mass": 0.6},
-        ),
-        (
-            formula_of(typical_level),
-            typical_level,
-            {"typical_epsilon": 0.3, "typical_delta": 0.4, "target_entropy": 1.7},
-        ),
-        (
-            formula_of(even_chain_time),
-            even_chain_time,
-            {"models": 3, "cost_ratio": 0.3, "step_passes": 5, "pass_length": 4},
-        ),
-        (
-            formula_of(insertion_saving),
-            insertion_saving,
-            {
-                "above_time": 1.5,
-                "above_before": 2.5,
-                "above_after": 4.0,
-                "inserted_time": 0.2,
-                "inserted_length": 1.5,
-            },
-        ),
-    ],
-)
-def test_functions_of_rules_and_chains_are_their_formulas(
-    stated: Any, numeric: Any, point: dict[str, float]
-) -> None:
-    assert relative_error(numeric(**point), at_digits(stated, **point)) < 1e-14
 
 
 def nearest(p: np.ndarray, lower: list[tuple[int, int]]) -> float:

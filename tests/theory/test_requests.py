@@ -10,14 +10,13 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, decades, probabilities, relative_error
+from exact import at_digits, both, decades, exactly, probabilities, relative_error
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_pmf
 from howspec.theory.acceptance import AcceptanceLaw, BetaRequestAcceptance, MarkovAcceptance
 from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.law import SequentialDraftCost
 from howspec.theory.costs.linear import LinearPass
 from howspec.theory.costs.staircase import StaircasePass
-from howspec.theory.formula import formula_of
 from howspec.theory.requests import distribution, horizon, latency, length
 from howspec.theory.requests.latency import request_latency
 from hypothesis import given, settings
@@ -30,11 +29,6 @@ INNER = st.floats(0.01, 0.99)
 def masses(alpha: Any, gamma: int) -> list[Any]:
     """P(N = n), n = 1..gamma + 1, in the number type of alpha."""
     return [alpha**n * (1 - alpha) for n in range(gamma)] + [alpha**gamma]
-
-
-def both(formula: Any, exact: Any, point: dict[str, Any], tolerance: float = 1e-12) -> None:
-    assert relative_error(at_digits(formula, **point), exact) < 1e-15
-    assert relative_error(formula.evaluator(**point), exact) < tolerance
 
 
 def walk_rounds(pmf: list[Fraction], tokens: int) -> list[Fraction]:
@@ -193,10 +187,10 @@ def test_numeric_expansions_agree_with_their_definition(
         mean = tokens / mu + f2 / (2 * mu**2)
         constant = 5 * f2**2 / (4 * mu**4) - f2 / (2 * mu**2) - 2 * f3 / (3 * mu**3)
         point: dict[str, Any] = {"round_mean": m[0], "round_factorial_2": m[1]}
-        both(formula_of(length.overshoot), f2 / (2 * mu), point)
+        both(length.overshoot, f2 / (2 * mu), point)
         whole = {"length": tokens, **point}
-        both(formula_of(length.rounds_mean), mean, whole)
-        both(formula_of(length.length_factor), tokens / (mu * mean), whole)
+        both(length.rounds_mean, mean, whole)
+        both(length.length_factor, tokens / (mu * mean), whole)
         quantile = mean + z * mpmath.sqrt(tokens * sigma2) / mu ** mpmath.mpf(1.5)
         point = {**whole, "normal_quantile": z}
         assert relative_error(at_digits(length.rounds_quantile_normal, **point), quantile) < 1e-15
@@ -463,7 +457,7 @@ def test_last_two_tokens_are_worth_a_draft_where_acceptance_exceeds_its_cost(
         a, c, b, o = map(mpmath.mpf, (alpha, ratio, slope, extra))
         point = {"alpha": alpha, "cost_ratio": ratio, "verify_slope": slope, "overhead": extra}
         drafted = (1 + c + b + o) + (1 - a) * 1
-        both(formula_of(horizon.time_of_two), min(mpmath.mpf(2), drafted), point)
+        both(horizon.time_of_two, min(mpmath.mpf(2), drafted), point)
     plan = horizon.plan_horizon(
         DepthAcceptance(alpha), AffineCost(ratio, slope, extra), length=2, gamma_max=3
     )
@@ -487,15 +481,14 @@ def test_shortest_and_longest_round_of_a_batch_match_enumeration(
         weight = functools.reduce(lambda w, n: w * pmf[n - 1], lengths, Fraction(1))
         low, high = low + weight * min(lengths), high + weight * max(lengths)
     point = {"alpha": float(alpha), "gamma": gamma, "batch": rows}
-    for formula, exact in (
-        (formula_of(distribution.lockstep_tokens), low),
-        (formula_of(distribution.longest_round), high),
+    for function, exact in (
+        (distribution.lockstep_tokens, low),
+        (distribution.longest_round, high),
     ):
         reference = mpmath.mpf(exact.numerator) / exact.denominator
-        assert relative_error(formula.evaluator(**point), reference) < 1e-12
+        assert relative_error(function(**point), reference) < 1e-12
         if 0 < eighths < 16:
-            value = mpmath.mpf(str(formula.exact(50, **point)))
-            assert relative_error(value, reference) < 1e-15
+            assert relative_error(exactly(function, **point), reference) < 1e-15
     own = sum(n * p for n, p in enumerate(pmf, start=1))
     assert distribution.lockstep_penalty(**point) == pytest.approx(float(low / own), rel=1e-12)
 
@@ -566,8 +559,8 @@ def test_mixed_rounds_of_long_drafts_match_enumeration_over_the_beta_law(
     variance = sum((r - mean) ** 2 * p for r, p in enumerate(exact))
     point = {"length": tokens, "request_beta_a": float(a), "request_beta_b": float(b)}
     as_mp = [mpmath.mpf(x.numerator) / x.denominator for x in (mean, variance)]
-    both(formula_of(length.mixed_rounds_mean), as_mp[0], point)
-    both(formula_of(length.mixed_rounds_variance), as_mp[1], point)
+    both(length.mixed_rounds_mean, as_mp[0], point)
+    both(length.mixed_rounds_variance, as_mp[1], point)
     mix = length.RequestMix.beta(float(a), float(b), nodes=24)
     got = mix.rounds_pmf(tokens + 3, tokens)
     np.testing.assert_allclose(got, floats(exact), atol=1e-13)
@@ -657,12 +650,9 @@ def test_whole_requests_are_sped_up_by_the_ratio_of_their_times(
         rest = (1 - f) + (1 - f) * d
         exact = ((1 - f) + f) / (rest + f / s)
         point = {"decode_share": share, "decode_speedup": decode, "prefill_ratio": ratio}
-        both(formula_of(latency.end_to_end_speedup), exact, point)
-        both(
-            formula_of(latency.first_token_time),
-            t + t * d,
-            {"prefill_time": prefill, "prefill_ratio": ratio},
-        )
+        both(latency.end_to_end_speedup, exact, point)
+        point = {"prefill_time": prefill, "prefill_ratio": ratio}
+        both(latency.first_token_time, t + t * d, point)
     assert latency.end_to_end_speedup(1.0, decode) == pytest.approx(decode, rel=1e-14)
     assert latency.end_to_end_speedup(0.0, decode) == 1.0
 
@@ -684,11 +674,11 @@ def test_gaps_of_a_stream_are_zero_within_a_round_and_one_round_at_its_end(
         point = {"round_mean": mu_float}
         clock = {"round_mean": mu_float, "round_time": time}
         for function, want, values in (
-            (formula_of(latency.gap_zero_probability), exact[0], point),
-            (formula_of(latency.gap_mean), exact[1], clock),
-            (formula_of(latency.gap_variance), exact[2], clock),
+            (latency.gap_zero_probability, exact[0], point),
+            (latency.gap_mean, exact[1], clock),
+            (latency.gap_variance, exact[2], clock),
         ):
-            got = function.evaluator(**values)
+            got = function(**values)
             assert got == pytest.approx(float(want), rel=1e-11, abs=1e-16)
             assert float(at_digits(function, **values)) == pytest.approx(
                 float(want), rel=1e-11, abs=1e-16

@@ -8,7 +8,6 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
-from howspec.theory.formula import formula_of
 from howspec.theory.limits.sensitivity import (
     acceptance_elasticity,
     blended_slope,
@@ -75,17 +74,14 @@ def test_elasticities_are_the_log_derivatives_of_the_speedup(
     point = {"gamma": gamma, "cost_ratio": c, **costs}
     slope = log_slope(lambda x: log_speedup(x, gamma, m[1], m[2], m[3]), alpha)
     assert abs(acceptance_elasticity(alpha, gamma) - slope) < 1e-12 * slope
-    cases: list[tuple[Any, Any, float, Any]] = [
-        (formula_of(draft_cost_elasticity), draft_cost_elasticity, c,
-         lambda x: log_speedup(m[0], gamma, x, m[2], m[3])),
-        (formula_of(verify_cost_elasticity), verify_cost_elasticity, b,
-         lambda x: log_speedup(m[0], gamma, m[1], x, m[3])),
-        (formula_of(overhead_elasticity), overhead_elasticity, o,
-         lambda x: log_speedup(m[0], gamma, m[1], m[2], x)),
-    ]  # fmt: skip
-    for formula, function, at, of in cases:
+    cases: list[tuple[Any, float, Any]] = [
+        (draft_cost_elasticity, c, lambda x: log_speedup(m[0], gamma, x, m[2], m[3])),
+        (verify_cost_elasticity, b, lambda x: log_speedup(m[0], gamma, m[1], x, m[3])),
+        (overhead_elasticity, o, lambda x: log_speedup(m[0], gamma, m[1], m[2], x)),
+    ]
+    for function, at, of in cases:
         exact = log_slope(of, at) if at > 0 else mpmath.mpf(0)
-        assert abs(at_digits(formula, **point) - exact) < mpmath.mpf(10) ** -25
+        assert abs(at_digits(function, **point) - exact) < mpmath.mpf(10) ** -25
         got = function(gamma, c, **costs)
         assert abs(got - exact) <= 1e-13 * abs(exact)
         assert -1.0 < got <= 0.0

@@ -7,15 +7,7 @@ from itertools import accumulate
 import mpmath
 import numpy as np
 import pytest
-from exact import (
-    EDGES,
-    at_digits,
-    counts,
-    decades,
-    probabilities,
-    relative_error,
-    tokens_of_round,
-)
+from exact import EDGES, at_digits, counts, decades, probabilities, relative_error, tokens_of_round
 from howspec.theory.speedup import break_even_alpha, reduced_cost, round_cost, speedup
 from hypothesis import assume, example, given
 from hypothesis import strategies as st

@@ -15,8 +15,7 @@ from howspec.theory.formula import (
     Formula,
     Number,
     declared,
-    evaluates,
-    formula,
+    equation,
     formula_of,
     numeric,
     split_docstring,
@@ -197,15 +196,12 @@ def test_a_docstring_is_split_where_its_sections_begin() -> None:
 
 
 def test_a_formula_is_declared_once_and_tied_to_its_function() -> None:
-    with pytest.raises(ValueError, match="formula 'tokens_per_round' is already declared"):
-        formula("tokens_per_round", "x", group="rounds")(lambda s: s.alpha)
-    mine = Formula("mine", "m", "rounds", lambda s: s.alpha**2, {"alpha": 0.5})
-
-    @evaluates(mine)
     def square(alpha: float) -> float:
         return alpha * alpha
 
-    assert mine.evaluator is square
+    with pytest.raises(ValueError, match="formula 'tokens_per_round' is already declared"):
+        equation("x", group="rounds", name="tokens_per_round")(square)
+    mine = Formula("mine", "m", "rounds", lambda s: square(s.alpha), {"alpha": 0.5}, square)
     assert mine not in declared()
     assert mine.expression == SYMBOLS.alpha**2
     assert float(mine.exact(10, alpha=0.5)) == 0.25

@@ -7,8 +7,7 @@ import itertools
 import mpmath
 import numpy as np
 import pytest
-from exact import EDGES, at_digits, probabilities, relative_error, tokens_of_round
-from howspec.theory.formula import formula_of
+from exact import EDGES, at_digits, exactly, probabilities, relative_error, tokens_of_round
 from howspec.theory.rounds import tokens_per_round
 from howspec.theory.trees.value import (
     geometric_ranks,
@@ -59,9 +58,7 @@ def test_a_complete_tree_is_a_geometric_sum_in_the_mass_of_its_children(
     assert regular_tree_tokens(sum(ranks), depth) == pytest.approx(expected, rel=1e-13)
     with mpmath.workdps(50):
         levels = mpmath.fsum(mpmath.mpf(sum(ranks)) ** i for i in range(depth + 1))
-        got = at_digits(
-            formula_of(regular_tree_tokens), 60, children_mass=sum(ranks), tree_depth=depth
-        )
+        got = at_digits(regular_tree_tokens, 60, children_mass=sum(ranks), tree_depth=depth)
         assert relative_error(got, levels) < 1e-15
 
 
@@ -110,15 +107,8 @@ def test_parallel_chains_equal_the_enumeration_of_every_outcome(gamma: int, chai
         chance = np.prod([alpha**n * (1 - alpha if n < gamma else 1) for n in lengths])
         total += chance * (1 + max(lengths))
     assert parallel_chains_tokens(alpha, gamma, chains) == pytest.approx(total, rel=1e-14)
-    got = at_digits_unrolled(alpha, gamma, chains)
-    assert got == pytest.approx(total, rel=1e-14)
-
-
-def at_digits_unrolled(alpha: float, gamma: int, chains: int) -> float:
-    """The printed sum, which must be unrolled before it is evaluated."""
-    return float(
-        formula_of(parallel_chains_tokens).exact(40, alpha=alpha, gamma=gamma, chains=chains)
-    )
+    got = exactly(parallel_chains_tokens, alpha=alpha, gamma=gamma, chains=chains)
+    assert float(got) == pytest.approx(total, rel=1e-14)
 
 
 @given(probabilities(), st.integers(0, 40), st.integers(1, 50))

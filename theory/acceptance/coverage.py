@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..costs.law import CostLaw
 from ..domain import Floats, as_floats, check
-from ..formula import Number, equation, symbolic
+from ..either import demand
+from ..formula import Number, equation
 from .law import AcceptanceLaw, single, tokens_by_gamma
 
 
@@ -38,12 +39,8 @@ def round_tokens_from_steps(step_coverage: Number, step_tokens: Number) -> Numbe
     Wrong when: the coverage is that of another text.
     Source: derived here, the inverse of the tokens of a step.
     """
-    if symbolic(step_coverage, step_tokens):
-        return 1 + (step_tokens - 1) / step_coverage
-    q = step_coverage
-    if q.size and q.min() == 0.0:
-        raise ValueError("step_coverage must be in (0, 1], got 0")
-    return 1.0 + (step_tokens - 1.0) / q
+    demand(step_coverage > 0, "step_coverage must be in (0, 1]", step_coverage)
+    return 1 + (step_tokens - 1) / step_coverage
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..domain import Floats, check
-from ..formula import Number, equation, symbolic
-from ..optimum import GAMMA_BY_ALPHA, best_gamma, optimal_gamma, optimal_gamma_gradient
+from ..either import demand
+from ..formula import Number, equation
+from ..optimum import best_gamma, optimal_gamma, optimal_gamma_gradient, optimum_d_alpha
 from ..roots import bisect
 from ..rounds import geometric
 from .counts import RoundCounts
@@ -39,12 +40,9 @@ def alpha_estimate(accepted_tokens: Number, rejections: Number) -> Number:
     Source: derived here; the likelihood is alpha^accepted (1 - alpha)^rejected.
     Returns: in [0, 1]; without a decided draft token there is none.
     """
-    if symbolic(accepted_tokens, rejections):
-        return accepted_tokens / (accepted_tokens + rejections)
-    kept, lost = accepted_tokens, rejections
-    if np.any(kept + lost == 0.0):
-        raise ValueError("accepted_tokens + rejections must be in (0, inf), got 0")
-    return kept / (kept + lost)
+    decided = accepted_tokens + rejections
+    demand(decided > 0, "accepted_tokens + rejections must be in (0, inf)", decided)
+    return accepted_tokens / decided
 
 
 @equation(r"\mathrm{Var}(\hat{\alpha})", group="estimation", least={"gamma": 1}, alpha=0.8, gamma=5,
@@ -73,11 +71,7 @@ def rounds_to_measure(
     Returns: a real number; 0 at alpha = 0 and at alpha = 1. Multiply by the design effect of an
     :class:`AlphaEstimate` where rounds come from requests.
     """
-    a = alpha
-    if symbolic(alpha, gamma):
-        return z_quantile**2 * a * (1 - a) ** 2 / (halfwidth**2 * (1 - a**gamma))
-    ratio = z_quantile / halfwidth
-    return ratio * ratio * np.asarray(alpha_variance(alpha, gamma, 1.0))
+    return (z_quantile / halfwidth) ** 2 * alpha_variance(alpha, gamma, 1)
 
 
 @dataclass(frozen=True)
@@ -197,12 +191,7 @@ def optimal_gamma_variance(
     Source: derived here by the delta method.
     Returns: in token^2; NaN where there is no interior optimum.
     """
-    if symbolic(alpha, slope):
-        return GAMMA_BY_ALPHA(alpha=alpha, slope=slope) ** 2 * alpha_variance(
-            alpha, gamma, measured_rounds
-        )
-    by_alpha = np.asarray(optimal_gamma_gradient(alpha, slope)[0])
-    return by_alpha**2 * np.asarray(alpha_variance(alpha, gamma, measured_rounds))
+    return optimum_d_alpha(alpha, slope) ** 2 * alpha_variance(alpha, gamma, measured_rounds)
 
 
 def optimal_gamma_interval(

@@ -29,10 +29,6 @@ from .law import count_accepted, single
 _GATE: dict[str, Any] = {"gate_pass": 0.7, "passed_alpha": 0.9, "gamma": 8}
 
 
-def _sum(ratio: Any, terms: Any) -> Any:
-    return (1 - ratio**terms) / (1 - ratio)
-
-
 @equation(r"\mathrm{E}[N]", group="acceptance laws", **_GATE)
 def gated_tokens(gate_pass: Number, passed_alpha: Number, gamma: Number) -> Number:
     """Mean tokens of a round whose draft ends before the first token below the gate.

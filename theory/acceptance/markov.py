@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, as_floats, check
+from ..either import share
 from ..formula import Number, equation, symbolic
-from ..rounds import geometric_sum
+from ..rounds import geometric, geometric_sum
 from .counts import RoundCounts
 from .law import count_accepted, single
 
@@ -36,11 +37,7 @@ def markov_token_rate(accept_after_accept: Number, accept_after_reject: Number) 
     Source: derived here; the stationary law of a two-state chain.
     Returns: in [0, 1]; 0 at p = 1, q = 0.
     """
-    p, q = accept_after_accept, accept_after_reject
-    if symbolic(accept_after_accept, accept_after_reject):
-        return q / (1 - p + q)
-    p, q = _checked(accept_after_accept, accept_after_reject)
-    return _ratio(q, (1.0 - p) + q)
+    return share(accept_after_reject, 1 - accept_after_accept + accept_after_reject)
 
 
 @equation("s_1", group="acceptance laws", accept_after_accept=0.75, accept_after_reject=0.1,
@@ -58,9 +55,8 @@ def markov_first_rate(
     Returns: in [0, 1]; gamma real or whole.
     """
     p, q = accept_after_accept, accept_after_reject
-    if symbolic(accept_after_accept, accept_after_reject):
+    if symbolic(p, q):
         return q / (1 - p**gamma * (p - q))
-    p, q = _checked(accept_after_accept, accept_after_reject)
     return _first(p, q, gamma)
 
 
@@ -79,14 +75,8 @@ def markov_tokens(
     Source: derived here; p = q is arXiv:2211.17192v2, equation 1.
     Returns: in [1, gamma + 1]; gamma real or whole.
     """
-    p = accept_after_accept
-    if symbolic(accept_after_accept, accept_after_reject):
-        return 1 + markov_first_rate(accept_after_accept, accept_after_reject, gamma) * (
-            1 - p**gamma
-        ) / (1 - p)
-    p, q = _checked(accept_after_accept, accept_after_reject)
-    g = gamma
-    return 1.0 + _first(p, q, g) * geometric_sum(p, g)
+    first = markov_first_rate(accept_after_accept, accept_after_reject, gamma)
+    return 1 + first * geometric(accept_after_accept, gamma)
 
 
 @equation(r"\lim_{\gamma\to\infty}\mathrm{E}[N]", group="acceptance laws", accept_after_accept=0.75,
@@ -103,26 +93,19 @@ def markov_tokens_limit(accept_after_accept: Number, accept_after_reject: Number
     """
     if symbolic(accept_after_accept, accept_after_reject):
         return 1 / (1 - markov_token_rate(accept_after_accept, accept_after_reject))
-    p, q = np.broadcast_arrays(*_checked(accept_after_accept, accept_after_reject))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        extra = np.where(q > 0.0, q / (1.0 - p), 0.0)
-    return 1.0 + extra
+    p, q = accept_after_accept, accept_after_reject
+    with np.errstate(invalid="ignore"):
+        return 1.0 + np.where(q > 0.0, q / (1.0 - p), 0.0)
 
 
 def _checked(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
     return check("accept_after_accept", p), check("accept_after_reject", q)
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
-    """above / below, and 0 where the chain never leaves its start (p = 1, q = 0)."""
-    above, below = np.broadcast_arrays(above, below)
-    return np.divide(above, below, out=np.zeros(below.shape), where=below > 0.0)
-
-
 def _first(p: Floats, q: Floats, gamma: Floats) -> Floats:
     # 1 - p^gamma (p - q) = (1 - p)(1 + ... + p^gamma) + p^gamma q has positive terms only.
     below = (1.0 - p) * geometric_sum(p, gamma + 1.0) + np.power(p, gamma) * q
-    return _ratio(q, below)
+    return np.asarray(share(q, below))  # 0 where the chain never leaves its start (p = 1, q = 0)
 
 
 @dataclass(frozen=True)

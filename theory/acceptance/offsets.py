@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import check
+from ..either import share
 from ..formula import Number, equation, symbolic
-from ..rounds import geometric_sum
+from ..rounds import geometric, geometric_sum
 from .counts import RoundCounts, round_counts
 from .markov import markov_token_rate, markov_tokens
 
@@ -36,14 +37,8 @@ def markov_offset_tokens(
     Source: derived here; the first token is accepted at the stationary rate.
     Returns: in [1, gamma + 1].
     """
-    p = accept_after_accept
-    if symbolic(accept_after_accept, accept_after_reject):
-        return 1 + markov_token_rate(accept_after_accept, accept_after_reject) * (1 - p**gamma) / (
-            1 - p
-        )
-    rate = np.asarray(markov_token_rate(accept_after_accept, accept_after_reject))
-    p = accept_after_accept
-    return 1.0 + rate * geometric_sum(p, gamma)
+    rate = markov_token_rate(accept_after_accept, accept_after_reject)
+    return 1 + rate * geometric(accept_after_accept, gamma)
 
 
 @equation(r"\mathrm{bias}", group="acceptance laws", accept_after_accept=0.75,
@@ -60,19 +55,13 @@ def markov_start_bias(
     q)(1 - p^gamma)^2 / ((1 - p) D), D the denominator of the first rate, so that it does not
     cancel.
     """
-    if symbolic(accept_after_accept, accept_after_reject):
-        return (
-            markov_offset_tokens(accept_after_accept, accept_after_reject, gamma)
-            / markov_tokens(accept_after_accept, accept_after_reject, gamma)
-            - 1
-        )
-    tokens = np.asarray(markov_tokens(accept_after_accept, accept_after_reject, gamma))
-    p, q, g = np.broadcast_arrays(accept_after_accept, accept_after_reject, gamma)
+    p, q, g = accept_after_accept, accept_after_reject, gamma
+    if symbolic(p, q):
+        return markov_offset_tokens(p, q, g) / markov_tokens(p, q, g) - 1
     inner = geometric_sum(p, g)
     below = (1.0 - p) * geometric_sum(p, g + 1.0) + np.power(p, g) * q
-    above = np.asarray(markov_token_rate(p, q)) * (p - q) * (1.0 - p) * inner * inner
-    difference = np.divide(above, below, out=np.zeros(below.shape), where=below > 0.0)
-    return difference / tokens
+    above = markov_token_rate(p, q) * (p - q) * (1.0 - p) * inner * inner
+    return share(above, below) / markov_tokens(p, q, g)
 
 
 def walk_rounds(lengths: ArrayLike, gamma: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -83,7 +72,7 @@ def walk_rounds(lengths: ArrayLike, gamma: int) -> np.ndarray[Any, np.dtype[np.i
     gamma: whole number >= 1. A round at a position yields min(lengths, gamma + 1) and the next one
     starts that far on. Raises ValueError outside the ranges.
     """
-    yields = check("n", lengths, label="lengths")
+    yields = check("position", lengths, label="lengths")
     g = int(check("gamma", gamma, whole=True))
     steps = np.minimum(yields, g + 1).astype(np.int64).tolist()
     accepted, position = [], 0
@@ -103,7 +92,7 @@ def walk_counts(requests: Iterable[ArrayLike], gamma: int) -> RoundCounts:
 def offset_tokens(requests: Iterable[ArrayLike], gamma: int) -> float:
     """Mean tokens of a round over every position of all requests: the biased estimate [token]."""
     g = int(check("gamma", gamma, whole=True))
-    every = np.concatenate([check("n", lengths, label="lengths") for lengths in requests])
+    every = np.concatenate([check("position", lengths, label="lengths") for lengths in requests])
     return float(np.minimum(every, g + 1.0).mean())
 
 

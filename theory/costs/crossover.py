@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import Number, equation, evaluates, formula, symbolic
+from ..domain import Floats
+from ..either import only_where, share
+from ..formula import Number, equation, numeric, symbolic
 from ..rounds import geometric_sum, tokens_per_round
 from . import linear
 
@@ -27,16 +27,9 @@ _TIMES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _bracket(s: Any) -> Any:
-    saved = s.alpha * s.step_per_cached - s.draft_per_cached
-    return s.step_per_token * (1 - s.alpha) + s.draft_per_token - saved * s.context
-
-
-@formula(
-    "crossover_batch", r"B_\times", group="batch, load and memory",
-    alpha=0.7, context=200, **_TIMES,
-)  # fmt: skip
-def CROSSOVER_BATCH(s: Any) -> Any:
+@equation(r"B_\times", group="batch, load and memory", others=tuple(_TIMES), alpha=0.7, context=200,
+          **_TIMES)  # fmt: skip
+def crossover_batch(alpha: Number, context: Number, **times: Number) -> Number:
     """Batch below which some gamma >= 1 beats plain decoding, where alpha F > F_d.
 
     If alpha F <= F_d the direction turns: past the critical context speculation then helps only
@@ -47,8 +40,14 @@ def CROSSOVER_BATCH(s: Any) -> Any:
     Wrong when: the batch lies outside the fitted range (compute overtakes memory, cache is
     evicted), or the drafter makes one call a round (see `parallel_gain`).
     Source: derived here; that long contexts undo the limit is the observation of arXiv:2408.11049.
+    Returns: inf where speculation helps at every batch, 0 where at none. On which side of it
+    batches help :func:`helpful_batches` says, whose arguments these are.
     """
-    return (s.alpha * s.step_fixed - s.draft_fixed) / _bracket(s)
+    gain, loss = _sides(alpha, context, **times)
+    if symbolic(gain, loss):
+        return gain / loss
+    low, high = half_line(gain, loss)
+    return np.where(low > 0.0, low, high)
 
 
 @equation(r"S_\times", group="batch, load and memory", alpha=0.7,
@@ -63,16 +62,9 @@ def critical_context(alpha: Number, *, step_per_token: Number, step_per_cached: 
     Source: derived here; the phenomenon is that of arXiv:2408.11049.
     Returns: inf where alpha k <= k_d.
     """
-    if symbolic(alpha, step_per_token):
-        tokens = step_per_token * (1 - alpha) + draft_per_token
-        return tokens / (alpha * step_per_cached - draft_per_cached)
-    a = alpha
-    tokens = step_per_token * (1.0 - a)
-    tokens = tokens + draft_per_token
-    saved = a * step_per_cached
-    saved = saved - draft_per_cached
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.where(saved > 0.0, tokens / saved, np.inf)
+    tokens = step_per_token * (1 - alpha) + draft_per_token
+    saved = alpha * step_per_cached - draft_per_cached
+    return only_where(saved > 0, share(tokens, saved), np.inf)
 
 
 @equation(r"\Delta t", group="batch, load and memory", alpha=0.7, gamma=3, batch=16, context=200,
@@ -119,51 +111,30 @@ def half_line(gain: Floats, loss: Floats) -> tuple[Floats, Floats]:
     return np.asarray(low), np.asarray(high)
 
 
-def _sides(alpha: ArrayLike, context: ArrayLike, t: dict[str, ArrayLike]) -> tuple[Floats, Floats]:
-    a, ctx = check("alpha", alpha), check("context", context)
-    v = {name: check(name, t[name]) for name in _TIMES}
-    gain = a * v["step_fixed"] - v["draft_fixed"]
-    saved = a * v["step_per_cached"] - v["draft_per_cached"]
-    loss = v["step_per_token"] * (1.0 - a) + v["draft_per_token"] - saved * ctx
-    gain, loss = np.broadcast_arrays(gain, loss)
-    return np.asarray(gain), np.asarray(loss)
-
-
-def helpful_batches(
-    alpha: ArrayLike,
-    context: ArrayLike,
+def _sides(
+    alpha: Number,
+    context: Number,
     *,
-    step_fixed: ArrayLike,
-    step_per_token: ArrayLike,
-    step_per_cached: ArrayLike,
-    draft_fixed: ArrayLike,
-    draft_per_token: ArrayLike = 0.0,
-    draft_per_cached: ArrayLike = 0.0,
-) -> tuple[Any, Any]:
+    step_fixed: Number,
+    step_per_token: Number,
+    step_per_cached: Number,
+    draft_fixed: Number,
+    draft_per_token: Number = 0.0,
+    draft_per_cached: Number = 0.0,
+) -> tuple[Number, Number]:
+    """What one draft token gains without a batch, and what it loses with each sequence of it."""
+    saved = alpha * step_per_cached - draft_per_cached
+    loss = step_per_token * (1 - alpha) + draft_per_token - saved * context
+    return alpha * step_fixed - draft_fixed, loss
+
+
+@numeric(others=tuple(_TIMES))
+def helpful_batches(alpha: Number, context: Number, **times: Number) -> Number:
     """(low, high): some gamma >= 1 beats plain decoding for low < batch < high.
 
-    alpha: in [0, 1]; context: >= 0 [token]; step_fixed: > 0 [s]; the other times >= 0 [s]. Shapes
-    broadcast. high is inf where no batch is too large, and both are 0 where none helps. A bound
-    outside the batches of the fit is an extrapolation. Raises ValueError outside the ranges.
+    alpha: in [0, 1]; context: >= 0 [token]; times: step_fixed > 0, step_per_token, step_per_cached,
+    draft_fixed, and draft_per_token and draft_per_cached, 0 by default, >= 0 [s]. Shapes broadcast.
+    high is inf where no batch is too large, and both are 0 where none helps. A bound outside the
+    batches of the fit is an extrapolation. Raises ValueError outside the ranges.
     """
-    times = {
-        "step_fixed": step_fixed,
-        "step_per_token": step_per_token,
-        "step_per_cached": step_per_cached,
-        "draft_fixed": draft_fixed,
-        "draft_per_token": draft_per_token,
-        "draft_per_cached": draft_per_cached,
-    }
-    low, high = half_line(*_sides(alpha, context, times))
-    return unwrap(low), unwrap(high)
-
-
-@evaluates(CROSSOVER_BATCH)
-def crossover_batch(alpha: ArrayLike, context: ArrayLike, **times: ArrayLike) -> Any:
-    """The batch at which speculation starts or stops to help; inf where it helps at every batch.
-
-    0 where no batch helps. On which side of it batches help :func:`helpful_batches` says, whose
-    arguments and errors these are.
-    """
-    low, high = helpful_batches(alpha, context, **times)
-    return unwrap(np.where(np.asarray(low) > 0.0, low, high))
+    return half_line(*_sides(alpha, context, **times))

@@ -21,13 +21,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
-from ..formula import Number, equation, evaluates, formula, formula_of, symbolic
-from ..rounds import geometric, tokens_per_round
+from ..either import demand, only_where, share
+from ..formula import Number, equation, numeric
+from ..rounds import geometric
 from .linear import round_fixed_time, round_sequence_time
-from .load import GROUP, LATENCY, POINT, latency_under_load, round_terms
+from .load import GROUP, POINT, TIMES, latency_under_load, round_terms
 
 _MEMORY: dict[str, Any] = {
     "memory": 72e9, "weight_bytes": 16e9, "kv_bytes": 131072,
@@ -46,12 +45,8 @@ def largest_batch(memory: Number, context: Number, *, weight_bytes: Number, kv_b
     Source: derived here by counting bytes.
     Returns: not rounded; inf where nothing is cached.
     """
-    if symbolic(memory, context):
-        free = memory - weight_bytes - draft_weight_bytes
-        return free / (context * (kv_bytes + draft_kv_bytes))
-    left = _free(memory, weight_bytes, draft_weight_bytes)
-    each = kv_bytes + draft_kv_bytes
-    return left / (context * each)
+    free = _free(memory, weight_bytes, draft_weight_bytes)
+    return free / (context * (kv_bytes + draft_kv_bytes))
 
 
 @equation(r"B_{\max}/B_{\max,0}", group="batch, load and memory", **_MEMORY)
@@ -64,17 +59,9 @@ def batch_kept(memory: Number, *, weight_bytes: Number, kv_bytes: Number,
     Source: derived here as the ratio of the largest batches with and without the draft.
     Returns: in (0, 1]; 1 where nothing is cached, 0 where only the draft caches.
     """
-    if symbolic(memory, weight_bytes):
-        free = memory - weight_bytes
-        weights = (free - draft_weight_bytes) / free
-        return weights * kv_bytes / (kv_bytes + draft_kv_bytes)
-    alone = _free(memory, weight_bytes, 0.0)
-    weights = _free(memory, weight_bytes, draft_weight_bytes) / alone
-    own, extra = kv_bytes, draft_kv_bytes
-    both = own + extra
-    nothing = both == 0.0
-    cache = np.where(nothing, 1.0, own / np.where(nothing, 1.0, both))
-    return np.where(nothing, 1.0, weights * cache)
+    weights = _free(memory, weight_bytes, draft_weight_bytes) / _free(memory, weight_bytes, 0)
+    both = kv_bytes + draft_kv_bytes
+    return only_where(both > 0, weights * share(kv_bytes, both), 1.0)
 
 
 @equation(r"G_M", group="batch, load and memory", alpha=0.7, gamma=3, context=500, step_fixed=7e-3,
@@ -113,85 +100,59 @@ def memory_limited_gain(alpha: Number, gamma: Number, *, memory: Number, context
     return geometric(alpha, gamma + 1) * plain / (fixed / both + row)
 
 
-def _free(memory: Floats, weights: Floats, draft: Floats | float) -> Floats:
+def _free(memory: Number, weights: Number, draft: Number) -> Number:
     left = memory - weights - draft
-    if (left <= 0.0).any():
-        raise ValueError("memory must be more than weight_bytes + draft_weight_bytes")
-    return np.asarray(left)
+    demand(left > 0, "memory must be more than weight_bytes + draft_weight_bytes", memory)
+    return left
 
 
-@formula("requests_in_service", r"\mathrm{E}[n_s]", group=GROUP, token_load=2000, **POINT)
-def IN_SERVICE(s: Any) -> Any:
+@equation(r"\mathrm{E}[n_s]", group=GROUP, others=TIMES, token_load=2000, **POINT)
+def requests_in_service(
+    alpha: Number, gamma: Number, token_load: Number, **times: Number
+) -> Number:
     """Mean number of requests in service, the load times the latency of a token.
 
     Assumes: as for the latency under load.
     Wrong when: the latency under load is wrong.
     Source: derived here; Little's law.
+    Returns: the mean batch, 0 without load.
     """
-    return s.token_load * LATENCY.build(s)
+    return token_load * latency_under_load(alpha, gamma, token_load, **times)
 
 
-@formula(
-    "in_service_ratio", r"\mathrm{P}(n_s + 1)/\mathrm{P}(n_s)", group=GROUP,
-    in_service=3, token_load=2000, **POINT,
-)  # fmt: skip
-def IN_SERVICE_RATIO(s: Any) -> Any:
+@equation(r"\mathrm{P}(n_s + 1)/\mathrm{P}(n_s)", group=GROUP, others=TIMES, in_service=3,
+          token_load=2000, **POINT)  # fmt: skip
+def in_service_ratio(
+    in_service: Number, alpha: Number, gamma: Number, token_load: Number, **times: Number
+) -> Number:
     """Probability of n + 1 requests in service over that of n: a negative binomial of size 1 + F/H.
 
     Assumes: as for the latency under load.
     Wrong when: the latency under load is wrong.
     Source: derived here from the balance P(n + 1) (n + 1) / (F + (n + 1) H) = P(n) x / E.
     """
-    fixed, row = formula_of(round_fixed_time).build(s), formula_of(round_sequence_time).build(s)
-    return s.token_load / formula_of(tokens_per_round).build(s) * (fixed / (s.in_service + 1) + row)
+    t = round_terms(alpha, gamma, **times)
+    return token_load / t.tokens * (t.fixed / (in_service + 1) + t.row)
 
 
-@evaluates(IN_SERVICE)
-def requests_in_service(
-    alpha: ArrayLike, gamma: ArrayLike, token_load: ArrayLike, **times: ArrayLike
-) -> Any:
-    """x w, the mean batch, 0 without load. Arguments as in :func:`latency_under_load`."""
-    x = check("token_load", token_load)
-    return unwrap(x * np.asarray(latency_under_load(alpha, gamma, x, **times)))
-
-
-@evaluates(IN_SERVICE_RATIO)
-def in_service_ratio(
-    in_service: ArrayLike,
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    token_load: ArrayLike,
-    **times: ArrayLike,
-) -> Any:
-    """(x / E) (F / (n + 1) + H). Arguments as in :func:`in_service_probability`."""
-    n = check("in_service", in_service)
-    t, x = round_terms(alpha, gamma, **times), check("token_load", token_load)
-    return unwrap(x / t.tokens * (t.fixed / (n + 1.0) + t.row))
-
-
+@numeric(others=TIMES)
 def in_service_probability(
-    in_service: ArrayLike,
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    token_load: ArrayLike,
-    **times: ArrayLike,
-) -> Any:
+    in_service: Number, alpha: Number, gamma: Number, token_load: Number, **times: Number
+) -> Number:
     """P(n requests in service), the product of the ratios; 0 at and above the capacity.
 
     in_service: whole number >= 0; the rest as in :func:`latency_under_load`. Shapes broadcast.
     Where a sequence adds no time the law is Poisson. Raises ValueError outside the ranges.
     """
-    n = check("in_service", in_service)
-    t, x = round_terms(alpha, gamma, **times), check("token_load", token_load)
-    offered, r = x * t.fixed / t.tokens, x * t.row / t.tokens
-    offered, r, n = np.broadcast_arrays(offered, r, n)
+    t = round_terms(alpha, gamma, **times)
+    offered, r = token_load * t.fixed / t.tokens, token_load * t.row / t.tokens
+    offered, r, n = np.broadcast_arrays(offered, r, in_service)
     stable = r < 1.0
     empty = np.log1p(-np.where(stable, r, 0.0))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(invalid="ignore"):
         # (F/H) ln(1 - r) = offered ln(1 - r)/r, which is -offered in the limit H = 0.
         total = empty + offered * np.where(r > 0.0, empty / r, -1.0)
     steps = np.arange(1.0, n.max(initial=0.0) + 1.0)
-    with np.errstate(divide="ignore"):
-        logs = np.log(offered[..., None] / steps + r[..., None])
+    logs = np.log(offered[..., None] / steps + r[..., None])
     logs = np.where(steps <= n[..., None], logs, 0.0)
-    return unwrap(np.exp(np.where(stable, total + logs.sum(axis=-1), -np.inf)))
+    return np.exp(np.where(stable, total + logs.sum(axis=-1), -np.inf))

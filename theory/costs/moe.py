@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check
+from ..either import at_least_once, demand
 from ..formula import Number, equation, symbolic
 from .law import column, operating_point, token_grid
 
@@ -32,13 +33,8 @@ def experts_touched(
     Source: derived here by the probability that one expert is missed; used in arXiv:2505.19645.
     Returns: in [k, E_x].
     """
-    if symbolic(pass_tokens, batch):
-        missed = (1 - active_experts / experts) ** (batch * pass_tokens)
-        return experts * (1 - missed)
-    if np.any(active_experts > experts):
-        raise ValueError("active_experts must be at most experts")
-    # All experts active: log 0 = -inf, and expm1 gives -1.
-    return -experts * np.expm1(batch * pass_tokens * np.log1p(-active_experts / experts))
+    _demand_some(experts, active_experts)
+    return experts * at_least_once(active_experts / experts, batch * pass_tokens)
 
 
 @equation(r"\mathrm{E}[X]", group="cost laws", experts=128, active_experts=8, pass_tokens=4,
@@ -56,19 +52,21 @@ def correlated_experts(pass_tokens: Number, batch: Number, *, experts: Number,
     Source: derived here; the chance that the chain never enters the state "picked".
     Returns: in [k, E_x]; `experts_touched` at r = 0.
     """
+    _demand_some(experts, active_experts)
+    f = active_experts / experts
     if symbolic(pass_tokens, batch):
-        f = active_experts / experts
         missed = (1 - f) * (1 - (1 - routing_correlation) * f) ** (pass_tokens - 1)
         return experts * (1 - missed**batch)
-    if np.any(active_experts > experts):
-        raise ValueError("active_experts must be at most experts")
-    f = active_experts / experts
     later = (1.0 - routing_correlation) * f
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = pass_tokens - 1.0
         more = np.where(steps > 0.0, steps * np.log1p(-later), 0.0)
         missed = batch * (np.log1p(-f) + more)
     return -experts * np.expm1(missed)
+
+
+def _demand_some(experts: Number, active_experts: Number) -> None:
+    demand(active_experts <= experts, "active_experts must be at most experts", active_experts)
 
 
 @equation(r"T_\mathrm{MoE}", group="cost laws", experts=64, active_experts=8, pass_tokens=4,

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check, unwrap
-from ..formula import Number, equation, evaluates, formula, formula_of, symbolic
+from ..either import larger
+from ..formula import Number, equation, symbolic
 from .law import SequentialDraftCost, column, operating_point, token_grid
 
 
@@ -48,10 +49,7 @@ def free_tokens(
     Source: derived here; the balance of the roofline model (Williams, Waterman, Patterson 2009).
     Returns: tokens over all sequences.
     """
-    if symbolic(weight_bytes, token_ops):
-        return compute_rate * weight_bytes / (token_ops * bandwidth)
-    read = weight_bytes / bandwidth
-    return read / (token_ops / compute_rate)
+    return (weight_bytes / bandwidth) / (token_ops / compute_rate)
 
 
 @equation(r"t_\mathrm{mem}", group="cost laws", batch=8, context=4000, weight_bytes=16e9,
@@ -89,8 +87,8 @@ _POINT: dict[str, Any] = {
 }  # fmt: skip
 
 
-@formula("roofline_step", "T", group="cost laws", overlap=3, **_POINT)
-def ROOFLINE_STEP(s: Any) -> Any:
+@equation("T", group="cost laws", others=tuple(_POINT), overlap=3, **_POINT)
+def roofline_step(*, overlap: Number = 1.0, **terms: Number) -> Number:
     """Time of a pass: launch, and the p-norm of memory time and computing time.
 
     Between the sum of the two at p = 1 and the larger of them as p grows without bound.
@@ -99,23 +97,22 @@ def ROOFLINE_STEP(s: Any) -> Any:
     Wrong when: small models are bound by launches, or devices wait for each other's results.
     Source: derived here; sum and maximum are the two usual readings of arXiv:2211.05102.
     """
-    p = s.overlap
-    return s.launch + (
-        formula_of(memory_time).build(s) ** p + formula_of(compute_time).build(s) ** p
-    ) ** (1 / p)
+    launch, memory, compute = _parts(**terms)
+    if symbolic(overlap, memory):
+        return launch + (memory**overlap + compute**overlap) ** (1 / overlap)
+    return launch + _join(memory, compute, overlap)
 
 
-@formula("roofline_step_max", "T", group="cost laws", **_POINT)
-def ROOFLINE_MAX(s: Any) -> Any:
+@equation("T", group="cost laws", others=tuple(_POINT), **_POINT)
+def roofline_step_max(**terms: Number) -> Number:
     """Time of a pass when memory and computing overlap perfectly.
 
     Assumes: steady clocks, one device or perfectly split work.
     Wrong when: the overlap is partial, which is most visible where the two times are equal.
     Source: the roofline model (Williams, Waterman, Patterson 2009).
     """
-    import sympy
-
-    return s.launch + sympy.Max(formula_of(memory_time).build(s), formula_of(compute_time).build(s))
+    launch, memory, compute = _parts(**terms)
+    return launch + larger(memory, compute)
 
 
 def _join(memory: Floats, compute: Floats, power: Floats) -> Floats:
@@ -127,41 +124,11 @@ def _join(memory: Floats, compute: Floats, power: Floats) -> Floats:
     return np.asarray(large * np.exp(grown))
 
 
-@evaluates(ROOFLINE_STEP)
-def roofline_step(*, overlap: ArrayLike = 1.0, **terms: ArrayLike) -> Any:
-    """t_0 + (t_mem^p + t_comp^p)^(1/p) [s].
-
-    overlap: p >= 1; terms: as in :func:`roofline_step_max`. Shapes broadcast. Raises ValueError
-    outside the ranges.
-    """
-    launch, memory, compute = _parts(**terms)
-    return unwrap(launch + _join(memory, compute, check("overlap", overlap)))
-
-
-@evaluates(ROOFLINE_MAX)
-def roofline_step_max(**terms: ArrayLike) -> Any:
-    """t_0 + max(t_mem, t_comp) [s].
-
-    terms: pass_tokens, batch >= 1; context, kv_bytes, attention_ops, launch >= 0; weight_bytes,
-    bandwidth, token_ops, compute_rate > 0. Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    launch, memory, compute = _parts(**terms)
-    return unwrap(launch + np.maximum(memory, compute))
-
-
-def _parts(
-    *,
-    pass_tokens: ArrayLike,
-    batch: ArrayLike,
-    context: ArrayLike,
-    weight_bytes: ArrayLike,
-    kv_bytes: ArrayLike,
-    bandwidth: ArrayLike,
-    token_ops: ArrayLike,
-    compute_rate: ArrayLike,
-    attention_ops: ArrayLike = 0.0,
-    launch: ArrayLike = 0.0,
-) -> tuple[Floats, Floats, Floats]:
+def _parts(*, pass_tokens: Number, batch: Number, context: Number, weight_bytes: Number,
+           kv_bytes: Number, bandwidth: Number, token_ops: Number, compute_rate: Number,
+           attention_ops: Number = 0.0,
+           launch: Number = 0.0) -> tuple[Number, Number, Number]:  # fmt: skip
+    """(t_0, t_mem, t_comp)."""
     memory = memory_time(
         batch, context, weight_bytes=weight_bytes, kv_bytes=kv_bytes, bandwidth=bandwidth
     )
@@ -173,7 +140,7 @@ def _parts(
         attention_ops=attention_ops,
         compute_rate=compute_rate,
     )
-    return check("launch", launch), np.asarray(memory), np.asarray(compute)
+    return launch, memory, compute
 
 
 _FIELDS = (

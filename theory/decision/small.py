@@ -20,17 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check
+from ..domain import as_floats, check
 from ..formula import Number, equation, symbolic
-from ..optimum import (
-    CURVATURE,
-    GAMMA_BY_ALPHA,
-    GAMMA_BY_SLOPE,
-    OPTIMAL_GAMMA,
-    optimal_gamma,
-    optimal_gamma_gradient,
-    optimum_curvature,
-)
+from ..optimum import curvature, optimum_d_alpha, optimum_d_slope, real_optimum
 from ..rounds import geometric_sum
 
 _POINT: dict[str, Any] = {"alpha": 0.8, "slope": 0.05}
@@ -49,19 +41,17 @@ def optima_gap(alpha: Number, slope: Number, alpha_spread: Number) -> Number:
     Source: derived here by expanding both conditions of the optimum in alpha.
     Returns: NaN where there is no interior optimum.
     """
+    g, by_alpha = real_optimum(alpha, slope), optimum_d_alpha(alpha, slope)
     if symbolic(alpha, slope):
-        g = OPTIMAL_GAMMA(alpha=alpha, slope=slope)
         power = alpha**g
-        by_alpha = 1 / (1 - alpha) - (g + 1) * power / (1 - alpha * power)
-        return 2 * alpha_spread * by_alpha * GAMMA_BY_ALPHA(alpha=alpha, slope=slope)
-    a, v = alpha, alpha_spread
-    g = np.asarray(optimal_gamma(a, slope))
-    _, by_alpha, _ = _interior(a, slope)
+        return (
+            2 * alpha_spread * (1 / (1 - alpha) - (g + 1) * power / (1 - alpha * power)) * by_alpha
+        )
     inside = np.isfinite(by_alpha) & np.isfinite(g)
-    safe, at = np.where(inside, g, 1.0), np.where(inside, a, 0.5)
+    safe, at = np.where(inside, g, 1.0), np.where(inside, alpha, 0.5)
     tokens = geometric_sum(at, safe + 1.0)
     rising = (tokens - (safe + 1.0) * np.power(at, safe)) / ((1.0 - at) * tokens)
-    return np.where(inside, 2.0 * v * rising * by_alpha, np.nan)
+    return np.where(inside, 2.0 * alpha_spread * rising * by_alpha, np.nan)
 
 
 @equation(r"\rho_\alpha", group=GROUP, alpha_spread=0.001, **_POINT)
@@ -74,15 +64,7 @@ def unknown_alpha_regret(alpha: Number, slope: Number, alpha_spread: Number) -> 
     Source: derived here; half the curvature times the variance of the optimum.
     Returns: a share of the speed-up.
     """
-    if symbolic(alpha, slope):
-        return (
-            CURVATURE(alpha=alpha, slope=slope)
-            * alpha_spread
-            * GAMMA_BY_ALPHA(alpha=alpha, slope=slope) ** 2
-            / 2
-        )
-    kappa, by_alpha, _ = _interior(alpha, slope)
-    return 0.5 * kappa * alpha_spread * by_alpha**2
+    return curvature(alpha, slope) * alpha_spread * optimum_d_alpha(alpha, slope) ** 2 / 2
 
 
 @equation(r"\Delta\rho_n", group=GROUP, belief_tokens=50, decided_tokens=200, **_POINT)
@@ -118,21 +100,8 @@ def timed_point_value(
     Source: derived here; normal updating of the reduced cost.
     Returns: a share of the speed-up.
     """
-    if symbolic(alpha, slope):
-        removed = slope_spread**2 / (slope_spread + error_variance)
-        moved = GAMMA_BY_SLOPE(alpha=alpha, slope=slope)
-        return CURVATURE(alpha=alpha, slope=slope) * removed * moved**2 / 2
-    v = slope_spread
-    kappa, _, by_slope = _interior(alpha, slope)
-    removed = v * (v / (v + error_variance))
-    return 0.5 * kappa * removed * by_slope**2
-
-
-def _interior(alpha: ArrayLike, slope: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """(kappa, d gamma*/d alpha, d gamma*/d c'), NaN where there is no interior optimum."""
-    by_alpha, by_slope = optimal_gamma_gradient(alpha, slope)
-    kappa = optimum_curvature(alpha, slope)
-    return np.asarray(kappa), np.asarray(by_alpha), np.asarray(by_slope)
+    removed = slope_spread * (slope_spread / (slope_spread + error_variance))
+    return curvature(alpha, slope) * removed * optimum_d_slope(alpha, slope) ** 2 / 2
 
 
 def measurement_value(

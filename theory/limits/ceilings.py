@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from ..costs.roofline import memory_time
 from ..domain import Floats, unwrap
-from ..either import log
+from ..either import demand, log
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric
 
@@ -82,8 +82,7 @@ def branching_ceiling(verified_nodes: Number, entropy: Number, log_moment: Numbe
 
         return (mu + log_moment) * sympy.log(verified_nodes) / mu**2
     k = verified_nodes
-    if k.size and k.min() < 1.0:
-        raise ValueError(f"verified_nodes must be an integer in [1, inf), got {k.min():g}")
+    demand(k >= 1.0, "verified_nodes must be an integer in [1, inf)", k)
     with np.errstate(invalid="ignore"):  # ln 1 over the smallest float
         value = (1.0 + log_moment / mu) * (np.log(k) / mu)
     return np.where(k == 1.0, 0.0, value)

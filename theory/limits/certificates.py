@@ -124,7 +124,7 @@ def covered_certificate(p: ArrayLike, children: int) -> float:
     Source: arXiv:2606.30265 has certificates of coverage by the top m for greedy trees (its
     abstract); derived here and tested against a minimiser.
     """
-    target, m = distribution("p", p), int(check("n", children, label="children", whole=True))
+    target, m = distribution("p", p), int(check("position", children, label="children", whole=True))
     if target.ndim != 1:
         raise ValueError(f"p must have shape (V,), got {target.shape}")
     order = np.sort(target)[::-1]

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import check, unwrap
-from ..either import exp
+from ..either import demand, exp
 from ..formula import Number, equation, symbolic
 from ..optimum import best_gamma
 from ..rounds import geometric_sum
@@ -176,12 +176,8 @@ def lookahead_latency(alpha: Number, cost_ratio: Number, length: Number) -> Numb
     Wrong when: there are fewer replicas, or verifying on all of them slows each down.
     Source: arXiv:2405.14105 states it as an upper bound; derived here as the mean.
     """
-    if symbolic(alpha, cost_ratio):
-        return (length - 1) * (alpha * cost_ratio + 1 - alpha) + 1
-    a, c = alpha, cost_ratio
-    if c.size and c.max() > 1.0:
-        raise ValueError(f"cost_ratio must be in [0, 1], got {c.max():g}")
-    return (length - 1.0) * (a * c + 1.0 - a) + 1.0
+    demand(cost_ratio <= 1, "cost_ratio must be in [0, 1]", cost_ratio)
+    return (length - 1) * (alpha * cost_ratio + 1 - alpha) + 1
 
 
 def lookahead_replicas(cost_ratio: float) -> int:

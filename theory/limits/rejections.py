@@ -185,7 +185,7 @@ def top_set(p: ArrayLike, count: int) -> Mask:
     """The ``count`` >= 1 likeliest tokens, (..., V); of equals the first. Source: arXiv:2606.30265
     has the rule as top-m acceptance."""
     target = distribution("p", p)
-    m = int(check("n", count, label="count"))
+    m = int(check("position", count, label="count"))
     order = np.argsort(-target, axis=-1, kind="stable")
     mask = np.zeros(target.shape, bool)
     np.put_along_axis(mask, order[..., :m], True, axis=-1)

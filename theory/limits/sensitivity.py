@@ -222,14 +222,6 @@ def elasticity_of_tokens(a: Floats, g: Floats) -> Floats:
     return np.where(g == 0.0, 0.0, np.where(rate < 1.0, near, far))
 
 
-def _shares(
-    gamma: ArrayLike, part: Floats, cost_ratio: ArrayLike, verify_slope: ArrayLike, o: ArrayLike
-) -> Any:
-    """-part / (round cost), 0 where nothing is drafted."""
-    cost = np.asarray(round_cost(gamma, cost_ratio, verify_slope=verify_slope, overhead=o))
-    return unwrap(np.where(np.asarray(gamma) > 0.0, -part / cost, 0.0))
-
-
 def investments(
     alpha: float,
     gamma: float,

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check, check_gamma_max
-from ..formula import Number, equation, symbolic
+from ..either import demand
+from ..formula import Number, equation
 from ..optimum import best_gamma
 from ..speedup import speedup
 from .headroom import oracle_speedup
@@ -40,13 +41,8 @@ def stopping_threshold(
     Source: derived here; a threshold on the same probability is used in arXiv:2405.19715.
     Returns: at 1 or above nothing is drafted.
     """
-    if symbolic(alpha, cost_ratio):
-        return (cost_ratio + verify_slope) * policy_rate / alpha
-    a = alpha
-    if np.any(a == 0.0):
-        raise ValueError("alpha must be in (0, 1], got 0")
-    per_token = cost_ratio + verify_slope
-    return per_token * policy_rate / a
+    demand(alpha > 0, "alpha must be in (0, 1]", alpha)
+    return (cost_ratio + verify_slope) * policy_rate / alpha
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..acceptance.law import AcceptanceLaw
 from ..domain import Floats, as_floats, check, unwrap
+from ..either import at_least_once
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric_sum
 
@@ -149,9 +150,7 @@ def longest_round(alpha: Number, gamma: Number, batch: Number) -> Number:
     total, reached = np.ones(a.shape), np.ones(a.shape)
     for n in range(1, int(g.max(initial=0.0)) + 1):
         reached = reached * a
-        # alpha = 1: log 0, and the term is 1
-        term = -np.expm1(rows * np.log1p(-reached))
-        total = total + np.where(n <= g, term, 0.0)
+        total = total + np.where(n <= g, at_least_once(reached, rows), 0.0)
     return total
 
 

@@ -24,11 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..costs.linear import round_fixed_time, round_sequence_time
-from ..costs.load import GROUP, POINT, round_terms
+from ..costs.load import GROUP, POINT, TIMES, round_terms
 from ..domain import Floats, check, unwrap
-from ..formula import Number, equation, evaluates, formula, formula_of, symbolic
-from ..rounds import tokens_per_round
+from ..formula import Number, equation, symbolic
 from .distribution import rounds_quantile
 from .length import factorial_moment_2
 
@@ -121,25 +119,15 @@ def request_latency_quantile(
     return unwrap(np.asarray(start + check("round_time", round_time) * rounds))
 
 
-_POINT: dict[str, Any] = {**POINT, "length": 200, "arrival_rate": 10.0, "prefill_time": 0.005,
-          "request_overhead": 0.01}  # fmt: skip
+_POINT: dict[str, Any] = {
+    **POINT, "length": 200, "arrival_rate": 10.0, "prefill_time": 0.005, "request_overhead": 0.01,
+}  # fmt: skip
 
 
-def _parts(s: Any) -> tuple[Any, Any, Any, Any]:
-    """(tokens that a request makes, share of time in prefill, F, H)."""
-    made = s.length + formula_of(factorial_moment_2).build(s) / (
-        2 * formula_of(tokens_per_round).build(s)
-    )
-    return (
-        made,
-        s.arrival_rate * s.prefill_time,
-        formula_of(round_fixed_time).build(s),
-        formula_of(round_sequence_time).build(s),
-    )
-
-
-@formula("request_latency", "W", group=GROUP, **_POINT)
-def REQUEST_LATENCY(s: Any) -> Any:
+@equation("W", group=GROUP, others=TIMES, **_POINT)
+def request_latency(alpha: Number, gamma: Number, arrival_rate: Number, *, length: Number,
+                    prefill_time: Number = 0.0, request_overhead: Number = 0.0,
+                    **times: Number) -> Number:  # fmt: skip
     """Mean latency of a request of L tokens that arrives at rate lambda, gamma >= 1.
 
     r = (1 - (1 - rho)^(1 + F/H)) (F + H n) / (2 (1 - u)), half a round of the mean batch n if the
@@ -152,47 +140,29 @@ def REQUEST_LATENCY(s: Any) -> Any:
     engine run round by round (10^8 rounds) was 0.1 % below it, and with prompts 0.6 % above.
     Source: parts that load does not change beside parts that it does, and Little's law, as in
     arXiv:2605.15051; overshoot, processor sharing and the waits are derived here.
+    Returns: in s; inf at and above the capacity. gamma a whole number.
     """
-    made, busy, fixed, row = _parts(s)
-    left = formula_of(tokens_per_round).build(s) * (1 - busy) - s.arrival_rate * made * row
-    decode = made * (fixed + row) / left
-    rho = s.arrival_rate * made * row / (formula_of(tokens_per_round).build(s) * (1 - busy))
-    rest = (1 - (1 - rho) ** (1 + fixed / row)) * (fixed + row * s.arrival_rate * decode)
-    prefill = s.prefill_time * (1 + busy / (2 * (1 - busy)))
-    return s.request_overhead + prefill + rest / (2 * (1 - busy)) + decode
-
-
-@evaluates(REQUEST_LATENCY)
-def request_latency(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    arrival_rate: ArrayLike,
-    *,
-    length: ArrayLike,
-    prefill_time: ArrayLike = 0.0,
-    request_overhead: ArrayLike = 0.0,
-    **times: ArrayLike,
-) -> Any:
-    """Mean latency of a request under load [s]; inf at and above the capacity.
-
-    alpha: in [0, 1]; gamma: whole number >= 0 [token]; arrival_rate: >= 0 [request/s]; length:
-    whole number >= 1 [token]; prefill_time, request_overhead: >= 0 [s]; times: as in
-    `costs.latency_under_load`. Shapes broadcast. Raises ValueError outside the ranges.
-    """
-    t, rate = round_terms(alpha, gamma, **times), check("arrival_rate", arrival_rate)
-    own, fixed = check("prefill_time", prefill_time), check("request_overhead", request_overhead)
-    past = np.asarray(factorial_moment_2(alpha, gamma)) / (2.0 * t.tokens)
-    made, busy = check("length", length) + past, rate * own
+    t = round_terms(alpha, gamma, **times)
+    made = length + factorial_moment_2(alpha, gamma) / (2 * t.tokens)
+    busy = arrival_rate * prefill_time
+    if symbolic(alpha, gamma):
+        left = t.tokens * (1 - busy) - arrival_rate * made * t.row
+        decode = made * (t.fixed + t.row) / left
+        rho = arrival_rate * made * t.row / (t.tokens * (1 - busy))
+        waits = 1 - (1 - rho) ** (1 + t.fixed / t.row)
+        rest = waits * (t.fixed + t.row * arrival_rate * decode)
+        prefill = prefill_time * (1 + busy / (2 * (1 - busy)))
+        return request_overhead + prefill + rest / (2 * (1 - busy)) + decode
     free = 1.0 - busy
-    spare = t.tokens * free - rate * made * t.row
+    spare = t.tokens * free - arrival_rate * made * t.row
     up = (spare > 0.0) & (free > 0.0)
     spare, free = np.where(up, spare, 1.0), np.where(up, free, 1.0)
     decode = made * (t.fixed + t.row) / spare
-    share = np.where(up, rate * made * t.row / (t.tokens * free), 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        power = np.where(t.row > 0.0, (1.0 + t.fixed / t.row) * np.log1p(-share), 0.0)
+    rho = np.where(up, arrival_rate * made * t.row / (t.tokens * free), 0.0)
+    with np.errstate(invalid="ignore"):
+        power = np.where(t.row > 0.0, (1.0 + t.fixed / t.row) * np.log1p(-rho), 0.0)
     # Without a cost of a further sequence the batch is Poisson of mean lambda (L + o) F / E.
-    power = np.where(t.row > 0.0, power, -rate * made * t.fixed / (t.tokens * free))
-    rest = -np.expm1(power) * (t.fixed + t.row * rate * decode) / (2.0 * free)
-    total = fixed + own * (1.0 + busy / (2.0 * free)) + rest + decode
-    return unwrap(np.asarray(np.where(up, total, np.inf)))
+    power = np.where(t.row > 0.0, power, -arrival_rate * made * t.fixed / (t.tokens * free))
+    rest = -np.expm1(power) * (t.fixed + t.row * arrival_rate * decode) / (2.0 * free)
+    total = request_overhead + prefill_time * (1.0 + busy / (2.0 * free)) + rest + decode
+    return np.where(up, total, np.inf)

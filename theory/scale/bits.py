@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check
+from ..domain import check
+from ..either import exp, probability
 from ..formula import Number, equation, symbolic
 from .law import DraftScaleLaw
 
@@ -50,16 +51,9 @@ def acceptance_at_bits(scale: Number, bits: Number, *, rejection_floor: Number,
     Source: derived here; that rounding errors fall as 2^-w is elementary, the rate is fitted.
     Returns: NaN where the law leaves [0, 1].
     """
-    if symbolic(scale, bits):
-        by_size = rejection_coefficient * scale**-rejection_exponent
-        import sympy
-
-        return 1 - rejection_floor - by_size - bits_coefficient * sympy.exp(-bits_exponent * bits)
-    by_size, by_bits = _parts(
-        scale, bits, rejection_coefficient, rejection_exponent, bits_coefficient, bits_exponent
-    )
-    value = 1.0 - rejection_floor - by_size - by_bits
-    return np.where((value >= 0.0) & (value <= 1.0), value, np.nan)
+    by_size = rejection_coefficient * scale**-rejection_exponent
+    by_bits = bits_coefficient * exp(-bits_exponent * bits)
+    return probability(1 - rejection_floor - by_size - by_bits)
 
 
 @equation("c(s, w)", group="draft scale", scale=0.05, bits=4.5, target_bits=16, cost_floor=0.02,
@@ -130,27 +124,9 @@ def size_over_bits(scale: Number, bits: Number, *, rejection_coefficient: Number
     Source: derived here; the ratio of the two sides of the condition for the best bits.
     Returns: inf where rounding rejects nothing.
     """
-    if symbolic(scale, bits):
-        import sympy
-
-        by_size = rejection_coefficient * scale**-rejection_exponent
-        by_bits = bits_coefficient * sympy.exp(-bits_exponent * bits)
-        return rejection_exponent * by_size / (bits_exponent * bits * by_bits)
-    by_size, by_bits = _parts(
-        scale, bits, rejection_coefficient, rejection_exponent, bits_coefficient, bits_exponent
-    )
-    share = bits_exponent * bits * by_bits
-    return rejection_exponent * by_size / share
-
-
-def _parts(
-    scale: ArrayLike, bits: ArrayLike, a: ArrayLike, beta: ArrayLike, c: ArrayLike, kappa: ArrayLike
-) -> tuple[Floats, Floats]:
-    """(R_s, R_b)."""
-    power = check("rejection_exponent", beta)
-    by_size = check("rejection_coefficient", a) * check("scale", scale) ** -power
-    fall = np.exp(-check("bits_exponent", kappa) * check("bits", bits))
-    return by_size, np.asarray(check("bits_coefficient", c) * fall)
+    by_size = rejection_coefficient * scale**-rejection_exponent
+    by_bits = bits_coefficient * exp(-bits_exponent * bits)
+    return rejection_exponent * by_size / (bits_exponent * bits * by_bits)
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,8 @@ def sensitivity_fall(alpha: Number, gamma: Number) -> Number:
     Source: derived here by differentiating r.
     Returns: 0 at alpha = 0 (gamma >= 1) and at gamma = 0.
     """
-    if symbolic(alpha, gamma):
-        r = (gamma + 1) * alpha**gamma / tokens_per_round(alpha, gamma)
-        return r * (gamma - acceptance_elasticity(alpha, gamma))
-    a, g = alpha, gamma
-    r = (g + 1.0) * np.power(a, g) / geometric_sum(a, g + 1.0)
-    return r * (g - elasticity_of_tokens(a, g))
+    r = (gamma + 1) * alpha**gamma / tokens_per_round(alpha, gamma)
+    return r * (gamma - acceptance_elasticity(alpha, gamma))
 
 
 @equation(r"(\ln\delta)''", group="draft scale", **_LAW)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check, check_gamma_max, check_least, unwrap
+from ..either import demand, probability, share
 from ..formula import Number, equation, symbolic
 from ..roots import bisect
 from ..rounds import geometric_sum, tokens_per_round
@@ -37,11 +38,7 @@ def acceptance_at_scale(scale: Number, rejection_floor: Number, rejection_coeffi
     exponent is fitted, not taken from there.
     Returns: NaN where the law leaves [0, 1]; it is not clipped.
     """
-    if symbolic(scale, rejection_floor):
-        return 1 - rejection_floor - rejection_coefficient * scale**-rejection_exponent
-    s, d, a, b = (scale, rejection_floor, rejection_coefficient, rejection_exponent)
-    value = 1.0 - d - a * s**-b
-    return np.where((value >= 0.0) & (value <= 1.0), value, np.nan)
+    return probability(1 - rejection_floor - rejection_coefficient * scale**-rejection_exponent)
 
 
 @equation("c(s)", group="draft scale", scale=0.05, cost_floor=0.02, cost_slope=1.0)
@@ -95,16 +92,10 @@ def drafting_share(
     Source: derived here from d ln S / d ln s = 0.
     Returns: in [0, beta].
     """
-    if symbolic(alpha, gamma):
-        elasticity = rejection_exponent * (1 - rejection_floor / (1 - alpha))
-        return elasticity * rejection_sensitivity(alpha, gamma)
-    a, d = alpha, rejection_floor
-    if np.any(1.0 - a < d):
-        raise ValueError("alpha must be in [0, 1 - rejection_floor], got a larger one")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above = np.where(d > 0.0, 1.0 - d / (1.0 - a), 1.0)
-    sensitivity = np.asarray(rejection_sensitivity(a, gamma))
-    return rejection_exponent * above * sensitivity
+    left = 1 - alpha
+    demand(left >= rejection_floor, "alpha must be in [0, 1 - rejection_floor]", alpha)
+    elasticity = rejection_exponent * (1 - share(rejection_floor, left))
+    return elasticity * rejection_sensitivity(alpha, gamma)
 
 
 def _sensitivity_near_one(q: Floats, g: Floats) -> Floats:

@@ -26,13 +26,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, as_floats, check, unwrap
-from ..either import exp, larger, sqrt
+from ..either import decimal, exp, larger, probability, sqrt
 from ..formula import Number, equation, symbolic
 from ..optimum import optimal_gamma, optimal_speedup
 
@@ -100,12 +101,6 @@ def mean_divergence(draft_loss: ArrayLike, target_entropy: ArrayLike) -> Any:
     return unwrap(check("divergence", difference, label="draft_loss - target_entropy"))
 
 
-def _number(text: str) -> Any:
-    import sympy
-
-    return sympy.Rational(text)
-
-
 @equation("L(N, D)", group="draft scale", parameters=1e9, training_tokens=1e12)
 def training_loss(parameters: Number, training_tokens: Number) -> Number:
     """Cross-entropy of a model of N parameters after D training tokens [nat per token].
@@ -114,11 +109,9 @@ def training_loss(parameters: Number, training_tokens: Number) -> Number:
     Wrong when: models are distilled, pruned, or trained on other text.
     Source: arXiv:2203.15556, the parametric fit.
     """
-    if symbolic(parameters, training_tokens):
-        by_size = _number("406.4") * parameters ** -_number("0.34")
-        return _number("1.69") + by_size + _number("410.7") * training_tokens ** -_number("0.28")
-    n, d = parameters, training_tokens
-    return 1.69 + 406.4 * n**-0.34 + 410.7 * d**-0.28
+    of = partial(decimal, beside=parameters)
+    by_size = of("406.4") * parameters ** -of("0.34")
+    return of("1.69") + by_size + of("410.7") * training_tokens ** -of("0.28")
 
 
 @equation(r"\alpha", group="draft scale", draft_perplexity=9.0, target_perplexity=6.0)
@@ -130,12 +123,9 @@ def sdsl_acceptance(draft_perplexity: Number, target_perplexity: Number) -> Numb
     Source: arXiv:2603.11053, from secondary summaries.
     Returns: NaN where it is not in [0, 1].
     """
-    if symbolic(draft_perplexity, target_perplexity):
-        draft, target = _number("0.0067") * draft_perplexity, _number("0.0130") * target_perplexity
-        return _number("0.6421") - draft + target
-    draft = 0.0067 * draft_perplexity
-    alpha = 0.6421 - draft + 0.0130 * target_perplexity
-    return np.where((alpha >= 0.0) & (alpha <= 1.0), alpha, np.nan)
+    of = partial(decimal, beside=draft_perplexity)
+    draft, target = of("0.0067") * draft_perplexity, of("0.0130") * target_perplexity
+    return probability(of("0.6421") - draft + target)
 
 
 @equation(r"N^*", group="draft scale", target_parameters=70e9)
@@ -149,9 +139,7 @@ def sdsl_line(target_parameters: Number) -> Number:
     Wrong when: a draft step has a latency floor; the true optimum is then larger.
     Source: arXiv:2603.11053, from secondary summaries.
     """
-    if symbolic(target_parameters):
-        return _number("0.00271") * target_parameters + 87000000
-    return 0.00271 * target_parameters + 87000000.0
+    return decimal("0.00271", target_parameters) * target_parameters + 87000000
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, as_floats, check
-from ..formula import Number, equation, symbolic
+from ..either import cbrt, probability
+from ..formula import Number, equation
 from .law import DraftScaleLaw, rejection_sensitivity
 
 
@@ -57,11 +58,7 @@ def layers_at_aspect(parameters: Number, aspect: Number) -> Number:
     Source: derived here.
     Returns: a real number.
     """
-    if symbolic(parameters, aspect):
-        import sympy
-
-        return sympy.cbrt(parameters / (12 * aspect**2))
-    return np.cbrt(parameters / (12.0 * aspect**2))
+    return cbrt(parameters / (12 * aspect**2))
 
 
 @equation(r"\alpha(\ell, s)", group="draft scale", draft_layers=12, scale=0.05,
@@ -78,16 +75,9 @@ def acceptance_of_shape(draft_layers: Number, scale: Number, *, rejection_floor:
     Source: derived here, as the simplest law in two axes; its parameters are fitted.
     Returns: NaN where the law leaves [0, 1].
     """
-    if symbolic(draft_layers, scale):
-        by_size = rejection_coefficient * scale**-rejection_exponent
-        by_depth = depth_coefficient * draft_layers**-depth_exponent
-        return 1 - rejection_floor - by_size - by_depth
-    depth = draft_layers**-depth_exponent
-    by_depth = depth_coefficient * depth
-    b = rejection_exponent
-    by_size = rejection_coefficient * scale**-b
-    value = 1.0 - rejection_floor - by_size - by_depth
-    return np.where((value >= 0.0) & (value <= 1.0), value, np.nan)
+    by_size = rejection_coefficient * scale**-rejection_exponent
+    by_depth = depth_coefficient * draft_layers**-depth_exponent
+    return probability(1 - rejection_floor - by_size - by_depth)
 
 
 @equation(r"c(\ell, s)", group="draft scale", draft_layers=12, layer_time=0.005, cost_slope=1.0,

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, as_floats
 from ..either import when_drafting
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric, geometric_sum
@@ -116,10 +116,6 @@ def insertion_gain(
 _POINT: dict[str, Any] = {"step_alpha": 0.6, "step_gamma": 3, "step_cost": 0.1, "judge_cost": 0.05}
 
 
-def _steps(s: Any) -> Any:
-    return (1 - s.step_alpha ** (s.step_gamma + 1)) / (1 - s.step_alpha)
-
-
 @equation("S", group="schedules and cascades", token_speedup=2.0, **_POINT)
 def two_layer_speedup(step_alpha: Number, step_gamma: Number, *, step_cost: Number,
                       judge_cost: Number = 0.0, token_speedup: Number = 1.0) -> Number:  # fmt: skip
@@ -146,13 +142,3 @@ def two_layer_bound(step_alpha: Number, step_gamma: Number, *, step_cost: Number
     """
     extra = step_gamma * step_cost + when_drafting(step_gamma, judge_cost)
     return geometric(step_alpha, step_gamma + 1) / (1 + extra) * token_speedup
-
-
-def _terms(
-    step_alpha: ArrayLike, step_gamma: ArrayLike, step_cost: ArrayLike, judge_cost: ArrayLike
-) -> tuple[Floats, Floats]:
-    """(mean steps per round, time of drafting and judging)."""
-    g = check("step_gamma", step_gamma)
-    steps = geometric_sum(check("step_alpha", step_alpha), g + 1.0)
-    judge = np.where(g > 0.0, check("judge_cost", judge_cost), 0.0)
-    return steps, np.asarray(g * check("step_cost", step_cost) + judge)

@@ -36,10 +36,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, check_gamma_max, check_least, unwrap
-from ..either import when_drafting
-from ..formula import Number, equation, symbolic
-from ..rounds import geometric, geometric_sum
+from ..domain import check, check_gamma_max, unwrap
+from ..either import demand, when_drafting
+from ..formula import Number, equation
+from ..rounds import geometric
 
 
 @equation(r"S_{\min}", group="schedules and cascades", least={"gamma": 1}, alpha=0.7, gamma=4,
@@ -69,13 +69,6 @@ def self_speculation_upper(alpha: Number, gamma: Number, exit_share: Number) -> 
     return geometric(alpha, gamma + 1) / (1 + gamma * exit_share - exit_share)
 
 
-def _terms(
-    alpha: ArrayLike, gamma: ArrayLike, exit_share: ArrayLike
-) -> tuple[Floats, Floats, Floats]:
-    g = check_least("gamma", check("gamma", gamma), 1.0)
-    return geometric_sum(check("alpha", alpha), g + 1.0), g, check("exit_share", exit_share)
-
-
 @equation("c", group="schedules and cascades", draft_weight_bytes=16e9, draft_cached=1000,
           weight_bytes=16e9, kv_bytes=131072, batch=32, context=32000)  # fmt: skip
 def sparse_cache_cost(draft_cached: Number, context: Number, *, batch: Number, weight_bytes: Number,
@@ -89,15 +82,9 @@ def sparse_cache_cost(draft_cached: Number, context: Number, *, batch: Number, w
     context] [token]; context: >= 0 [token]; batch: >= 1; weight_bytes: > 0, draft_weight_bytes,
     kv_bytes: >= 0 [byte]. Equal weights are self-speculation.
     """
-    if symbolic(draft_cached, context):
-        draft = draft_weight_bytes + batch * kv_bytes * draft_cached
-        return draft / (weight_bytes + batch * kv_bytes * context)
-    read, n = draft_cached, context
-    if np.any(read > n):
-        raise ValueError("draft_cached must be in [0, context], got a larger one")
-    cache = batch * kv_bytes
-    draft = draft_weight_bytes + cache * read
-    return draft / (weight_bytes + cache * n)
+    demand(draft_cached <= context, "draft_cached must be in [0, context]", draft_cached)
+    draft = draft_weight_bytes + batch * kv_bytes * draft_cached
+    return draft / (weight_bytes + batch * kv_bytes * context)
 
 
 @equation(r"S_\mathrm{trimmed}", group="schedules and cascades", alpha=0.8, gamma=5, coverage=0.95,

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, as_floats, check
-from ..either import log
-from ..formula import Number, equation, symbolic
+from ..either import demand, log
+from ..formula import Number, equation
 
 
 @dataclass(frozen=True)
@@ -214,15 +214,9 @@ def equal_ranks_theta(equal_children: Number, equal_rank: Number) -> Number:
     Wrong when: ranks differ, as they do for any real draft; a solver gives theta then.
     Source: derived here from k p^theta = 1.
     """
-    if symbolic(equal_children, equal_rank):
-        import sympy
-
-        return sympy.log(equal_children) / -sympy.log(equal_rank)
-    k, p = equal_children, equal_rank
-    if (k * p > 1.0 + 1e-12).any():
-        total = (k * p).max()
-        raise ValueError(f"equal_children * equal_rank must be in [0, 1], got {total:.12g}")
-    return np.log(k) / -np.log(p)
+    total = equal_children * equal_rank
+    demand(total <= 1 + 1e-12, "equal_children * equal_rank must be in [0, 1]", total)
+    return log(equal_children) / -log(equal_rank)
 
 
 @equation(r"\mathrm{E}[N]", group="trees", tree_nodes=1000, rank_entropy=2.0)

@@ -29,9 +29,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check
+from ..either import at_least_once, demand
 from ..formula import Number, equation, symbolic
 from ..roots import bisect
-from .several import distribution_pair, missed
+from .several import distribution_pair
 from .verification import block_weight_step, distribution, markov_models, two_token_overlap
 
 
@@ -56,8 +57,8 @@ def two_token_recursive_rejection(
 
         missing = sympy.Max(p - q, 0) * (1 - q) ** (k - 1) + sympy.Max(q - p, 0) * q ** (k - 1)
         return 1 - missing
-    k = drafts - 1.0
-    later = np.maximum(p - q, 0.0) * missed(q, k) + np.maximum(q - p, 0.0) * missed(1.0 - q, k)
+    short, over = np.maximum(p - q, 0.0), np.maximum(q - p, 0.0)
+    later = short * at_least_once(q, k - 1.0) + over * at_least_once(1.0 - q, k - 1.0)
     return two_token_overlap(p, q) + later
 
 
@@ -69,7 +70,7 @@ def kseq_acceptance(kept_mass: Number, drafts: Number) -> Number:
     Wrong when: rho is below the root of 1 - (1 - beta)^K = rho beta; the output is then biased.
     Source: arXiv:2310.15141.
     """
-    return missed(kept_mass, drafts)
+    return at_least_once(kept_mass, drafts)
 
 
 def recursive_rejection(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:
@@ -136,8 +137,8 @@ def kseq(p: ArrayLike, q: ArrayLike, *, drafts: int) -> tuple[float, float]:
         return np.asarray(np.minimum(draft, target / rho).sum().clip(max=1.0), np.float64)
 
     # 1 - (1 - beta)^K falls in rho and rho beta rises.
-    _, rho = bisect(lambda rho: missed(kept(rho), k) <= rho * kept(rho), 1.0, float(k))
-    return float(missed(kept(rho), k)), float(rho)
+    _, rho = bisect(lambda rho: at_least_once(kept(rho), k) <= rho * kept(rho), 1.0, float(k))
+    return float(at_least_once(kept(rho), k)), float(rho)
 
 
 @equation("Q_K", group="several drafts and verification", mass_below=0.5, draft_mass=0.2, drafts=3)
@@ -152,13 +153,8 @@ def chosen_path_mass(mass_below: Number, draft_mass: Number, drafts: Number) -> 
     """
     if symbolic(mass_below, draft_mass):
         return (mass_below + draft_mass) ** drafts - mass_below**drafts
-    a, q = mass_below, draft_mass
-    k = drafts
-    a, q, k = np.broadcast_arrays(a, q, k)
-    if (a + q > 1.0 + 1e-12).any():
-        raise ValueError(
-            f"mass_below + draft_mass must be in [0, 1], got {float((a + q).max()):.12g}"
-        )
+    a, q, k = np.broadcast_arrays(mass_below, draft_mass, drafts)
+    demand(a + q <= 1.0 + 1e-12, "mass_below + draft_mass must be in [0, 1]", a + q)
     with np.errstate(divide="ignore", invalid="ignore"):
         rise = np.where(q > 0.0, np.log1p(q / a), 0.0)
     share = -np.expm1(-k * rise)  # of the drafts at or below the prefix, those with one at it

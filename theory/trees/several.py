@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, check
-from ..either import smaller
-from ..formula import Number, equation, symbolic
+from ..either import at_least_once, smaller
+from ..formula import Number, equation
 from .verification import distribution
 
 
@@ -27,7 +27,7 @@ def two_token_drafts_optimum(target_mass: Number, draft_mass: Number, drafts: Nu
     Source: derived here by max-flow; the transport problem is posed in arXiv:2410.18234.
     """
     p, q, k = target_mass, draft_mass, drafts
-    return smaller(1, p + missed(1 - q, k), (1 - p) + missed(q, k))
+    return smaller(1, p + at_least_once(1 - q, k), (1 - p) + at_least_once(q, k))
 
 
 @equation("m(x)", group="several drafts and verification", target_mass=0.3, draft_mass=0.2,
@@ -39,7 +39,7 @@ def membership_share(target_mass: Number, draft_mass: Number, drafts: Number) ->
     Wrong when: the target's sample is coupled to the drafts, which accepts more.
     Source: derived here; summed over the tokens it is the acceptance.
     """
-    return target_mass * missed(draft_mass, drafts)
+    return target_mass * at_least_once(draft_mass, drafts)
 
 
 @equation(r"\alpha_G", group="several drafts and verification", alpha=0.8)
@@ -51,15 +51,6 @@ def coupling_floor(alpha: Number) -> Number:
     Source: the form of the bound is that of arXiv:2408.07978; checked here numerically.
     """
     return alpha / (2 - alpha)
-
-
-def missed(mass: Number, drafts: Number) -> Number:
-    """1 - (1 - mass)^drafts: chance that a token of this mass is among the drafts."""
-    if symbolic(mass, drafts):
-        return 1 - (1 - mass) ** drafts
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = -np.expm1(drafts * np.log1p(-mass))
-    return np.where(drafts == 0.0, 0.0, share)  # where 0 drafts meet a sure token
 
 
 @equation(r"\alpha(x)", group="several drafts and verification", target_mass=0.2, draft_mass=0.1,
@@ -121,7 +112,7 @@ def drafts_optimum(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:
     order = np.argsort(_ratio(target, draft), kind="stable")
     inside = np.cumsum(target[order])
     outside = np.append(np.cumsum(draft[order][::-1])[::-1][1:], 0.0)
-    return float(min(1.0, (inside + missed(np.minimum(outside, 1.0), k)).min()))
+    return float(min(1.0, (inside + at_least_once(np.minimum(outside, 1.0), k)).min()))
 
 
 def drafts_optimum_distinct(p: ArrayLike, q: ArrayLike, *, drafts: int) -> float:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..domain import Floats, check
+from ..either import at_least_once, demand
 from ..formula import Number, equation, symbolic
-from ..rounds import geometric, geometric_sum
+from ..rounds import geometric
 
 
 @equation(r"\mathrm{E}[N]", group="trees", children_mass=0.85, tree_depth=5)
@@ -49,8 +50,7 @@ def parallel_chains_tokens(alpha: Number, gamma: Number, chains: Number) -> Numb
     a, g, b = alpha, gamma, chains
     total = np.ones(a.shape)
     for i in range(1, int(g.max(initial=0.0)) + 1):
-        reached = -np.expm1(b * np.log1p(-(a**i)))
-        total = total + np.where(i <= g, reached, 0.0)
+        total = total + np.where(i <= g, at_least_once(a**i, b), 0.0)
     return total
 
 
@@ -62,17 +62,13 @@ def ranked_children_mass(rank_first: Number, rank_ratio: Number, children: Numbe
     Wrong when: the tail of the ranks is heavier than geometric, as over large vocabularies.
     Source: derived here as a geometric sum.
     """
-    if symbolic(rank_first, rank_ratio):
-        return rank_first * (1 - rank_ratio**children) / (1 - rank_ratio)
-    p, r = rank_first, rank_ratio
-    _check_ranks_total(p, r)
-    return p * geometric_sum(r, children)
+    _demand_total(rank_first, rank_ratio)
+    return rank_first * geometric(rank_ratio, children)
 
 
-def _check_ranks_total(first: Floats, ratio: Floats) -> None:
-    total = first / (1.0 - ratio)
-    if (total > 1.0 + 1e-12).any():
-        raise ValueError(f"rank_first / (1 - rank_ratio) must be in [0, 1], got {total.max():.12g}")
+def _demand_total(first: Number, ratio: Number) -> None:
+    total = first / (1 - ratio)
+    demand(total <= 1 + 1e-12, "rank_first / (1 - rank_ratio) must be in [0, 1]", total)
 
 
 def geometric_ranks(rank_first: float, rank_ratio: float, *, count: int) -> Floats:
@@ -82,7 +78,7 @@ def geometric_ranks(rank_first: float, rank_ratio: float, *, count: int) -> Floa
     Raises ValueError outside these ranges.
     """
     p, r = check("rank_first", rank_first), check("rank_ratio", rank_ratio)
-    _check_ranks_total(p, r)
+    _demand_total(p, r)
     return np.asarray(p * r ** np.arange(int(check("children", count))))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..domain import Floats, as_floats, check, unwrap
-from ..either import smaller
+from ..either import only_where, share, smaller
 from ..formula import Number, equation, symbolic
 
 
@@ -70,10 +70,8 @@ def block_accept_probability(block_weight: Number, block_surplus: Number) -> Num
     Source: arXiv:2403.10444.
     Returns: 1 where h = 1.
     """
-    if symbolic(block_weight, block_surplus):
-        return block_surplus / (block_surplus + 1 - block_weight)
     h, s = block_weight, block_surplus
-    return np.divide(s, s + (1.0 - h), out=np.ones(h.shape), where=h < 1.0)
+    return only_where(h < 1, share(s, s + (1 - h)), 1.0)
 
 
 def distribution(name: str, value: ArrayLike) -> Floats:
