@@ -166,16 +166,23 @@ class LmStudioStats(Sums):
 
 
 class Heads:
-    """FastDeploy's speculate_metrics."""
+    """FastDeploy's speculate_metrics, and spec_decode of MLC LLM's metrics since its start."""
 
-    keys = frozenset({"accepted_tokens_per_head"})
+    keys = frozenset({"accepted_tokens_per_head", "accept_count"})
 
     def __init__(self) -> None:
         self.heads: list[int] = []
         self.requests = self.rejected = 0
+        self.drafted: int | None = None
 
     def take(self, entry: dict[str, Any], key: str) -> bool:
-        """Take the metrics of one request."""
+        """Take the metrics of one request, or of MLC LLM's last ones."""
+        if "accepted_tokens_per_head" not in entry:
+            given = [entry.get(n) for n in ("accept_count", "draft_count")]
+            kept, tried = (whole_list(v, key) if isinstance(v, list) else None for v in given)
+            if kept and tried:
+                self.heads, self.drafted = kept, sum(tried[1:])
+            return bool(kept and tried)
         heads = whole_list(entry["accepted_tokens_per_head"], "accepted_tokens_per_head")
         if not heads:
             return False
@@ -186,16 +193,17 @@ class Heads:
 
     def result(self) -> EngineCounts | None:
         """The sum over requests."""
-        if not self.requests:
+        if not self.heads:
             return None
         rounds, *kept = self.heads
+        mlc = self.drafted is not None
         return counts_as(
-            "fastdeploy-speculate-metrics",
+            "mlc-llm-metrics" if mlc else "fastdeploy-speculate-metrics",
             rounds=rounds,
-            drafted=sum(kept) + self.rejected if self.rejected else None,
+            drafted=self.drafted if mlc or not self.rejected else sum(kept) + self.rejected,
             per_position_accepted=kept,
             gamma=len(kept) or None,
-            requests=self.requests,
+            requests=self.requests or None,
             notes=["gamma is the heads that the metrics list, less the target's own"],
         )
 

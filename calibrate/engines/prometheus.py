@@ -59,6 +59,8 @@ _COUNTERS = {
 _GAUGES = {
     "spec_accept_length": "length",
     "spec_accept_rate": "rate",
+    "spec_num_steps": "steps",
+    "spec_num_draft_tokens": "slots",
     "spec_decode_acceptance_length": "length",
     "spec_decode_draft_acceptance_rate": "rate",
     "spec_decode_efficiency": "efficiency",
@@ -168,10 +170,7 @@ class Scrape:
             return {key: v for key, v in series.items() if own.intersection(key[1])}
 
         return replace(
-            self,
-            counters=kept(self.counters),
-            gauges=kept(self.gauges),
-            fallen=kept(self.fallen),
+            self, counters=kept(self.counters), gauges=kept(self.gauges), fallen=kept(self.fallen)
         )
 
     def result(self) -> EngineCounts | None:

@@ -48,7 +48,9 @@ def counts_of(scrape: Scrape, counters: Mapping[Key, int], notes: list[str]) -> 
         gamma=gamma,
         per_position_accepted=ladder,
         survival=None if rates is None else survival_of(rates),
-        acceptance_length=gauge_length(scrape.gauges, notes) if rounds is None else None,
+        acceptance_length=None
+        if rounds and "accepted" in sums
+        else gauge_length(scrape.gauges, notes),
         accepted_is_prefix=not early,
         groups=_groups(scrape, counters),
         notes=notes,
@@ -114,9 +116,19 @@ def _gamma(
     if ladder:
         notes.append(f"gamma is the {len(ladder)} positions that have a counter")
         return len(ladder)
-    found = gauge_gamma(scrape.gauges, notes) if rounds is None else None
+    found = _steps(scrape.gauges, notes) or gauge_gamma(scrape.gauges, notes)
     if found is None:
         notes.append("the series do not state how many tokens a round drafts: gamma null")
+    return found
+
+
+def _steps(gauges: Gauges, notes: list[str]) -> int | None:
+    """SGLang's steps of drafting where they are a chain: a slot each, and one for the root."""
+    steps, slots = ({v for (kind, _), v in gauges.items() if kind == own}
+                    for own in ("steps", "slots"))  # fmt: skip
+    if len(steps) != 1 or slots - {v + 1.0 for v in steps} or not (found := int(steps.pop())):
+        return None
+    notes.append(f"gamma {found} is spec_num_steps, the drafts of a chain now")
     return found
 
 

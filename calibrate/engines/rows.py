@@ -21,16 +21,17 @@ _COUNT = r"(?:total_|num_|n_|number_of_|sum_)*"
 _MEAN = r"(?:mean_|avg_|average_|overall_|aggregate_|total_|spec_|spec_decode_|tau_)*"
 _ROLES = {
     "rounds": rf"{_COUNT}(?:drafts|rounds|draft_rounds|spec_steps|spec_rounds|verif(?:y|ication)_"
-    rf"steps|verifications|spec_verify_ct|target_steps|forward_passes|cycles|draft_(?:proposals|steps))",
-    "accepted": rf"{_COUNT}(?:accepted|acc|accepted_(?:draft_|prediction_|speculative_)?tokens|acc_"
-    r"tokens|accepted_drafts|draft_accepted|draft_n_accepted|draft_tokens_accepted|tokens_accepted|"
+    r"steps|verifications|spec_verify_ct|target_steps|forward_passes|cycles|"
+    r"draft_(?:proposals|steps)|iteration_number)",
+    "accepted": rf"{_COUNT}(?:accepted|acc|accepted_(?:draft_|prediction_|speculative_)?tokens?|"
+    r"acc_tokens|accepted_drafts|draft_accepted|draft_n_accepted|draft_tokens_accepted|tokens_accepted|"
     r"accepted_n|accept_tokens)|n_accept",
     "rejected": rf"{_COUNT}(?:draft_)?rejected(?:_(?:draft_|prediction_|speculative_)?tokens)?",
     "drafted": rf"{_COUNT}(?:drafted|draft|draft_n|draft_tokens|drafted_tokens|tokens_drafted|"
     r"proposed|proposed_tokens|(?:proposed|generated)_draft_tokens|draft_tokens_(?:generated|"
     r"proposed)|drafts_proposed|gen_tokens|draft_count)|n_drafted",
     "tokens": rf"{_COUNT}(?:tokens|tok|pred|predicted|predicted_n|predicted_tokens|output_tokens|"
-    r"completion_tokens|generated|generated_tokens|generation_tokens|tokens_generated|new_tokens|"
+    r"completion_tokens|generated|generated_tokens?|generation_tokens|tokens_generated|new_tokens|"
     r"tokens_predicted|eval_count)|n_predict",
     "length": "|".join((
         rf"{_MEAN}(?:accept(?:ance|ed)?|acc)_len(?:gth)?(?:_\w+)?", rf"{_MEAN}(?:tokens|emitted)_"

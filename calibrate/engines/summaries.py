@@ -26,14 +26,15 @@ from ..tables.cells import plain_name
 from ..tables.layouts import setting_of
 from .counts import EngineCounts
 from .formats import kind_of
-from .lines import Damage, without_colours
+from .lines import Damage, first, without_colours
 from .numbers import whole
 from .row_sums import counted
 from .rows import COUNTS, Row, role_of
 
 _NAME = r"[A-Za-z#τ][\w/.#-]*(?: [\w/.#-]+)*"
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)"
-_CELL = rf"[~+]?{_DIGITS}\s*[%x]?(?:[\s*`]*\([\s*`]*\d+\s*/\s*\d+[\s*`]*\))?"
+_OF = r"(?:[\s*`]*\([\s*`]*\d+(?: accepted)?\s*/\s*\d+(?: [a-z]+)?[\s*`]*\))?"
+_CELL = rf"[~+]?{_DIGITS}\s*[%x]?{_OF}"
 _LABELS = r"(?:\s*\([^)=:]{1,24}\)|\s*[({](?:\w+=[^,)}]{1,40},?\s?)+[)}])?"
 _END = r"(?![\w/]|\.\d|\s*[-–]\s*\d)"  # not within a word, and no range
 _PAIR = re.compile(rf"({_NAME}{_LABELS})\s*[:=]\s*\**({_CELL}){_END}")
@@ -100,7 +101,7 @@ class Summaries:
     markers: tuple[bytes, ...] = (b"ccept", b"acc=", b"acc:", b"acc_len", b"tau", "τ".encode(),
                                   b"AL=", b"AL:", b"raft", b"n_predict", b"tokens:", b"tokens =",
                                   b"tokens |", b"tokens generated", b"osition", b"equests:",
-                                  b"ounds", b"teps")  # fmt: skip
+                                  b"ounds", b"teps", b"iteration n", b"generated t")  # fmt: skip
 
     def __init__(self) -> None:
         self.damage = Damage("summary")
@@ -137,8 +138,7 @@ class Summaries:
         if plain_name(line).startswith("statistics"):
             return
         one = _Open({_role(n): c for n, c in reversed(pairs)}, {plain_name(n) for n, _ in pairs})
-        label = _LABEL.match(line)
-        one.label = label[1] if label else ""
+        one.label = first(_LABEL, line) or ""
         self.done.append(one)
 
     def _spoken(self, line: str) -> bool:

@@ -251,6 +251,19 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
     ("full-width colons", "temperature=0:  accept length：1.70\ntemperature=1：accept length：1.50\n", {"groups": 2}),
     ("a table in Chinese", "Tokens\tBaseline (tok/s)\tDFlash (tok/s)\t加速比\t接受率\n\n256\t74.72\t194.80\t2.61×\t85.16%\n"
      "512\t73.76\t214.78\t2.91×\t86.91%\n", {"groups": 2, "speeds": [194.8, 214.78]}),
+    ("sglang, steps and a length beside the rounds", 'sglang:spec_accept_length{model_name="m",tp_rank="0"} 2.3\n'
+     'sglang:spec_num_steps{model_name="m"} 3\nsglang:spec_num_draft_tokens{model_name="m"} 4\n'
+     'sglang:spec_verify_calls_total{model_name="m"} 50.0\n', {"acceptance_length": 2.3, "gamma": 3, "rounds": 50}),
+    ("counts in words beside a rate", "Draft acceptance rate: **76%** (974 accepted / 1278 drafted). MTP is real.\n",
+     {"accepted": 974, "drafted": 1278}),
+    ("openvino genai", "MAIN MODEL\n  TTFT: 210.22 ± 0.00 ms\n  Num generated token: 100 tokens\n  Total iteration number: "
+     "41\n  Num accepted token: 59 tokens\nDRAFT MODEL\n  Num generated token: 164 tokens\n  Total iteration number: 123\n",
+     {"rounds": 41, "accepted": 59, "tokens": 100}),
+    ("mlc llm", json.dumps({"usage": {"extra": {"completion_tokens_sum": 256, "spec_decode": {
+        "draft_count": [96, 96, 96], "accept_count": [96, 70, 45], "accept_prob": {"accept_prob{step=0}": 1.0}}}}}),
+     {"rounds": 96, "drafted": 192, "accepted": 115, "gamma": 2, "engine": "mlc-llm"}),
+    ("tokens of a training step", "   Batch size:           8\n   Tokens/step:          262,144\n   Warmup steps:      500\n",
+     "looked for"),
     ("another program", "GET /accept 200\naccepted: 5 connections\nrate: 5\n", "looked for"),
     ("a training log", "epoch 1: loss=2.3 acc=0.91 tokens=1000\nepoch 2: acc=0.93", "looked for"),
 ]  # fmt: skip
