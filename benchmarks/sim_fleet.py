@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from howspec.sim.fleet.engine import Engine, build_engine, mean_rounds
 from howspec.sim.fleet.fleet import run_fleet
-from howspec.sim.fleet.kernel import ROUNDS, compiled
-from howspec.sim.fleet.workload import Workload, draw_workload
+from howspec.sim.fleet.inputs import Engine, Workload, build_engine, draw_workload, mean_rounds
+from howspec.sim.fleet.kernel import ROUNDS
 from howspec.theory import DepthAcceptance
 
 GAMMA, LENGTH, FIXED, EACH = 4, 200, 6.6e-3, 1.0e-4
@@ -108,7 +107,6 @@ def main() -> None:
     work = draw_workload(np.random.default_rng(1), requests=options.requests, lengths=LENGTH)
 
     begin = time.perf_counter()
-    compiled()
     run_fleet(work, engine, arrival_rate=1.0)
     print(
         f"importing and compiling with Numba, once a process: {time.perf_counter() - begin:.2f} s"

@@ -13,10 +13,9 @@ import numpy as np
 
 from ...theory.domain import Floats
 from ..rounds.simulated import PERCENTILES, estimate
-from .engine import Engine, build_engine, capacity
 from .fleet import run_fleet, simulate_fleet
+from .inputs import Engine, Lengths, Workload, afresh, build_engine, capacity, draw_all
 from .steady import LEAST, MOST, WINDOWS, halfwidth, next_size, stretch
-from .workload import Lengths, Workload, afresh, draw_all
 
 if TYPE_CHECKING:
     from ...theory import AcceptanceLaw, CostLaw
@@ -62,7 +61,7 @@ def find_crossover(
     Assumes one crossing, speculation paying below it. The rate is found by bisection to a relative
     ``tolerance`` of the sign of the mean difference, the interval by inverting Student's t test of
     that difference over the replications. requests: of a replication; by default so many that both
-    latencies are stationary (see `fleet_steady`) and known to 5 % where the engines are compared.
+    latencies are stationary (see `steady`) and known to 5 % where the engines are compared.
     rates: the span searched; by default from 1/1000 of 95 % of the smaller capacity up to that.
     Raises ValueError outside these ranges.
     """

@@ -3,7 +3,7 @@
 Each round advances every running sequence by its own number of tokens and takes the time that the
 cost law gives at the present batch; arrivals wait in one queue, first come first served, and join
 at the start of a round. Prefill takes no time here, memory is unlimited, nothing is evicted.
-`fleet_steady` finds the stretch of a run that is stationary and makes runs long enough.
+`steady` finds the stretch of a run that is stationary and makes runs long enough.
 """
 
 from __future__ import annotations
@@ -15,22 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
+from ..rounds.compiled import compiled
 from ..rounds.estimate import Estimate
-from .engine import Engine, capacity
-from .kernel import (
-    AREA,
-    BUSY,
-    CLOCK,
-    DONE,
-    EMITTED,
-    ROUNDS,
-    TOKENS,
-    TURNS,
-    compiled,
-    interpreted,
-)
+from .inputs import Engine, Lengths, Workload, capacity, draw_all
+from .kernel import AREA, BUSY, CLOCK, DONE, EMITTED, ROUNDS, TOKENS, TURNS, serve
 from .steady import LEAST, MOST, WINDOWS, Stretch, halfwidth, next_size, settled_late, stretch
-from .workload import Lengths, Workload, draw_all
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -42,7 +31,7 @@ class FleetRun:
     Latency is finish - arrival, time to first token first - arrival, queueing delay start -
     arrival. bounds: requests bounds[k]..bounds[k + 1] - 1 arrive in window k, shape (windows + 1,);
     those before bounds[0] are warm-up. totals: sums over the warm-up, each window, and the drain
-    after the last arrival, shape (windows + 2, 8); the columns are named in `fleet_kernel`.
+    after the last arrival, shape (windows + 2, 8); the columns are named in `kernel`.
     """
 
     arrival: Floats
@@ -93,8 +82,8 @@ def run_fleet(
 ) -> FleetRun:
     """Serve a workload at ``arrival_rate`` requests per second; a pure function of its arguments.
 
-    warmup: share of the requests left out of the windows, in [0, 1). jit: use Numba where it is
-    installed; the numbers are the same without. Raises ValueError outside these ranges.
+    warmup: share of the requests left out of the windows, in [0, 1). jit: compile the event loop;
+    the numbers are the same without. Raises ValueError outside these ranges.
     """
     if not 0 <= warmup < 1:
         raise ValueError(f"warmup must be in [0, 1), got {warmup}")
@@ -106,18 +95,13 @@ def run_fleet(
         )
     arrival = workload.arrivals(arrival_rate)
     bounds = np.linspace(cut, workload.requests - 1, windows + 1).astype(np.int64)
-    start, first, finish, totals = ((compiled() if jit else None) or interpreted)(
-        arrival,
-        workload.lengths,
-        workload.prompts.astype(np.float64),
-        (workload.kinds * len(engine.survival)).astype(np.int64),
-        np.uint64(workload.key),
-        engine.gamma,
-        engine.survival,
-        engine.time,
-        engine.context_step,
-        arrival[bounds],
-    )
+    loop = compiled(serve) if jit else serve
+    with np.errstate(over="ignore"):  # interpreted, 64-bit products wrap on purpose
+        start, first, finish, totals = loop(
+            arrival, workload.lengths, workload.prompts.astype(np.float64),
+            (workload.kinds * len(engine.survival)).astype(np.int64), np.uint64(workload.key),
+            engine.gamma, engine.survival, engine.time, engine.context_step, arrival[bounds],
+        )  # fmt: skip
     return FleetRun(arrival, start, first, finish, bounds, totals)
 
 
@@ -137,7 +121,7 @@ def simulate_fleet(
     """Estimate latency, throughput, batch and utilisation at ``arrival_rate`` requests per second.
 
     ``replications`` independent runs of ``requests`` requests each; by default their number grows
-    until the run holds a stationary stretch (see `fleet_steady`) whose mean latency has a relative
+    until the run holds a stationary stretch (see `steady`) whose mean latency has a relative
     half-width of ``precision`` at 95 %, or 65536 are reached; the note says where that fails.
     warmup: share of the requests left out at the start; by default start-up and end are found and
     cut off. Standard errors come from the spread over runs, or over ``windows`` consecutive parts

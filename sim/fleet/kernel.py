@@ -1,20 +1,13 @@
-"""The event loop of a continuously batching engine, written once for CPython and for Numba.
+"""The event loop of a continuously batching engine, of scalars and arrays only.
 
-It uses scalars and arrays only, so that `numba.njit` compiles it as it stands; without Numba the
-same source runs interpreted and gives the same numbers, bit for bit, far more slowly.
+Numba compiles it as it stands; interpreted it gives the same numbers, bit for bit, far more slowly.
 """
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
-
-from ...theory.domain import Floats
-from ..rounds.compiled import compile_kernel
 
 # Columns of the totals: seconds elapsed, seconds with work, sequence-seconds, rounds of the engine,
 # rounds of sequences, tokens emitted, tokens kept (not beyond a request's end), requests finished.
@@ -117,17 +110,3 @@ def serve(
             else:
                 i += 1
     return start, first, finish, totals
-
-
-@cache
-def compiled() -> Callable[..., tuple[Floats, Floats, Floats, Floats]] | None:
-    """`serve` compiled by Numba, or None where Numba is not installed."""
-    if importlib.util.find_spec("numba") is None:
-        return None
-    return compile_kernel(serve)
-
-
-def interpreted(*arguments: Any) -> tuple[Floats, Floats, Floats, Floats]:
-    """`serve` without Numba; 64-bit products wrap on purpose."""
-    with np.errstate(over="ignore"):
-        return serve(*arguments)  # type: ignore[no-any-return]

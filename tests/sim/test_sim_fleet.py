@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.sim.fleet.crossover import find_crossover
-from howspec.sim.fleet.engine import Engine, build_engine, capacity, mean_rounds
-from howspec.sim.fleet.fleet import Estimate, FleetRun, run_fleet, simulate_fleet
+from howspec.sim.fleet.fleet import FleetResult, FleetRun, run_fleet, simulate_fleet
+from howspec.sim.fleet.inputs import (
+    Engine,
+    Workload,
+    build_engine,
+    capacity,
+    draw_workload,
+    mean_rounds,
+)
 from howspec.sim.fleet.kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS
 from howspec.sim.fleet.steady import halfwidth, mser
-from howspec.sim.fleet.workload import Workload, draw_workload
+from howspec.sim.rounds.estimate import Estimate
 from howspec.theory import AffineCost, DepthAcceptance, tokens_pmf
 from howspec.theory.costs import LinearStepCost, crossover_load, latency_under_load
 from hypothesis import given, settings
@@ -88,6 +95,11 @@ def reference(
     return [(s[0], s[1], s[2]) for _, s in sorted(seen.items())]
 
 
+def estimated(seed: int, engine: Engine, rate: float, lengths: Any, **options: Any) -> FleetResult:
+    rng = np.random.default_rng(seed)
+    return simulate_fleet(rng, engine=engine, arrival_rate=rate, lengths=lengths, **options)
+
+
 def waits(run: FleetRun) -> Any:
     return run.finish - run.arrival
 
@@ -128,7 +140,6 @@ def test_every_request_has_the_times_of_an_independent_event_loop(
 
 
 def test_numba_and_the_interpreter_give_the_same_bits() -> None:
-    pytest.importorskip("numba")
     work = draw_workload(np.random.default_rng(1), requests=60, lengths=40, prompts=7)
     engine = build_engine(LAW, COST, gamma=[5, 4, 3, 0], max_batch=4, context_max=50)
     fast = run_fleet(work, engine, arrival_rate=5.0)
@@ -154,18 +165,6 @@ def test_rounds_of_a_lone_request_follow_the_exact_renewal_law() -> None:
     observed = np.append(counts[keep], counts[~keep].sum())
     probabilities = np.append(expected[keep], expected[~keep].sum())
     assert chisquare(observed, probabilities * rounds.size).pvalue > 1e-4
-
-
-@pytest.mark.parametrize("gamma", [0, 3, 7])
-def test_at_rate_zero_a_request_takes_its_own_rounds_at_batch_one(gamma: int) -> None:
-    engine = build_engine(LAW, COST, gamma=gamma)
-    run = lone(engine)
-    seconds = COST.round_time(gamma)[-1]
-    expected = mean_rounds(LAW.survival(gamma), 20) * seconds
-    error = 4 * waits(run).std() / np.sqrt(run.arrival.size)
-    assert abs(waits(run).mean() - expected) <= error + 1e-9
-    np.testing.assert_allclose(run.first - run.arrival, seconds, rtol=1e-6)
-    np.testing.assert_allclose(run.start, run.arrival)
 
 
 def test_littles_law_holds_exactly() -> None:
@@ -205,9 +204,7 @@ def test_latency_under_light_load_is_that_of_processor_sharing(gamma: int, load:
     rounds = mean_rounds(LAW.survival(gamma), 150)
     rate = load / (rounds * each)
     engine = build_engine(LAW, COST, gamma=gamma, max_batch=400)
-    found = simulate_fleet(
-        np.random.default_rng(3), engine=engine, arrival_rate=rate, lengths=150, replications=6
-    )
+    found = estimated(3, engine, rate, 150, replications=6)
     sharing = rounds * (fixed + each) / (1 - load)
     idle = (1 - load) ** (1 + fixed / each)
     residual = (1 - idle) * (fixed + each * rate * sharing) / 2
@@ -230,9 +227,7 @@ def test_latency_and_crossover_of_the_linear_law_are_those_of_the_formulas() -> 
         build_engine(DepthAcceptance(0.7), cost, gamma=g, max_batch=600, context=500)
         for g in (4, 0)
     )
-    found = simulate_fleet(
-        np.random.default_rng(16), engine=engine, arrival_rate=5.0, lengths=length, replications=6
-    )
+    found = estimated(16, engine, 5.0, length, replications=6)
     formula = latency_under_load(0.7, 4, 5.0 * length, context=500, **times)
     latency = found.estimates["latency_s_mean"].mean / length
     assert latency == pytest.approx(formula, rel=0.02)
@@ -267,55 +262,17 @@ def test_one_slot_is_an_m_g_1_queue() -> None:
     busy = rate * service.mean()
     assert 0.3 < busy < 0.8
     expected = rate * (service**2).mean() / (2 * (1 - busy))  # Pollaczek and Khinchine
-    found = simulate_fleet(
-        np.random.default_rng(4),
-        engine=engine,
-        arrival_rate=rate,
-        lengths=length,
-        requests=20_000,
-        replications=10,
-    )
+    found = estimated(4, engine, rate, length, requests=20_000, replications=10)
     queue = found.estimates["queue_s_mean"]
     assert abs(queue.mean - expected) < 4 * queue.se
     assert queue.se < 0.05 * expected
     assert found.estimates["utilisation"].mean == pytest.approx(busy, abs=0.02)
 
 
-def test_without_a_cost_of_batch_latency_exceeds_the_lone_time_by_less_than_a_round() -> None:
-    engine = build_engine(LAW, LoadCost(6e-3), gamma=3, max_batch=1000)
-    work = draw_workload(np.random.default_rng(6), requests=2000, lengths=60)
-    crowd = run_fleet(work, engine, arrival_rate=100.0, windows=1)
-    lonely = run_fleet(work, engine, arrival_rate=1e-4, windows=1)
-    extra = waits(crowd) - waits(lonely)
-    assert extra.min() > -1e-5  # the arrival times of the lonely run are near 1e7 s
-    assert extra.max() < engine.time[1, 0] + 1e-5
-
-
-def test_requests_start_in_order_and_the_batch_keeps_its_limit() -> None:
-    work = draw_workload(np.random.default_rng(7), requests=500, lengths=25)
-    engine = build_engine(LAW, COST, gamma=2, max_batch=5)
-    run = run_fleet(work, engine, arrival_rate=500.0)
-    assert (np.diff(run.start) >= 0).all()
-    assert (run.start >= run.arrival).all()
-    assert (run.first > run.start).all()
-    assert (run.finish >= run.first).all()
-    for moment in run.start:
-        assert ((run.start <= moment) & (run.finish > moment)).sum() <= 5
-
-
 def test_an_overloaded_fleet_is_called_saturated_and_runs_at_capacity() -> None:
     engine = build_engine(LAW, COST, gamma=3, max_batch=16)
     limit = capacity(engine, [80])
-    over, under = (
-        simulate_fleet(
-            np.random.default_rng(8),
-            engine=engine,
-            arrival_rate=share * limit,
-            lengths=80,
-            replications=4,
-        )
-        for share in (1.3, 0.6)
-    )
+    over, under = (estimated(8, engine, share * limit, 80, replications=4) for share in (1.3, 0.6))
     assert over.saturated
     assert over.note.startswith("saturated: ")
     assert over.load == pytest.approx(1.3)
@@ -333,13 +290,8 @@ def test_saturation_is_seen_where_the_capacity_of_a_full_batch_hides_it() -> Non
             return np.full(gamma + 1, 1e-3 + 1e-9 * context**2)
 
     engine = build_engine(LAW, Convex(1.0), gamma=0, max_batch=1, context_max=4100, knots=200)
-    found = simulate_fleet(
-        np.random.default_rng(9),
-        engine=engine,
-        arrival_rate=1.5,
-        lengths=100,
-        prompts=lambda rng, n: 4000 * rng.integers(0, 2, n),
-        replications=2,
+    found = estimated(
+        9, engine, 1.5, 100, prompts=lambda rng, n: 4000 * rng.integers(0, 2, n), replications=2
     )
     assert found.load < 0.9
     assert found.saturated
@@ -347,14 +299,7 @@ def test_saturation_is_seen_where_the_capacity_of_a_full_batch_hides_it() -> Non
 
 def test_a_flood_that_arrives_within_one_round_is_still_measured() -> None:
     engine = build_engine(LAW, COST, gamma=1, max_batch=4)
-    found = simulate_fleet(
-        np.random.default_rng(9),
-        engine=engine,
-        arrival_rate=1e9,
-        lengths=10,
-        requests=200,
-        replications=2,
-    )
+    found = estimated(9, engine, 1e9, 10, requests=200, replications=2)
     assert found.saturated
     assert all(np.isfinite(e.mean) for e in found.estimates.values())
     assert found.estimates["requests_per_s"].mean == pytest.approx(capacity(engine, [10]), rel=0.05)
@@ -373,15 +318,7 @@ def test_a_round_counts_in_the_window_in_which_it_begins() -> None:
 
 def test_percentiles_and_rates_are_those_of_the_requests_after_warm_up() -> None:
     engine = build_engine(LAW, COST, gamma=2, max_batch=8)
-    found = simulate_fleet(
-        np.random.default_rng(10),
-        engine=engine,
-        arrival_rate=10.0,
-        lengths=30,
-        requests=1000,
-        replications=1,
-        warmup=0.3,
-    )
+    found = estimated(10, engine, 10.0, 30, requests=1000, replications=1, warmup=0.3)
     (child,) = np.random.default_rng(10).spawn(1)
     run = run_fleet(
         draw_workload(child, requests=1000, lengths=30), engine, arrival_rate=10.0, warmup=0.3
@@ -412,14 +349,7 @@ def test_percentiles_and_rates_are_those_of_the_requests_after_warm_up() -> None
 def test_batch_means_and_replications_agree_on_the_standard_error() -> None:
     engine = build_engine(LAW, COST, gamma=2, max_batch=64)
     long, many = (
-        simulate_fleet(
-            np.random.default_rng(11),
-            engine=engine,
-            arrival_rate=20.0,
-            lengths=60,
-            requests=requests,
-            replications=replications,
-        )
+        estimated(11, engine, 20.0, 60, requests=requests, replications=replications)
         for requests, replications in ((100_000, 1), (2500, 40))
     )
     for name in ("latency_s_mean", "latency_s_p95", "batch"):
@@ -434,12 +364,9 @@ def test_a_run_shorter_than_its_start_up_is_said_not_to_be_stationary() -> None:
     engine = build_engine(DepthAcceptance(0.7), cost, gamma=3, max_batch=8000, context=500)
     rate = 0.85 * capacity(engine, [200])
     found = {
-        size: simulate_fleet(
-            np.random.default_rng(21), engine=engine, arrival_rate=rate, lengths=200,
-            requests=size, replications=4,
-        )
+        size: estimated(21, engine, rate, 200, requests=size, replications=4)
         for size in (1500, 12_000)
-    }  # fmt: skip
+    }
     assert not found[1500].stationary
     assert found[1500].note.startswith("not stationary: ")
     assert found[12_000].stationary
@@ -481,48 +408,16 @@ def test_start_up_is_cut_where_it_ends() -> None:
     assert mser(x) == int(np.argmin(direct))
 
 
-def test_common_random_numbers_cancel_from_differences() -> None:
-    def latency(gamma: int, seed: int) -> Any:
-        engine = build_engine(LAW, COST, gamma=gamma, max_batch=64)
-        rng = np.random.default_rng(seed)
-        work = [draw_workload(c, requests=1000, lengths=60) for c in rng.spawn(12)]
-        return np.array([waits(run_fleet(w, engine, arrival_rate=20.0)).mean() for w in work])
-
-    paired = (latency(2, 1) - latency(3, 1)).std()
-    independent = (latency(2, 1) - latency(3, 2)).std()
-    assert paired < 0.5 * independent
-
-
 def test_rescaling_all_times_rescales_the_latencies() -> None:
     def found(scale: float) -> dict[str, Estimate]:
         cost = LoadCost(6e-3 * scale, 1e-4 * scale)
         engine = build_engine(LAW, cost, gamma=3, max_batch=32)
-        return simulate_fleet(
-            np.random.default_rng(12),
-            engine=engine,
-            arrival_rate=30.0 / scale,
-            lengths=40,
-            requests=500,
-            replications=2,
-        ).estimates
+        return estimated(12, engine, 30.0 / scale, 40, requests=500, replications=2).estimates
 
     one, eight = found(1.0), found(8.0)
     for name, value in one.items():
         power = 1 if "_s_" in name else -1 if name.endswith("_per_s") else 0
         assert eight[name].mean == pytest.approx(value.mean * 8.0**power, rel=1e-9), name
-
-
-def test_a_schedule_uses_its_entry_at_every_batch() -> None:
-    work = draw_workload(np.random.default_rng(13), requests=400, lengths=50)
-
-    def mean(gamma: int | list[int], rate: float) -> float:
-        engine = build_engine(LAW, LoadCost(6e-3, 1e-3), gamma=gamma, max_batch=32)
-        return float(waits(run_fleet(work, engine, arrival_rate=rate)).mean())
-
-    switching = [5] * 3 + [0] * 29
-    assert mean([5] * 32, 8.0) == mean(5, 8.0)
-    assert mean(switching, 1e-3) == mean(5, 1e-3)
-    assert mean(switching, 12.0) < min(mean(0, 12.0), mean(5, 12.0))
 
 
 def test_time_follows_the_context_of_prompt_and_output() -> None:
