@@ -9,8 +9,8 @@ import numpy as np
 
 from ..calibrate.doors import Deployment
 from ..calibrate.library.load import load_table
-from ..calibrate.library.schema import Row, number, text
 from ..calibrate.models import model, number_format
+from ..calibrate.tables.schema import Row, number, text
 from ..sim.crossover import pair_crossover
 from ..sim.known import Sources, both_laws
 from ..theory import speedup

@@ -13,12 +13,12 @@ from ..calibrate.ladder import fit_ladder
 from ..calibrate.latency import LatencyPoints
 from ..calibrate.library.load import load_table
 from ..calibrate.library.own import campaign_names, load_campaign
-from ..calibrate.library.schema import number, text
-from ..calibrate.library.sweep import Sweep
 from ..calibrate.library.sweeps import load_sweeps, sweep_names
 from ..calibrate.measured.ladder import predict_ladder
 from ..calibrate.models import find_model
 from ..calibrate.sweeps import fit_sweeps
+from ..calibrate.tables.schema import number, text
+from ..calibrate.tables.sweep import Sweep
 from ..sim.nearest import NAMES, Nearest
 from ..theory.catalogue import find
 from ..theory.javascript import page_script

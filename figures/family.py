@@ -19,9 +19,9 @@ import numpy as np
 from ..calibrate.latency import LatencyPoints
 from ..calibrate.library import load_sweeps
 from ..calibrate.library.own import OwnCosts, read_campaign
-from ..calibrate.library.sweep import Sweep
 from ..calibrate.measured.ladder import Predicted
 from ..calibrate.models import find_model
+from ..calibrate.tables.sweep import Sweep
 from ..theory.interval import Interval
 from .draw import Draw, OwnLadder, Studies, cost_figures, draw, ladder_figures
 from .measured import latency_grid

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ..calibrate.library.load import load_table
-from ..calibrate.library.schema import Row, number, text
 from ..calibrate.measured import MeasuredCost, measured_cost
 from ..calibrate.records import Record
+from ..calibrate.tables.schema import Row, number, text
 from ..sim.prediction import speedup_table
 from ..theory import DepthAcceptance
 from ..theory.interval import Interval, interval

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calibrate.library.load import load_table
-from ..calibrate.library.schema import text
+from ..calibrate.tables.schema import text
 from .roofline import TimedModel
 from .roofline_record import CostLimits, Quartiles
 from .roofline_table import LimitsTable

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..calibrate.ladder import fit_ladder
 from ..calibrate.library.load import load_table
-from ..calibrate.library.schema import number, text
+from ..calibrate.tables.schema import number, text
 from ..sim.prediction import speedup_table
 from ..theory.domain import Floats
 from ..theory.interval import Interval, ends

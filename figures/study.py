@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from ..calibrate.latency import LatencyFit, LatencyPoints, fit_latency
 from ..calibrate.library import Sweep, load_sweeps, specbundle_sweeps
 from ..calibrate.library.load import load_table
-from ..calibrate.library.schema import number
 from ..calibrate.rounds import fit_round_cost
+from ..calibrate.tables.schema import number
 from ..calibrate.tokens import fit_tokens
 from ..sim.prediction import Prediction, predict
 from ..sim.rounds.laws import Confirmation, confirm

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..calibrate.library.load import load_table
-from ..calibrate.library.schema import Row, number, text
 from ..calibrate.scaling import CostShapeFit, RejectionFit, fit_cost_shape, fit_rejection
+from ..calibrate.tables.schema import Row, number, text
 from ..sim.prediction import speedup_table
 from ..theory import AffineCost, DepthAcceptance
 from ..theory.domain import Floats

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..calibrate.doors import Deployment, Pair
 from ..calibrate.library import load_sweeps
-from ..calibrate.library.sweep import Sweep
+from ..calibrate.tables.sweep import Sweep
 from .known import check_seed
 from .schedule import Aims, PairSchedule, Schedule, schedule_of
 

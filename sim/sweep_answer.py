@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..calibrate.learned.sweeps import GammaForecast, forecast_gamma
-from ..calibrate.library.sweep import Sweep
 from ..calibrate.sweeps import SweepFit, fit_sweeps
+from ..calibrate.tables.sweep import Sweep
 from ..theory import AffineCost
 from ..theory.domain import Floats
 from ..theory.interval import Interval, median_interval

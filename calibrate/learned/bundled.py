@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache
 
 from ..library.load import load_table
-from ..library.schema import Row, number, text
+from ..tables.schema import Row, number, text
 from .measured import PLAIN_DECODING, Measured, squeezed, work_of
 
 REPEATED = "the row repeats another"

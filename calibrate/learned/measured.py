@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...theory.domain import Floats
 from ..library.load import study_of
-from ..library.sweep import Sweep, printed_digit, read_only
+from ..tables.sweep import Sweep, printed_digit, read_only
 
 PLAIN_DECODING = "plain decoding"
 

@@ -23,8 +23,8 @@ from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level
 from ..grid import Priors
 from ..library.load import study_of
-from ..library.sweep import Sweep, read_only
 from ..sweeps import SweepFit, fit_sweeps
+from ..tables.sweep import Sweep, read_only
 from .measured import squeezed
 from .spreads import Mixture, forecast
 

@@ -5,10 +5,10 @@
 Importing this package imports no pandas.
 """
 
+from ..tables.read import read_csv
+from ..tables.schema import Column, Rule, Schema
+from ..tables.sweep import SWEEP, Sweep
 from .load import describe, load, names
-from .read import read_csv
-from .schema import Column, Rule, Schema
-from .sweep import SWEEP, Sweep
 from .sweeps import (
     load_sweep,
     load_sweeps,

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from .read import Table, parse_table
+from ..tables.read import Table, parse_table
 from .tables import TABLES
 
 if TYPE_CHECKING:

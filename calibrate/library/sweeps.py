@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ..tables.schema import Row, number, text
+from ..tables.sweep import Sweep, printed_digit, read_only
 from .load import bundled_bytes, load_table, nearest_first
-from .schema import Row, number, text
-from .sweep import Sweep, printed_digit, read_only
 
 
 def sweep_names() -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def load_sweeps(
         listed = ", ".join(nearest_first(source, _BUNDLED))
         raise ValueError(f"sweep must be a file or one of {listed}, got {source!r}")
     else:
-        from ..tables.sweeps import read_sweeps  # it needs this package
+        from ..tables.sweeps import read_sweeps  # patterns of layouts
 
         sweeps = read_sweeps(source)
     sweeps = _named("target", target, sweeps, lambda s: s.target)
@@ -85,7 +85,7 @@ def redrafter_sweeps() -> tuple[Sweep, ...]:
 
 def _paper_sweeps() -> tuple[Sweep, ...]:
     # The bundled file is a sweep file as a user would write one, and is read as such.
-    from ..tables.sweeps import parse_sweeps  # it needs this package
+    from ..tables.sweeps import parse_sweeps  # patterns of layouts
 
     name = "paper_bloom_grid"
     return parse_sweeps(bundled_bytes(name), f"{name}.csv")

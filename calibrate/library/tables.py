@@ -1,11 +1,11 @@
-"""The schemas of the tables: what rows must satisfy beyond the columns that `columns.csv` tells."""
+"""The schemas of the tables: what rows must satisfy beyond the columns that `schemas.csv` tells."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from .schema import Row, Rule, Schema, columns_of, number, text
+from ..tables.schema import Row, Rule, Schema, columns_of, number, text
 
 # Metrics of the table `measured`: unit, and what each counts.
 METRICS = {c.name: (c.unit, c.meaning) for c in columns_of("metrics")}

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..library.load import nearest, nearest_first
-from ..library.schema import table_lines
+from ..tables.schema import table_lines
 from .formats import gguf_format, number_format
 from .names import candidates, looks_like_format, plain, shortened, squeeze, told_formats
 from .shapes import ModelShape

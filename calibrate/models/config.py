@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..library.schema import table_lines
+from ..tables.schema import table_lines
 from .catalogue import nearest_models, typed
 from .readers import READERS, Config, whole
 from .shapes import ModelShape
@@ -49,7 +49,7 @@ _FIXED = ("gated", "norm", "norms_per_layer", "qk_norm", "head_bias", "embedding
 @dataclass(frozen=True)
 class Architecture:
     """What the type of a model says of its shape: a row of `architectures.csv`, which
-    `columns.csv` of the library describes; the other fields are those of `ModelShape`.
+    `schemas.csv` of `tables` describes; the other fields are those of `ModelShape`.
     """
 
     type: str

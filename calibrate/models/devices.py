@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 
 from ..library.load import nearest
-from ..library.schema import columns_of, table_lines
+from ..tables.schema import columns_of, table_lines
 from .formats import Arithmetic, computed_in, number_format
 from .names import MARKS, device_key, device_words
 

@@ -8,10 +8,10 @@ from importlib import resources
 from typing import Literal
 
 from ..library.load import study_of
-from ..library.read import Table, parse_table
-from ..library.schema import Row, Rule, Schema, number, text
 from ..models import Device, ModelShape, device, model
 from ..models.drafters import Passes
+from ..tables.read import Table, parse_table
+from ..tables.schema import Row, Rule, Schema, number, text
 
 POINTS = Schema(
     "costs_points",

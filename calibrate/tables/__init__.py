@@ -1,5 +1,7 @@
-"""Tables of measurements as people write them: one reader for every verb that takes some.
+"""Tables: what their columns hold, and how they are read.
 
-`cells` reads the rows of any layout, `columns` says what their columns mean, `sweeps` makes sweeps
-over the number of draft tokens of them, `acceptance` statistics of acceptance.
+`schema` says what a table must look like, by the rows of `schemas.csv`, and `read` checks one cell
+by cell. Measurements as people write them come in any layout: `cells` reads the rows, `columns`
+says what their columns mean, `layouts` brings them to a row a setting; `sweeps` makes sweeps over
+the number of draft tokens of them (`sweep`), `passes` costs.
 """

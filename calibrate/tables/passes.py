@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ...theory.costs import SequentialDraftCost, TablePass
-from ..library.read import parse_table
-from ..library.schema import Rule, Schema, number, text
 from .cells import read_bytes
+from .read import parse_table
+from .schema import Rule, Schema, number, text
 
 PASSES = Schema(
     "passes",

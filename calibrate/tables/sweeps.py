@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..library.read import Table, checked, error_at
-from ..library.schema import Cell, Row
-from ..library.sweep import SWEEP, Sweep, sweeps_of
 from . import columns
 from .cells import Cells, decoded, parse_cells, read_bytes, separated, tables_within
 from .layouts import lines_of, setting_of, sweep_cells
+from .read import Table, checked, error_at
+from .schema import Cell, Row
+from .sweep import SWEEP, Sweep, sweeps_of
 
 _PLAIN = re.compile(
     r"plain( decoding)?|vanilla|autoregressive|ar|baseline|base|off|none|"

@@ -24,8 +24,8 @@ from ...calibrate.doors import Deployment
 from ...calibrate.learned.stated import weights_format
 from ...calibrate.library.evidence import Measurement, measurements
 from ...calibrate.library.load import load_table, study_of
-from ...calibrate.library.schema import number, text
 from ...calibrate.prior.acceptance_tasks import canonical_task
+from ...calibrate.tables.schema import number, text
 from ...sim.choice import DEFAULT_OBJECTIVE, OBJECTIVES, TOLERANCE, Choice, Objective, choose
 from ...sim.known import GAMMA_MAX, Laws, both_laws
 from ...sim.pair import near_best_of

@@ -9,7 +9,6 @@ import numpy as np
 
 from ...calibrate.learned.sweeps import forecast_gamma
 from ...calibrate.library.own import OwnCampaign
-from ...calibrate.library.sweep import Sweep, read_only
 from ...calibrate.measured.ladder import (
     DRAWS,
     Predicted,
@@ -17,6 +16,7 @@ from ...calibrate.measured.ladder import (
     request_contexts,
 )
 from ...calibrate.measured.sizes import fit_sizes, latency_over_plain
+from ...calibrate.tables.sweep import Sweep, read_only
 from ...theory import tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import Floats

@@ -34,9 +34,9 @@ import numpy as np
 from ...calibrate.doors import Deployment
 from ...calibrate.learned.measured import Measured
 from ...calibrate.library.load import load_table
-from ...calibrate.library.schema import Row, number, text
 from ...calibrate.serving import Served
 from ...calibrate.serving.served import Configuration, Wave
+from ...calibrate.tables.schema import Row, number, text
 from ...sim.choice import check_objective
 from ...sim.known import Sources, both_laws
 from ...sim.pair import predict_pair

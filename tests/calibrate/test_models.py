@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.calibrate.library.read import parse_table
 from howspec.calibrate.library.tables import ARCHITECTURES, DEVICES, MACHINES, MODELS
 from howspec.calibrate.models import (
     FORMATS,
@@ -29,6 +28,7 @@ from howspec.calibrate.models.catalogue import _keys as model_keys
 from howspec.calibrate.models.config import architectures
 from howspec.calibrate.models.names import device_key, squeeze
 from howspec.calibrate.prior.costs import predict_costs, usual_dtype
+from howspec.calibrate.tables.read import parse_table
 from howspec.theory.costs import experts_touched
 from hypothesis import given
 from hypothesis import strategies as st

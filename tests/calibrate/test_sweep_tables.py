@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from howspec.calibrate.library import load_sweeps
-from howspec.calibrate.library.sweep import Sweep, read_only
 from howspec.calibrate.sweeps import find_step, fit_sweeps
 from howspec.calibrate.tables.cells import parse_cells
+from howspec.calibrate.tables.sweep import Sweep, read_only
 from howspec.calibrate.tables.sweeps import parse_sweeps, read_sweeps
 from howspec.sim.schedule_grid import schedule_from_grid
 from howspec.sim.sweep_answer import predict_sweep

@@ -16,10 +16,10 @@ from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweep
 from howspec.calibrate.learned.stated import tokens_of, usable
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.own import OwnCampaign
-from howspec.calibrate.library.schema import text
 from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
 from howspec.calibrate.tables.cells import read_cells
+from howspec.calibrate.tables.schema import text
 from howspec.figures.validation import ladder as ladder_tests
 from howspec.figures.validation import result as rivals
 from howspec.figures.validation import served as serving

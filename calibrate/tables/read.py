@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..tables.cells import read_bytes
+from .cells import read_bytes
 from .schema import Cell, Column, Row, Schema
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What a table must look like: columns with unit, range and meaning, and rules.
 
-The columns of every table stand in `columns.csv`, one a row: reading (`read`) and its messages take
+The columns of every table stand in `schemas.csv`, one a row: reading (`read`) and its messages take
 units and ranges from there, so a column is described in one place. A row without a meaning, a
 range and so on has those of the column of that name for any table.
 """
@@ -116,7 +116,7 @@ class Schema:
 
     key: no two rows may agree in all of these; empty where rows may repeat.
     closed: a column that is not listed is an error; otherwise it is ignored.
-    columns: by default those that `columns.csv` has for the name.
+    columns: by default those that `schemas.csv` has for the name.
     """
 
     name: str
@@ -148,7 +148,7 @@ def text(row: Row, name: str) -> str:
 
 @cache
 def columns_of(table: str) -> tuple[Column, ...]:
-    """The columns of a table of `columns.csv`, in its order."""
+    """The columns of a table of `schemas.csv`, in its order."""
     shared = {row["column"]: row for row in _rows() if row["table"] == "any"}
     rows = (row for row in _rows() if row["table"] == table)
     return tuple(_column(row, shared.get(row["column"], row)) for row in rows)
@@ -156,7 +156,7 @@ def columns_of(table: str) -> tuple[Column, ...]:
 
 @cache
 def _rows() -> tuple[Mapping[str, str], ...]:
-    return tuple(csv.DictReader(table_lines(__package__, "columns")))
+    return tuple(csv.DictReader(table_lines(__package__, "schemas")))
 
 
 def table_lines(package: str, name: str) -> list[str]:
