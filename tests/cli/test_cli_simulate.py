@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from howspec.cli.simulate import simulate
-from howspec.sim.fleet.engine import mean_rounds
+from howspec.sim.fleet.inputs import mean_rounds
 from howspec.theory import DepthAcceptance, speedup, tokens_per_round
 from howspec.theory.acceptance import BetaRequestAcceptance, MarkovAcceptance, tokens_by_gamma
 
