@@ -83,11 +83,11 @@ def figures(
             width=width, font_size=font_size, seed=seed, progress=progress,
         ).files  # fmt: skip
     else:
-        from ..figures.draw import draw_all
+        from ..figures.draw import Studies, draw_all
         from ..figures.style import venue, venue_of
 
         with venue(venue_of(width, font_size)):
-            written = draw_all(out, only=only or (), seed=seed, progress=progress)
+            written = draw_all(out, only=only or (), studies=Studies(seed, progress))
     return Shown({"files": written}, map(str, written))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 
 from ..calibrate.library.own import (
@@ -17,19 +17,25 @@ from ..calibrate.library.own import (
     served_campaigns,
 )
 from ..calibrate.measured.ladder import Predicted, predict_ladder
-from .choices import batch_gain, decision, draft_ladder
-from .measured import bloom_grid, main_table
+from .grids import ScaleStudy, bloom_grid, bloom_scale, scale_study
 from .own_ladder import latency_by_depth, latency_by_size, size_study
 from .own_ladder import latency_by_gamma as ladder_by_gamma
-from .roofline_figures import Part, cost_parts
-from .scales import ScaleStudy, bloom_scale, scale_study
-from .served import served_ladder
-from .shapes import latency_by_gamma, latency_by_scale, speedup_surface
-from .study import GridStudy, Progress, grid_study
-from .transfer import TableRow
-from .transfer import main_table as table_rows
-from .validation.drawing import truth
-from .validation.result import Test
+from .paper_costs import has_paper_pairs, paper_cost_table, paper_rows
+from .roofline_limits import CostLimits, cost_limits
+from .roofline_passes import passes_and_floor, verify_figure
+from .roofline_ratios import ratio_by_depth, ratio_by_size
+from .study import GridStudy, grid_study
+from .transfer import TableRow, draw_table, main_table
+from .turning_points import (
+    batch_gain,
+    decision,
+    draft_ladder,
+    latency_by_gamma,
+    latency_by_scale,
+    speedup_surface,
+)
+from .validation.result import Progress, Test, truth
+from .validation.served import served_ladder
 
 Draw = Callable[[Path], list[Path]]
 BY_NAME = ("truth",)  # what takes minutes is drawn where it is asked for
@@ -37,29 +43,30 @@ BY_NAME = ("truth",)  # what takes minutes is drawn where it is asked for
 
 @dataclass
 class Studies:
-    """What figures are drawn from, computed when the first of them asks; any may be given."""
+    """What figures are drawn from, computed when the first of them asks.
+
+    held_out: whether points of the paper's grid are left out and predicted, which takes longer.
+    """
 
     seed: int = 0
-    given_study: GridStudy | None = None
-    given_rows: tuple[TableRow, ...] | None = None
-    given_scale: ScaleStudy | None = None
     progress: Progress | None = None
+    held_out: bool = False
     _ladders: dict[str, OwnLadder] = field(default_factory=dict)
 
     @cached_property
     def study(self) -> GridStudy:
         """The paper's grid."""
-        return self.given_study or grid_study(self.seed, self.progress, held_out=False)
+        return grid_study(self.seed, self.progress, held_out=self.held_out)
 
     @cached_property
     def rows(self) -> tuple[TableRow, ...]:
         """The paper's main table."""
-        return self.given_rows or table_rows(self.study, self.seed)
+        return main_table(self.study, self.seed)
 
     @cached_property
     def scale(self) -> ScaleStudy:
         """Draft scale on the paper's grid."""
-        return self.given_scale or scale_study(self.study, self.seed)
+        return scale_study(self.study, self.seed)
 
     @cached_property
     def tests(self) -> tuple[Test, ...]:
@@ -100,7 +107,7 @@ def figures(studies: Studies) -> dict[str, Draw]:
         "speedup_surface": speedup_surface,
         "bloom_grid": lambda out: bloom_grid(studies.study, out),
         "bloom_scale": lambda out: bloom_scale(studies.scale, out),
-        "main_table": lambda out: main_table(studies.rows, out),
+        "main_table": lambda out: draw_table(studies.rows, out),
         "draft_ladder": draft_ladder,
         "batch_gain": lambda out: batch_gain(out, seed=studies.seed),
         "decision": lambda out: decision(out, seed=studies.seed),
@@ -126,32 +133,37 @@ def ladder_figures(own: OwnLadder, name: str) -> dict[str, Draw]:
 
 
 def cost_figures(costs: OwnCosts, studies: Studies) -> dict[str, Draw]:
-    """The figures of a cost record, those that its models allow."""
+    """The figures of a cost record, those that its models allow: passes beside their floor, c
+    against size and depth, V(n) / V(1), and the paper's table where it has its models.
+    """
+    stem, family = costs.stem, costs.family
 
-    def drawn(part: Part) -> Draw:
-        return lambda out: part(out, studies)
+    @cache
+    def limits() -> CostLimits:
+        return cost_limits(costs.record, family)
 
-    return {name: drawn(part) for name, part in cost_parts(costs).items()}
+    found: dict[str, Draw] = {
+        f"{stem}_floor": lambda out: passes_and_floor(limits(), out, name=stem),
+        f"{stem}_size": lambda out: ratio_by_size(limits(), out, name=stem, family=family),
+        f"{stem}_depth": lambda out: ratio_by_depth(limits(), out, name=stem, family=family),
+        f"{stem}_verify": lambda out: verify_figure(limits(), out, name=stem),
+    }
+    if has_paper_pairs(costs.record):
+        found[f"{stem}_paper"] = lambda out: paper_cost_table(
+            paper_rows(costs.record, studies.study, seed=studies.seed), out, name=stem
+        )
+    return found
 
 
-def draw_all(
-    out: Path,
-    *,
-    only: Sequence[str] = (),
-    seed: int = 0,
-    study: GridStudy | None = None,
-    rows: tuple[TableRow, ...] | None = None,
-    scale: ScaleStudy | None = None,
-    progress: Progress | None = None,
-) -> list[Path]:
+def draw_all(out: Path, *, only: Sequence[str] = (), studies: Studies | None = None) -> list[Path]:
     """Write figures (PDF, PNG), tables (LaTeX), captions and the CSV behind each; return paths.
 
-    out: folder, made if absent; only: names of figures, default all of `figure_names` without
-    `BY_NAME`; seed: of the posterior draws; study, rows and scale: results already at hand. Raises
-    ValueError when ``out`` is a file and for a name that is none.
+    out: folder, made if absent; only: names of figures, default all of `figures` without `BY_NAME`;
+    studies: what they are drawn from. Raises ValueError when ``out`` is a file and for a name that
+    is none.
     """
-    studies = Studies(seed, study, rows, scale, progress)
-    return draw(figures(studies), out, only=only, progress=progress)
+    studies = studies or Studies()
+    return draw(figures(studies), out, only=only, progress=studies.progress)
 
 
 def draw(

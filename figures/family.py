@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -24,13 +23,12 @@ from ..calibrate.models import find_model
 from ..calibrate.tables.sweep import Sweep
 from ..theory.interval import Interval
 from .draw import Draw, OwnLadder, Studies, cost_figures, draw, ladder_figures
-from .measured import latency_grid
+from .grids import draft_scale, latency_grid, size_study
 from .own_ladder import setting
-from .scales import draft_scale, size_study
-from .study import LEVEL, GridStudy, Progress, grid_study
-from .style import latex_text, write_caption, write_csv, write_latex
+from .study import GridStudy, grid_study
+from .style import bracket, latex_text, write_caption, write_csv, write_latex
 from .validation.ladder import campaign_test, leave_one_draft_out
-from .validation.result import Test
+from .validation.result import LEVEL, Progress, Test
 
 _SIZE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*([BMK])(?![a-z])", re.IGNORECASE)
 _UNITS = {"B": 1e9, "M": 1e6, "K": 1e3}
@@ -54,18 +52,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Tested:
-    """One test on points left out; error: relative or absolute; coverage: of 90 % intervals."""
-
-    name: str
-    points: int
-    mean_abs: float
-    median_abs: float
-    coverage: float | None
-    error: Literal["relative", "absolute"] = "relative"
-
-
-@dataclass(frozen=True)
 class Family:
     """What a family's measurements say: a row a draft, the tests, and the files drawn.
 
@@ -76,7 +62,7 @@ class Family:
     target: str
     given: str
     rows: tuple[Row, ...]
-    tests: tuple[Tested, ...]
+    tests: tuple[Test, ...]
     best_scale: Interval | None
     notes: tuple[str, ...]
     files: tuple[Path, ...]
@@ -140,11 +126,8 @@ def sweep_family(
         f"fitted, with the speed-up that another measurement would show. Measured: {named}.",
     )  # fmt: skip
     written = draw(figures, out, only=only, progress=progress)
-    tested = tuple(
-        Tested(t.name, len(t.labels), t.mean_abs, t.median_abs, t.coverage) for t in study.held_out
-    )
     best = None if scale is None else scale.turning_point
-    return Family(targets[0], "fitted", rows, tested, best, tuple(notes), tuple(written))
+    return Family(targets[0], "fitted", rows, study.held_out, best, tuple(notes), tuple(written))
 
 
 def _points(sweeps: Sequence[Sweep], source: str) -> list[LatencyPoints]:
@@ -171,15 +154,11 @@ def _shares(study: GridStudy) -> dict[str, float]:
 def _fitted_row(study: GridStudy, i: int) -> Row:
     panel = study.panels[i]
     first = int(panel.measured.argmin())
+    said = panel.prediction
     return Row(
-        panel.draft,
-        parameters_of(panel.draft),
-        int(panel.gammas[first]),
-        float(1.0 / panel.measured[first]),
-        panel.prediction.gamma,
-        tuple(panel.prediction.gamma_window),
-        panel.prediction.speedup,
-    )
+        panel.draft, parameters_of(panel.draft), int(panel.gammas[first]),
+        float(1.0 / panel.measured[first]), said.gamma, tuple(said.gamma_window), said.speedup,
+    )  # fmt: skip
 
 
 def records_family(
@@ -225,9 +204,8 @@ def records_family(
             found += leave_one_draft_out(ladder, own.predicted, seed=seed)
     scale = own.size_study.turning_point if len(chain) >= _LADDER else None
     return Family(
-        ladder.target, "predicted", rows, tuple(map(_tested, found)), scale, tuple(notes),
-        tuple(written),
-    )  # fmt: skip
+        ladder.target, "predicted", rows, tuple(found), scale, tuple(notes), tuple(written)
+    )
 
 
 def _predicted_row(p: Predicted, parameters: int) -> Row:
@@ -242,33 +220,23 @@ def _predicted_row(p: Predicted, parameters: int) -> Row:
     )  # fmt: skip
 
 
-def _tested(test: Test) -> Tested:
-    error = np.abs(test.errors())
-    return Tested(
-        test.name, len(test.points), float(error.mean()), float(np.median(error)), test.coverage,
-        test.error,
-    )  # fmt: skip
-
-
 def family_table(rows: Sequence[Row], out: Path, *, caption: str) -> list[Path]:
     """The main table as LaTeX and CSV, with its caption."""
     numbers = [
-        (
-            r.draft, "" if r.parameters is None else r.parameters, r.measured_gamma,
-            r.measured_speedup, r.gamma, r.window[0], r.window[-1], r.speedup.estimate,
-            r.speedup.low, r.speedup.high,
-        )
+        {
+            "draft": r.draft, "parameters": "" if r.parameters is None else r.parameters,
+            "measured_gamma": r.measured_gamma, "measured_speedup": r.measured_speedup,
+            "gamma": r.gamma, "gamma_low_1_percent": r.window[0],
+            "gamma_high_1_percent": r.window[-1], "speedup": r.speedup.estimate,
+            "low_90": r.speedup.low, "high_90": r.speedup.high,
+        }
         for r in rows
-    ]  # fmt: skip
-    columns = [
-        "draft", "parameters", "measured_gamma", "measured_speedup", "gamma",
-        "gamma_low_1_percent", "gamma_high_1_percent", "speedup", "low_90", "high_90",
     ]  # fmt: skip
     cells = [
         [
             latex_text(r.draft), f"{r.measured_gamma}", f"{r.measured_speedup:.2f}", f"{r.gamma}",
             f"{r.window[0]}--{r.window[-1]}" if len(r.window) > 1 else f"{r.gamma}",
-            f"{r.speedup.estimate:.2f} [{r.speedup.low:.2f}, {r.speedup.high:.2f}]",
+            bracket(r.speedup),
         ]
         for r in rows
     ]  # fmt: skip
@@ -277,7 +245,7 @@ def family_table(rows: Sequence[Row], out: Path, *, caption: str) -> list[Path]:
         r"Speed-up [90\,\%]",
     ]  # fmt: skip
     return [
-        write_csv(out, "main_table", columns, numbers),
+        write_csv(out, "main_table", numbers),
         write_latex(out, "main_table", heads, cells, align="lrrrrr"),
         write_caption(out, "main_table", caption),
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,19 +18,25 @@ from ..calibrate.measured.ladder import Predicted, request_contexts
 from ..calibrate.measured.rounds import rounds_of
 from ..calibrate.measured.sizes import fit_sizes, latency_over_plain
 from ..theory.domain import Floats
-from .scales import ScaleStudy, draw_law, scale_law, write_law
+from ..theory.interval import Interval, interval, median_interval
+from .grids import ScaleStudy, draw_law, law_rows, scale_law
 from .style import (
     COLOURS,
     COLUMN,
     MARKERS,
     PAGE,
+    Row,
+    by_rows,
+    ends_of,
     figure,
     one_legend,
     panels,
+    plain_line,
     save,
+    star,
     styled,
-    write_csv,
 )
+from .validation.result import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,12 +81,12 @@ def latency_by_gamma(
     A draft that rises far above the others has a scale of its own, so that the others are seen.
     """
     made, axes = panels(len(predicted), most=4, height=1.5, sharex=True)
-    table = []
+    rows: list[Row] = []
     tops = [float(np.nanmax([*p.measured, *p.center])) for p in predicted]
     usual = max(t for t in tops if t <= 1.3 * float(np.median(tops)))
     floor = min(float(np.nanmin([*p.measured, *p.center])) for p in predicted)
     for ax, p, top in zip(axes.flat, predicted, tops, strict=False):
-        table += _grid_panel(ax, p)
+        rows += _grid_panel(ax, p)
         ax.set_ylim(floor - 0.05, 1.05 * max(top, usual))
         parameters = ladder.parameters[p.draft] / ladder.parameters[ladder.target]
         own = ", own scale" if top > usual else ""
@@ -88,8 +94,6 @@ def latency_by_gamma(
     one_legend(made, axes, "upper", columns=4)
     made.supxlabel("draft tokens a round, $\\gamma$")
     made.supylabel("latency / plain latency")
-    headings = ["draft", "gamma", "measured", "standard_error", "predicted", "low_90", "high_90"]
-    stem = f"{name}_grid"
     caption = (
         f"Latency over plain decoding against the draft tokens of a round for {len(predicted)} "
         "drafts, named by their share of the target's parameters and their layers: measured, and "
@@ -97,7 +101,7 @@ def latency_by_gamma(
         f"optimum. {setting(ladder)} Bars are 90 % intervals over prompts; nothing is fitted to "
         "these latencies."
     )
-    return [*save(made, out, stem, caption), write_csv(out, stem, headings, table)]
+    return save(made, out, f"{name}_grid", caption, rows)
 
 
 def _layers(layers: int) -> str:
@@ -116,7 +120,7 @@ def setting(ladder: OwnCampaign) -> str:
     )
 
 
-def _grid_panel(ax: Axes, p: Predicted) -> list[tuple[Any, ...]]:
+def _grid_panel(ax: Axes, p: Predicted) -> list[Row]:
     """One draft: points with their errors, the line with its band, and the optimum."""
     gammas = np.concatenate([[0], p.gammas])
     low, high = np.quantile(p.sample, [0.05, 0.95], axis=0)
@@ -130,15 +134,15 @@ def _grid_panel(ax: Axes, p: Predicted) -> list[tuple[Any, ...]]:
         ms=2.5, lw=0.8, label="measured",
     )  # fmt: skip
     best = int(p.center.argmin())
-    ax.plot(best, p.center[best], "*", color=COLOURS[1], ms=9, mec="white", mew=0.6, zorder=5,
-            ls="", label="predicted optimum")  # fmt: skip
-    ax.axhline(1.0, color="0.7", lw=0.6, zorder=0)
+    star(ax, best, p.center[best], COLOURS[1], 9, ls="", label="predicted optimum")
+    plain_line(ax, "0.7")
     ax.set_xticks(range(0, int(gammas.max()) + 1))
     ax.set_xlim(-0.3, gammas.max() + 0.3)
-    return [
-        (p.draft, int(g), float(p.measured[g]), float(p.error[g]), float(p.center[g]),
-         float(low[g]), float(high[g])) for g in gammas
-    ]  # fmt: skip
+    return by_rows({
+        "draft": p.draft, "gamma": gammas, "measured": p.measured[gammas],
+        "standard_error": p.error[gammas], "predicted": p.center[gammas], "low_90": low[gammas],
+        "high_90": high[gammas],
+    })  # fmt: skip
 
 
 @styled
@@ -160,7 +164,6 @@ def latency_by_size(ladder: OwnCampaign, result: ScaleStudy, out: Path, *, name:
     highest = float(max(result.high.max(), (result.measured + 1.645 * result.error).max()))
     ax.set_ylim(lowest - 0.25 * (highest - lowest), highest + 0.25 * (highest - lowest))
     ax.legend(loc="upper center", ncols=2)
-    stem = f"{name}_scale"
     flat = result.grid[result.center <= 1.01 * result.center.min()]
     caption = (
         "Latency over plain decoding against the size of the draft: measured drafts, the law of "
@@ -169,23 +172,22 @@ def latency_by_size(ladder: OwnCampaign, result: ScaleStudy, out: Path, *, name:
         f"tokens predicted to be its best. The law is flat: within 1 % of its lowest point from "
         f"1/{1 / flat[0]:.0f} to 1/{1 / flat[-1]:.0f} of the target."
     )
-    return [*save(made, out, stem, caption), write_law(result, out, stem)]
+    return save(made, out, f"{name}_scale", caption, law_rows(result))
 
 
 _DRAWS = 400
-_TAILS = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
 class _Depth:
-    """One draft; costs, rates and latencies as (middle, low, high), 90 % intervals."""
+    """One draft; costs, rates and latencies with their 90 % intervals."""
 
     draft: str
     layers: int
-    in_round: Floats
+    in_round: Interval
     alone: float
-    accepted: Floats
-    latency: Floats
+    accepted: Interval
+    latency: Interval
     predicted: float
 
 
@@ -205,10 +207,9 @@ def latency_by_depth(
         (axes[1], 1, [d.accepted for d in found], "rounds of all requests, 90 %"),
         (axes[2], 6, [d.latency for d in found], "measured, 90 %"),
     ):
-        values = np.array(series)
         ax.errorbar(
-            layers, values[:, 0], yerr=_bars(values), fmt=MARKERS[i % 5], color=COLOURS[i],
-            lw=0.8, label=label,
+            layers, [v.estimate for v in series], yerr=_bars(series), fmt=MARKERS[i % 5],
+            color=COLOURS[i], lw=0.8, label=label,
         )  # fmt: skip
     axes[0].plot(layers, [d.alone for d in found], "--", color="0.4", label="timed by itself")
     axes[2].plot(layers, [d.predicted for d in found], color=COLOURS[0], label="predicted")
@@ -229,16 +230,14 @@ def latency_by_depth(
         ax.legend(loc="upper left")
     made.suptitle(f"drafts of {size / 1e6:.2g} M parameters for {ladder.target}")
     rows = [
-        (d.draft, d.layers, *map(float, d.in_round), d.alone, *map(float, d.accepted),
-         *map(float, d.latency), d.predicted)
+        {
+            "draft": d.draft, "layers": d.layers,
+            **ends_of(d.in_round, "cost_ratio_in_a_round", "cost"), "cost_ratio_alone": d.alone,
+            **ends_of(d.accepted, "accepted_over_decided", "accepted"),
+            **ends_of(d.latency, "relative_latency", "latency"), "predicted": d.predicted,
+        }
         for d in found
     ]  # fmt: skip
-    headings = [
-        "draft", "layers", "cost_ratio_in_a_round", "cost_low", "cost_high", "cost_ratio_alone",
-        "accepted_over_decided", "accepted_low", "accepted_high", "relative_latency",
-        "latency_low", "latency_high", "predicted",
-    ]  # fmt: skip
-    stem = f"{name}_depth"
     caption = (
         "Drafts of equal size and different depth: more layers cost more time (left) and change "
         "acceptance little (middle), so that latency at the best number of draft tokens rises "
@@ -246,13 +245,12 @@ def latency_by_depth(
         "weights the target's pass has driven out of the cache; the dashed line is the same pass "
         "timed by itself."
     )
-    return [*save(made, out, stem, caption), write_csv(out, stem, headings, rows)]
+    return save(made, out, f"{name}_depth", caption, rows)
 
 
-def _bars(values: Floats) -> Floats:
-    """Lengths of the bars below and above of rows (middle, low, high), (2, rows)."""
-    low, high = values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]
-    return np.maximum(np.stack([low, high]), 0.0)
+def _bars(series: Sequence[Interval]) -> Floats:
+    """Lengths of the bars below and above, (2, intervals)."""
+    return np.array([(v.estimate - v.low, v.high - v.estimate) for v in series]).T
 
 
 def _equal_sizes(ladder: OwnCampaign, predicted: Sequence[Predicted]) -> list[Predicted]:
@@ -282,13 +280,13 @@ def _depth(ladder: OwnCampaign, p: Predicted) -> _Depth:
     survival = rounds.sample(rng, draws=_DRAWS)
     rates = survival[:, 1:].sum(axis=1) / survival[:, :-1].sum(axis=1)
     best = int(p.gammas[p.center[p.gammas].argmin()])
-    error = 1.645 * p.error[best]
+    seen, error = float(p.measured[best]), 1.645 * float(p.error[best])
     return _Depth(
         p.draft,
         ladder.layers[p.draft],
-        np.array([np.median(ratio), *np.quantile(ratio, _TAILS)]),
+        median_interval(ratio, LEVEL),
         one / plain,
-        np.array([p.survival[1:].sum() / p.survival[:-1].sum(), *np.quantile(rates, _TAILS)]),
-        np.array([p.measured[best], p.measured[best] - error, p.measured[best] + error]),
+        interval(rates, LEVEL, estimate=float(p.survival[1:].sum() / p.survival[:-1].sum())),
+        Interval(seen, seen - error, seen + error, LEVEL),
         float(p.center[best]),
     )

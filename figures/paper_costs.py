@@ -21,9 +21,10 @@ from ..sim.prediction import speedup_table
 from ..theory import DepthAcceptance
 from ..theory.interval import Interval, interval
 from .roofline_record import MODES
-from .study import LEVEL
-from .style import COLOURS, PAGE, figure, save, styled, write_csv, write_latex
-from .transfer import GAMMA_MAX, TransferLaws
+from .study import GridStudy
+from .style import COLOURS, PAGE, bracket, ends_of, figure, save, styled, write_csv, write_latex
+from .transfer import GAMMA_MAX, TransferLaws, transfer_laws
+from .validation.result import LEVEL
 
 TEMPERATURES = {"SpS": 1.0, "AsG": 0.0}  # assisted generation is greedy unless told otherwise
 
@@ -81,6 +82,14 @@ def paper_cost_rows(
     return tuple(out)
 
 
+def paper_rows(record: Record, study: GridStudy, *, seed: int = 0) -> tuple[PaperCostRow, ...]:
+    """The paper's main table at the costs of a record; () where it has none of its pairs."""
+    if not has_paper_pairs(record):
+        return ()
+    laws = transfer_laws(study, np.random.default_rng([seed, 101]))
+    return paper_cost_rows(record, laws, seed=seed)
+
+
 def _context(record: Record, target: str, draft: str, mode: str) -> int | None:
     """The shortest context of batch 1 at which both were timed with one token and with two."""
     found: dict[str, dict[int, set[int]]] = {target: {}, draft: {}}
@@ -125,30 +134,20 @@ def _row(
 def needed_alpha(cost: MeasuredCost, speedup: float, *, gamma: int, context: float) -> float | None:
     """The alpha, one for all tokens, at which these costs give a speed-up.
 
-    0 where they give it even if nothing is accepted, None where all accepted is not enough. The
-    speed-up grows with alpha, so that halving the interval finds it.
+    0 where they give it even if nothing is accepted, None where all accepted is not enough.
     """
 
     def at(alpha: float) -> float:
         law = DepthAcceptance(np.array([alpha]))
         return float(speedup_table(law, cost, gamma, context=context)[0, gamma])
 
-    low, high = 0.0, 1.0
-    if at(high) < speedup:
+    if at(1.0) < speedup:
         return None
-    if at(low) >= speedup:
+    if at(0.0) >= speedup:
         return 0.0
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if at(middle) < speedup else (low, middle)
-    return high
+    from scipy.optimize import brentq
 
-
-COLUMNS = (
-    "target", "method", "draft", "gamma", "published_speedup", "mode", "context", "cost_ratio",
-    "verify_ratio", "predicted_speedup", "predicted_low", "predicted_high", "inside",
-    "best_gamma", "needed_alpha",
-)  # fmt: skip
+    return float(brentq(lambda alpha: at(alpha) - speedup, 0.0, 1.0, xtol=1e-15))
 
 
 @styled
@@ -157,11 +156,14 @@ def paper_cost_table(rows: tuple[PaperCostRow, ...], out: Path, *, name: str) ->
     if not rows:
         return []
     numbers = [
-        (
-            r.target, r.method, r.draft, r.gamma, r.published, r.mode, r.context, r.cost_ratio,
-            r.verify_ratio, r.speedup.estimate, r.speedup.low, r.speedup.high, int(r.inside),
-            r.best_gamma, "" if r.needed_alpha is None else r.needed_alpha,
-        )
+        {
+            "target": r.target, "method": r.method, "draft": r.draft, "gamma": r.gamma,
+            "published_speedup": r.published, "mode": r.mode, "context": r.context,
+            "cost_ratio": r.cost_ratio, "verify_ratio": r.verify_ratio,
+            **ends_of(r.speedup, "predicted_speedup", "predicted"), "inside": int(r.inside),
+            "best_gamma": r.best_gamma,
+            "needed_alpha": "" if r.needed_alpha is None else r.needed_alpha,
+        }
         for r in rows
     ]  # fmt: skip
     heads = [
@@ -171,15 +173,14 @@ def paper_cost_table(rows: tuple[PaperCostRow, ...], out: Path, *, name: str) ->
     cells = [
         [
             r.target, r.method, r.draft, f"{r.gamma}", r.mode, f"{r.cost_ratio:.3f}",
-            f"{r.verify_ratio:.2f}", f"{r.published:.2f}",
-            f"{r.speedup.estimate:.2f} [{r.speedup.low:.2f}, {r.speedup.high:.2f}]",
+            f"{r.verify_ratio:.2f}", f"{r.published:.2f}", bracket(r.speedup),
             "--" if r.needed_alpha is None else f"{r.needed_alpha:.2f}",
         ]
         for r in rows
     ]  # fmt: skip
     stem = f"{name}_paper"
     return [
-        write_csv(out, stem, COLUMNS, numbers),
+        write_csv(out, stem, numbers),
         write_latex(out, stem, heads, cells, align="lllrlrrrlr"),
         *_picture(rows, out, stem),
     ]

@@ -21,7 +21,7 @@ from typing import Any
 from ..calibrate.models import ModelShape, find_model, number_format
 from ..calibrate.models.config import shape_of
 from ..calibrate.records import Record
-from ..theory.costs import compute_time, memory_time
+from ..theory.costs import compute_time
 
 # Keys of a configuration of transformers, by which it is told from a mere identity.
 _CONFIGURED = ("num_hidden_layers", "n_layer")
@@ -48,26 +48,8 @@ class TimedModel:
         """Bytes that a pass over ``tokens`` new tokens of every sequence must move."""
         if self.shape is None:
             return None
-        return self._fixed_bytes(tokens * batch, tokens) + batch * self._cached_bytes(
-            tokens, context
-        )
-
-    def memory_s(
-        self, tokens: int, *, batch: int, context: int, bandwidth: float | None
-    ) -> float | None:
-        """Time to move these bytes at a bandwidth [byte/s]; None where one of them is unknown."""
-        if self.shape is None or bandwidth is None:
-            return None
         cached = self._cached_bytes(tokens, context)
-        return float(
-            memory_time(
-                batch,
-                1.0,
-                weight_bytes=self._fixed_bytes(tokens * batch, tokens),
-                kv_bytes=cached,
-                bandwidth=bandwidth,
-            )
-        )
+        return self._fixed_bytes(tokens * batch, tokens) + batch * cached
 
     def compute_s(
         self, tokens: int, *, batch: int, context: int, rate: float | None
@@ -76,16 +58,11 @@ class TimedModel:
         if self.shape is None or rate is None:
             return None
         seen = float(self.shape.cached_tokens(context)) + 0.5 * (tokens + 1)
-        return float(
-            compute_time(
-                tokens,
-                batch,
-                context=seen,
-                token_ops=self.shape.token_ops(),
-                attention_ops=self.shape.attention_ops(),
-                compute_rate=rate,
-            )
-        )
+        seconds = compute_time(
+            tokens, batch, context=seen, token_ops=self.shape.token_ops(),
+            attention_ops=self.shape.attention_ops(), compute_rate=rate,
+        )  # fmt: skip
+        return float(seconds)
 
     def _fixed_bytes(self, tokens: int, positions: int) -> float:
         """Weights, rows looked up and logits of a pass over so many tokens of all sequences."""
@@ -167,20 +144,16 @@ def _llama(model: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
     Raises ValueError for a family that lacks a width.
     """
     try:
-        return _llama_config(model, settings)
+        return {
+            "model_type": "llama",
+            "vocab_size": settings["vocabulary"],
+            "hidden_size": model["hidden"],
+            "num_hidden_layers": model["layers"],
+            "num_attention_heads": model["heads"],
+            "num_key_value_heads": model["heads"],
+            "intermediate_size": model["feed_forward"],
+            "max_position_embeddings": settings["context_tokens"],
+            "tie_word_embeddings": True,
+        }
     except KeyError as error:
         raise ValueError(f"{model['name']}: the family must say its {error}") from None
-
-
-def _llama_config(model: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "model_type": "llama",
-        "vocab_size": settings["vocabulary"],
-        "hidden_size": model["hidden"],
-        "num_hidden_layers": model["layers"],
-        "num_attention_heads": model["heads"],
-        "num_key_value_heads": model["heads"],
-        "intermediate_size": model["feed_forward"],
-        "max_position_embeddings": settings["context_tokens"],
-        "tie_word_embeddings": True,
-    }

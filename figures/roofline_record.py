@@ -1,20 +1,19 @@
-"""Every pass of a cost record beside its floor.
+"""What a cost record says of its machine, and every pass beside its floor.
 
-With what the record says of its machine: bandwidth, launches, rates and cache.
+Of a machine: bandwidth, launches, rates and cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..calibrate.models import device, number_format
 from ..calibrate.records import Record
-from .roofline import TimedModel, timed_models
+from .roofline import TimedModel
 
 # Cache that all of a chip shares, before its memory [byte], by the first word of its name.
 _CACHES = {
@@ -91,10 +90,8 @@ def machine_of(record: Record, models: Mapping[str, TimedModel]) -> Machine:
     if copies:
         size = float(copies[0]["bytes"])  # read and written
         times = quartiles(copies[0]["times_s"])
-        bandwidth, copied = (
-            Quartiles(size / times.high, size / times.median, size / times.low),
-            0.5 * size,
-        )
+        bandwidth = Quartiles(size / times.high, size / times.median, size / times.low)
+        copied = 0.5 * size
     if launches:
         launch = quartiles(launches[0]["times_s"]).over(launches[0]["launches"])
     name = str(record.provenance.get("device") or "unknown device")
@@ -125,9 +122,8 @@ def _from_table(name: str, dtype: str) -> tuple[float | None, float | None]:
 def _highest_rate(record: Record, models: Mapping[str, TimedModel]) -> float | None:
     rates = []
     for p in timed_points(record, "pass"):
-        ops = models[p["model"]].compute_s(
-            p["tokens"], batch=p["batch"], context=p["context"], rate=1.0
-        )
+        at = {"batch": p["batch"], "context": p["context"]}
+        ops = models[p["model"]].compute_s(p["tokens"], **at, rate=1.0)
         if ops is not None:
             rates.append(ops / float(np.median(p["times_s"])))
     return max(rates) if rates else None
@@ -161,6 +157,11 @@ class PassRow:
         return self.batch, self.context
 
     @property
+    def key(self) -> tuple[str, int, int, int]:
+        """What tells it from the other passes: model, place, new tokens."""
+        return (self.model.name, *self.place, self.tokens)
+
+    @property
     def floor_s(self) -> float | None:
         """The larger of the two floors that are known [s]."""
         known = [t for t in (self.memory_s, self.compute_s) if t is not None]
@@ -190,57 +191,11 @@ def _ratio(above: float | None, below: float | None) -> float | None:
     return above / below if above is not None and below else None
 
 
-@dataclass(frozen=True)
-class CostLimits:
-    """Machine and passes of a cost record, the largest model first."""
+def pass_rows(record: Record, models: Mapping[str, TimedModel], machine: Machine) -> list[PassRow]:
+    """Every pass of a record, the largest model first.
 
-    machine: Machine
-    rows: tuple[PassRow, ...]
-
-    @property
-    def models(self) -> dict[str, TimedModel]:
-        """By name, the largest first."""
-        return {r.model.name: r.model for r in self.rows}
-
-    @property
-    def modes(self) -> tuple[str, ...]:
-        """The modes that were measured."""
-        return tuple(m for m in MODES if any(m in r.times for r in self.rows))
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        """The numbers of new tokens that were measured."""
-        return tuple(sorted({r.tokens for r in self.rows}))
-
-    def at(self, model: str, place: tuple[int, int], tokens: int = 1) -> PassRow | None:
-        """One pass, None where it was not measured."""
-        return self._index.get((model, *place, tokens))
-
-    @cached_property
-    def _index(self) -> dict[tuple[str, int, int, int], PassRow]:
-        return {(r.model.name, *r.place, r.tokens): r for r in self.rows}
-
-    @property
-    def places(self) -> tuple[tuple[int, int], ...]:
-        """(batch, context) of single tokens: those that most models have first, then the smallest.
-
-        A usual place of drafting, batch 1 at a short context, comes before all others.
-        """
-        count: dict[tuple[int, int], int] = {}
-        for r in self.rows:
-            if r.tokens == 1:
-                count[r.place] = count.get(r.place, 0) + 1
-        return tuple(sorted(count, key=lambda p: (-count[p], p)))
-
-
-def cost_limits(record: Record, family: Mapping[str, Any] | None = None) -> CostLimits:
-    """Every pass of a cost record beside its floor.
-
-    family: of a trained ladder, which knows the widths of its models. Raises ValueError for another
-    kind of record, an unknown mode, and where no pass has times.
+    Raises ValueError for an unknown mode, and where no pass has times.
     """
-    models = timed_models(record, family)
-    machine = machine_of(record, models)
     found: dict[tuple[str, int, int, int], dict[str, Quartiles]] = {}
     for p in timed_points(record, "pass"):
         if p["mode"] not in MODES:
@@ -249,30 +204,15 @@ def cost_limits(record: Record, family: Mapping[str, Any] | None = None) -> Cost
         found.setdefault(key, {})[p["mode"]] = quartiles(p["times_s"])
     if not found:
         raise ValueError("record must hold at least one pass with times, got none")
-    rows = [
-        _row(models[name], tokens, (batch, context), times, machine)
-        for (name, batch, context, tokens), times in found.items()
-    ]
-    rows.sort(key=lambda r: (-r.model.parameters, r.model.name, *r.place, r.tokens))
-    return CostLimits(machine, tuple(rows))
-
-
-def _row(
-    model: TimedModel,
-    tokens: int,
-    place: tuple[int, int],
-    times: Mapping[str, Quartiles],
-    machine: Machine,
-) -> PassRow:
-    batch, context = place
-    moved = model.pass_bytes(tokens, batch=batch, context=context)
-    bandwidth = machine.bandwidth.median if machine.bandwidth else None
-    memory = model.memory_s(tokens, batch=batch, context=context, bandwidth=bandwidth)
-    compute = model.compute_s(tokens, batch=batch, context=context, rate=machine.peak)
-    reached = None
-    if machine.peak is None:
-        reached = model.compute_s(tokens, batch=batch, context=context, rate=machine.reached)
-    return PassRow(
-        model, tokens, batch, context, times, moved, memory, compute, reached,
-        machine.cached(moved),
-    )  # fmt: skip
+    rows = []
+    for (name, batch, context, tokens), times in found.items():
+        model = models[name]
+        moved = model.pass_bytes(tokens, batch=batch, context=context)
+        memory = moved / machine.bandwidth.median if moved and machine.bandwidth else None
+        rates = (machine.peak, machine.reached if machine.peak is None else None)
+        compute, reached = (
+            model.compute_s(tokens, batch=batch, context=context, rate=rate) for rate in rates
+        )
+        rows.append(PassRow(model, tokens, batch, context, times, moved, memory, compute, reached,
+                            machine.cached(moved)))  # fmt: skip
+    return sorted(rows, key=lambda r: (-r.model.parameters, r.model.name, *r.place, r.tokens))

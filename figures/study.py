@@ -8,7 +8,6 @@ With how far the predictions come true on published measurements that were not f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,44 +24,9 @@ from ..sim.rounds.laws import Confirmation, confirm
 from ..theory import AffineCost, DepthAcceptance, speedup, tokens_by_gamma
 from ..theory.domain import Floats
 from ..theory.interval import ends
+from .validation.result import LEVEL, Point, Progress, Test
 
-Progress = Callable[[str, int, int], None]
 GRID = "paper_bloom_grid"
-LEVEL = 0.9
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Predictions of points that were left out of the fit.
-
-    name: of the test; error: predicted / measured - 1, shape (points,); inside: whether the
-    90 % interval of a measurement held each point; labels: what each point is.
-    """
-
-    name: str
-    error: Floats
-    inside: NDArray[np.bool_]
-    labels: tuple[str, ...]
-
-    @property
-    def mean_abs(self) -> float:
-        """Mean absolute relative error."""
-        return float(np.abs(self.error).mean())
-
-    @property
-    def median_abs(self) -> float:
-        """Median absolute relative error."""
-        return float(np.median(np.abs(self.error)))
-
-    @property
-    def p95_abs(self) -> float:
-        """95th percentile of the absolute relative error."""
-        return float(np.quantile(np.abs(self.error), 0.95))
-
-    @property
-    def coverage(self) -> float:
-        """Share of the points inside their interval."""
-        return float(self.inside.mean())
 
 
 @dataclass(frozen=True)
@@ -93,7 +57,7 @@ class GridStudy:
     fit: LatencyFit
     panels: tuple[Panel, ...]
     rms: float
-    held_out: tuple[HeldOut, ...]
+    held_out: tuple[Test, ...]
     plain_latency: float
 
 
@@ -131,17 +95,11 @@ def _panel(fit: LatencyFit, points: LatencyPoints, rng: np.random.Generator) -> 
     low, high = ends(noisy, LEVEL)
     single = typical(acceptance, cost)
     measured_best = int(points.gammas[points.relative.argmin()])
+    simulated = confirm(rng, single[0], cost=single[1], gamma=max(prediction.gamma, 1))
     return Panel(
-        points.draft,
-        points.gammas,
-        points.relative,
-        curve.mean(axis=0),
-        low,
-        high,
-        prediction,
-        confirm(rng, single[0], cost=single[1], gamma=max(prediction.gamma, 1)),
-        measured_best in prediction.gamma_window,
-    )
+        points.draft, points.gammas, points.relative, curve.mean(axis=0), low, high, prediction,
+        simulated, measured_best in prediction.gamma_window,
+    )  # fmt: skip
 
 
 def grid_study(
@@ -165,14 +123,7 @@ def grid_study(
         leave_one_out(points, rng, joint=joint, progress=progress)
         for joint in ((True, False) if held_out else ())
     )
-    return GridStudy(
-        target,
-        fit,
-        panels,
-        float(np.sqrt((residual**2).mean())),
-        tests,
-        plain,
-    )
+    return GridStudy(target, fit, panels, float(np.sqrt((residual**2).mean())), tests, plain)
 
 
 def leave_one_out(
@@ -181,14 +132,14 @@ def leave_one_out(
     *,
     joint: bool,
     progress: Progress | None = None,
-) -> HeldOut:
+) -> Test:
     """Leave each point out in turn and predict it.
 
     joint: from the draft's other points and all points of the other drafts; otherwise from the
     draft's other points alone.
     """
     name = "one K of a draft, other drafts known" if joint else "one K of a draft, nothing else"
-    error, inside, labels = [], [], []
+    found: list[Point] = []
     total = sum(p.gammas.size for p in points)
     for i, p in enumerate(points):
         for j, gamma in enumerate(p.gammas):
@@ -197,18 +148,21 @@ def leave_one_out(
             fit = fit_latency(others, rng, draws=1000, size="coarse")
             curve = fit.relative_latency(p.draft, int(gamma))[:, gamma]
             noisy = curve * np.exp(fit.scatter * rng.standard_normal(curve.size))
-            low, high = np.quantile(noisy, [0.05, 0.95])
-            error.append(curve.mean() / p.relative[j] - 1.0)
-            inside.append(bool(low <= p.relative[j] <= high))
-            labels.append(f"{p.draft} K={gamma}")
+            found.append(_point(f"{p.draft} K={gamma}", p.relative[j], curve, noisy))
             if progress:
-                progress(name, len(error), total)
-    return HeldOut(name, np.array(error), np.array(inside), tuple(labels))
+                progress(name, len(found), total)
+    return Test(name, "the other points of the grid", "relative", tuple(found))
+
+
+def _point(label: str, measured: float, sample: Floats, noisy: Floats) -> Point:
+    """The mean of a sample of predictions, with the interval of a measurement of it."""
+    low, high = ends(noisy, LEVEL)
+    return Point(label, float(measured), float(sample.mean()), float(low), float(high))
 
 
 def specbundle_test(
     seed: int = 0, *, held_out: int = 5, progress: Progress | None = None
-) -> tuple[HeldOut, HeldOut]:
+) -> tuple[Test, Test]:
     """Fit each serving sweep on its other gammas and predict gamma ``held_out``.
 
     Returns (speed-up, tokens per round). Sweeps whose plain baseline is suspect are left out.
@@ -220,21 +174,17 @@ def specbundle_test(
         both.append(_predict_one(sweep, held_out, rng))
         if progress:
             progress(f"serving sweeps, gamma {held_out} held out", i + 1, len(sweeps))
-    labels = tuple(s.label for s in sweeps)
-    results = []
-    for column, what in enumerate(("speed-up", "tokens per round")):
-        error = np.array([b[column][0] for b in both])
-        inside = np.array([b[column][1] for b in both])
-        results.append(
-            HeldOut(f"serving sweeps, {what} at gamma {held_out}", error, inside, labels)
-        )
-    return results[0], results[1]
+    gain, tokens = (
+        Test(f"serving sweeps, {what} at gamma {held_out}", "the other gammas of the sweep",
+             "relative", points)
+        for what, points in zip(("speed-up", "tokens per round"), zip(*both, strict=True),
+                                strict=True)
+    )  # fmt: skip
+    return gain, tokens
 
 
-def _predict_one(
-    sweep: Sweep, held_out: int, rng: np.random.Generator
-) -> tuple[tuple[float, bool], tuple[float, bool]]:
-    """(relative error, inside the 90 % interval) of the speed-up and of the tokens per round."""
+def _predict_one(sweep: Sweep, held_out: int, rng: np.random.Generator) -> tuple[Point, Point]:
+    """The speed-up and the tokens per round at the gamma left out."""
     assert sweep.tokens_per_round is not None
     kept = sweep.gamma != held_out
     at = int(np.flatnonzero(~kept)[0])
@@ -245,18 +195,14 @@ def _predict_one(
     tau = tokens_by_gamma(tokens.law(), held_out)[:, held_out]
     gain = tau / cost.law().round_time(held_out)[:, held_out]
     gain_scatter = np.hypot(tokens.scatter, cost.scatter)
-    return (
-        _score(gain, gain_scatter, sweep.speedup[at], rng),
-        _score(tau, tokens.scatter, sweep.tokens_per_round[at], rng),
-    )
-
-
-def _score(
-    sample: Floats, scatter: Floats, measured: float, rng: np.random.Generator
-) -> tuple[float, bool]:
-    noisy = sample * np.exp(scatter * rng.standard_normal(sample.size))
-    low, high = np.quantile(noisy, [0.05, 0.95])
-    return float(sample.mean() / measured - 1.0), bool(low <= measured <= high)
+    found = []
+    for sample, scatter, measured in (
+        (gain, gain_scatter, sweep.speedup[at]),
+        (tau, tokens.scatter, sweep.tokens_per_round[at]),
+    ):
+        noisy = sample * np.exp(scatter * rng.standard_normal(sample.size))
+        found.append(_point(sweep.label, measured, sample, noisy))
+    return found[0], found[1]
 
 
 @dataclass(frozen=True)
@@ -281,15 +227,7 @@ def leviathan_rows() -> tuple[LawRow, ...]:
     rows = []
     for r in load_table("leviathan_speedups").rows:
         alpha, gamma = number(r, "overlap_alpha"), int(number(r, "gamma_tokens"))
-        c = number(r, "cost_ratio")
-        rows.append(
-            LawRow(
-                f"{r['draft']}, {r['task']}, T = {r['temperature']:g}",
-                alpha,
-                gamma,
-                c,
-                number(r, "speedup"),
-                float(speedup(alpha, gamma, c)),
-            )
-        )
+        c, label = number(r, "cost_ratio"), f"{r['draft']}, {r['task']}, T = {r['temperature']:g}"
+        predicted = float(speedup(alpha, gamma, c))
+        rows.append(LawRow(label, alpha, gamma, c, number(r, "speedup"), predicted))
     return tuple(rows)

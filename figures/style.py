@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,9 +17,15 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..theory.interval import Interval
+
+Row = Mapping[str, Any]
 COLUMN = 3.35  # width of one column of a two-column page [inch]
 PAGE = 6.9  # width of the page [inch]
 # Okabe and Ito's colours, told apart with every common colour vision.
@@ -165,17 +171,31 @@ def literal(text: str, width: int = 50) -> str:
     return textwrap.fill(text, width).replace("$", r"\$")
 
 
-def save(made: Figure, out: Path, name: str, caption: str) -> list[Path]:
-    """Write NAME.pdf, NAME.png and NAME_caption.tex; the same figure gives the same bytes.
+def plain_line(ax: Axes, color: str = "0.6") -> None:
+    """The level of plain decoding."""
+    ax.axhline(1.0, color=color, lw=0.6, zorder=0)
 
-    caption: what is seen, in one sentence, then the setting; also kept inside both pictures. The
-    axes are laid out once, in the first picture, which takes as long as to draw them.
+
+def star(ax: Axes, x: float, y: float, color: str, ms: float = 10, **more: Any) -> None:
+    """What is best, as a star with a white edge."""
+    ax.plot(x, y, "*", color=color, ms=ms, mec="white", **({"mew": 0.6, "zorder": 5} | more))
+
+
+def save(
+    made: Figure, out: Path, name: str, caption: str, rows: Sequence[Row] | None = None
+) -> list[Path]:
+    """Write NAME.pdf, NAME.png, NAME_caption.tex, and NAME.csv where the numbers are given.
+
+    caption: what is seen, in one sentence, then the setting; also kept inside both pictures; rows:
+    the numbers behind the figure, by column. The same figure gives the same bytes. The axes are
+    laid out once, in the first picture, which takes as long as to draw them.
     """
     pdf, png = (out / f"{name}{suffix}" for suffix in (".pdf", ".png"))
     made.savefig(png, metadata=_metadata(".png", caption))
     made.set_layout_engine(None)
     made.savefig(pdf, metadata=_metadata(".pdf", caption))
-    return [pdf, png, write_caption(out, name, caption)]
+    numbers = [] if rows is None else [write_csv(out, name, rows)]
+    return [pdf, png, write_caption(out, name, caption), *numbers]
 
 
 def _metadata(suffix: str, caption: object) -> dict[str, Any]:
@@ -219,28 +239,40 @@ def write(made: Figure, path: Path) -> Path:
     return path
 
 
-def write_csv(out: Path, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """Write the numbers behind a figure; floats with six significant digits."""
+def write_csv(out: Path, name: str, rows: Sequence[Row]) -> Path:
+    """Write rows by column, all of the same columns; floats with six significant digits."""
     path = out / f"{name}.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(rows[0])
         for row in rows:
-            writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in row])
+            values = (row[column] for column in rows[0])
+            writer.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in values])
     return path
+
+
+def by_rows(columns: Mapping[str, Any]) -> list[Row]:
+    """Columns of equal length as rows; a single value stands in every row."""
+    each = np.broadcast_arrays(*columns.values())
+    return [dict(zip(columns, row, strict=True)) for row in zip(*each, strict=True)]
+
+
+def ends_of(value: Interval, name: str, ends: str) -> Row:
+    """An interval as columns: its middle as name, its ends as ENDS_low and ENDS_high."""
+    return {name: value.estimate, f"{ends}_low": value.low, f"{ends}_high": value.high}
+
+
+def bracket(value: Interval, digits: int = 2) -> str:
+    """An interval as tables print it: 1.53 [1.50, 1.58]."""
+    return f"{value.estimate:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
 
 
 def write_latex(
     out: Path, name: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, align: str
 ) -> Path:
     """Write a table as LaTeX (booktabs); the cells are LaTeX already."""
-    lines = [
-        rf"\begin{{tabular}}{{{align}}}",
-        r"\toprule",
-        " & ".join(columns) + r" \\",
-        r"\midrule",
-    ]
-    lines += [" & ".join(row) + r" \\" for row in rows]
+    head, *body = (" & ".join(row) + r" \\" for row in (columns, *rows))
+    lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", head, r"\midrule", *body]
     lines += [r"\bottomrule", r"\end{tabular}", ""]
     path = out / f"{name}.tex"
     path.write_text("\n".join(lines), encoding="utf-8")

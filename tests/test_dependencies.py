@@ -65,7 +65,7 @@ def test_every_installed_package_has_its_locked_version() -> None:
     [
         (FutureWarning, "transformers.cache_utils", False, False),
         (DeprecationWarning, "matplotlib.pyplot", False, False),
-        (DeprecationWarning, "howspec.figures.paper", False, True),
+        (DeprecationWarning, "howspec.figures.draw", False, True),
         (UserWarning, "howspec.sim.sweeps.sweep", False, True),
         (FutureWarning, "torch.nn.modules.module", False, True),
         (RuntimeWarning, "scipy.optimize._zeros_py", False, False),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, Column, Table, numbers, percent, span, sure, window
 
 if TYPE_CHECKING:
     from ..figures.family import Family
+    from ..figures.validation.result import Test
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,7 +36,7 @@ class FamilyStudy(Answer):
         found = self.found
         return {
             "target": found.target, "given": found.given, "drafts": found.rows,
-            "tests": found.tests, "best_scale": found.best_scale,
+            "tests": [_tested(t) for t in found.tests], "best_scale": found.best_scale,
             "files": [str(f) for f in found.files], "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
 
@@ -63,14 +64,23 @@ class FamilyStudy(Answer):
             Column("interval", [r.speedup for r in rows], span),
         ))  # fmt: skip
         if tests:
+            shown = [_tested(t) for t in tests]
             yield Table((
-                Column("left out, and predicted", [t.name for t in tests]),
-                Column("points", [t.points for t in tests]),
-                Column("mean |error|", [(t.mean_abs, t.error) for t in tests], _error),
-                Column("median", [(t.median_abs, t.error) for t in tests], _error),
-                Column("90 % covers", [t.coverage for t in tests], percent),
+                Column("left out, and predicted", [t["name"] for t in shown]),
+                Column("points", [t["points"] for t in shown]),
+                Column("mean |error|", [(t["mean_abs"], t["error"]) for t in shown], _error),
+                Column("median", [(t["median_abs"], t["error"]) for t in shown], _error),
+                Column("90 % covers", [t["coverage"] for t in shown], percent),
             ))  # fmt: skip
         yield f"{len(self.files)} files in {self.inputs['out']}"
+
+
+def _tested(test: Test) -> dict[str, Any]:
+    found = test.summary()
+    return {
+        "name": test.name, "points": len(test.points), "mean_abs": found["mean_abs_error"],
+        "median_abs": found["median_abs_error"], "coverage": test.coverage, "error": test.error,
+    }  # fmt: skip
 
 
 def _error(value: object) -> str:

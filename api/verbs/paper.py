@@ -10,27 +10,54 @@ from typing import TYPE_CHECKING
 from ..answer import Answer, Column, Table, numbers, sure, window
 
 if TYPE_CHECKING:
-    from ..figures.paper import Paper
+    from ..figures.draw import Studies
     from ..figures.paper_costs import PaperCostRow
+    from ..figures.study import LawRow
+    from ..figures.validation.result import Test
     from .family import FamilyStudy
 
 
 @dataclass(frozen=True, repr=False)
 class PaperStudy(Answer):
-    """What the paper's measurements say; see `howspec.paper`. out: folder of the figures."""
+    """What the paper's measurements say, and what the predictions say of them; see `howspec.paper`.
+
+    found: the fitted latency grid, the best size of a draft and the main table; timed: the rows of
+    the table at the costs of each bundled record, by its name; tests: predictions of what was left
+    out; ideal: speed-ups from their own rates and costs; files: the figures, captions and tables
+    that were written into ``out``.
+    """
 
     SCHEMA = "paper"
 
-    found: Paper
+    found: Studies
+    timed: Mapping[str, Sequence[PaperCostRow]]
+    tests: tuple[Test, ...]
+    ideal: tuple[LawRow, ...]
+    files: tuple[Path, ...]
     out: Path
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The figures, captions and tables that were written."""
-        return self.found.files
-
     def data(self) -> Mapping[str, object]:
-        return self.found.entry()
+        study, scale = self.found.study, self.found.scale
+        drafts = [
+            {
+                "draft": p.draft, "gamma": p.prediction.gamma,
+                "gamma_window": p.prediction.gamma_window, "speedup": p.prediction.speedup,
+                "measured_speedup": 1.0 / p.measured, "measured_best_in_window": p.window_hit,
+                "confirmation": p.confirmation,
+            }
+            for p in study.panels
+        ]  # fmt: skip
+        tested = ("name", "points", "mean_abs_error", "median_abs_error", "p95_abs_error",
+                  "coverage_90")  # fmt: skip
+        return {
+            "grid": {"target": study.target, "rms": study.rms, "drafts": drafts},
+            "draft_scale": {"best": scale.turning_point, "at_edge": scale.at_edge},
+            "main_table": self.found.rows,
+            "tests": [{name: t.summary()[name] for name in tested} for t in self.tests],
+            "ideal_law": [{"label": r.label, "measured": r.measured, "predicted": r.predicted,
+                           "error": r.error} for r in self.ideal],
+            "files": self.files, "main_table_at_timed_costs": self.timed,
+        }  # fmt: skip
 
     def headline(self) -> str:
         study = self.found.study
@@ -50,7 +77,7 @@ class PaperStudy(Answer):
             f"{int(self.found.scale.fitted.sum())} released drafts\n"
         )
         yield from self._main_table()
-        for record, rows in self.found.timed.items():
+        for record, rows in self.timed.items():
             yield from timed_rows(rows, record=record)
         yield self._tests()
         yield self._ideal()
@@ -95,22 +122,22 @@ class PaperStudy(Answer):
         )
 
     def _tests(self) -> Table:
-        tests, rms = self.found.tests, self.found.study.rms
+        tests, rms = [t.summary() for t in self.tests], self.found.study.rms
         return Table(
             (
-                Column("held out", [t.name for t in tests]),
-                Column("points", [len(t.labels) for t in tests]),
-                Column("mean |error|", [t.mean_abs for t in tests], _share),
-                Column("median", [t.median_abs for t in tests], _share),
-                Column("95th percentile", [t.p95_abs for t in tests], _share),
-                Column("90 % covers", [t.coverage for t in tests], lambda v: f"{v:.0%}"),
+                Column("held out", [t["name"] for t in tests]),
+                Column("points", [t["points"] for t in tests]),
+                Column("mean |error|", [t["mean_abs_error"] for t in tests], _share),
+                Column("median", [t["median_abs_error"] for t in tests], _share),
+                Column("95th percentile", [t["p95_abs_error"] for t in tests], _share),
+                Column("90 % covers", [t["coverage_90"] for t in tests], lambda v: f"{v:.0%}"),
             ),
             f"Predictions of points left out (joint fit of the grid: rms {rms:.2%} of plain "
             "latency)",
         )
 
     def _ideal(self) -> Table:
-        rows = self.found.ideal
+        rows = self.ideal
         mean = sum(abs(r.error) for r in rows) / len(rows)
         return Table(
             (
@@ -199,8 +226,15 @@ def paper(
             sweep=sweep, records=records, out=out, target=target, width=width,
             font_size=font_size, seed=seed, progress=progress,
         )  # fmt: skip
-    from ..figures.paper import paper_study
+    from ..calibrate.library.own import bundled_costs
+    from ..figures.draw import Studies, draw_all
+    from ..figures.paper_costs import paper_rows
+    from ..figures.study import leviathan_rows, specbundle_test
+    from ..figures.style import venue, venue_of
 
-    to = Path(out)
-    found = paper_study(to, width=width, font_size=font_size, seed=seed, progress=progress)
-    return PaperStudy(found, to)
+    found = Studies(seed, progress, held_out=True)
+    with venue(venue_of(width, font_size)):
+        tests = (*found.study.held_out, *specbundle_test(seed, progress=progress))
+        files = draw_all(Path(out), studies=found)
+    timed = {c.stem: paper_rows(c.record, found.study, seed=seed) for c in bundled_costs()}
+    return PaperStudy(found, timed, tests, leviathan_rows(), tuple(files), Path(out))

@@ -70,14 +70,15 @@ def _family(path: Path) -> Listing:
 
 def _limits(record: Record, file: str) -> Listing:
     from ..calibrate.library.own import family_beside
-    from ..figures.roofline_table import SHORT, limits_table, short_rows
+    from ..figures.roofline_limits import cost_limits
+    from ..figures.roofline_table import SHORT, cells_of, limit_lines, short_rows
 
-    found = limits_table(record, family_beside(file))
+    found = cost_limits(record, family_beside(file))
     laws = {mode: law for mode, law in found.laws.items() if law is not None}
-    passes = [found.cells(row) for row in found.rows()]
-    entry = {"machine": found.limits.machine, "laws": laws, "passes": passes}
+    passes = [cells_of(found, row) for row in found.rows]
+    entry = {"machine": found.machine, "laws": laws, "passes": passes}
     short = texts(SHORT, short_rows(found), "Passes over one new token")
-    return Listing(entry, (*found.lines, short))
+    return Listing(entry, (*limit_lines(found), short))
 
 
 def _origin(record: Record) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,7 @@ class Validation(Answer):
             yield f"  median of rivals, and ours on the same points: {rivals}"
         yield from (f"  note: {note}" for note in test.notes)
         for p in test.points if self.points else ():
-            outside = "" if p.inside or not math.isfinite(p.low + p.high) else "  outside"
+            outside = "  outside" if p.outside else ""
             yield (
                 f"    {p.label}: measured {p.observed:.3f}, predicted {p.predicted:.3f} "
                 f"({p.low:.3f} to {p.high:.3f}){outside}"
@@ -90,7 +89,7 @@ class Validation(Answer):
 
     def draw(self) -> Figure:
         """Predicted against measured, one panel a test, every point named in a page."""
-        from ..figures.validation.drawing import predicted_against_measured
+        from ..figures.validation.result import predicted_against_measured
 
         return predicted_against_measured(self.report.tests)
 

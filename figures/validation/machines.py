@@ -25,7 +25,7 @@ from ...sim.pair import PairPrediction, predict_pair
 from ...sim.prediction import speedup_table
 from ...theory import speedup
 from ...theory.acceptance import alpha_from_length
-from .result import LEVEL, PLAIN, SDSL, Point, Test, plain_from_numbers, sdsl_alpha
+from .result import LEVEL, PLAIN, SDSL, Point, Test, group_notes, plain_from_numbers, sdsl_alpha
 
 GIVEN_GAMMA = 3  # draft tokens of the rounds whose tokens are known
 _SERVING, _A100 = "vllm-scripts", "specdecoding-study"
@@ -83,15 +83,10 @@ def sweeps_test(name: str, rows: Iterable[TimedSpeedup], given: Given, *, seed: 
         if len(sweep) > 1:
             best = max(sweep, key=lambda r: found.prediction.speedup_by_gamma[r.gamma])
             regret.append(1.0 - best.speedup / max(r.speedup for r in sweep))
-    what = (
-        "speed-up on a machine by its name"
-        if not (given.tokens or given.plain)
-        else (
-            "speed-up"
-            + (" from tokens at one gamma" if given.tokens else "")
-            + (" and the plain time" if given.plain else "")
-        )
-    )
+    what = "speed-up" + " from tokens at one gamma" * given.tokens
+    what += " and the plain time" * given.plain
+    if given == Given():
+        what = "speed-up on a machine by its name"
     return Test(
         f"{name}: {what}", given.words, "relative", tuple(points), tuple(regret), _by(points)
     )
@@ -160,33 +155,16 @@ def _by(points: Sequence[Point]) -> tuple[str, ...]:
     for p in points:
         found = re.search(r"batch [\d.]+", p.label)
         groups[found[0] if found else ""].append(p)
-    lines = []
-    for name, mine in groups.items():
-        error = np.array([p.predicted / p.observed - 1.0 for p in mine])
-        inside = np.mean([p.inside for p in mine])
-        lines.append(
-            f"{name}: {len(mine)} rows, median error {np.median(np.abs(error)):.3f}, bias "
-            f"{np.median(error):+.3f}, coverage {inside:.2f}"
-        )
-    return tuple(lines)
+    return group_notes(groups, "rows")
 
 
 def deployment(row: TimedSpeedup, *, context: float | None = None) -> Deployment:
     """The question of a row."""
     return Deployment(
-        row.target,
-        row.draft,
-        row.device,
-        dtype=_format(row.dtype),
-        draft_dtype=_format(row.draft_dtype),
-        stack=row.stack,
-        batch=row.batch,
-        context=context,
-        task=canonical_task(row.task),
-        temperature=0.0,
-        unseen=row.study,
+        row.target, row.draft, row.device, _format(row.dtype), _format(row.draft_dtype), row.stack,
+        row.batch, context, canonical_task(row.task), temperature=0.0, unseen=row.study,
         p_min=row.p_min,
-    )
+    )  # fmt: skip
 
 
 def _format(name: str) -> str:

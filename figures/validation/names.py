@@ -17,8 +17,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import cache
-
-import numpy as np
+from itertools import chain
 
 from ...calibrate.doors import Deployment
 from ...calibrate.learned.measured import Measured
@@ -29,7 +28,7 @@ from ...calibrate.tables.schema import number, text
 from ...sim.known import GAMMA_MAX, both_laws
 from ...sim.pair import PairPrediction, predict_pair
 from ...sim.ranking import Ranking, rank_drafts
-from .result import LEVEL, Point, Test
+from .result import LEVEL, Point, Test, group_notes
 
 _NEARLY = 1.1  # of the usable memory, which leaves a tenth of all for activations
 
@@ -67,20 +66,15 @@ def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozen
         middle, low, high = (float(v) for v in ends)
         used.append(row)
         groups[_group(answer)].append(Point(row.label, row.speedup, middle, low, high))
-    parts = [Test(name, "", "relative", tuple(points)) for name, points in groups.items()]
-    notes = [
-        f"{t.name}: {len(t.points)} rows, median error {np.median(np.abs(t.errors())):.3f}, "
-        f"bias {np.median(t.errors()):+.3f}, coverage {t.coverage:.2f}"
-        for t in parts
-    ]
-    notes += [f"{n} rows not asked: {reason}" for reason, n in skipped.items()]
+    notes = group_notes(groups, "rows")
+    notes += tuple(f"{n} rows not asked: {reason}" for reason, n in skipped.items())
     test = Test(
         "speed-up of a named pair, its study unseen",
         "names, engine, batch and task of the row; the call of `predict`, its priors without the "
         "study, their spreads fitted to all",
         "relative",
-        tuple(p for t in parts for p in t.points),
-        notes=tuple(notes),
+        tuple(chain(*groups.values())),
+        notes=notes,
     )
     return test, frozenset(used)
 
@@ -91,17 +85,11 @@ def reason(message: str) -> str:
 
 def _question(row: Measured) -> Deployment:
     return Deployment(
-        row.target,
-        row.draft,
-        row.hardware,
-        dtype=weights_format(row.precision),
-        stack=stack_of(row),
-        batch=row.batch_size if row.batch else 1.0,
-        task=canonical_task(row.task),
-        temperature=_temperature(row),
-        unseen=row.study,
+        row.target, row.draft, row.hardware, dtype=weights_format(row.precision),
+        stack=stack_of(row), batch=row.batch_size if row.batch else 1.0,
+        task=canonical_task(row.task), temperature=_temperature(row), unseen=row.study,
         p_min=row.p_min,
-    )
+    )  # fmt: skip
 
 
 def predicted(at: Deployment, gamma_max: int, seed: int) -> PairPrediction:
@@ -183,12 +171,7 @@ def predicted_ranking(target: str, drafts: list[str], *, method: str, seed: int 
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     at = Deployment(
-        target,
-        device=DEVICE,
-        dtype=DTYPE,
-        draft_dtype=DTYPE,
-        stack=STACK,
-        context=0.0,
+        target, device=DEVICE, dtype=DTYPE, draft_dtype=DTYPE, stack=STACK, context=0.0,
         temperature=METHODS[method],
-    )
+    )  # fmt: skip
     return rank_drafts(at, drafts, level=LEVEL, seed=seed).rankings[0]

@@ -1,4 +1,4 @@
-"""A test of truth: predictions beside what was measured, with rivals on the same points.
+"""A test of truth: predictions beside what was measured, with rivals on the same points; drawn.
 
 Rivals are what simpler laws say from the same input: the plain formula, SDSL, interpolation. The
 plain formula is E[N] / (1 + gamma c): independent acceptance, verification as cheap as a plain
@@ -10,9 +10,10 @@ law gives for the two sizes are taken, and where a size is not stated either it 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,15 @@ from ...calibrate.prior.acceptance_validation import loss
 from ...theory import speedup, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import Floats
+from ..inline import name_points
+from ..style import COLOURS, PAGE, figure, literal, save, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LEVEL = 0.9
+Progress = Callable[[str, int, int], None]  # called with (what, done, of how many)
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,16 @@ class Point:
     def inside(self) -> bool:
         """Whether the interval holds the measurement."""
         return self.low <= self.observed <= self.high
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether an interval is stated."""
+        return math.isfinite(self.low + self.high)
+
+    @property
+    def outside(self) -> bool:
+        """Whether an interval is stated and does not hold the measurement."""
+        return self.has_interval and not self.inside
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,7 @@ class Test:
     @property
     def coverage(self) -> float | None:
         """Share of the points inside their 90 % interval, None where points state none."""
-        inside = [p.inside for p in self.points if math.isfinite(p.low + p.high)]
+        inside = [p.inside for p in self.points if p.has_interval]
         return float(np.mean(inside)) if inside else None
 
     def _beside(self, rival: str) -> float | None:
@@ -112,6 +130,16 @@ class Test:
 
 def _of(values: Floats | NDArray[np.bool_], what: Any) -> float | None:
     return float(what(values)) if values.size else None
+
+
+def group_notes(groups: Mapping[str, Sequence[Point]], what: str = "points") -> tuple[str, ...]:
+    """The relative errors of points in groups, a line each."""
+    parts = [Test(name, "", "relative", tuple(points)) for name, points in groups.items()]
+    return tuple(
+        f"{t.name}: {len(t.points)} {what}, median error {np.median(np.abs(t.errors())):.3f}, "
+        f"bias {np.median(t.errors()):+.3f}, coverage {t.coverage:.2f}"
+        for t in parts
+    )
 
 
 LEAST_PARAMS = 1e3  # what is smaller is no model of language, and its perplexity overflows
@@ -165,3 +193,74 @@ def sdsl_speedup(
     """SDSL's acceptance in the plain formula, None where a size is not stated."""
     alpha = sdsl_alpha(draft_params, target_params)
     return None if alpha is None else float(speedup(alpha, gamma, cost_ratio))
+
+
+_CAPTION = (
+    "Predicted against measured for every test of truth, each point left out of what predicts it: "
+    "on the diagonal a prediction is exact. Squares: outside the 90 % interval that was predicted. "
+    "The command howspec validate says what each test was given."
+)
+_INSIDE, _OUTSIDE = "inside its 90 % interval, or none stated", "outside its 90 % interval"
+
+
+@styled
+def predicted_against_measured(tests: Sequence[Test]) -> Figure:
+    """One square panel a test; a point on the diagonal was predicted exactly.
+
+    Raises ValueError where there is no test.
+    """
+    if not tests:
+        raise ValueError("there is no test to draw")
+    widest, height = (3, 2.5) if len(tests) <= 12 else (5, 1.75)
+    across = min(widest, len(tests))
+    down = math.ceil(len(tests) / across)
+    made, axes = figure(PAGE * across / widest, height * down + 0.5, down, across, squeeze=False)
+    panels = axes.ravel()
+    for ax, test in zip(panels, tests, strict=False):
+        _panel(ax, test, title=36 if widest == 3 else 22)
+    for ax in panels[len(tests) :]:
+        ax.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside upper left", ncols=2 if across > 1 else 1)
+    made.supxlabel("measured")
+    made.supylabel("predicted")
+    made.set_label(_CAPTION)
+    return cast("Figure", made)
+
+
+@styled
+def truth(tests: Sequence[Test], out: Path) -> list[Path]:
+    """The figure of all tests, its caption, and every point as CSV."""
+    rows = [
+        {"test": t.name, "point": p.label, "measured": p.observed, "predicted": p.predicted,
+         "low_90": p.low, "high_90": p.high}
+        for t in tests for p in t.points
+    ]  # fmt: skip
+    return save(predicted_against_measured(tests), out, "truth", _CAPTION, rows)
+
+
+def _panel(ax: Axes, test: Test, *, title: int) -> None:
+    shown = [p for p in test.points if math.isfinite(p.observed + p.predicted)]
+    for colour, marker, outside, label in (
+        (COLOURS[0], "o", False, _INSIDE), (COLOURS[1], "s", True, _OUTSIDE),
+    ):  # fmt: skip
+        some = [p for p in shown if p.outside == outside]
+        points = ax.scatter(
+            [p.observed for p in some], [p.predicted for p in some], s=9, color=colour,
+            marker=marker, alpha=0.7, lw=0, label=label,
+        )  # fmt: skip
+        name_points(points, [_name(p) for p in some])
+    ends = [v for p in shown for v in (p.observed, p.predicted)] or [0.0, 1.0]
+    gap = 0.04 * (max(ends) - min(ends)) or 0.05 * abs(ends[0]) or 0.05
+    low, high = min(ends) - gap, max(ends) + gap
+    ax.plot([low, high], [low, high], color="0.6", lw=0.6, zorder=0)
+    ax.set_xlim(low, high)
+    ax.set_ylim(low, high)
+    ax.set_aspect("equal")
+    count = f"{len(shown)} point{'s' if len(shown) != 1 else ''}".replace(" ", "\u00a0")
+    ax.set_title(literal(f"{test.name}, {count}", title), loc="left", fontsize="x-small")
+
+
+def _name(point: Point) -> str:
+    known = f" ({point.low:.3f} to {point.high:.3f})" if point.has_interval else ""
+    return f"{point.label}: measured {point.observed:.3f}, predicted {point.predicted:.3f}{known}"

@@ -1,48 +1,30 @@
-"""Serving put to the test: a real server, and tokens of one source with times of another.
+"""A real server: from plain decoding and one gamma, all its other configurations.
 
-A real server: from plain decoding and one gamma, all its other configurations. The answer is that
-of `howspec predict` with the record as its acceptance and its costs.
-
-Tokens a round from one source, times of passes from another: the speed-up of both together.
-
-One model on two chips: acceptance from one, passes from the other, speed-up of the other. The same
-weights on the same prompt accept alike wherever they run, so tokens per round are taken from one
-chip's sweep. Of the other chip only a plain step and the time of a round at the smallest and
-largest gamma are used; the rounds between follow from a straight line.
-
-An 8-billion-parameter model on one H100: step-time law and traces against measured speed-ups. A
-round of batch b at lookahead 3 verifies 4 b tokens. Times follow the law that the authors of
-arXiv:2601.11580 fitted to their own machine (repository SpecDecode-Bench/simulator at 2fdccbd);
-tokens per round were walked through their traces and stand in the rows. Look-up is predicted at
-batch 1 only: it drafts where it finds a match, and how often it does is not stated.
-
-Summaries with a draft head are known to miss: 1.445 measured at batch 1, 1.78 here. The same
-requests by look-up do not miss, so verification over long contexts is not it. Against the
-arithmetic problems, whose law and head are the same, summaries come out lower by one factor at
-every batch (0.85, 0.84, 0.82 at 1, 16 and 64). Missing time would weigh less and less in the
-longer steps of a larger batch; fewer tokens per round lower every batch alike. So the head
-accepted less in the measured runs than in the traces, some 1.95 tokens a round instead of 2.33.
+The answer is that of `howspec predict` with the record as its acceptance and its costs. Drawn:
+speed-up against gamma, and against the size of the draft.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...calibrate.doors import Deployment
-from ...calibrate.learned.measured import Measured
-from ...calibrate.library.load import load_table
+from ...calibrate.library.own import ServedCampaign
 from ...calibrate.serving import Served
 from ...calibrate.serving.served import Configuration, Wave
-from ...calibrate.tables.schema import Row, number, text
 from ...sim.choice import check_objective
 from ...sim.known import Sources, both_laws
 from ...sim.pair import predict_pair
-from ...theory import tokens_per_round
-from ...theory.acceptance import alpha_from_length
-from .result import NEAREST, PLAIN, Point, Test, interpolated
+from ..style import COLOURS, PAGE, figure, one_legend, plain_line, save, styled
+from .result import Point, Test
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 KNOWN = 3
 
@@ -134,117 +116,96 @@ def _known_of(draft: str, gamma: int) -> Callable[[Configuration], bool]:
     return keep
 
 
-# Spread of ln S: 200 tokens of one prompt in some 80 rounds, and two timings.
-ERROR = 0.03
-
-
-def chips_test() -> Test:
-    """Speed-up on each chip from the tokens per round of the other, at every gamma."""
-    rows = [r for r in load_table("redrafter_chips").rows if text(r, "drafting") == "chain"]
-    sweeps: dict[tuple[str, str], list[Row]] = {}
-    for r in rows:
-        sweeps.setdefault((text(r, "precision"), text(r, "chip")), []).append(r)
-    points = []
-    for (precision, chip), own in sweeps.items():
-        for (other_precision, other_chip), theirs in sweeps.items():
-            if other_precision == precision and other_chip != chip:
-                points += _across(f"{chip} from {other_chip}, {precision}", own, theirs)
-    return Test(
-        "one chip from the other: speed-up",
-        "tokens per round of the other chip; a plain step and two round times of this one; not the "
-        "answer of a verb, none of which takes the costs and tokens of two machines",
-        "relative",
-        tuple(points),
-    )
-
-
-def _across(label: str, own: list[Row], theirs: list[Row]) -> list[Point]:
-    own = sorted(own, key=lambda r: number(r, "gamma_tokens"))
-    gammas = np.array([number(r, "gamma_tokens") for r in own])
-    rounds = np.array([number(r, "round_s") for r in own])
-    tau = {number(r, "gamma_tokens"): number(r, "tokens_per_round") for r in theirs}
-    speedups = np.array([number(r, "speedup") for r in own])
-    line = np.interp(gammas, gammas[[0, -1]], rounds[[0, -1]])
-    half = float(np.exp(1.645 * ERROR))
-    points = []
-    for i, r in enumerate(own[1:-1], start=1):
-        if gammas[i] not in tau:
-            continue
-        plain = number(r, "plain_token_s")
-        predicted = tau[gammas[i]] * plain / line[i]
-        per_token = line[-1] / plain - 1.0
-        alpha = alpha_from_length(tau[gammas[0]], int(gammas[0]))
-        ideal = tokens_per_round(alpha, gammas[i])
-        rivals: dict[str, float | None] = {
-            PLAIN: float(ideal / (1.0 + gammas[i] * per_token / gammas[-1])),
-            NEAREST: interpolated(
-                gammas[[0, -1]].astype(np.int64), speedups[[0, -1]], int(gammas[i])
-            ),
+@styled
+def served_ladder(campaign: ServedCampaign, out: Path, *, seed: int = 0) -> list[Path]:
+    """One panel a batch: every draft against gamma; and the best of each against its size."""
+    served = Served((campaign.record,))
+    points = served_points(served, seed=seed)
+    batches = sorted({p.batch for p in points})
+    drafts = sorted({p.draft for p in points}, key=lambda d: -campaign.parameters.get(d, 0.0))
+    colours = {d: COLOURS[i % len(COLOURS)] for i, d in enumerate(drafts)}
+    made, axes = figure(PAGE, 2.4, 1, len(batches) + 1, squeeze=False)
+    for ax, batch in zip(axes.flat, batches, strict=False):
+        for draft in drafts:
+            own = [p for p in points if (p.draft, p.batch) == (draft, batch)]
+            _against_gamma(ax, own, colours[draft], campaign.called(draft))
+        plain_line(ax)
+        ax.set_title(f"batch {batch}")
+        ax.set_xlabel("draft tokens a round, $\\gamma$")
+    axes.flat[0].set_ylabel("speed-up over plain decoding")
+    one_legend(made, axes[:1, :1], "lower", columns=6)
+    _against_size(axes.flat[-1], campaign, points)
+    sizes = {name: float(size) for name, size in campaign.parameters.items()}
+    rows = [
+        {
+            "draft": p.draft, "parameters": sizes.get(p.draft, ""), "batch": p.batch,
+            "gamma": p.gamma, "measured": p.measured, "standard_error": p.error,
+            "predicted": p.predicted, "low_90": p.low, "high_90": p.high, "given": int(p.given),
         }
-        at = f"{label}, gamma {gammas[i]:g}"
-        points.append(
-            Point(at, number(r, "speedup"), predicted, predicted / half, predicted * half, rivals)
-        )
-    return points
-
-
-TARGET = "Llama-3.1-8B-Instruct"
-# Mean cached tokens of a request over its generation, walked from the same traces.
-CONTEXT = {"GSM8K": 190.0, "CNN/DailyMail": 1107.0}
-# Spread of ln S: markers of a figure read to 0.02, and what a law of three numbers leaves out.
-STEP_ERROR = 0.08
-
-
-@dataclass(frozen=True)
-class StepLaw:
-    """Seconds of a step: fixed + per_token n + per_cached kv; n and kv over the batch [token]."""
-
-    fixed_s: float
-    per_token_s: float
-    per_cached_s: float
-
-    def time_s(self, tokens: float, cached: float) -> float:
-        """Time of a pass over ``tokens`` new tokens with ``cached`` tokens in the cache."""
-        return self.fixed_s + self.per_token_s * tokens + self.per_cached_s * cached
-
-
-VERIFY = StepLaw(5.88590713e-3, 2.10103129e-5, 3.92645679e-8)
-HEAD = StepLaw(2.13526175e-3, 8.41429603e-7, 2.37768493e-9)  # all draft tokens of a round
-STEP_S = 1.20683946e-3  # beside the passes, of plain and speculative steps alike
-LOOKUP_SHARE = 0.005875  # of the verifying pass
-
-
-def serving_test(rows: Iterable[Measured]) -> Test:
-    """Every row of the target with tokens per round stated, at its batch."""
-    points = []
-    for row in rows:
-        known = row.target == TARGET and "H100" in row.hardware and row.task in CONTEXT
-        known = known and (row.method != "n-gram" or row.batch_size == 1)
-        if known and np.isfinite([row.tau, row.speedup, row.batch_size]).all() and row.gamma:
-            points.append(_point(row))
-    return Test(
-        "H100 step-time law and traces: speed-up by batch",
-        "tokens per round of the traces, the published step-time law; not the answer of a verb: "
-        "the test is of that law, which counts tokens over a whole batch",
-        "relative",
-        tuple(points),
-        notes=(
-            "summaries with a draft head miss by one factor at every batch: the head accepted less "
-            "in those runs than in the traces (some 1.95 tokens a round, not 2.33)",
-        ),
+        for p in points
+    ]  # fmt: skip
+    caption = (
+        f"Speed-up of {served.model} on {served.engine} against the draft tokens of a round, for "
+        f"drafts named by their share of the target's parameters: measured (points, with standard "
+        f"errors), and predicted with 90 % bands from plain decoding and gamma {KNOWN} (filled "
+        "points) alone. Right: the fastest measured gamma of each draft against its size; a line "
+        "joins the drafts of the ladder."
     )
+    return save(made, out, f"{campaign.name}_served", caption, rows)
 
 
-def _point(row: Measured) -> Point:
-    batch, drafted = row.batch_size, row.gamma
-    cached = batch * CONTEXT[row.task]
-    plain = VERIFY.time_s(batch, cached) + STEP_S
-    verify = VERIFY.time_s(batch * (drafted + 1), cached)
-    lookup = row.method == "n-gram"
-    draft = LOOKUP_SHARE * verify if lookup else HEAD.time_s(batch * (drafted + 1), cached)
-    predicted = row.tau * plain / (verify + draft + STEP_S)
-    half = float(np.exp(1.645 * STEP_ERROR))
-    ideal = row.tau / (1.0 + draft / plain)
-    return Point(
-        row.label, row.speedup, predicted, predicted / half, predicted * half, {PLAIN: ideal}
+def _against_gamma(ax: Axes, own: list[ServedPoint], colour: str, label: str) -> None:
+    own = sorted(own, key=lambda p: p.gamma)
+    gammas = [p.gamma for p in own]
+    ax.fill_between(
+        gammas, [p.low for p in own], [p.high for p in own], color=colour, alpha=0.15, lw=0
     )
+    ax.plot(gammas, [p.predicted for p in own], color=colour, lw=0.9, label=label)
+    for p in own:
+        ax.errorbar(
+            p.gamma, p.measured, p.error, fmt="o", ms=2.6, color=colour, lw=0.7,
+            mfc=colour if p.given else "white",
+        )  # fmt: skip
+
+
+def _against_size(ax: Axes, campaign: ServedCampaign, points: tuple[ServedPoint, ...]) -> None:
+    """The fastest gamma of each draft that has a size, by batch; the ladder in a line."""
+    whole = campaign.parameters[campaign.target]
+    for i, batch in enumerate(sorted({p.batch for p in points})):
+        colour, marker = COLOURS[i % len(COLOURS)], "osD^"[i % 4]
+        best = [
+            max(
+                (p for p in points if (p.draft, p.batch) == (draft, batch)),
+                key=lambda p: p.measured,
+            )
+            for draft in dict.fromkeys(p.draft for p in points)
+            if draft in campaign.parameters
+        ]
+        best.sort(key=lambda p: campaign.parameters[p.draft])
+        ladder = [p for p in best if p.draft in campaign.ladder]
+        ax.plot(
+            [campaign.parameters[p.draft] / whole for p in ladder], [p.measured for p in ladder],
+            lw=0.8, color=colour,
+        )  # fmt: skip
+        ax.errorbar(
+            [campaign.parameters[p.draft] / whole for p in best], [p.measured for p in best],
+            [p.error for p in best], fmt=marker, ms=3, lw=0.7, color=colour,
+            label=f"batch {batch}",
+        )  # fmt: skip
+    plain_line(ax)
+    ax.set_xscale("log")
+    sizes = {campaign.parameters[p.draft] for p in points if p.draft in campaign.parameters}
+    ax.set_xticks(*share_ticks([size / whole for size in sizes]))
+    ax.minorticks_off()
+    ax.set_title("fastest of each draft")
+    ax.set_xlabel("draft / target parameters")
+    ax.legend(fontsize="x-small")
+
+
+def share_ticks(shares: Sequence[float]) -> tuple[list[float], list[str]]:
+    """Places and labels of shares in (0, 1], rising, less those whose labels would touch."""
+    places: list[float] = []
+    for share in sorted(shares):
+        if not places or share > 1.3 * places[-1]:
+            places.append(share)
+    return places, ["1" if s == 1.0 else f"1/{1.0 / s:.2g}" for s in places]

@@ -16,16 +16,23 @@ from ...calibrate.measured.ladder import predict_ladder
 from ...calibrate.serving import Served
 from ...calibrate.tables.cells import Cells, read_cells
 from .choices import choices_tests
-from .heads import depth_test, heads_test, look_up_test, measured_test
+from .combined import chips_test, serving_test, task_test
 from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
 from .long_rows import is_long, split
 from .machines import machines_tests
 from .names import names_test, paper_rows_test
-from .result import Test
+from .result import Progress, Test
 from .rows import rows_of
-from .served import chips_test, served_test, serving_test
-from .sweeps import Progress, leave_one_gamma_out, task_test
-from .unmeasured import families_test, rows_test, stated_tests
+from .served import served_test
+from .sweeps import leave_one_gamma_out, stated_tests
+from .unmeasured import (
+    depth_test,
+    families_test,
+    heads_test,
+    look_up_test,
+    measured_test,
+    rows_test,
+)
 
 
 @dataclass(frozen=True)

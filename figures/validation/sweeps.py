@@ -1,36 +1,39 @@
-"""Sweeps over gamma with one gamma left out, each predicted as `predict --sweep` would.
+"""Rows of tables: sweeps with one gamma left out, and speed-ups that follow from stated numbers.
 
-And one task of a pair left out: which gamma to set for it, from what its rounds accept. Costs come
-from the other tasks of the pair, acceptance from the task's own statistics at one gamma (what an
-engine's log prints); the speed of the task is never looked at.
+A sweep over gamma is predicted as `predict --sweep` would. Of rows that state acceptance, gamma and
+cost ratio: what a measurement of them shows.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibrate.learned.measured import GammaSweep, shares_rows
+from ...calibrate.learned.bundled import library_rows
+from ...calibrate.learned.measured import GammaSweep, Measured, shares_rows
+from ...calibrate.learned.realisation import expected_measurement
+from ...calibrate.learned.stated import ideal, passes, realised, usable, work
+from ...calibrate.learned.stored import Realised
 from ...calibrate.learned.sweeps import Ahead, forecast_gamma
-from ...calibrate.tokens import fit_tokens
-from ...theory import speedup, tokens_by_gamma, tokens_per_round
-from ...theory.interval import ends
+from ...theory import speedup, tokens_per_round
 from .result import (
     LEVEL,
     NEAREST,
     PLAIN,
     SDSL,
     Point,
+    Progress,
     Test,
     interpolated,
+    plain_from_numbers,
     plain_from_sweep,
     sdsl_alpha,
+    sdsl_speedup,
 )
-
-Progress = Callable[[str, int, int], None]
 
 
 def leave_one_gamma_out(
@@ -101,65 +104,54 @@ def _sdsl(sweep: GammaSweep, kept: NDArray[np.bool_], wanted: int) -> float | No
     return float(speedup(alpha, wanted, max(0.0, float(per_token.sum() / (gammas**2).sum()))))
 
 
-DRAWS = 600
+NAME = "speed-up from stated acceptance, gamma and cost ratio"
+SISTERS = 40  # rows of the study that are looked at, those of the same pair first
 
-LEAST_SISTERS = 2
 
+def stated_tests(rows: Iterable[Measured], *, name: str = NAME) -> tuple[Test, Test]:
+    """Predict every row that states what is needed: from all that is known of others, and from
+    other studies alone.
 
-def task_test(sweeps: Sequence[GammaSweep], *, name: str, everywhere: bool, seed: int = 0) -> Test:
-    """Speed-up and choice of gamma for every sweep, from the other sweeps of its pair.
-
-    everywhere: tokens per round of the task are known at every gamma, not only at the smallest.
-    The rival takes the mean speed-up of the other tasks.
+    Others of the row's study, of the file as of the library, count where they are another work.
     """
-    families: dict[tuple[object, ...], list[GammaSweep]] = defaultdict(list)
-    for s in sweeps:
-        if s.tau is not None:
-            families[(*s.family, s.rows[0].batch)].append(s)
-    points: list[Point] = []
-    regrets: list[float] = []
-    for members in families.values():
-        if len(members) <= LEAST_SISTERS:
-            continue
-        for i, own in enumerate(members):
-            rng = np.random.default_rng([seed, 31, i])
-            others = [m for j, m in enumerate(members) if j != i]
-            found = _predict(own, others, everywhere, rng)
-            points += found
-            best = max(range(len(found)), key=lambda k: found[k].predicted)
-            regrets.append(float(1.0 - own.speedups[best] / own.speedups.max()))
-    given = "at every gamma" if everywhere else "at the smallest gamma"
-    return Test(
-        name,
-        f"round costs of the pair's other tasks; tokens per round of the task {given}; not the "
-        "answer of a verb, none of which takes the sweeps of other tasks",
-        "relative",
-        tuple(points),
-        tuple(regrets),
+    chosen = [(r, realised(r)) for r in rows if usable(r)]
+    both = (*_library(), *chosen)  # a file may hold rows of the library
+    known = list({(r.study, work(r), r.speedup): (r, own) for r, own in both}.values())
+    seen = [_stated_point(r, own, _sisters(r, own, known)) for r, own in chosen]
+    unseen = [_stated_point(r, own, ()) for r, own in chosen]
+    grown = sum(passes(r) is not None for r, _ in chosen)
+    note = (
+        f"passes and the work around them were predicted for {grown} of {len(chosen)} rows, and "
+        "taken as those of a plain step in the others"
+    )
+    given = "acceptance or tokens per round, gamma, c; what other studies realise"
+    more = f"{given}, and the study's other rows"
+    return (
+        Test(name, more, "relative", tuple(seen), notes=(note,)),
+        Test(f"{name}, its study unseen", given, "relative", tuple(unseen)),
     )
 
 
-def _predict(
-    own: GammaSweep, others: Sequence[GammaSweep], everywhere: bool, rng: np.random.Generator
-) -> list[Point]:
-    assert own.tau is not None
-    gammas = own.gammas
-    costs = np.log([o.tau / o.speedups for o in others if o.tau is not None])
-    center, n = costs.mean(axis=0), len(costs)
-    spread = costs.std(axis=0, ddof=1) * np.sqrt(1.0 + 1.0 / n)
-    if everywhere:
-        log_tau = np.broadcast_to(np.log(own.tau), (DRAWS, gammas.size))
-    else:
-        fit = fit_tokens(gammas[:1], own.tau[:1], rng, draws=DRAWS)
-        log_tau = np.log(tokens_by_gamma(fit.law(), int(gammas.max()))[:, gammas])
-    noise = rng.standard_t(max(n - 1, 1), (DRAWS, gammas.size)) * spread
-    sample = log_tau - center + noise  # in ln: the tails of few tasks leave the floats
-    others_mean = np.exp(np.mean([np.log(o.speedups) for o in others], axis=0))
-    found = []
-    for k in range(gammas.size):
-        low, high = np.exp(ends(sample[:, k], LEVEL))
-        middle = float(np.exp(np.mean(log_tau[:, k]) - center[k]))
-        rivals: dict[str, float | None] = {NEAREST: float(others_mean[k])}
-        seen = float(own.speedups[k])
-        found.append(Point(own.rows[k].label, seen, middle, float(low), float(high), rivals))
-    return found
+def _sisters(
+    row: Measured, own: Realised, known: Sequence[tuple[Measured, Realised]]
+) -> tuple[Realised, ...]:
+    """Other rows of its study, those of its pair first."""
+    others = [o for r, o in known if r.study == row.study and work(r) != work(row)]
+    return tuple(sorted(others, key=lambda other: other.pair != own.pair)[:SISTERS])
+
+
+@cache
+def _library() -> tuple[tuple[Measured, Realised], ...]:
+    return tuple((r, realised(r)) for r in library_rows() if usable(r))
+
+
+def _stated_point(row: Measured, own: Realised, sisters: tuple[Realised, ...]) -> Point:
+    found = expected_measurement(
+        math.exp(ideal(row)[0]), variance=own.variance, study=own.study, pair=own.pair,
+        task=own.task, sisters=sisters, level=LEVEL,
+    )  # fmt: skip
+    rivals = {
+        PLAIN: plain_from_numbers(row.alpha, row.tau, row.gamma, row.cost_ratio),
+        SDSL: sdsl_speedup(row.draft_params, row.target_params, row.gamma, row.cost_ratio),
+    }
+    return Point(row.label, row.speedup, found.estimate, found.low, found.high, rivals)

@@ -1,30 +1,38 @@
-"""Acceptance of pairs that were not measured: the library with a family left out, a file's rows.
+"""Acceptance of what was not measured: pairs, a file's rows, and drafting heads.
 
-Of rows that state acceptance, gamma and cost ratio: what a measurement of them shows.
+Of pairs the library is asked with a family left out.
+
+Heads that were not measured, and those measured at one short length, are asked for their tokens a
+round: all are questions of `howspec predict`, names and task, with or without --acceptance-length.
+A head that several studies measured is asked for by name, so that what the others found of it
+counts. The study of a curve is left out of what teaches the answer; the spreads were fitted with
+it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from ...calibrate.learned.bundled import TOKENS, library_rows
-from ...calibrate.learned.measured import Measured
-from ...calibrate.learned.realisation import expected_measurement
-from ...calibrate.learned.stated import ideal, passes, realised, usable, work
-from ...calibrate.learned.stored import Realised
+from ...calibrate.doors import Deployment, acceptance, resolve
+from ...calibrate.known import KnownAcceptance
+from ...calibrate.learned.bundled import TOKENS
+from ...calibrate.library.load import model_name, same_study, study_of
+from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.acceptance_library import metric_name
-from ...calibrate.prior.acceptance_validation import (
-    leave_one_family_out,
-    predict_rows,
-    summary,
-)
+from ...calibrate.prior.acceptance_validation import leave_one_family_out, predict_rows, summary
+from ...calibrate.prior.head_curves import HeadCurve, head_curves, looked_up
 from ...calibrate.tables.cells import number
-from .result import LEVEL, PLAIN, SDSL, Point, Test, plain_from_numbers, sdsl_speedup
+from ...theory import tokens_by_gamma, tokens_per_round
+from ...theory.acceptance import alpha_from_length
+from ...theory.acceptance.positional import powered
+from ...theory.interval import ends
+from .result import LEVEL, Point, Test, group_notes
 from .rows import percentages
 
 _SESSIONS = 5  # simulated with the pair itself, of each measurement
@@ -35,16 +43,10 @@ def families_test(*, seed: int = 0) -> tuple[Test, Test]:
     held = leave_one_family_out(np.random.default_rng([seed, 37]))
     numbers = summary(held)
     points = tuple(
-        Point(
-            f"{h.pair}, {h.task or 'any task'}",
-            h.observed,
-            h.predicted,
-            h.low,
-            h.high,
-            dict(h.rivals),
-        )
+        Point(f"{h.pair}, {h.task or 'any task'}", h.observed, h.predicted, h.low, h.high,
+              dict(h.rivals))
         for h in held
-    )
+    )  # fmt: skip
     after = tuple(
         Point(f"{p.label}, session {i + 1}", p.observed, middle, low, high)
         for p, h in zip(points, held, strict=True)
@@ -130,54 +132,130 @@ def counted_ids(ids: list[str]) -> str:
     return f"{len(ids)} rows ({', '.join(ids[:3])}{', ...' if len(ids) > 3 else ''})"
 
 
-NAME = "speed-up from stated acceptance, gamma and cost ratio"
-SISTERS = 40  # rows of the study that are looked at, those of the same pair first
+CONSTANT, INDEPENDENT = "mean of the task", "independent acceptance"
+OTHERS = "mean of the other studies"
+FROM, BEYOND = 3, 2  # the gamma whose length is given, and by how much the asked one is longer
+_DRAWS = 1000
 
 
-def stated_tests(rows: Iterable[Measured], *, name: str = NAME) -> tuple[Test, Test]:
-    """Predict every row that states what is needed: from all that is known of others, and from
-    other studies alone.
+def heads_test(*, seed: int = 0) -> Test:
+    """Tokens per round at every published gamma of every head whose target the tables know."""
+    name = "tokens per round of an unmeasured head, its study unseen"
+    return _unmeasured(name, head_curves(), seed)
 
-    Others of the row's study, of the file as of the library, count where they are another work.
+
+def look_up_test(*, seed: int = 0) -> Test:
+    """Tokens per round at every published gamma of look-up in the text."""
+    return _unmeasured("tokens per round of look-up, its study unseen", looked_up(), seed)
+
+
+def _unmeasured(name: str, curves: Sequence[HeadCurve], seed: int) -> Test:
+    groups: dict[str, list[Point]] = defaultdict(list)
+    for c in _known(curves):
+        found = _asked(c, seed)
+        for gamma, seen in zip(c.gammas, c.tokens, strict=True):
+            point = _point(c, gamma, seen, found, {CONSTANT: _mean(curves, c, gamma)})
+            groups[c.kind].append(point)
+    return _test(name, "names, task, temperature and context; the call of `predict`", groups)
+
+
+def measured_test(*, seed: int = 0) -> Test:
+    """Tokens per round of every curve whose kind and target other studies measured as well."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    curves = _known(head_curves())
+    for c in curves:
+        others = [
+            o for o in curves
+            if (o.kind, model_name(o.target)) == (c.kind, model_name(c.target))
+            and not same_study(o.source, c.source)
+        ]  # fmt: skip
+        if not others:
+            continue
+        others = [o for o in others if o.canonical == c.canonical] or others
+        found = _asked(c, seed, head=c.head)
+        log_hazard, exponent = np.array([o.fit for o in others]).T
+        law = powered(log_hazard, exponent, max(c.gammas))
+        usual = tokens_by_gamma(law, max(c.gammas)).mean(axis=0)
+        for gamma, seen in zip(c.gammas, c.tokens, strict=True):
+            groups[c.kind].append(_point(c, gamma, seen, found, {OTHERS: float(usual[gamma])}))
+    return _test(
+        "tokens per round of a head that other studies measured",
+        "names of target and head, task, temperature and context; its study unseen",
+        groups,
+    )
+
+
+def depth_test(*, seed: int = 0) -> Test:
+    """Tokens per round at the longest published gamma, from those at gamma 3 (or the shortest)."""
+    groups: dict[str, list[Point]] = defaultdict(list)
+    for c in _known(head_curves()):
+        given = FROM if FROM in c.gammas else c.gammas[0]
+        last = c.gammas[-1]
+        if last < given + BEYOND:
+            continue
+        length = c.tokens[c.gammas.index(given)]
+        found = _asked(c, seed, length=f"{length:.4f}", gamma=given)
+        plain = tokens_per_round(float(alpha_from_length(length, given)), last)
+        point = _point(c, last, c.tokens[-1], found, {INDEPENDENT: float(plain)})
+        groups[c.kind].append(point)
+    return _test(
+        "tokens per round at the longest gamma, from gamma 3",
+        "names, and the acceptance length at gamma 3; the call of `predict --acceptance-length`",
+        groups,
+    )
+
+
+def _known(curves: Sequence[HeadCurve]) -> list[HeadCurve]:
+    return [c for c in curves if model_name(c.target)]
+
+
+def _asked(
+    curve: HeadCurve,
+    seed: int,
+    *,
+    head: str = "",
+    length: str | None = None,
+    gamma: int | None = None,
+) -> KnownAcceptance:
+    """What is answered for the kind of head on this target, or the head where its name tells the
+    kind; its study unseen.
     """
-    chosen = [(r, realised(r)) for r in rows if usable(r)]
-    both = (*_library(), *chosen)  # a file may hold rows of the library
-    known = list({(r.study, work(r), r.speedup): (r, own) for r, own in both}.values())
-    seen = [_point(r, own, _sisters(r, own, known)) for r, own in chosen]
-    unseen = [_point(r, own, ()) for r, own in chosen]
-    grown = sum(passes(r) is not None for r, _ in chosen)
-    note = (
-        f"passes and the work around them were predicted for {grown} of {len(chosen)} rows, and "
-        "taken as those of a plain step in the others"
-    )
-    given = "acceptance or tokens per round, gamma, c; what other studies realise"
-    more = f"{given}, and the study's other rows"
-    return (
-        Test(name, more, "relative", tuple(seen), notes=(note,)),
-        Test(f"{name}, its study unseen", given, "relative", tuple(unseen)),
-    )
-
-
-def _sisters(
-    row: Measured, own: Realised, known: Sequence[tuple[Measured, Realised]]
-) -> tuple[Realised, ...]:
-    """Other rows of its study, those of its pair first."""
-    others = [o for r, o in known if r.study == row.study and work(r) != work(row)]
-    return tuple(sorted(others, key=lambda other: other.pair != own.pair)[:SISTERS])
-
-
-@cache
-def _library() -> tuple[tuple[Measured, Realised], ...]:
-    return tuple((r, realised(r)) for r in library_rows() if usable(r))
-
-
-def _point(row: Measured, own: Realised, sisters: tuple[Realised, ...]) -> Point:
-    found = expected_measurement(
-        math.exp(ideal(row)[0]), variance=own.variance, study=own.study, pair=own.pair,
-        task=own.task, sisters=sisters, level=LEVEL,
+    draft = head if drafter_kind(head) == curve.kind else curve.kind
+    at = Deployment(
+        curve.target, draft, task=curve.canonical, temperature=curve.temperature,
+        context=curve.context, unseen=study_of(curve.source),
     )  # fmt: skip
-    rivals = {
-        PLAIN: plain_from_numbers(row.alpha, row.tau, row.gamma, row.cost_ratio),
-        SDSL: sdsl_speedup(row.draft_params, row.target_params, row.gamma, row.cost_ratio),
-    }
-    return Point(row.label, row.speedup, found.estimate, found.low, found.high, rivals)
+    return acceptance(
+        None, rng=np.random.default_rng([seed, 67]), pair=resolve(at), length=length, gamma=gamma,
+        positions=max(curve.gammas), draws=_DRAWS,
+    )  # fmt: skip
+
+
+def _point(
+    curve: HeadCurve,
+    gamma: int,
+    seen: float,
+    found: KnownAcceptance,
+    rivals: dict[str, float | None],
+) -> Point:
+    draws = found.tokens(gamma)[1]
+    low, high = ends(draws, LEVEL)
+    label = f"{curve.kind} of {curve.target}, {curve.task or 'any task'}, gamma {gamma}"
+    return Point(label, seen, float(np.median(draws)), float(low), float(high), rivals)
+
+
+def _mean(curves: Sequence[HeadCurve], own: HeadCurve, gamma: int) -> float | None:
+    """Mean tokens at this gamma that other studies' heads reach on the task, None without any."""
+    seen = [
+        c.tokens[c.gammas.index(gamma)]
+        for c in curves
+        if gamma in c.gammas
+        and c.canonical == own.canonical
+        and not same_study(c.source, own.source)
+    ]
+    return float(np.mean(seen)) if seen else None
+
+
+def _test(name: str, given: str, groups: dict[str, list[Point]]) -> Test:
+    points = tuple(chain(*groups.values()))
+    return Test(name, given, "relative", points, notes=group_notes(groups))

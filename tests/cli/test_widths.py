@@ -16,7 +16,7 @@ from howspec.answer import Column, Table, texts
 from howspec.calibrate import library
 from howspec.cli import output
 from howspec.cli.main import run
-from howspec.figures import paper as paper_of
+from howspec.figures import draw as drawn_by
 from howspec.text import table_text
 from howspec.verbs import family as family_of
 from hypothesis import given
@@ -103,8 +103,11 @@ def test_every_verb_keeps_its_numbers_at_every_width(
     (tmp_path / "own.csv").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     if name == "paper":  # the tables alone, as below; what is left out is predicted in test_paper
-        monkeypatch.setattr(paper_of, "draw_all", lambda *_, **__: [])
-        monkeypatch.setattr(paper_of, "grid_study", partial(paper_of.grid_study, held_out=False))
+        whole = drawn_by.grid_study
+        monkeypatch.setattr(drawn_by, "draw_all", lambda *_, **__: [])
+        monkeypatch.setattr(
+            drawn_by, "grid_study", lambda *given, held_out: whole(*given, held_out=False)
+        )
     if name.startswith("paper of"):  # the tables alone: figures are drawn by other tests
         drawn = partial(family_of.family, only=["main_table"])
         monkeypatch.setattr(family_of, "family", drawn)

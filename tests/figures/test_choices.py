@@ -7,9 +7,9 @@ import pytest
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.learned.near_best import correlation, near_best
 from howspec.calibrate.library.evidence import Measurement
-from howspec.figures.validation import choices
-from howspec.figures.validation.choices import MeasuredSweep, asked, measured_sweeps, reliability
-from howspec.figures.validation.near_best import counted
+from howspec.figures.validation import near_best as measured
+from howspec.figures.validation.choices import reliability
+from howspec.figures.validation.near_best import MeasuredSweep, asked, counted, measured_sweeps
 from howspec.sim.choice import OBJECTIVES, TOLERANCE
 from howspec.sim.known import both_laws
 from howspec.sim.pair import predict_pair
@@ -30,7 +30,7 @@ def test_a_sweep_has_its_plain_decoding_and_one_metric_and_leaves_out_what_is_no
     rows = [row(None, 10.0), row(1, 8.0), row(3, 5.0), row(3, 5.0, batch=8.0), row(5, 7.0),
             row(1, 50.0, "throughput_run"), row(7, 1.0, objection="odd"),
             row(6, 1.0, drafting="tree")]  # fmt: skip
-    found = [s for s in choices._of_evidence(rows) if len(s.gammas) > 2]
+    found = [s for s in measured._of_evidence(rows) if len(s.gammas) > 2]
     (sweep,) = found
     assert sweep.gammas == (0, 1, 3, 5)
     assert [sweep.regret(g) for g in sweep.gammas] == pytest.approx([0.5, 0.375, 0.0, 2 / 7])

@@ -10,10 +10,18 @@ from cost_samples import COPIED, MODELS, SPREAD, KnownMachine, llama, named
 from howspec.calibrate.library.own import bundled_costs
 from howspec.calibrate.records import Record
 from howspec.figures.roofline import TimedModel, timed_models
-from howspec.figures.roofline_bounds import COMPUTE, LAUNCHES, MEMORY, UNKNOWN, bound_of, fixed_law
-from howspec.figures.roofline_record import Machine, cost_limits
-from howspec.figures.roofline_table import LimitsTable, limits_table
-from howspec.figures.roofline_verify import depth_groups
+from howspec.figures.roofline_limits import (
+    COMPUTE,
+    LAUNCHES,
+    MEMORY,
+    UNKNOWN,
+    CostLimits,
+    bound_of,
+    cost_limits,
+)
+from howspec.figures.roofline_ratios import depth_groups
+from howspec.figures.roofline_record import Machine
+from howspec.figures.roofline_table import cells_of, limit_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,8 +34,8 @@ def record() -> Record:
 
 
 @pytest.fixture(scope="module")
-def table(record: Record) -> LimitsTable:
-    return limits_table(record)
+def table(record: Record) -> CostLimits:
+    return cost_limits(record)
 
 
 def model(config: Any) -> TimedModel:
@@ -69,18 +77,18 @@ def test_operations_are_those_of_a_causal_pass_counted_token_by_token() -> None:
     assert found == pytest.approx(counted / 1e9, rel=1e-12)
 
 
-def test_floors_are_recovered_at_every_pass(table: LimitsTable) -> None:
-    for row in table.rows():
+def test_floors_are_recovered_at_every_pass(table: CostLimits) -> None:
+    for row in table.rows:
         config = MODELS[row.model.name]
         place = {"batch": row.batch, "context": row.context}
         least = MACHINE.least_s(config, row.tokens, **place)
         assert row.floor_s == pytest.approx(least, rel=1e-9)
         graph = MACHINE.pass_time(config, row.tokens, mode="graph", **place)
         assert row.over_floor("graph") == pytest.approx(graph / least, rel=1e-9)
-    assert len(table.rows()) == len(MODELS) * 3 * 4
+    assert len(table.rows) == len(MODELS) * 3 * 4
 
 
-def test_the_fixed_times_of_a_pass_and_of_a_layer_are_recovered(table: LimitsTable) -> None:
+def test_the_fixed_times_of_a_pass_and_of_a_layer_are_recovered(table: CostLimits) -> None:
     law = table.laws["graph"]
     assert law is not None
     for (low, found, high), known in (
@@ -94,9 +102,9 @@ def test_the_fixed_times_of_a_pass_and_of_a_layer_are_recovered(table: LimitsTab
     assert law.rms < 1e-9
 
 
-def test_launches_bound_a_pass_where_they_take_most_of_its_time(table: LimitsTable) -> None:
+def test_launches_bound_a_pass_where_they_take_most_of_its_time(table: CostLimits) -> None:
     seen = set()
-    for row in table.rows():
+    for row in table.rows:
         config = MODELS[row.model.name]
         place = {"batch": row.batch, "context": row.context}
         work = MACHINE.work * MACHINE.least_s(config, row.tokens, **place)
@@ -114,14 +122,14 @@ def test_launches_bound_a_pass_where_they_take_most_of_its_time(table: LimitsTab
 
 def test_many_tokens_of_many_sequences_are_bound_by_computing() -> None:
     record = MACHINE.record(MODELS, tokens=(1, 33), shapes=((1, 128), (64, 128)))
-    table = limits_table(record)
-    row = table.limits.at("big", (64, 128), 33)
+    table = cost_limits(record)
+    row = table.at("big", (64, 128), 33)
     assert row is not None
     bound = table.bound(row, "graph")
     assert bound is not None
     assert bound.what == COMPUTE
     assert row.compute_s == row.floor_s
-    single = table.limits.at("big", (1, 128), 1)
+    single = table.at("big", (1, 128), 1)
     assert single is not None
     assert single.memory_s == single.floor_s
 
@@ -129,7 +137,7 @@ def test_many_tokens_of_many_sequences_are_bound_by_computing() -> None:
 def test_one_mode_of_a_few_models_tells_nothing_of_launches_and_says_so() -> None:
     few = {n: MODELS[n] for n in ("big", "small", "least")}
     limits = cost_limits(MACHINE.record(few, modes=("graph",)))
-    assert fixed_law(limits, "graph") is None
+    assert limits.laws == {"graph": None}
     bounds = {
         r.model.name: bound_of(r, "graph", {"graph": None})
         for r in limits.rows
@@ -138,12 +146,12 @@ def test_one_mode_of_a_few_models_tells_nothing_of_launches_and_says_so() -> Non
     assert bounds["big"].what == MEMORY  # the floor alone is most of the time
     assert bounds["least"].what == UNKNOWN
     assert "too few models" in bounds["least"].reason
-    assert any("too few models" in line for line in limits_table(MACHINE.record(few)).lines)
+    assert any("too few models" in line for line in limit_lines(cost_limits(MACHINE.record(few))))
 
 
 def test_models_of_one_depth_tell_no_time_of_a_layer() -> None:
     same = {f"m{h}": llama(8, h, 3 * h) for h in (64, 128, 256, 512, 1024)}
-    assert fixed_law(cost_limits(MACHINE.record(same)), "graph") is None
+    assert cost_limits(MACHINE.record(same)).laws["graph"] is None
 
 
 def test_without_a_copy_there_is_no_memory_floor() -> None:
@@ -159,14 +167,14 @@ def test_a_model_that_nobody_knows_has_times_and_no_floor() -> None:
         {**p, "model": "strange"} if p.get("model") == "tiny" else p for p in known.points
     )
     models = {**known.provenance["models"], "strange": strange}
-    table = limits_table(replace(known, provenance={**known.provenance, "models": models},
+    table = cost_limits(replace(known, provenance={**known.provenance, "models": models},
                                  points=points))  # fmt: skip
-    row = table.limits.at("strange", (1, 128))
+    row = table.at("strange", (1, 128))
     assert row is not None
     assert row.moved is None
     assert row.floor_s is None
     assert row.cached == "unknown"
-    cells = table.cells(row)
+    cells = cells_of(table, row)
     assert cells["floor_s"] is None
     assert cells["eager_over_floor"] is None
     assert cells["eager_s"] > 0
@@ -251,8 +259,8 @@ def test_a_machine_that_is_slower_in_everything_has_the_same_bounds(slower: floa
     models = {n: MODELS[n] for n in ("big", "middle", "tiny", "least")}
     here = base.record(models, tokens=(1, 3), shapes=((1, 128),))
     points = tuple({**p, "times_s": [slower * t for t in p["times_s"]]} for p in here.points)
-    first, second = limits_table(here), limits_table(replace(here, points=points))
-    for a, b in zip(first.rows(), second.rows(), strict=True):
+    first, second = cost_limits(here), cost_limits(replace(here, points=points))
+    for a, b in zip(first.rows, second.rows, strict=True):
         for mode in a.times:
             assert a.over_floor(mode) == pytest.approx(b.over_floor(mode), rel=1e-9)
             one, other = first.bound(a, mode), second.bound(b, mode)
@@ -264,18 +272,18 @@ def test_a_machine_that_is_slower_in_everything_has_the_same_bounds(slower: floa
 
 def test_on_the_bundled_cpu_a_layer_costs_what_models_of_equal_size_show() -> None:
     costs = next(c for c in bundled_costs() if c.stem == "cpu_costs")
-    table = limits_table(costs.record, costs.family)
-    assert all(r.model.shape is not None for r in table.rows())
+    table = cost_limits(costs.record, costs.family)
+    assert all(r.model.shape is not None for r in table.rows)
     law = table.laws["eager"]
     assert law is not None
     assert law.rms < 0.25
-    (group,) = depth_groups(table.limits)
-    place = table.limits.places[0]
-    ends = [table.limits.at(m.name, place) for m in (group[0], group[-1])]
+    (group,) = depth_groups(table)
+    place = table.places[0]
+    ends = [table.at(m.name, place) for m in (group[0], group[-1])]
     flat, deep = (r.times["eager"].median for r in ends if r is not None)
     slope = (deep - flat) / (group[-1].layers - group[0].layers)
     assert law.layer_s[1] == pytest.approx(slope, rel=0.4)
-    smallest = table.limits.at(list(table.limits.models)[-1], place)
+    smallest = table.at(list(table.models)[-1], place)
     assert smallest is not None
     bound = table.bound(smallest, "eager")
     assert bound is not None

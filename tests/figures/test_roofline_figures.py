@@ -30,16 +30,17 @@ from howspec.figures.paper_costs import (
     paper_cost_rows,
     paper_cost_table,
 )
-from howspec.figures.roofline_figures import ratio_by_depth, ratio_by_size
-from howspec.figures.roofline_record import cost_limits
-from howspec.figures.roofline_table import limits_table, write_limits
-from howspec.figures.roofline_verify import (
+from howspec.figures.roofline_limits import cost_limits
+from howspec.figures.roofline_passes import verify_curves
+from howspec.figures.roofline_ratios import (
     cost_ratios,
     depth_groups,
     ladders_of,
+    ratio_by_depth,
+    ratio_by_size,
     reference,
-    verify_curves,
 )
+from howspec.figures.roofline_table import write_limits
 from howspec.figures.transfer import TransferLaws
 from howspec.verbs.paper import timed_rows
 
@@ -231,7 +232,7 @@ def test_the_papers_table_is_written_with_its_picture(
 def test_models_of_equal_size_are_drawn_against_depth_and_not_against_size(
     equal: Record, tmp_path: Path
 ) -> None:
-    table = limits_table(equal)
+    table = cost_limits(equal)
     assert ratio_by_size(table, tmp_path, name="gpu") == []
     written = ratio_by_depth(table, tmp_path, name="gpu")
     assert {p.name for p in written} == {f"gpu_depth{s}" for s in DRAWN}
@@ -247,7 +248,7 @@ def test_models_of_equal_size_are_drawn_against_depth_and_not_against_size(
 def test_architectures_are_drawn_against_size_and_not_against_depth(
     architectures: Record, tmp_path: Path
 ) -> None:
-    table = limits_table(architectures)
+    table = cost_limits(architectures)
     assert ratio_by_depth(table, tmp_path, name="gpu") == []
     written = ratio_by_size(table, tmp_path, name="gpu")
     assert {p.name for p in written} == {f"gpu_size{s}" for s in DRAWN}
@@ -255,7 +256,7 @@ def test_architectures_are_drawn_against_size_and_not_against_depth(
 
 
 def test_the_table_has_every_pass_and_what_bounds_it(architectures: Record, tmp_path: Path) -> None:
-    write_limits(limits_table(architectures), tmp_path, "limits")
+    write_limits(cost_limits(architectures), tmp_path, "limits")
     rows = read(tmp_path / "limits.csv")
     assert len(rows) == 8 * 2 * 7
     small = next(r for r in rows if r["model"] == "Pythia-70M")

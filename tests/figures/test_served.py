@@ -11,8 +11,12 @@ from howspec.calibrate.library.own import ServedCampaign
 from howspec.calibrate.records import Record
 from howspec.calibrate.serving import Served
 from howspec.calibrate.serving.laws import between_starts, served_costs, step_draws
-from howspec.figures.served import served_ladder, share_ticks
-from howspec.figures.validation.served import served_points, served_test
+from howspec.figures.validation.served import (
+    served_ladder,
+    served_points,
+    served_test,
+    share_ticks,
+)
 
 ALPHA = {"large": 0.8, "small": 0.5}
 COST = {"large": 0.3, "small": 0.05}

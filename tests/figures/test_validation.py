@@ -20,13 +20,14 @@ from howspec.calibrate.measured import ladder as own
 from howspec.calibrate.records import Record
 from howspec.calibrate.tables.cells import read_cells
 from howspec.calibrate.tables.schema import text
+from howspec.figures.validation import combined as serving
 from howspec.figures.validation import ladder as ladder_tests
 from howspec.figures.validation import result as rivals
-from howspec.figures.validation import served as serving
-from howspec.figures.validation import suite, unmeasured
+from howspec.figures.validation import suite, sweeps
+from howspec.figures.validation.combined import task_test
 from howspec.figures.validation.result import Point, Test
 from howspec.figures.validation.rows import rows_of
-from howspec.figures.validation.sweeps import leave_one_gamma_out, task_test
+from howspec.figures.validation.sweeps import leave_one_gamma_out
 from howspec.theory import DepthAcceptance, speedup, tokens_by_gamma, tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -609,7 +610,7 @@ def test_the_json_of_a_file_has_the_tests_with_their_numbers(
     assert answer["skipped"] == []
     assert [t["name"] for t in answer["tests"]] == [
         "sweeps: speed-up, one gamma left out", "sweeps: tokens per round, one gamma left out",
-        unmeasured.NAME, f"{unmeasured.NAME}, its study unseen",
+        sweeps.NAME, f"{sweeps.NAME}, its study unseen",
     ]  # fmt: skip
     wanted = {"name", "points", "median_abs_error", "p95_abs_error", "coverage_90", "rivals"}
     for test in answer["tests"]:

@@ -11,8 +11,8 @@ from howspec.calibrate.learned import sweeps as learned_sweeps
 from howspec.calibrate.learned.timed import timed_speedups
 from howspec.figures.validation import machines, suite
 from howspec.figures.validation import result as rivals
-from howspec.figures.validation.heads import CONSTANT, INDEPENDENT, OTHERS
 from howspec.figures.validation.result import Test
+from howspec.figures.validation.unmeasured import CONSTANT, INDEPENDENT, OTHERS
 
 
 @pytest.fixture(scope="module")

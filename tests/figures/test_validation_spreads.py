@@ -24,8 +24,7 @@ from howspec.calibrate.learned.spreads import (
 from howspec.calibrate.learned.stored import Realised, stored
 from howspec.calibrate.learned.sweeps import forecast_gamma
 from howspec.figures.validation import result as rivals
-from howspec.figures.validation.sweeps import leave_one_gamma_out
-from howspec.figures.validation.unmeasured import stated_tests
+from howspec.figures.validation.sweeps import leave_one_gamma_out, stated_tests
 from howspec.theory import DepthAcceptance, tokens_by_gamma, tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st

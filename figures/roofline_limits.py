@@ -1,4 +1,4 @@
-r"""Which limit a pass meets: launching its operations, moving its bytes, or computing.
+r"""The passes of a cost record, and which limit each meets: launches, moving bytes, or computing.
 
     T = t_0 + t_l l + k w
 
@@ -12,15 +12,19 @@ captured graph, the difference is time spent on launching, whatever the law says
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .roofline_record import CostLimits, PassRow
+from ..calibrate.records import Record
+from ..theory.domain import Floats
+from .roofline import TimedModel, timed_models
+from .roofline_record import MODES, Machine, PassRow, machine_of, pass_rows
 
-Floats = NDArray[np.float64]
 LAUNCHES, MEMORY, COMPUTE, UNKNOWN = "launches", "memory", "compute", "unknown"
 _LEAST_MODELS = 4  # one more than there are coefficients
 _DRAWS = 200
@@ -55,12 +59,12 @@ class FixedLaw:
         )
 
 
-def fixed_law(limits: CostLimits, mode: str, *, seed: int = 0) -> FixedLaw | None:
+def fixed_law(passes: Sequence[PassRow], mode: str, *, seed: int = 0) -> FixedLaw | None:
     """The law of a mode, None where there are too few models, or all of one depth, to tell it.
 
     Intervals are of resampled models, not of repeats: models differ from the law by more.
     """
-    rows = [r for r in limits.rows if r.tokens == 1 and r.batch == 1 and r.work_s is not None]
+    rows = [r for r in passes if r.tokens == 1 and r.batch == 1 and r.work_s is not None]
     rows = [r for r in rows if mode in r.times]
     names = sorted({r.model.name for r in rows})
     if len(names) < _LEAST_MODELS or len({r.model.layers for r in rows}) < 2:
@@ -155,3 +159,72 @@ def _work(row: PassRow, share: float) -> tuple[str, str]:
         return MEMORY, reason
     where = "fit" if row.cached == "yes" else "may fit"
     return MEMORY, f"{reason} (they {where} into a cache: no floor)"
+
+
+@dataclass(frozen=True)
+class CostLimits:
+    """Machine and passes of a cost record, the largest model first, and what bounds them."""
+
+    machine: Machine
+    rows: tuple[PassRow, ...]
+
+    @property
+    def models(self) -> dict[str, TimedModel]:
+        """By name, the largest first."""
+        return {r.model.name: r.model for r in self.rows}
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes that were measured."""
+        return tuple(m for m in MODES if any(m in r.times for r in self.rows))
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The numbers of new tokens that were measured."""
+        return tuple(sorted({r.tokens for r in self.rows}))
+
+    @property
+    def single(self) -> tuple[PassRow, ...]:
+        """The passes over one new token."""
+        return tuple(r for r in self.rows if r.tokens == 1)
+
+    def at(self, model: str, place: tuple[int, int], tokens: int = 1) -> PassRow | None:
+        """One pass, None where it was not measured."""
+        return self._index.get((model, *place, tokens))
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, int, int, int], PassRow]:
+        return {r.key: r for r in self.rows}
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """(batch, context) of single tokens: those that most models have first, then the smallest.
+
+        A usual place of drafting, batch 1 at a short context, comes before all others.
+        """
+        count = Counter(r.place for r in self.single)
+        return tuple(sorted(count, key=lambda p: (-count[p], p)))
+
+    @cached_property
+    def laws(self) -> dict[str, FixedLaw | None]:
+        """The laws of the modes, None for a mode that has too few models."""
+        return {mode: fixed_law(self.rows, mode) for mode in self.modes}
+
+    @cached_property
+    def _bounds(self) -> dict[tuple[object, ...], Bound]:
+        return {(*r.key, m): bound_of(r, m, self.laws) for r in self.rows for m in r.times}
+
+    def bound(self, row: PassRow, mode: str) -> Bound | None:
+        """What bounds a pass in a mode, None where it was not timed in it."""
+        return self._bounds.get((*row.key, mode))
+
+
+def cost_limits(record: Record, family: Mapping[str, Any] | None = None) -> CostLimits:
+    """Every pass of a cost record beside its floor.
+
+    family: of a trained ladder, which knows the widths of its models. Raises ValueError for another
+    kind of record, an unknown mode, and where no pass has times.
+    """
+    models = timed_models(record, family)
+    machine = machine_of(record, models)
+    return CostLimits(machine, tuple(pass_rows(record, models, machine)))
