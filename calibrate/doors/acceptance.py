@@ -160,10 +160,10 @@ def _of_file(
 ) -> KnownAcceptance:
     """A record of rounds, or statistics of an engine, read or to be read."""
     from ..engines import EngineCounts
-    from ..engines.laws import from_record, from_statistics, is_record
+    from ..engines.laws import from_record, from_statistics
     from ..engines.load import read_statistics
     from ..models.names import squeeze
-    from ..records import Record, read_record
+    from ..records import Record, is_record, read_record
 
     asked = None if pair is None else pair.at.draft
     if (served := served_behind(source)) is not None:

@@ -89,7 +89,7 @@ def _of_file(
     overhead_ms: float,
     draws: int,
 ) -> KnownCosts:
-    from ..records import Record, read_record
+    from ..records import Record, is_record, read_record
     from ..serving.served import Served, served_of
 
     of_passes = isinstance(source, str | Path) and str(source).endswith(".csv")
@@ -111,8 +111,6 @@ def _of_file(
             batch_max=batch, contexts=table_contexts(table),
         )  # fmt: skip
         return _beside(found, pair, rng)
-    from ..engines.laws import is_record
-
     path = Path(source)
     if path.is_dir() or is_record(path):
         record = read_record(path, "costs")

@@ -1,7 +1,6 @@
 """What serving engines report, read into one schema, and what they accept, written."""
 
-from .completed import engine_counts
 from .counts import Check, EngineCounts, Group
 from .load import import_counts
 
-__all__ = ["Check", "EngineCounts", "Group", "engine_counts", "import_counts"]
+__all__ = ["Check", "EngineCounts", "Group", "import_counts"]

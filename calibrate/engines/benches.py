@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from .completed import counts_as
 from .counts import EngineCounts, Group
-from .formats import counts_as
 from .numbers import (
     MOST_POSITIONS,
     add_lists,
@@ -260,7 +260,7 @@ class SpecBenchRows:
         if not self.attempts:
             return None
         names = ("rounds", "drafted", "accepted")
-        totals = {n: sum(getattr(g, n) or 0 for g in self.attempts) for n in names}
+        totals: dict[str, Any] = {n: sum(getattr(g, n) or 0 for g in self.attempts) for n in names}
         rounds, drafted = totals["rounds"], totals["drafted"]
         notes = []
         if self.baseline:

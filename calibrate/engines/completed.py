@@ -13,46 +13,84 @@ differ from them, unless those two agree with each other against the counts.
 
 from __future__ import annotations
 
+import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import accumulate, pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from .counts import Check, EngineCounts, checks, ratio
-from .numbers import LARGEST, Printed, request_bounds, rounds_bounds
+from .counts import Check, EngineCounts, bounds_of, check_totals, checks, narrowed, ratio
+from .numbers import LARGEST, Stated
 
 # Scrapes are not atomic: counters of one moment may differ by the rounds in flight.
 _IN_FLIGHT = 0.02
 
 
-def engine_counts(
-    engine: str,
-    format: str,  # noqa: A002 - the field's name
+class Format(NamedTuple):
+    """One format. names: those that a summary of it prints; last: of several the last is taken."""
+
+    name: str
+    engine: str
+    definition: str
+    names: frozenset[str]
+    last: bool
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """All of them; one that is printed under several sets of names comes several times."""
+    with Path(__file__).with_name("formats.csv").open(newline="", encoding="utf-8") as file:
+        return tuple(
+            Format(row["format"], row["engine"], row["definition"], frozenset(names.split()),
+                   bool(row["of several"]))
+            for row in csv.DictReader(file) for names in row["printed names"].split("|")
+        )  # fmt: skip
+
+
+@cache
+def format_of(name: str) -> Format:
+    """The format of a name."""
+    return {f.name: f for f in formats()}[name]
+
+
+def kind_of(names: set[str]) -> Format:
+    """The format of a summary that prints these names."""
+    printed = (f for f in formats() if f.names and f.names <= names)
+    return next(printed, None) or format_of("summary")
+
+
+def counts_as(
+    name: str,
     *,
-    definition: str,
+    engine: str = "",
+    definition: str = "",
     histogram: Sequence[int] | None = None,
     per_position_accepted: Sequence[int] | None = None,
     survival: Sequence[float] | None = None,
-    stated_length: Printed | None = None,
-    stated_rate: Printed | None = None,
+    stated_length: Stated | None = None,
+    stated_rate: Stated | None = None,
     notes: Sequence[str] = (),
     **known: Any,
 ) -> EngineCounts:
-    """Check what a source states and complete it by counting; see :class:`EngineCounts`.
+    """What a source of a format states, checked and completed by counting; see `EngineCounts`.
 
+    name: of the format; engine, definition: where they differ from those of the format.
     A histogram gives rounds, accepted and the counts by position; counts by position give the
     survival and the accepted tokens; rounds and accepted give the acceptance length; drafted tokens
     with gamma or all tokens bound the rounds. stated_length (bonus counted) and stated_rate
     (accepted / drafted) are held against the counts. Raises ValueError for counts
     that cannot be.
     """
+    form = format_of(name)
     positions = None if per_position_accepted is None else tuple(per_position_accepted)
     if histogram is not None:
         positions = _from_histogram(tuple(histogram), positions, known)
     gamma, accepted = known.get("gamma"), known.get("accepted")
-    for name in ("rounds", "drafted", "accepted", "tokens", "gamma"):
-        _check_count(name, known.get(name))
+    for what in ("rounds", "drafted", "accepted", "tokens", "gamma"):
+        _check_count(what, known.get(what))
     said = list(notes)
     if positions is not None:
         positions = positions if gamma is None else _trimmed(positions, gamma)
@@ -75,23 +113,22 @@ def engine_counts(
     if rate is None and stated_rate is not None and 0.0 <= stated_rate.value <= 1.0:
         rate = stated_rate.value
     found = EngineCounts(
-        engine=engine,
-        format=format,
-        definition=definition,
+        engine=engine or form.engine,
+        format=name,
+        definition=definition or form.definition,
         survival=None if survival is None else _check_survival(survival),
         per_position_accepted=positions,
         drafted_rate=rate,
         histogram=None if histogram is None else tuple(histogram),
         notes=(),
-        **{**known, "acceptance_length": length_of(accepted, known)},
+        **{**known, "acceptance_length": length_of(known)},
     )
     found = _reconciled(found, stated_length, stated_rate, said)
-    every = (*said, *unlike(found.rounds, drafted, gamma))
-    return replace(found, notes=tuple(dict.fromkeys(every)))
+    return replace(found, notes=tuple(dict.fromkeys((*said, *unlike(found)))))
 
 
 def _reconciled(
-    counts: EngineCounts, length: Printed | None, rate: Printed | None, said: list[str]
+    counts: EngineCounts, length: Stated | None, rate: Stated | None, said: list[str]
 ) -> EngineCounts:
     """The counts less what does not fit, with the checks made; ``said`` gets sentences on both.
 
@@ -109,7 +146,7 @@ def _reconciled(
     return _tokens(_positions(counts, length, said), said)
 
 
-def _positions(counts: EngineCounts, length: Printed | None, said: list[str]) -> EngineCounts:
+def _positions(counts: EngineCounts, length: Stated | None, said: list[str]) -> EngineCounts:
     """Shares by position against the counts; a list that is cut off can only fall short."""
     accepted = ratio(counts.accepted, counts.rounds)
     if accepted is None or not counts.survival:
@@ -168,25 +205,19 @@ def _tokens(counts: EngineCounts, said: list[str]) -> EngineCounts:
 
 def _bound(known: dict[str, Any], said: list[str]) -> None:
     """Write the rounds, or their range, that drafted tokens allow; what cannot be is left out."""
-    drafted, accepted, gamma = (known.get(n) for n in ("drafted", "accepted", "gamma"))
-    tokens = known.get("tokens") if known.get("accepted_is_prefix", True) else None
-    if known.get("rounds") is not None or drafted is None or (gamma is None and tokens is None):
+    gamma, stated = known.get("gamma"), known.get("rounds_range")
+    open_ = known.get("rounds") is None and known.get("drafted") is not None
+    sum_is_enough = known.get("tokens") is not None and known.get("accepted_is_prefix", True)
+    if not open_ or (gamma is None and not sum_is_enough):
         return
     try:
-        if requests := known.get("per_request"):
-            found: tuple[int, int] | None = request_bounds(requests, gamma)
-        else:
-            found = rounds_bounds(drafted, accepted, gamma=gamma, tokens=tokens)
+        found = bounds_of(known, gamma)
     except ValueError as error:
         said.append(f"tokens and drafts do not fit together, so they bound no rounds: {error}")
         known["tokens"], known["per_request"] = None, ()
         return
     assert found is not None
-    low, high = found
-    if (range_ := known.get("rounds_range")) is not None:
-        near = (max(low, range_[0]), min(high, range_[1]))
-        low, high = near if near[0] <= near[1] else range_
-    known["rounds_range"] = (low, high)
+    low, high = known["rounds_range"] = found if stated is None else narrowed(stated, found)
     if low == high:
         known["rounds"], known["rounds_range"] = low, None
         said.append("rounds are the only number that drafted tokens, gamma and all tokens allow")
@@ -208,18 +239,20 @@ def _from_histogram(
     return tuple(left[: known.get("gamma") or None])
 
 
-def length_of(accepted: int | None, known: dict[str, Any]) -> float | None:
+def length_of(known: Mapping[str, Any]) -> float | None:
     """The stated acceptance length, else 1 + accepted / rounds where accepted is a prefix."""
-    length, rounds = known.get("acceptance_length"), known.get("rounds")
-    if rounds and accepted is not None and known.get("accepted_is_prefix", True):
-        length = 1.0 + accepted / rounds
+    length = known.get("acceptance_length")
+    if known.get("accepted_is_prefix", True):
+        counted = ratio(known.get("accepted"), known.get("rounds"), 1.0)
+        length = length if counted is None else counted
     if length is not None and not (math.isfinite(length) and length >= 1.0 - 1e-9):
         raise ValueError(f"acceptance length with the bonus token must be >= 1, got {length:g}")
     return None if length is None else float(length)
 
 
-def unlike(rounds: int | None, drafted: int | None, gamma: int | None) -> list[str]:
+def unlike(counts: EngineCounts) -> list[str]:
     """Why the rounds are not all of gamma draft tokens, where the counts say so; else nothing."""
+    rounds, drafted, gamma = counts.rounds, counts.drafted, counts.gamma
     if rounds == 0:
         return ["no speculative round was counted, so there is no share to give"]
     if rounds and gamma and drafted is not None and drafted != gamma * rounds:
@@ -228,17 +261,6 @@ def unlike(rounds: int | None, drafted: int | None, gamma: int | None) -> list[s
             f"drafted less"
         ]
     return []
-
-
-def check_totals(
-    rounds: int | None, drafted: int | None, accepted: int | None, gamma: int | None
-) -> None:
-    """Raise ValueError where more was accepted than drafted, or than the rounds could draft."""
-    if accepted is not None and drafted is not None and accepted > drafted:
-        raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
-    most = None if rounds is None or gamma is None else gamma * rounds
-    if most is not None and accepted is not None and accepted > most:
-        raise ValueError(f"accepted must be in [0, gamma x rounds = {most}], got {accepted}")
 
 
 def _check_count(name: str, *values: int | None) -> None:

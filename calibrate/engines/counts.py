@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .alpha import interval_or_none
-from .numbers import Printed, Request, request_bounds, rounds_bounds
+from .numbers import Request, Stated, rounds_bounds
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
 
@@ -82,7 +82,7 @@ class Group:
 
 @dataclass(frozen=True)
 class EngineCounts:
-    """Statistics of one source; build with :func:`engine_counts`, which checks and completes them.
+    """Statistics of one source; build with `completed.counts_as`, which checks and completes them.
 
     engine, format, version, definition: where they come from and what the source calls accepted.
     rounds, drafted, accepted: totals. gamma: drafted tokens of a full round.
@@ -175,20 +175,15 @@ class EngineCounts:
         """
         if self.rounds is not None:
             return self.rounds, self.rounds
-        most = self.gamma or gamma
-        tokens = self.tokens if self.accepted_is_prefix else None
         try:
-            if self.per_request:
-                return request_bounds(self.per_request, most)
-            known = rounds_bounds(self.drafted, self.accepted, gamma=most, tokens=tokens)
+            known = bounds_of(vars(self), self.gamma or gamma)
         except ValueError:
             if gamma is not None and self.gamma is None:
                 raise
             return self.rounds_range
         if known is None or self.rounds_range is None:
             return known or self.rounds_range
-        low, high = max(known[0], self.rounds_range[0]), min(known[1], self.rounds_range[1])
-        return (low, high) if low <= high else known
+        return narrowed(known, self.rounds_range)
 
     @property
     def coverage(self) -> tuple[float, float] | None:
@@ -234,12 +229,44 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def check_totals(
+    rounds: int | None, drafted: int | None, accepted: int | None, gamma: int | None
+) -> None:
+    """Raise ValueError where more was accepted than drafted, or than the rounds could draft."""
+    if accepted is not None and drafted is not None and accepted > drafted:
+        raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
+    most = None if rounds is None or gamma is None else gamma * rounds
+    if most is not None and accepted is not None and accepted > most:
+        raise ValueError(f"accepted must be in [0, gamma x rounds = {most}], got {accepted}")
+
+
+def bounds_of(known: Mapping[str, Any], gamma: int | None) -> tuple[int, int] | None:
+    """Fewest and most rounds by `numbers.rounds_bounds`, each request bounded by itself.
+
+    known: by the names of `EngineCounts`; gamma: the most that a round drafts.
+    """
+    if not (requests := known.get("per_request")):
+        prefix = known.get("accepted_is_prefix", True)
+        tokens = known.get("tokens") if prefix else None
+        return rounds_bounds(
+            known.get("drafted"), known.get("accepted"), gamma=gamma, tokens=tokens
+        )
+    every = [rounds_bounds(r.drafted, r.accepted, gamma=gamma, tokens=r.tokens) for r in requests]
+    return sum(b[0] for b in every if b), sum(b[1] for b in every if b)
+
+
+def narrowed(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
+    """What two ranges share; the first where they share nothing."""
+    low, high = max(first[0], second[0]), min(first[1], second[1])
+    return (low, high) if low <= high else first
+
+
 def ratio(part: float | None, whole: float | None, plus: float = 0.0) -> float | None:
     """plus + part / whole, None where one of them is not known or there is no whole."""
     return None if part is None or not whole else plus + part / whole
 
 
-def checks(*stated: tuple[str, Printed | float | None, float | None]) -> list[Check]:
+def checks(*stated: tuple[str, Stated | float | None, float | None]) -> list[Check]:
     """Checks of (quantity, as stated, as it follows from the counts), where both are known.
 
     A number from JSON carries all its digits, or is rounded to some; what is printed as NaN agrees
@@ -252,8 +279,8 @@ def checks(*stated: tuple[str, Printed | float | None, float | None]) -> list[Ch
     ]
 
 
-def _compared(value: Printed | float, counted: float) -> tuple[str, float, bool]:
-    if isinstance(value, Printed):
+def _compared(value: Stated | float, counted: float) -> tuple[str, float, bool]:
+    if isinstance(value, Stated):
         return value.text, counted, value.covers(counted)
     text = repr(value)
     digits = len(text.split(".")[1]) if "." in text and "e" not in text else 0

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .completed import counts_as
 from .counts import EngineCounts
-from .formats import counts_as
 from .numbers import add_lists, count, snake, whole_list
 from .requests import Sums
 

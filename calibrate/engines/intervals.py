@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from .numbers import (
-    Printed,
+    Stated,
     counts_behind,
     number_list,
     printed,
@@ -31,10 +31,10 @@ class Interval:
 
     accepted: int
     drafted: int
-    length: Printed | None
-    rates: tuple[Printed, ...]
+    length: Stated | None
+    rates: tuple[Stated, ...]
     whole_list: bool
-    rate: Printed | None
+    rate: Stated | None
     tokens: int | None = None
 
     @property
@@ -58,7 +58,7 @@ class Interval:
         if self.drafted and self.length is not None:
             self._check_length(self.length)
 
-    def _check_length(self, length: Printed) -> None:
+    def _check_length(self, length: Stated) -> None:
         if not length.high >= 1.0:
             raise ValueError(f"acceptance length must be >= 1, got {length.text}")
         if not self.rates or not self.whole_list:
@@ -109,7 +109,7 @@ def interval_of(
     drafted: str | None,
     length: str | None,
     shown: str | None,
-    rate: Printed | None,
+    rate: Stated | None,
     names: tuple[str, str],
     tokens: int | None = None,
     *,
@@ -202,7 +202,7 @@ class Total:
             return
         self.shared += weight
         self.shares = _added(self.shares, [weight * rate.value for rate in part.rates])
-        self.half_width = max(self.half_width, *(0.5 * (r.high - r.low) for r in part.rates))
+        self.half_width = max(self.half_width, *(r.half_width for r in part.rates))
 
     def join(self, other: Total) -> None:
         """Add the sums of other lines."""
@@ -229,7 +229,7 @@ class Total:
         return None if wide or not self.middle else 1.0 + self.accepted / self.middle
 
     def known(self) -> dict[str, Any]:
-        """What the sums determine, by the names of `howspec.calibrate.engines.engine_counts`."""
+        """What the sums determine, by the names of `completed.counts_as`."""
         rounds = self.rounds if self.open == 0 else None
         positions = self.positions or None if rounds is not None else None
         survival = None if positions else self.survival()

@@ -6,10 +6,7 @@ added up over requests cannot.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,7 @@ from ...theory import DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance, alpha_from_length
 from ...theory.domain import Floats
 from ..known import LARGEST_GAMMA, KnownAcceptance, around
-from ..records import SCHEMA, Record
+from ..records import Record
 from .counts import EngineCounts
 from .evidence import (
     check_gamma,
@@ -208,17 +205,6 @@ def _from_length(
         )
         found = replace(found, notes=(*found.notes, *said))
     return found
-
-
-def is_record(path: Path) -> bool:
-    """Whether the file begins as a record does, gzipped or not."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            return f'"{SCHEMA}"'.encode() in file.read(256)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        return False
 
 
 def from_record(

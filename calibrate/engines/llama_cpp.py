@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from .completed import counts_as
 from .counts import Check, EngineCounts, Group, checks, ratio
-from .formats import counts_as
 from .intervals import Interval, Total, interval_of
 from .lines import Damage, Digits, Intervals, Source, first, service_of, without_colours
 from .numbers import MOST_POSITIONS, NUMBER, printed, whole
@@ -265,8 +265,8 @@ class LlamaLog:
             return None
         if self.decoding_ms > 0.0 and math.isfinite(self.decoding_ms):
             found["request_tokens_per_s"] = 1e3 * self.tokens / self.decoding_ms
-        known = {"version": self.version, "tokens": tokens, "requests": count or None}
-        return counts_as(form, notes=notes, **known, **found)
+        found |= {"version": self.version, "tokens": tokens, "requests": count or None}
+        return counts_as(form, notes=notes, **found)
 
     def _of_requests(self, stated: int | None, notes: list[str]) -> dict[str, Any]:
         total = self.requests.total(stated)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .completed import check_totals, length_of, unlike
-from .counts import ENGINES, EngineCounts, Group, ratio
+from .completed import length_of, unlike
+from .counts import ENGINES, EngineCounts, Group, check_totals, ratio
 from .lines import NoWholeLineError
 from .numbers import count, number, rounds_bounds, whole_list
 from .prometheus import Scrape
@@ -196,11 +196,10 @@ def with_gamma(counts: EngineCounts, gamma: int) -> EngineCounts:
         found = replace(found, rounds_range=bounds)
         if bounds[0] == bounds[1]:
             found = replace(found, rounds=bounds[0], rounds_range=None)
-            found = replace(found, acceptance_length=length_of(counts.accepted, vars(found)))
+            found = replace(found, acceptance_length=length_of(vars(found)))
             said.append("rounds are the only number that drafted and all tokens allow")
     groups = tuple(_bounded(g, gamma) for g in found.groups)
-    more = unlike(found.rounds, found.drafted, gamma)
-    return replace(found, groups=groups, notes=(*counts.notes, *said, *more))
+    return replace(found, groups=groups, notes=(*counts.notes, *said, *unlike(found)))
 
 
 def _bounded(group: Group, gamma: int) -> Group:

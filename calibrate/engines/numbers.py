@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from operator import mul
 from typing import Any, NamedTuple
@@ -24,29 +24,52 @@ NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][-+]?\d{1,3})?|[-+]?(?:nan|NaN
 WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
 LARGEST = 2**63 - 1
 MOST_POSITIONS = 4096
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Printed:
-    """A printed number: the text, its value, and the values that would have printed the same."""
+class Stated:
+    """A number with what is known of its accuracy.
 
-    text: str
+    value: as stated; half_width: half a unit of the last digit, >= 0, where only rounding is known;
+    error: standard error, >= 0. Both 0 means exact. text: as it was printed, "" where it was not.
+    """
+
     value: float
-    low: float
-    high: float
+    half_width: float = 0.0
+    error: float = 0.0
+    text: str = ""
+
+    @cached_property
+    def low(self) -> float:
+        """The least value that would have printed the same."""
+        return self.value - self.half_width
+
+    @cached_property
+    def high(self) -> float:
+        """The largest value that would have printed the same."""
+        return self.value + self.half_width
 
     def covers(self, value: float) -> bool:
         """Whether ``value`` prints as this text."""
         slack = 1e-9 * max(1.0, abs(self.value))
         return self.low - slack <= value <= self.high + slack
 
-    def scaled(self, factor: float) -> Printed:
-        """The same number in another unit, such as a percentage as a fraction."""
-        return Printed(self.text, self.value * factor, self.low * factor, self.high * factor)
+    def draw(self, rng: np.random.Generator, draws: int) -> Floats:
+        """Values that the statement allows, shape (draws,); the value itself where it is exact."""
+        spread = self.half_width * rng.uniform(-1.0, 1.0, draws)
+        if self.error > 0.0:
+            spread = spread + self.error * rng.standard_normal(draws)
+        return np.asarray(self.value + spread)
+
+    def scaled(self, factor: float) -> Stated:
+        """The same quantity in another unit, such as a percentage as a fraction."""
+        width, error = self.half_width * factor, self.error * factor
+        return Stated(self.value * factor, width, error, self.text)
 
 
 @lru_cache(maxsize=1 << 14)
-def printed(text: str) -> Printed:
+def printed(text: str) -> Stated:
     """Read a number with a decimal point or a decimal comma.
 
     Raises ValueError for what is no number; NaN and infinity are kept and cover nothing.
@@ -57,14 +80,17 @@ def printed(text: str) -> Printed:
     except InvalidOperation:
         raise ValueError(f"a printed number must look like 2.37, got {text.strip()!r}") from None
     if not number.is_finite():
-        value = float(number)
-        return Printed(text.strip(), value, math.nan, math.nan)
+        return Stated(float(number), math.nan, text=text.strip())
+    if abs(_exponent(number)) > 400 or number.adjusted() > 300:
+        raise ValueError(f"a printed number must be below 1e300, got {text.strip()!r}")
+    return Stated(float(number), 0.5 * 10.0 ** _exponent(number), text=text.strip())
+
+
+def _exponent(number: Decimal) -> int:
+    """Of ten in the unit of the last digit of a finite number."""
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
-    if abs(exponent) > 400 or number.adjusted() > 300:
-        raise ValueError(f"a printed number must be below 1e300, got {text.strip()!r}")
-    value, half = float(number), 0.5 * 10.0**exponent
-    return Printed(text.strip(), value, value - half, value + half)
+    return exponent
 
 
 def whole(text: str, what: str) -> int:
@@ -79,7 +105,7 @@ def whole(text: str, what: str) -> int:
     return number
 
 
-def number_list(text: str) -> list[Printed]:
+def number_list(text: str) -> list[Stated]:
     """The numbers of a printed list such as "0.600, 0.385"; an ellipsis ends the list.
 
     Where every number has a decimal comma, the comma that is followed by a space separates.
@@ -104,7 +130,7 @@ def whole_numbers_between(low: float, high: float, limit: int = 4) -> list[int]:
     return list(range(first, min(last, first + limit) + 1))
 
 
-def counts_behind(rates: Iterable[Printed], rounds: int) -> list[int] | None:
+def counts_behind(rates: Iterable[Stated], rounds: int) -> list[int] | None:
     """The accepted tokens by position that print as these shares of ``rounds``, if unique."""
     found = []
     for rate in rates:
@@ -115,33 +141,8 @@ def counts_behind(rates: Iterable[Printed], rounds: int) -> list[int] | None:
     return found
 
 
-Floats = NDArray[np.float64]
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _FORM = re.compile(rf"\s*({_NUMBER})\s*(%?)\s*(?:(?:±|\+/-|\+-)\s*({_NUMBER})\s*%?)?\s*")
-
-
-@dataclass(frozen=True)
-class Stated:
-    """A number with what is known of its accuracy.
-
-    value: as stated; half_width: half a unit of the last digit, >= 0, where only rounding is known;
-    error: standard error, >= 0. Both 0 means exact.
-    """
-
-    value: float
-    half_width: float = 0.0
-    error: float = 0.0
-
-    def draw(self, rng: np.random.Generator, draws: int) -> Floats:
-        """Values that the statement allows, shape (draws,); the value itself where it is exact."""
-        spread = self.half_width * rng.uniform(-1.0, 1.0, draws)
-        if self.error > 0.0:
-            spread = spread + self.error * rng.standard_normal(draws)
-        return np.asarray(self.value + spread)
-
-    def scaled(self, factor: float) -> Stated:
-        """The same quantity in another unit."""
-        return Stated(self.value * factor, self.half_width * factor, self.error * factor)
 
 
 def stated(text: str | float | Stated, name: str) -> Stated:
@@ -168,9 +169,7 @@ def stated(text: str | float | Stated, name: str) -> Stated:
         raise ValueError(f'{name} must be a finite number, got "{text[:40]}"')
     if error is not None:
         return Stated(value, 0.0, abs(float(error)) * factor)
-    exponent = Decimal(digits).as_tuple().exponent
-    assert isinstance(exponent, int)
-    return Stated(value, 0.5 * 10.0**exponent * factor)
+    return Stated(value, 0.5 * 10.0 ** _exponent(Decimal(digits)) * factor)
 
 
 def count(value: Any, what: str) -> int | None:
@@ -259,12 +258,6 @@ class Request(NamedTuple):
     drafted: int
     accepted: int
     tokens: int | None = None
-
-
-def request_bounds(requests: Sequence[Request], gamma: int | None) -> tuple[int, int]:
-    """Fewest and most rounds of all requests, each bounded by itself; see `rounds_bounds`."""
-    every = [rounds_bounds(r.drafted, r.accepted, gamma=gamma, tokens=r.tokens) for r in requests]
-    return sum(b[0] for b in every if b), sum(b[1] for b in every if b)
 
 
 def rounds_bounds(

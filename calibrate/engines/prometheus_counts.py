@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .completed import counts_as
 from .counts import EngineCounts, Group
-from .formats import counts_as
 from .numbers import survival_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def counts_of(scrape: Scrape, counters: Mapping[Key, int], notes: list[str]) -> 
         )
     return counts_as(
         f"{scrape.engine}-prometheus",
-        **{name: sums.get(name) for name in ("rounds", "drafted", "accepted", "tokens")},
+        rounds=rounds,
+        drafted=sums.get("drafted"),
+        accepted=sums.get("accepted"),
+        tokens=sums.get("tokens"),
         gamma=gamma,
         per_position_accepted=ladder,
         survival=None if rates is None else survival_of(rates),

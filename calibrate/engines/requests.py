@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from .completed import counts_as
 from .counts import Check, EngineCounts, checks, ratio
-from .formats import counts_as
 from .numbers import Request, add_lists, count, counts_list, number, whole_list
 from .row_sums import tallied
 

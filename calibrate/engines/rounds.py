@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from .completed import counts_as
 from .counts import EngineCounts, Group
-from .formats import counts_as
 from .numbers import count
 from .row_sums import of_rounds
 

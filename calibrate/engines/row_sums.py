@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from .completed import Format, counts_as
 from .counts import Check, EngineCounts, Group, checks, ratio
-from .formats import Format, counts_as
 from .numbers import MOST_POSITIONS, Request, counts_behind
 from .rows import COUNTS, Row
 
@@ -162,7 +162,7 @@ def _shares(rows: Sequence[Row], totals: dict[str, Any]) -> dict[str, Any]:
         weight += n or 1
         for k, share in enumerate(r.shares):
             weighted[k] += (n or 1) * share.value
-            half = max(half, 0.5 * (share.high - share.low))
+            half = max(half, share.half_width)
     if exact is not None:
         return {"per_position_accepted": exact}
     found = [min(w / weight, 1.0) for w in weighted]
@@ -205,7 +205,7 @@ def tallied(rounds: Mapping[tuple[int, int], int]) -> tuple[list[int], list[int]
 def of_rounds(
     rounds: Mapping[tuple[int, int], int], stated: int | None, notes: list[str]
 ) -> dict[str, Any]:
-    """Counts of (drafted, accepted) rounds, by the names of `engine_counts`; stated: the longest.
+    """Counts of (drafted, accepted) rounds, by the names of `counts_as`; stated: the longest.
 
     gamma is the longest draft as stated, else what every round drafted, which ``notes`` say.
     """

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from ..tables import columns
 from ..tables.cells import plain_name
-from .numbers import Printed, printed
+from .numbers import Stated, printed
 
 _COUNT = r"(?:total_|num_|n_|number_of_|sum_)*"
 _MEAN = r"(?:mean_|avg_|average_|overall_|aggregate_|total_|spec_|spec_decode_|tau_)*"
@@ -83,9 +83,9 @@ class Row:
     label: str
     line: int = 0
     counts: dict[str, int] = field(default_factory=dict)
-    length: Printed | None = None
-    rate: Printed | None = None
-    shares: list[Printed] = field(default_factory=list)
+    length: Stated | None = None
+    rate: Stated | None = None
+    shares: list[Stated] = field(default_factory=list)
     gamma: int | None = None
     requests: int | None = None
     speed: float | None = None
@@ -178,7 +178,7 @@ class Row:
             raise ValueError(f"{self.where}{what} must be a whole number >= 0, got {cell!r}")
         return int(value)
 
-    def _printed(self, cell: str, what: str) -> Printed | None:
+    def _printed(self, cell: str, what: str) -> Stated | None:
         if not cell:
             return None
         m = NUMBER.fullmatch(cell.replace("**", "").replace("`", ""))
@@ -187,7 +187,7 @@ class Row:
         text = m[1] if re.fullmatch(r"\d+,\d{1,2}", m[1]) else m[1].replace(",", "")
         return printed(text).scaled(0.01 if m[2] == "%" else 1.0)
 
-    def _share(self, cell: str) -> Printed | None:
+    def _share(self, cell: str) -> Stated | None:
         """A share as a fraction; per cent without a sign are scaled with the others later."""
         found = self._printed(cell, "a rate")
         if found is not None and not 0.0 <= found.value <= (1.0 if "%" in cell else 100.0):

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .completed import counts_as
 from .counts import EngineCounts, Group, ratio
-from .formats import counts_as
 from .lines import Damage, Source, Speeds, first_ranks, service_of, without_colours
 from .numbers import MOST_POSITIONS, NUMBER, Floats, number_list, printed, survival_of, whole
 from .sglang_server import SETTINGS, Settings, gamma_of, printed_rate

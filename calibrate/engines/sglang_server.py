@@ -10,19 +10,19 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from .completed import counts_as
 from .counts import EngineCounts, Group
-from .formats import counts_as
-from .numbers import Printed, count, number, printed, total
+from .numbers import Stated, count, number, printed, total
 
 SETTINGS = {
     "steps": "speculative_num_steps",
     "slots": "speculative_num_draft_tokens",
     "branches": "speculative_eagle_topk",
 }
-Pairs = list[tuple[Printed, Printed]]
+Pairs = list[tuple[Stated, Stated]]
 
 
-def printed_rate(text: str) -> Printed:
+def printed_rate(text: str) -> Stated:
     """An accept rate, as a fraction also where it is printed in per cent."""
     if text.endswith("%"):
         return printed(text[:-1]).scaled(0.01)
@@ -81,7 +81,7 @@ def _gamma_from_rates(rates: Pairs, notes: list[str]) -> int | None:
     return None
 
 
-def _prints(length: Printed, rate: Printed, minus: float, slots: int) -> bool:
+def _prints(length: Stated, rate: Stated, minus: float, slots: int) -> bool:
     low, high = (length.low - minus) / slots, (length.high - minus) / slots
     return low <= rate.high + 1e-12 and high >= rate.low - 1e-12
 

@@ -24,8 +24,8 @@ from itertools import pairwise
 
 from ..tables.cells import plain_name
 from ..tables.layouts import setting_of
+from .completed import kind_of
 from .counts import EngineCounts
-from .formats import kind_of
 from .lines import Damage, first, without_colours
 from .numbers import whole
 from .row_sums import counted

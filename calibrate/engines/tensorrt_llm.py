@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from .completed import counts_as
 from .counts import Check, EngineCounts, Group, checks, ratio
-from .formats import counts_as
 from .lines import without_colours
 from .numbers import (
     NUMBER,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .completed import counts_as
 from .counts import EngineCounts
-from .formats import counts_as
 from .intervals import Interval, interval_of
 from .lines import (
     Damage,

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from .completed import counts_as
 from .counts import Check, EngineCounts, checks, ratio
-from .formats import counts_as
 from .lines import Damage, first, process_of, without_colours
-from .numbers import NUMBER, WHOLE, Printed, printed, total, whole
+from .numbers import NUMBER, WHOLE, Stated, printed, total, whole
 
 _FIELDS = {
     name: re.compile(rf"Number of {name} tokens(?: tokens)?:\s*({WHOLE})(?![.,]?\d)")
@@ -31,8 +31,8 @@ class _Line:
     drafted: int
     gamma: int | None
     emitted: int | None
-    rate: Printed | None
-    efficiency: Printed | None
+    rate: Stated | None
+    efficiency: Stated | None
 
 
 class V0Log:

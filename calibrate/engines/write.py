@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory import DepthAcceptance
+from .completed import counts_as
 from .counts import EngineCounts
-from .formats import counts_as
 
 Whole = NDArray[np.int64]
 
@@ -95,8 +95,9 @@ def _histogram(kept: Whole, gamma: int) -> list[int]:
 
 def _record(kept: Whole, gamma: int) -> dict[str, Any]:
     """What vLLM and AIPerf state of a request."""
-    known = {"drafted": kept.size * gamma, "histogram": _histogram(kept, gamma)}
-    return aiperf_record(counts_as("vllm-per-request", gamma=gamma, **known))
+    histogram, drafted = _histogram(kept, gamma), kept.size * gamma
+    counts = counts_as("vllm-per-request", gamma=gamma, drafted=drafted, histogram=histogram)
+    return aiperf_record(counts)
 
 
 def vllm_request(kept: Whole, gamma: int) -> str:

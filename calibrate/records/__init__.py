@@ -4,7 +4,7 @@ from .journal import Journal
 from .merge import difference, merge, pool, pool_files
 from .points import KINDS, Entry, Kind, Point
 from .provenance import collect_provenance
-from .record import SCHEMA, VERSION, Record, read_record, write_record
+from .record import SCHEMA, VERSION, Record, is_record, read_record, write_record
 from .summary import Summary, summarise
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Summary",
     "collect_provenance",
     "difference",
+    "is_record",
     "merge",
     "pool",
     "pool_files",

@@ -98,6 +98,17 @@ def read_record(path: str | Path, kind: str | None = None) -> Record:
         raise ValueError(f"{path}: {error}") from None
 
 
+def is_record(path: Path) -> bool:
+    """Whether the file begins as a record does, gzipped or not."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            return f'"{SCHEMA}"'.encode() in file.read(256)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
+
+
 def _file_of(path: Path, kind: str | None) -> Path:
     """The file of a record: the path itself, or what a folder holds."""
     if not path.is_dir():

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..records import Record, read_record
+from ..records import Record, is_record, read_record
 
 Floats = NDArray[np.float64]
 Point = Mapping[str, Any]
@@ -253,8 +253,6 @@ def _without_texts(value: Any) -> Any:
 
 def _record(file: Path) -> Record | None:
     """The record of a server that a file holds, begun or finished; None for anything else."""
-    from ..engines.laws import is_record
-
     if not (file.name.endswith((".json", ".json.gz")) and file.is_file() and is_record(file)):
         return None
     with_kind = read_record(file)

@@ -16,7 +16,7 @@ from engine_pasted import PASTED
 from engine_samples import SAMPLES, read
 from howspec.calibrate import engines
 from howspec.calibrate.engines import import_counts
-from howspec.calibrate.engines.formats import formats, kind_of
+from howspec.calibrate.engines.completed import formats, kind_of
 from howspec.calibrate.engines.health import RULES, Case, findings
 from howspec.calibrate.engines.laws import from_statistics
 from howspec.calibrate.engines.load import counts_of_json, read_statistics

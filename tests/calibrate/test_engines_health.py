@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from engine_logs import LOGS
 from engine_samples import SAMPLES, V1, read
-from howspec.calibrate.engines import engine_counts
+from howspec.calibrate.engines.completed import counts_as
 from howspec.calibrate.engines.health import RULES, Case, findings
 
 _BROKEN = ("vllm v0, doubled word",)
@@ -95,9 +95,7 @@ def test_speeds_are_held_against_the_tokens_per_step(
 def test_a_schedule_that_is_off_and_costs_is_named(
     speed: tuple[float, float], broken: bool
 ) -> None:
-    counts = engine_counts(
-        "vllm", "x", definition="d", rounds=20, drafted=60, accepted=40, gamma=3, tokens=4000
-    )
+    counts = counts_as("vllm-per-request", rounds=20, drafted=60, accepted=40, gamma=3, tokens=4000)
     found = findings(Case(counts, speed[0], speed, 1.01))
     assert [f.rule for f in found] == (["off-but-costs"] if broken else [])
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from engine_samples import read
-from howspec.calibrate.engines import EngineCounts, engine_counts
+from howspec.calibrate.engines import EngineCounts
 from howspec.calibrate.engines.alpha import alpha_interval, fit_engine_counts
+from howspec.calibrate.engines.completed import counts_as
 from howspec.calibrate.engines.write import FORMATS, log, sample
 from howspec.theory import DepthAcceptance
 from scipy.special import betaincinv
@@ -104,7 +105,7 @@ def test_intervals_end_at_the_limits(accepted: int, low: float | None, high: flo
 
 
 def test_what_determines_no_interval_is_null_and_refused() -> None:
-    counts = engine_counts("sglang", "one line", definition="d", gamma=3, acceptance_length=2.5)
+    counts = counts_as("sglang-decode-log", gamma=3, acceptance_length=2.5)
     assert counts.to_json()["alpha"] is None
     with pytest.raises(ValueError, match="determines none of them"):
         alpha_interval(counts)
@@ -114,9 +115,7 @@ def test_what_determines_no_interval_is_null_and_refused() -> None:
 
 def _counts(*, rounds: int, accepted: int, gamma: int, **known: Any) -> EngineCounts:
     known = {"drafted": rounds * gamma, **known}
-    return engine_counts(
-        "vllm", "x", definition="d", rounds=rounds, accepted=accepted, gamma=gamma, **known
-    )
+    return counts_as("vllm-per-request", rounds=rounds, accepted=accepted, gamma=gamma, **known)
 
 
 def test_counts_feed_the_fit(tmp_path: Path) -> None:
