@@ -125,7 +125,7 @@ def _of_file(
 def _of_record(
     record: Record, name: str, pair: Pair | None, rng: np.random.Generator, draws: int
 ) -> KnownCosts:
-    from ..prior.costs_records import measured_device
+    from ..prior.costs_points import measured_device
     from ..prior.pair_costs import recorded_costs, timed_costs
 
     if pair is None or pair.at.lacks("target", "draft"):

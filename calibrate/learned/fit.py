@@ -19,9 +19,8 @@ import numpy as np
 from .bundled import library_rows, suspected
 from .measured import GammaSweep, gamma_sweeps
 from .realisation import Learned
-from .spreads import grouped
+from .spreads import FILE, Group, Realised, Stored, grouped, to_text
 from .stated import realised, usable
-from .stored import FILE, Group, Realised, Stored, to_text
 from .sweeps import misfits
 
 

@@ -22,8 +22,7 @@ import numpy as np
 
 from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level
-from .spreads import Distribution, Mixture
-from .stored import Realised, stored
+from .spreads import Distribution, Mixture, Realised, stored
 
 # Median of each spread and the spread of its logarithm, before any row is seen.
 MEAN_SPREAD = 0.3  # of m around 0

@@ -29,7 +29,7 @@ from ..prior.acceptance_cells import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
 from ..prior.costs_posterior import stack_name, stacks_without
 from .measured import Measured, squeezed
-from .stored import Realised
+from .spreads import Realised
 
 DRAWS = 2000
 # What an engine's log calls acceptance is accepted over drafted; a paper's is conditional.

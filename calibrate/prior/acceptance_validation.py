@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...theory.scale import training_loss
 from .acceptance import AcceptancePrior, stored_fit
 from .acceptance_cells import cell_from_row, convertible, metric_value, trials
 from .acceptance_forecast import ALPHAS, RISE_WEIGHTS, RISES, mixture, quantile
@@ -25,9 +26,7 @@ _DRAWS = 4000
 Rival = Callable[[Cell], float]
 # alpha = a + b ppl_draft + c ppl_target of SDSL, arXiv:2603.11053, as a secondary digest prints it.
 SDSL = (0.642, -0.0067, 0.01297)
-# Of the loss of a model by its size and training: arXiv:2203.15556.
-A, SIZE_EXPONENT, B, TOKENS_EXPONENT, ENTROPY = 406.4, 0.34, 410.7, 0.28, 1.69
-USUAL_TOKENS = 2e12
+_USUAL_TOKENS = 2e12  # of the training of a model that does not say
 _NO_MODEL = {"head": "a head on the target", "look-up": "look-up"}
 
 
@@ -260,23 +259,17 @@ def _row_prediction(
     )
 
 
-def loss(parameters: float, tokens: float = USUAL_TOKENS) -> float:
-    """Loss of a model of that size after that training [nat/token]."""
-    return float(ENTROPY + A / parameters**SIZE_EXPONENT + B / tokens**TOKENS_EXPONENT)
+def perplexity(parameters: float) -> float:
+    """Of a model of that size, by the loss law after a usual training: no row states its own."""
+    return float(np.exp(training_loss(parameters, _USUAL_TOKENS)))
 
 
-def perplexities(cell: Cell) -> tuple[float, float]:
-    """Of draft and target by the loss law at its usual training: no row states its own."""
-    return (
-        float(np.exp(loss(cell.draft_parameters))),
-        float(np.exp(loss(cell.target_parameters))),
-    )
-
-
-def _affine(cell: Cell, coefficients: Sequence[float] | Floats) -> float:
-    draft, target = perplexities(cell)
-    value = coefficients[0] + coefficients[1] * draft + coefficients[2] * target
-    return float(min(max(value, 0.0), 1.0))
+def affine_acceptance(
+    draft_parameters: float, target_parameters: float, numbers: Sequence[float] | Floats = SDSL
+) -> float:
+    """Acceptance in [0, 1], affine in the perplexities of draft and target."""
+    seen = (1.0, perplexity(draft_parameters), perplexity(target_parameters))
+    return float(np.clip(np.dot(numbers, seen), 0.0, 1.0))
 
 
 def rivals(cells: Sequence[Cell]) -> dict[str, Rival]:
@@ -291,11 +284,14 @@ def rivals(cells: Sequence[Cell]) -> dict[str, Rival]:
         task: float(alpha[[c.task == task for c in cells]].mean())
         for task in {c.task for c in cells if c.task is not None}
     }
-    design = np.array([(1.0, *perplexities(c)) for c in cells])
+    sizes = [(c.draft_parameters, c.target_parameters) for c in cells]
+    design = np.array([(1.0, perplexity(draft), perplexity(target)) for draft, target in sizes])
     refitted = np.linalg.lstsq(design, alpha, rcond=None)[0]
     return {
         "constant": lambda cell: mean,
         "task constant": lambda cell: tasks.get(cell.task or "", mean),
-        "SDSL": lambda cell: _affine(cell, SDSL),
-        "SDSL refitted": lambda cell: _affine(cell, refitted),
+        "SDSL": lambda cell: affine_acceptance(cell.draft_parameters, cell.target_parameters),
+        "SDSL refitted": lambda cell: affine_acceptance(
+            cell.draft_parameters, cell.target_parameters, refitted
+        ),
     }

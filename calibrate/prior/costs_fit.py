@@ -21,7 +21,15 @@ from ..library.load import same_study
 from .costs_model import PARAMETERS
 from .costs_points import CostPoint, bundled_points
 from .costs_posterior import STACKS, VERSION, Spread, StackPosterior, stored_stacks
-from .costs_unknowns import Layout, columns_of, layout_of, log_numbers, passes_of, priors_of
+from .costs_unknowns import (
+    Layout,
+    columns_of,
+    layout_of,
+    log_numbers,
+    of_stack,
+    passes_of,
+    priors_of,
+)
 
 _SPREAD_WIDTH = 0.3  # of the logarithm of a spread
 _GAIN = 0.2  # of a logarithm of probability, below which spreads are as good
@@ -74,7 +82,7 @@ def _solve(
     damping = 1.0 if start is None else 1e-3
     for _ in range(200):
         normal = slope.T @ slope
-        step = -np.linalg.solve(normal + damping * np.eye(layout.size), slope.T @ left)
+        step = -np.linalg.solve(normal + damping * np.eye(len(layout)), slope.T @ left)
         new_left, new_slope = gap(np.asarray(unknowns + step, np.float64))
         if new_left @ new_left < left @ left:
             done = left @ left - new_left @ new_left < _CONVERGED * (left @ left)
@@ -112,12 +120,12 @@ def fit_costs(points: Sequence[CostPoint], spread: Spread | None = None) -> Cost
     stacks, groups = {}, {}
     for stack in STACKS:
         seen = len({p.group for p in used if p.stack == stack})
-        index = [layout.stack.get((stack, n), layout.shared.get(n, -1)) for n in PARAMETERS]
+        index = [of_stack(layout, stack, n) for n in PARAMETERS]
         block = found.covariance[np.ix_(index, index)]
         stacks[stack] = StackPosterior(stack, found.unknowns[index], block, chosen, seen)
     for group in sorted({p.group for p in used}):
         p = next(p for p in used if p.group == group)
-        weights = np.zeros((len(PARAMETERS), layout.size + 1))
+        weights = np.zeros((len(PARAMETERS), len(layout) + 1))
         for k in range(len(PARAMETERS)):
             for column in columns_of(p, layout)[2 * k : 2 * k + 2]:
                 weights[k, column] += 1.0

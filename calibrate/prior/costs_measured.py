@@ -22,8 +22,7 @@ from ..library.own import FAMILY
 from ..models import Device, ModelShape, device, model, number_format
 from ..models.drafters import DRAFTERS, head_shape
 from ..records import Record, read_record
-from .costs_points import CostPoint, bundled_points
-from .costs_records import points_from_record
+from .costs_points import CostPoint, bundled_points, points_from_record
 
 # Objections that concern who measures acceptance, or how a number was formed, not its time.
 _TIMED = ("computed from the printed numbers", "hardware inferred")

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +52,8 @@ _PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than
 # Tokens that a matrix kernel of packed weights takes at once: of llama.cpp and MLX, and those of
 # the smallest instruction of NVIDIA's units, which kernels of servers use (arXiv:2408.11743).
 _TILE, _INSTRUCTION = 32.0, 16.0
-_SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
-_AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
+SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
+AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
 # github.com/ml-explore/mlx/pull/3764: `qmv` reads packed weights again for every row, and the
 # kernel that does not is for Apple's GPUs from M3 on; a part of it comes out of the caches. What a
 # further token reads, over the weights: rounds on M1 Pro, M1 Max, M1 Ultra and M2 Max amount to 0.5
@@ -142,39 +142,6 @@ def work_of(
     return Work(**{name: np.array([value]) for name, value in values.items()})
 
 
-def joined(works: Sequence[Work]) -> Work:
-    """Several works one after the other."""
-    names = vars(works[0])
-    return Work(**{n: np.concatenate([getattr(w, n) for w in works]) for n in names})
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Parts of the time of passes, all of one shape [s]: they add up to ``total``.
-
-    memory, compute, launch: little where they hide behind another part; packed: the part of memory
-    that reads packed weights; switch: what is there only with several tokens. one_by_one: the part
-    of compute that multiplies packed weights token by token; overlap: slope of the time over the
-    logarithm of q - 1.
-    """
-
-    memory: Floats
-    packed: Floats
-    switch: Floats
-    compute: Floats
-    launch: Floats
-    reduce: Floats
-    overhead: Floats
-    one_by_one: Floats
-    overlap: Floats
-
-    @property
-    def total(self) -> Floats:
-        """Time of the pass [s]."""
-        work = self.memory + self.switch + self.compute  # packed is a part of memory
-        return np.asarray(work + self.launch + self.reduce + self.overhead)
-
-
 @dataclass(frozen=True)
 class Peak:
     """Times of passes at the peak rates, before any loss, of one shape [s].
@@ -219,50 +186,12 @@ def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> 
     return Peak(weights + 0.0 * later, cache + 0.0 * later, later, several, tiles)
 
 
-def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:
-    """Parts of the times of passes with what software reaches of the peak.
-
-    values: exponentials of PARAMETERS. Everything broadcasts.
-    """
-    packed = work.packed > 0.0
-    weights = peak.weights * np.where(packed, values["packing"], 1.0) / values["memory"]
-    reading = weights + peak.cache / values["memory"]
-    slower = reading * values["switch"] * peak.several
-    each = _each(work, values)
-    unpacking = _unpacking(work, each, peak)
-    single = packed * (unpacking / each) ** _SWITCH
-    computing = peak.compute * unpacking / values["compute"]
-    read = reading + slower
-    q = 1.0 + values["overlap"]
-    busy = _power_mean(read, computing, q)
-    launch = work.layers * values["launch"]
-    norm = _power_mean(busy, launch, _AHEAD)
-    # Shares of the norm (x^p + y^p)^(1/p) = x (x/norm)^(p-1) + y (y/norm)^(p-1).
-    ahead = work.runs_ahead > 0.0
-    of_busy = np.where(ahead, (busy / norm) ** (_AHEAD - 1.0), 1.0)
-    of_launch = np.where(ahead, (launch / norm) ** (_AHEAD - 1.0), 1.0)
-    of_read, of_computing = (of_busy * (x / busy) ** (q - 1.0) for x in (read, computing))
-    share = np.clip((read / busy) ** q, 1e-300, 1.0)
-    other = np.clip((computing / busy) ** q, 1e-300, 1.0)
-    bent = (share * np.log(share) + other * np.log(other)) / q**2
-    return Parts(
-        reading * of_read,
-        weights * of_read * work.packed,
-        slower * of_read,
-        computing * of_computing,
-        launch * of_launch,
-        2.0 * work.layers * values["reduce"] * work.several + 0.0 * busy,
-        values["overhead"] * work.around + 0.0 * busy,
-        computing * of_computing * single,
-        busy * of_busy * bent * values["overlap"],
-    )
-
-
 def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
-    """Times of passes of one model, (draws, tokens): `pass_parts` added up, but faster.
+    """Times of passes of one model with what software reaches of the peak, (draws, tokens).
 
-    work: of one model, arrays of shape (1,); values: of shape (draws,); peak: of shape (tokens,).
-    The draws of one number of tokens stand one after the other, and work goes on in place.
+    work: of one model, arrays of shape (1,); values: exponentials of PARAMETERS, of shape (draws,);
+    peak: of shape (tokens,). The draws of one number of tokens stand one after the other, and work
+    goes on in place.
     """
     packed = work.packed[0] > 0.0
     slow = 1.0 / values["memory"]
@@ -273,12 +202,12 @@ def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
     reading = (np.stack([peak.weights, peak.cache, *again]).T @ rates).T
     computing = (peak.compute[:, None] / values["compute"]).T
     if packed:
-        computing *= _unpacking(work, _each(work, values)[:, None], peak)
-    times = _power_mean(reading, computing, 1.0 + values["overlap"][:, None])
+        computing *= unpacking(work, each_packed(work, values)[:, None], peak)
+    times = power_mean(reading, computing, 1.0 + values["overlap"][:, None])
     launch = (work.layers * values["launch"])[:, None]
     around = values["overhead"] * work.around + 2.0 * work.layers * values["reduce"] * work.several
     if work.runs_ahead[0] > 0.0:
-        times = _power_mean(times, launch, _AHEAD)
+        times = power_mean(times, launch, AHEAD)
     else:
         times += launch
     times += around[:, None]
@@ -305,19 +234,19 @@ def draw_times(
     return times
 
 
-def _each(work: Work, values: Mapping[str, Floats]) -> Floats:
+def each_packed(work: Work, values: Mapping[str, Floats]) -> Floats:
     """What multiplying packed weights with one token costs, in products on the matrix units."""
     nested = np.where(work.nested > 0.0, values["nested"], 1.0)
     return np.asarray(work.lanes * values["unpack"] * nested * values["compute"])
 
 
-def _unpacking(work: Work, each: Floats, peak: Peak) -> Floats:
+def unpacking(work: Work, each: Floats, peak: Peak) -> Floats:
     """What packed weights cost in computing, 1 for plain ones: ``each`` one by one, or in tiles."""
-    lower = _power_mean(1.0 / each, 1.0 / peak.tiles, _SWITCH)
+    lower = power_mean(1.0 / each, 1.0 / peak.tiles, SWITCH)
     return np.where(work.packed > 0.0, 1.0 / lower, 1.0)
 
 
-def _power_mean(one: Floats, other: Floats, order: Floats | float) -> Floats:
+def power_mean(one: Floats, other: Floats, order: Floats | float) -> Floats:
     """(x^q + y^q)^(1/q), elementwise, without overflow; y may be 0."""
     large, small = np.asarray(np.maximum(one, other)), np.asarray(np.minimum(one, other))
     small /= large

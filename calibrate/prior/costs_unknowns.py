@@ -9,7 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
-from .costs_model import PARAMETERS, Parts, Peak, Work, joined, pass_parts, peak_times, work_of
+from .costs_model import (
+    AHEAD,
+    PARAMETERS,
+    SWITCH,
+    Peak,
+    Work,
+    each_packed,
+    peak_times,
+    power_mean,
+    unpacking,
+    work_of,
+)
 from .costs_points import CostPoint, terms_of
 from .costs_posterior import DEVIATIONS, STACKS, Spread, is_head
 
@@ -35,16 +46,82 @@ _OF_STACK = tuple(name for name in PARAMETERS if COMMON[name][2] > 0.0)
 _SHARED = tuple(name for name in PARAMETERS if COMMON[name][2] == 0.0)
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where each unknown stands in the vector of unknowns."""
+# Where each unknown stands in the vector of them: ("common", parameter), ("stack", stack,
+# parameter), ("shared", parameter) where stacks do not differ, ("deviation", source, kind), and
+# ("model", source, model).
+Layout = dict[tuple[str, ...], int]
 
-    common: dict[str, int]
-    stack: dict[tuple[str, str], int]
-    shared: dict[str, int]
-    deviation: dict[tuple[str, str], int]
-    model: dict[tuple[str, str], int]
-    size: int
+
+def joined(works: Sequence[Work]) -> Work:
+    """Several works one after the other."""
+    names = vars(works[0])
+    return Work(**{n: np.concatenate([getattr(w, n) for w in works]) for n in names})
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of the time of passes, all of one shape [s]: they add up to ``total``.
+
+    memory, compute, launch: little where they hide behind another part; packed: the part of memory
+    that reads packed weights; switch: what is there only with several tokens. one_by_one: the part
+    of compute that multiplies packed weights token by token; overlap: slope of the time over the
+    logarithm of q - 1.
+    """
+
+    memory: Floats
+    packed: Floats
+    switch: Floats
+    compute: Floats
+    launch: Floats
+    reduce: Floats
+    overhead: Floats
+    one_by_one: Floats
+    overlap: Floats
+
+    @property
+    def total(self) -> Floats:
+        """Time of the pass [s]."""
+        work = self.memory + self.switch + self.compute  # packed is a part of memory
+        return np.asarray(work + self.launch + self.reduce + self.overhead)
+
+
+def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:
+    """Parts of the times of passes with what software reaches of the peak: `pass_times`, apart.
+
+    values: exponentials of PARAMETERS. Everything broadcasts.
+    """
+    packed = work.packed > 0.0
+    weights = peak.weights * np.where(packed, values["packing"], 1.0) / values["memory"]
+    reading = weights + peak.cache / values["memory"]
+    slower = reading * values["switch"] * peak.several
+    each = each_packed(work, values)
+    unpacked = unpacking(work, each, peak)
+    single = packed * (unpacked / each) ** SWITCH
+    computing = peak.compute * unpacked / values["compute"]
+    read = reading + slower
+    q = 1.0 + values["overlap"]
+    busy = power_mean(read, computing, q)
+    launch = work.layers * values["launch"]
+    norm = power_mean(busy, launch, AHEAD)
+    # Shares of the norm (x^p + y^p)^(1/p) = x (x/norm)^(p-1) + y (y/norm)^(p-1).
+    ahead = work.runs_ahead > 0.0
+    of_busy = np.where(ahead, (busy / norm) ** (AHEAD - 1.0), 1.0)
+    of_launch = np.where(ahead, (launch / norm) ** (AHEAD - 1.0), 1.0)
+    of_read, of_computing = (of_busy * (x / busy) ** (q - 1.0) for x in (read, computing))
+    share = np.clip((read / busy) ** q, 1e-300, 1.0)
+    other = np.clip((computing / busy) ** q, 1e-300, 1.0)
+    bent = (share * np.log(share) + other * np.log(other)) / q**2
+    return Parts(
+        reading * of_read,
+        weights * of_read * work.packed,
+        slower * of_read,
+        computing * of_computing,
+        launch * of_launch,
+        2.0 * work.layers * values["reduce"] * work.several + 0.0 * busy,
+        values["overhead"] * work.around + 0.0 * busy,
+        computing * of_computing * single,
+        busy * of_busy * bent * values["overlap"],
+    )
 
 
 @dataclass(frozen=True)
@@ -78,15 +155,7 @@ def layout_of(points: Sequence[CostPoint]) -> Layout:
     names += [("deviation", g, k) for g in groups for k in kinds]
     shapes = {(p.group, s.name) for p in points for s in p.models}
     names += [("model", g, m) for g, m in sorted(shapes)]
-    at = {name: index for index, name in enumerate(names)}
-    return Layout(
-        {n[1]: i for n, i in at.items() if n[0] == "common"},
-        {(n[1], n[2]): i for n, i in at.items() if n[0] == "stack"},
-        {n[1]: i for n, i in at.items() if n[0] == "shared"},
-        {(n[1], n[2]): i for n, i in at.items() if n[0] == "deviation"},
-        {(n[1], n[2]): i for n, i in at.items() if n[0] == "model"},
-        len(names),
-    )
+    return {name: index for index, name in enumerate(names)}
 
 
 def passes_of(points: Sequence[CostPoint], layout: Layout) -> Passes:
@@ -108,7 +177,7 @@ def passes_of(points: Sequence[CostPoint], layout: Layout) -> Passes:
         work,
         peak,
         columns.reshape(len(terms), len(PARAMETERS), 2),
-        np.array([layout.model[p.group, t.shape.name] for _, p, t in terms]),
+        np.array([layout["model", p.group, t.shape.name] for _, p, t in terms]),
         np.array([k for k, *_ in terms]),
         np.array([t.times for *_, t in terms]),
         np.array([t.below for *_, t in terms]),
@@ -121,12 +190,16 @@ def columns_of(p: CostPoint, layout: Layout) -> tuple[int, ...]:
     """Two unknowns for each parameter: of the stack (or shared), and of the source (or -1)."""
     found = []
     for name in PARAMETERS:
-        own = layout.shared.get(name)
-        found.append(layout.stack[p.stack, name] if own is None else own)
         kind = DEVIATIONS.get(name)
         # A machine whose bandwidth was measured has no share of a peak to deviate in.
-        found.append(-1 if kind is None else layout.deviation[p.group, kind])
+        own = -1 if kind is None else layout["deviation", p.group, kind]
+        found += [of_stack(layout, p.stack, name), own]
     return tuple(found)
+
+
+def of_stack(layout: Layout, stack: str, name: str) -> int:
+    """Where a parameter of a stack stands, or of all stacks where they do not differ in it."""
+    return layout["shared", name] if name in _SHARED else layout["stack", stack, name]
 
 
 def priors_of(layout: Layout, spread: Spread) -> tuple[Floats, Floats, Floats]:
@@ -134,7 +207,7 @@ def priors_of(layout: Layout, spread: Spread) -> tuple[Floats, Floats, Floats]:
     rows, mean, sd = [], [], []
 
     def add(index: int, value: float, width: float, minus: int = -1) -> None:
-        row = np.zeros(layout.size)
+        row = np.zeros(len(layout))
         row[index] = 1.0
         if minus >= 0:
             row[minus] = -1.0
@@ -142,14 +215,17 @@ def priors_of(layout: Layout, spread: Spread) -> tuple[Floats, Floats, Floats]:
         mean.append(value)
         sd.append(width)
 
-    for name, index in (layout.common | layout.shared).items():
-        add(index, float(np.log(COMMON[name][0])), COMMON[name][1])
-    for (stack, name), index in layout.stack.items():
-        add(index, _LAUNCHED.get((stack, name), 0.0), COMMON[name][2], layout.common[name])
-    for (_, kind), index in layout.deviation.items():
-        add(index, 0.0, getattr(spread, kind))
-    for (_, name), index in layout.model.items():
-        add(index, 0.0, spread.head if is_head(name) else spread.model)
+    for unknown, index in layout.items():
+        match unknown:
+            case ("common" | "shared", name):
+                add(index, float(np.log(COMMON[name][0])), COMMON[name][1])
+            case ("stack", stack, name):
+                usual = _LAUNCHED.get((stack, name), 0.0)
+                add(index, usual, COMMON[name][2], layout["common", name])
+            case ("deviation", _, kind):
+                add(index, 0.0, getattr(spread, kind))
+            case ("model", _, name):
+                add(index, 0.0, spread.head if is_head(name) else spread.model)
     return np.array(rows), np.array(mean), np.array(sd)
 
 

@@ -17,8 +17,14 @@ from ..records import Record
 from .costs import PredictedCost, PredictedPass, predict_costs
 from .costs_fit import refit
 from .costs_model import draw_times, work_of
-from .costs_points import CostPoint
-from .costs_records import MODES, known_memory, measured_device, points_from_record, recorded_shape
+from .costs_points import (
+    MODES,
+    CostPoint,
+    known_memory,
+    measured_device,
+    points_from_record,
+    recorded_shape,
+)
 
 _GROUP = "own record"
 _SAME_SIZE = 0.005  # of parameters: counts differ by norms and padding

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibrate.prior.acceptance_validation import SDSL as SDSL_NUMBERS
-from ...calibrate.prior.acceptance_validation import loss
+from ...calibrate.prior.acceptance_validation import affine_acceptance
 from ...theory import speedup, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import Floats
@@ -182,9 +181,7 @@ def sdsl_alpha(draft_params: float, target_params: float) -> float | None:
     """Acceptance by SDSL from two sizes [parameter], None where one is not stated or no model's."""
     if not (draft_params >= LEAST_PARAMS and target_params >= LEAST_PARAMS):
         return None
-    draft, target = math.exp(loss(draft_params)), math.exp(loss(target_params))
-    value = SDSL_NUMBERS[0] + SDSL_NUMBERS[1] * draft + SDSL_NUMBERS[2] * target
-    return min(max(value, 0.0), 1.0)
+    return affine_acceptance(draft_params, target_params)
 
 
 def sdsl_speedup(

@@ -25,7 +25,7 @@ from howspec.calibrate.prior.acceptance_validation import (
     SDSL,
     HeldOut,
     leave_one_family_out,
-    perplexities,
+    perplexity,
     predict_rows,
     rivals,
     summary,
@@ -253,7 +253,7 @@ def test_the_rivals_are_what_they_are_called() -> None:
     assert found["constant"] == pytest.approx(0.6)
     assert found["task constant"] == pytest.approx(0.7)
     assert found["SDSL refitted"] == pytest.approx(0.8)  # three numbers through three points
-    draft, target = perplexities(cells[0])
+    draft, target = perplexity(1e9), perplexity(7e9)
     assert draft > target > 5
     assert found["SDSL"] == pytest.approx(SDSL[0] + SDSL[1] * draft + SDSL[2] * target)
     assert rivals(cells)["task constant"](replace(cells[0], task="prose")) == pytest.approx(0.6)

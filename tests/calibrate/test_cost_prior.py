@@ -26,13 +26,17 @@ from howspec.calibrate.prior.costs_measured import (
 )
 from howspec.calibrate.prior.costs_model import (
     PARAMETERS,
-    joined,
-    pass_parts,
     pass_times,
     peak_times,
     work_of,
 )
-from howspec.calibrate.prior.costs_points import POINTS, CostPoint, bundled_points
+from howspec.calibrate.prior.costs_points import (
+    POINTS,
+    CostPoint,
+    bundled_points,
+    measured_device,
+    points_from_record,
+)
 from howspec.calibrate.prior.costs_posterior import (
     STACKS,
     Spread,
@@ -42,7 +46,6 @@ from howspec.calibrate.prior.costs_posterior import (
     stack_name,
     stored_stacks,
 )
-from howspec.calibrate.prior.costs_records import measured_device, points_from_record
 from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
 from hypothesis import given
@@ -175,7 +178,7 @@ def test_the_fast_form_adds_up_the_parts_and_more_work_takes_no_less_time(
     grid = np.array([tokens, tokens + 1.0])
     peak = peak_times(work, tokens=grid, batch=np.asarray(batch), cached=np.asarray(context))
     here, more = pass_times(work, values, peak)[0]
-    parts = pass_parts(work, values, peak)
+    parts = costs_unknowns.pass_parts(work, values, peak)
     np.testing.assert_allclose([here, more], parts.total, rtol=1e-12)
     assert 0 < here <= more
     assert here <= _time(work, values, tokens, batch + 1, context) * (1 + 1e-12)
@@ -262,10 +265,10 @@ def test_slopes_of_the_fit_are_the_derivatives_of_its_times() -> None:
     passes = costs_unknowns.passes_of(points, layout)
     rng = np.random.default_rng(3)
     matrix, mean, _ = costs_unknowns.priors_of(layout, Spread())
-    at = np.linalg.lstsq(matrix, mean, rcond=None)[0] + rng.normal(0, 0.3, layout.size)
+    at = np.linalg.lstsq(matrix, mean, rcond=None)[0] + rng.normal(0, 0.3, len(layout))
     slopes = costs_unknowns.log_numbers(passes, at)[1]
-    for k in rng.choice(layout.size, 40, replace=False):
-        step = np.zeros(layout.size)
+    for k in rng.choice(len(layout), 40, replace=False):
+        step = np.zeros(len(layout))
         step[k] = 1e-5
         up, down = (costs_unknowns.log_numbers(passes, at + s * step)[0] for s in (1, -1))
         np.testing.assert_allclose(slopes[:, k], (up - down) / 2e-5, atol=1e-8)
@@ -659,7 +662,7 @@ def test_records_that_cannot_be_used_are_one_line() -> None:
 
 
 def test_works_of_several_models_stand_one_after_the_other() -> None:
-    both = joined([_work(), _work(SMALL)])
+    both = costs_unknowns.joined([_work(), _work(SMALL)])
     assert both.layers.tolist() == [32.0, 16.0]
     assert both.weights[1] == SMALL.read_bytes("bf16")
 

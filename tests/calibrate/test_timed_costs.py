@@ -16,7 +16,7 @@ from howspec.calibrate.models import device
 from howspec.calibrate.models.config import shape_of
 from howspec.calibrate.named import NamedModel
 from howspec.calibrate.pair import Load
-from howspec.calibrate.prior.costs_records import known_memory, measured_device
+from howspec.calibrate.prior.costs_points import known_memory, measured_device
 from howspec.calibrate.prior.pair_costs import TimedCost, timed_costs
 from howspec.calibrate.records import Record, write_record
 from howspec.cli.main import run

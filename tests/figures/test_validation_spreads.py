@@ -15,13 +15,14 @@ from howspec.calibrate.learned.measured import GammaSweep, Measured
 from howspec.calibrate.learned.realisation import Learned, expected_measurement
 from howspec.calibrate.learned.spreads import (
     Mixture,
+    Realised,
     conditioned,
     grouped,
     learned,
     log_likelihood,
     prior_of,
+    stored,
 )
-from howspec.calibrate.learned.stored import Realised, stored
 from howspec.calibrate.learned.sweeps import forecast_gamma
 from howspec.figures.validation import result as rivals
 from howspec.figures.validation.sweeps import leave_one_gamma_out, stated_tests
