@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from ...calibrate.learned.bundled import library_rows
 from ...calibrate.learned.measured import GammaSweep, Measured, shares_rows
 from ...calibrate.learned.realisation import expected_measurement
+from ...calibrate.learned.spreads import Realised
 from ...calibrate.learned.stated import ideal, passes, realised, usable, work
-from ...calibrate.learned.stored import Realised
 from ...calibrate.learned.sweeps import Ahead, forecast_gamma
 from ...theory import speedup, tokens_per_round
 from .result import (
