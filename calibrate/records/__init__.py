@@ -1,7 +1,7 @@
 """Records of measurements: costs, acceptance and sweeps, raw, with provenance, one file each."""
 
 from .journal import Journal
-from .merge import difference, merge, pool, pool_files
+from .merge import difference, pool, pool_files
 from .points import KINDS, Entry, Kind, Point
 from .provenance import collect_provenance
 from .record import SCHEMA, VERSION, Record, is_record, read_record, write_record
@@ -20,7 +20,6 @@ __all__ = [
     "collect_provenance",
     "difference",
     "is_record",
-    "merge",
     "pool",
     "pool_files",
     "read_record",

@@ -48,39 +48,6 @@ def same_origin(settings: Mapping[str, Any], provenance: Mapping[str, Any], othe
     return differs or difference(split(provenance)[0], split(other.provenance)[0], "provenance.")
 
 
-def merge(records: Sequence[Record]) -> Record:
-    """One record of all points, in the order given.
-
-    Raises ValueError naming the first key in which kind, settings, machine, models or number
-    format differ, and for a point that two records hold.
-    """
-    if not records:
-        raise ValueError("records must hold at least one record, got none")
-    first = records[0]
-    origin = _joined_origin(records, "merged", settings=True)
-    points = tuple(point for record in records for point in record.points)
-    return Record(first.kind, first.settings, origin, points, first.key)
-
-
-def _joined_origin(records: Sequence[Record], how: str, *, settings: bool) -> dict[str, Any]:
-    """The provenance of several records with the runs of all.
-
-    Raises ValueError naming the first entry in which kind, key, machine, models, number format or,
-    if asked, settings differ.
-    """
-    first = records[0]
-    for number, other in enumerate(records[1:], start=2):
-        differs = difference(
-            {"kind": first.kind, "key": first.key}, {"kind": other.kind, "key": other.key}
-        ) or same_origin(first.settings if settings else other.settings, first.provenance, other)
-        if differs:
-            raise ValueError(f"records 1 and {number} cannot be {how}: {differs}")
-    runs: list[dict[str, Any]] = []
-    for record in records:
-        runs += [run for run in runs_of(record.provenance) if run not in runs]
-    return {**split(first.provenance)[0], "runs": runs}
-
-
 def _objects(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(v, dict) for v in value)
 
@@ -183,7 +150,7 @@ def pool(records: Sequence[Record]) -> Record:
     for number, other in enumerate(records, start=1):
         if other.kind != "costs":
             raise ValueError(f"records must be of kind costs, got {other.kind} as record {number}")
-    origin = _joined_origin(records, "pooled", settings=False)
+    origin = _joined_origin(records)
     found: dict[tuple[Any, ...], Point] = {}
     for record in records:
         for point in record.points:
@@ -192,6 +159,23 @@ def pool(records: Sequence[Record]) -> Record:
     widest = max(records, key=lambda r: len(r.points))
     settings = {**widest.settings, "pooled_runs": len(records)}
     return Record("costs", settings, origin, tuple(found.values()), widest.key)
+
+
+def _joined_origin(records: Sequence[Record]) -> dict[str, Any]:
+    """The provenance of several records with the runs of all.
+
+    Raises ValueError naming the first entry in which key, machine, models or number format differ.
+    """
+    first = records[0]
+    runs: list[dict[str, Any]] = []
+    for number, other in enumerate(records, start=1):
+        differs = difference({"key": first.key}, {"key": other.key}) or same_origin(
+            other.settings, first.provenance, other
+        )
+        if differs:
+            raise ValueError(f"records 1 and {number} cannot be pooled: {differs}")
+        runs += [run for run in runs_of(other.provenance) if run not in runs]
+    return {**split(first.provenance)[0], "runs": runs}
 
 
 def _joined(one: Point, other: Point) -> Point:

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..records import Journal, Record, collect_provenance
 from .client import Client, Reply, together
 from .identity import Counted, Identity, gamma_of_metrics, identify, settled
 from .plan import Prompts, ServingPlan, load_prompts
+from .served import PLAIN, Configuration
 
 Progress = Callable[[str, int, int], None]
 _ANSWER = 1 << 20  # characters of an answer that are kept at most
@@ -32,15 +33,6 @@ class Measured:
     path: Path
     record: Record
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """What is measured, as the points name it."""
-
-    draft: str | None
-    method: str
-    gamma: int
 
 
 def measure_server(
@@ -89,6 +81,8 @@ def _run(work: Coroutine[Any, Any, Measured]) -> Measured:
 
 @dataclass
 class _Work:
+    """One measurement; client, server and setting are known once the server answered."""
+
     plan: ServingPlan
     prompts: Prompts
     model: str | None
@@ -96,18 +90,21 @@ class _Work:
     keep_texts: bool
     command: str
     progress: Progress
+    client: Client = field(init=False)
+    server: Identity = field(init=False)
+    setting: Configuration = field(init=False)
 
     async def measure(self, url: str, path: Path, transport: Any) -> Measured:
         async with Client(url, timeout_s=self.plan.timeout_s, transport=transport) as client:
-            server = await identify(client, self.model)
-            await self._warm_up(client, server, self.plan.batches[0])
-            setting = await self._setting(client, server)
+            self.client, self.server = client, await identify(client, self.model)
+            await self._warm_up(self.plan.batches[0])
+            self.setting = await self._setting()
             journal = Journal.open(
                 path.parent, path.stem, kind="serving", settings=self._settings(),
-                provenance=self._provenance(client, server, setting),
+                provenance=self._provenance(),
             )  # fmt: skip
             with journal:
-                notes = await self._waves(client, server, setting, journal)
+                notes = await self._waves(journal)
                 if not journal.complete:
                     journal.finish()
                 return Measured(journal.path, journal.record(), tuple(dict.fromkeys(notes)))
@@ -117,52 +114,54 @@ class _Work:
         prompts = self.prompts.settings(keep=self.keep_texts)
         return {**self.plan.settings(), **levels, "prompts": prompts}
 
-    def _provenance(self, client: Client, server: Identity, setting: _Setting) -> dict[str, Any]:
+    def _provenance(self) -> dict[str, Any]:
+        server = self.server
         told: dict[str, Any] = {
             "engine": server.engine, "version": server.version, "flags": dict(server.flags),
-            "draft": setting.draft, "method": setting.method, "gamma": setting.gamma,
+            **asdict(self.setting),
         }  # fmt: skip
         if self.command:
             told["command"] = self.command
         found = collect_provenance(models={server.called: {"role": "target"}}, seed=self.plan.seed)
-        if not client.local:  # the machine here is not the one that is measured
+        if not self.client.local:  # the machine here is not the one that is measured
             found = {n: found[n] for n in ("utc", "commit", "python", "models", "seed")}
         return {**found, "server": told}
 
-    async def _setting(self, client: Client, server: Identity) -> _Setting:
+    async def _setting(self) -> Configuration:
         """Draft, method and gamma; what the server says goes first, and must not be contradicted.
 
         Asked after the warm-up, when every counter that there will be is there.
         """
         draft, method, gamma = self.stated
-        told, silent = server.gamma, ""
+        url, told, silent = self.client.url, self.server.gamma, ""
         if told is None:
-            text = await client.metrics()
-            told = gamma_of_metrics(text, server.engine)
+            text = await self.client.metrics()
+            told = gamma_of_metrics(text, self.server.engine)
             silent = "its metrics are off" if text is None else "its metrics show no drafts yet"
         if gamma is not None and told is not None and gamma != told and 0 in (gamma, told):
             does = "does not speculate" if told == 0 else f"drafts up to {told} tokens a round"
-            raise ValueError(f"{client.url}: {does}, but gamma {gamma} was given")
+            raise ValueError(f"{url}: {does}, but gamma {gamma} was given")
         found = gamma if gamma is not None else told
         if found is None:
             raise ValueError(
-                f"{client.url}: does not say whether it speculates ({silent}): give gamma, "
+                f"{url}: does not say whether it speculates ({silent}): give gamma, "
                 "0 for plain decoding"
             )
         if found == 0:
-            return _Setting(None, "plain", 0)
-        return _Setting(draft, method or server.method or "draft", found)
+            return Configuration(*PLAIN)
+        return Configuration(draft, method or self.server.method or "draft", found)
 
-    async def _warm_up(self, client: Client, server: Identity, batch: int) -> None:
+    async def _warm_up(self, batch: int) -> None:
         for number in range(self.plan.warmup):
             texts = self.prompts.of_wave(1, len(self.prompts.texts) - 1 - number)
-            await self._ask_all(client, server, texts * batch, most=16)
+            await self._ask_all(texts * batch, most=16)
 
-    async def _waves(
-        self, client: Client, server: Identity, setting: _Setting, journal: Journal
-    ) -> list[str]:
-        turns, notes = list(self.plan.turns()), []
-        before, warm = await settled(client, server.model), {self.plan.batches[0]}
+    async def _counted(self) -> Counted | None:
+        return await settled(self.client, self.server.model)
+
+    async def _waves(self, journal: Journal) -> list[str]:
+        setting, turns, notes = self.setting, list(self.plan.turns()), []
+        before, warm = await self._counted(), {self.plan.batches[0]}
         if before is None and setting.gamma:
             notes.append("the server's metrics are off or hold no counters of acceptance")
         for number, (batch, wave) in enumerate(turns):
@@ -170,24 +169,23 @@ class _Work:
             if (setting.draft, setting.method, setting.gamma, batch, wave) in journal.done:
                 continue
             if batch not in warm:
-                await self._warm_up(client, server, batch)
-                before = await settled(client, server.model)
+                await self._warm_up(batch)
+                before = await self._counted()
                 warm.add(batch)
             texts = self.prompts.of_wave(batch, wave)
-            replies = await self._ask_all(client, server, texts, most=self.plan.new_tokens)
-            _check_plain(client, setting, replies)
-            after = await settled(client, server.model)
-            point = self._point(setting, batch, wave, replies, before, after)
+            replies = await self._ask_all(texts, most=self.plan.new_tokens)
+            self._check_plain(replies)
+            after = await self._counted()
+            counts = _counts(setting, replies, before, after)
+            point = self._point(batch, wave, replies, counts)
             notes += _remarks(point, replies, self.plan.new_tokens)
             journal.append(point)
             before = after
         self.progress("measure", len(turns), len(turns))
         return notes
 
-    async def _ask_all(
-        self, client: Client, server: Identity, texts: list[str], *, most: int
-    ) -> list[Reply]:
-        chat = self.plan.api == "chat"
+    async def _ask_all(self, texts: list[str], *, most: int) -> list[Reply]:
+        server, chat = self.server, self.plan.api == "chat"
         common = {
             "model": server.model, "max_tokens": most, "temperature": self.plan.temperature,
             "stream": True, **server.asked,
@@ -205,19 +203,23 @@ class _Work:
         for number, body in enumerate(bodies):
             if server.engine == "vllm":  # nothing of a prompt that was seen before is skipped
                 body["cache_salt"] = f"{time.time_ns()}-{number}"
-        return await together(self.plan.wave_s, *(client.ask(path, body, begun) for body in bodies))
+        asked = (self.client.ask(path, body, begun) for body in bodies)
+        return await together(self.plan.wave_s, *asked)
+
+    def _check_plain(self, replies: list[Reply]) -> None:
+        """Raise ValueError where plain decoding was stated and the server's timings hold drafts."""
+        drafted = sum(r.drafted or 0 for r in replies)
+        if self.setting.gamma == 0 and drafted:
+            raise ValueError(
+                f"{self.client.url}: speculates, it drafted {drafted} tokens for {len(replies)} "
+                "requests, but gamma 0 was given"
+            )
 
     def _point(
-        self,
-        setting: _Setting,
-        batch: int,
-        wave: int,
-        replies: list[Reply],
-        before: Counted | None,
-        after: Counted | None,
+        self, batch: int, wave: int, replies: list[Reply], counts: Mapping[str, Any]
     ) -> dict[str, Any]:
         point: dict[str, Any] = {
-            "draft": setting.draft, "method": setting.method, "gamma": setting.gamma,
+            **asdict(self.setting),
             "batch": batch, "wave": wave, "prompts": self.prompts.numbers(batch, wave),
             "tokens": [r.tokens for r in replies],
             "prompt_tokens": [r.prompt_tokens or 0 for r in replies]
@@ -227,25 +229,15 @@ class _Work:
             "arrivals_s": [round(t, _DIGITS) for r in replies for t in r.arrivals_s],
             "arrived": [n for r in replies for n in r.arrived],
             "tokens_counted_by": "server" if all(r.counted for r in replies) else "pieces",
-            **_counts(setting, replies, before, after),
+            **counts,
         }  # fmt: skip
         if self.keep_texts:
             point["answers"] = [r.text[:_ANSWER] for r in replies]
         return point
 
 
-def _check_plain(client: Client, setting: _Setting, replies: list[Reply]) -> None:
-    """Raise ValueError where plain decoding was stated and the server's own timings hold drafts."""
-    drafted = sum(r.drafted or 0 for r in replies)
-    if setting.gamma == 0 and drafted:
-        raise ValueError(
-            f"{client.url}: speculates, it drafted {drafted} tokens for {len(replies)} requests, "
-            "but gamma 0 was given"
-        )
-
-
 def _counts(
-    setting: _Setting, replies: list[Reply], before: Counted | None, after: Counted | None
+    setting: Configuration, replies: list[Reply], before: Counted | None, after: Counted | None
 ) -> Mapping[str, Any]:
     """Rounds, drafted and accepted tokens of a wave: from the metrics, else from the timings."""
     found: dict[str, Any] = dict.fromkeys(

@@ -1,4 +1,4 @@
-"""Records: what is written can be read, what is damaged is refused, nothing is merged wrongly."""
+"""Records: what is written can be read, and what is damaged is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from howspec.calibrate.records import (
     Record,
     collect_provenance,
     difference,
-    merge,
     read_record,
     write_record,
 )
@@ -264,41 +263,6 @@ def test_a_file_size_limit_is_an_error_and_not_half_a_record(tmp_path: Path) -> 
     assert done.returncode == 7, done.stderr
     assert "copy.json: cannot be written: File too large" in done.stdout
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
-
-
-def test_records_of_one_measurement_merge_and_keep_all_points_and_runs() -> None:
-    first, second = a_record(cost(1)), a_record(cost(2))
-    second.provenance["runs"][0]["utc"] = "2026-01-02T00:00:00+00:00"
-    both = merge([first, second])
-    assert [p["tokens"] for p in both.points] == [1, 2]
-    assert [r["utc"][:10] for r in both.provenance["runs"]] == ["2026-01-01", "2026-01-02"]
-    assert merge([first]) == first
-
-
-@pytest.mark.parametrize(
-    ("other", "message"),
-    [
-        (a_record(cost(3), device="faster"), 'provenance.device is "fake" here and "faster" there'),
-        (a_record(cost(3), dtype="bfloat16"), "provenance.dtype"),
-        (a_record(cost(3), models={"a": {"layers": 3}}), r"provenance.models.a.layers is 2 here"),
-        (a_record(cost(3), threads=2), "provenance.threads is null here and 2 there"),
-        (a_record(rounds(), kind="acceptance"), 'kind is "costs" here and "acceptance" there'),
-        (Record("costs", {"repeats": 3}, ORIGIN, (cost(3),)), "settings.repeats is 2 here and 3"),
-        (Record("costs", {"repeats": 2}, ORIGIN, (cost(3),), ("tokens",)), "key is"),
-    ],
-)
-def test_records_of_different_origin_refuse_to_merge_and_name_the_key(
-    other: Record, message: str
-) -> None:
-    with pytest.raises(ValueError, match=f"records 1 and 2 cannot be merged: {message}"):
-        merge([a_record(), other])
-
-
-def test_a_point_in_two_records_is_refused() -> None:
-    with pytest.raises(ValueError, match="point 4: is point 2 again"):
-        merge([a_record(), a_record(cost(3), cost(2))])
-    with pytest.raises(ValueError, match="at least one record, got none"):
-        merge([])
 
 
 def test_differences_are_found_in_depth_and_a_tuple_is_a_list() -> None:
