@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,6 @@ from .estimate import (
     Size,
     architecture_config,
     architecture_size,
-    costs_estimate,
     family_sizes,
     memory_bytes,
     pass_s,
@@ -48,7 +48,7 @@ class FamilyCosts(RecordStage):
         """Loading every model, its passes over all grids, and the rounds of every draft."""
         campaign = self.campaign
         target, *drafts = family_sizes(campaign.family)
-        return _passes(campaign.machine, [target, *drafts], campaign.costs) + _rounds(
+        return passes_estimate(campaign.machine, [target, *drafts], campaign.costs) + _rounds(
             campaign.machine, campaign.rounds, [(target, draft) for draft in drafts]
         )
 
@@ -97,7 +97,7 @@ class RandomCosts(RecordStage):
             sizes = {name: Size(name, 3e4, 2, 128.0) for name in sizes}
         pairs = [(sizes[target], sizes[draft]) for target, draft in campaign.pairs]
         loading = Estimate(2.0 * len(pairs) * campaign.machine.start_s)
-        passes = _passes(campaign.machine, sizes.values(), campaign.architecture_costs)
+        passes = passes_estimate(campaign.machine, sizes.values(), campaign.architecture_costs)
         return passes + _rounds(campaign.machine, campaign.pair_rounds, pairs) + loading
 
     def load(self, work: Work) -> tuple[Any, dict[str, Any]]:
@@ -135,13 +135,33 @@ class RandomCosts(RecordStage):
         return replace(made, name=name)
 
 
-def _passes(machine: Machine, sizes: Iterable[Size], grids: tuple[PassGrid, ...]) -> Estimate:
-    """Loading every model and timing its passes over all grids, draws and verifications too."""
+# Untimed passes that a point needs beside its own: filling the cache, capturing a graph.
+EXTRA_PASSES = 3
+
+
+def passes_estimate(
+    machine: Machine, sizes: Iterable[Size], grids: tuple[PassGrid, ...]
+) -> Estimate:
+    """Loading every model and timing its passes over all grids, draws and verifications too.
+
+    A capture takes a few passes launched one by one.
+    """
     models = list(sizes)
     points = pass_points(len(models), grids)
     total = Estimate(len(models) * machine.start_s, 0.0, points, points * COST_BYTES)
-    for grid in grids:
-        total += replace(costs_estimate(machine, models, grid), points=0)
+    for grid, size in product(grids, models):
+        passes, time_s, memory = grid.repeats + grid.warmup + EXTRA_PASSES, 0.0, 0.0
+        for batch, context in grid.shapes:
+            how: dict[str, Any] = {"batch": batch, "context": context}
+            memory = max(memory, memory_bytes(machine, size, **how))
+            for n, mode in product(grid.tokens, grid.modes):
+                eager = pass_s(machine, size, tokens=n, **how)
+                if mode == "graph":
+                    replay = pass_s(machine, size, tokens=n, graphs=True, **how)
+                    time_s += passes * replay + CAPTURE * eager
+                else:
+                    time_s += passes * eager
+        total += Estimate(time_s, memory)
     return total
 
 

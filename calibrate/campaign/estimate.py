@@ -13,15 +13,15 @@ grouped heads) at a few thousand parameters.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..family.shapes import preset_named
 from ..files import atomic_write
-from ..measure.plans import PassGrid
-from ..measure.sources import bundled_architecture
+from ..measure.sources import FamilyModel, bundled_architecture
+from ..models.config import shape_of
+from ..models.shapes import ModelShape
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,6 @@ def family_sizes(preset: str) -> list[Size]:
     ]
 
 
-# What each entry of a configuration is, under the names that the architectures give it.
-_LAYERS = ("num_hidden_layers", "n_layer")
-_HIDDEN = ("hidden_size", "n_embd")
-_HEADS = ("num_attention_heads", "n_head")
-_GROUPS = ("num_key_value_heads", *_HEADS)
 _SCALED: dict[str, int] = {
     "num_hidden_layers": 2,
     "n_layer": 2,
@@ -130,12 +125,9 @@ _SCALED: dict[str, int] = {
 def architecture_size(name: str) -> Size:
     """What the estimates need of a named model."""
     model = bundled_architecture(name)
-    values = model.architecture
-    layers, hidden = _first(values, _LAYERS), _first(values, _HIDDEN)
-    heads = _first(values, _HEADS)
-    groups = _first(values, _GROUPS)
-    head = int(values.get("head_dim", hidden // heads))
-    return Size(model.name, float(model.parameters), layers, 2.0 * layers * groups * head)
+    shape = _shape(model)
+    cache_numbers = 2.0 * shape.layers * shape.kv_heads * shape.head_dim
+    return Size(model.name, float(model.parameters), shape.layers, cache_numbers)
 
 
 def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:
@@ -144,12 +136,16 @@ def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:
     values: dict[str, Any] = {"model_type": model.model_type, **model.architecture}
     if scaled:
         values |= {key: size for key, size in _SCALED.items() if key in values}
-        heads = _first(model.architecture, _HEADS)
-        if _first(model.architecture, _GROUPS) < heads:
+        shape = _shape(model)
+        if shape.kv_heads < shape.heads:
             values["num_key_value_heads"] = 2
         elif "num_key_value_heads" in values:
             values["num_key_value_heads"] = 4
     return values
+
+
+def _shape(model: FamilyModel) -> ModelShape:
+    return shape_of({"model_type": model.model_type, **model.architecture}, name=model.name)
 
 
 def write_config(folder: Path, name: str, values: dict[str, Any]) -> Path:
@@ -158,10 +154,6 @@ def write_config(folder: Path, name: str, values: dict[str, Any]) -> Path:
     path = folder / f"{name}.json"
     atomic_write(path, (json.dumps(values, indent=1) + "\n").encode())
     return path
-
-
-def _first(values: dict[str, Any], names: tuple[str, ...]) -> int:
-    return int(next(values[name] for name in names if name in values))
 
 
 def pass_s(
@@ -186,28 +178,6 @@ def memory_bytes(machine: Machine, *sizes: Size, batch: int, context: int) -> fl
     """Memory of the weights and of the caches [byte]."""
     numbers = sum(s.parameters + batch * context * s.cache_numbers for s in sizes)
     return numbers * machine.number_bytes
-
-
-# Untimed passes that a point needs beside its own: filling the cache, capturing a graph.
-EXTRA_PASSES = 3
-
-
-def costs_estimate(machine: Machine, sizes: Iterable[Size], grid: PassGrid) -> Estimate:
-    """Timing the passes of a grid. A capture takes a few passes launched one by one."""
-    passes = grid.repeats + grid.warmup + EXTRA_PASSES
-    total = Estimate()
-    for size in sizes:
-        time_s, memory = 0.0, 0.0
-        for batch, context in grid.shapes:
-            for n in grid.tokens:
-                eager = pass_s(machine, size, tokens=n, batch=batch, context=context)
-                replay = pass_s(machine, size, tokens=n, batch=batch, context=context, graphs=True)
-                for mode in grid.modes:
-                    graph = mode == "graph"
-                    time_s += passes * replay + CAPTURE * eager if graph else passes * eager
-            memory = max(memory, memory_bytes(machine, size, batch=batch, context=context))
-        total += Estimate(time_s, memory, len(grid.shapes) * len(grid.tokens) * len(grid.modes))
-    return total
 
 
 def decode_s(

@@ -10,16 +10,9 @@ from pathlib import Path
 
 import pytest
 from howspec.calibrate.campaign import CAMPAIGNS, campaign_named, plan_campaign
-from howspec.calibrate.campaign.estimate import (
-    CPU,
-    H100,
-    Estimate,
-    Size,
-    costs_estimate,
-    decode_s,
-    pass_s,
-)
-from howspec.calibrate.measure.plans import PassGrid
+from howspec.calibrate.campaign.costs_stage import passes_estimate
+from howspec.calibrate.campaign.estimate import CPU, H100, Estimate, Size, decode_s, pass_s
+from howspec.calibrate.measure.plans import PassGrid, pass_points
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,8 +48,9 @@ def test_a_pass_moves_the_weights_or_computes_whichever_takes_longer() -> None:
 def test_estimates_add_in_time_and_take_the_larger_memory() -> None:
     assert Estimate(1, 5, 2) + Estimate(2, 3, 4) == Estimate(3, 5, 6)
     size = Size("m", 1e6, 2, 10)
-    found = costs_estimate(CPU, [size, size], PassGrid((1, 2), ((1, 8), (4, 8))))
-    assert found.points == 8
+    grids = (PassGrid((1, 2), ((1, 8), (4, 8))),)
+    found = passes_estimate(CPU, [size, size], grids)
+    assert found.points == pass_points(2, grids)
     assert found.memory_bytes == (1e6 + 4 * 8 * 10) * 4
 
 
