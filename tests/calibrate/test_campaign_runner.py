@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,36 +20,6 @@ from howspec.calibrate.records import read_record
 
 ORIGIN = {"device": "fake", "dtype": "float32"}
 
-# Two stages of 40 points in about 0.3 s, so that kills fall between and within them.
-CAMPAIGN = """
-import sys, time
-from pathlib import Path
-from howspec.calibrate.campaign import Stage, Work, run_campaign
-from howspec.calibrate.campaign.estimate import Estimate
-
-class Measure(Stage):
-    limit_s = float("inf")
-    def __init__(self, name):
-        self.name = self.what = name
-    def state(self, work):
-        return "done" if work.done(self.name) else "to do"
-    def estimate(self):
-        return Estimate(0.1, 1e6, 40, 5e3, 7e3)
-    def run(self, work):
-        name = self.name
-        origin = {"device": "fake", "utc": str(time.time())}
-        with work.journal(name, "costs", {}, provenance=origin) as journal:
-            print("open", flush=True)
-            for n in range(1, 41):
-                if ("pass", "a", n, 1, 0, "eager") not in journal.done:
-                    time.sleep(0.002)
-                    journal.append(dict(operation="pass", model="a", tokens=n, batch=1, context=0,
-                                        mode="eager", times_s=[n * 0.5]))
-            journal.finish()
-
-run_campaign([Measure("one"), Measure("two")], Work(Path(sys.argv[1]), copies=Path(sys.argv[2])))
-"""
-
 
 class Clock:
     """A clock that a stage moves on."""
@@ -60,6 +29,16 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def spend(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Sleeping(Clock):
+    """A clock on which every point takes some milliseconds, so that kills fall among them."""
+
+    def spend(self, seconds: float) -> None:
+        time.sleep(0.002)
 
 
 def cost(tokens: int) -> dict[str, Any]:
@@ -91,7 +70,7 @@ class Fake(Stage):
                 if ("pass", "a", tokens, 1, 0, "eager") not in journal.done:
                     if work.seconds_left() < 0:
                         raise StageOver
-                    self.clock.now += 10.0
+                    self.clock.spend(10.0)
                     journal.append(cost(tokens))
             journal.finish()
         return None
@@ -309,26 +288,27 @@ def test_a_terminate_signal_interrupts_as_the_keyboard_does() -> None:
 
 
 def test_twenty_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    rng = random.Random(11)
-    out, copies = tmp_path / "out", tmp_path / "copies"
-    command = [sys.executable, "-c", CAMPAIGN, str(out), str(copies)]
+    rng, clock = random.Random(11), Sleeping()
+    work = work_in(tmp_path, time.monotonic, copies=tmp_path / "copies")
+    stages = [Fake(name, clock, points=40) for name in ("one", "two")]
+    forked = multiprocessing.get_context("fork")
     finished = 0
     for _ in range(20):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(rng.uniform(0.0, 0.06))
-            process.kill()
-        if (out / "records" / "two.json").exists():
-            _assert_whole(out / "records")
+        process = forked.Process(target=run_campaign, args=(stages, work))
+        process.start()
+        time.sleep(rng.uniform(0.0, 0.08))
+        process.kill()
+        process.join()
+        if work.done("two"):
+            _assert_whole(work.records)
             finished += 1
-            for path in (*(out / "records").iterdir(), *copies.iterdir()):
+            for path in (*work.records.iterdir(), *(tmp_path / "copies").iterdir()):
                 path.unlink()
     assert finished < 10  # otherwise the kills came after the end and showed nothing
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    _assert_whole(out / "records")
-    _assert_whole(copies)
-    for folder in (out / "records", copies):  # nothing half-written is left either
+    assert run_campaign(stages, work).complete
+    for folder in (work.records, tmp_path / "copies"):
+        _assert_whole(folder)
+        # Nothing half-written is left either.
         assert sorted(p.name for p in folder.iterdir()) == ["one.json", "two.json"]
 
 
@@ -336,5 +316,4 @@ def _assert_whole(folder: Path) -> None:
     """Every point of both stages once, as an undisturbed run measures them."""
     for name in ("one", "two"):
         points = read_record(folder / f"{name}.json").points
-        assert [p["tokens"] for p in points] == list(range(1, 41))
-        assert [p["times_s"] for p in points] == [[n * 0.5] for n in range(1, 41)]
+        assert list(points) == [cost(tokens) for tokens in range(1, 41)]

@@ -319,32 +319,6 @@ def test_a_run_that_was_interrupted_anywhere_ends_with_the_weights_of_an_undistu
     assert not list(out.rglob("*.part"))
 
 
-def test_a_killed_process_leaves_a_folder_that_goes_on(
-    tmp_path: Path, text: Path, prepared: Path, whole: Path
-) -> None:
-    out = copied(prepared, tmp_path)
-    for moment in (4, 9):
-        child = os.fork()
-        if child == 0:
-            seen = 0
-
-            def report(done: int, total: int, what: str, moment: int = moment) -> None:
-                nonlocal seen
-                seen += 1
-                if seen == moment:
-                    os.kill(os.getpid(), 9)
-
-            try:
-                begin(out, text, progress=report, clock=Clock(20.0))
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status)
-    assert (out / "checkpoints" / "large.safetensors").exists()
-    assert begin(out, text).complete
-    assert weights(whole / "large") == weights(out / "large")
-
-
 def test_a_finished_family_is_left_as_it_is(micro: Path, text: Path) -> None:
     before = weights(micro / "large")
     steps: list[str] = []

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from howspec.calibrate.measure.pairs import LoadedModel  # noqa: E402
 from howspec.calibrate.measure.plans import PassGrid, pass_points  # noqa: E402
 from howspec.calibrate.measure.runner import Runner  # noqa: E402
 from howspec.calibrate.measure.tables import cost_rows, round_rows  # noqa: E402
-from howspec.calibrate.records import Journal, collect_provenance, read_record  # noqa: E402
+from howspec.calibrate.records import read_record  # noqa: E402
 from howspec.cli.calibrate import costs  # noqa: E402
 from small_models import loaded_gpt2  # noqa: E402
 
@@ -217,35 +218,9 @@ def test_a_context_beyond_the_positions_of_a_model_is_an_error_point() -> None:
     assert errors == {8: None, 16: "16 tokens and 5 more exceed the model's 20 positions"}
 
 
-def test_logits_that_are_not_finite_are_an_error_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = loaded_gpt2("broken", layers=3)
-    weight = broken.model.get_input_embeddings().weight
-    monkeypatch.setattr(weight, "data", torch.full_like(weight, math.nan))
-    journal = Memory()
-    assert measure_costs({"a": broken}, journal, grid((1, 2), repeats=1))
-    assert {p["error"] for p in passes(journal)} == {"logits are not finite numbers"}
-
-
-def test_graphs_on_a_cpu_are_refused() -> None:
+def test_graphs_on_a_cpu_and_no_model_at_all_are_refused() -> None:
     with pytest.raises(ValueError, match="graphs need a CUDA device"):
         measure_costs({"a": loaded_gpt2()}, Memory(), grid((1,), modes=("graph",)))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"tokens": (0, 1)}, "tokens must be a whole number >= 1, got 0"),
-        ({"tokens": ()}, "tokens must be a whole number >= 1, got none"),
-        ({"batches": (0,)}, "batch must be a whole number >= 1, got 0"),
-        ({"contexts": (-1,)}, "context must be a whole number >= 0, got -1"),
-        ({"repeats": 0}, "repeats must be a whole number >= 1, got 0"),
-        ({"warmup": 0}, "warmup must be a whole number >= 1, got 0"),
-        ({"modes": ("fast",)}, "modes must be of eager, graph, got"),
-    ],
-)
-def test_bad_settings_are_named(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        grid(**{"tokens": (1,)} | change)
     with pytest.raises(ValueError, match="at least 1 model"):
         measure_costs({}, Memory(), grid((1,)))
 
@@ -256,21 +231,6 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     assert out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
     assert not out_of_memory(RuntimeError("shapes do not match"))
     assert not out_of_memory(ValueError("out of memory"))
-
-
-def test_a_record_is_written_and_read_back(tmp_path: Path) -> None:
-    journal = Journal.open(
-        tmp_path,
-        "costs",
-        kind="costs",
-        settings={"tokens": [1, 3]},
-        provenance=collect_provenance("cpu", "float32", models={"a": loaded_gpt2().identity}),
-    )
-    assert measure_costs({"a": loaded_gpt2()}, journal, grid((1, 3), repeats=3))
-    record = read_record(journal.finish())
-    assert len(record.points) == pass_points(1, [grid((1, 3))])
-    times = [p["times_s"] for p in record.points if p["operation"] == "pass"]
-    assert all(len(t) == 3 and min(t) > 0 for t in times)
 
 
 def test_ratios_are_of_medians_with_their_spread() -> None:
@@ -298,17 +258,18 @@ def test_ratios_are_of_medians_with_their_spread() -> None:
     json.dumps(list(rows.values()))
 
 
-def test_the_clock_is_the_wall_on_a_cpu_and_events_on_cuda() -> None:
+def test_the_clock_is_the_wall_on_a_cpu_and_events_on_cuda(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert isinstance(clock_of(torch.device("cpu")), HostClock)
     assert isinstance(clock_of(torch.device("cuda", 0)), CudaClock)
     with pytest.raises(ValueError, match="needs a CUDA device, given cpu"):
         CudaClock(torch.device("cpu"))
-    order: list[str] = []
-    steps = [(lambda: order.append("prepare"), lambda: order.append("work"))] * 2
-    times = HostClock().time(steps)
-    assert order == ["prepare", "work"] * 2
-    assert len(times) == 2
-    assert min(times) >= 0
+    wall = FakeClock()  # what is done before a step is not counted
+    monkeypatch.setattr(time, "perf_counter", lambda: wall.now_s)
+    steps = [(lambda: wall.spend(5.0), lambda: wall.spend(0.25))] * 2
+    assert HostClock().time(steps) == [0.25] * 2
+    assert wall.now_s == 10.5
 
 
 def test_the_state_of_a_gpu_is_what_nvidia_smi_says_in_numbers(
@@ -321,13 +282,6 @@ def test_the_state_of_a_gpu_is_what_nvidia_smi_says_in_numbers(
     assert MachineState(torch.device("cuda", 0)).read() == {
         "sm_mhz": 1980.0, "memory_mhz": 2619.0, "temperature_c": 31.0, "power_state": "P0",
     }  # fmt: skip
-
-
-def test_the_time_before_a_step_is_not_counted() -> None:
-    clock = FakeClock()
-    steps = [(lambda: clock.spend(5.0), lambda: clock.spend(0.25))] * 3
-    assert clock.time(steps) == [0.25] * 3
-    assert clock.now_s == 15.75
 
 
 @pytest.fixture

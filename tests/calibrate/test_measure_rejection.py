@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
-from howspec.calibrate.measure.plans import check_temperature  # noqa: E402
 from howspec.calibrate.measure.rejection import (  # noqa: E402
     draw,
     token_law,
@@ -99,22 +98,6 @@ def test_a_round_has_the_law_of_the_definition(
     assert _chi_square(counts, expected) > 1e-4
 
 
-def test_a_residual_left_out_is_noticed_by_the_same_test() -> None:
-    rng = np.random.default_rng(1)
-    p, q = _laws(rng, 2, 4, 1.0), _laws(rng, 1, 4, 1.0)
-    rows = 60_000
-    accepted, token, _ = _sampled(p, q, rows=rows, seed=5)
-    resampled = rng.choice(4, size=rows, p=p[0])
-    first = np.where(accepted == 0, resampled, token)
-    emitted = np.bincount(first[accepted == 0], minlength=4).astype(np.float64)
-    residual = np.maximum(p[0] - q[0], 0.0)
-    expected = emitted.sum() * (residual + 1e-12) / (residual + 1e-12).sum()
-    seen = np.bincount(token[accepted == 0], minlength=4).astype(np.float64)
-    assert not seen[residual == 0.0].any()
-    assert emitted[residual == 0.0].sum() > 0
-    assert _chi_square(seen, expected) > 1e-4
-
-
 @given(
     st.integers(1, 6), st.integers(2, 9), st.integers(1, 5), st.integers(0, 2**31), st.booleans()
 )
@@ -144,16 +127,6 @@ def test_accepted_is_a_leading_run_and_the_next_token_has_residual_mass(
             here -= q[b, run]
         if float(here.clamp_min(0).sum()) > 1e-12:
             assert float(here[token[b]]) > 0.0
-
-
-def test_equal_laws_accept_everything() -> None:
-    generator = torch.Generator().manual_seed(3)
-    logits = torch.randn(500, 5, 7, generator=generator)
-    q = token_law(logits[:, :4], 1.0)
-    u = torch.rand(500, 9, dtype=torch.float64, generator=generator)
-    tokens = torch.stack([draw(q[:, k], u[:, k])[0] for k in range(4)], 1)
-    verdict = verify(q, logits, draft_tokens=tokens, uniforms=u[:, 4:], temperature=1.0)
-    assert bool((verdict.accepted == 4).all())
 
 
 def test_a_residual_without_mass_falls_back_to_the_target() -> None:
@@ -219,9 +192,3 @@ def test_a_draw_never_returns_a_token_of_probability_zero(uniform: float) -> Non
     token, total = draw(weights, torch.tensor([uniform], dtype=torch.float64))
     assert float(weights[0, token]) > 0.0
     assert float(total) == pytest.approx(0.4)
-
-
-@pytest.mark.parametrize("temperature", [-1.0, 1e-4, float("nan"), float("inf")])
-def test_a_temperature_out_of_range_is_refused(temperature: float) -> None:
-    with pytest.raises(ValueError, match="temperature must be 0 or in"):
-        check_temperature(temperature)

@@ -201,19 +201,3 @@ def test_the_record_of_another_target_or_mode_has_no_rounds(clock: FakeClock) ->
     assert timed_rounds(record, "other", "small") is None
     assert timed_rounds(record, "big", "small", mode="graph") is None
     assert timed_rounds(record, "big", "small", batch=3) is None
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"gammas": (0, 1)}, "gamma must be a whole number >= 1, got 0"),
-        ({"gammas": ()}, "gamma must be a whole number >= 1, got none"),
-        ({"shapes": ((0, 8),)}, "batch must be a whole number >= 1, got 0"),
-        ({"shapes": ((1, 0),)}, "context must be a whole number >= 1, got 0"),
-        ({"repeats": 0}, "repeats must be a whole number >= 1, got 0"),
-        ({"modes": ("compiled",)}, "modes must be of eager, graph, got"),
-    ],
-)
-def test_a_plan_out_of_range_is_one_line(values: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        RoundPlan(**values)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import answer
 from howspec.calibrate.engines.laws import from_record
 from howspec.calibrate.known import BETWEEN_RUNS
 from howspec.calibrate.measured import measured_cost, sampled
@@ -19,7 +20,6 @@ from howspec.calibrate.pair import Load
 from howspec.calibrate.prior.costs_points import known_memory, measured_device
 from howspec.calibrate.prior.pair_costs import TimedCost, timed_costs
 from howspec.calibrate.records import Record, write_record
-from howspec.cli.main import run
 from howspec.sim.prediction import predict
 from howspec.theory import CostLaw
 from howspec.theory.acceptance import PositionalAcceptance
@@ -113,8 +113,8 @@ def test_all_rounds_of_a_draw_err_together_and_a_speed_up_knows_it() -> None:
     assert np.std(relative, axis=0) == pytest.approx(BETWEEN_RUNS, rel=0.05)
     assert np.corrcoef(relative.T).min() > 0.999
     acceptance = PositionalAcceptance(np.full((4000, 8), 0.8))
-    answer = predict(acceptance, found.law, gamma_max=5, level=0.9, context=64.0)
-    assert answer.speedup.high / answer.speedup.low == pytest.approx(
+    predicted = predict(acceptance, found.law, gamma_max=5, level=0.9, context=64.0)
+    assert predicted.speedup.high / predicted.speedup.low == pytest.approx(
         np.exp(2 * 1.645 * BETWEEN_RUNS), rel=0.01
     )
 
@@ -193,43 +193,41 @@ def test_passes_alone_have_no_error_to_draw_from() -> None:
         sampled(replace(law, rounds=None), np.random.default_rng(0), draws=10)
 
 
+def folders(place: Path) -> list[str]:
+    """A target and a draft as folders of configurations, as `howspec predict` is given them."""
+    pair = []
+    for role, name in (("--target", "large"), ("--draft", "small")):
+        (place / name).mkdir()
+        config = CONFIG | {"num_hidden_layers": LAYERS[name], "torch_dtype": "float32"}
+        (place / name / "config.json").write_text(json.dumps(config))
+        pair += [role, str(place / name)]
+    return pair
+
+
 def test_predict_takes_the_rounds_of_a_record(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pair = []
-    for role, name in (("--target", "large"), ("--draft", "small")):
-        (tmp_path / name).mkdir()
-        config = CONFIG | {"num_hidden_layers": LAYERS[name], "torch_dtype": "float32"}
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
-        pair += [role, str(tmp_path / name)]
     # Where the draft reads two tokens first, its pass takes as long as a plain step more.
     slow = [
         p | {"first_draft_s": [FIRST_S, FIRST_S + STEP_S] * 20} if p["operation"] == "round" else p
         for p in points()
     ]
     path = write_record(the_record(*slow), tmp_path / "costs.json")
-    found = {}
-    for context in ("64", "5000"):
-        arguments = [*pair, "--device", "cpu", "--context", context, "--costs", str(path)]
-        with pytest.raises(SystemExit) as stop:
-            run(["predict", *arguments, "--alpha", "0.8", "--json"])
-        out, err = capsys.readouterr()
-        assert (stop.value.code or 0, err) == (0, "")
-        found[context] = json.loads(out)
-    answer = found["64"]
-    cost = answer["parts"]["cost"]
+    asked = ["predict", *folders(tmp_path), "--device", "cpu", "--costs", path, "--alpha", 0.8]
+    near, far = (answer(capsys, *asked, "--context", context) for context in (64, 5000))
+    cost = near["parts"]["cost"]
     assert (cost["kind"], cost["stack"]) == ("measured", "eager")
     assert "rounds of this pair" in cost["source"]
     assert cost["cost_ratio"]["estimate"] == pytest.approx(FIRST_S / STEP_S, rel=5e-3)
-    assert len(answer["speedup_by_gamma"]) == 8
+    assert len(near["speedup_by_gamma"]) == 8
     tokens = np.cumsum(0.8 ** np.arange(8))
     rounds = [STEP_S]
     for g in range(1, 8):
         whole = 0.8**g * STEP_S
         rounds.append(FIRST_S + DRAFT_S * (g - 1) + STEP_S + VERIFY_S * g + whole)
     expected = tokens * STEP_S / np.array(rounds)
-    assert answer["speedup_by_gamma"] == pytest.approx(expected.tolist(), rel=1e-2)
-    assert any("5000 is taken as 256" in note for note in found["5000"]["notes"])
+    assert near["speedup_by_gamma"] == pytest.approx(expected.tolist(), rel=1e-2)
+    assert any("5000 is taken as 256" in note for note in far["notes"])
 
 
 DEVICES = (
@@ -245,21 +243,12 @@ DEVICES = (
 def test_no_device_stands_between_a_user_and_his_own_measurement(
     device_name: str, rounds: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pair = []
-    for role, name in (("--target", "large"), ("--draft", "small")):
-        (tmp_path / name).mkdir()
-        config = CONFIG | {"num_hidden_layers": LAYERS[name], "torch_dtype": "float32"}
-        (tmp_path / name / "config.json").write_text(json.dumps(config))
-        pair += [role, str(tmp_path / name)]
     kept = [p for p in points() if rounds or p["operation"] not in ("round", "step")]
     record = the_record(*kept)
     about = record.provenance | {"device": device_name, "cpu": device_name}
     path = write_record(Record("costs", {}, about, record.points), tmp_path / "costs.json")
-    with pytest.raises(SystemExit) as stop:
-        run(["predict", *pair, "--context", "64", "--costs", str(path), "--alpha", "0.8", "--json"])
-    out, err = capsys.readouterr()
-    assert (stop.value.code or 0, err) == (0, "")
-    cost = json.loads(out)["parts"]["cost"]
+    asked = ["predict", *folders(tmp_path), "--context", 64, "--costs", path, "--alpha", 0.8]
+    cost = answer(capsys, *asked)["parts"]["cost"]
     first_s = FIRST_S if rounds else DRAFT_S
     assert cost["cost_ratio"]["estimate"] == pytest.approx(
         first_s / STEP_S, rel=0.005 if rounds else 0.1
