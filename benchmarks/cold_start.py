@@ -3,8 +3,8 @@
     python cold_start.py [--repeats 15] [--verbs]
 
 Runs the questions of question_files.py as whole processes, interleaved with an empty interpreter,
-imports alone and `--version`; the last column is in imports of NumPy. With
---verbs: from a wrong option to the message, for every verb.
+imports alone and `--version`; the last column is in imports of NumPy. With --verbs: from a wrong
+option to the message, for every verb, which should be within half a second.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import argparse
 import statistics
 import subprocess
 import sys
-import time
+from functools import partial
 
 from question_files import QUESTIONS
+from timing import interleaved
 
 _RUN = "from howspec.cli.main import run; run({!r})"
 CASES = {
@@ -44,14 +45,14 @@ def main() -> None:
     parser.add_argument("--verbs", action="store_true")
     asked = parser.parse_args()
     cases = _wrong_options() if asked.verbs else CASES
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(asked.repeats):
-        for name, code in cases.items():
-            start = time.perf_counter()
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-            seconds[name].append(time.perf_counter() - start)
-            if (done.returncode, "No such option" in done.stderr) != (2 * asked.verbs, asked.verbs):
-                raise SystemExit(f"{name}: {done.stderr}")
+
+    def run(code: str) -> None:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        if (done.returncode, "No such option" in done.stderr) != (2 * asked.verbs, asked.verbs):
+            raise SystemExit(f"{code}: {done.stderr}")
+
+    processes = {name: partial(run, code) for name, code in cases.items()}
+    seconds = interleaved(processes, asked.repeats)
     base = statistics.median(seconds.get("import numpy", [1.0]))
     unit = "" if asked.verbs else "    NumPys"
     print(f"{'':24}{'median s':>10}{'fastest':>10}{'slowest':>10}{unit}")

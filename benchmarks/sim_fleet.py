@@ -21,6 +21,7 @@ from howspec.sim.fleet.fleet import run_fleet
 from howspec.sim.fleet.inputs import Engine, Workload, build_engine, draw_workload, mean_rounds
 from howspec.sim.fleet.kernel import ROUNDS
 from howspec.theory import DepthAcceptance
+from timing import interleaved
 
 GAMMA, LENGTH, FIXED, EACH = 4, 200, 6.6e-3, 1.0e-4
 
@@ -85,16 +86,6 @@ def with_simpy(work: Workload, engine: Engine, rate: float) -> Any:
     return finish - arrival
 
 
-def timed(run: Callable[[], Any], repeats: int) -> tuple[float, float, Any]:
-    """Median and spread of the wall time [s], and the last result."""
-    walls = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        result = run()
-        walls.append(time.perf_counter() - begin)
-    return statistics.median(walls), max(walls) - min(walls), result
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=2000)
@@ -125,9 +116,9 @@ def main() -> None:
         if importlib.util.find_spec("simpy"):
             loops["simpy"] = lambda rate=rate: (with_simpy(work, engine, rate), 0.0)
         truth, turns = loops["numba"]()
-        for name, run in loops.items():
-            wall, spread, (latency, _) = timed(run, options.repeats)
-            off = np.abs(latency - truth).max()
+        for name, walls in interleaved(loops, options.repeats).items():
+            wall, spread = statistics.median(walls), max(walls) - min(walls)
+            off = np.abs(loops[name]()[0] - truth).max()
             print(
                 f"{load:4g}  {name:12s}  {wall:8.4f}  {spread:8.4f}  "
                 f"{turns / wall:9.0f}  {off:.1e} s"

@@ -20,7 +20,7 @@ from howspec.sim.rounds.replay import StepTimes, replay_speedup
 from howspec.sim.rounds.requests import serve_batches
 from howspec.sim.rounds.traces import Trace, load_trace, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance
-from sim_timing import interleaved, rate
+from timing import interleaved, rate
 
 TIMES = StepTimes(
     target_fixed=5.88590713e-3,

@@ -18,7 +18,7 @@ from howspec.sim.rounds import iid
 from howspec.sim.rounds.estimate import counts_estimate
 from howspec.theory import DepthAcceptance, tokens_per_round, tokens_variance
 from numpy.typing import NDArray
-from sim_timing import interleaved, rate
+from timing import interleaved, rate
 
 ALPHA, GAMMA = 0.8, 5
 SURVIVAL = DepthAcceptance(ALPHA).survival(GAMMA)

@@ -10,12 +10,12 @@ the closed form must agree with it everywhere.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from howspec.theory import best_gamma, optimal_gamma, speedup, tokens_per_round
+from timing import interleaved
 
 
 def _printed_tokens(alpha: Any, gamma: Any) -> Any:
@@ -33,16 +33,6 @@ def _scan(alpha: Any, cost: Any, slope: Any, overhead: Any) -> Any:
         better = s > value
         best[better], value[better] = gamma, s[better]
     return best
-
-
-def _interleave(cases: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(repeats):
-        for name, run in cases.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
 
 
 def main() -> None:
@@ -68,7 +58,7 @@ def main() -> None:
         "  scan of 32": lambda: _scan(alpha, cost, slope, overhead),
     }
     print(f"{'':20}{'million/s':>10}{'fastest':>10}{'slowest':>10}{'seconds':>10}")
-    for name, seconds in _interleave(cases, options.repeats).items():
+    for name, seconds in interleaved(cases, options.repeats).items():
         middle, fast, slow = np.median(seconds), min(seconds), max(seconds)
         print(
             f"{name:20}{n / middle / 1e6:10.1f}{n / fast / 1e6:10.1f}{n / slow / 1e6:10.1f}"
