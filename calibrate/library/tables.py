@@ -95,10 +95,20 @@ _MEASUREMENTS = (
 )  # fmt: skip
 # The bundled tables of measurements by name.
 TABLES = {schema.name: schema for schema in _MEASUREMENTS}
-MODELS = Schema("models", ("name",))
-ARCHITECTURES = Schema("architectures", ("type",))
-MACHINES = Schema("machines", ("name",))
-DEVICES = Schema("devices", ("name",), (
-    Rule("fp32", "must be stated, or bf16 or fp16 be",
-         lambda r: any(number(r, rate) > 0 for rate in ("fp32", "bf16", "fp16"))),
-))  # fmt: skip
+# Tables of facts, in the folders of what reads them.
+FACTS = {
+    schema.name: schema
+    for schema in (
+        Schema("models", ("name",)),
+        Schema("architectures", ("type",)),
+        Schema("devices", ("name",), (
+            Rule("fp32", "must be stated, or bf16 or fp16 be",
+                 lambda r: any(number(r, rate) > 0 for rate in ("fp32", "bf16", "fp16"))),
+        )),
+        Schema("machines", ("name",)),
+        Schema("formats", ("name",)),
+        Schema("drafters", ("name",)),
+        Schema("stacks", ("stack",)),
+        Schema("tasks", ("task",)),
+    )
+}  # fmt: skip

@@ -29,10 +29,13 @@ read once a round, not once a step, and left out. Look-up reads no parameters.
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
+from ..tables.schema import table_lines
 from .names import plain
 from .shapes import ModelShape
 
@@ -43,7 +46,7 @@ STEPS, TOPK, TOKENS, BLOCK, PATH = (
     "--speculative-num-steps", "--speculative-eagle-topk", "--speculative-num-draft-tokens",
     "--speculative-dspark-block-size", "--speculative-draft-model-path",
 )  # fmt: skip
-_CHAIN = (STEPS, TOPK, TOKENS)
+_FLAGS = {"steps": STEPS, "topk": TOPK, "tokens": TOKENS, "block": BLOCK}
 
 
 @dataclass(frozen=True)
@@ -77,61 +80,22 @@ class DrafterKind:
         return self.weights in ("model", "head")
 
 
-def _kind(
-    name: str, words: str, passes: Passes, weights: str, source: str, **engines: str
-) -> DrafterKind:
-    spelled = {"llama_cpp": "llama.cpp", "tensorrt_llm": "tensorrt-llm"}
-    named = {spelled.get(k, k): v for k, v in engines.items()}
-    flags = {
-        "DFLASH": (TOKENS,), "DSPARK": (BLOCK,), "NGRAM": (TOKENS,)
-    }.get(engines.get("sglang", ""), _CHAIN)  # fmt: skip
-    parallel = name in ("P-EAGLE", "PARD")
+def _kind(row: Mapping[str, str]) -> DrafterKind:
+    """The kind of a row of `drafters.csv`."""
     return DrafterKind(
-        name, re.compile(words), passes, weights, named, source,  # type: ignore[arg-type]
-        options=(("parallel_drafting", True),) if parallel and "vllm" in engines else (),
-        sglang_flags=flags if "sglang" in engines else (),
-    )  # fmt: skip
+        row["name"],
+        re.compile(row["words"]),
+        row["passes"],  # type: ignore[arg-type]
+        row["weights"],  # type: ignore[arg-type]
+        {engine: row[engine] for engine in get_args(Engine) if row[engine]},
+        row["source"],
+        options=tuple((name, True) for name in row["vllm_options"].split()),
+        sglang_flags=tuple(_FLAGS[name] for name in row["sglang_flags"].split()),
+    )
 
 
-_HEADS = (
-    _kind("P-EAGLE", r"(?<![a-z])p-?eagle|parallel-eagle", "block", "head", "arXiv:2602.01469",
-          vllm="eagle3"),
-    _kind("EAGLE-3", r"(?<![a-z])eagle-?v?3", "serial", "head", "arXiv:2503.01840",
-          vllm="eagle3", sglang="EAGLE3", llama_cpp="draft-eagle3", tensorrt_llm="Eagle3"),
-    _kind("EAGLE", r"(?<![a-z])eagle(?!-?v?[3-9])|(?<![a-z])hass(?![a-z])", "serial", "head",
-          "arXiv:2401.15077", vllm="eagle", sglang="EAGLE", tensorrt_llm="Eagle"),
-    _kind("MTP", r"(?<![a-z])(mtp|nextn)(?![a-z])|gemma-?4(-.*)?-assistant", "serial", "shipped",
-          "arXiv:2412.19437", vllm="mtp", sglang="NEXTN", llama_cpp="draft-mtp",
-          tensorrt_llm="MTP"),
-    _kind("Medusa", r"(?<![a-z])(medusa|hydra)", "block", "head", "arXiv:2401.10774",
-          vllm="medusa", tensorrt_llm="Medusa"),
-    _kind("DSpark", r"(?<![a-z])dspark", "block", "head", "SGLang v0.5.16, release notes",
-          vllm="dspark", sglang="DSPARK", llama_cpp="draft-dspark"),
-    _kind("DFlash", r"(?<![a-z])(dflash|dfly)", "block", "head", "arXiv:2602.06036",
-          vllm="dflash", sglang="DFLASH", llama_cpp="draft-dflash"),
-)  # fmt: skip
-_OTHERS = (
-    _kind("suffix", r"(?<![a-z])suffix(?![a-z])|samd|sam-decoding", "none", "none",
-          "arXiv:2411.04975", vllm="suffix"),
-    _kind("prompt look-up", r"prompt-look-?up|(?<![a-z])pld(?![a-z])", "none", "none",
-          "github.com/apoorvumang/prompt-lookup-decoding", vllm="ngram",
-          llama_cpp="ngram-simple", transformers="prompt_lookup_num_tokens"),
-    _kind("n-gram", r"(?<![a-z])n-?gram|(?<![a-z])look-?up(?![a-z])|lookahead", "none", "none",
-          "arXiv:2304.04487", vllm="ngram", sglang="NGRAM", llama_cpp="ngram-simple",
-          tensorrt_llm="NGram"),
-    _kind("layer-skip", r"layer-?skip|early-exit|self-?(exit|layers|spec)",
-          "serial", "none", "arXiv:2404.16710", transformers="assistant_early_exit"),
-    _kind("PARD", r"(?<![a-z])pard(?![a-z])", "block", "model", "arXiv:2504.18583",
-          vllm="draft_model", tensorrt_llm="PARD"),
-)  # fmt: skip
-MODEL = _kind(
-    "model", r"(?!)", "serial", "model", "arXiv:2211.17192", vllm="draft_model",
-    sglang="STANDALONE", llama_cpp="draft-simple", tensorrt_llm="DraftTarget",
-    transformers="assistant_model",
-)  # fmt: skip
-DRAFTERS: dict[str, DrafterKind] = {k.name: k for k in (MODEL, *_HEADS, *_OTHERS)}
-# PARD before heads: "PARD-Llama-3.2-1B" holds a model's name, and no other kind's.
-_ORDER = (*_HEADS, *_OTHERS)
+# A name that several kinds fit is of the first of them in the table.
+DRAFTERS = {row["name"]: _kind(row) for row in csv.DictReader(table_lines(__package__, "drafters"))}
 # Whether releases of a target come with layers that predict further tokens.
 _SHIPS = re.compile(
     r"^(deepseek-(v3|r1|v4)|glm-(4\.[5-7]|5)|qwen3\.[5-9]|qwen3\.x|qwen3-next|mimo|step-3|hy3|"
@@ -147,7 +111,7 @@ def drafter_kind(name: str) -> str | None:
     A plain model tells none: a model as a draft is the kind "model".
     """
     key = plain(name)
-    return next((kind.name for kind in _ORDER if kind.words.search(key)), None)
+    return next((kind.name for kind in DRAFTERS.values() if kind.words.search(key)), None)
 
 
 def ships_mtp(name: str) -> bool:

@@ -7,6 +7,7 @@ format for experts leaves the rest of the model in 16 bits. Scales are counted i
 
 from __future__ import annotations
 
+import csv
 import struct
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from ..library.load import nearest_first
+from ..tables.schema import table_lines
 
 Holds = Literal["all", "layers", "experts"]
 Arithmetic = Literal["fp32", "bf16", "fp16", "fp8", "int8", "fp4"]
@@ -56,59 +58,24 @@ class NumberFormat:
         return self.bits / 8.0
 
 
-def _gguf(**bits: float) -> tuple[NumberFormat, ...]:
-    # llama.cpp multiplies blocks in 8 bits where it can, but scales every block of 32 in more, so
-    # that with many tokens it is no faster than with 16 bits (NVIDIA's, AMD's and Apple's alike).
-    return tuple(NumberFormat(name, value, "fp16") for name, value in bits.items())
+def _formats() -> tuple[dict[str, NumberFormat], dict[str, str]]:
+    """(formats by name, names by alias) of `formats.csv`.
+
+    Bits of the llama.cpp types are those of their blocks; the mixtures (_K_M) are averages over
+    models of the LLaMA family, good to a few percent; those of ik_llama.cpp are of its README and
+    discussion 8. llama.cpp multiplies blocks in 8 bits where it can, but scales every block of 32
+    in more, so that with many tokens it is no faster than with 16 bits (NVIDIA's, AMD's and Apple's
+    alike).
+    """
+    formats, aliases = {}, {}
+    for row in csv.DictReader(table_lines(__package__, "formats")):
+        name, arithmetic, holds = row["name"], row["arithmetic"], row["holds"]
+        formats[name] = NumberFormat(name, float(row["bits"]), arithmetic, holds)  # type: ignore[arg-type]
+        aliases.update(dict.fromkeys(filter(None, row["aliases"].split(";")), name))
+    return formats, aliases
 
 
-# Bits of the llama.cpp types are those of their blocks; the mixtures (_K_M) are averages over
-# models of the LLaMA family, good to a few percent.
-_FORMATS = (
-    NumberFormat("fp32", 32, "fp32"),
-    NumberFormat("bf16", 16, "bf16"),
-    NumberFormat("fp16", 16, "fp16"),
-    NumberFormat("fp8", 8, "fp8", "layers"),
-    NumberFormat("w8a8", 8, "int8", "layers"),
-    NumberFormat("w4a8", 4.25, "int8", "layers"),
-    NumberFormat("int8", 8, "bf16", "layers"),
-    NumberFormat("int4", 4.25, "bf16", "layers"),
-    NumberFormat("nvfp4", 4.5, "fp4", "layers"),
-    NumberFormat("mxfp4", 4.25, "bf16", "experts"),
-    NumberFormat("mxfp4-layers", 4.25, "bf16", "layers"),
-    NumberFormat("mxfp8", 8.25, "fp8", "layers"),
-    NumberFormat("int4-g32", 5.0, "bf16"),
-    *(NumberFormat(f"mlx-{bits}bit", bits + 0.5, "fp16") for bits in (2, 3, 4, 5, 6, 8)),
-    *_gguf(q8_0=8.5, q6_k=6.5625, q5_k_m=5.7, q5_k_s=5.54, q5_0=5.5, q4_k_m=4.85, q4_k_s=4.58),
-    *_gguf(q4_0=4.5, q4_1=5.0, q3_k_m=3.91, q2_k=3.0, q5_1=6.0, q3_k_l=4.27, q3_k_s=3.5),
-    *_gguf(iq4_xs=4.25, iq4_nl=4.5, iq3_m=3.66, iq3_s=3.44, iq3_xxs=3.06, iq2_m=2.7, iq2_xxs=2.06),
-    *_gguf(iq3_xs=3.3, iq2_s=2.5, iq2_xs=2.31, iq1_m=1.75, iq1_s=1.56, tq2_0=2.06, tq1_0=1.69),
-    # Of ik_llama.cpp (its README and discussion 8).
-    *_gguf(iq6_k=6.6, iq5_k=5.5, iq5_ks=5.25, iq4_k=4.5, iq4_ks=4.25, iq4_kss=4.0, iq3_k=3.44),
-    *_gguf(iq3_ks=3.19, iq2_k=2.375, iq2_ks=2.19, iq4_kt=4.0, iq3_kt=3.125, iq2_kt=2.125),
-)
-FORMATS = {f.name: f for f in _FORMATS}
-ALIASES = {
-    "float32": "fp32", "f32": "fp32", "float": "fp32", "bfloat16": "bf16", "float16": "fp16",
-    "f16": "fp16", "half": "fp16", "float8": "fp8", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8",
-    "8bit": "int8", "8-bit": "int8", "w8a16": "int8", "bnb-8bit": "int8", "w4a16": "int4",
-    "4bit": "int4", "4-bit": "int4", "awq": "int4", "gptq": "int4", "bnb-4bit": "int4",
-    "gptq-int4": "int4", "gptq-int8": "int8", "fp4": "nvfp4", "q8": "q8_0", "q4": "q4_0",
-    "ud-q4_k_xl": "q4_k_m", "q4_k_xl": "q4_k_m", "w8a8-int8": "w8a8", "mlx-4-bit": "mlx-4bit",
-    "quantized.w8a8": "w8a8", "quantized.w8a16": "int8", "quantized.w4a16": "int4",
-    "fp8-dynamic": "fp8", "fp8-block": "fp8", "w8a8-fp8": "fp8", "fp8-w8a8": "fp8",
-    "w4a16-awq": "int4", "int4-awq": "int4", "nvfp4a16": "int4", "nvfp4-w4a16": "int4",
-    "q6_k_xl": "q6_k", "ud-q6_k_xl": "q6_k", "q5_k_xl": "q5_k_m", "ud-q5_k_xl": "q5_k_m",
-    "q8_k_xl": "q8_0", "ud-q8_k_xl": "q8_0", "q3_k_xl": "q3_k_l", "ud-q3_k_xl": "q3_k_l",
-    "ud-q2_k_xl": "q2_k", "q2_k_xl": "q2_k", "q4k": "q4_k_m", "exl2-4bit": "int4",
-    "q6_k_l": "q6_k", "q5_k_l": "q5_k_m", "q4_k_l": "q4_k_m", "q2_k_l": "q2_k", "q4_k": "q4_k_m",
-    "q5_k": "q5_k_m", "q3_k": "q3_k_m", "mxfp4_moe": "mxfp4", "w4a8-int8": "w4a8",
-    "autoround": "int4", "auto-round": "int4", "int4-autoround": "int4", "nf4": "int4",
-    "awq-4bit": "int4", "gptq-4bit": "int4", "awq-int4": "int4", "awq-8bit": "int8",
-    **{f"{bits}bit": f"mlx-{bits}bit" for bits in (2, 3, 5, 6)},  # 4 and 8 are engines' too
-    **{f"{bits}-bit": f"mlx-{bits}bit" for bits in (2, 3, 5, 6)},
-    **{f"oq{bits}{e}": f"mlx-{bits}bit" for bits in (2, 3, 4, 5, 6, 8) for e in ("", "e")},
-}  # fmt: skip
+FORMATS, ALIASES = _formats()
 
 
 # What llama.cpp stores in place of blocks of 256 numbers where rows are no multiple of that.

@@ -7,6 +7,7 @@ installation on one machine.
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Mapping
@@ -21,38 +22,16 @@ import numpy as np
 from ...theory.domain import Floats
 from ..library.load import nearest_first, same_study
 from ..models import Device, ModelShape
+from ..tables.schema import table_lines
 from .costs_model import PARAMETERS
 
 _FILE, _LEFT_OUT = "costs_fit.json", "costs_left_out.json"
 VERSION = 2
-STACKS = ("eager", "graphs", "serving", "llama.cpp", "mlx", "xla")
 _ENGINES = {
-    "eager": (
-        "transformers", "hf", "hf transformers", "huggingface", "pytorch", "torch", "litgpt",
-    ),
-    "graphs": (
-        "cuda-graphs", "cuda graphs", "compiled", "captured", "gpt-fast", "torch.compile", "mlc",
-        "mlc-llm", "openvino", "openvino-genai", "openvino genai", "onnxruntime-genai",
-        "optimum-habana",
-    ),
-    "serving": (
-        "engine", "vllm", "sglang", "tensorrt-llm", "trt-llm", "trtllm", "tensorrt-edge-llm",
-        "lmdeploy", "tgi", "text-generation-inference", "tokenspeed", "atom", "mistral.rs",
-        "dynamo", "nim", "vllm-ascend", "vllm-xpu", "mindie", "aphrodite", "lightllm", "xllm",
-        "rtp-llm", "nano-vllm", "mini-sglang", "deepspeed-mii", "exllama", "exllamav2",
-        "exllamav3", "tabbyapi",
-    ),
-    "llama.cpp": (
-        "llamacpp", "llama-server", "llama-cpp-python", "ollama", "lm-studio", "lm studio",
-        "lmstudio", "ik_llama.cpp", "ik_llama", "koboldcpp", "llamafile", "gpt4all", "jan",
-        "ramalama",
-    ),
-    "mlx": (
-        "mlx_lm", "mlx-lm", "mlx-vlm", "mlx-engine", "vllm-mlx", "vllm-metal", "omlx",
-        "rapid-mlx", "mtplx", "mlx-dspark", "dflash-mlx",
-    ),
-    "xla": ("jax", "tpu", "maxtext", "jetstream", "sglang-jax", "neuron", "neuronx"),
-}  # fmt: skip
+    row["stack"]: row["engines"].split(";")
+    for row in csv.DictReader(table_lines(__package__, "stacks"))
+}
+STACKS = tuple(_ENGINES)
 ENGINES = {engine: stack for stack, engines in _ENGINES.items() for engine in engines}
 _SHOWN = ("vllm", "sglang", "tensorrt-llm", "transformers", "gpt-fast", "ollama", "mlx_lm", "jax")
 _VERSION = re.compile(r"[\s@=-]+v?\d[\w.+-]*$")
