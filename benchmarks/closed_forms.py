@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 from howspec.sim.rounds.compiled import compile_kernel
-from howspec.sim.rounds.iid import draw_accepted
-from howspec.sim.rounds.laws import simulate_tokens
+from howspec.sim.rounds.laws import draw_accepted, simulate_tokens
 from howspec.theory import (
     DepthAcceptance,
     tokens_by_gamma,

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from howspec.sim.control.compared import Chooser, PolicyChooser, compare
-from howspec.sim.control.controller import GammaController
+from howspec.sim.rounds.compared import Chooser, PolicyChooser, compare
+from howspec.sim.rounds.controller import GammaController
 from howspec.sim.rounds.policies import constant, heuristic, moving_average
 from howspec.sim.rounds.traces import Trace, load_trace, trace_from_law
 from howspec.theory import AffineCost, CostLaw, DepthAcceptance

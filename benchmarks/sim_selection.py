@@ -1,4 +1,4 @@
-"""Rounds needed to decide the best gamma and the best draft at 99 %, and variance reduction.
+"""Rounds needed to decide the best gamma and the best draft at 99 %.
 
     python benchmarks/sim_selection.py [--searches 100]
 
@@ -13,7 +13,6 @@ import argparse
 from typing import Any
 
 import numpy as np
-from howspec.sim.rounds.requests import rounds_for_length
 from howspec.sim.rounds.selection import Draft, select
 from howspec.theory import AffineCost, DepthAcceptance, speedup
 
@@ -50,15 +49,6 @@ def main() -> None:
     print("best of five drafts and their gammas")
     for name, options in WAYS.items():
         print(f"  {name:28}{search(DRAFTS, PAIRS, searches, options)}")
-    print("control variate: tokens of the first length / E[N] rounds, for rounds of a request")
-    for length in (32, 200, 1000):
-        found = rounds_for_length(
-            np.random.default_rng(1), DepthAcceptance(0.8), gamma=5, length=length, requests=20_000
-        )
-        print(
-            f"  {length:5} tokens: {found.estimate.mean:.4f} +- {found.estimate.se:.4f} rounds, "
-            f"variance {found.reduction:.1f} x smaller than {found.plain.mean:.4f}"
-        )
 
 
 if __name__ == "__main__":

@@ -14,22 +14,23 @@ from ..calibrate.known import KnownCosts
 from .known import Sources, both_laws
 from .rounds.simulated import (
     BEST,
+    LEARNERS,
+    TOKENS,
+    Point,
     best_gamma,
-    estimate,
+    endless,
     learnt,
     named_policy,
-    searches,
     served_requests,
 )
 
 if TYPE_CHECKING:
-    from ..theory import AcceptanceLaw, CostLaw
+    from ..theory import CostLaw
     from .fleet.crossover import Crossover
-    from .rounds.policies import Policy
+    from .rounds.policy import Policy
     from .rounds.traces import Trace
 
-_TOKENS = 256  # of a request, where latencies are asked for without a length
-_MOST_TOKENS = 400_000_000  # kept in memory, two bytes each
+_MOSTTOKENS = 400_000_000  # kept in memory, two bytes each
 _RANGES = {
     "gamma": (0, 10**4), "tokens": (1, 10**7), "requests": (1, 10**7), "batch": (1, 10**6),
     "rounds": (64, 10**12),
@@ -86,55 +87,46 @@ def simulate_point(
     for name, value in (("width", width), ("vocabulary", vocabulary)):
         if value is not None:
             raise ValueError(f"{name} goes with a rule of verification, got {value} without one")
-    recorded: Trace | None = None
-    law: AcceptanceLaw | None = None
     if trace is None:
         if drafter is not None:
             raise ValueError(f"drafter names a column of a trace, got {drafter!r} without one")
         found = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(chosen.gamma_max, 1))
-        law, known = found.acceptance.single, found.costs
+        recorded, law, known = None, found.acceptance.single, found.costs
     else:
         if acceptance is not None:
             raise ValueError("acceptance comes from a trace or from a source, got both")
-        recorded = _recorded(trace, drafter, tokens, requests, arrival_rate)
+        recorded, law = _recorded(trace, drafter, tokens, requests, arrival_rate), None
         known = known_costs(costs, rng=np.random.default_rng(0), pair=resolve(at))
-    cost, seconds = _at_context(known, at), known.seconds
-    if policy is not None and policy.partition(":")[0] == BEST:
-        if tokens is not None or requests is not None or arrival_rate is not None:
-            raise ValueError(
-                "policy best is of endless requests, or of a trace: no tokens, no load"
-            )
-        return best_gamma(rng, law, recorded, cost, chosen.gamma_max, rounds, batch or 1)
+    cost = _at_context(known, at)
     if chosen.name == "oracle":
         from .rounds.policies import cost_oracle
 
         chosen = cost_oracle(cost, chosen.gamma_max, batch=batch or 1)
-    if policy is not None and searches(policy):
+    point = Point(law, recorded, cost, known.seconds, chosen, tokens, requests, batch)
+    kind = "" if policy is None else policy.partition(":")[0]
+    if kind == BEST:
+        if tokens is not None or requests is not None or arrival_rate is not None:
+            raise ValueError(
+                "policy best is of endless requests, or of a trace: no tokens, no load"
+            )
+        return best_gamma(rng, point, rounds)
+    if policy is not None and kind in LEARNERS:
         if arrival_rate is not None:
             raise ValueError(f"under load gamma may follow the batch only, got {policy!r}")
-        return learnt(
-            rng, law, recorded, cost, chosen, policy, tokens or _TOKENS, requests, batch or 1
-        )
+        return learnt(rng, point, policy)
     if arrival_rate is not None:
-        assert law is not None
-        if not seconds:
+        if not known.seconds:
             raise ValueError('arrival_rate is per second: give costs in seconds ("unit": "s")')
         from .fleet.crossover import served_fleet
 
-        return served_fleet(
-            rng, law, cost, chosen, arrival_rate, tokens or _TOKENS, requests, batch or 256
-        )
-    if recorded is None and tokens is None and policy is None and requests is None:
-        assert law is not None
-        assert gamma is not None
-        answer = _endless(rng, law, cost, gamma, rounds, batch or 1)
-        if seconds:
-            served = served_requests(rng, law, None, cost, chosen, _TOKENS, None, batch or 1, True)
-            answer |= {k: served[k] for k in ("latency_s", "request_tokens")}
-        return answer
-    return served_requests(
-        rng, law, recorded, cost, chosen, tokens or _TOKENS, requests, batch or 1, seconds
-    )
+        return served_fleet(rng, point, arrival_rate)
+    if recorded is not None or tokens is not None or requests is not None or policy is not None:
+        return served_requests(rng, point)
+    answer = endless(rng, point, rounds)
+    if known.seconds:
+        served = served_requests(rng, point)
+        answer |= {k: served[k] for k in ("latency_s", "request_tokens")}
+    return answer
 
 
 def fleet_crossing(
@@ -156,16 +148,15 @@ def fleet_crossing(
     """
     from .fleet.crossover import fleet_crossover
 
-    chosen, most = _rule(gamma, policy), batch or 256
+    chosen = _rule(gamma, policy)
     _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=None)
     at = Deployment(**deployment, batch=float(batch or 1))
     found = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(chosen.gamma_max, 1))
     if not found.costs.seconds:
         raise ValueError('a rate is per second: give costs in seconds ("unit": "s")')
-    return fleet_crossover(
-        rng, found.acceptance.single, _at_context(found.costs, at), chosen, tokens or _TOKENS,
-        requests, most, confidence,
-    )  # fmt: skip
+    cost, law = _at_context(found.costs, at), found.acceptance.single
+    point = Point(law, None, cost, True, chosen, tokens, requests, batch)
+    return fleet_crossover(rng, point, confidence)
 
 
 def _replay(
@@ -231,10 +222,10 @@ def _within(**given: int | None) -> None:
         if value is not None and not low <= value <= high:
             raise ValueError(f"{name} must be an integer in [{low}, {high:g}], got {value}")
     requests, tokens = given["requests"], given["tokens"]
-    if (requests or 1) * (tokens or _TOKENS) > _MOST_TOKENS:
+    if (requests or 1) * (tokens or TOKENS) > _MOSTTOKENS:
         raise ValueError(
-            f"requests times tokens must be in [1, {_MOST_TOKENS:g}], "
-            f"got {requests or 1} times {tokens or _TOKENS}"
+            f"requests times tokens must be in [1, {_MOSTTOKENS:g}], "
+            f"got {requests or 1} times {tokens or TOKENS}"
         )
 
 
@@ -263,23 +254,3 @@ def _rule(gamma: int | None, policy: str | None) -> Policy:
     from .rounds.policies import constant
 
     return constant(gamma or 0)
-
-
-def _endless(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    cost: CostLaw,
-    gamma: int,
-    rounds: int,
-    batch: int,
-) -> dict[str, Any]:
-    from .rounds.laws import simulate_tokens
-
-    found = simulate_tokens(rng, law, gamma=gamma, rounds=rounds)
-    times = cost.round_time(gamma, batch=batch)
-    ratio = float(times[0] / times[gamma])
-    return {
-        "tokens_per_round": estimate(found.mean, found.se),
-        "speedup": estimate(found.mean * ratio, found.se * ratio),
-        "rounds": rounds - rounds % 64,
-    }

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...theory.domain import Floats
-from ..rounds.simulated import PERCENTILES, estimate
+from ..rounds.simulated import PERCENTILES, TOKENS, Point, estimate
 from .fleet import run_fleet, simulate_fleet
 from .inputs import Engine, Lengths, Workload, afresh, build_engine, capacity, draw_all
 from .steady import LEAST, MOST, WINDOWS, halfwidth, next_size, stretch
 
 if TYPE_CHECKING:
-    from ...theory import AcceptanceLaw, CostLaw
-    from ..rounds.policies import Policy
+    from ...theory import AcceptanceLaw
+    from ..rounds.policy import Policy
+
+_BATCH = 256  # the most sequences together, where nothing is said
 
 
 @dataclass(frozen=True)
@@ -216,45 +218,24 @@ def _statement(
     )
 
 
-def fleet_crossover(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    cost: CostLaw,
-    rule: Policy,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-    confidence: float,
-) -> Crossover:
+def fleet_crossover(rng: np.random.Generator, point: Point, confidence: float) -> Crossover:
     """Where a policy of the batch stops beating plain decoding; see `find_crossover`."""
-    drafting, plain = (
-        build_engine(_kinds(law), cost, gamma=g, max_batch=batch)
-        for g in (_schedule(rule, batch), 0)
-    )
+    drafting, plain = _engines(point)
     return find_crossover(
-        rng, engine=drafting, plain=plain, lengths=tokens, requests=requests, confidence=confidence
-    )
+        rng, engine=drafting, plain=plain, lengths=point.tokens or TOKENS,
+        requests=point.requests, confidence=confidence,
+    )  # fmt: skip
 
 
-def served_fleet(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    cost: CostLaw,
-    rule: Policy,
-    rate: float,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-) -> dict[str, Any]:
+def served_fleet(rng: np.random.Generator, point: Point, rate: float) -> dict[str, Any]:
     """Latencies and rates of a fleet with a policy of the batch, beside plain decoding."""
-    runs = {}
-    for name, gamma in (("fast", _schedule(rule, batch)), ("plain", 0)):
-        engine = build_engine(_kinds(law), cost, gamma=gamma, max_batch=batch)
-        runs[name] = simulate_fleet(
-            afresh(rng), engine=engine, arrival_rate=rate, lengths=tokens,
-            requests=requests,
-        )  # fmt: skip
-    fast, plain = runs["fast"], runs["plain"]
+    tokens = point.tokens or TOKENS
+    fast, plain = (
+        simulate_fleet(
+            afresh(rng), engine=engine, arrival_rate=rate, lengths=tokens, requests=point.requests
+        )
+        for engine in _engines(point)
+    )
     ratio = plain.samples["latency_s_mean"] / fast.samples["latency_s_mean"]
     answer: dict[str, Any] = {
         "tokens_per_round": vars(fast.estimates["tokens_per_round"]),
@@ -276,6 +257,16 @@ def served_fleet(
         "requests": fast.requests * fast.replications,
         "rounds": fast.rounds,
     }
+
+
+def _engines(point: Point) -> tuple[Engine, Engine]:
+    """With the policy of the batch, and plain."""
+    most, kinds = point.batch or _BATCH, _kinds(point.drawn)
+    drafting, plain = (
+        build_engine(kinds, point.cost, gamma=g, max_batch=most)
+        for g in (_schedule(point.rule, most), 0)
+    )
+    return drafting, plain
 
 
 def _kinds(law: AcceptanceLaw, count: int = 64) -> list[AcceptanceLaw]:

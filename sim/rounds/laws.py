@@ -1,27 +1,108 @@
-"""Rounds under any acceptance law, in blocks, so that memory stays bounded; a law confirmed.
+r"""Rounds under any acceptance law, and a prediction confirmed by them.
 
 Two ways to draw. `by_law` lets the law draw token by token: it holds for every law, also where
 one round depends on the last. `by_survival` draws a round from the survival by one random word,
-some hundred times faster: it holds where rounds are independent of each other.
+some hundred times faster: it holds where rounds are independent of each other, whatever happens
+within a round.
+
+The upper 62 bits of a word are compared as an integer with t_k = s_k 2^62, s_k the probability that
+the first k draft tokens are all accepted; the number of thresholds above it is the number of
+accepted tokens. No logarithm, no branch, and exact to 2^-62. The words are SplitMix64 (Steele, Lea,
+Flood, OOPSLA 2014, doi:10.1145/2660193.2660195), a bijective mixing of start + i * golden, with
+``start`` drawn from the caller's generator; two calls of n rounds share words with probability
+n / 2^63.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ...theory.acceptance.law import AcceptanceLaw, tokens_by_gamma
 from ...theory.costs.law import CostLaw
-from ...theory.domain import check
-from .compiled import check_count
-from .estimate import Estimate, batch_means
-from .iid import draw_accepted
+from ...theory.domain import as_floats, check
+from .compiled import check_count, compiled
+from .estimate import Estimate, mean_estimate
 
 Draw = Callable[[np.random.Generator, AcceptanceLaw, int, int], NDArray[Any]]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FIRST = np.uint64(0xBF58476D1CE4E5B9)
+SECOND = np.uint64(0x94D049BB133111EB)
+_BITS = 62
+_LANES = 8  # thresholds compared in one pass; more are done in further passes over a block
+_BLOCK = 16384  # rounds whose results stay in the first-level cache between passes
+
+
+def _fill_words(out: NDArray[np.uint64], start: np.uint64) -> None:
+    for i in range(out.size):
+        z = start + np.uint64(i + 1) * GOLDEN
+        z = (z ^ (z >> np.uint64(30))) * FIRST
+        z = (z ^ (z >> np.uint64(27))) * SECOND
+        out[i] = z ^ (z >> np.uint64(31))
+
+
+def _accepted(out: NDArray[np.uint8], start: np.uint64, thresholds: NDArray[np.int64]) -> None:
+    """Write the accepted tokens of the rounds of a sequence of words."""
+    for base in range(0, out.size, _BLOCK):
+        end = min(out.size, base + _BLOCK)
+        for lane in range(0, thresholds.size, _LANES):
+            a, b, c, d = thresholds[lane : lane + 4]
+            e, f, g, h = thresholds[lane + 4 : lane + 8]
+            for i in range(base, end):
+                z = start + np.uint64(i + 1) * GOLDEN
+                z = (z ^ (z >> np.uint64(30))) * FIRST
+                z = (z ^ (z >> np.uint64(27))) * SECOND
+                v = np.int64((z ^ (z >> np.uint64(31))) >> np.uint64(2))
+                k = np.int64(v < a) + np.int64(v < b) + np.int64(v < c) + np.int64(v < d)
+                k += np.int64(v < e) + np.int64(v < f) + np.int64(v < g) + np.int64(v < h)
+                out[i] = np.uint8(k) if lane == 0 else np.uint8(out[i] + k)
+
+
+def start_word(rng: np.random.Generator) -> np.uint64:
+    """The start of a fresh sequence of words, drawn from ``rng``."""
+    return np.uint64(rng.integers(0, 2**64, dtype=np.uint64))
+
+
+def words(rng: np.random.Generator, *, count: int) -> NDArray[np.uint64]:
+    """``count`` words of a fresh sequence, shape (count,): what `draw_accepted` consumes."""
+    out = np.empty(check_count("count", count, low=0), np.uint64)
+    compiled(_fill_words)(out, start_word(rng))
+    return out
+
+
+def _thresholds(survival: ArrayLike) -> NDArray[np.int64]:
+    """Integers t_1..t_gamma: a round accepts k or more tokens where its word is below t_k.
+
+    Padded with zeros, which no word is below, to a multiple of eight and at least eight. Raises
+    ValueError unless s_0 = 1, 0 <= s_k <= s_(k-1) and gamma <= 255.
+    """
+    s = as_floats("survival", survival)
+    if s.ndim != 1 or not 1 <= s.size <= 256:
+        raise ValueError(f"survival must hold s_0..s_gamma with gamma <= 255, got shape {s.shape}")
+    if s[0] != 1.0 or not ((np.diff(s) <= 0.0).all() and s[-1] >= 0.0):
+        raise ValueError(f"survival must start at 1 and not rise, in [0, 1], got {s.tolist()[:6]}")
+    padded = np.zeros(max(_LANES, -(-(s.size - 1) // _LANES) * _LANES), np.int64)
+    padded[: s.size - 1] = np.rint(np.ldexp(s[1:], _BITS)).astype(np.int64)
+    return padded
+
+
+def draw_accepted(
+    rng: np.random.Generator, survival: ArrayLike, *, rounds: int
+) -> NDArray[np.uint8]:
+    """Accepted draft tokens of independent rounds, shape (rounds,), in 0..gamma [token].
+
+    survival: s_0..s_gamma of one law, gamma <= 255, as its ``survival(gamma)`` gives it. Raises
+    ValueError outside these ranges. Memory: one byte a round.
+    """
+    out = np.empty(check_count("rounds", rounds, low=0), np.uint8)
+    limits = _thresholds(survival)
+    compiled(_accepted)(out, start_word(rng), limits)
+    return out
 
 
 def by_law(
@@ -38,56 +119,24 @@ def by_survival(
     return draw_accepted(rng, law.survival(gamma), rounds=rounds)
 
 
-def _blocks(
-    rng: np.random.Generator, law: AcceptanceLaw, gamma: int, rounds: int, block: int, draw: Draw
-) -> Iterator[NDArray[np.int64]]:
-    """Histograms of accepted tokens of successive blocks, shape (gamma + 1,) each."""
-    most = int(check("gamma", gamma, whole=True))
-    size = check_count("block", block)
-    for start in range(0, rounds, size):
-        accepted = draw(rng, law, most, min(size, rounds - start))
-        yield np.bincount(accepted, minlength=most + 1)
-
-
-def count_rounds(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    *,
-    gamma: int,
-    rounds: int,
-    block: int = 65536,
-    draw: Draw = by_law,
-) -> NDArray[np.int64]:
-    """How many of ``rounds`` simulated rounds accept 0..gamma tokens, shape (gamma + 1,).
-
-    law: single; block: rounds held in memory at a time; draw: :func:`by_law` or
-    :func:`by_survival`. Raises ValueError outside the ranges.
-    """
-    total = np.zeros(int(check("gamma", gamma, whole=True)) + 1, np.int64)
-    for counts in _blocks(rng, law, gamma, check_count("rounds", rounds), block, draw):
-        total += counts
-    return total
-
-
 def simulate_tokens(
-    rng: np.random.Generator,
-    law: AcceptanceLaw,
-    *,
-    gamma: int,
-    rounds: int,
-    batches: int = 64,
-    draw: Draw = by_law,
+    rng: np.random.Generator, law: AcceptanceLaw, *, gamma: int, rounds: int, batches: int = 64
 ) -> Estimate:
     """Mean tokens per round, the bonus token included, by simulation [token].
 
-    The standard error comes from the means of ``batches`` >= 2 stretches of consecutive rounds, so
-    that it holds where neighbouring rounds are alike; ``rounds`` is rounded down to a multiple.
+    law: single; gamma: >= 0. Memory is that of one of ``batches`` >= 2 stretches of consecutive
+    rounds; the standard error comes from their means, so that it holds where neighbouring rounds
+    are alike; ``rounds`` is rounded down to a multiple. Raises ValueError outside the ranges.
     """
     parts = check_count("batches", batches, low=2)
     each = check_count("rounds", rounds, low=parts) // parts
-    tokens = np.arange(1.0, float(check("gamma", gamma, whole=True)) + 2.0)
-    means = [c @ tokens / each for c in _blocks(rng, law, gamma, each * parts, each, draw)]
-    return batch_means(means, batches=parts)
+    most = int(check("gamma", gamma, whole=True))
+    tokens = np.arange(1.0, most + 2.0)
+    means = [
+        np.bincount(by_law(rng, law, most, each), minlength=most + 1) @ tokens / each
+        for _ in range(parts)
+    ]
+    return mean_estimate(means)
 
 
 @dataclass(frozen=True)

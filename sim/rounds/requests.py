@@ -17,13 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...theory.acceptance.law import AcceptanceLaw
 from ...theory.costs.law import CostLaw
 from ...theory.domain import Floats, check
 from .compiled import check_count, compile_kernel, numba_types
-from .estimate import Controlled, control_variates
-from .policies import Policy, keep_signature, plan_signature
-from .traces import Trace, trace_from_law, walk
+from .policy import Policy, signatures
+from .traces import Trace
 
 
 @dataclass(frozen=True)
@@ -189,6 +187,7 @@ def _serve(
 @cache
 def _kernel() -> Any:
     types = numba_types()
+    plan, keep = signatures()
     i8, f8 = types.int64[::1], types.float64[::1]
     counts = types.Tuple((types.int64,) * 2)
     return compile_kernel(
@@ -201,8 +200,8 @@ def _kernel() -> Any:
             types.UniTuple(types.int64, 6),
             types.float64[:, :, ::1],
             types.float64,
-            types.FunctionType(plan_signature()),
-            types.FunctionType(keep_signature()),
+            types.FunctionType(plan),
+            types.FunctionType(keep),
             f8,
             f8,
             counts,
@@ -278,21 +277,3 @@ def serve_batches(
     rounds, drafted, accepted, wasted = tally.T.copy()
     record = between if gaps else None
     return Served(latency, trace.lengths, rounds, drafted, accepted, wasted, record)
-
-
-def rounds_for_length(
-    rng: np.random.Generator, law: AcceptanceLaw, *, gamma: int, length: int, requests: int
-) -> Controlled:
-    """Mean number of rounds that a request of ``length`` tokens takes, by simulation.
-
-    law: one under which rounds are independent; requests: simulated, >= 3. The control is the
-    number of tokens that the first length / E[N] rounds emit, whose mean the law's survival gives.
-    """
-    lengths = np.full(check_count("requests", requests, low=3), check_count("length", length))
-    trace = trace_from_law(rng, law, gamma_max=gamma, lengths=lengths)
-    mean = float(law.survival(gamma).sum())
-    horizon = min(max(int(length / mean), 1), length)
-    drawn = trace.accepted.reshape(requests, length)[:, :horizon]
-    rounds, _ = walk(trace, [gamma])
-    tokens = drawn.sum(axis=1, dtype=np.int64) + horizon
-    return control_variates(rounds[:, 0], tokens, means=horizon * mean)

@@ -6,6 +6,7 @@ What chooses the draft tokens of a round is known by its name.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,8 @@ from .estimate import ratio_estimate
 
 if TYPE_CHECKING:
     from ...theory import AcceptanceLaw, CostLaw
-    from ..control.compared import Chooser
-    from .policies import Policy
+    from .compared import Chooser
+    from .policy import Policy
     from .requests import Served
     from .traces import Trace
 
@@ -28,7 +29,33 @@ POLICIES = (
 )  # fmt: skip
 LEARNERS = ("controller", "bandit")  # one state for all requests, in running order
 BEST = "best"  # the gamma that a simulation finds
+TOKENS = 256  # of a request, where latencies are asked for without a length
 _TOP = 16  # the largest gamma of those that search
+
+
+@dataclass(frozen=True)
+class Point:
+    """What is simulated; each None where it was not asked for.
+
+    law: of acceptance, or trace: recorded instead; cost: single; seconds: whether its times are;
+    rule: the policy, of which a rule that learns gives the largest gamma alone; tokens: of a
+    request; batch: sequences together.
+    """
+
+    law: AcceptanceLaw | None
+    trace: Trace | None
+    cost: CostLaw
+    seconds: bool
+    rule: Policy
+    tokens: int | None = None
+    requests: int | None = None
+    batch: int | None = None
+
+    @property
+    def drawn(self) -> AcceptanceLaw:
+        """The law, where no trace was recorded."""
+        assert self.law is not None
+        return self.law
 
 
 def named_policy(text: str) -> Policy:
@@ -62,7 +89,7 @@ def searches(text: str | None) -> bool:
 
 def learner(text: str, cost: CostLaw) -> Chooser:
     """The rule that learns, written as ``controller:half_life=200`` or ``bandit:width=0.5``."""
-    from ..control.controller import BanditChooser, GammaController
+    from .controller import BanditChooser, GammaController
 
     name, parameters = split(text)
     make = {"controller": GammaController, "bandit": BanditChooser}[name]
@@ -85,24 +112,30 @@ def estimate(mean: float, se: float) -> dict[str, float]:
     return {"mean": float(mean), "se": float(se)}
 
 
-def served_requests(
-    rng: np.random.Generator,
-    law: AcceptanceLaw | None,
-    trace: Trace | None,
-    cost: CostLaw,
-    rule: Policy,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-    seconds: bool,
-) -> dict[str, Any]:
+def endless(rng: np.random.Generator, point: Point, rounds: int) -> dict[str, Any]:
+    """Rounds that follow on each other at one gamma, without requests."""
+    from .laws import simulate_tokens
+
+    gamma = point.rule.gamma_max
+    found = simulate_tokens(rng, point.drawn, gamma=gamma, rounds=rounds)
+    times = point.cost.round_time(gamma, batch=point.batch or 1)
+    ratio = float(times[0] / times[gamma])
+    return {
+        "tokens_per_round": estimate(found.mean, found.se),
+        "speedup": estimate(found.mean * ratio, found.se * ratio),
+        "rounds": rounds - rounds % 64,
+    }
+
+
+def served_requests(rng: np.random.Generator, point: Point) -> dict[str, Any]:
+    """Requests under a policy, beside plain decoding of the same."""
     from .policies import constant
     from .requests import serve_batches
 
-    length = None if trace is not None else tokens
-    trace = _served(rng, law, trace, rule, tokens, requests, batch, _BUDGET)
-    fast = serve_batches(trace, cost, rule, batch=batch)
-    plain = serve_batches(trace, cost, constant(0), batch=batch)
+    batch = point.batch or 1
+    trace = _requests(rng, point, _BUDGET)
+    fast = serve_batches(trace, point.cost, point.rule, batch=batch)
+    plain = serve_batches(trace, point.cost, constant(0), batch=batch)
 
     def whole(values: Any) -> Any:  # the requests of a batch share their rounds
         return np.add.reduceat(values, np.arange(0, trace.requests, batch))
@@ -112,54 +145,21 @@ def served_requests(
     return {
         "tokens_per_round": estimate(per_round.mean, per_round.se),
         "speedup": estimate(speedup.mean, speedup.se),
-        "latency_s" if seconds else "latency_steps": _spread(fast),
-        "request_tokens": length,
+        "latency_s" if point.seconds else "latency_steps": _spread(fast),
+        "request_tokens": None if point.trace is not None else point.tokens or TOKENS,
         "requests": trace.requests,
         "rounds": int(fast.rounds.sum()),
     }
 
 
-def _served(
-    rng: np.random.Generator,
-    law: AcceptanceLaw | None,
-    trace: Trace | None,
-    rule: Policy,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-    budget: int,
-) -> Trace:
-    """The requests that are decoded: those recorded, or drawn from the law."""
-    if trace is None:
-        assert law is not None
-        count = requests or max(min(budget // tokens, 4000), 8 * batch)
-        trace = _drawn(rng, law, rule, tokens, count)
-    if trace.requests < 2 * batch:
-        raise ValueError(
-            f"a standard error needs two batches or more: {trace.requests} requests in batches "
-            f"of {batch}"
-        )
-    return trace
-
-
-def learnt(
-    rng: np.random.Generator,
-    law: AcceptanceLaw | None,
-    trace: Trace | None,
-    cost: CostLaw,
-    rule: Policy,
-    policy: str,
-    tokens: int,
-    requests: int | None,
-    batch: int,
-) -> dict[str, Any]:
+def learnt(rng: np.random.Generator, point: Point, policy: str) -> dict[str, Any]:
     """A rule that learns, on requests in running order, beside the best constant gamma."""
-    from ..control.compared import compare
+    from .compared import compare
 
-    served = _served(rng, law, trace, rule, tokens, requests, batch, _BUDGET // 20)
+    trace, most = _requests(rng, point, _BUDGET // 20), point.rule.gamma_max
     best, (_, found) = compare(
-        served, cost, {policy: lambda: learner(policy, cost)}, batch=batch,
-        constants=range(rule.gamma_max + 1), gamma_max=rule.gamma_max,
+        trace, point.cost, {policy: lambda: learner(policy, point.cost)}, batch=point.batch or 1,
+        constants=range(most + 1), gamma_max=most,
     )  # fmt: skip
     run = found.run
     per_round = ratio_estimate(run.tokens, run.sequence_rounds)
@@ -169,29 +169,22 @@ def learnt(
         "excess_over_best_constant": estimate(found.excess.mean, found.excess.se),
         "best_constant": best,
         "gamma_share": (run.gammas / run.gammas.sum()).tolist(),
-        "request_tokens": None if trace is not None else tokens,
-        "requests": served.requests,
+        "request_tokens": None if point.trace is not None else point.tokens or TOKENS,
+        "requests": trace.requests,
         "rounds": run.rounds,
     }
 
 
-def best_gamma(
-    rng: np.random.Generator,
-    law: AcceptanceLaw | None,
-    trace: Trace | None,
-    cost: CostLaw,
-    gamma_max: int,
-    rounds: int,
-    batch: int,
-) -> dict[str, Any]:
+def best_gamma(rng: np.random.Generator, point: Point, rounds: int) -> dict[str, Any]:
     """The best gamma, simulated until it is decided or ``rounds`` are spent; or of a trace."""
     from .selection import Draft, select, trace_gamma
 
-    if trace is not None:
-        found = trace_gamma(rng, trace, cost, gamma_max=gamma_max, batch=batch)
+    cost, most, batch = point.cost, point.rule.gamma_max, point.batch or 1
+    if point.trace is not None:
+        found = trace_gamma(rng, point.trace, cost, gamma_max=most, batch=batch)
     else:
-        assert law is not None
-        found = select(rng, [Draft(law, cost)], gamma_max=gamma_max, batch=batch, max_rounds=rounds)
+        draft = Draft(point.drawn, cost)
+        found = select(rng, [draft], gamma_max=most, batch=batch, max_rounds=rounds)
     times = cost.round_time(found.gamma, batch=batch)
     speedup, round_steps = found.speedups[found.best], float(times[found.gamma] / times[0])
     return {
@@ -202,6 +195,20 @@ def best_gamma(
         "probability_best": found.probabilities.tolist(),
         "rounds": found.rounds,
     }
+
+
+def _requests(rng: np.random.Generator, point: Point, budget: int) -> Trace:
+    """The requests that are decoded: those recorded, or drawn from the law."""
+    batch, tokens, trace = point.batch or 1, point.tokens or TOKENS, point.trace
+    if trace is None:
+        count = point.requests or max(min(budget // tokens, 4000), 8 * batch)
+        trace = _drawn(rng, point.drawn, point.rule, tokens, count)
+    if trace.requests < 2 * batch:
+        raise ValueError(
+            f"a standard error needs two batches or more: {trace.requests} requests in batches "
+            f"of {batch}"
+        )
+    return trace
 
 
 def _drawn(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import doctest
 import math
 
-import howspec.sim.control.controller
+import howspec.sim.rounds.controller
 import numpy as np
 import pytest
 from exact import at_digits, relative_error
-from howspec.sim.control.controller import BanditChooser
+from howspec.sim.rounds.controller import BanditChooser
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 from howspec.theory.limits.bandit import bandit_regret, ucb_plays
 
@@ -71,7 +71,7 @@ def test_a_round_shows_what_a_shorter_draft_would_have_kept() -> None:
     means = [1.0, 1 + (1 + 0) / 2, 1 + (1.5 + 0) / 2, 1 + 2.0]
     rates = np.array(means) / AffineCost(0.2).round_time(3)
     assert chooser.choose() == rates.argmax() == 3
-    assert doctest.testmod(howspec.sim.control.controller).failed == 0
+    assert doctest.testmod(howspec.sim.rounds.controller).failed == 0
 
 
 def test_the_bound_is_its_formula_and_grows_with_the_logarithm() -> None:

@@ -6,11 +6,11 @@ import doctest
 from pathlib import Path
 from typing import Any
 
-import howspec.sim.control.controller
+import howspec.sim.rounds.controller
 import numpy as np
 import pytest
-from howspec.sim.control.compared import PolicyChooser, compare, run_chooser
-from howspec.sim.control.controller import GammaController
+from howspec.sim.rounds.compared import PolicyChooser, compare, run_chooser
+from howspec.sim.rounds.controller import GammaController
 from howspec.sim.rounds.policies import batch_table, constant, heuristic, moving_average, oracle
 from howspec.sim.rounds.requests import serve_batches
 from howspec.sim.rounds.traces import Trace, load_trace, trace_from_law
@@ -180,7 +180,7 @@ def test_rounds_that_cannot_be_are_refused() -> None:
 
 
 def test_the_example_of_the_class_runs() -> None:
-    assert doctest.testmod(howspec.sim.control.controller).failed == 0
+    assert doctest.testmod(howspec.sim.rounds.controller).failed == 0
 
 
 # --- the run under one state -------------------------------------------------------------------

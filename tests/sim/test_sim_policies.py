@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.rounds import policies
+from howspec.sim.rounds import policy as policy_module
 from howspec.sim.rounds.policies import (
-    Policy,
     batch_table,
     confidence_threshold,
     constant,
@@ -19,6 +18,7 @@ from howspec.sim.rounds.policies import (
     oracle,
     survival_threshold,
 )
+from howspec.sim.rounds.policy import Policy
 from howspec.sim.rounds.requests import serve_batches
 from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance
@@ -322,7 +322,7 @@ def test_a_length_out_of_range_is_an_error_and_is_not_clipped(gamma_max: int) ->
 
 
 def test_the_example_of_the_documentation_runs() -> None:
-    assert doctest.testmod(policies).failed == 0
+    assert doctest.testmod(policy_module).failed == 0
 
 
 def test_a_trace_without_confidences_is_refused() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from howspec.sim.rounds.estimate import mean_estimate, ratio_estimate
 from howspec.sim.rounds.policies import batch_table, constant, oracle
-from howspec.sim.rounds.requests import cost_table, rounds_for_length, serve_batches
+from howspec.sim.rounds.requests import cost_table, serve_batches
 from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_per_round
 from hypothesis import given, settings
@@ -133,29 +133,6 @@ def test_lockstep_accepts_what_the_whole_batch_accepts() -> None:
     ragged = serve_batches(trace, AffineCost(0.1), constant(gamma), batch=batch)
     assert ragged.latency.mean() < 0.8 * served.latency.mean()
     assert (ragged.wasted <= gamma).all()
-
-
-def exact_mean_rounds(survival: np.ndarray, length: int) -> float:
-    pmf = survival - np.append(survival[1:], 0.0)
-    mean = np.zeros(length + 1)
-    for need in range(1, length + 1):
-        after = [mean[max(need - n, 0)] for n in range(1, survival.size + 1)]
-        mean[need] = 1.0 + pmf @ np.array(after)
-    return float(mean[length])
-
-
-@pytest.mark.parametrize(("alpha", "gamma", "length"), [(0.8, 5, 200), (0.5, 3, 40), (0.9, 8, 7)])
-def test_rounds_for_a_length_agree_with_the_renewal_recursion(
-    alpha: float, gamma: int, length: int
-) -> None:
-    law = DepthAcceptance(alpha)
-    found = rounds_for_length(
-        np.random.default_rng(4), law, gamma=gamma, length=length, requests=4000
-    )
-    exact = exact_mean_rounds(law.survival(gamma), length)
-    assert abs(found.estimate.z(exact)) < 4.0
-    assert abs(found.plain.z(exact)) < 4.0
-    assert found.reduction > (5.0 if length > 20 else 1.0)
 
 
 def test_gaps_add_up_to_the_latency_and_come_in_bursts() -> None:

@@ -14,7 +14,7 @@ drafted every ``probe_every`` rounds, or nothing would ever be learnt again.
 
 Draft lengths as the arms of a bandit: an upper confidence bound of tokens per time.
 
-A rule for `controller_policies`, with a proven bound on what learning costs where acceptance does
+A rule with a proven bound on what learning costs where acceptance does
 not drift (see `theory.limits.bandit`). A round of g draft tokens also shows what a shorter draft
 would have kept, so it counts for every length up to g; the bound holds all the more.
 """
@@ -31,11 +31,34 @@ import numpy as np
 from ...theory.acceptance import PositionalAcceptance
 from ...theory.costs.law import CostLaw
 from ...theory.domain import check
-from ..rounds.compiled import check_count
+from .compiled import check_count
 
 Exploration = Literal["thompson", "optimism", "none"]
 # Counts grow by the inverse of what is forgotten, and are brought back before they overflow.
 _LARGEST_WEIGHT = 1e12
+
+
+class _Times:
+    """Times of rounds at gamma = 0..gamma_max under a single cost law, kept by batch and context.
+
+    Contexts are rounded to ``step`` tokens. Raises ValueError for laws with arrays of parameters.
+    """
+
+    def __init__(self, cost: CostLaw, gamma_max: int, step: float = 256.0) -> None:
+        if cost.shape != ():
+            raise ValueError(f"cost must be a single law, got parameters of shape {cost.shape}")
+        self._cost, self._gamma_max, self._step = cost, gamma_max, step
+        self._known: dict[tuple[int, int], list[float]] = {}
+
+    def at(self, batch: int, context: float) -> list[float]:
+        key = (batch, round(context / self._step))
+        if key not in self._known:
+            at = key[1] * self._step
+            times = self._cost.round_time(self._gamma_max, batch=batch, context=at).tolist()
+            if not all(0.0 < t < math.inf for t in times):
+                raise ValueError("the cost law must give times in (0, inf)")
+            self._known[key] = times
+        return self._known[key]
 
 
 class GammaController:
@@ -50,7 +73,7 @@ class GammaController:
     times can be kept; seed: of the exploration.
     Raises ValueError outside the ranges.
 
-    >>> from howspec.sim.control.controller import GammaController
+    >>> from howspec.sim.rounds.controller import GammaController
     >>> from howspec.theory import AffineCost
     >>> control = GammaController(AffineCost(cost_ratio=0.05), gamma_max=8, exploration="none")
     >>> for round in range(300):
@@ -75,8 +98,6 @@ class GammaController:
         context_step: float = 256.0,
         seed: int = 0,
     ) -> None:
-        if cost.shape != ():
-            raise ValueError(f"cost must be a single law, got parameters of shape {cost.shape}")
         positive = {"half_life": half_life, "prior_strength": prior_strength,
                     "smoothing": smoothing, "context_step": context_step}  # fmt: skip
         for name, value in positive.items():
@@ -86,7 +107,6 @@ class GammaController:
             raise ValueError(
                 f"exploration must be 'thompson', 'optimism' or 'none', got {exploration!r}"
             )
-        self.cost = cost
         self.gamma_max = check_count("gamma_max", gamma_max)
         self.probe_every = check_count("probe_every", probe_every)
         self._prior = float(check("alpha", prior, label="prior"))
@@ -95,8 +115,7 @@ class GammaController:
         self._exploration = exploration
         self._explore = float(check("alpha", explore, label="explore"))
         self._random = random.Random(seed)
-        self._context_step = float(context_step)
-        self._times: dict[tuple[int, int], list[float]] = {}
+        self._times = _Times(cost, self.gamma_max, float(context_step))
         self._weight = 1.0
         self._tried = [0.0] * self.gamma_max
         self._kept = [0.0] * self.gamma_max
@@ -109,7 +128,7 @@ class GammaController:
         passes here.
         """
         self._pass_time()
-        times = self._round_times(batch, context)
+        times = self._times.at(batch, context)
         best, best_rate, probe, probe_rate = 0, 1.0 / times[0], 1, 0.0
         shift = self._shift()
         weight, lean = self._weight, self._smoothing * self._weight
@@ -182,19 +201,6 @@ class GammaController:
             self._kept = [x / self._weight for x in self._kept]
             self._weight = 1.0
 
-    def _round_times(self, batch: int, context: float) -> list[float]:
-        key = (batch, round(context / self._context_step))
-        times = self._times.get(key)
-        if times is None:
-            at = key[1] * self._context_step
-            times = [
-                float(t) for t in self.cost.round_time(self.gamma_max, batch=batch, context=at)
-            ]
-            if not all(0.0 < t < math.inf for t in times):
-                raise ValueError("the cost law must give times in (0, inf)")
-            self._times[key] = times
-        return times
-
 
 class BanditChooser:
     """Drafts the length with the largest (mean tokens + g sqrt(2 ln t / n_g)) / round time.
@@ -214,22 +220,19 @@ class BanditChooser:
     """
 
     def __init__(self, cost: CostLaw, *, gamma_max: int = 16, width: float = 1.0) -> None:
-        if cost.shape != ():
-            raise ValueError(f"cost must be a single law, got parameters of shape {cost.shape}")
         if not (math.isfinite(width) and width >= 0.0):
             raise ValueError(f"width must be in [0, inf), got {width}")
-        self._cost, self._width = cost, width
-        self.gamma_max = check_count("gamma_max", gamma_max)
+        self.gamma_max, self._width = check_count("gamma_max", gamma_max), width
+        self._times = _Times(cost, self.gamma_max)
         self._rounds = 0
         self._seen = [0] * (self.gamma_max + 1)
         self._kept = [0.0] * (self.gamma_max + 1)
-        self._times: dict[tuple[int, float], list[float]] = {}
 
     def choose(self, *, batch: int = 1, context: float = 0.0) -> int:
         """Draft tokens of the next round, in 0..gamma_max; the shorter one of equals."""
         if self._rounds == 0:
             return self.gamma_max  # which shows every length once
-        times = self._round_times(batch, context)
+        times = self._times.at(batch, context)
         logs = 2.0 * math.log(self._rounds)
         best, most = 0, 1.0 / times[0]
         for g in range(1, self.gamma_max + 1):
@@ -245,10 +248,3 @@ class BanditChooser:
         for g in range(1, drafted + 1):
             self._seen[g] += 1
             self._kept[g] += sum(min(a, g) for a in accepted) / len(accepted)
-
-    def _round_times(self, batch: int, context: float) -> list[float]:
-        place = (batch, 256.0 * round(context / 256.0))
-        if place not in self._times:
-            times = self._cost.round_time(self.gamma_max, batch=batch, context=place[1])
-            self._times[place] = times.tolist()
-        return self._times[place]

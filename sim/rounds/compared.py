@@ -16,11 +16,12 @@ import numpy as np
 
 from ...theory.costs.law import CostLaw
 from ...theory.domain import Floats
-from ..rounds.compiled import check_count
-from ..rounds.estimate import Estimate, ratio_estimate
-from ..rounds.policies import Policy
-from ..rounds.requests import cost_table
-from ..rounds.traces import Trace
+from .compiled import check_count
+from .estimate import Estimate, ratio_estimate
+from .policies import constant
+from .policy import Policy
+from .requests import cost_table
+from .traces import Trace
 
 
 class Chooser(Protocol):
@@ -168,8 +169,6 @@ def compare(
     0 among them as plain decoding. The best constant is chosen on the same requests, which favours
     it a little.
     """
-    from ..rounds.policies import constant
-
     if 0 not in constants:
         raise ValueError("constants must hold 0, plain decoding, as the reference")
     options = {"batch": batch, "gamma_max": gamma_max}

@@ -1,1 +1,0 @@
-"""Gamma chosen while decoding: controllers, a bandit, and how they compare."""
