@@ -11,7 +11,7 @@ import howspec
 import pytest
 from command import answer, call
 from howspec.calibrate import library
-from howspec.cli.main import VERBS, application
+from howspec.cli.main import application
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -132,61 +132,6 @@ def test_printed_and_json_agree_to_the_digits(capsys: pytest.CaptureFixture[str]
         assert f"{value:.3f}" in text
 
 
-@pytest.mark.parametrize("verb", sorted({*VERBS}))
-def test_every_verb_has_json_and_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
-    status, out, _ = call(capsys, verb, "--help")
-    assert status == 0
-    assert "--json" in out
-    assert f"howspec {verb}" in " ".join(out.split("Options:")[0].split())
-
-
-DEEP = "[" * 100_000
-BINARY = bytes(range(256)) * 40
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ("predict --alpha 0.8 --cost-ratio 0.1 --seed -1", "--seed must be an integer in [0, inf)"),
-        ("predict --alpha 0.8 --cost-ratio 0.1 --batch 0", "--batch must be in [1, inf), got 0"),
-        ("predict --alpha 0.8 --cost-ratio 0.1 --batch nan", "--batch must be in [1, inf)"),
-        ("predict --alpha 0.8 --cost-ratio 0.1 --context -1", "--context must be in [0, inf)"),
-        ("predict --alpha 0.8 --cost-ratio 0.1 --gamma-max 1000000000", "[1, 10000], got 10000000"),
-        ("predict --sweep paper_bloom_grid --gamma-max 1000000", "--gamma-max must be an integer"),
-        ("predict --alpha 0.8 --cost-ratio 0.1 --level nan", "--level must be in (0, 1), got nan"),
-        ("predict --target Llama-3.1-8B --draft Llama-3.2-1B --costs FOLDER/deep.json", "deep"),
-        ("predict --alpha 0.8 --costs FOLDER/bytes.csv", "bytes.csv, line 2: must be UTF-8 text"),
-        ("schedule --alpha 0.8 --costs FOLDER/deep.json", "nested too deeply"),
-        ("schedule --alpha 0.8 --costs FOLDER/bytes.csv", "bytes.csv, line 2: must be UTF-8 text"),
-        ("schedule --alpha 0.8 --cost-ratio 0.1 --seed -1", "--seed"),
-        ("simulate --alpha 0.8 --gamma 5 --costs FOLDER/deep.json", "nested too deeply"),
-        ("simulate --trace FOLDER/bytes.csv --gamma 5 --cost-ratio 0.1", "must be UTF-8 text"),
-        ("simulate --alpha 0.8 --gamma 1000000000 --cost-ratio 0.1", "gamma must be an integer"),
-        ("simulate --alpha 0.8 --gamma 5 --cost-ratio 0.1 --rounds 1000000000000000", "rounds"),
-        (
-            "simulate --alpha 0.8 --gamma 5 --cost-ratio 0.1 --tokens 1000 --requests 5000000",
-            "requests times tokens",
-        ),
-        ("rank --target Qwen3-32B --draft Qwen3-0.6B --device H100 --seed -1", "--seed"),
-        ("explain --baseline-tokens-per-s 50 --speculative-tokens-per-s 41 --gamma 1000000000 "
-         "--alpha 0.5", "--gamma must be an integer in [1, 256]"),
-        ("explain --baseline-tokens-per-s 1e308 --speculative-tokens-per-s 1e-308 --gamma 3 "
-         "--alpha 0.5", "must be in [1e-6, 1e9]"),
-        ("paper --out FOLDER/deep.json", "--out must be a folder"),
-        ("paper --out FOLDER/deep.json/inside", "--out must be a folder"),
-        ("figures --out FOLDER/out --seed -1", "--seed"),
-    ],
-)  # fmt: skip
-def test_bad_input_is_one_line_and_status_2(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: str, words: str
-) -> None:
-    (tmp_path / "deep.json").write_text(DEEP)
-    (tmp_path / "bytes.csv").write_bytes(BINARY)
-    status, out, err = call(capsys, *arguments.replace("FOLDER", str(tmp_path)).split())
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert words in err
-
-
 def test_a_schedule_never_speculates_where_plain_decoding_is_faster(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -238,14 +183,6 @@ def test_drafts_as_fast_as_the_best_are_named_and_plain_decoding_has_no_interval
     assert "1.000-1.000" not in text
 
 
-def test_a_number_format_that_a_device_lacks_comes_with_the_one_that_works(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    status, out, err = call(capsys, "predict", *PAIR[:4], "--device", "A100", "--dtype", "fp8")
-    assert (status, out) == (2, "")
-    assert "weights alone, multiplied in 16 bits, are int8" in err
-
-
 @pytest.mark.parametrize("gamma", [3, 5])
 def test_an_acceptance_length_answers_whether_its_gamma_is_right(
     capsys: pytest.CaptureFixture[str], gamma: int
@@ -287,23 +224,6 @@ def test_a_schedule_of_a_named_pair_is_the_prediction_at_each_batch(
             )
 
 
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        (("--target", "Llama-3.1-8B"), "missing draft and device"),
-        ((*PAIR[:4], "--device", "T4"), "does NOT fit"),
-        (("--task", "chat", "--alpha", "0.5"), "missing target and draft and device"),
-    ],
-)
-def test_a_schedule_says_what_a_pair_lacks(
-    capsys: pytest.CaptureFixture[str], more: tuple[str, ...], words: str
-) -> None:
-    status, out, err = call(capsys, "schedule", *more)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert words in err
-
-
-ROOT = Path(__file__).resolve().parents[2]
 # The others measure for minutes, need a server, or draw everything: test_first_contact.py.
 QUICK = ("predict", "rank", "scale", "crossover", "import", "explain", "evidence", "schedule",
          "synthetic", "hook", "simulate", "formulas", "models", "devices")  # fmt: skip

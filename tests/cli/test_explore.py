@@ -338,32 +338,3 @@ def test_a_printed_page_keeps_the_charts_and_leaves_the_buttons_out(opened: Any)
     assert page.locator("#copy-link").is_visible() is False
     assert page.locator("#surface svg").is_visible()
     assert page.evaluate(OVERLAPS) == []
-
-
-def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    with pytest.raises(SystemExit) as stop:
-        run(["explore", *arguments])
-    error = capsys.readouterr().err
-    assert (stop.value.code, error.count("\n")) == (2, 1)
-    return error
-
-
-def test_what_cannot_be_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "one.csv").write_text("alpha,cost_ratio\n0.8,0.05\n")
-    (tmp_path / "none.csv").write_text("alpha,decay\n0.8,1\n0.7,1\n")
-    (tmp_path / "wide.csv").write_text("alpha,cost_ratio\n0.8,0.05\n1.2,0.05\n")
-    (tmp_path / "no_k.csv").write_text("target,draft,speedup\nbig,small,1.5\nbig,small,1.7\n")
-    out = str(tmp_path / "page.html")
-    posterior = {n: str(tmp_path / f"{n}.csv") for n in ("one", "none", "wide")}
-    said = failing(capsys, "--out", out, "--posterior", posterior["one"])
-    assert "a posterior must have 2 draws or more, got 1" in said
-    assert "got no cost ratio" in failing(capsys, "--out", out, "--posterior", posterior["none"])
-    assert "alpha must be in [0, 1]" in failing(
-        capsys, "--out", out, "--posterior", posterior["wide"]
-    )
-    assert "no_k.csv" in failing(capsys, "--out", out, "--sweep", str(tmp_path / "no_k.csv"))
-    assert "--out must end in .html" in failing(capsys, "--out", str(tmp_path / "page.txt"))
-    assert "--out must be in a folder" in failing(capsys, "--out", str(tmp_path / "no" / "p.html"))
-    both = failing(capsys, "--out", out, "--alpha", "0.8", "--posterior", posterior["one"])
-    assert "no acceptance, costs or pair with it" in both
-    assert not Path(out).exists()

@@ -86,20 +86,3 @@ def test_the_same_lines_stand_in_the_json(capsys: pytest.CaptureFixture[str]) ->
     status, out, _ = call(capsys, "hook", "transformers", "--json")
     assert status == 0
     assert json.loads(out) == {"engine": "transformers", "code": TRANSFORMERS}
-
-
-@pytest.mark.parametrize("engine", ["vllm", "sglang", "", "transformer"])
-def test_another_engine_is_one_line_and_status_2(
-    capsys: pytest.CaptureFixture[str], engine: str
-) -> None:
-    status, out, err = call(capsys, "hook", engine)
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert "engine must be transformers" in err
-    assert "Traceback" not in err
-
-
-def test_no_engine_at_all_is_an_error_of_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    status, _, err = call(capsys, "hook")
-    assert status == 2
-    assert err.count("\n") == 1

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,6 @@ from howspec.theory.acceptance.positional import damped
 
 PAIR = ("--target", "Llama-3.1-8B", "--draft", "Llama-3.2-1B")
 NAMES = (*PAIR, "--device", "H100", "--task", "chat")
-KEYS = {
-    "gamma", "speedup", "speedup_by_gamma", "gamma_real", "gamma_window", "break_even_alpha",
-    "probability_best", "probability_gain", "inputs", "notes", "low_by_gamma", "high_by_gamma",
-}  # fmt: skip
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -42,24 +36,6 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any
 
 def kinds(found: dict[str, Any]) -> tuple[str, str]:
     return found["parts"]["acceptance"]["kind"], found["parts"]["cost"]["kind"]
-
-
-def test_a_named_pair_is_answered_with_every_key_and_both_parts_predicted(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    found = answer(capsys, *NAMES)
-    assert found.keys() >= KEYS | {"parts", "pair", "pays"}
-    assert kinds(found) == ("predicted", "predicted")
-    assert found["pair"]["target"]["layers"] == 32
-    assert found["pair"]["same_vocabulary"] is True
-    assert sum(found["probability_best"]) == pytest.approx(1.0)
-    speedup = found["speedup"]
-    assert speedup["low"] < speedup["estimate"] < speedup["high"]
-    assert found["gamma"] in found["gamma_window"]
-    status, out, _ = call(capsys, *NAMES)
-    assert status == 0
-    assert "acceptance: predicted" in out
-    assert "costs: predicted" in out
 
 
 def test_what_is_given_is_called_stated_and_the_rest_predicted(
@@ -183,49 +159,6 @@ def test_no_room_and_no_gain_are_a_plain_no(capsys: pytest.CaptureFixture[str]) 
     assert any("larger than the target" in n for n in found["notes"])
     _, out, _ = call(capsys, *slow)
     assert out.startswith("NO:")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("--target", "Llama-3.1-8", *NAMES[2:]), "nearest: Llama-3.1-8B"),
-        ((*PAIR, "--device", "H1000"), "device must be a name of the table"),
-        (PAIR, "missing device"),
-        ((*NAMES, "--task", "cooking"), "task must name one of"),
-        ((*NAMES, "--batch", "0"), "batch must be in"),
-        ((*NAMES, "--dtype", "fp99"), "fp99"),
-        ((*NAMES, "--alpha-tokens", "10"), "--alpha-tokens goes with a number"),
-        ((*NAMES, "--alpha", "0.5", "--alpha-tokens", "-1"), "--alpha-tokens must be in (0, inf)"),
-        ((*NAMES, "--alpha", "1.5", "--alpha-tokens", "9"), "alpha must be in [0, 1]"),
-        ((*NAMES, "--alpha", "0.5", "--acceptance", "x"), "both state acceptance"),
-        ((*NAMES, "--decay", "0.9"), "decay goes with a number"),
-        ((*NAMES, "--level", "1"), "level must be in (0, 1), got 1"),
-        ((*NAMES, "--acceptance", "absent.log"), "absent.log"),
-        ((*NAMES, "--costs", "absent.json"), "absent.json"),
-        ((*NAMES, "--stack", "abacus"), "stack"),
-        (("--sweep", "paper_bloom_grid", "--device", "H100"), "--device cannot be given"),
-        ((*PAIR, "--device", "V100", "--dtype", "fp8"), "V100"),
-    ],
-)
-def test_bad_input_is_one_line_and_status_2(
-    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
-) -> None:
-    status, out, err = call(capsys, *arguments)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert message in err
-
-
-def test_a_named_pair_starts_without_the_heavy_libraries() -> None:
-    code = (
-        "import sys\nfrom howspec.cli.main import run\n"
-        f"try: run(['predict', *{list(NAMES)!r}, '--json'])\n"
-        "except SystemExit: pass\n"
-        "heavy = {'torch', 'matplotlib', 'sympy', 'pandas', 'scipy', 'transformers', 'numba'}\n"
-        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "[]"
-    assert json.loads(done.stdout)["pair"]["device"] == "H100"
 
 
 def test_a_rise_dies_out_beyond_the_depth_it_was_seen_at_and_a_fall_goes_on() -> None:

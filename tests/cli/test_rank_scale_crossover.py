@@ -33,26 +33,6 @@ LADDER = ("--draft", "Qwen2.5-0.5B,Qwen2.5-1.5B", "--draft", "Qwen2.5-7B")
 # --- rank --------------------------------------------------------------------------------------
 
 
-def test_a_ranking_is_in_order_and_its_probabilities_add_up(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    found = answer(capsys, "rank", *QWEN, *LADDER, "--task", "code", "--batch", "1,64")
-    assert [b["batch"] for b in found["by_batch"]] == [1.0, 64.0]
-    for ranking in found["by_batch"]:
-        order = ranking["order"]
-        assert len(order) == 3
-        scores = [d["score"] for d in order]
-        assert scores == sorted(scores, reverse=True)
-        total = sum(d["probability_best"] for d in order) + ranking["probability_none_pays"]
-        assert total == pytest.approx(1.0)
-    assert found["best"] == found["order"][0]["draft"]
-    alphas = {d["draft"]: d["alpha"]["estimate"] for d in found["order"]}
-    assert alphas["Qwen2.5-0.5B"] < alphas["Qwen2.5-1.5B"] < alphas["Qwen2.5-7B"]
-    status, out, _ = call(capsys, "rank", *QWEN, *LADDER)
-    assert status == 0
-    assert out.startswith("best: ")
-
-
 def test_a_draft_without_room_comes_last_and_is_never_the_best(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -337,35 +317,6 @@ def test_crossover_says_where_it_ends_or_that_it_does_not(
     tight = answer(capsys, *pair, "--batch", "64", "--batch-max", "64")
     assert tight["context"]["looked_up_to"] < 65536
     assert any("memory ends before context" in n for n in tight["notes"])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("rank", *QWEN, "--draft", ","), "drafts must name one draft or more"),
-        (("rank", *QWEN, "--draft", "Qwen2.5-0.6B"), "nearest: Qwen2.5-0.5B"),
-        (("rank", *QWEN, *LADDER, "--batch", "1,x"), "--batch must be numbers with commas"),
-        (
-            ("measure", "http://127.0.0.1:1", "--batch", "1,x", "--out", "x.json"),
-            "--batch must be whole numbers and ranges like 1-9,12, got '1,x'",
-        ),
-        (("rank", *QWEN, *LADDER, "--batch", "0"), "batch must be in [1, inf), got 0"),
-        (
-            ("rank", *QWEN, *LADDER, "--gamma-max", "0"),
-            "--gamma-max must be an integer in [1, 256]",
-        ),
-        (("rank", *QWEN, *LADDER, "--level", "2"), "level must be in (0, 1), got 2"),
-        (("scale", *QWEN, "--sizes", "2"), "sizes must be in [3, 60], got 2"),
-        (("scale", *QWEN, "--sizes", "3", "--figure", "x.doc"), "--figure must end in"),
-        (("crossover", *QWEN, "--draft", "Qwen2.5-7B", "--batch-max", "1"), "--batch-max must be"),
-    ],
-)
-def test_bad_input_is_one_line_and_status_2(
-    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
-) -> None:
-    status, out, err = call(capsys, *arguments)
-    assert (status, out, err.count("\n")) == (2, "", 1)
-    assert message in err
 
 
 # --- the paper's table -------------------------------------------------------------------------

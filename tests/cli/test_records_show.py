@@ -103,10 +103,3 @@ def test_show_prints_one_json_object(tmp_path: Path, record: Record) -> None:
     assert found["kind"] == record.kind
     assert found["points"] == len(record.points)
     assert len(found["groups"]) == len(summarise(record).rows)
-
-
-def test_show_refuses_what_is_no_record(tmp_path: Path) -> None:
-    (tmp_path / "r.json").write_text("{}")
-    done = run(str(tmp_path / "r.json"))
-    assert isinstance(done.exception, ValueError)
-    assert "is not a record" in str(done.exception)

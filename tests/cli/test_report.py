@@ -160,25 +160,6 @@ def test_the_command_line_writes_the_page_with_its_own_command(
     assert "&#x27;" not in "".join(page.texts["pre"])
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("page.txt", "--html must end in .html or .htm, got 'page.txt'"),
-        ("absent/page.html", "--html must be in a folder that is there"),
-        ("folder.html", "--html must be a file, got the folder"),
-    ],
-)
-def test_a_page_that_cannot_be_written_is_known_before_any_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, said: str
-) -> None:
-    (tmp_path / "folder.html").mkdir()
-    with pytest.raises(SystemExit) as stop:
-        run(["predict", "--alpha", "0.8", "--cost-ratio", "0.05", "--html", str(tmp_path / name)])
-    error = capsys.readouterr().err
-    assert (stop.value.code, error.count("\n")) == (2, 1)
-    assert said in error
-
-
 @pytest.mark.parametrize("width", [1280, 360])
 def test_a_browser_shows_the_page_at_any_width_and_has_nothing_to_say(
     tmp_path: Path, browser: Any, width: int

@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import command
 import howspec
 import numpy as np
 import pytest
-from howspec.cli.main import run
 from howspec.sim.rounds.replay import StepTimes, replay_speedup
 from howspec.sim.rounds.traces import load_trace
 from howspec.theory import tokens_per_round
@@ -23,17 +23,14 @@ LINEAR = {
 }  # fmt: skip
 
 
-def call(capsys: pytest.CaptureFixture[str], text: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stop:
-        run(["simulate", *shlex.split(text)])
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
+def call(capsys: pytest.CaptureFixture[str], text: str) -> str:
+    status, out, err = command.call(capsys, "simulate", *shlex.split(text))
+    assert (status, err) == (0, "")
+    return out
 
 
 def answer(capsys: pytest.CaptureFixture[str], text: str) -> dict[str, Any]:
-    status, out, err = call(capsys, f"{text} --json")
-    assert (status, err) == (0, "")
-    return dict(json.loads(out))
+    return command.answer(capsys, "simulate", *shlex.split(text))
 
 
 def flags(folder: Path) -> str:
@@ -75,7 +72,7 @@ def test_block_verification_gains_and_is_lossless(capsys: pytest.CaptureFixture[
     assert large["expected_tokens_per_round"] is None
     gain = large["tokens_per_round"]["mean"] - large["token_verification_tokens_per_round"]
     assert gain > 10 * large["tokens_per_round"]["se"]
-    assert "lossless: " in call(capsys, f"--rule block {RULE}")[1]
+    assert "lossless: " in call(capsys, f"--rule block {RULE}")
 
 
 def test_rules_are_compared_in_a_grid(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +127,7 @@ def test_the_crossing_of_a_fleet_lies_where_its_latencies_cross(
     assert found["schema"] == "howspec.fleet_crossing"
     low, rate, high = found["low"], found["rate"], found["high"]
     assert found["searched"][0] < low <= rate <= high < found["searched"][1]
-    assert call(capsys, f"--crossing {setting}")[1].startswith(found["statement"])
+    assert call(capsys, f"--crossing {setting}").startswith(found["statement"])
     below, above = (
         answer(capsys, f"{setting} --arrival-rate {r} --requests 4000")["speedup"]["mean"]
         for r in (0.5 * rate, min(1.2 * rate, 0.999 * found["searched"][1]))
@@ -141,35 +138,3 @@ def test_the_crossing_of_a_fleet_lies_where_its_latencies_cross(
     )
     assert there.to_json()["rate"] == rate
     assert len(repr(there)) < 200
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (f"--rule bloc {RULE}", "--rule must be one of token, block, recursive"),
-        (f"--rule block {RULE} --width 2", "--width goes with rules of several drafts, got 2"),
-        (f"{RULE} --width 2", "--width goes with a rule of verification, got 2 without one"),
-        (f"--rule naive {RULE} --width 90", "its tree of depth 3 of at most 20000 nodes, got 90"),
-        (f"--rule token {RULE} --vocabulary 1", "--vocabulary must be an integer in [2, 100000]"),
-        (f"--rule token {RULE} --tokens 5", "endless requests, one gamma: tokens cannot be given"),
-        ("--rule token --alpha 1 --gamma 2 --cost-ratio 0", "must be in (0, 1) with a rule, got 1"),
-        (
-            "--replay target_fixed=1 --gamma 3",
-            "--trace must be a published trace of rounds for a replay, got none",
-        ),
-        ("--trace x --replay target_fixed=1 --gamma 3", "--replay needs target_token, target_kv"),
-        (f"--trace x --replay {TIMES} --gamma 3 --alpha 0.5", "acceptance cannot be given with it"),
-        (f"--trace x --replay {TIMES} --policy best", "takes a gamma or the policy oracle"),
-        (f"{RULE} --match 0.5", "--match goes with a replay, got 0.5 without one"),
-        (f"--crossing {RULE}", "a rate is per second: give costs in seconds"),
-        (f"--crossing {RULE} --grid gamma=1,2", "no grid with it"),
-        (f"--crossing {RULE} --rule token", "no rule with it"),
-    ],
-)
-def test_one_line_says_what_does_not_fit(
-    capsys: pytest.CaptureFixture[str], text: str, message: str
-) -> None:
-    status, out, err = call(capsys, text)
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1
-    assert message in err

@@ -357,6 +357,3 @@ def test_limits_of_other_files_are_refused(tmp_path: Path) -> None:
     result = shown(str(path), "--limits")
     assert isinstance(result.exception, ValueError)
     assert "kind costs, got acceptance" in str(result.exception)
-    result = shown(str(tmp_path / "family.json"), "--limits")
-    assert isinstance(result.exception, ValueError)
-    assert "--limits needs a record of costs" in str(result.exception)
