@@ -142,7 +142,7 @@ $(PY):
 
 # The formula sheet is printed from the formulas.
 sheet: $(VENV)/.core $(VENV)/.wheel
-	cd $(VENV) && bin/python -m howspec.theory.sheet > ../theory/README.md
+	cd $(VENV) && bin/python -m howspec.theory.catalogue > ../theory/README.md
 
 # A stale build/ would put deleted files back into the wheel.
 $(VENV)/.wheel: $(PY) pyproject.toml README.md $(SOURCES) | $(VENV)/.core

@@ -39,7 +39,7 @@ from howspec.theory.acceptance import (
     gated_ratio,
     gated_speedup,
 )
-from howspec.theory.costs.moe import correlated_experts
+from howspec.theory.costs.uneven import correlated_experts
 from howspec.theory.limits import (
     entropy_set,
     relaxed_loss,

@@ -77,7 +77,6 @@ SWAPS: dict[type[ast.AST], tuple[bytes, bytes]] = {
 SKIPPED_CALLS = {
     "range",
     "errstate",
-    "register",
     "check",
     "register_profile",
     "getattr",
@@ -267,7 +266,7 @@ def tests_of(house: Path, module: str) -> list[str]:
     found = own_tests_of(house, module)
     text = source_of(house, module).read_text(encoding="utf-8")
     if found and "@equation(" in text:
-        found += [f"tests/theory/test_{name}.py" for name in ("formulas", "sheet")]
+        found.append("tests/theory/test_formulas.py")
     return list(dict.fromkeys(found))
 
 

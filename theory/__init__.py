@@ -9,79 +9,35 @@ of gamma, batch and load), `requests` (finite length, percentiles), `scale` (how
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from .acceptance.law import AcceptanceLaw as AcceptanceLaw
+from .acceptance.law import DepthAcceptance as DepthAcceptance
+from .acceptance.law import conditional_rate as conditional_rate
+from .acceptance.law import tokens_by_gamma as tokens_by_gamma
+from .costs.law import AffineCost as AffineCost
+from .costs.law import CostLaw as CostLaw
+from .formula import Formula as Formula
+from .formula import declared as declared
+from .lazy import names_of
+from .optimum import best_gamma as best_gamma
+from .optimum import optimal_gamma as optimal_gamma
+from .optimum import optimal_gamma_gradient as optimal_gamma_gradient
+from .optimum import optimal_speedup as optimal_speedup
+from .optimum import optimum_curvature as optimum_curvature
+from .regret import neighbour_loss as neighbour_loss
+from .regret import regret_halfwidth as regret_halfwidth
+from .regret import regret_window as regret_window
+from .rounds import tokens_generating_function as tokens_generating_function
+from .rounds import tokens_per_round as tokens_per_round
+from .rounds import tokens_pmf as tokens_pmf
+from .rounds import tokens_survival as tokens_survival
+from .rounds import tokens_variance as tokens_variance
+from .speedup import break_even_alpha as break_even_alpha
+from .speedup import reduced_cost as reduced_cost
+from .speedup import round_cost as round_cost
+from .speedup import speedup as speedup
+from .symbols import Quantity as Quantity
+from .symbols import quantities as quantities
+from .symbols import quantity as quantity
 
-from .acceptance.law import AcceptanceLaw, DepthAcceptance, conditional_rate, tokens_by_gamma
-from .costs.law import AffineCost, CostLaw
-from .formula import Formula, declared
-from .optimum import (
-    best_gamma,
-    optimal_gamma,
-    optimal_gamma_gradient,
-    optimal_speedup,
-    optimum_curvature,
-)
-from .regret import neighbour_loss, regret_halfwidth, regret_window
-from .rounds import (
-    tokens_generating_function,
-    tokens_per_round,
-    tokens_pmf,
-    tokens_survival,
-    tokens_variance,
-)
-from .speedup import break_even_alpha, reduced_cost, round_cost, speedup
-from .symbols import Quantity, quantities, quantity
-
-if TYPE_CHECKING:
-    from .scale.law import (
-        DraftScaleLaw,
-        acceptance_at_scale,
-        cost_at_scale,
-        drafting_share,
-        rejection_sensitivity,
-    )
-
-__all__ = [
-    "AcceptanceLaw",
-    "AffineCost",
-    "CostLaw",
-    "DepthAcceptance",
-    "DraftScaleLaw",
-    "Formula",
-    "Quantity",
-    "acceptance_at_scale",
-    "best_gamma",
-    "break_even_alpha",
-    "conditional_rate",
-    "cost_at_scale",
-    "declared",
-    "drafting_share",
-    "neighbour_loss",
-    "optimal_gamma",
-    "optimal_gamma_gradient",
-    "optimal_speedup",
-    "optimum_curvature",
-    "quantities",
-    "quantity",
-    "reduced_cost",
-    "regret_halfwidth",
-    "regret_window",
-    "rejection_sensitivity",
-    "round_cost",
-    "speedup",
-    "tokens_by_gamma",
-    "tokens_generating_function",
-    "tokens_per_round",
-    "tokens_pmf",
-    "tokens_survival",
-    "tokens_variance",
-]
-
-
-def __getattr__(name: str) -> object:
-    # A prediction needs nothing of the scale of drafts: it is read when it is asked for.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .scale import law
-
-    return getattr(law, name)
+# A prediction needs nothing of the scale of drafts: it is read when it is asked for.
+__getattr__ = names_of(__name__, "scale.law")

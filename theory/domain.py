@@ -1,6 +1,7 @@
 """Checks at the public edge: a bad argument is one clear line, never a clipped number.
 
-Elementwise functions over long arrays, in blocks that stay in the processor's cache.
+Elementwise functions over long arrays, in blocks that stay in the processor's cache, and where a
+condition on each element starts to hold.
 """
 
 from __future__ import annotations
@@ -137,3 +138,19 @@ def in_blocks(function: Callable[..., Floats], *arrays: Floats) -> Floats:
         for *block, out in iterator:
             out[...] = function(*block)
         return np.asarray(iterator.operands[-1])
+
+
+def bisect(
+    beyond: Callable[[Floats], NDArray[np.bool_]], low: Any, high: Any, *, halvings: int = 60
+) -> tuple[Floats, Floats]:
+    """The last bracket (low, high) of the points where ``beyond`` turns from false to true.
+
+    beyond: elementwise, false below its point and true above; low, high: ends of the search, an end
+    where it has one value throughout.
+    """
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    for _ in range(halvings):
+        middle = 0.5 * (low + high)
+        over = beyond(middle)
+        low, high = np.where(over, low, middle), np.where(over, middle, high)
+    return low, high

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .domain import Floats, check, check_gamma_max, unwrap
+from .domain import Floats, bisect, check, check_gamma_max, unwrap
 from .formula import Number, equation, symbolic
-from .roots import bisect
 from .rounds import geometric_sum, tokens_per_round
 
 

@@ -1,17 +1,18 @@
 """The quantities of howspec: one name, one LaTeX form, one unit, one range, one meaning each.
 
-Every formula takes its SymPy symbols from here and every numeric function checks its arguments
-against the range given here, so that an error message and a printed formula speak of the same
-thing.
+The table is `quantities.csv`; a range is written there as it is printed, and "whole" where only
+whole numbers are meant. Every formula takes its SymPy symbols from here and every numeric function
+checks its arguments against the range given here, so that an error message and a printed formula
+speak of the same thing.
 """
 
 from __future__ import annotations
 
+import csv
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-from .quantities import TABLE
 
 
 @dataclass(frozen=True)
@@ -44,29 +45,24 @@ class Quantity:
         return f"{left}{self.low:g}, {self.high:g}{right}"
 
 
-_REGISTRY: dict[str, Quantity] = {}
+def _read(row: dict[str, str]) -> Quantity:
+    interval, _, _ = row["range"].partition(" whole")
+    low, high = interval[1:-1].split(", ")
+    return Quantity(
+        row["name"],
+        row["latex"],
+        row["unit"],
+        float(low),
+        float(high),
+        row["meaning"],
+        integer=row["range"] != interval,
+        open_low=interval[0] == "(",
+        open_high=interval[-1] == ")" and high != "inf",
+    )
 
 
-def register(
-    name: str,
-    latex: str,
-    meaning: str,
-    *,
-    low: float = 0.0,
-    high: float = math.inf,
-    unit: str = "1",
-    integer: bool = False,
-    open_low: bool = False,
-    open_high: bool = False,
-) -> Quantity:
-    """Add a quantity to the registry and return it.
-
-    Raises ValueError when the name is taken: a quantity has one definition.
-    """
-    if name in _REGISTRY:
-        raise ValueError(f"quantity {name!r} is already registered")
-    _REGISTRY[name] = Quantity(name, latex, unit, low, high, meaning, integer, open_low, open_high)
-    return _REGISTRY[name]
+with (Path(__file__).parent / "quantities.csv").open(encoding="utf-8", newline="") as _table:
+    _REGISTRY = {row["name"]: _read(row) for row in csv.DictReader(_table)}
 
 
 def quantity(name: str) -> Quantity:
@@ -78,7 +74,7 @@ def quantity(name: str) -> Quantity:
 
 
 def quantities() -> tuple[Quantity, ...]:
-    """All registered quantities, in the order of registration."""
+    """All registered quantities, in the order of the table."""
     return tuple(_REGISTRY.values())
 
 
@@ -108,19 +104,3 @@ class Symbols:
                 kind["integer"] = True
             self._made[name] = sympy.Symbol(name, **kind)
         return self._made[name]
-
-
-for _name, _latex, _unit, _range, _meaning in TABLE:
-    _interval, _, _whole = _range.partition(" whole")
-    _low, _high = _interval[1:-1].split(", ")
-    register(
-        _name,
-        _latex,
-        _meaning,
-        low=float(_low),
-        high=float(_high),
-        unit=_unit,
-        integer=_range != _interval,
-        open_low=_interval[0] == "(",
-        open_high=_interval[-1] == ")" and _high != "inf",
-    )

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
+from ...theory.domain import bisect
 from ...theory.interval import check_level
-from ...theory.roots import bisect
 from .numbers import MOST_POSITIONS
 
 if TYPE_CHECKING:

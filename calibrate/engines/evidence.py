@@ -15,8 +15,7 @@ import numpy as np
 from ...theory import DepthAcceptance, tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
 from ...theory.acceptance.positional import powered, trend
-from ...theory.domain import Floats
-from ...theory.roots import bisect
+from ...theory.domain import Floats, bisect
 from ..grid import Priors
 from ..known import LARGEST_GAMMA, Kind, KnownAcceptance, around
 from ..tokens import fit_counts, fit_tokens

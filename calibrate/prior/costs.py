@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...theory.costs import SequentialDraftCost
-from ...theory.costs.law import drafted, operating_point, token_grid
-from ...theory.costs.parallel import ParallelDraftCost
+from ...theory.costs.law import ParallelDraftCost, drafted, operating_point, token_grid
 from ...theory.domain import Floats, check
 from ..known import MemoryUse
 from ..models import Device, ModelShape, number_format

@@ -22,8 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...theory.domain import Floats, as_floats
-from ...theory.roots import bisect
+from ...theory.domain import Floats, as_floats, bisect
 from ...theory.trees.verification import distribution, sampled_from
 from . import kernels
 

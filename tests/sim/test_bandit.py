@@ -11,7 +11,7 @@ import pytest
 from exact import at_digits, relative_error
 from howspec.sim.rounds.controller import BanditChooser
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
-from howspec.theory.limits.bandit import bandit_regret, ucb_plays
+from howspec.theory.limits.adaptive import bandit_regret, ucb_plays
 
 
 def decode(

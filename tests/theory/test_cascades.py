@@ -14,10 +14,11 @@ from howspec.theory.schedules.cascade import (
     best_vertical,
     horizontal_speedup,
     horizontal_tokens,
+    two_layer_bound,
+    two_layer_speedup,
     vertical_speedup,
     vertical_tokens,
 )
-from howspec.theory.schedules.chain import two_layer_bound, two_layer_speedup
 from howspec.theory.speedup import speedup
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, probabilities, relative_error
 from howspec.theory.limits.ceilings import (
+    acceptance_at_temperature,
     branching_ceiling,
     entropy_ceiling,
+    greedy_certificate,
     hardware_ceiling,
     left_entropy_ceiling,
     left_entropy_of,
-)
-from howspec.theory.limits.certificates import (
-    acceptance_at_temperature,
-    greedy_certificate,
     logit_oscillation,
 )
 from howspec.theory.limits.rejections import (

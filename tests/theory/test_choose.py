@@ -20,11 +20,9 @@ from howspec.theory.costs.choose import (
     increments_rise,
     local_maxima,
 )
-from howspec.theory.costs.law import SequentialDraftCost
-from howspec.theory.costs.linear import LinearPass, LinearStepCost
-from howspec.theory.costs.moe import MoEPass
-from howspec.theory.costs.parallel import ParallelDraftCost
-from howspec.theory.costs.staircase import StaircasePass
+from howspec.theory.costs.law import ParallelDraftCost, SequentialDraftCost
+from howspec.theory.costs.passes import LinearPass, LinearStepCost
+from howspec.theory.costs.uneven import MoEPass, StaircasePass
 from howspec.theory.domain import Floats
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from exact import at_digits, decades, relative_error
 from howspec.theory.scale.law import DraftScaleLaw
-from howspec.theory.scale.log_linear import log_linear_scale, log_linear_speedup
-from howspec.theory.scale.loss import (
+from howspec.theory.scale.other_laws import (
     acceptance_from_divergence,
     exponential_acceptance,
     half_exponential_acceptance,
+    log_linear_scale,
+    log_linear_speedup,
     mean_divergence,
     pinsker_acceptance,
     sdsl_acceptance,

@@ -6,14 +6,16 @@ import contextlib
 import math
 import re
 import warnings
+from pathlib import Path
 
 import mpmath
 import pytest
-from howspec.theory.catalogue import GROUPS, find, formulas
+from howspec.theory.catalogue import GROUPS, find, formulas, markdown
 from howspec.theory.formula import Formula, split_docstring
-from howspec.theory.symbols import quantities, quantity, register
+from howspec.theory.symbols import quantities, quantity
 
 ALL = formulas()
+SHEET = Path(__file__).resolve().parents[2] / "theory" / "README.md"
 
 
 @pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
@@ -68,6 +70,10 @@ def test_the_ends_of_every_range_give_a_number_or_one_clear_error(formula: Formu
                     formula.evaluator(**{**formula.worked, name: value})
 
 
+def test_the_formula_sheet_is_current() -> None:
+    assert SHEET.read_text(encoding="utf-8") == markdown(), "run `make sheet`"
+
+
 def test_no_symbol_prints_as_a_bare_quotient() -> None:
     # Inside a product or a power w / l would read as something else.
     for q in quantities():
@@ -84,8 +90,3 @@ def test_an_unknown_formula_is_answered_with_near_names() -> None:
 def test_a_formula_without_its_sections_is_refused() -> None:
     with pytest.raises(ValueError, match="lacks Assumes, Wrong when, Source"):
         split_docstring("A claim.", "x")
-
-
-def test_a_quantity_has_one_definition() -> None:
-    with pytest.raises(ValueError, match="already registered"):
-        register("alpha", "a", "again")

@@ -23,7 +23,7 @@ from howspec.theory.acceptance import (
     round_tokens_from_steps,
     tokens_per_step,
 )
-from howspec.theory.acceptance import coverage as steps
+from howspec.theory.acceptance import law as steps
 from howspec.theory.costs import (
     LinearPass,
     ParallelDraftCost,

@@ -10,6 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
+from howspec.theory.limits.adaptive import headroom_report, stopping_threshold, threshold_policy
 from howspec.theory.limits.headroom import (
     NONADAPTIVITY_BOUND,
     costless_length_ratio,
@@ -22,7 +23,6 @@ from howspec.theory.limits.headroom import (
     oracle_speedup,
     worst_nonadaptivity,
 )
-from howspec.theory.limits.threshold import headroom_report, stopping_threshold, threshold_policy
 from howspec.theory.optimum import best_gamma
 from howspec.theory.speedup import speedup
 from hypothesis import assume, example, given, settings

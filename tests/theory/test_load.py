@@ -13,10 +13,10 @@ import pytest
 from exact import at_digits, decades, relative_error, tokens_of_round
 from exact import both as agree
 from howspec.theory import DepthAcceptance
-from howspec.theory.costs import crossover, load, memory
+from howspec.theory.costs import batch, load
 from howspec.theory.costs.choose import choose_gamma
-from howspec.theory.costs.linear import LinearPass, LinearStepCost
-from howspec.theory.costs.parallel import ParallelDraftCost
+from howspec.theory.costs.law import ParallelDraftCost
+from howspec.theory.costs.passes import LinearPass, LinearStepCost
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -64,7 +64,7 @@ def saved(gamma: int, alpha: float, rows: Any, context: Any, t: dict[str, Any], 
 def test_speculation_helps_exactly_inside_the_helpful_batches(
     alpha: float, context: int, times: dict[str, float], rows: float
 ) -> None:
-    low, high = crossover.helpful_batches(alpha, context, **times)
+    low, high = batch.helpful_batches(alpha, context, **times)
     assert 0.0 <= low <= high
     for edge in (low, high):  # a batch within rounding of the edge proves nothing
         assume(abs(rows - edge) > 1e-9 * rows)
@@ -86,9 +86,7 @@ def test_crossover_batch_is_the_root_of_the_gain_of_one_draft_token(
         assume(at[0] > 0.05 * times["draft_fixed"] and at[0] > 0.05 * alpha * times["step_fixed"])
         scale = times["step_per_token"] + times["step_per_cached"] * context
         assume(-slope > 0.01 * scale)
-        both(
-            crossover.crossover_batch, -at[0] / slope, {"alpha": alpha, "context": context} | times
-        )
+        both(batch.crossover_batch, -at[0] / slope, {"alpha": alpha, "context": context} | times)
 
 
 @given(ALPHAS, SYSTEMS)
@@ -105,29 +103,29 @@ def test_critical_context_ends_the_loss_from_a_larger_batch(
         assume(abs(slope) > 0.05 * times["step_per_cached"] * alpha)
         point = {k: v for k, v in times.items() if not k.endswith("fixed")} | {"alpha": alpha}
         if slope > 0:
-            both(crossover.critical_context, -by_batch(0) / slope, point)
-            edge = crossover.critical_context(**point)
+            both(batch.critical_context, -by_batch(0) / slope, point)
+            edge = batch.critical_context(**point)
             if alpha * times["step_fixed"] > 1.01 * times["draft_fixed"]:
-                assert crossover.crossover_batch(alpha, edge * 1.001, **times) == np.inf
-                assert crossover.crossover_batch(alpha, edge * 0.999, **times) < np.inf
+                assert batch.crossover_batch(alpha, edge * 1.001, **times) == np.inf
+                assert batch.crossover_batch(alpha, edge * 0.999, **times) < np.inf
         else:
-            assert crossover.critical_context(**point) == np.inf
+            assert batch.critical_context(**point) == np.inf
 
 
 def test_published_h100_law_has_these_crossovers() -> None:
     caches = {k: v for k, v in H100.items() if not k.endswith("fixed")}
-    assert crossover.crossover_batch(0.65, 200, **H100) == pytest.approx(694, abs=0.5)
-    assert crossover.crossover_batch(0.55, 200, **H100) == pytest.approx(274, abs=0.5)
-    assert crossover.critical_context(0.65, **caches) == pytest.approx(354, abs=0.5)
-    assert crossover.critical_context(0.55, **caches) == pytest.approx(536, abs=0.5)
+    assert batch.crossover_batch(0.65, 200, **H100) == pytest.approx(694, abs=0.5)
+    assert batch.crossover_batch(0.55, 200, **H100) == pytest.approx(274, abs=0.5)
+    assert batch.critical_context(0.65, **caches) == pytest.approx(354, abs=0.5)
+    assert batch.critical_context(0.55, **caches) == pytest.approx(536, abs=0.5)
 
 
 def test_slow_drafts_help_only_above_a_batch_when_the_context_is_long() -> None:
     slow = {**H100, "draft_fixed": 6e-3}
-    low, high = crossover.helpful_batches(0.65, 4000, **slow)
+    low, high = batch.helpful_batches(0.65, 4000, **slow)
     assert low == pytest.approx(16.5, abs=1.0)
     assert high == np.inf
-    assert crossover.helpful_batches(0.65, 100, **slow) == (0.0, 0.0)
+    assert batch.helpful_batches(0.65, 100, **slow) == (0.0, 0.0)
     cost = LinearStepCost(**slow)
     for rows, helps in ((low * 0.9, False), (low * 1.1, True)):
         choice = choose_gamma(DepthAcceptance(0.65), cost, batch=rows, context=4000)
@@ -136,13 +134,13 @@ def test_slow_drafts_help_only_above_a_batch_when_the_context_is_long() -> None:
 
 def test_crossover_batch_rises_in_acceptance_and_in_context() -> None:
     alphas = np.linspace(0.35, 0.9, 12)
-    assert (np.diff(crossover.crossover_batch(alphas, 150, **H100)[:7]) > 0).all()
+    assert (np.diff(batch.crossover_batch(alphas, 150, **H100)[:7]) > 0).all()
     contexts = np.arange(0, 350, 50)
-    assert (np.diff(crossover.crossover_batch(0.65, contexts, **H100)) > 0).all()
+    assert (np.diff(batch.crossover_batch(0.65, contexts, **H100)) > 0).all()
     nothing = {**H100, "step_per_token": 0.0, "step_per_cached": 0.0}
     quiet = {**nothing, "draft_per_token": 0.0, "draft_per_cached": 0.0}
-    assert crossover.helpful_batches(0.65, 0, **quiet) == (0.0, np.inf)
-    assert crossover.helpful_batches(0.1, 0, **quiet) == (0.0, 0.0)
+    assert batch.helpful_batches(0.65, 0, **quiet) == (0.0, np.inf)
+    assert batch.helpful_batches(0.1, 0, **quiet) == (0.0, 0.0)
 
 
 @given(ALPHAS, st.integers(1, 30), st.integers(1, 512), CONTEXTS, SYSTEMS)
@@ -156,14 +154,14 @@ def test_gain_of_one_draft_call_is_the_time_saved(
         assume(abs(exact) > 0.01 * tokens_of_round(alpha, gamma) * plain)
         point = {"alpha": alpha, "gamma": gamma, "batch": rows, "context": context}
         point |= {k: times[k] for k in (*TARGET, "draft_fixed")}
-        both(crossover.parallel_gain, exact, point)
+        both(batch.parallel_gain, exact, point)
         law = ParallelDraftCost(
             LinearPass(*(times[k] for k in TARGET)), LinearPass(times["draft_fixed"])
         )
         clock = law.round_time(gamma, batch=rows, context=context)
         faster = tokens_of_round(alpha, gamma) * float(clock[0]) > float(clock[gamma])
         assert faster == (exact > 0)
-    assert crossover.parallel_gain(**{**point, "gamma": 0}) == 0.0
+    assert batch.parallel_gain(**{**point, "gamma": 0}) == 0.0
 
 
 # --- load -----------------------------------------------------------------------------------
@@ -202,17 +200,17 @@ def test_latency_and_occupation_are_those_of_the_birth_death_chain(
         point = {"alpha": alpha, "gamma": gamma, "token_load": x, "context": context, **times}
         masses = birth_death(tokens, fixed, row, mpmath.mpf(x))
         mean = sum(n * p for n, p in enumerate(masses))
-        both(memory.requests_in_service, mean, point)
+        both(load.requests_in_service, mean, point)
         both(load.latency_under_load, mean / mpmath.mpf(x), point)
         some = [n for n in (0, 1, 2, 7, len(masses) // 4) if n < len(masses)]
-        got = memory.in_service_probability(np.array(some), **point)
+        got = load.in_service_probability(np.array(some), **point)
         for n, p in zip(some, got, strict=True):
             assert relative_error(p, masses[n]) < 1e-10
-        both(memory.in_service_ratio, masses[3] / masses[2], {**point, "in_service": 2})
-        batch = mpmath.mpf(0)  # mean field: the batch that its own latency sustains
+        both(load.in_service_ratio, masses[3] / masses[2], {**point, "in_service": 2})
+        rows = mpmath.mpf(0)  # mean field: the batch that its own latency sustains
         for _ in range(800):
-            batch = x * (fixed + batch * row) / tokens
-        both(load.mean_field_latency, (fixed + batch * row) / tokens, point)
+            rows = x * (fixed + rows * row) / tokens
+        both(load.mean_field_latency, (fixed + rows * row) / tokens, point)
 
 
 @given(ALPHAS, st.integers(0, 12), st.integers(0, 4000), SYSTEMS)
@@ -240,7 +238,7 @@ def test_capacity_limits_are_written_out() -> None:
     assert load.capacity_gain(0.8, 3, **free, draft_per_token=1e-6) == 0.0
     quiet = {**free, "step_fixed": 1e-3, "draft_fixed": 0.0}
     assert load.latency_under_load(0.0, 0, 500.0, **quiet) == 1e-3
-    pmf = memory.in_service_probability(np.arange(40), 0.0, 0, 2000.0, **quiet)
+    pmf = load.in_service_probability(np.arange(40), 0.0, 0, 2000.0, **quiet)
     poisson = [float(mpmath.exp(-2) * mpmath.mpf(2) ** n / mpmath.factorial(n)) for n in range(40)]
     np.testing.assert_allclose(pmf, poisson, rtol=1e-12)
 
@@ -253,12 +251,10 @@ def test_server_beyond_its_capacity_has_no_latency() -> None:
     assert np.isfinite(latency[:3]).all()
     assert (latency[3:] == np.inf).all()
     assert (np.diff(latency[:3]) > 0).all()
-    assert (memory.in_service_probability(4, 0.7, 3, loads, **times)[3:] == 0.0).all()
-    assert memory.in_service_probability(400, 0.7, 3, 1e300, **times) == 0.0
-    np.testing.assert_array_equal(
-        memory.in_service_probability([0, 1], 0.7, 3, 0.0, **times), [1, 0]
-    )
-    assert memory.requests_in_service(0.7, 3, 0.0, **times) == 0.0
+    assert (load.in_service_probability(4, 0.7, 3, loads, **times)[3:] == 0.0).all()
+    assert load.in_service_probability(400, 0.7, 3, 1e300, **times) == 0.0
+    np.testing.assert_array_equal(load.in_service_probability([0, 1], 0.7, 3, 0.0, **times), [1, 0])
+    assert load.requests_in_service(0.7, 3, 0.0, **times) == 0.0
 
 
 @given(ALPHAS, st.integers(1, 12), st.integers(0, 4000), SYSTEMS, OVERHEAD)
@@ -313,11 +309,11 @@ def test_a_crossing_from_below_is_a_crossing() -> None:
     assert relative_error(crossing, at_digits(load.crossover_load, **point)) < 1e-11
     # The same for batches, past the critical context.
     cost = {k: times[k] for k in times if k not in ("context", "round_overhead")}
-    batch = crossover.crossover_batch(0.9, 20_000, **cost)
-    assert crossover.helpful_batches(0.9, 20_000, **cost) == (batch, np.inf)
-    assert 0 < batch < np.inf
-    assert saved(1, 0.9, batch * 1.01, 20_000, cost, float) > 0
-    assert saved(1, 0.9, batch * 0.99, 20_000, cost, float) < 0
+    edge = batch.crossover_batch(0.9, 20_000, **cost)
+    assert batch.helpful_batches(0.9, 20_000, **cost) == (edge, np.inf)
+    assert 0 < edge < np.inf
+    assert saved(1, 0.9, edge * 1.01, 20_000, cost, float) > 0
+    assert saved(1, 0.9, edge * 0.99, 20_000, cost, float) < 0
 
 
 def test_best_gamma_at_a_load_is_that_of_a_scan() -> None:
@@ -422,14 +418,14 @@ def test_memory_bounds_the_batch_and_the_gain_at_it(
             return mpmath.mpf(value.numerator) / value.denominator
 
         point: dict[str, Any] = dict(sizes)
-        both(memory.largest_batch, number(rows), {**point, "context": context})
-        both(memory.batch_kept, number(rows / alone), point)
+        both(batch.largest_batch, number(rows), {**point, "context": context})
+        both(batch.batch_kept, number(rows / alone), point)
         b, b0 = number(rows), number(alone)
         clock = {**times, "round_overhead": 2e-4}
         spec = b * tokens_of_round(alpha, gamma) / round_time(gamma, b, context, clock, mpmath.mpf)
         plain = b0 / round_time(0, b0, context, clock, mpmath.mpf)
         point |= {"alpha": alpha, "gamma": gamma, "context": context, **clock}
-        both(memory.memory_limited_gain, spec / plain, point)
+        both(batch.memory_limited_gain, spec / plain, point)
         common = tokens_of_round(alpha, gamma) * round_time(0, b0, context, clock, mpmath.mpf)
         for share in (0, mpmath.mpf(1) / 3, 1):  # common batches between the two largest ones
             c = b + share * (b0 - b)
@@ -439,21 +435,21 @@ def test_memory_bounds_the_batch_and_the_gain_at_it(
 
 
 def test_memory_limits_are_written_out() -> None:
-    assert memory.largest_batch(2.0, 0.0, weight_bytes=1.0, kv_bytes=1.0) == np.inf
-    assert memory.batch_kept(3.0, weight_bytes=1.0, kv_bytes=0.0, draft_weight_bytes=1.0) == 1.0
-    assert memory.batch_kept(3.0, weight_bytes=1.0, kv_bytes=1.0, draft_weight_bytes=0.0) == 1.0
+    assert batch.largest_batch(2.0, 0.0, weight_bytes=1.0, kv_bytes=1.0) == np.inf
+    assert batch.batch_kept(3.0, weight_bytes=1.0, kv_bytes=0.0, draft_weight_bytes=1.0) == 1.0
+    assert batch.batch_kept(3.0, weight_bytes=1.0, kv_bytes=1.0, draft_weight_bytes=0.0) == 1.0
     with pytest.raises(ValueError, match="memory must be more than"):
-        memory.largest_batch(1.0, 1.0, weight_bytes=1.0, kv_bytes=1.0)
+        batch.largest_batch(1.0, 1.0, weight_bytes=1.0, kv_bytes=1.0)
     with pytest.raises(ValueError, match="kv_bytes must be in"):
-        memory.largest_batch(3.0, 1.0, weight_bytes=1.0, kv_bytes=-1.0)
+        batch.largest_batch(3.0, 1.0, weight_bytes=1.0, kv_bytes=-1.0)
 
 
 def test_quantities_outside_their_ranges_are_named() -> None:
     with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\], got 1.5"):
-        crossover.helpful_batches(1.5, 0, **H100)
+        batch.helpful_batches(1.5, 0, **H100)
     with pytest.raises(ValueError, match="token_load must be in"):
         load.latency_under_load(0.5, 2, -1.0, **H100, context=0)
     with pytest.raises(ValueError, match="draft_fixed must be in"):
-        crossover.crossover_batch(0.5, 0, **{**H100, "draft_fixed": np.nan})
+        batch.crossover_batch(0.5, 0, **{**H100, "draft_fixed": np.nan})
     with pytest.raises(ValueError, match="in_service must be an integer"):
-        memory.in_service_probability(1.5, 0.5, 2, 1.0, **H100, context=0)
+        load.in_service_probability(1.5, 0.5, 2, 1.0, **H100, context=0)

@@ -14,14 +14,17 @@ import mpmath
 import numpy as np
 import pytest
 from exact import both, decades, probabilities, relative_error, tokens_of_round
-from howspec.theory.costs import linear, moe, parallel, roofline, staircase
-from howspec.theory.costs.law import PassLaw, SequentialDraftCost, target_efficiency
-from howspec.theory.costs.linear import LinearPass, LinearStepCost
-from howspec.theory.costs.moe import MoEPass
-from howspec.theory.costs.parallel import ParallelDraftCost
+from howspec.theory.costs import passes, roofline, uneven
+from howspec.theory.costs.law import (
+    ParallelDraftCost,
+    PassLaw,
+    SequentialDraftCost,
+    parallel_speedup,
+    target_efficiency,
+)
+from howspec.theory.costs.passes import LinearPass, LinearStepCost, TablePass
 from howspec.theory.costs.roofline import RooflineCost, RooflinePass
-from howspec.theory.costs.staircase import StaircasePass
-from howspec.theory.costs.table import TablePass
+from howspec.theory.costs.uneven import MoEPass, StaircasePass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -170,17 +173,17 @@ def test_linear_rounds_are_the_sum_of_their_passes(
         quiet = {**times, "round_overhead": 0.0, "draft_fixed": 0.0}
         bare = {**quiet, "draft_per_token": 0.0, "draft_per_cached": 0.0}
         point = {"pass_tokens": gamma + 1, "batch": rows, "context": context, **step}
-        both(linear.linear_step_time, walk(gamma, rows, context, bare), point)
+        both(passes.linear_step_time, walk(gamma, rows, context, bare), point)
         row = walk(gamma, 2, context, quiet) - walk(gamma, 1, context, quiet)
         names = ("step_per_token", "step_per_cached", "draft_per_token", "draft_per_cached")
         point = {"gamma": gamma, "context": context, **{k: times[k] for k in names}}
-        both(linear.round_sequence_time, row, point)
+        both(passes.round_sequence_time, row, point)
         names = ("step_fixed", "draft_fixed", "round_overhead")
         point = {"gamma": gamma, **{k: times[k] for k in names}}
         fixed = 2 * walk(gamma, 1, context, times) - walk(gamma, 2, context, times)
         if gamma:
-            both(linear.round_fixed_time, fixed, point)
-        assert relative_error(linear.round_fixed_time(**point), fixed) < 1e-12
+            both(passes.round_fixed_time, fixed, point)
+        assert relative_error(passes.round_fixed_time(**point), fixed) < 1e-12
 
 
 def test_linear_cost_splits_into_a_fixed_part_and_one_per_sequence() -> None:
@@ -212,17 +215,17 @@ def test_parallel_speedup_is_tokens_over_one_draft_call(
         time = 1 + sum((mpmath.mpf(slope) for _ in range(gamma)), mpmath.mpf(0)) + mpmath.mpf(call)
         exact = tokens_of_round(alpha, gamma) / time
         point = {"alpha": alpha, "gamma": gamma, "verify_slope": slope, "draft_call": call}
-        assert relative_error(parallel.parallel_speedup(**point), exact) < 1e-12
+        assert relative_error(parallel_speedup(**point), exact) < 1e-12
         if 1e-6 < alpha < 1 - 1e-6:
-            both(parallel.parallel_speedup, exact, point)
-    assert parallel.parallel_speedup(alpha, 0, verify_slope=slope, draft_call=call) == 1.0
+            both(parallel_speedup, exact, point)
+    assert parallel_speedup(alpha, 0, verify_slope=slope, draft_call=call) == 1.0
 
 
 def test_parallel_cost_law_gives_the_parallel_speedup() -> None:
     times = ParallelDraftCost(LinearPass(0.99, 0.01), LinearPass(0.15)).round_time(5)
     got = tokens_of_round(0.8, 5) * times[0] / times[5]
     assert float(got) == pytest.approx(
-        parallel.parallel_speedup(0.8, 5, verify_slope=0.01, draft_call=0.15), rel=1e-12
+        parallel_speedup(0.8, 5, verify_slope=0.01, draft_call=0.15), rel=1e-12
     )
 
 
@@ -264,7 +267,7 @@ def test_padding_fills_tiles_one_after_the_other(tokens: int, rows: int, tile: i
     while filled < tokens * rows:
         filled += tile
     point = {"pass_tokens": tokens, "batch": rows, "tile": tile}
-    both(staircase.padded_tokens, mpmath.mpf(filled), point)
+    both(uneven.padded_tokens, mpmath.mpf(filled), point)
 
 
 def test_a_padded_pass_takes_the_time_of_the_padded_tokens() -> None:
@@ -292,9 +295,9 @@ def test_experts_touched_is_the_mean_over_all_routings(
         total += len(set().union(*routing))
     exact = total / len(choices) ** tokens
     point = {"experts": experts, "active_experts": active, "pass_tokens": tokens, "batch": 1}
-    both(moe.experts_touched, mpmath.mpf(exact.numerator) / exact.denominator, point)
+    both(uneven.experts_touched, mpmath.mpf(exact.numerator) / exact.denominator, point)
     swapped = {**point, "pass_tokens": 1, "batch": tokens}
-    assert moe.experts_touched(**swapped) == moe.experts_touched(**point)
+    assert uneven.experts_touched(**swapped) == uneven.experts_touched(**point)
 
 
 @given(st.integers(1, 256), st.data(), TOKENS, ROWS, CONTEXT)
@@ -310,7 +313,7 @@ def test_experts_and_their_time_follow_the_missed_ones(
         touched = experts * (1 - missed)  # past 3000 tokens the rest is below every digit
         if tokens * rows <= 3000:
             point = {"experts": experts, "active_experts": active, "pass_tokens": tokens}
-            got = moe.experts_touched(**point, batch=rows)
+            got = uneven.experts_touched(**point, batch=rows)
             assert relative_error(got, touched) < 1e-12
             fixed = mpmath.mpf(2) ** -8 + rows * (
                 mpmath.mpf(2) ** -24 * context + mpmath.mpf(2) ** -16 * tokens
@@ -318,19 +321,19 @@ def test_experts_and_their_time_follow_the_missed_ones(
             exact = fixed + mpmath.mpf(2) ** -13 * touched
             point |= {"batch": rows, "context": context, "expert_time": 2.0**-13}
             point |= {"step_fixed": 2.0**-8, "step_per_token": 2.0**-16}
-            both(moe.moe_step_time, exact, {**point, "step_per_cached": 2.0**-24})
+            both(uneven.moe_step_time, exact, {**point, "step_per_cached": 2.0**-24})
     assert active * (1 - 1e-12) <= got <= experts if tokens * rows <= 3000 else True
 
 
 def test_experts_are_all_touched_in_the_limit_and_at_once_when_all_are_active() -> None:
-    assert moe.experts_touched(1000, 100, experts=64, active_experts=2) == pytest.approx(64)
-    assert moe.experts_touched(1, 1, experts=8, active_experts=8) == 8.0
+    assert uneven.experts_touched(1000, 100, experts=64, active_experts=2) == pytest.approx(64)
+    assert uneven.experts_touched(1, 1, experts=8, active_experts=8) == 8.0
     with pytest.raises(ValueError, match="at most experts"):
-        moe.experts_touched(1, 1, experts=8, active_experts=9)
+        uneven.experts_touched(1, 1, experts=8, active_experts=9)
 
 
 def test_moe_speculation_loses_at_one_token_and_wins_at_more() -> None:
-    times = moe.experts_touched(np.arange(1.0, 9.0), 1, experts=8, active_experts=2) / 2.0
+    times = uneven.experts_touched(np.arange(1.0, 9.0), 1, experts=8, active_experts=2) / 2.0
     cost = times + 0.1 * np.arange(8.0)
     tokens = np.cumsum(0.82 ** np.arange(8.0))
     expected = [0.984, 0.992, 1.003, 1.028]

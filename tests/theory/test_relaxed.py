@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from exact import at_digits, relative_error
-from howspec.theory.costs.moe import MoEPass, correlated_experts, experts_touched
-from howspec.theory.limits.certificates import (
+from howspec.theory.costs.uneven import MoEPass, correlated_experts, experts_touched
+from howspec.theory.limits.ceilings import (
     covered_certificate,
     greedy_certificate,
     rule_certificate,
@@ -23,7 +23,7 @@ from howspec.theory.limits.rejections import (
     total_variation,
     typical_set,
 )
-from howspec.theory.scale.log_linear import log_linear_length_scale
+from howspec.theory.scale.other_laws import log_linear_length_scale
 from howspec.theory.schedules import (
     chain_time,
     even_chain_time,
@@ -32,7 +32,7 @@ from howspec.theory.schedules import (
     vertical_speedup,
     vertical_tokens,
 )
-from howspec.theory.schedules.overlap import cached_batch_speedup, cached_speedup
+from howspec.theory.schedules.together import cached_batch_speedup, cached_speedup
 from howspec.theory.trees import hub_acceptance, hub_share, overlap
 from scipy import optimize
 

@@ -15,8 +15,8 @@ from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_pmf
 from howspec.theory.acceptance import AcceptanceLaw, BetaRequestAcceptance, MarkovAcceptance
 from howspec.theory.costs.choose import choose_gamma
 from howspec.theory.costs.law import SequentialDraftCost
-from howspec.theory.costs.linear import LinearPass
-from howspec.theory.costs.staircase import StaircasePass
+from howspec.theory.costs.passes import LinearPass
+from howspec.theory.costs.uneven import StaircasePass
 from howspec.theory.requests import distribution, horizon, latency, length
 from howspec.theory.requests.latency import request_latency
 from hypothesis import given, settings

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
-from howspec.theory.schedules.budget import best_budget, budgeted_lengths
 from howspec.theory.schedules.drafters import (
     best_lookup_gamma,
     best_vocabulary,
@@ -22,8 +21,10 @@ from howspec.theory.schedules.drafters import (
     trimmed_acceptance,
     trimmed_speedup,
 )
-from howspec.theory.schedules.overlap import (
+from howspec.theory.schedules.together import (
+    best_budget,
     best_overlapped_gamma,
+    budgeted_lengths,
     cached_speedup,
     fan_out,
     overlapped_speedup,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+from howspec.theory import symbols
 from howspec.theory.domain import as_floats, check, check_gamma_max, unwrap
 from howspec.theory.formula import (
     SYMBOLS,
@@ -141,7 +144,8 @@ def test_a_scalar_result_is_a_float_and_an_array_stays() -> None:
 
 def test_quantities_are_unique_in_name_and_complete() -> None:
     everything = quantities()
-    assert len({q.name for q in everything}) == len(everything)
+    table = Path(symbols.__file__).parent / "quantities.csv"
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 1 + len(everything)
     for q in everything:
         assert q.name.isidentifier()
         assert q.latex
@@ -205,6 +209,23 @@ def test_a_formula_is_declared_once_and_tied_to_its_function() -> None:
     assert mine not in declared()
     assert mine.expression == SYMBOLS.alpha**2
     assert float(mine.exact(10, alpha=0.5)) == 0.25
+
+
+@pytest.mark.parametrize("name", ["", "acceptance", "costs", "limits", "scale", "trees"])
+def test_a_package_gives_the_names_of_its_modules_and_no_others(name: str) -> None:
+    package = importlib.import_module(f"howspec.theory.{name}".rstrip("."))
+    for wanted in {
+        "": ["speedup", "DraftScaleLaw", "scale"],
+        "acceptance": ["walk_counts", "choose_law", "markov"],
+        "costs": ["choose_gamma", "StaircasePass"],
+        "limits": ["NONADAPTIVITY_BOUND", "oracle_speedup"],
+        "scale": ["Shape"],
+        "trees": ["best_tree"],
+    }[name]:
+        assert getattr(package, wanted) is not None
+    for missing in ("nothing", "np", "_private", "Floats"):
+        with pytest.raises(AttributeError, match=f"{package.__name__}' has no attribute"):
+            getattr(package, missing)
 
 
 def test_importing_the_theory_and_predicting_needs_no_sympy_and_no_scipy() -> None:

@@ -7,7 +7,7 @@ So a round resolves min(K + 1, gamma) trials of the acceptance probability, not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,3 +118,42 @@ def round_counts(
         code[order],
         request is not None,
     )
+
+
+def walk_rounds(lengths: ArrayLike, gamma: int) -> Whole:
+    """Accepted draft tokens of the rounds that a request really runs, shape (rounds,).
+
+    lengths: for every generated position, the tokens that a round started there would yield with
+    unlimited drafts, bonus token included, whole numbers >= 1, shape (positions,) [token].
+    gamma: whole number >= 1. A round at a position yields min(lengths, gamma + 1) and the next one
+    starts that far on. Raises ValueError outside the ranges.
+    """
+    yields = check("position", lengths, label="lengths")
+    g = int(check("gamma", gamma, whole=True))
+    steps = np.minimum(yields, g + 1).astype(np.int64).tolist()
+    accepted, position = [], 0
+    while position < len(steps):
+        accepted.append(steps[position] - 1)
+        position += steps[position]
+    return np.asarray(accepted, np.int64)
+
+
+def walk_counts(requests: Iterable[ArrayLike], gamma: int) -> RoundCounts:
+    """The rounds that all requests really run, as counts; arguments as in :func:`walk_rounds`."""
+    walks = [walk_rounds(lengths, gamma) for lengths in requests]
+    code = np.repeat(np.arange(len(walks)), [w.size for w in walks])
+    return round_counts(np.concatenate(walks), gamma, request=code)
+
+
+def offset_tokens(requests: Iterable[ArrayLike], gamma: int) -> float:
+    """Mean tokens of a round over every position of all requests: the biased estimate [token]."""
+    g = int(check("gamma", gamma, whole=True))
+    every = np.concatenate([check("position", lengths, label="lengths") for lengths in requests])
+    return float(np.minimum(every, g + 1.0).mean())
+
+
+def start_position_bias(requests: Iterable[ArrayLike], gamma: int) -> float:
+    """Relative excess of the mean over every position over the mean of the rounds that are run."""
+    rows = list(requests)
+    visited = 1.0 + float(walk_counts(rows, gamma).accepted.mean())
+    return offset_tokens(rows, gamma) / visited - 1.0

@@ -20,11 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..domain import Floats, check
+from ..domain import Floats, bisect, check
 from ..either import demand
 from ..formula import Number, equation
 from ..optimum import best_gamma, optimal_gamma, optimal_gamma_gradient, optimum_d_alpha
-from ..roots import bisect
 from ..rounds import geometric
 from .counts import RoundCounts
 

@@ -11,6 +11,11 @@ so the next round's first token is accepted with p^2 + (1 - p) q. Solving for th
 rounds, phi = s_1 p^(gamma-1), gives s_1. The survival therefore depends on gamma.
 
 At p = 1, q = 0 the chain never leaves its start; it is then taken to start after a rejection.
+
+A round measured from every position of a text alike is better than the rounds that are run, most of
+which start right after a rejection, in the bad stretches:
+
+    mean over all positions = 1 + pi (1 - p^gamma) / (1 - p)  >=  E[N]  for p >= q
 """
 
 from __future__ import annotations
@@ -96,6 +101,45 @@ def markov_tokens_limit(accept_after_accept: Number, accept_after_reject: Number
     p, q = accept_after_accept, accept_after_reject
     with np.errstate(invalid="ignore"):
         return 1.0 + np.where(q > 0.0, q / (1.0 - p), 0.0)
+
+
+@equation(r"\mathrm{E}[N_{\mathrm{all}}]", group="acceptance laws", accept_after_accept=0.75,
+          accept_after_reject=0.1, gamma=5)  # fmt: skip
+def markov_offset_tokens(
+    accept_after_accept: Number, accept_after_reject: Number, gamma: Number
+) -> Number:
+    """Mean tokens of rounds started at every position alike, under bursty acceptance.
+
+    Assumes: a stationary two-state chain over tokens.
+    Wrong when: it is taken for the tokens of the rounds that are run.
+    Source: derived here; the first token is accepted at the stationary rate.
+    Returns: in [1, gamma + 1].
+    """
+    rate = markov_token_rate(accept_after_accept, accept_after_reject)
+    return 1 + rate * geometric(accept_after_accept, gamma)
+
+
+@equation(r"\mathrm{bias}", group="acceptance laws", accept_after_accept=0.75,
+          accept_after_reject=0.1, gamma=5)  # fmt: skip
+def markov_start_bias(
+    accept_after_accept: Number, accept_after_reject: Number, gamma: Number
+) -> Number:
+    """How much a mean over every starting position overstates the tokens per round, relatively.
+
+    Assumes: a stationary two-state chain over tokens.
+    Wrong when: acceptance falls with depth, which adds a bias of its own.
+    Source: derived here as the ratio of the two means.
+    Returns: negative where p < q, else >= 0. The difference of the two means is written as pi (p -
+    q)(1 - p^gamma)^2 / ((1 - p) D), D the denominator of the first rate, so that it does not
+    cancel.
+    """
+    p, q, g = accept_after_accept, accept_after_reject, gamma
+    if symbolic(p, q):
+        return markov_offset_tokens(p, q, g) / markov_tokens(p, q, g) - 1
+    inner = geometric_sum(p, g)
+    below = (1.0 - p) * geometric_sum(p, g + 1.0) + np.power(p, g) * q
+    above = markov_token_rate(p, q) * (p - q) * (1.0 - p) * inner * inner
+    return share(above, below) / markov_tokens(p, q, g)
 
 
 def _checked(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check, check_least, unwrap
+from ..domain import Floats, as_floats, bisect, check, check_least, unwrap
 from ..formula import Number, equation
-from ..roots import bisect
 from ..rounds import geometric, geometric_sum
 
 

@@ -115,7 +115,7 @@ class PositionalEstimate:
         """A posterior sample of the law under Jeffreys' prior, parameters of shape (draws,).
 
         The positions are independent given the counts, since each conditional rate has its own
-        trials. Rounds are taken as independent; see `bootstrap.resample_requests` otherwise.
+        trials. Rounds are taken as independent; see `selection.resample_requests` otherwise.
         """
         lost = self.tried - self.accepted
         size = (draws, self.tried.size)

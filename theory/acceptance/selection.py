@@ -236,7 +236,7 @@ def bootstrap_law(
 ) -> FittedLaw:
     """A sample of the fitted law, each parameter an array of shape (samples,).
 
-    fit: from counts to a law with scalar parameters, such as `depth.fit_depth`,
+    fit: from counts to a law with scalar parameters, such as `positional.fit_depth`,
     `markov.fit_markov`, `mixture.fit_beta_round` or `heterogeneity.fit_beta_request`. Its spread is
     that of repeating the measurement with other requests. Raises ValueError where the requests are
     unknown, or where a drawn sample cannot be fitted.

@@ -1,11 +1,15 @@
 r"""Latency, capacity and the best gamma under load, for continuous batching with linear step times.
 
-A round of B sequences takes F_gamma + B H_gamma (`linear`) and gives each of them E tokens, so n
+A round of B sequences takes F_gamma + B H_gamma (`passes`) and gives each of them E tokens, so n
 requests in service each progress at E / (F + n H): a processor-sharing queue whose speed depends
-on its occupation (`occupancy`). With token load x = arrival rate times mean length, the mean
-latency of one token is, whatever the distribution of lengths,
+on its occupation. With token load x = arrival rate times mean length, the mean latency of one token
+is, whatever the distribution of lengths (processor sharing is insensitive to it),
 
-    w = (F + H) / (E - x H).
+    w = (F + H) / (E - x H),
+
+and with r = x H / E the number in service is negative binomial,
+
+    P(n) = (F/H + 1)_n / n!  (1 - r)^{F/H + 1} r^n,   E[n] = x w.
 
 The published mean-field form drops the request's own H from the numerator, because it lets the
 batch of an idle server tend to 0 where the request itself makes it 1.
@@ -24,8 +28,8 @@ from ..domain import Floats, check
 from ..either import only_where, share
 from ..formula import Number, equation, numeric, symbolic
 from ..rounds import geometric
-from .crossover import half_line
-from .linear import LinearStepCost, round_fixed_time, round_sequence_time
+from .batch import half_line
+from .passes import LinearStepCost, round_fixed_time, round_sequence_time
 
 GROUP = "batch, load and memory"
 _ROUND: dict[str, Any] = {
@@ -43,7 +47,7 @@ def token_capacity(alpha: Number, gamma: Number, **times: Number) -> Number:
     """Tokens in a second that the server approaches as its batch grows.
 
     Assumes: linear step times up to any batch, cache for it, independent acceptance.
-    Wrong when: memory bounds the batch first (see `memory`), or compute overtakes memory.
+    Wrong when: memory bounds the batch first (see `batch`), or compute overtakes memory.
     Source: derived here; the same algebra for latency is in arXiv:2605.15051.
     Returns: in token/s; inf where another sequence adds no time.
     """
@@ -176,6 +180,58 @@ def helpful_loads(alpha: Number, gamma: Number, **times: Number) -> Number:
     high = np.where(more & (high > low), np.inf, high)
     never = (low > 0.0) & ~more  # it would overtake only past its own capacity
     return np.where(never, 0.0, low), np.where(never, 0.0, high)
+
+
+@equation(r"\mathrm{E}[n_s]", group=GROUP, others=TIMES, token_load=2000, **POINT)
+def requests_in_service(
+    alpha: Number, gamma: Number, token_load: Number, **times: Number
+) -> Number:
+    """Mean number of requests in service, the load times the latency of a token.
+
+    Assumes: as for the latency under load.
+    Wrong when: the latency under load is wrong.
+    Source: derived here; Little's law.
+    Returns: the mean batch, 0 without load.
+    """
+    return token_load * latency_under_load(alpha, gamma, token_load, **times)
+
+
+@equation(r"\mathrm{P}(n_s + 1)/\mathrm{P}(n_s)", group=GROUP, others=TIMES, in_service=3,
+          token_load=2000, **POINT)  # fmt: skip
+def in_service_ratio(
+    in_service: Number, alpha: Number, gamma: Number, token_load: Number, **times: Number
+) -> Number:
+    """Probability of n + 1 requests in service over that of n: a negative binomial of size 1 + F/H.
+
+    Assumes: as for the latency under load.
+    Wrong when: the latency under load is wrong.
+    Source: derived here from the balance P(n + 1) (n + 1) / (F + (n + 1) H) = P(n) x / E.
+    """
+    t = round_terms(alpha, gamma, **times)
+    return token_load / t.tokens * (t.fixed / (in_service + 1) + t.row)
+
+
+@numeric(others=TIMES)
+def in_service_probability(
+    in_service: Number, alpha: Number, gamma: Number, token_load: Number, **times: Number
+) -> Number:
+    """P(n requests in service), the product of the ratios; 0 at and above the capacity.
+
+    in_service: whole number >= 0; the rest as in :func:`latency_under_load`. Shapes broadcast.
+    Where a sequence adds no time the law is Poisson. Raises ValueError outside the ranges.
+    """
+    t = round_terms(alpha, gamma, **times)
+    offered, r = token_load * t.fixed / t.tokens, token_load * t.row / t.tokens
+    offered, r, n = np.broadcast_arrays(offered, r, in_service)
+    stable = r < 1.0
+    empty = np.log1p(-np.where(stable, r, 0.0))
+    with np.errstate(invalid="ignore"):
+        # (F/H) ln(1 - r) = offered ln(1 - r)/r, which is -offered in the limit H = 0.
+        total = empty + offered * np.where(r > 0.0, empty / r, -1.0)
+    steps = np.arange(1.0, n.max(initial=0.0) + 1.0)
+    logs = np.log(offered[..., None] / steps + r[..., None])
+    logs = np.where(steps <= n[..., None], logs, 0.0)
+    return np.exp(np.where(stable, total + logs.sum(axis=-1), -np.inf))
 
 
 def gamma_at_load(

@@ -73,7 +73,7 @@ def compute_time(pass_tokens: Number, batch: Number, *, context: Number = 0.0, t
     """Time to compute a pass over m tokens of each sequence.
 
     Assumes: operations proportional to tokens, attention to tokens times context.
-    Wrong when: tokens are padded to tiles or captured graphs (see `staircase`).
+    Wrong when: tokens are padded to tiles or captured graphs (see `uneven`).
     Source: derived here; the compute term of arXiv:2211.05102.
     """
     ops = token_ops + context * attention_ops

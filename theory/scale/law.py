@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check, check_gamma_max, check_least, unwrap
+from ..domain import Floats, bisect, check, check_gamma_max, check_least, unwrap
 from ..either import demand, probability, share
 from ..formula import Number, equation, symbolic
-from ..roots import bisect
 from ..rounds import geometric_sum, tokens_per_round
 
 

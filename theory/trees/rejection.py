@@ -28,10 +28,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, check
+from ..domain import Floats, bisect, check
 from ..either import at_least_once, demand
 from ..formula import Number, equation, symbolic
-from ..roots import bisect
 from .several import distribution_pair
 from .verification import block_weight_step, distribution, markov_models, two_token_overlap
 
