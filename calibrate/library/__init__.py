@@ -8,7 +8,7 @@ Importing this package imports no pandas.
 from ..tables.read import read_csv
 from ..tables.schema import Column, Rule, Schema
 from ..tables.sweep import SWEEP, Sweep
-from .load import describe, load, names
+from .load import TABLES, describe, load, names
 from .sweeps import (
     load_sweep,
     load_sweeps,
@@ -16,7 +16,6 @@ from .sweeps import (
     specbundle_sweeps,
     sweep_names,
 )
-from .tables import TABLES
 
 __all__ = [
     "SWEEP",

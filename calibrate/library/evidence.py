@@ -11,8 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 
-from .load import bundled_bytes, device_name, drafter_of, model_name
-from .tables import METRICS
+from .load import METRICS, bundled_bytes, device_name, drafter_of, model_name
 
 Row = dict[str, str]
 
@@ -283,7 +282,7 @@ def measured_pair(
     with the most conditions stated come first. Chains, blocks and look-up only: a tree is not what
     a number of draft tokens describes, and adaptive drafts have none.
     """
-    from ..prior.acceptance_tasks import canonical_task
+    from ..prior.acceptance_cells import canonical_task
 
     wanted, kinds = None if task is None else canonical_task(task) or task, tuple(metrics)
     found = [

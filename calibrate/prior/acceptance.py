@@ -19,9 +19,9 @@ from ..models.formats import format_in
 from ..models.names import plain
 from ..named import NamedModel, draft_formats, same_vocabulary
 from ..pair import Use
+from .acceptance_cells import NAMED, known_task
 from .acceptance_forecast import RISE_WEIGHTS, RISES, AcceptanceForecast, rounded
 from .acceptance_model import PARAMETERS, Cell, Conditioned, family_of
-from .acceptance_tasks import NAMED, known_task
 
 Floats = NDArray[np.float64]
 _PLAIN_BITS = 16

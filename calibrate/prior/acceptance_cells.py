@@ -1,7 +1,8 @@
 r"""Measurements of acceptance as the prior takes them: one cell a pair, task, setting and source.
 
 Rows of one cell (other numbers of draft tokens, other metrics, other loads) saw the same prompts,
-so they are one measurement and their mean has the error of the best of them.
+so they are one measurement and their mean has the error of the best of them. Tasks are those of
+`tasks.csv`, told by the words of a text.
 
 The prior's alpha is the conditional rate pooled over a round: accepted draft tokens over those
 whose fate was decided; what goes on inside a round is in `acceptance_forecast`.
@@ -19,6 +20,7 @@ tokens of the text, and so does the pooled rate of rounds, which try every token
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +31,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...theory.domain import Floats
+from ..tables.schema import table_lines
 from .acceptance_forecast import FIRST, POOLED_GAMMA, RISE, first_alpha, law_of, pooled_alpha
 from .acceptance_model import DESIGN_EFFECT, Cell, family_of
-from .acceptance_tasks import canonical_task
 
+# What a name of a data set or a free description says. A text that names several tasks, or says
+# that it averages over some, is `mixed`; one that names none is unknown. Continuation is running
+# text without an instruction: a base model goes on, often in loops.
+_WORDS = {
+    row["task"]: row["words"].split() for row in csv.DictReader(table_lines(__package__, "tasks"))
+}
+# Prompts of several tasks; the words of the second line only where no task is named as well.
+SEVERAL = ("mixed", "diverse", "several", "various")
+AVERAGES = (
+    "mean", "average", "avg", "overall", "spec-bench", "spec_bench", "specbench", "longbench",
+    "all", "pooled", "general",
+)  # fmt: skip
+NAMED = tuple(_WORDS)
+TASKS = (*NAMED, "mixed")
+
+_BY_WORD = {word: task for task, words in _WORDS.items() for word in words}
+_SPLIT = re.compile(r"[\s,;:()\[\]\"']+")
 UNSTATED_GAMMAS = (3, 4, 5, 6, 8)  # what engines and papers draft where they do not say
 SAME = ("alpha_conditional", "overlap", "argmax_agreement")
 LENGTHS = ("accepted_over_drafted", "tau_with_bonus")
@@ -40,6 +59,35 @@ UNSTATED_TRIALS = 300.0
 TOKENS_OF_A_PROMPT = 100.0
 # Where a source names no sizes: a small target and a tenth of it, and the doubt on ln h it brings.
 USUAL_TARGET, USUAL_SHARE, DOUBT = 7e9, 0.1, 0.3
+
+
+def canonical_task(text: str | None) -> str | None:
+    """The task that a free text names: one of `TASKS`, or None where it names none.
+
+    Words are compared whole, then without their digits and joined parts ("math-500 (vLLM)",
+    "open_chat", "long_context_summarization").
+    """
+    found: dict[str, None] = {}
+    parts: set[str] = set()
+    for word in _SPLIT.split((text or "").casefold().replace("natural questions", "nq")):
+        whole, inside = [word, word.rstrip("0123456789.+-")], re.split(r"[_/\-.+]", word)
+        parts |= {*whole, *inside}
+        # A word that is one names its task alone; one that joins several may name several.
+        one = next((_BY_WORD[w] for w in whole if w in _BY_WORD), None)
+        found |= dict.fromkeys([one] if one else (_BY_WORD[w] for w in inside if w in _BY_WORD))
+    if len(found) > 1:
+        found.pop("reasoning", None)  # "math reasoning" is math
+    if len(found) > 1 or parts & set(SEVERAL) or (not found and parts & set(AVERAGES)):
+        return "mixed"
+    return next(iter(found), None)
+
+
+def known_task(text: str) -> str:
+    """One of `TASKS` for a text that must name one; ValueError lists them otherwise."""
+    task = canonical_task(text)
+    if task is None:
+        raise ValueError(f"task must name one of {', '.join(TASKS)}, got {text!r}")
+    return task
 
 
 def source_of(text: str) -> str:

@@ -29,7 +29,7 @@ from ...theory.domain import Floats
 from ..library.load import same_study
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
-from .acceptance_tasks import canonical_task
+from .acceptance_cells import canonical_task
 
 LOOK_UP = ("n-gram", "prompt look-up", "suffix")
 HEADS = tuple(k.name for k in DRAFTERS.values() if k.is_head)

@@ -28,7 +28,7 @@ from ..models.drafters import DRAFTERS, drafter_kind
 from ..named import NamedModel, named, named_draft, same_model, told_target
 from ..pair import Load, Use
 from .acceptance import expected_acceptance
-from .acceptance_tasks import known_task
+from .acceptance_cells import known_task
 from .costs import PredictedCost, expected_costs
 from .head_curves import GREATEST, LOOK_UP, SHORT, HeadCurve, head_curves, looked_up
 from .heads_model import SPREADS, Conditioned, Question

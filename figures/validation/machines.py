@@ -17,7 +17,7 @@ import numpy as np
 from ...calibrate.doors import Deployment, resolve
 from ...calibrate.learned.timed import TimedSpeedup, timed_speedups
 from ...calibrate.models import model, number_format
-from ...calibrate.prior.acceptance_tasks import canonical_task
+from ...calibrate.prior.acceptance_cells import canonical_task
 from ...sim.choice import between, choose
 from ...sim.common import common_laws
 from ...sim.known import GAMMA_MAX, Laws, Sources, both_laws

@@ -23,7 +23,7 @@ from ...calibrate.doors import Deployment
 from ...calibrate.learned.measured import Measured
 from ...calibrate.learned.stated import stack_of, weights_format
 from ...calibrate.library.load import load_table
-from ...calibrate.prior.acceptance_tasks import canonical_task
+from ...calibrate.prior.acceptance_cells import canonical_task
 from ...calibrate.tables.schema import number, text
 from ...sim.known import GAMMA_MAX, both_laws
 from ...sim.pair import PairPrediction, predict_pair

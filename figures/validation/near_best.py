@@ -25,7 +25,7 @@ from ...calibrate.learned.near_best import FILE, correlation, to_text
 from ...calibrate.learned.stated import weights_format
 from ...calibrate.library.evidence import Measurement, measurements
 from ...calibrate.library.load import load_table, study_of
-from ...calibrate.prior.acceptance_tasks import canonical_task
+from ...calibrate.prior.acceptance_cells import canonical_task
 from ...calibrate.tables.schema import number, text
 from ...sim.choice import DEFAULT_OBJECTIVE, OBJECTIVES, TOLERANCE, Choice, Objective, choose
 from ...sim.known import GAMMA_MAX, Laws, both_laws

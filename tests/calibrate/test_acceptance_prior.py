@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from howspec.calibrate.prior.acceptance import AcceptancePrior, library_cells, stored_fit
+from howspec.calibrate.prior.acceptance_cells import NAMED
 from howspec.calibrate.prior.acceptance_fit import LEFT_OUT_DRAWS, fit
 from howspec.calibrate.prior.acceptance_forecast import (
     LOG_H,
@@ -16,7 +17,6 @@ from howspec.calibrate.prior.acceptance_forecast import (
     update,
 )
 from howspec.calibrate.prior.acceptance_model import PARAMETERS, Cell, family_of
-from howspec.calibrate.prior.acceptance_tasks import NAMED
 from howspec.theory import tokens_by_gamma
 from hypothesis import given, settings
 from hypothesis import strategies as st

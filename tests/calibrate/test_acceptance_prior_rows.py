@@ -16,7 +16,9 @@ from howspec.calibrate.prior.acceptance import library_cells
 from howspec.calibrate.prior.acceptance_cells import (
     LENGTHS,
     SAME,
+    TASKS,
     alpha_from_metric,
+    canonical_task,
     cell_from_row,
     convertible,
     merge,
@@ -42,7 +44,6 @@ from howspec.calibrate.prior.acceptance_library import (
     store_cells,
 )
 from howspec.calibrate.prior.acceptance_model import Cell, usual_layers
-from howspec.calibrate.prior.acceptance_tasks import TASKS, canonical_task
 from howspec.theory import DepthAcceptance
 from howspec.theory.acceptance import alpha_from_drafted_rate, alpha_from_length, round_counts
 from hypothesis import given, settings

@@ -16,8 +16,7 @@ from howspec.calibrate.library.evidence import (
     measured_pair,
     measurements,
 )
-from howspec.calibrate.library.load import device_name, load_table, model_name
-from howspec.calibrate.library.tables import METRICS
+from howspec.calibrate.library.load import METRICS, device_name, load_table, model_name
 from howspec.calibrate.prior.heads_fit import lengths
 from howspec.cli.main import run
 
