@@ -20,8 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.library.evidence import evidence
-from howspec.sim.tune.belief import Belief
-from howspec.sim.tune.points import Point, Seen
+from howspec.sim.tune.belief import Belief, Point, Seen
 from howspec.sim.tune.tuning import start_and_load, tune
 from howspec.sim.tune.words import believed
 from howspec.theory.domain import Floats

@@ -1,8 +1,8 @@
-"""Monte-Carlo of speculative decoding, and predictions with intervals.
+"""From laws to answers: what is predicted, chosen and explained, and Monte-Carlo of it all.
 
-Rounds: `rounds` confirms a prediction token by token; `iid`, `laws` and `traces` simulate rounds at
-speed, under any acceptance law or measured acceptance; `policies` choose the draft length.
-Requests and fleets: `requests`, `replay`, `fleet`, `fleet_crossover`. The algorithm on explicit
-distributions: `distributions`, `verify`. Answers: `prediction`, `selection`. Scale: `sweep`,
-`sweep_blocks`. Modules are imported by name, so that a prediction does not wait for the compiler.
+`known` gives both laws of a question; `prediction`, `ranking`, `scale`, `schedule`, `crossover` and
+`explain` answer from them, `emit` says an answer in an engine's words, and `tune` measures on.
+`simulation` draws: rounds and requests (`rounds`), verification rules on explicit distributions
+(`verify`), fleets under load (`fleet`), many settings at once (`sweeps`). Modules are imported by
+name, so that a prediction does not wait for the compiler.
 """

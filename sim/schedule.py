@@ -7,26 +7,22 @@ neighbours for nothing. The schedule is the table with the fewest changes in whi
 keeps at least (1 - tolerance) of its best score, and among those the one with the largest mean
 of the logarithm; a dynamic programme over batch sizes finds it exactly.
 
-Gamma 0 by a table is not plain decoding: an engine that holds a drafter is slower at K = 0 than one
-without (see `off_price`). Where a schedule is for such an engine, gamma 0 competes at that speed.
+Where the speeds come from, laws or a measured grid, is in `pair_schedule`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, TypedDict, Unpack
+from typing import Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calibrate.doors import Pair
-from ..theory import AcceptanceLaw, CostLaw, tokens_by_gamma
 from ..theory.domain import Floats
 from ..theory.interval import Interval, check_level, ends
 from .choice import DEFAULT_OBJECTIVE, Objective, measured, weighed, worth
-from .known import Laws
 
 LARGEST_BATCH = 4096
 # Weights that rank the three aims one after the other: tolerance, few changes, speed.
@@ -98,66 +94,6 @@ class Aims(TypedDict, total=False):
     falling: bool
 
 
-def make_schedule(
-    acceptance: AcceptanceLaw,
-    cost: CostLaw,
-    *,
-    batch_max: int = 256,
-    contexts: Sequence[float] = (0.0,),
-    gamma_max: int = 16,
-    priced: bool = False,
-    **aims: Unpack[Aims],
-) -> Schedule:
-    """The schedule of a pair of laws; arrays of parameters are a sample, paired draw by draw.
-
-    batch_max: in [1, 4096]; contexts: one or more, >= 0 [token]; gamma_max: >= 1 [token]; priced:
-    gamma 0 is that of an engine with a drafter, where the schedule speculates at all; the rest as
-    in `Aims`. Raises ValueError outside these ranges.
-    """
-    if int(gamma_max) != gamma_max or gamma_max < 1:
-        raise ValueError(f"gamma_max must be an integer in [1, inf), got {gamma_max}")
-    if not contexts:
-        raise ValueError("contexts must hold one or more numbers, got none")
-    tokens = tokens_by_gamma(acceptance, gamma_max)
-
-    def made(priced: bool) -> Schedule:
-        sample = _Sample(tokens, cost, tuple(contexts), gamma_max, priced)
-        return schedule_of(sample, batch_max=batch_max, contexts=contexts, **aims)
-
-    free = made(False)
-    kinds = {r.gamma > 0 for r in free.ranges}
-    if not (priced and kinds == {False, True}):
-        return free
-    found = made(True)
-    return replace(found, notes=(*found.notes, *_price_notes(found)))
-
-
-# Running sequences, and share by which an engine with a drafter decodes more slowly at K = 0 than
-# one without: github.com/vllm-project/vllm/issues/49548, one model on one device.
-_OFF = ((2.0, 15.317 / 14.374 - 1.0), (189.0, 93.82 / 77.164 - 1.0))
-
-
-def off_price(batch: float) -> float:
-    """Share by which decoding at gamma 0 is slower in an engine that holds a drafter, >= 0.
-
-    Between the measured batches along the logarithm of the batch, beyond them as at the nearest.
-    """
-    batches, shares = zip(*_OFF, strict=True)
-    return float(np.interp(np.log(batch), np.log(batches), shares))
-
-
-def _price_notes(schedule: Schedule) -> list[str]:
-    off = [r for r in schedule.ranges if r.gamma == 0]
-    if not off:
-        return []
-    spans = ", ".join(f"{r.first}-{r.last}: {100 * off_price(r.last):.1f} %" for r in off)
-    return [
-        "gamma 0 in an engine that holds a drafter is slower than plain decoding without one, by "
-        f"up to (batch {spans}), as vLLM was measured (6.6 % at batch 2, 21.6 % at 189); where "
-        "the load stays there, run without the drafter"
-    ]
-
-
 class Speeds(Protocol):
     """Draws of the speed of every gamma at a batch size."""
 
@@ -223,83 +159,6 @@ def schedule_of(
             *_notes(speed, gammas, ranges, gamma_max, tolerance, falling, len(contexts)),
         ),
     )
-
-
-@dataclass(frozen=True)
-class PairSchedule:
-    """The schedule of a pair, with what it rests on; notes: what to know before relying on it.
-
-    laws: None where it was made of measured speeds; measured: which; pair: whose it is.
-    """
-
-    laws: Laws | None
-    made: Schedule
-    notes: tuple[str, ...]
-    pair: Pair
-    measured: str = ""
-
-
-def pair_schedule(
-    laws: Laws,
-    *,
-    batch_max: int | None = None,
-    contexts: Sequence[float] = (),
-    priced: bool = False,
-    **aims: Unpack[Aims],
-) -> PairSchedule:
-    """The schedule of a pair; arguments as of `make_schedule`, contexts by default the pair's.
-
-    batch_max: default 256, less where costs or memory end before. Raises ValueError outside the
-    ranges and where the pair does not fit in memory.
-    """
-    known = laws.costs
-    most = batch_max
-    if most is None:
-        most = min(256, known.batch_max or 256)
-        if known.memory is not None and known.memory.largest_batch is not None:
-            if known.memory.largest_batch < 1:
-                raise ValueError(known.memory.line)
-            most = min(most, known.memory.largest_batch)
-    made = make_schedule(
-        laws.acceptance.law, known.law, batch_max=most, gamma_max=laws.gamma_max,
-        contexts=tuple(contexts) or (laws.pair.at.cached,), priced=priced, **aims,
-    )  # fmt: skip
-    notes = [*made.notes, *laws.notes]
-    seen = laws.acceptance.gamma
-    if seen is not None and max(r.gamma for r in made.ranges) > seen:
-        notes.append(f"acceptance beyond position {seen} was not measured, only continued")
-    return PairSchedule(laws, made, tuple(dict.fromkeys(notes)), laws.pair)
-
-
-class _Sample:
-    """Speed-up of every draw at a batch size, the geometric mean over contexts."""
-
-    def __init__(
-        self, tokens: Floats, cost: CostLaw, contexts: tuple[float, ...], gamma_max: int,
-        priced: bool,
-    ) -> None:  # fmt: skip
-        self.tokens = np.asfortranarray(np.reshape(tokens, (-1, gamma_max + 1)))
-        self.cost, self.contexts = cost, contexts
-        self.gamma_max, self.priced = gamma_max, priced
-
-    def draws(self, batch: int) -> Floats:
-        """Shape (draws, gamma_max + 1)."""
-        tables = []
-        for context in self.contexts:
-            times = self.cost.round_time(self.gamma_max, batch=batch, context=context)
-            if not (np.isfinite(times) & (times > 0.0)).all():
-                raise ValueError(f"times of the cost law must be in (0, inf) at batch {batch}")
-            times = times.reshape(-1, self.gamma_max + 1)
-            tables.append(self.tokens * (times[:, :1] / times))
-        found = tables[0] if len(tables) == 1 else np.exp(sum(map(np.log, tables)) / len(tables))
-        if self.priced:
-            found[:, 0] /= 1.0 + off_price(batch)
-        return found
-
-    def plain(self, batch: int) -> Floats:
-        """Draws of the time of a plain step, the mean over contexts, (draws,) or (1,)."""
-        steps = (self.cost.round_time(0, batch=batch, context=c)[..., 0] for c in self.contexts)
-        return np.ravel(sum(steps) / len(self.contexts))
 
 
 def _smooth(speed: Floats, tolerance: float, falling: bool) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors.costs import CostSource, PlainTimes
     from ..sim.emit import Emission
     from ..sim.next_measurement import Next
-    from ..sim.schedule import PairSchedule
+    from ..sim.pair_schedule import PairSchedule
 
 
 @dataclass(frozen=True, repr=False)
@@ -198,7 +198,7 @@ def schedule(
     from ..sim.choice import check_objective
     from ..sim.emit import check_engine
     from ..sim.known import Sources, both_laws
-    from ..sim.schedule import pair_schedule
+    from ..sim.pair_schedule import pair_schedule
 
     check_engine(engine, batch=batch, adapt=adapt, older=older)
     contexts = _contexts(context)
@@ -212,7 +212,7 @@ def schedule(
     )  # fmt: skip
     falling, goal = engine == "tensorrt-llm", check_objective(objective)
     if sweep is not None:
-        from ..sim.schedule_grid import grid_schedule
+        from ..sim.pair_schedule import grid_schedule
 
         if given != Sources() or device is not None or gamma_max is not None:
             raise ValueError(

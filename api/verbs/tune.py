@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..sim.emit import Emission
-    from ..sim.tune.points import Chosen, Seen
+    from ..sim.tune.belief import Chosen, Seen
     from ..sim.tune.tuning import Tuned
 
 

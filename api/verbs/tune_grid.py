@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate.records import Record
     from ..calibrate.serving import ServingPlan
     from ..sim.emit import Emission
-    from ..sim.tune.belief import Belief
-    from ..sim.tune.points import Point, Seen
+    from ..sim.tune.belief import Belief, Point, Seen
 
 Progress = Callable[[str, int, int], None]
 
@@ -113,7 +112,7 @@ class Grid:
 
 def _seen_in(record: Record, point: Point) -> Seen:
     from ..calibrate.serving.compare import levels_of
-    from ..sim.tune.points import Seen
+    from ..sim.tune.belief import Seen
 
     level = next(x for x in levels_of(record) if x.batch == point.batch)
     return Seen(point, level.tokens_per_s, level.tokens_per_step if point.draft else None)
@@ -122,7 +121,7 @@ def _seen_in(record: Record, point: Point) -> Seen:
 def measured(grid: Grid, records: Sequence[str | Path]) -> tuple[list[Seen], list[str]]:
     """Everything that was measured of the grid, and notes on what was not of it."""
     from ..calibrate.serving import served_of
-    from ..sim.tune.points import Point
+    from ..sim.tune.belief import Point
 
     seen: dict[Point, Seen] = {}
     notes = []

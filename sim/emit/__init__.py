@@ -16,7 +16,7 @@ from ...calibrate.models.drafters import DRAFTERS, DrafterKind, Engine
 
 if TYPE_CHECKING:
     from ...calibrate.doors import Pair
-    from ..schedule import PairSchedule
+    from ..pair_schedule import PairSchedule
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 

@@ -1,4 +1,4 @@
-r"""What is known of a server's speed by draft, gamma and batch, and what to measure next.
+r"""What is known of a server's speed by draft, gamma and batch, before and after measurements.
 
 What is known is a sample of ln(tokens/s) at every point of the grid, and of ln(tokens a step) of
 every draft and gamma: the pair prior, draw by draw with one machine and one task for all drafts,
@@ -19,16 +19,13 @@ one than was named. A factor of all speeds, and a smaller one of the gains, is t
 what was measured shows.
 
 What a server runs is one draft, with the gamma that is best at each batch (0: plain decoding); its
-worth is the mean over batches of ln(tokens/s), its regret against the best draft of a draw. The
-next measurement is the one whose expected gain of worth is the largest for its time (the knowledge
-gradient), a point alone or all that are left of a configuration, which has to be started once.
-Source: conditional simulation: Journel, Huijbregts 1978; knowledge gradient of correlated beliefs:
-Frazier, Powell, Dayanik 2009, INFORMS J. Computing 21; put together here.
+worth is the mean over batches of ln(tokens/s), its regret against the best draft of a draw.
+Source: conditional simulation: Journel, Huijbregts 1978; put together here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -36,20 +33,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
-from ...theory.interval import interval
+from ...theory.interval import Interval, interval
 from .misfits import alike, misfits
-from .points import NAMELESS, Chosen, Point, Seen
 
 # Spread of a measured ln(tokens/s) from one start of a server to the next, and of a mean length.
 SPEED_ERROR, LENGTH_ERROR = 0.02, 0.02
-_OUTCOMES = 48
 _FAR = 4.0  # standard deviations of the belief, beyond which a measurement is called surprising
-_NOTHING = 1e-5  # gain of worth below which measurements are told apart by their spread alone
 _USUAL = 2.0  # standard deviations of the belief, within which plain decoding tells of the machine
 # Of machines of which one speed is not the other's, ln of gains vary by 0.07 to 0.2 of ln of plain
 # speeds: predictions for A100, H100, H200, L40S, A6000, MI300X and three CPUs, batch 1 to 32.
 _GAINS = 0.15
-_EXTREME = 0.01  # chance of a choice that loses more than the tolerance, below which none is tried
+
+NAMELESS = ""  # the draft of plain decoding
+
+
+@dataclass(frozen=True, order=True)
+class Point:
+    """A configuration under a load. draft: its name, "" for plain decoding with gamma 0."""
+
+    draft: str
+    gamma: int
+    batch: int
+
+    @property
+    def configuration(self) -> tuple[str, int]:
+        """What a server is started with."""
+        return self.draft, self.gamma
+
+    def __str__(self) -> str:
+        what = f"{self.draft}, gamma {self.gamma}" if self.draft else "plain decoding"
+        return f"{what}, batch {self.batch}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was measured at a point: tokens/s of all sequences together, > 0, and tokens per step of
+    the target, >= 1, None where the server tells nothing of it.
+    """
+
+    point: Point
+    tokens_per_s: float
+    tokens_per_step: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.tokens_per_s < np.inf:
+            raise ValueError(f"tokens_per_s must be in (0, inf), got {self.tokens_per_s}")
+        known = self.tokens_per_step
+        if known is not None and not 1.0 <= known < np.inf:
+            raise ValueError(f"tokens_per_step must be in [1, inf), got {known}")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a server would run now. draft: "" for plain decoding at every batch; gammas: by batch;
+    gain: of tokens/s over plain decoding by batch, with its interval; regret: mean share of the
+    speed that the best draft and gammas would add.
+    """
+
+    draft: str
+    gammas: dict[int, int]
+    gain: dict[int, Interval]
+    regret: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +144,8 @@ class Belief:
     def _places(self) -> dict[Point, int]:
         return {p: i for i, p in enumerate(self.points)}
 
-    def _length_of(self, point: Point) -> int | None:
+    def length_of(self, point: Point) -> int | None:
+        """Place of the tokens a step at a point in the state, None for plain decoding."""
         if not point.draft:
             return None
         at = self.drafts.index(point.draft) * len(self.gammas) + self.gammas.index(point.gamma)
@@ -115,7 +160,7 @@ class Belief:
             rows.append(self.where(s.point))
             values.append(np.log(s.tokens_per_s))
             errors.append(SPEED_ERROR)
-            at = self._length_of(s.point)
+            at = self.length_of(s.point)
             if at is not None and s.tokens_per_step is not None:
                 rows.append(at)
                 values.append(np.log(s.tokens_per_step))
@@ -129,7 +174,7 @@ class Belief:
 
     def _widened(self, prior: Floats, seen: Sequence[Seen], rng: np.random.Generator) -> Floats:
         """The prior with a machine as unlike the named one as plain decoding shows it to be."""
-        extra = self._unlike(prior, seen)
+        extra = self.unlike(seen)
         if not extra:
             return prior
         count, b = len(self.points), len(self.batches)
@@ -139,31 +184,15 @@ class Belief:
         wide[:, b:count] += _GAINS * extra * np.tile(gains, len(self.drafts))
         return wide
 
-    def _unlike(self, prior: Floats, seen: Sequence[Seen]) -> float:
+    def unlike(self, seen: Sequence[Seen]) -> float:
         """Spread of ln speed, beside the believed one, that makes plain decoding usual."""
+        prior = self.state if self.prior is None else self.prior
         plain = [s for s in seen if not s.point.draft]
         if not plain:
             return 0.0
         own = prior[:, [self.where(s.point) for s in plain]].mean(axis=1)
         off = np.mean([np.log(s.tokens_per_s) for s in plain]) - own.mean()
         return float(np.sqrt(max(off**2 - _USUAL**2 * (own.var() + SPEED_ERROR**2), 0.0)))
-
-    def undecided(self, chosen: Chosen, tolerance: float) -> Point | None:
-        """What to try before an end: speculation, where none was measured and the prior alone says
-        whether it pays; None where it was, or where that is all but certain.
-        """
-        if not self.drafts or any(s.point.draft for s in self.seen):
-            return None
-        prior = self.logs if self.prior is None else self.prior
-        if self.doubt(chosen, tolerance) < _EXTREME and not self._unlike(prior, self.seen):
-            return None
-        done = {s.point.batch for s in self.seen} or set(self.batches)
-        points = [p for p in self.points if p.draft and p.batch in done]
-        usual = [p for p in points if p.draft == chosen.draft and p.gamma == chosen.gammas[p.batch]]
-        plain = {b: self.logs[:, i].mean() for i, b in enumerate(self.batches)}
-        return max(
-            usual or points, key=lambda p: self.logs[:, self.where(p)].mean() - plain[p.batch]
-        )
 
     def doubt(self, chosen: Chosen, tolerance: float) -> float:
         """Share of the draws in which a choice loses more than the tolerance."""
@@ -177,7 +206,7 @@ class Belief:
         if self.prior is None:
             return ()
         found = []
-        other = self._unlike(self.prior, self.seen)  # another machine: drafts tell no more of it
+        other = self.unlike(self.seen)  # another machine: drafts tell no more of it
         for s in self.seen:
             if other and s.point.draft:
                 continue
@@ -210,60 +239,6 @@ class Belief:
         name = self.drafts[draft] if any(gammas.values()) else NAMELESS
         return Chosen(name, gammas, gain, float((1.0 - np.exp(-lost)).mean()))
 
-    def next(self, minutes: Callable[[Sequence[Point]], float]) -> Point | None:
-        """The point to measure next, None where all are measured.
-
-        minutes: that measuring some points takes, starting a server included.
-        """
-        options = self._options()
-        if not options:
-            return None
-        covariance = np.cov(self.state, rowvar=False)
-        mean, now = self.logs.mean(axis=0), float(self.worth(self.logs.mean(axis=0)))
-        z = _outcomes()
-        chances = self._chances()
-        gains, spreads = [], []
-        for option in options:
-            moves = self._moves(covariance, option)
-            after = self.worth(mean + z[:, : moves.shape[1]] @ moves.T)
-            gains.append(max(float(after.mean()) - now, 0.0))
-            spreads.append(float(chances @ np.square(moves).sum(axis=1)))
-        time = np.array([minutes(o) for o in options])
-        value = np.array(gains) if max(gains) > _NOTHING else np.array(spreads)
-        rates = value / time
-        best = set(options[int(rates.argmax())])
-        alone = [i for i, o in enumerate(options) if len(o) == 1 and o[0] in best]
-        return options[max(alone, key=lambda i: rates[i])][0]
-
-    def _options(self) -> list[tuple[Point, ...]]:
-        done = {s.point for s in self.seen}
-        left: dict[tuple[str, int], list[Point]] = {}
-        for p in self.points:
-            if p not in done:
-                left.setdefault(p.configuration, []).append(p)
-        options: list[tuple[Point, ...]] = [(p,) for own in left.values() for p in own]
-        return options + [tuple(own) for own in left.values() if len(own) > 1]
-
-    def _moves(self, covariance: Floats, option: Sequence[Point]) -> Floats:
-        """How the means move by each independent part of an outcome, (points, parts)."""
-        at = [self.where(p) for p in option]
-        length = self._length_of(option[0])
-        errors = [SPEED_ERROR] * len(at)
-        if length is not None:
-            at, errors = [*at, length], [*errors, LENGTH_ERROR]
-        seen = covariance[np.ix_(at, at)] + np.diag(np.square(errors))
-        root = np.linalg.cholesky(seen)
-        return np.asarray(np.linalg.solve(root, covariance[at, : len(self.points)]).T)
-
-    def _chances(self) -> Floats:
-        """Share of the draws in which each point is the best at its batch, (points,)."""
-        found = np.zeros(len(self.points))
-        for i in range(len(self.batches)):
-            own = np.unique(self.grid[:, i])
-            winners = own[self.logs[:, own].argmax(axis=1)]
-            found += np.bincount(winners, minlength=found.size) / len(self.logs)
-        return found
-
 
 def _conditioned(
     prior: Floats, rows: Sequence[int], values: Floats, errors: Floats, rng: np.random.Generator
@@ -277,12 +252,6 @@ def _conditioned(
     seen = across[at] + np.diag(np.square(errors))
     noise = errors * rng.standard_normal((len(prior), at.size))
     return np.asarray(prior + np.linalg.solve(seen, (values + noise - prior[:, at]).T).T @ across.T)
-
-
-def _outcomes() -> Floats:
-    """Standard normal outcomes, each with its mirror image, the same for every option."""
-    half = np.random.default_rng(0).standard_normal((_OUTCOMES // 2, 64))
-    return np.concatenate([half, -half])
 
 
 def with_misfits(

@@ -19,10 +19,10 @@ from ..choice import DEFAULT_OBJECTIVE
 from ..emit import Emission, emit, one_line
 from ..known import DRAWS, Sources, check_gamma_max, check_seed
 from ..next_options import released
+from ..pair_schedule import PairSchedule
 from ..ranking import Candidate, candidates
-from ..schedule import PairSchedule, Range, Schedule
-from .belief import Belief, with_misfits
-from .points import Chosen
+from ..schedule import Range, Schedule
+from .belief import Belief, Chosen, with_misfits
 
 _CONFIG, _FLAGS = "{config}", "{flags}"
 _SURE = Interval(1.0, 1.0, 1.0, 0.9)

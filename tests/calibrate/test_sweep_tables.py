@@ -14,7 +14,7 @@ from howspec.calibrate.sweeps import find_step, fit_sweeps
 from howspec.calibrate.tables.cells import parse_cells
 from howspec.calibrate.tables.sweep import Sweep, read_only
 from howspec.calibrate.tables.sweeps import parse_sweeps, read_sweeps
-from howspec.sim.schedule_grid import schedule_from_grid
+from howspec.sim.pair_schedule import schedule_from_grid
 from howspec.sim.sweep_answer import predict_sweep
 from howspec.theory import AffineCost, DepthAcceptance, tokens_by_gamma
 

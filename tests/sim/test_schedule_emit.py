@@ -16,8 +16,9 @@ from howspec.cli.questions import schedule as verb
 from howspec.sim.choice import OBJECTIVES, Objective, choose
 from howspec.sim.emit import DraftWords
 from howspec.sim.emit.engines import emit_llama_cpp, emit_sglang, emit_tensorrt_llm, emit_vllm
+from howspec.sim.pair_schedule import make_schedule, off_price
 from howspec.sim.prediction import predict, speedup_table
-from howspec.sim.schedule import Schedule, make_schedule, off_price
+from howspec.sim.schedule import Schedule
 from howspec.theory import AffineCost, CostLaw, DepthAcceptance, tokens_by_gamma
 from howspec.theory.costs import (
     LinearPass,

@@ -1,4 +1,4 @@
-"""Sweeps: the same numbers on every backend, nothing lost to a kill, sums without rounding."""
+"""Sweeps: the same numbers on every backend, nothing lost to a kill."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.sweeps.backends import in_blocks
 from howspec.sim.sweeps.sweep import grid, sweep
 from howspec.theory import DepthAcceptance
 
@@ -45,11 +43,6 @@ def fails_at_three(rng: np.random.Generator, *, point: int) -> float:
 def where(rng: np.random.Generator, *, point: int) -> int:
     time.sleep(0.1)
     return os.getpid()
-
-
-def moments(rng: np.random.Generator, size: int) -> dict[str, Any]:
-    x = rng.random(size)
-    return {"n": size, "sum": x.sum(), "counts": np.bincount((4 * x).astype(int), minlength=4)}
 
 
 @pytest.mark.parametrize(
@@ -426,70 +419,3 @@ def _without_loky_leftovers() -> Iterator[None]:
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True)
-
-
-# Blocks.
-
-
-@pytest.mark.parametrize("workers", [1, 3])
-def test_sums_over_blocks_are_the_same_bits_whatever_the_workers(workers: int) -> None:
-    one = in_blocks(moments, 10_500, block=1000, seed=6)
-    many = in_blocks(moments, 10_500, block=1000, seed=6, backend="threading", workers=workers)
-    assert one["sum"].hex() == many["sum"].hex()
-    assert one["n"] == many["n"] == 10_500
-    assert np.array_equal(one["counts"], many["counts"])
-    assert one["counts"].sum() == 10_500
-    assert one["counts"].dtype == np.int64
-
-
-def test_sums_over_blocks_are_rounded_once() -> None:
-    seen: list[float] = []
-
-    def part(rng: np.random.Generator, size: int) -> dict[str, float]:
-        seen.append(float(rng.normal() * 10.0 ** rng.integers(-12, 12)))
-        return {"x": seen[-1]}
-
-    found = in_blocks(part, 300, block=1, seed=7)["x"]
-    assert len(set(seen)) == 300
-    assert found == float(sum(map(Fraction, seen)))
-
-
-def test_whole_sums_pass_the_range_of_64_bits() -> None:
-    def part(rng: np.random.Generator, size: int) -> dict[str, Any]:
-        return {"n": 2**62, "each": np.array([2**62, 1])}
-
-    for blocks in (2, 4):
-        found = in_blocks(part, blocks, block=1, seed=0)
-        assert found["n"] == blocks * 2**62
-        assert found["each"].tolist() == [blocks * 2**62, blocks]
-        assert found["each"].dtype == object
-
-
-def test_a_last_block_takes_the_rest() -> None:
-    sizes: list[int] = []
-
-    def part(rng: np.random.Generator, size: int) -> dict[str, int]:
-        sizes.append(size)
-        return {"n": size}
-
-    assert in_blocks(part, 10, block=4, seed=0) == {"n": 10}
-    assert sizes == [4, 4, 2]
-
-
-@pytest.mark.parametrize(
-    ("total", "block", "value", "message"),
-    [
-        (0, 1, 1.0, "total must be"),
-        (10, 0, 1.0, "block must be"),
-        (2, 1, float("nan"), "the sum x must be finite"),
-        (2, 1, "text", "the sum x must be finite"),
-    ],
-)
-def test_blocks_refuse_bad_arguments(total: int, block: int, value: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        in_blocks(lambda rng, size: {"x": value}, total, block=block, seed=0)
-
-
-def test_blocks_of_different_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match="the same names and shapes"):
-        in_blocks(lambda rng, size: {"x": np.zeros(size)}, 3, block=2, seed=0)

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from howspec.calibrate.doors import Deployment
 from howspec.sim.known import Sources
-from howspec.sim.tune.belief import LENGTH_ERROR, SPEED_ERROR, Belief
-from howspec.sim.tune.points import Point, Seen
-from howspec.sim.tune.tuning import Tuned, start_and_load, tune
+from howspec.sim.tune.belief import LENGTH_ERROR, SPEED_ERROR, Belief, Point, Seen
+from howspec.sim.tune.tuning import Tuned, following, start_and_load, tune
 from howspec.sim.tune.words import (
     believed,
     check_template,
@@ -111,10 +110,10 @@ def test_starting_a_server_weighs_against_another_configuration() -> None:
     belief = prior().given(seen, rng)
     dear, free = start_and_load(1e6, 1.0), start_and_load(0.0, 1.0)
     last = Point("EAGLE3", 3, 1)
-    there = belief.next(lambda points: dear(points, last))
+    there = following(belief, lambda points: dear(points, last))
     assert there is not None
     assert there.configuration == ("EAGLE3", 3)
-    elsewhere = belief.next(lambda points: free(points, last))
+    elsewhere = following(belief, lambda points: free(points, last))
     assert elsewhere is not None
 
 
