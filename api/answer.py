@@ -42,16 +42,19 @@ def plain(value: object) -> JSON:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: the values, and how one is shown."""
+    """One column of a table: the values, and how one is shown: a format such as .3f, or by what."""
 
     name: str
     values: Sequence[object]
-    show: Callable[[object], str] = str
+    show: str | Callable[[object], str] = ""
 
     @property
     def cells(self) -> list[str]:
         """The values as text, a dash where there is none."""
-        return ["-" if v is None else self.show(v) for v in self.values]
+        return ["-" if v is None else self._shown(v) for v in self.values]
+
+    def _shown(self, value: object) -> str:
+        return format(value, self.show) if isinstance(self.show, str) else self.show(value)
 
     @property
     def of_words(self) -> bool:
@@ -121,11 +124,6 @@ def texts(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
 def _flat(value: object) -> object:
     """An interval as its estimate: a frame has one number a cell."""
     return getattr(value, "estimate", value)
-
-
-def numbers(digits: int = 3, *, sign: str = "") -> Callable[[object], str]:
-    """Show numbers with so many digits behind the point."""
-    return lambda v: f"{v:{sign}.{digits}f}"
 
 
 def percent(value: object) -> str:
@@ -201,7 +199,7 @@ class Answer(ABC):
 
     def ending(self) -> list[str]:
         """The lines that say what to measure next and what was measured before, none without."""
-        from .parts import next_lines
+        from .text import next_lines
 
         return [] if self.next is None else next_lines(self.next)
 
@@ -262,7 +260,7 @@ class Answer(ABC):
         found = plain(dict(self.data()))
         assert isinstance(found, dict)
         if self.next is not None:
-            from .parts import next_entry
+            from .text import next_entry
 
             found["next"] = plain(next_entry(self.next))
         return about | found

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .answer import Column, Table, between, numbers, percent, span, sure
+from .answer import Column, Table, between, percent, span, sure
 
 if TYPE_CHECKING:
     from .calibrate.doors import Pair
     from .calibrate.known import KnownCosts, MemoryUse
     from .calibrate.learned.near_best import NearBest
-    from .calibrate.library.evidence import Measurement
     from .calibrate.named import NamedModel
     from .sim.choice import Objective
     from .sim.known import Laws
-    from .sim.next_measurement import Next
     from .sim.pair import PairPrediction, Speed
     from .sim.prediction import Prediction
-    from .theory.decision import Ahead
     from .theory.domain import Floats
     from .theory.interval import Interval
 
@@ -105,7 +102,7 @@ def by_gamma_table(
     at = range(first, min(len(said.speedup_by_gamma), max(said.gamma_window[-1] + 4, 9)))
     columns = [
         Column("gamma", list(at)),
-        Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], numbers()),
+        Column("speed-up", [float(said.speedup_by_gamma[g]) for g in at], ".3f"),
     ]
     if not exact:
         ends = [(said.low_by_gamma[g], said.high_by_gamma[g]) if g else None for g in at]
@@ -116,7 +113,7 @@ def by_gamma_table(
             *asked_column(said.objective, [float(said.score[g]) for g in at]),
         ]
     if measured is not None:
-        columns.append(Column("measured", [measured.get(g) for g in at], numbers()))
+        columns.append(Column("measured", [measured.get(g) for g in at], ".3f"))
     return Table(tuple(columns))
 
 
@@ -266,63 +263,6 @@ def interval_of(sample: Floats | None, level: float) -> Interval | None:
     from .theory.interval import median_interval
 
     return None if sample is None else median_interval(sample, level)
-
-
-_SHOWN = 3  # measured rows in a list
-
-
-def next_entry(found: Next) -> Mapping[str, object]:
-    """What to measure next, as it stands in the JSON of an answer."""
-
-    def state(ahead: Ahead) -> Mapping[str, object]:
-        ends = {"low": ahead.low, "high": ahead.high, "level": found.level}
-        return {"speedup": ends, "expected_regret": ahead.regret}
-
-    return {
-        "now": state(found.now),
-        "measurements": [
-            {"command": m.command, "what": m.what, "then": m.then, "device_minutes": m.minutes,
-             **state(m.after)}
-            for m in found.measurements
-        ],
-        "evidence": [
-            {"metric": r.metric, "value": r.value, "gamma": r.gamma, "batch": r.batch,
-             "task": r.task, "hardware": r.hardware, "engine": r.engine, "citation": r.citation}
-            for r in found.evidence[:_SHOWN]
-        ],
-        "evidence_rows": len(found.evidence),
-    }  # fmt: skip
-
-
-def next_lines(found: Next) -> list[str]:
-    """What to measure next, and what was measured before, in lines."""
-    lines = []
-    if found.measurements:
-        lines.append(f"what to measure next (now {_state(found.now)}):")
-    for m in found.measurements:
-        time = "" if m.minutes is None else f"; {_minutes(m.minutes)} of device time"
-        lines += [f"  {m.command}", f"    {m.what}; then {m.then}: {_state(m.after)}{time}"]
-    if found.evidence:
-        shown = "; ".join(_row(r) for r in found.evidence[:_SHOWN])
-        more = len(found.evidence) - _SHOWN
-        lines.append(f"measured of this pair: {shown}{f'; and {more} more' if more > 0 else ''}")
-    return lines
-
-
-def _state(ahead: Ahead) -> str:
-    return f"speed-up {ahead.low:.2f}-{ahead.high:.2f}, expected regret {100 * ahead.regret:.1f} %"
-
-
-def _minutes(minutes: float) -> str:
-    return f"{minutes:.0f} min" if minutes >= 9.5 or minutes == 0.0 else f"{minutes:.1g} min"
-
-
-def _row(row: Measurement) -> str:
-    what = "speed-up" if row.metric.startswith("speedup") else row.metric.replace("_", " ")
-    at = [f"gamma {row.gamma}" if row.gamma is not None else "",
-          f"batch {row.batch:g}" if row.batch is not None else "",
-          row.task, row.hardware, row.engine]  # fmt: skip
-    return f"{what} {row.value:.4g} ({', '.join(a for a in at if a)})"
 
 
 def asked(given: Mapping[str, object], verb: Callable[..., object]) -> dict[str, object]:

@@ -1,10 +1,16 @@
-"""A table as text, in as many columns of characters as there are."""
+"""Text of answers: a table in as many columns of characters as there are, what to measure next."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .calibrate.library.evidence import Measurement
+    from .sim.next_measurement import Next
+    from .theory.decision import Ahead
 
 _GAP = "  "
 _PROSE = re.compile(r"[^\W\d]{2,}[,;:]? [^\W\d]{2,}")  # a cell of words, which may be wrapped
@@ -87,3 +93,60 @@ def _lines(
         if number == 0 and ruled:
             lines.append("─" * _total([sizes[j] for j in part]))
     return lines
+
+
+_SHOWN = 3  # measured rows in a list
+
+
+def next_entry(found: Next) -> Mapping[str, object]:
+    """What to measure next, as it stands in the JSON of an answer."""
+
+    def state(ahead: Ahead) -> Mapping[str, object]:
+        ends = {"low": ahead.low, "high": ahead.high, "level": found.level}
+        return {"speedup": ends, "expected_regret": ahead.regret}
+
+    return {
+        "now": state(found.now),
+        "measurements": [
+            {"command": m.command, "what": m.what, "then": m.then, "device_minutes": m.minutes,
+             **state(m.after)}
+            for m in found.measurements
+        ],
+        "evidence": [
+            {"metric": r.metric, "value": r.value, "gamma": r.gamma, "batch": r.batch,
+             "task": r.task, "hardware": r.hardware, "engine": r.engine, "citation": r.citation}
+            for r in found.evidence[:_SHOWN]
+        ],
+        "evidence_rows": len(found.evidence),
+    }  # fmt: skip
+
+
+def next_lines(found: Next) -> list[str]:
+    """What to measure next, and what was measured before, in lines."""
+    lines = []
+    if found.measurements:
+        lines.append(f"what to measure next (now {_state(found.now)}):")
+    for m in found.measurements:
+        time = "" if m.minutes is None else f"; {_minutes(m.minutes)} of device time"
+        lines += [f"  {m.command}", f"    {m.what}; then {m.then}: {_state(m.after)}{time}"]
+    if found.evidence:
+        shown = "; ".join(_row(r) for r in found.evidence[:_SHOWN])
+        more = len(found.evidence) - _SHOWN
+        lines.append(f"measured of this pair: {shown}{f'; and {more} more' if more > 0 else ''}")
+    return lines
+
+
+def _state(ahead: Ahead) -> str:
+    return f"speed-up {ahead.low:.2f}-{ahead.high:.2f}, expected regret {100 * ahead.regret:.1f} %"
+
+
+def _minutes(minutes: float) -> str:
+    return f"{minutes:.0f} min" if minutes >= 9.5 or minutes == 0.0 else f"{minutes:.1g} min"
+
+
+def _row(row: Measurement) -> str:
+    what = "speed-up" if row.metric.startswith("speedup") else row.metric.replace("_", " ")
+    at = [f"gamma {row.gamma}" if row.gamma is not None else "",
+          f"batch {row.batch:g}" if row.batch is not None else "",
+          row.task, row.hardware, row.engine]  # fmt: skip
+    return f"{what} {row.value:.4g} ({', '.join(a for a in at if a)})"

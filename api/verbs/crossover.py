@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, between, numbers, percent, whole
+from ..answer import Answer, Column, Table, between, percent, whole
 from ..parts import (
     asked,
     model_entry,
@@ -113,7 +113,7 @@ class Crossover(Answer):
         return Table((
             Column(name, [c.values[i] for i in at], whole),
             Column("gamma", [c.gamma[i] for i in at]),
-            Column("speed-up", [c.speedup[i] for i in at], numbers()),
+            Column("speed-up", [c.speedup[i] for i in at], ".3f"),
             Column("interval", ends, between),
             Column("pays", [c.probability_gain[i] for i in at], percent),
         ))  # fmt: skip

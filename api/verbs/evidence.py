@@ -52,7 +52,7 @@ class Evidence(Answer):
             Column("target", [m.target for m in rows]),
             Column("draft", [m.draft or m.drafter for m in rows]),
             Column("gamma", [m.gamma for m in rows]),
-            Column("batch", [m.batch for m in rows], lambda v: f"{v:g}"),
+            Column("batch", [m.batch for m in rows], "g"),
             Column("device", [m.device or m.hardware for m in rows]),
             Column("engine", [m.engine for m in rows]), Column("task", [m.task for m in rows]),
             Column("status", [m.status for m in rows]),

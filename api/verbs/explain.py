@@ -113,7 +113,7 @@ class Explanation(Answer):
             Column("factor", [t.factor for t in terms], lambda v: f"x{estimate(v)}"),
             Column("interval", [t.factor for t in terms], span),
             Column("plain steps", [t.plain_steps for t in terms], _signed),
-            Column("ms", [self._ms(t) for t in terms], lambda v: f"{v:.3f}"),
+            Column("ms", [self._ms(t) for t in terms], ".3f"),
         ))  # fmt: skip
         changes = self.found.changes
         yield Table((

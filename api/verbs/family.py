@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Answer, Column, Table, numbers, percent, span, sure, window
+from ..answer import Answer, Column, Table, percent, span, sure, window
 
 if TYPE_CHECKING:
     from ..figures.family import Family
@@ -57,10 +57,10 @@ class FamilyStudy(Answer):
         yield Table((
             Column("draft", [r.draft for r in rows]),
             Column("measured best", [r.measured_gamma for r in rows]),
-            Column("measured speed-up", [r.measured_speedup for r in rows], numbers()),
+            Column("measured speed-up", [r.measured_speedup for r in rows], ".3f"),
             Column(f"{self.found.given} gamma", [r.gamma for r in rows]),
             Column("within 1 %", [r.window for r in rows], window),
-            Column("speed-up", [r.speedup.estimate for r in rows], numbers()),
+            Column("speed-up", [r.speedup.estimate for r in rows], ".3f"),
             Column("interval", [r.speedup for r in rows], span),
         ))  # fmt: skip
         if tests:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, numbers, percent
+from ..answer import Answer, Column, Table, percent
 from ..measured import at_place
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class Measurement(Answer):
         yield Table((
             Column("batch", [x.batch for x in levels]),
             Column("requests", [x.requests for x in levels]),
-            Column("first token ms", [x.first_token_ms for x in levels], numbers(1)),
-            Column("ms a token", [x.token_ms for x in levels], numbers(2)),
-            Column("95 % of gaps ms", [x.gap_95_ms for x in levels], numbers(2)),
-            Column("tokens/s", [x.tokens_per_s for x in levels], numbers(1)),
-            Column("tokens a step", [x.tokens_per_step for x in levels], numbers(3)),
-            Column("step ms", [x.step_ms for x in levels], numbers(2)),
+            Column("first token ms", [x.first_token_ms for x in levels], ".1f"),
+            Column("ms a token", [x.token_ms for x in levels], ".2f"),
+            Column("95 % of gaps ms", [x.gap_95_ms for x in levels], ".2f"),
+            Column("tokens/s", [x.tokens_per_s for x in levels], ".1f"),
+            Column("tokens a step", [x.tokens_per_step for x in levels], ".3f"),
+            Column("step ms", [x.step_ms for x in levels], ".2f"),
             Column("drafting steps", [x.coverage for x in levels], percent),
         ))  # fmt: skip
         shares = [x for x in levels if x.survival]
@@ -64,7 +64,7 @@ class Measurement(Answer):
             yield Table(
                 (
                     Column("batch", [x.batch for x in shares]),
-                    *(Column(f"{k}", [at_place(x.survival, k - 1) for x in shares], numbers(3))
+                    *(Column(f"{k}", [at_place(x.survival, k - 1) for x in shares], ".3f")
                       for k in places),
                 ),
                 title="share of steps that accepted draft token k",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Column, Table, numbers
+from ..answer import Column, Table
 from ..measured import MeasuredRecord, Progress, at_place, quiet
 from ..parts import asked
 
@@ -44,14 +44,14 @@ class MeasuredAcceptance(MeasuredRecord):
         places = range(min(_POSITIONS, max((len(r.alpha_by_position) for r in rows), default=0)))
         yield Table((
             Column("draft", [r.draft for r in rows]),
-            Column("T", [r.temperature for r in rows], lambda v: f"{v:g}"),
+            Column("T", [r.temperature for r in rows], "g"),
             Column("rounds", [r.rounds for r in rows]),
-            Column("tokens/round", [r.tokens_per_round for r in rows], numbers()),
-            Column("walked", [c and c.walked for c in compared], numbers()),
+            Column("tokens/round", [r.tokens_per_round for r in rows], ".3f"),
+            Column("walked", [c and c.walked for c in compared], ".3f"),
             Column("z", [c.z if c and c.requests >= _COMPARED else None for c in compared],
-                   numbers(1, sign="+")),
-            Column("overlap", [r.mean_overlap for r in rows], numbers()),
-            *(Column(f"a{k + 1}", [at_place(r.alpha_by_position, k) for r in rows], numbers())
+                   "+.1f"),
+            Column("overlap", [r.mean_overlap for r in rows], ".3f"),
+            *(Column(f"a{k + 1}", [at_place(r.alpha_by_position, k) for r in rows], ".3f")
               for k in places),
         ))  # fmt: skip
         yield _COLUMNS

@@ -65,14 +65,10 @@ def _table(
     ]
     return Table((
         *(Column(named.get(n, n), [r[n] for r in rows]) for n in at),
-        Column("ms", [1e3 * r["median_s"] if "median_s" in r else None for r in rows], _short),
+        Column("ms", [1e3 * r["median_s"] if "median_s" in r else None for r in rows], ".3g"),
         Column("quartiles", spread),
-        *(Column(name, [r.get(key) for r in rows], _short) for key, name in ratios.items()),
+        *(Column(name, [r.get(key) for r in rows], ".3g") for key, name in ratios.items()),
     ))  # fmt: skip
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}"
 
 
 def measure_costs(

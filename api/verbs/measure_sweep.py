@@ -44,7 +44,7 @@ class MeasuredSweep(MeasuredRecord):
                 Column("method", [method for *_, method in lines]),
                 Column("batch", [batch for batch, *_ in lines]),
                 Column("prompts", [r.blocks for r in some]),
-                Column("latency_s", [p and p.latency_s for p in plain], lambda v: f"{v:.4f}"),
+                Column("latency_s", [p and p.latency_s for p in plain], ".4f"),
                 *(Column(f"K = {g}", [_cell(of.get(g)) for of in lines.values()])
                   for g in sorted({r.gamma for r in rows if r.gamma})),
             ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, numbers, sure, window
+from ..answer import Answer, Column, Table, sure, window
 
 if TYPE_CHECKING:
     from ..figures.draw import Studies
@@ -94,7 +94,7 @@ class PaperStudy(Answer):
                 Column("speed-up, 90 %", [p.prediction.speedup for p in panels], _bracket(3)),
                 Column("measured best", best),
                 Column("in window", [p.window_hit for p in panels], _yes),
-                Column("z", [p.confirmation.z for p in panels], numbers(2, sign="+")),
+                Column("z", [p.confirmation.z for p in panels], "+.2f"),
             ),
             "Fitted to the paper's latency grid; z: simulated against predicted speed-up",
         )
@@ -106,7 +106,7 @@ class PaperStudy(Answer):
             (
                 Column("row", [f"{r.target} {r.method}" for r in rows]),
                 Column("paper", paper),
-                Column("fitted", [r.fitted and r.fitted.estimate for r in rows], numbers(2)),
+                Column("fitted", [r.fitted and r.fitted.estimate for r in rows], ".2f"),
                 Column("predicted", [f"{r.draft} K={r.gamma}" for r in rows]),
                 Column("speed-up, 90 %", [r.speedup for r in rows], _bracket(2)),
                 Column("at paper's choice", [r.at_paper_choice for r in rows], _bracket(2)),
@@ -127,10 +127,10 @@ class PaperStudy(Answer):
             (
                 Column("held out", [t["name"] for t in tests]),
                 Column("points", [t["points"] for t in tests]),
-                Column("mean |error|", [t["mean_abs_error"] for t in tests], _share),
-                Column("median", [t["median_abs_error"] for t in tests], _share),
-                Column("95th percentile", [t["p95_abs_error"] for t in tests], _share),
-                Column("90 % covers", [t["coverage_90"] for t in tests], lambda v: f"{v:.0%}"),
+                Column("mean |error|", [t["mean_abs_error"] for t in tests], ".2%"),
+                Column("median", [t["median_abs_error"] for t in tests], ".2%"),
+                Column("95th percentile", [t["p95_abs_error"] for t in tests], ".2%"),
+                Column("90 % covers", [t["coverage_90"] for t in tests], ".0%"),
             ),
             f"Predictions of points left out (joint fit of the grid: rms {rms:.2%} of plain "
             "latency)",
@@ -142,12 +142,12 @@ class PaperStudy(Answer):
         return Table(
             (
                 Column("pair", [r.label for r in rows]),
-                Column("alpha", [r.alpha for r in rows], _short),
+                Column("alpha", [r.alpha for r in rows], "g"),
                 Column("gamma", [r.gamma for r in rows]),
-                Column("c", [r.cost_ratio for r in rows], _short),
-                Column("measured", [r.measured for r in rows], _short),
-                Column("ideal law", [r.predicted for r in rows], numbers(2)),
-                Column("error", [r.error for r in rows], lambda v: f"{v:+.0%}"),
+                Column("c", [r.cost_ratio for r in rows], "g"),
+                Column("measured", [r.measured for r in rows], "g"),
+                Column("ideal law", [r.predicted for r in rows], ".2f"),
+                Column("error", [r.error for r in rows], "+.0%"),
             ),
             f"arXiv:2211.17192, predicted from its own alpha, gamma and c: mean |error| {mean:.1%}"
             ", no parameter fitted",
@@ -162,11 +162,11 @@ def timed_rows(rows: Sequence[PaperCostRow], *, record: str) -> Iterator[str | T
         (
             Column("row", [f"{r.target} {r.method}: {r.draft} K={r.gamma}" for r in rows]),
             Column("mode", [r.mode for r in rows]),
-            Column("c", [r.cost_ratio for r in rows], numbers(3)),
-            Column("V(K+1)/V(1)", [r.verify_ratio for r in rows], numbers(2)),
-            Column("published", [r.published for r in rows], numbers(2)),
+            Column("c", [r.cost_ratio for r in rows], ".3f"),
+            Column("V(K+1)/V(1)", [r.verify_ratio for r in rows], ".2f"),
+            Column("published", [r.published for r in rows], ".2f"),
             Column("speed-up, 90 %", [r.speedup for r in rows], _bracket(2)),
-            Column("needed alpha", [r.needed_alpha for r in rows], numbers(2)),
+            Column("needed alpha", [r.needed_alpha for r in rows], ".2f"),
         ),
         f"The paper's table at the costs of {record}: the paper's architectures, timed with random "
         "weights.\nneeded alpha: acceptance of every token with which the published speed-up would "
@@ -186,14 +186,6 @@ def _bracket(digits: int) -> Callable[[object], str]:
 
 def _yes(value: object) -> str:
     return "yes" if value else "no"
-
-
-def _share(value: object) -> str:
-    return f"{value:.2%}"
-
-
-def _short(value: object) -> str:
-    return f"{value:g}"
 
 
 def paper(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, estimate, numbers, percent, span
+from ..answer import Answer, Column, Table, estimate, percent, span
 from ..parts import (
     asked,
     asked_column,
@@ -139,7 +139,7 @@ class RankedDrafts(Answer):
             Column("draft", [*(d.draft.called for d in drafts), "none"]),
             Column("gamma", [*("no room" if c is None else c.gamma for c in choices), 0]),
             Column("speed-up", [*(None if c is None else c.speedup for c in choices), 1.0],
-                   numbers()),
+                   ".3f"),
             Column("interval", [*(c.interval if c and c.gamma else None for c in choices), None],
                    span),
             Column("fastest", [*(d.probability_best for d in drafts), ranking.probability_plain],

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, estimate, numbers, percent, span
+from ..answer import Answer, Column, Table, estimate, percent, span
 from ..parts import (
     asked,
     interval_of,
@@ -147,7 +147,7 @@ class BestScale(Answer):
         curves = self.found.found.curves
         return Table((
             Column("draft", [p.parameters for p in self.found.found.curve], size),
-            *(Column(form, [p.choice.speedup if p.fits else None for p in curve], numbers())
+            *(Column(form, [p.choice.speedup if p.fits else None for p in curve], ".3f")
               for form, curve in curves.items()),
         ))  # fmt: skip
 
@@ -160,7 +160,7 @@ class BestScale(Answer):
             Column("format", [d.draft.dtype for d in drafts]),
             Column("size", [d.draft.parameters for d in drafts], size),
             Column("gamma", [d.choice.gamma for d in drafts]),
-            Column("speed-up", [d.choice.speedup for d in drafts], numbers()),
+            Column("speed-up", [d.choice.speedup for d in drafts], ".3f"),
             Column("interval", [d.choice.interval for d in drafts], span),
             Column("fastest", [d.probability_best for d in drafts], percent),
         ))  # fmt: skip
@@ -175,7 +175,7 @@ class BestScale(Answer):
             Column("alpha", [interval_of(p.alpha, self.level) for p in points], estimate),
             Column("cost ratio", [interval_of(p.cost_ratio, self.level) for p in points], estimate),
             Column("gamma", [p.choice.gamma for p in points]),
-            Column("speed-up", [p.choice.speedup for p in points], numbers()),
+            Column("speed-up", [p.choice.speedup for p in points], ".3f"),
             Column("interval", [p.choice.interval for p in points], span),
             Column("fastest", [p.probability_best for p in points], percent),
         ))  # fmt: skip
@@ -187,12 +187,12 @@ class BestScale(Answer):
             mine = [p for p in grid.grid if p.depth == depth and p.dtype == grid.best.dtype]
             tops += [_best([p for p in mine if p.fits])] if any(p.fits for p in mine) else []
         return Table((
-            Column("depth / usual", [p.depth for p in tops], lambda v: f"{v:g}"),
+            Column("depth / usual", [p.depth for p in tops], "g"),
             Column("best size", [p.parameters for p in tops], size),
             Column("layers", [p.shape.layers for p in tops]),
             Column("width", [p.shape.hidden for p in tops]),
             Column("gamma", [p.choice.gamma for p in tops]),
-            Column("speed-up", [p.choice.speedup for p in tops], numbers()),
+            Column("speed-up", [p.choice.speedup for p in tops], ".3f"),
         ))  # fmt: skip
 
     def draw(self) -> Figure:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, numbers, span
+from ..answer import Answer, Column, Table, span
 from ..parts import asked, objective_entry, objective_line, pair_entry, part_lines
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class GammaSchedule(Answer):
         yield Table((
             Column("batch", [_range(r.first, r.last) for r in ranges]),
             Column("gamma", [r.gamma for r in ranges], lambda v: f"{v}" if v else "0 (off)"),
-            Column("least speed-up", [r.speedup.estimate for r in ranges], numbers()),
+            Column("least speed-up", [r.speedup.estimate for r in ranges], ".3f"),
             Column("interval", [r.speedup if r.gamma else None for r in ranges], span),
             Column("within tolerance", [_range(r.window[0], r.window[-1]) if r.window else None
                                         for r in ranges]),

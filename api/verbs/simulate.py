@@ -49,14 +49,13 @@ class Simulation(Answer):
         there = [n for n in names if n in self.values]
         yield Table((
             Column("", there),
-            Column("mean", [self.values[n]["mean"] for n in there], _four),
-            Column("se", [self.values[n]["se"] for n in there], _four),
+            Column("mean", [self.values[n]["mean"] for n in there], ".4f"),
+            Column("se", [self.values[n]["se"] for n in there], ".4f"),
         ))  # fmt: skip
         waits = [k for k in ("latency_s", "latency_steps", "ttft_s", "queue_s") if k in self.values]
         if waits:
             columns = [
-                Column(c, [self.values[n][c] for n in waits], lambda v: f"{v:.4g}")
-                for c in self.values[waits[0]]
+                Column(c, [self.values[n][c] for n in waits], ".4g") for c in self.values[waits[0]]
             ]
             yield Table((Column("", waits), *columns))
         if "load" in self.values:
@@ -117,9 +116,9 @@ class FleetCrossing(Answer):
         low, high = self.found.searched
         yield Table((
             Column("", ["crossing", "searched"]),
-            Column("requests/s", [self.found.rate, None], _four),
-            Column("low", [self.found.low, low], _four),
-            Column("high", [self.found.high, high], _four),
+            Column("requests/s", [self.found.rate, None], ".4f"),
+            Column("low", [self.found.low, low], ".4f"),
+            Column("high", [self.found.high, high], ".4f"),
         ))  # fmt: skip
         runs = self.found.replications
         yield f"{runs} workloads served both ways at every rate, seed {self.seed}"
@@ -162,15 +161,11 @@ class SimulationGrid(Answer):
         columns = [Column(n, [p["setting"][n] for p in self.points]) for n in self.axes]
         for what, name in (("tokens_per_round", "tokens per round"), ("speedup", "speed-up")):
             columns += [
-                Column(name, [p[what]["mean"] for p in self.points], _four),
-                Column(f"se of {name}", [p[what]["se"] for p in self.points], _four),
+                Column(name, [p[what]["mean"] for p in self.points], ".4f"),
+                Column(f"se of {name}", [p[what]["se"] for p in self.points], ".4f"),
             ]
         yield Table(tuple(columns))
         yield f"{self._rounds} rounds, seed {self.seed}"
-
-
-def _four(value: object) -> str:
-    return f"{value:.4f}"
 
 
 def simulate(

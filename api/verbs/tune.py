@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, numbers, span, sure
+from ..answer import Answer, Column, Table, span, sure
 from ..parts import asked
 from .tune_grid import Grid, Progress, Step, measured
 
@@ -102,7 +102,7 @@ class Tuning(Answer):
                 Column("batch", list(gammas)),
                 Column("draft", [self.chosen.draft if g else "none" for g in gammas.values()]),
                 Column("gamma", list(gammas.values())),
-                Column("gain", [gain[b].estimate for b in gammas], numbers()),
+                Column("gain", [gain[b].estimate for b in gammas], ".3f"),
                 Column("interval", [gain[b] if gammas[b] else None for b in gammas], span),
             ),
             title="best so far" if step is not None else "",
@@ -114,8 +114,8 @@ class Tuning(Answer):
                     Column("measured", [s.point.draft or "plain" for s in seen]),
                     Column("gamma", [s.point.gamma for s in seen]),
                     Column("batch", [s.point.batch for s in seen]),
-                    Column("tokens/s", [s.tokens_per_s for s in seen], numbers(1)),
-                    Column("tokens a step", [s.tokens_per_step for s in seen], numbers(2)),
+                    Column("tokens/s", [s.tokens_per_s for s in seen], ".1f"),
+                    Column("tokens a step", [s.tokens_per_step for s in seen], ".2f"),
                 )
             )
         yield self._untried()

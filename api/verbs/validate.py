@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Answer, Column, Table
+from ..answer import Answer, Column, Table, percent
+from ..parts import lost
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,9 +62,9 @@ class Validation(Answer):
             Column("mean", errors("mean_abs_error"), _error),
             Column("95 %", errors("p95_abs_error"), _error),
             Column("worst", errors("worst_abs_error"), _error),
-            Column("in 90 %", [f["coverage_90"] for f in found], lambda v: f"{100 * v:.0f} %"),  # type: ignore[operator]
-            Column("regret", [f["regret_mean"] for f in found], lambda v: f"{100 * v:.1f} %"),  # type: ignore[operator]
-            Column("regret 95 %", [f["regret_p95"] for f in found], lambda v: f"{100 * v:.1f} %"),  # type: ignore[operator]
+            Column("in 90 %", [f["coverage_90"] for f in found], percent),
+            Column("regret", [f["regret_mean"] for f in found], lost),
+            Column("regret 95 %", [f["regret_p95"] for f in found], lost),
         ))  # fmt: skip
         for test, summary in zip(tests, found, strict=True):
             yield from self._lines(test, summary)
