@@ -66,9 +66,10 @@ def _listed(
 
 def _model(m: Model) -> dict[str, Any]:
     shape = m.shape
+    active = shape.active_parameters() - shape.lookup if shape.experts else m.published_parameters
     return {
         "name": m.name, "aliases": m.aliases, "hub": m.hub, "parameters": m.published_parameters,
-        "active_parameters": m.published_active or m.published_parameters,
+        "active_parameters": m.published_active or active,
         "layers": shape.layers, "hidden": shape.hidden, "heads": shape.heads,
         "kv_heads": shape.kv_heads, "experts": shape.experts, "vocab": shape.vocab,
         "context_tokens": shape.context, "dtype": m.dtype or shape.weights, "year": m.year,

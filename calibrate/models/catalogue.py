@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
@@ -117,6 +118,25 @@ def _keys() -> MappingProxyType[str, str]:
     return MappingProxyType(found | {squeeze(name): name for name in _cells()})
 
 
+@cache
+def _publishers() -> frozenset[str]:
+    hub = _header().index("hub")
+    return frozenset(cells[hub].split("/")[0].casefold() for cells in _cells().values())
+
+
+def _unpublished(name: str) -> str:
+    """Without a publisher before an underscore, as files are called: "Qwen_Qwen3-8B-Q8_0.gguf"."""
+    publisher, _, rest = name.strip().rsplit("/", 1)[-1].partition("_")
+    return rest if publisher.casefold() in _publishers() else name
+
+
+def _sparse(key: str) -> str | None:
+    """The only model of that name with its active parameters behind: "qwen3.5-35b"."""
+    called = re.compile(re.escape(squeeze(key)) + r"a\d+b")
+    found = {entry for other, entry in _keys().items() if called.fullmatch(other)}
+    return found.pop() if len(found) == 1 and key[-1:] == "b" else None
+
+
 @lru_cache(maxsize=4096)  # every question compares names of the tables with its own
 def find_model(name: str) -> Model | None:
     """The model of a name, or None. Case, organisation, spaces and endings such as -Instruct,
@@ -125,11 +145,12 @@ def find_model(name: str) -> Model | None:
     size and no drafter, and ``remarks`` says so.
     """
     bare, weights, cache = told_formats(name)
-    tried = candidates(bare)
+    tried = dict.fromkeys((*candidates(bare), *candidates(_unpublished(bare))))
     for key, form in tried:
-        if squeeze(key) in _keys():
-            return _found(_keys()[squeeze(key)], name, weights or form, cache)
-    key, form = tried[-1]
+        entry = _keys().get(squeeze(key)) or _sparse(key)
+        if entry is not None:
+            return _found(entry, name, weights or form, cache)
+    key, form = list(tried)[-1]
     for shorter, rest in shortened(key):
         entry = _keys().get(squeeze(shorter))
         if ":" in name and looks_like_format(rest):

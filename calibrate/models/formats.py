@@ -8,6 +8,7 @@ format for experts leaves the rest of the model in 16 bits. Scales are counted i
 from __future__ import annotations
 
 import csv
+import re
 import struct
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -62,10 +63,10 @@ def _formats() -> tuple[dict[str, NumberFormat], dict[str, str]]:
     """(formats by name, names by alias) of `formats.csv`.
 
     Bits of the llama.cpp types are those of their blocks; the mixtures (_K_M) are averages over
-    models of the LLaMA family, good to a few percent; those of ik_llama.cpp are of its README and
-    discussion 8. llama.cpp multiplies blocks in 8 bits where it can, but scales every block of 32
-    in more, so that with many tokens it is no faster than with 16 bits (NVIDIA's, AMD's and Apple's
-    alike).
+    models of the LLaMA family, good to a few percent; those of ik_llama.cpp are bytes of its
+    blocks, without the scales of rows. llama.cpp multiplies blocks in 8 bits where it can, but
+    scales every block of 32 in more, so that with many tokens it is no faster than with 16 bits
+    (NVIDIA's, AMD's and Apple's alike).
     """
     formats, aliases = {}, {}
     for row in csv.DictReader(table_lines(__package__, "formats")):
@@ -83,6 +84,20 @@ _SHORT_ROWS = {"q2_k": "iq4_nl", "q4_k": "q5_0", "q5_k": "q5_1", "q6_k": "q8_0"}
 _LONG_BLOCK = 256
 
 
+# Weights of any mean width: "4.65bpw", as of EXL2 and EXL3, which leave the embedding in 16 bits.
+_REPACKED = re.compile(r"_r[48]$")  # rows side by side, as ik_llama.cpp stores them for CPUs
+_PER_WEIGHT = re.compile(r"(\d(?:\.\d+)?)-?bpw")
+
+
+def _known(name: str) -> NumberFormat | None:
+    key = name.strip().casefold()
+    width = _PER_WEIGHT.fullmatch(key)
+    if width and float(width[1]) >= 1:
+        return NumberFormat(f"{float(width[1]):g}bpw", float(width[1]), "bf16", "layers")
+    key = ALIASES.get(key, key)
+    return FORMATS.get(_REPACKED.sub("", key))
+
+
 def as_stored(name: str, row: int, quantity: str = "dtype") -> NumberFormat:
     """The format that matrices of so many numbers a row are stored in where ``name`` is asked for.
 
@@ -96,9 +111,9 @@ def as_stored(name: str, row: int, quantity: str = "dtype") -> NumberFormat:
 
 def format_in(name: str) -> tuple[str, str]:
     """(model, format) of a name such as ``Qwen2.5-1.5B:q4``; the format "" where none is known."""
-    model, _, form = name.rpartition(":")
-    key = ALIASES.get(form.strip().casefold(), form.strip().casefold())
-    return (model.strip(), key) if model and key in FORMATS else (name, "")
+    model, _, ending = name.rpartition(":")
+    form = _known(ending)
+    return (model.strip(), form.name) if model and form else (name, "")
 
 
 def number_format(name: str, quantity: str = "dtype") -> NumberFormat:
@@ -107,12 +122,11 @@ def number_format(name: str, quantity: str = "dtype") -> NumberFormat:
     quantity: what it is a format of, in messages. Raises ValueError naming the formats nearest to
     an unknown name first.
     """
-    key = name.strip().casefold()
-    key = ALIASES.get(key, key)
-    if key not in FORMATS:
-        listed = ", ".join(nearest_first(key, FORMATS))
+    form = _known(name)
+    if form is None:
+        listed = ", ".join(nearest_first(name.strip().casefold(), FORMATS))
         raise ValueError(f"{quantity} must be one of {listed}, got {name!r}")
-    return FORMATS[key]
+    return form
 
 
 def computed_in(

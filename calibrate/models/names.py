@@ -15,6 +15,7 @@ _TUNING = (
     "2507", "thinking", "preview", "qat", "distill", "gguf", "mlx", "tuned", "sft", "dpo", "text",
     "unsloth", "vl-text", "v1.0", "moe", "think", "reasoning", "class", "hybrid", "gdn", "1m",
     "qat-it", "latest", "mtp", "nextn", "bnb", "dynamic", "128k", "32k", "16k", "ud", "i1", "mixed",
+    "dwq",
 )  # fmt: skip
 # The same words before a date or a version: Mixtral-8x7B-Instruct-v0.1, Kimi-K2-Instruct-0905.
 _INSIDE = re.compile(r"-(instruct|chat|it|base|thinking|think|reasoning)(?=-)")
@@ -47,6 +48,10 @@ _DROPPED = frozenset({
     "lpddr5x",
 })  # fmt: skip
 
+# EXL2 and EXL3: "-exl2-4.5bpw", "-4.65bpw-h6-exl2"; h is the width of the head.
+_PER_WEIGHT = re.compile(r"-(?:exl[23]-)?(\d(?:\.\d+)?)-?bpw(?:-h\d)?(?:-exl[23])?$")
+_REPACKED = re.compile(r"-r[48]$")  # of ik_llama.cpp: "IQ4_KS_R4"
+
 
 def plain(name: str) -> str:
     """The name in lower case, words joined by single hyphens, without the organisation."""
@@ -69,9 +74,12 @@ def take_format(name: str) -> tuple[str, str]:
     if inner and plain(inner[1]) in _formats():
         return plain(_PARENTHESIS.sub("", name.strip())), _formats()[plain(inner[1])]
     key = plain(name)
+    if width := _PER_WEIGHT.search(key):
+        return key[: width.start()], f"{width[1]}bpw"
+    stored = _REPACKED.sub("", key)
     for ending, form in _formats().items():
-        if key.endswith("-" + ending):
-            return key[: -len(ending) - 1], form
+        if stored.endswith("-" + ending):
+            return stored[: -len(ending) - 1], form
     return key, ""
 
 

@@ -34,7 +34,10 @@ _ENGINES = {
 STACKS = tuple(_ENGINES)
 ENGINES = {engine: stack for stack, engines in _ENGINES.items() for engine in engines}
 _SHOWN = ("vllm", "sglang", "tensorrt-llm", "transformers", "gpt-fast", "ollama", "mlx_lm", "jax")
-_VERSION = re.compile(r"[\s@=-]+v?\d[\w.+-]*$")
+# What people write behind an engine: its version, its build, its branch or its program.
+_VERSION = re.compile(
+    r"[\s@=-]+\(?[vb]?\d[\w.+-]*\)?$|\s+\(?(main|master|nightly|latest|serve|server)\)?$"
+)
 # Deviations of a source; the work around a pass and the launches are of one processor.
 DEVIATIONS = {
     "memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch",
@@ -85,13 +88,13 @@ class StackPosterior:
 
 
 def stack_name(name: str) -> str:
-    """The stack of that name, or of an engine of that name: ``vLLM`` and ``vllm 0.11`` are
-    ``serving``.
+    """The stack of that name, or of an engine of that name: ``vLLM``, ``vllm 0.11`` and the image
+    ``vllm/vllm-openai:v0.11.0`` are ``serving``.
 
     Raises ValueError listing the stacks, and the engines nearest to an unknown name.
     """
     key = name.strip().casefold()
-    for short in (key, _VERSION.sub("", key)):
+    for short in (key, _VERSION.sub("", key), *reversed(key.rsplit(":", 1)[0].split("/"))):
         stack = ENGINES.get(short, short)
         if stack in STACKS:
             return stack

@@ -249,6 +249,9 @@ def test_engines_are_names_of_their_stack() -> None:
     assert (
         stack_name("vllm 0.11.1") == stack_name("TRT-LLM") == stack_name("tokenspeed") == "serving"
     )
+    assert stack_name("vllm/vllm-openai:v0.20.1") == stack_name("vLLM (0.20)") == "serving"
+    assert stack_name("ghcr.io/ggml-org/llama.cpp:server-cuda") == "llama.cpp"
+    assert stack_name("llama.cpp b6500") == stack_name("llama.cpp server") == "llama.cpp"
     assert stack_name("mlx-vlm") == stack_name("MTPLX 2.11.2") == "mlx"
     with pytest.raises(ValueError, match="stack must be one of eager, graphs, serving"):
         stack_name("abacus")

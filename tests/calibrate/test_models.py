@@ -25,7 +25,7 @@ from howspec.calibrate.models import (
 )
 from howspec.calibrate.models.catalogue import _keys as model_keys
 from howspec.calibrate.models.config import architectures
-from howspec.calibrate.models.names import device_key, squeeze
+from howspec.calibrate.models.names import device_key, squeeze, take_format
 from howspec.calibrate.prior.costs import predict_costs, usual_dtype
 from howspec.calibrate.tables.read import parse_table
 from howspec.calibrate.tables.schema import Row, Rule, Schema, number
@@ -56,7 +56,6 @@ FACTS = {
 NOT_THE_TOTAL = {
     "Llama-4-Scout", "GLM-4.5-Air", "GLM-4.5", "Chinchilla-70B",
     "LaMDA-2B", "LaMDA-8B", "LaMDA-137B", "Ministral-3-8B", "Gemma-4-E2B",
-    "MiMo-7B",
 }  # fmt: skip
 
 
@@ -152,6 +151,14 @@ def test_active_parameters_agree_with_the_published_ones_up_to_an_embedding(name
         ("Minachist/Qwen3.6-27B-Mixed-AutoRound", "Qwen3.5-27B", "int4"),
         ("XiaomiMiMo/MiMo-7B-RL", "MiMo-7B", "bf16"),
         ("bigcode/tiny_starcoder_py", "TinyStarCoder-164M", "fp32"),
+        ("bartowski/Qwen_Qwen3-8B-GGUF", "Qwen3-8B", "bf16"),
+        ("models/google_gemma-3-27b-it-Q4_K_M.gguf", "Gemma-3-27B", "q4_k_m"),
+        ("mlx-community/Qwen3.6-27B-4bit-DWQ", "Qwen3.5-27B", "int4"),
+        ("deepseek-r1:32b", "Qwen2.5-32B", "bf16"),
+        ("qwen3.5:35b", "Qwen3.5-35B-A3B", "bf16"),
+        ("nemotron-3-nano:30b", "Nemotron-3-Nano-30B-A3B", "bf16"),
+        ("Qwen3-32B-exl3-4.0bpw", "Qwen3-32B", "4bpw"),
+        ("zai-org/GLM-5.3-FP8", "GLM-5.2", "fp8"),
     ],
 )
 def test_names_are_found_as_people_write_them(written: str, name: str, dtype: str) -> None:
@@ -160,8 +167,12 @@ def test_names_are_found_as_people_write_them(written: str, name: str, dtype: st
 
 
 @pytest.mark.parametrize(
-    "written", ["", "EAGLE head", "Llama", "8B", "-", "(q8_0)", "instruct", "llama3-8b-accelerator"]
-)
+    "written",
+    [
+        "", "EAGLE head", "Llama", "8B", "-", "(q8_0)", "instruct", "llama3-8b-accelerator",
+        "Qwen3-30B-A22B", "eagle_Qwen3-8B",
+    ],
+)  # fmt: skip
 def test_what_is_no_model_is_not_found(written: str) -> None:
     assert find_model(written) is None
     with pytest.raises(ValueError, match="model must be a name of the table, nearest: "):
@@ -367,8 +378,25 @@ def test_a_shape_that_contradicts_itself_is_refused(changes: dict[str, Any], mes
 def test_formats_are_found_by_alias_and_unknown_ones_name_the_nearest() -> None:
     assert number_format("BFloat16") == FORMATS["bf16"]
     assert number_format("awq").bits == 4.25
+    assert number_format("4.65bpw").bits == 4.65
+    assert number_format("IQ4_KS_R4") == FORMATS["iq4_ks"]
     with pytest.raises(ValueError, match=r"dtype must be one of q4_k_m, .*got 'q4_k_x'"):
         number_format("q4_k_x")
+
+
+@pytest.mark.parametrize(
+    ("written", "bits"),
+    [
+        ("LoneStriker/Llama-3-70B-Instruct-4.65bpw-h6-exl2", 4.65),
+        ("Qwen3-32B-exl3-4.0bpw", 4.0),
+        ("Qwen3-8B-exl2_6.0bpw", 6.0),
+        ("Qwen3-8B-IQ2_K_R4", 2.375),
+    ],
+)
+def test_the_width_of_weights_is_read_off_a_name(written: str, bits: float) -> None:
+    model, form = take_format(written)
+    assert number_format(form).bits == bits
+    assert model in ("llama-3-70b-instruct", "qwen3-32b", "qwen3-8b")
 
 
 def test_devices_are_many_and_their_rates_are_in_order() -> None:
