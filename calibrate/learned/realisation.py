@@ -22,6 +22,7 @@ import numpy as np
 
 from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level
+from ..prior.acceptance_model import log_density
 from .spreads import Distribution, Mixture, Realised, stored
 
 # Median of each spread and the spread of its logarithm, before any row is seen.
@@ -138,8 +139,5 @@ def _log_evidence(rows: tuple[Realised, ...]) -> Floats:
     """ln density of the rows' y under every spread of the grid, shape (256,)."""
     if not rows:
         return np.zeros(len(GRID))
-    y = np.array([r.misfit for r in rows])
     root = np.linalg.cholesky(_with_own(rows, GRID))
-    white = np.linalg.solve(root, np.broadcast_to(y, (len(GRID), y.size))[..., None])[..., 0]
-    half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    return np.asarray(-0.5 * (white**2).sum(axis=1) - half_log_det)
+    return log_density(root, np.array([r.misfit for r in rows]))

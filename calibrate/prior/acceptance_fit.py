@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .acceptance_library import built_cells, store_cells
-from .acceptance_model import PARAMETERS, Cell, Design, Kernel, observed
+from .acceptance_model import PARAMETERS, Cell, Design, Kernel, log_density, observed
 
 Floats = NDArray[np.float64]
 
@@ -115,9 +115,7 @@ def _log_posterior(
     z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
     theta = np.exp(log_theta)
     root = np.linalg.cholesky(kernel(theta) + np.diag(noise))
-    r = np.linalg.solve(root, (y - design.mean(theta))[..., None])[..., 0]
-    half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
+    return log_density(root, y - design.mean(theta)) - 0.5 * (z**2).sum(axis=1)
 
 
 if __name__ == "__main__":

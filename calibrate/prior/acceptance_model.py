@@ -208,6 +208,17 @@ def solve_lower(root: Floats, right: Floats, block: int = 8) -> Floats:
     return x
 
 
+def log_density(root: Floats, residual: Floats) -> Floats:
+    """ln density of normal residuals by the Cholesky factors of their covariance, up to a constant.
+
+    root: shape (draws, n, n); residual: shape (n,) or (draws, n). Shape (draws,).
+    """
+    right = np.broadcast_to(residual, root.shape[:2])
+    white = np.linalg.solve(root, right[..., None])[..., 0]
+    half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return np.asarray(-0.5 * (white**2).sum(axis=1) - half_log_det)
+
+
 class Conditioned:
     """The law given measured cells, at draws of its parameters of shape (draws, 11)."""
 

@@ -18,6 +18,7 @@ import numpy as np
 from ...theory.domain import Floats
 from ..library.evidence import Measurement, measurements
 from .acceptance_fit import walk
+from .acceptance_model import log_density
 from .head_curves import HEADS, LOOK_UP, HeadCurve, head_curves, looked_up
 from .heads_model import LOOK_UP_SPREADS, SPREADS, Observed
 
@@ -147,9 +148,7 @@ def sample_spreads(
     def log_posterior(log_theta: Floats) -> Floats:
         z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
         root = seen.root(np.exp(log_theta))
-        r = np.linalg.solve(root, seen.residual[None, :, None])[..., 0]
-        half_log_det = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-        return np.asarray(-0.5 * (r**2).sum(axis=1) - half_log_det - 0.5 * (z**2).sum(axis=1))
+        return log_density(root, seen.residual) - 0.5 * (z**2).sum(axis=1)
 
     found = prior[None, :, 0]
     for run in steps:

@@ -16,7 +16,7 @@ from howspec.calibrate.prior.acceptance_forecast import (
     draw,
     update,
 )
-from howspec.calibrate.prior.acceptance_model import PARAMETERS, Cell, family_of
+from howspec.calibrate.prior.acceptance_model import PARAMETERS, Cell
 from howspec.theory import tokens_by_gamma
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -304,23 +304,3 @@ def test_a_measured_draft_informs_its_sister() -> None:
 
     assert sister(PRIOR.given([own])) > sister(PRIOR) + 0.05
     assert sister(PRIOR.given([Cell(7e9, 5e8)])) == sister(PRIOR)
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("Qwen2.5-Coder-7B-Instruct", "qwen2.5"),
-        ("Qwen/Qwen2.5-0.5B", "qwen2.5"),
-        ("Qwen3-8B", "qwen3"),
-        ("meta-llama/Llama-3.1-8B-Instruct", "llama-3"),
-        ("Llama-3.x", "llama-3"),
-        ("Llama-2?", "llama-2"),
-        ("Pythia-1.4B", "pythia"),
-        ("SmolLM2-360M-Instruct", "smollm2"),
-        ("T5-XXL v1.1", "t5"),
-        ("google/gemma-2-27b-it", "gemma-2"),
-        ("", ""),
-    ],
-)
-def test_a_name_belongs_to_its_line_of_models(name: str, line: str) -> None:
-    assert family_of(name) == line

@@ -10,7 +10,7 @@ import pytest
 from command import answer
 from howspec.calibrate.library.load import same_study
 from howspec.calibrate.models import device, model, models
-from howspec.calibrate.models.drafters import DRAFTERS, drafter_kind, head_shape, ships_mtp
+from howspec.calibrate.models.drafters import DRAFTERS, head_shape, ships_mtp
 from howspec.calibrate.named import head_dtype, named, named_draft
 from howspec.calibrate.pair import Load
 from howspec.calibrate.prior.head_curves import (
@@ -38,39 +38,6 @@ from howspec.theory import tokens_by_gamma
 from howspec.theory.acceptance.positional import powered
 
 CALL = ("predict", "--target", "Llama-3.1-8B-Instruct", "--device", "H100", "--stack", "vllm")
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("EAGLE3", "EAGLE-3"),
-        ("yuhuili/EAGLE3-LLaMA3.1-Instruct-8B", "EAGLE-3"),
-        ("RedHatAI/Llama-3.1-8B-Instruct-speculator.eagle3", "EAGLE-3"),
-        ("lmsys/SGLang-EAGLE3-Qwen3-30B-A3B-Instruct-2507-SpecForge", "EAGLE-3"),
-        ("EAGLE", "EAGLE"),
-        ("eagle-2", "EAGLE"),
-        ("yuhuili/EAGLE-llama2-chat-70B", "EAGLE"),
-        ("built-in MTP head", "MTP"),
-        ("deepseek-ai/DeepSeek-R1-NextN", "MTP"),
-        ("amazon/GPT-OSS-20B-P-EAGLE", "P-EAGLE"),
-        ("medusa", "Medusa"),
-        ("DFlash", "DFlash"),
-        ("z-lab/Qwen3-8B-DFlash", "DFlash"),
-        ("DSpark-Qwen3.6-27B-AEON", "DSpark"),
-        ("PARD-Llama-3.2-1B", "PARD"),
-        ("n-gram", "n-gram"),
-        ("ngram", "n-gram"),
-        ("prompt lookup", "prompt look-up"),
-        ("suffix decoding", "suffix"),
-        ("LayerSkip", "layer-skip"),
-        ("self exit layer 8", "layer-skip"),
-        ("T5-Small", None),
-        ("Llama-3.2-1B", None),
-        ("beagle-7b", None),
-    ],
-)
-def test_a_name_tells_the_kind_of_head_or_that_it_is_none(name: str, kind: str | None) -> None:
-    assert drafter_kind(name) == kind
 
 
 ONE_LAYER = ("EAGLE-3", "EAGLE", "MTP")
