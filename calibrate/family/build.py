@@ -233,7 +233,7 @@ class Building:
         from transformers import PreTrainedTokenizerFast
 
         tokenizer = PreTrainedTokenizerFast.from_pretrained(self.out / "tokenizer")
-        checkpoint = self.out / "checkpoints" / f"{shape.name}.safetensors"
+        checkpoint = self.out / "checkpoints" / f"{shape.name}.pt"
         self.say(f"{shape.name}: {shape.parameters(self.preset.vocabulary):,} parameters")
         with _few_threads(shape, self.one_thread_hidden):
             model = self.new_model(shape, int(tokenizer.eos_token_id))

@@ -3,8 +3,8 @@
 The learning rate rises over the first 4 % of the tokens and falls in a line to zero at the last:
 a schedule by tokens, so a run that was stopped and resumed is the run that was not.
 
-A checkpoint is one safetensors file with weights, optimizer state and, in its header, JSON: one, so
-that weights and position cannot disagree; written whole or not at all.
+A checkpoint is one file of torch with weights, the state of the optimizers and the position: one,
+so that they cannot disagree; written whole or not at all, and read without running anything.
 
 Muon: the momentum of a matrix, orthogonalised, as its update.
 
@@ -18,12 +18,12 @@ Source: Jordan et al. 2024, github.com/KellerJordan/Muon (iteration and coeffici
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NoReturn
 
 import torch
@@ -32,21 +32,6 @@ from ..files import replace_file
 from .batches import Batches
 from .record import same_settings
 from .shapes import Preset, Shape
-
-
-def load_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """(tensors, what was written of the state beside them); ValueError for a file that is none."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as handle:
-            state: dict[str, Any] = json.loads((handle.metadata() or {})["state"])
-            return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118
-    except (SafetensorError, KeyError, json.JSONDecodeError):
-        raise ValueError(
-            f"the checkpoint {path.name} is damaged: delete it to train that model anew"
-        ) from None
-
 
 WARM_UP = 0.04
 CHECKPOINT_S = 60.0
@@ -76,15 +61,11 @@ class Training:
 
     def __post_init__(self) -> None:
         self.model.to(self.device).train()
-        named = dict(self.model.named_parameters())
-        matrices = [(n, p) for n, p in named.items() if p.ndim == 2 and "embed" not in n]
-        in_muon = {n for n, _ in matrices}
-        self.named = named
-        self.muon = Muon(matrices)
-        self.others = [n for n in named if n not in in_muon]
-        self.adamw = torch.optim.AdamW(
-            [named[n] for n in self.others], lr=0.0, betas=(0.9, 0.95), weight_decay=0.0
-        )
+        self.named = dict(self.model.named_parameters())
+        matrices = {n: p for n, p in self.named.items() if p.ndim == 2 and "embed" not in n}
+        self.muon = Muon(list(matrices.items()))
+        others = [p for n, p in self.named.items() if n not in matrices]
+        self.adamw = torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
 
     @property
     def steps(self) -> int:
@@ -136,48 +117,35 @@ class Training:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint, unless weights are not finite: the last good one stays."""
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
         if not all(bool(p.isfinite().all()) for p in self.named.values()):
             self._stop_on("weights that are not finite")
-        tensors = {f"weight.{n}": p for n, p in self.named.items()}
-        tensors |= {f"muon.{n}": m for n, m in self.muon.state.items()}
-        for n in self.others:
-            for key, value in self.adamw.state[self.named[n]].items():
-                tensors[f"adamw.{key}.{n}"] = value
-        state = {
-            "settings": self.settings,
-            "step": self.step,
-            "seconds": self.seconds,
-            "losses": self.losses,
-        }
-        plain = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
-        metadata = {"format": "pt", "state": json.dumps(state, allow_nan=False)}
+        state = {name: getattr(self, name) for name in ("settings", "step", "seconds", "losses")}
+        state |= {"weights": self.model.state_dict(), "muon": self.muon.state}
+        state["adamw"] = self.adamw.state_dict()
 
         def write(place: Path) -> None:
             try:
-                save_file(plain, place, metadata=metadata)
-            except SafetensorError as error:
+                torch.save(state, place)
+            except RuntimeError as error:  # of what writes the file
                 raise OSError(f"a checkpoint: {error}") from None
 
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, write)
 
     def load(self, path: Path) -> None:
-        tensors, state = load_checkpoint(path)
-        same_settings(state["settings"], self.settings, f"the checkpoint of {self.shape.name}")
-        with torch.no_grad():
-            for n, p in self.named.items():
-                p.copy_(tensors[f"weight.{n}"])
-            for n, m in self.muon.state.items():
-                m.copy_(tensors[f"muon.{n}"])
-        for n in self.others:
-            kept = {key: tensors[f"adamw.{key}.{n}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-            on_device = {k: v if k == "step" else v.to(self.device) for k, v in kept.items()}
-            self.adamw.state[self.named[n]] = on_device
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
-        self.losses = state["losses"]
+        """Go on from a checkpoint. Raises ValueError for a file that is none, or another's."""
+        try:
+            kept = torch.load(path, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError):
+            raise ValueError(
+                f"the checkpoint {path.name} is damaged: delete it to train that model anew"
+            ) from None
+        same_settings(kept["settings"], self.settings, f"the checkpoint of {self.shape.name}")
+        self.model.load_state_dict(kept["weights"])
+        for name, momentum in self.muon.state.items():
+            momentum.copy_(kept["muon"][name])
+        self.adamw.load_state_dict(kept["adamw"])
+        self.step, self.seconds, self.losses = (kept[n] for n in ("step", "seconds", "losses"))
 
 
 def row_logits(model: Any, rows: torch.Tensor, preset: Preset) -> torch.Tensor:

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 
-from .sources import DTYPES as DTYPE_NAMES
 from .sources import (
     check_device,
     check_dtype,
@@ -30,7 +29,6 @@ from .sources import (
     only_here,
 )
 
-DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPE_NAMES}
 _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
 
 
@@ -76,7 +74,8 @@ def choose_dtype(dtype: str = "auto", *, device: torch.device) -> torch.dtype:
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     check_dtype(dtype)
-    return DTYPES[dtype]
+    chosen: torch.dtype = getattr(torch, dtype)
+    return chosen
 
 
 def load_model(
