@@ -139,5 +139,5 @@ def _log_evidence(rows: tuple[Realised, ...]) -> Floats:
     """ln density of the rows' y under every spread of the grid, shape (256,)."""
     if not rows:
         return np.zeros(len(GRID))
-    root = np.linalg.cholesky(_with_own(rows, GRID))
+    root: Floats = np.asarray(np.linalg.cholesky(_with_own(rows, GRID)))
     return log_density(root, np.array([r.misfit for r in rows]))

@@ -114,8 +114,8 @@ def _log_posterior(
     prior = np.array(list(PARAMETERS.values()))
     z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
     theta = np.exp(log_theta)
-    root = np.linalg.cholesky(kernel(theta) + np.diag(noise))
-    return log_density(root, y - design.mean(theta)) - 0.5 * (z**2).sum(axis=1)
+    root: Floats = np.asarray(np.linalg.cholesky(kernel(theta) + np.diag(noise)))
+    return np.asarray(log_density(root, y - design.mean(theta)) - 0.5 * (z**2).sum(axis=1))
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def sample_spreads(
     def log_posterior(log_theta: Floats) -> Floats:
         z = (log_theta - np.log(prior[:, 0])) / prior[:, 1]
         root = seen.root(np.exp(log_theta))
-        return log_density(root, seen.residual) - 0.5 * (z**2).sum(axis=1)
+        return np.asarray(log_density(root, seen.residual) - 0.5 * (z**2).sum(axis=1))
 
     found = prior[None, :, 0]
     for run in steps:
