@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ..sim.crossover import Crossing
-from ..sim.explain.account import Account, Term
+from ..sim.explain.account import Account
+from ..sim.explain.terms import Term
 from ..sim.prediction import Prediction
 from ..sim.ranking import Ranking
 from ..sim.schedule import Schedule

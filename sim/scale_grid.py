@@ -9,7 +9,7 @@ parameters. A draft of n parameters and twice its usual layers is narrower, not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,6 +69,7 @@ def _shaped(target: ModelShape, layers: int, hidden: int, *, tied: bool) -> Mode
 
 
 DEPTHS = (0.25, 0.5, 1.0, 1.5)
+_LARGEST = 0.5  # share of the target that a draft has at most
 _MAY_BEND = 0.5  # of the slope of ln -ln alpha in ln size, its deviation beyond published sizes
 
 
@@ -123,18 +124,16 @@ class ScaleAnswer:
     @property
     def or_smaller(self) -> bool:
         """Whether the interval of sizes ends at the smallest that was tried and fits."""
-        return self._ends_at(0, min)
+        return self.size_interval is not None and self.size_interval[0] == min(self._sizes)
 
     @property
     def or_larger(self) -> bool:
         """Whether the interval of sizes ends at the largest that was tried and fits."""
-        return self._ends_at(1, max)
+        return self.size_interval is not None and self.size_interval[1] == max(self._sizes)
 
-    def _ends_at(self, end: int, most: Callable[[Iterable[float]], float]) -> bool:
-        if self.size_interval is None:
-            return False
-        tried = most(p.parameters for curve in self.curves.values() for p in curve if p.fits)
-        return self.size_interval[end] == tried
+    @property
+    def _sizes(self) -> list[float]:
+        return [p.parameters for curve in self.curves.values() for p in curve if p.fits]
 
     @property
     def depths(self) -> tuple[float, ...]:
@@ -156,8 +155,6 @@ def best_scale(
     formats: Sequence[str] = ("",),
     sizes: int = 19,
     smallest: float = 1e-3,
-    largest: float = 0.5,
-    depths: Sequence[float] = DEPTHS,
     gamma_max: int = 16,
     draws: int = 2000,
     objective: Objective = DEFAULT_OBJECTIVE,
@@ -165,20 +162,20 @@ def best_scale(
 ) -> ScaleAnswer:
     """The best size and number format of a draft that is trained as its family is.
 
-    formats: of the drafts' weights, "" for the target's; sizes: of the grid from ``largest`` to
-    ``smallest`` of the target's parameters; depths: must hold 1. Draws are in common, so the curve
-    of each draw is smooth and has its own best size and format.
+    formats: of the drafts' weights, "" for the target's; sizes: of the grid from half of the
+    target's parameters to the share ``smallest`` of them. Draws are in common, so the curve of each
+    draw is smooth and has its own best size and format.
     """
-    if not 0.0 < smallest < largest < 1.0 or sizes < 3:
+    if not 0.0 < smallest < _LARGEST or sizes < 3:
         raise ValueError(
-            f"shares must rise inside (0, 1) over 3 sizes or more, got {smallest:g} to {largest:g} "
-            f"in {sizes}"
+            f"shares must fall from {_LARGEST:g} inside (0, 1) over 3 sizes or more, got "
+            f"{smallest:g} in {sizes}"
         )
-    order = [1.0, *(d for d in depths if d != 1.0)]
+    order = [1.0, *(d for d in DEPTHS if d != 1.0)]
     shapes: list[ModelShape] = []
     kept: list[float] = []
     for depth in order:
-        for share in np.geomspace(largest, smallest, sizes):
+        for share in np.geomspace(_LARGEST, smallest, sizes):
             shape = hypothetical(target.shape, share * target.parameters, depth=depth)
             if all(shape != other for other in shapes):  # the narrowest one is there only once
                 shapes.append(shape)
@@ -232,9 +229,7 @@ def best_scale(
     at = int(between([p.choice for p in able]).argmax())
     best, stakes = able[at], among([p.choice for p in able])
     deep = points(best.dtype, 0.0)
-    others = [
-        p for d in order[1:] for p in _with_chances([p for p, _ in deep if p.depth == d])
-    ]  # fmt: skip
+    others = [p for d in order[1:] for p in _with_chances([p for p, _ in deep if p.depth == d])]
     interval, plain = _size_interval(named, level)
     return ScaleAnswer(
         {form: tuple(p for p in named if p.dtype == form) for form in formats},
@@ -272,13 +267,9 @@ def best_point(points: Sequence[ScalePoint]) -> ScalePoint:
 
 def _alike(laws: Sequence[PredictedCost]) -> tuple[PredictedCost, ...]:
     """The laws with one deviation for all drafts: they are one architecture in many sizes."""
-    first = laws[0].draft
-    assert isinstance(first, PredictedPass)
-    found = []
-    for law in laws:
-        assert isinstance(law.draft, PredictedPass)
-        found.append(replace(law, draft=replace(law.draft, factor=first.factor)))
-    return tuple(found)
+    passes = [law.draft for law in laws if isinstance(law.draft, PredictedPass)]
+    same = [replace(one, factor=passes[0].factor) for one in passes]
+    return tuple(replace(law, draft=one) for law, one in zip(laws, same, strict=True))
 
 
 def _with_chances(points: Sequence[ScalePoint]) -> list[ScalePoint]:
@@ -287,8 +278,9 @@ def _with_chances(points: Sequence[ScalePoint]) -> list[ScalePoint]:
     if not able:
         return list(points)
     wins = np.argmax(np.stack([points[i].choice.draws for i in able]), axis=0)
-    share = dict(zip(able, np.bincount(wins, minlength=len(able)) / wins.size, strict=True))
-    return [replace(p, probability_best=float(share.get(i, 0.0))) for i, p in enumerate(points)]
+    share = np.zeros(len(points))
+    share[able] = np.bincount(wins, minlength=len(able)) / wins.size
+    return [replace(p, probability_best=float(s)) for p, s in zip(points, share, strict=True)]
 
 
 def _size_interval(

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..calibrate.engines.health import Finding
-    from ..sim.explain.account import Term
     from ..sim.explain.changes import Change
     from ..sim.explain.explanation import Explanation as Found
+    from ..sim.explain.terms import Term
     from ..theory.interval import Interval
 
 Number = str | float | None

@@ -16,36 +16,19 @@ What the inputs only determine as a sum is one term: it is not split by a guess.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...calibrate.engines.evidence import check_gamma
 from ...calibrate.known import KnownAcceptance, KnownCosts
 from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level, interval
 from .measured import PARTS, Measured, Solved, check_solved, given_values, solve
-from .shares import shapley
+from .terms import Term, terms_of
 
 _LEAST_SHARE = 0.02  # of the draws of costs; fewer that fit the measured round are chance
-
-
-@dataclass(frozen=True)
-class Term:
-    """One departure from the ideal.
-
-    factor: what it multiplies the speed-up by; 1 where it costs nothing. plain_steps: what it adds
-    to a round, None for acceptance and prefill. parts: the elementary parts it holds, more than one
-    where the inputs do not separate them.
-    """
-
-    name: str
-    factor: Interval
-    plain_steps: Interval | None
-    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +115,7 @@ def explain(
     if good.sum() < 0.5 * draws:
         raise ValueError("the inputs agree only by their rounding: too few digits for an account")
     keep = np.resize(np.flatnonzero(good), draws)
-    terms, parts = _terms(middle, sample, keep, g, level)
+    terms, parts = terms_of(middle, sample, keep, g, level)
     q = float(middle.coverage[0])
     per_step = 1.0 - coverage[keep] + coverage[keep] * sample.tokens[keep]
     step = interval(per_step, level, estimate=1.0 - q + q * float(middle.tokens[0]))
@@ -220,53 +203,6 @@ def _splitting(split: Mapping[str, Floats], costs: KnownCosts | None) -> list[st
         f"not timed in this run: {parts}; these are {costs.kind} ({costs.given}), and overhead is "
         "what is left"
     ]
-
-
-def _terms(
-    middle: Solved, sample: Solved, keep: NDArray[np.intp], gamma: int, level: float
-) -> tuple[tuple[Term, ...], Floats]:
-    """The terms, and the parts of the draws, shape (parts, draws), in plain steps.
-
-    The parts come in the order of the cost terms, those between acceptance and prefill.
-    """
-    names, here, there = [], [], []
-    for parts, value in middle.parts.items():
-        name, drawn = " and ".join(_listed(parts)), sample.parts[parts][keep]
-        batch = middle.batch if parts == ("verification growth",) else None
-        if batch is not None and sample.batch is not None:
-            names += [("verification growth at batch 1", parts), ("batch", ("batch",))]
-            here += [batch, value - batch]
-            there += [sample.batch[keep], drawn - sample.batch[keep]]
-        else:
-            names.append((name, parts))
-            here.append(value)
-            there.append(drawn)
-    cost, drawn_cost = np.array(here), np.array(there)
-    with_prefill = bool(middle.prefill[0] > 0.0)
-    idle = bool(middle.coverage[0] < 1.0)
-    logs = shapley(
-        middle.tokens, cost, middle.prefill, gamma, with_prefill, middle.coverage if idle else None
-    )
-    drawn_logs = shapley(
-        sample.tokens[keep], drawn_cost, sample.prefill[keep], gamma, with_prefill,
-        sample.coverage[keep] if idle else None,
-    )  # fmt: skip
-    labels: list[tuple[str, tuple[str, ...]]] = [("acceptance", ("acceptance",)), *names]
-    labels += [("steps without drafts", ("coverage",))] if idle else []
-    labels += [("prefill", ("prefill",))] if with_prefill else []
-    terms = []
-    for i, (name, parts) in enumerate(labels):
-        inside = 1 <= i <= len(names)
-        added = None
-        if inside:
-            added = interval(drawn_cost[i - 1], level, estimate=float(cost[i - 1, 0]))
-        factor = interval(np.exp(drawn_logs[i]), level, estimate=math.exp(float(logs[i, 0])))
-        terms.append(Term(name, factor, added, parts))
-    return tuple(terms), drawn_cost
-
-
-def _listed(parts: Sequence[str]) -> list[str]:
-    return [", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else list(parts)
 
 
 def _contradiction(decode: Interval, tokens: Interval, steps: Interval) -> str | None:

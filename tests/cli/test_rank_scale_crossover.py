@@ -140,7 +140,7 @@ def test_the_best_size_is_the_top_of_the_curve_and_inside_its_interval() -> None
 def test_an_interval_of_sizes_that_ends_at_the_last_one_tried_is_open_there() -> None:
     found = best_scale(
         named("Llama-3.1-70B"), load=Load(device("4x H100")), use=Use("chat"),
-        rng=np.random.default_rng(0), sizes=5, draws=100, smallest=0.01, largest=0.1,
+        rng=np.random.default_rng(0), sizes=5, draws=100, smallest=0.01,
     )  # fmt: skip
     sizes = sorted(p.parameters for p in found.curve)
     for ends, smaller, larger in (

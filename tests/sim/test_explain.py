@@ -28,7 +28,7 @@ from howspec.sim.explain.account import Account, explain
 from howspec.sim.explain.changes import best_setting, changes
 from howspec.sim.explain.explanation import reasons
 from howspec.sim.explain.measured import Measured
-from howspec.sim.explain.shares import shapley
+from howspec.sim.explain.terms import shapley
 from howspec.theory import DepthAcceptance, speedup
 from hypothesis import assume, given
 from hypothesis import strategies as st

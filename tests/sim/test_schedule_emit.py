@@ -69,6 +69,7 @@ def test_gamma_0_in_a_priced_schedule_competes_at_the_price_and_says_so() -> Non
     heavy = LinearStepCost(7e-3, 2e-4, 4e-8, 1e-3, 1e-6, 2e-9)
     dear = made(0.45, heavy, batch_max=256, priced=True)
     assert dear.ranges[-1].gamma == 0
+    assert dear.ranges[-1].speedup.estimate == pytest.approx(1.0 / (1.0 + off_price(256)))
     assert any("21.6 % at 189" in note for note in dear.notes)
 
 
