@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from engine_field import FIELD, llama_request, mtp_bench, offline
-from engine_pasted import PASTED
 from engine_samples import SAMPLES, read
 from howspec.calibrate import engines
 from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.completed import formats, kind_of
-from howspec.calibrate.engines.health import RULES, Case, findings
+from howspec.calibrate.engines.health import RULES
 from howspec.calibrate.engines.laws import from_statistics
 from howspec.calibrate.engines.load import counts_of_json, read_statistics
 from howspec.calibrate.engines.numbers import rounds_bounds
@@ -25,10 +22,6 @@ from howspec.calibrate.engines.write import aiperf_record
 from howspec.calibrate.models.drafters import drafter_of
 from hypothesis import given
 from hypothesis import strategies as st
-
-# Outside of the project: files as users pasted them, where they are at hand.
-FOLDERS = (p / "shared" / "field" for p in Path(__file__).resolve().parents)
-SHARED = next((p for p in FOLDERS if p.is_dir()), Path("shared") / "field")
 
 
 @given(
@@ -129,23 +122,6 @@ def test_positions_of_one_replica_are_not_believed(tmp_path: Path) -> None:
     assert read(tmp_path, f"{header}\n{good}\n").survival == (0.84, 0.56, 0.38, 0.22)
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("Engine 000: Avg generation throughput: 10.0 tokens/s\n", "off, or not reported here"),
-        ("slot print_timing: id 0 | eval time = 10 ms / 5 tokens\n", "lines of draft acceptance"),
-        ("LLM engine (v0.9) with config: speculative_config=None\n", "speculation was off"),
-        ("nothing known\n", "looked for counters, log lines"),
-    ],
-)
-def test_speculation_is_off_only_where_the_source_says_so(
-    text: str, said: str, tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError, match="no speculative statistics") as caught:
-        read(tmp_path, text)
-    assert said in str(caught.value)
-
-
 @pytest.mark.parametrize("name", ["vllm prometheus", "vllm request", "tensorrt-llm request"])
 def test_a_record_of_aiperf_keeps_the_counts_and_its_identities(name: str, tmp_path: Path) -> None:
     found = read(tmp_path, SAMPLES[name][0])
@@ -191,24 +167,6 @@ def test_what_is_printed_as_json_is_read_back_to_the_same_acceptance(
 )
 def test_block_drafters_are_known_by_name(name: str | None, kind: str) -> None:
     assert drafter_of(name) == kind
-
-
-@pytest.mark.parametrize(("text", "reading"), [p[1:] for p in PASTED], ids=[p[0] for p in PASTED])
-def test_what_people_paste_is_read_or_refused_with_what_was_looked_for(
-    text: str, reading: dict[str, Any] | str, tmp_path: Path
-) -> None:
-    if isinstance(reading, str):
-        with pytest.raises(ValueError, match=re.escape(reading)):
-            read(tmp_path, text)
-        return
-    found = read(tmp_path, text)
-    derived = {"first": (found.survival or (None,))[0], "groups": len(found.groups),
-               "speeds": [g.tokens_per_s for g in found.groups]}  # fmt: skip
-    for name, value in reading.items():
-        got = derived[name] if name in derived else getattr(found, name)
-        assert got == (pytest.approx(value) if isinstance(value, float) else value), name
-    assert found.notes
-    assert findings(Case(found)) == ()
 
 
 @pytest.mark.parametrize(
@@ -271,25 +229,3 @@ def test_a_parquet_file_without_its_reader_names_the_extra(tmp_path: Path) -> No
     (tmp_path / "rounds.parquet").write_bytes(b"PAR1" + bytes(40))
     with pytest.raises(ValueError, match=r"pip install 'howspec\[parquet\]'"):
         import_counts(str(tmp_path / "rounds.parquet"))
-
-
-_READINGS = {
-    "02-vllm-offline-example_out.txt": {"rounds": 2189, "gamma": 3, "accepted": 3187},
-    "02-vllm-offline-example_ngram.txt": {"rounds": 993, "target_steps": 1814},
-    "16-vllm-6768-medusa_server.log": {"gamma": 16, "accepted": 0},
-    "18-sglang-17098-bench_out.txt": {"acceptance_length": 2.14},
-    "18-sglang-17098-bench_jsonl.jsonl": {"acceptance_length": 2.14},
-    "19-mlxvlm-1788_resp.json": {"rounds": 30, "gamma": 3, "acceptance_length": 3.7},
-    "27-vllm-metrics-ngram_metrics.txt": {"rounds": 993, "target_steps": 1814},
-    "29-llamacpp-24266_with_cmd.log": {"rounds": 833, "accepted": 764},
-    "30-llamacpp-23269b_server.log": {"rounds": 5, "accepted": 185, "drafted": 188},
-    "32-tabby-452_resp.json": {"accepted": 200, "drafted": 300, "target_steps": 100},
-}  # fmt: skip
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the pasted files are not here")
-@pytest.mark.parametrize("name", _READINGS)
-def test_the_pasted_files_are_read_right(name: str) -> None:
-    found = import_counts(str(SHARED / name))
-    for field, value in _READINGS[name].items():
-        assert getattr(found, field) == value, field

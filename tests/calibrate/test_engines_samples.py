@@ -1,94 +1,30 @@
-"""Each sample gives the counts that its own printed summary implies, to the printed digits."""
+"""Texts of engines are read to the counts that they state, and what they leave open is said."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from engine_samples import SAMPLES, V1, read, series, trt_iteration
+from engine_logs import LOGS
+from engine_samples import SAMPLES, read, series
+from engine_texts import TEXTS, agree
+from howspec.calibrate.engines import import_counts
+from howspec.calibrate.engines.lines import Intervals, Speeds
+from howspec.calibrate.engines.requests import Latest
+from howspec.calibrate.engines.vllm import V1Log
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_gives_the_counts_that_it_states(name: str, tmp_path: Path) -> None:
-    text, engine, expected = SAMPLES[name]
-    found = read(tmp_path, text)
-    assert found.engine == engine
-    for field, value in expected.items():
-        got = found.drafted_rate if field == "rate" else getattr(found, field)
-        if field == "survival" and value is not None:
-            assert got is not None
-            assert got[: len(value[0])] == pytest.approx(value[0], abs=value[1])
-        elif isinstance(value, tuple) and field != "tried":
-            assert got == pytest.approx(value[0], abs=value[1])
-        else:
-            assert got == value, field
-    assert all(c.agrees for c in found.consistency)
-    assert found.notes
-    assert found.definition
-
-
-@pytest.mark.parametrize("name", SAMPLES)
-def test_length_survival_and_counts_agree_with_each_other(name: str, tmp_path: Path) -> None:
-    found = read(tmp_path, SAMPLES[name][0])
-    if found.rounds and found.accepted is not None and found.accepted_is_prefix:
-        assert found.acceptance_length == pytest.approx(1 + found.accepted / found.rounds)
-    if found.per_position_accepted and found.rounds:
-        assert sum(found.per_position_accepted) == found.accepted
-        assert found.survival == tuple(n / found.rounds for n in found.per_position_accepted)
-
-
-def test_lines_of_the_v1_engine_are_intervals_and_add_up(tmp_path: Path) -> None:
-    lines = [
-        V1.format(length="3.42", accepted=676, drafted=837, rates="0.921, 0.828, 0.674", rate=80.8),
-        V1.format(length="3.52", accepted=699, drafted=831, rates="0.942, 0.859, 0.722", rate=84.1),
-        V1.format(length="3.38", accepted=670, drafted=843, rates="0.929, 0.811, 0.644", rate=79.5),
-    ]
-    found = read(tmp_path, "\n".join(lines))
-    assert (found.rounds, found.drafted, found.accepted) == (837, 2511, 2045)
-    assert found.intervals == 3
-    assert found.per_position_accepted == (779, 697, 569)
-
-
-def test_large_v1_intervals_that_leave_rounds_open_say_so(tmp_path: Path) -> None:
-    line = V1.format(
-        length="2.51", accepted=151000, drafted=299998, rates="0.800, 0.450, 0.260", rate=50.3
-    )
-    found = read(tmp_path, line)
-    assert found.rounds is None
-    assert found.per_position_accepted is None
-    assert found.acceptance_length == pytest.approx(2.51, abs=0.005)
-    assert found.survival == pytest.approx((0.8, 0.45, 0.26))
-    assert any("rounds is null" in note for note in found.notes)
-
-
-def test_lines_of_the_v0_engine_run_on_and_the_last_one_counts(tmp_path: Path) -> None:
-    line = (
-        "Speculative metrics: Draft acceptance rate: 0.5, System efficiency: 0.5, Number of "
-        "speculative tokens: 4, Number of accepted tokens: {a}, Number of draft tokens: {d}, "
-        "Number of emitted tokens: {e}.\n"
-    )
-    first, second = line.format(a=200, d=400, e=250), line.format(a=400, d=800, e=500)
-    assert read(tmp_path, first + second).drafted == 800
-    restarted = read(tmp_path, first + second + first)
-    assert (restarted.drafted, restarted.rounds) == (1200, 300)
-    assert restarted.acceptance_length == pytest.approx(2.5)
-
-
-def test_statistics_of_llama_cpp_run_on_and_a_fall_is_a_restart(tmp_path: Path) -> None:
-    line = (
-        "statistics draft: #calls(b,g,a) = 1 {n} {n}, #gen drafts = {n}, #acc drafts = {n}, "
-        "#gen tokens = {g}, #acc tokens = {a}\n"
-    )
-    small, large = line.format(n=10, g=30, a=20), line.format(n=100, g=300, a=200)
-    assert read(tmp_path, small + large).rounds == 100
-    assert read(tmp_path, small + large + small).rounds == 110
-
-
-def test_rounds_of_llama_cpp_say_how_gamma_follows(tmp_path: Path) -> None:
-    line = "slot update_slots: id 0 | task 1 | accepted {a}/3 draft tokens\n"
-    found = read(tmp_path, line.format(a=2) + line.format(a=3))
-    assert (found.rounds, found.gamma, found.accepted) == (2, 3, 5)
-    assert "gamma is the 3 tokens that every round drafted" in found.notes
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_is_read_to_what_it_states_or_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    text, reading = TEXTS[name]
+    if not isinstance(reading, str):
+        agree(name, read(tmp_path, text))
+        return
+    with pytest.raises(ValueError, match=re.escape(reading)) as caught:
+        read(tmp_path, text)
+    assert "\n" not in str(caught.value)
 
 
 def test_two_scrapes_give_the_interval_between_them(tmp_path: Path) -> None:
@@ -114,71 +50,6 @@ def test_engines_add_up_and_one_model_can_be_chosen(tmp_path: Path) -> None:
         read(tmp_path, text, model="c")
 
 
-def test_ranks_that_repeat_an_iteration_count_once_and_others_add_up(tmp_path: Path) -> None:
-    import json
-
-    rows = [trt_iteration(1), trt_iteration(1, 1), trt_iteration(2), trt_iteration(2, 1, 24, 6)]
-    found = read(tmp_path, json.dumps(rows))
-    assert (found.rounds, found.accepted) == (24, 30)
-    assert found.by_batch[0].batch == 8
-
-
-def test_chunks_of_a_stream_replace_each_other(tmp_path: Path) -> None:
-    chunk = 'data: {{"id": "a", "timings": {{"draft_n": {d}, "draft_n_accepted": {a}}}}}\n\n'
-    text = chunk.format(d=10, a=5) + chunk.format(d=30, a=21) + "data: [DONE]\n"
-    found = read(tmp_path, text)
-    assert (found.drafted, found.accepted) == (30, 21)
-
-
-def test_settings_of_a_sglang_server_give_gamma_and_a_tree_has_none(tmp_path: Path) -> None:
-    decode = SAMPLES["sglang log"][0]
-    for branches, gamma in ((1, 3), (4, None)):
-        settings = (
-            f"server_args=ServerArgs(speculative_num_steps=3, speculative_eagle_topk={branches}, "
-            f"speculative_num_draft_tokens=4)\n"
-        )
-        assert read(tmp_path, settings + decode).gamma == gamma
-
-
-def test_a_mean_over_batches_is_weighted_with_the_running_requests(tmp_path: Path) -> None:
-    line = "Decode batch. #running-req: {n}, accept len: {a}, gen throughput (token/s): 10.0\n"
-    found = read(tmp_path, line.format(n=1, a="4.00") + line.format(n=3, a="2.00"))
-    assert found.acceptance_length == pytest.approx(2.5)
-    assert [g.batch for g in found.by_batch] == [1, 3]
-
-
-def test_a_damaged_line_among_whole_ones_is_left_out_and_said(tmp_path: Path) -> None:
-    text = V1.format(
-        length="3.42", accepted=676, drafted=837, rates="0.921, 0.828, 0.674", rate=80.8
-    )
-    found = read(tmp_path, f"{text}\n{text[:90]}")
-    assert found.accepted == 676
-    assert any("left out" in note for note in found.notes)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is empty"),
-        ("nothing of interest\n", "no speculative statistics"),
-        ("SpecDecoding metrics: Mean acceptance length:", "no line can be read"),
-        ('{"timings": {"draft_n": 5, "draft_n_accepted": 9}}', "must be in"),
-        ('{"timings": {"draft_n": -5, "draft_n_accepted": 1}}', "must be a whole number"),
-        ('{"timings": {"draft_n": 5', "is no whole JSON"),
-        ("commits,category,a0\n7,x,1\n", "line 2: commits must be in"),
-        ("q:\n  thinking_on:\n    2: 7.5\n", r"must be in \[1, 3\]"),
-        ("draft acceptance = 0.5 ( 9 accepted / 5 generated)", "must be in"),
-        ('{"speculative_decoding": {"num_spec_steps": 1, "per_step_accepted": [99999999999999]}}',
-         "a round must be of at most 4096 tokens"),
-        (f"accepted: pos 0: {'9' * 400}/4, pos 1: 2/3\n", "no speculative statistics"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_one_clear_line(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
-        read(tmp_path, text)
-    assert "\n" not in str(caught.value)
-
-
 def test_statistics_of_another_engine_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"it holds those of llama\.cpp"):
         read(tmp_path, SAMPLES["llama.cpp request"][0], "vllm")
@@ -189,3 +60,151 @@ def test_statistics_of_two_engines_need_a_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="several engines"):
         read(tmp_path, both)
     assert read(tmp_path, both, "vllm").rounds == 13429
+
+
+def test_the_first_scrape_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    text = LOGS["vllm, two models of different gamma"][0]
+    (tmp_path / "now").write_text(text)
+    (tmp_path / "before").write_text("")
+    with pytest.raises(ValueError, match="before: is empty"):
+        import_counts(str(tmp_path / "now"), before=str(tmp_path / "before"))
+
+
+def test_many_different_lines_are_summed_early_and_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(
+        f"SpecDecoding metrics: Mean acceptance length: {1 + 2 * n / (n + 5):.2f}, Accepted: "
+        f"{2 * n} tokens, Drafted: {3 * (n + 5)} tokens, Per-position acceptance rate: "
+        f"{n / (n + 5):.3f}, {n / (n + 5):.3f}, 0.000, Avg Draft acceptance rate: "
+        f"{100 * 2 * n / (3 * (n + 5)):.1f}%\n"
+        for n in range(1, 60)
+    )
+    whole = read(tmp_path, lines)
+    monkeypatch.setattr("howspec.calibrate.engines.lines._MOST_DISTINCT", 7)
+    assert read(tmp_path, lines) == whole
+    assert whole.rounds == sum(n + 5 for n in range(1, 60))
+
+
+def test_sglang_lines_are_folded_early_and_give_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = "".join(
+        f"Decode batch, #running-req: {n % 5}, accept len: {1 + n / 40:.2f}, accept rate: "
+        f"{n / 120:.2f}, gen throughput (token/s): {n}.5, #queue-req: 0\n"
+        for n in range(90)
+    )
+    whole = read(tmp_path, lines)
+    monkeypatch.setattr("howspec.calibrate.engines.sglang_log._MOST_TALLIED", 7)
+    folded = read(tmp_path, lines)
+    assert folded.acceptance_length == pytest.approx(whole.acceptance_length, rel=1e-12)
+    assert folded.length_error == pytest.approx(whole.length_error, rel=1e-9)
+    for ours, theirs in zip(folded.by_batch, whole.by_batch, strict=True):
+        assert ours.intervals == theirs.intervals
+        assert ours.tokens_per_s == pytest.approx(theirs.tokens_per_s)
+    lengths = np.array([float(f"{1 + n / 40:.2f}") for n in range(90)])
+    weights = np.array([max(n % 5, 1) for n in range(90)])
+    mean = np.average(lengths, weights=weights)
+    scatter = (weights**2 * (lengths - mean) ** 2).sum() * 90 / 89
+    assert whole.acceptance_length == pytest.approx(mean)
+    assert whole.length_error == pytest.approx(np.sqrt(scatter) / weights.sum(), rel=1e-9)
+
+
+def test_requests_are_handed_on_when_others_came_after_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("howspec.calibrate.engines.requests._OPEN", 3)
+    done: list[int] = []
+    latest: Latest[int] = Latest(done.append, lambda a, b: b >= a)
+    for name, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4), ("d", 5)):
+        latest.put(name, value)
+    assert done == [2]
+    latest.put("c", 1)
+    assert done == [2, 4]
+    latest.close()
+    assert done == [2, 4, 3, 5, 1]
+    assert latest.replaced == 1
+
+
+def test_joined_logs_have_the_sums_of_both() -> None:
+    logs = []
+    for rank in ("DP0", "DP1"):
+        log = V1Log()
+        log.feed(f"(Core_{rank}) " + LOGS["vllm, JSON line first"][0].splitlines()[2])
+        logs.append(log)
+    ours, theirs = (next(iter(log.sources.values())) for log in logs)
+    assert isinstance(ours, Intervals)
+    ours.settle()
+    ours.total(None)
+    theirs.total(None)
+    ours.join(theirs)
+    total = ours.total(None)
+    assert (total.rounds, total.drafted, total.accepted) == (558, 1674, 1352)
+    assert total.positions is not None
+    assert sum(total.positions) == 1352
+
+
+def test_after_a_pause_the_throughput_of_generation_is_that_of_ten_seconds(tmp_path: Path) -> None:
+    """14 rounds of 2 accept 25 of 28; rates of drafts are over the 500 s since the last ones."""
+    log = (
+        "Engine 000: Avg generation throughput: {} tokens/s, Running: 1 reqs\n"
+        "SpecDecoding metrics: Mean acceptance length: 2.79, Accepted throughput: 0.05 tokens/s, "
+        "Drafted throughput: 0.06 tokens/s, Accepted: 25 tokens, Drafted: 28 tokens, "
+        "Per-position acceptance rate: 0.929, 0.857, Avg Draft acceptance rate: 89.3%\n"
+    )
+    found = read(tmp_path, log.format("4.0"))
+    assert (found.rounds, found.accepted, found.tokens) == (14, 25, None)
+    # Lines 500 s apart: fewer than the rounds' tokens in 10 s cannot be.
+    assert read(tmp_path, log.format("0.2")).tokens == 100
+
+
+def test_of_many_speeds_some_are_kept_evenly() -> None:
+    speeds = Speeds()
+    for k in range(20_001):
+        speeds.add("", 1.0 + k)
+    assert speeds.total() == pytest.approx(10_001.0, rel=0.01)
+
+
+# Logs of llama.cpp's server, with the metrics that it gave at their end.
+SERVED = Path(__file__).parents[1] / "support" / "served"
+
+
+@pytest.mark.parametrize("gamma", [3, 8])
+def test_a_real_log_of_llama_cpp_says_what_its_metrics_counted(gamma: int) -> None:
+    """SmolLM2-135M-Instruct with its own Q2_K as draft, 35 requests at 1 and at 4 together."""
+    place = SERVED / f"llama-cpp-k{gamma}"
+    log, scrape = (import_counts(f"{place}.{end}") for end in ("log", "prom"))
+    assert (log.format, scrape.format) == ("llama.cpp-statistics", "llama.cpp-prometheus")
+    assert log.gamma == scrape.gamma == gamma
+    for name in ("rounds", "drafted", "accepted", "tokens", "per_position_accepted"):
+        assert getattr(log, name) == getattr(scrape, name)
+    assert log.survival == pytest.approx(scrape.survival)
+    assert log.version == "1"
+
+
+KINDS = {
+    "k1": 1, "k8-pmin": 8, "k16-pmin-slots2": 16, "ngram-simple": 8, "ngram-mod": 8,
+    "ngram-cache": 8, "draft-and-map": 8, "k3-slots4": 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_real_log_without_statistics_gives_or_bounds_what_the_metrics_counted(
+    name: str, tmp_path: Path
+) -> None:
+    """SmolLM2-135M-Instruct, six requests each; drafts of its first 24 layers, itself or look-up.
+
+    The mean length of each request determines the rounds; older builds do not print it, and then
+    the counts bound them.
+    """
+    place = SERVED / f"llama-cpp-{name}"
+    log, scrape = (import_counts(f"{place}.{end}") for end in ("log", "prom"))
+    assert (log.format, scrape.format) == ("llama.cpp-request-log", "llama.cpp-prometheus")
+    for quantity in ("drafted", "accepted", "tokens", "tokens_per_target_step"):
+        assert getattr(log, quantity) == getattr(scrape, quantity)
+    assert log.rounds == (None if name == "ngram-cache" else scrape.rounds)
+    older = tmp_path / "older.log"
+    older.write_text(re.sub(r", mean len = +[\d.]+", "", Path(f"{place}.log").read_text()))
+    for found in (log, import_counts(str(older)), import_counts(str(older), gamma=KINDS[name])):
+        low, high = found.bounds() or (0, 0)
+        assert low <= (scrape.rounds or 0) <= high

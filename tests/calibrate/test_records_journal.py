@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -17,8 +16,7 @@ from howspec.calibrate.records import Journal, read_record
 from howspec.calibrate.records.merge import origin_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-ORIGIN: dict[str, Any] = {"device": "fake", "dtype": "float32", "models": {"a": {"layers": 2}}}
+from record_points import ORIGIN, begun, cost
 
 # A measurement of 60 points that takes about a second, so that it can be killed in the middle.
 MEASUREMENT = """
@@ -35,17 +33,6 @@ with Journal.open(Path(sys.argv[1]), "costs", kind="costs", settings={"repeats":
                                 mode="eager", times_s=[tokens * 0.5] * 2))
     journal.finish()
 """
-
-
-def cost(tokens: int = 1, **more: Any) -> dict[str, Any]:
-    point = {"operation": "pass", "model": "a", "tokens": tokens, "batch": 1, "context": 0}
-    return {**point, "mode": "eager", "times_s": [0.1, 0.11], **more}
-
-
-def begun(folder: Path, **changes: Any) -> Journal:
-    origin = {**ORIGIN, "utc": "today", **changes.pop("origin", {})}
-    given = {"kind": "costs", "settings": {"repeats": (2, 3)}, "provenance": origin, **changes}
-    return Journal.open(folder, "costs", **given)
 
 
 def test_a_measurement_goes_on_where_it_was_left_and_lists_its_runs(tmp_path: Path) -> None:
@@ -177,46 +164,6 @@ def test_what_was_begun_without_a_point_is_begun_anew_with_other_settings(tmp_pa
     assert [run["utc"] for run in record.provenance["runs"]] == ["today"]
 
 
-def test_what_a_measurement_is_can_be_told_before_and_after_its_end(tmp_path: Path) -> None:
-    assert origin_of(tmp_path, "costs") is None
-    with begun(tmp_path) as journal:
-        journal.append(cost(1))
-        found = origin_of(tmp_path, "costs")
-        assert found is not None
-        assert (found.path, found.finished) == (journal.part, False)
-        assert found.provenance == ORIGIN
-        assert found.differs("costs", {"repeats": (2, 3)}) == ""
-        assert found.differs("sweep", {}) == 'kind is "sweep" here and "costs" there'
-        assert "settings.repeats" in found.differs("costs", {"repeats": (2, 4)})
-        path = journal.finish()
-    done = origin_of(tmp_path, "costs")
-    assert done is not None
-    assert (done.path, done.finished, done.settings) == (path, True, found.settings)
-    path.write_text(path.read_text()[:-9])
-    with pytest.raises(ValueError, match=r"costs\.json: is not JSON or is cut off"):
-        origin_of(tmp_path, "costs")
-
-
-def test_a_journal_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
-    part = tmp_path / "costs.part.jsonl"
-    with begun(tmp_path) as journal:
-        journal.append(cost(1))
-    part.write_text(part.read_text().replace('"version": 1', '"version": 7', 1))
-    with pytest.raises(ValueError, match=r"part\.jsonl, line 1: version must be 1"):
-        origin_of(tmp_path, "costs")
-    part.write_text('{"half')
-    assert origin_of(tmp_path, "costs") is None
-
-
-def test_a_journal_of_an_unknown_version_is_refused(tmp_path: Path) -> None:
-    with begun(tmp_path) as journal:
-        journal.append(cost(1))
-    text = journal.part.read_text()
-    journal.part.write_text(text.replace('"version": 1', '"version": 2', 1))
-    with pytest.raises(ValueError, match="line 1: version must be 1"):
-        begun(tmp_path)
-
-
 def test_a_second_run_is_refused_while_the_first_one_writes(tmp_path: Path) -> None:
     with begun(tmp_path) as journal:
         with pytest.raises(ValueError, match="another run is writing this measurement") as caught:
@@ -248,19 +195,24 @@ def _killed(path: Path, missing_ok: bool = False) -> None:
     raise KeyboardInterrupt
 
 
+def stop_writing(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
+    """Writes end after 20 bytes, and fail from then on."""
+    real = os.write
+
+    def half(handle: int, data: bytes) -> int:
+        if len(data) > 20:
+            return real(handle, data[:20])
+        raise error
+
+    monkeypatch.setattr(os, "write", half)
+
+
 def test_a_full_disk_is_one_line_and_the_points_before_it_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = os.write
     with begun(tmp_path) as journal:
         journal.append(cost(1))
-
-        def full(handle: int, data: bytes) -> int:
-            if len(data) > 20:
-                return real(handle, data[:20])
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(os, "write", full)
+        stop_writing(monkeypatch, OSError(28, "No space left on device"))
         with pytest.raises(OSError, match="No space left on device; the 1 points before are kept"):
             journal.append(cost(2))
         monkeypatch.undo()
@@ -273,17 +225,12 @@ def test_a_full_disk_is_one_line_and_the_points_before_it_are_kept(
 def test_where_half_a_line_cannot_be_cut_off_nothing_follows_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = os.write
-
     def fail(*arguments: Any) -> int:
         raise OSError(5, "Input/output error")
 
-    def half(handle: int, data: bytes) -> int:
-        return real(handle, data[:20]) if len(data) > 20 else fail()
-
     with begun(tmp_path) as journal:
         journal.append(cost(1))
-        monkeypatch.setattr(os, "write", half)
+        stop_writing(monkeypatch, OSError(5, "Input/output error"))
         monkeypatch.setattr(os, "ftruncate", fail)
         with pytest.raises(OSError, match="Input/output error"):
             journal.append(cost(2))
@@ -294,24 +241,11 @@ def test_where_half_a_line_cannot_be_cut_off_nothing_follows_it(
         assert [p["tokens"] for p in again.points] == [1]
 
 
-def test_a_file_size_limit_stops_a_measurement_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    """The limit stands for a full disk."""
-    with _start(tmp_path, 3000) as limited:
-        last = limited.communicate(timeout=60)[1].strip().splitlines()[-1]
-    assert limited.returncode == 1
-    assert "OSError" in last
-    assert "File too large; the" in last
-    assert not (tmp_path / "costs.json").exists()
-    begun_points = (tmp_path / "costs.part.jsonl").read_text().count("times_s")
-    assert 5 < begun_points < 60
-    _finish(tmp_path)
-
-
 def test_twenty_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     rng = random.Random(5)
     kills = 0
     while kills < 20:
-        with _start(tmp_path, None) as process:
+        with _start(tmp_path) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "open\n"
             # The 60 points take 0.2 s or more, so that most of the moments fall between them.
@@ -325,19 +259,13 @@ def test_twenty_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path
     _finish(tmp_path)
 
 
-def _start(folder: Path, limit: int | None) -> subprocess.Popen[str]:
-    def restrict() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
+def _start(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", MEASUREMENT, str(folder)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=restrict
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def _finish(folder: Path) -> None:
-    with _start(folder, None) as process:
+    with _start(folder) as process:
         assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 0
     _assert_whole(folder)

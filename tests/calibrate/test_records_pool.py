@@ -1,4 +1,4 @@
-"""Cost records of several runs as one: repeats behind one another, nothing lost, nothing mixed."""
+"""Which measurement a file is of, and cost records of several runs as one: nothing is mixed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from howspec.calibrate.records import Record, pool, read_record, write_record
+from howspec.calibrate.records.merge import origin_of
 from howspec.cli.main import run
+from record_points import ORIGIN, begun, cost
 
 ABOUT = {"device": "fake", "dtype": "float32", "models": {"m": {"layers": 2}}}
 
@@ -60,6 +62,10 @@ def test_a_point_that_failed_once_has_the_times_of_the_other_run() -> None:
             "provenance.models.m.layers is 2 here and 3 there",
         ),
         (
+            [a_record(a_pass(1, 1.0)), Record("costs", {}, ABOUT, (a_pass(1, 1.0),), ("tokens",))],
+            "records 1 and 2 cannot be pooled: key is",
+        ),
+        (
             [a_record(a_pass(1, 1.0)), a_record(a_pass(1, 1.0, draw_s=[1.0]))],
             "points cannot be pooled, their lists differ",
         ),
@@ -95,3 +101,35 @@ def test_the_command_writes_a_record_that_can_be_read(
             run(["calibrate", "pool", *names, "--out", wrong])
         assert stop.value.code == 2
         assert message in capsys.readouterr().err
+
+
+def test_what_a_measurement_is_can_be_told_before_and_after_its_end(tmp_path: Path) -> None:
+    assert origin_of(tmp_path, "costs") is None
+    with begun(tmp_path) as journal:
+        journal.append(cost(1))
+        found = origin_of(tmp_path, "costs")
+        assert found is not None
+        assert (found.path, found.finished) == (journal.part, False)
+        assert found.provenance == ORIGIN
+        assert found.differs("costs", {"repeats": (2, 3)}) == ""
+        assert found.differs("sweep", {}) == 'kind is "sweep" here and "costs" there'
+        assert "settings.repeats" in found.differs("costs", {"repeats": (2, 4)})
+        path = journal.finish()
+    done = origin_of(tmp_path, "costs")
+    assert done is not None
+    assert (done.path, done.finished, done.settings) == (path, True, found.settings)
+    path.write_text(path.read_text()[:-9])
+    with pytest.raises(ValueError, match=r"costs\.json: is not JSON or is cut off"):
+        origin_of(tmp_path, "costs")
+
+
+def test_a_journal_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    part = tmp_path / "costs.part.jsonl"
+    with begun(tmp_path) as journal:
+        journal.append(cost(1))
+    part.write_text(part.read_text().replace('"version": 1', '"version": 7', 1))
+    for look in (lambda: origin_of(tmp_path, "costs"), lambda: begun(tmp_path)):
+        with pytest.raises(ValueError, match=r"part\.jsonl, line 1: version must be 1"):
+            look()
+    part.write_text('{"half')
+    assert origin_of(tmp_path, "costs") is None

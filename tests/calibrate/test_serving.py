@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-import fake_server
 import howspec
 import numpy as np
 import pytest
 from fake_server import Fake, serving
 from howspec.calibrate.doors import acceptance, costs
-from howspec.calibrate.engines import import_counts
 from howspec.calibrate.records import Record, read_record, summarise
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
 from howspec.calibrate.serving.compare import levels_of
@@ -268,44 +265,3 @@ def test_predict_and_schedule_take_the_folder(folder: Path) -> None:
     assert one.data()["parts"]["cost"]["kind"] == "measured"  # type: ignore[index,call-overload]
     table = howspec.schedule(acceptance=str(folder), costs=str(folder), batch_max=2)
     assert table.headline()
-
-
-@pytest.mark.parametrize("gamma", [3, 8])
-def test_a_real_log_of_llama_cpp_says_what_its_metrics_counted(gamma: int) -> None:
-    """SmolLM2-135M-Instruct with its own Q2_K as draft, 35 requests at 1 and at 4 together."""
-    place = Path(fake_server.__file__).parent / "served" / f"llama-cpp-k{gamma}"
-    log, scrape = (import_counts(f"{place}.{end}") for end in ("log", "prom"))
-    assert (log.format, scrape.format) == ("llama.cpp-statistics", "llama.cpp-prometheus")
-    assert log.gamma == scrape.gamma == gamma
-    for name in ("rounds", "drafted", "accepted", "tokens", "per_position_accepted"):
-        assert getattr(log, name) == getattr(scrape, name)
-    assert log.survival == pytest.approx(scrape.survival)
-    assert log.version == "1"
-
-
-KINDS = {
-    "k1": 1, "k8-pmin": 8, "k16-pmin-slots2": 16, "ngram-simple": 8, "ngram-mod": 8,
-    "ngram-cache": 8, "draft-and-map": 8, "k3-slots4": 3,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_a_real_log_without_statistics_gives_or_bounds_what_the_metrics_counted(
-    name: str, tmp_path: Path
-) -> None:
-    """SmolLM2-135M-Instruct, six requests each; drafts of its first 24 layers, itself or look-up.
-
-    The mean length of each request determines the rounds; older builds do not print it, and then
-    the counts bound them.
-    """
-    place = Path(fake_server.__file__).parent / "served" / f"llama-cpp-{name}"
-    log, scrape = (import_counts(f"{place}.{end}") for end in ("log", "prom"))
-    assert (log.format, scrape.format) == ("llama.cpp-request-log", "llama.cpp-prometheus")
-    for quantity in ("drafted", "accepted", "tokens", "tokens_per_target_step"):
-        assert getattr(log, quantity) == getattr(scrape, quantity)
-    assert log.rounds == (None if name == "ngram-cache" else scrape.rounds)
-    older = tmp_path / "older.log"
-    older.write_text(re.sub(r", mean len = +[\d.]+", "", Path(f"{place}.log").read_text()))
-    for found in (log, import_counts(str(older)), import_counts(str(older), gamma=KINDS[name])):
-        low, high = found.bounds() or (0, 0)
-        assert low <= (scrape.rounds or 0) <= high

@@ -162,3 +162,40 @@ FIELD: dict[str, tuple[str, str, dict[str, Any]]] = {
                                 ("accepted_tokens", 60.0))}}), "vllm",
         {"rounds": 30, "drafted": 90, "accepted": 60, "acceptance_length": (3.0, 1e-12)}),
 }  # fmt: skip
+
+# name: (text, a word of the refusal)
+OFF: dict[str, tuple[str, str]] = {
+    "vllm log": ("Engine 000: Avg generation throughput: 10.0 tokens/s\n", "vLLM's log"),
+    "vllm metrics": ('vllm:num_requests_running{engine="0"} 0.0\n', "vLLM's metrics"),
+    "vllm request": ('{"metrics": {"speculative_decoding": null}}', "is null"),
+    "vllm bench": ('{"request_throughput": 1.0}', "benchmark"),
+    "sglang log": ("Decode batch, #running-req: 4, #token: 7352, cuda graph: True, gen throughput "
+                   "(token/s): 39.33, #queue-req: 0\n", "SGLang's decode lines"),
+    "llama.cpp log": ("slot print_timing: id 0 | eval time = 10 ms\n", "llama.cpp's log"),
+    "llama.cpp timings": ('{"timings": {"predicted_per_second": 3.0}}', "llama.cpp's timings"),
+    "tensorrt-llm": ('[{"iter": 1, "iterLatencyMS": 2.0}]', "TensorRT-LLM's iterations"),
+    "aiperf": ('{"metadata": {"worker_id": "w"}}\n', "AIPerf's records"),
+    "an option of an engine": ("Engine 000: Avg generation throughput: 10.0 tokens/s\n",
+                               "off, or not reported here"),
+    "requests of llama.cpp": ("slot print_timing: id 0 | eval time = 10 ms / 5 tokens\n",
+                              "lines of draft acceptance"),
+    "a setting": ("LLM engine (v0.9) with config: speculative_config=None\n",
+                  "speculation was off"),
+    "nothing known": ("nothing known\n", "looked for counters, log lines"),
+    "an empty file": ("", "is empty"),
+    "a line without counts": ("SpecDecoding metrics: Mean acceptance length:",
+                              "no line can be read"),
+    "more accepted than drafted": ('{"timings": {"draft_n": 5, "draft_n_accepted": 9}}',
+                                   "must be in"),
+    "a count below 0": ('{"timings": {"draft_n": -5, "draft_n_accepted": 1}}',
+                        "must be a whole number"),
+    "half an object": ('{"timings": {"draft_n": 5', "is no whole JSON"),
+    "commits beyond the draft": ("commits,category,a0\n7,x,1\n", "line 2: commits must be in"),
+    "a length beyond the draft": ("q:\n  thinking_on:\n    2: 7.5\n", "must be in [1, 3]"),
+    "a line of more than was drafted": ("draft acceptance = 0.5 ( 9 accepted / 5 generated)",
+                                        "must be in"),
+    "a round of too many": ('{"speculative_decoding": {"num_spec_steps": 1, "per_step_accepted": '
+                            "[99999999999999]}}", "a round must be of at most 4096 tokens"),
+    "a position without end": (f"accepted: pos 0: {'9' * 400}/4, pos 1: 2/3\n",
+                               "no speculative statistics"),
+}  # fmt: skip

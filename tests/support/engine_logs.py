@@ -90,6 +90,36 @@ def _iterations(*ranks: int | None) -> list[Any]:
     return found
 
 
+def _v0(accepted: int) -> str:
+    return (
+        "Speculative metrics: Draft acceptance rate: 0.5, System efficiency: 0.5, Number of "
+        f"speculative tokens: 4, Number of accepted tokens: {accepted}, Number of draft tokens: "
+        f"{2 * accepted}, Number of emitted tokens: {5 * accepted // 4}.\n"
+    )
+
+
+_METRICS = (
+    "SpecDecoding metrics: Mean acceptance length: 3.41, Accepted throughput: 33.80 tokens/s, "
+    "Drafted throughput: 42.00 tokens/s, Accepted: 338 tokens, Drafted: 420 tokens, "
+    "Per-position acceptance rate: 0.921, 0.821, 0.671, Avg Draft acceptance rate: 80.5%\n"
+)
+_BEFORE = "Engine 000: Avg generation throughput: {} tokens/s, Running: 8\n"
+_VLLM = (
+    "INFO [loggers.py:271] Engine {e}: Avg prompt throughput: 0.1 tokens/s, Avg generation "
+    "throughput: {s} tokens/s, Running: 1 reqs\nINFO [metrics.py:101] SpecDecoding metrics: Mean "
+    "acceptance length: 2.50, Accepted: 30 tokens, Drafted: 60 tokens, Per-position acceptance "
+    "rate: 0.800, 0.500, 0.200\n"
+)
+_SPEED = (
+    "Decode batch, #running-req: {n}, accept len: {a}, gen throughput (token/s): {s}, "
+    "#queue-req: 0\n"
+)
+_LLAMA = (
+    "slot print_timing: id 0 | task {t} | eval time = {ms} ms / {n} tokens (9 ms per token)\nslot "
+    "print_timing: id 0 | task {t} | draft acceptance = 0.50000 (   20 accepted /    40 generated)"
+    "\n"
+)
+
 # name: (text, what the import must give, a word of one of its notes)
 LOGS: dict[str, tuple[str, dict[str, Any], str]] = {
     "vllm, tensor-parallel ranks": (
@@ -181,17 +211,60 @@ LOGS: dict[str, tuple[str, dict[str, Any], str]] = {
         "# rounds\n" + _HOOK, {"rounds": 12, "accepted": 30, "gamma": 5}, "every round drafted"),
     "transformers, cut off": (
         _HOOK[:-20], {"rounds": 11, "accepted": 25}, "1 line is no JSON"),
+    "vllm, lines add up": (
+        _lines("") + V1.format(length="3.38", accepted=670, drafted=843, rate="79.5",
+                               rates="0.929, 0.811, 0.644"),
+        {"rounds": 837, "drafted": 2511, "accepted": 2045, "intervals": 3,
+         "per_position_accepted": (779, 697, 569)}, "3 lines"),
+    "vllm, an interval that leaves its rounds open": (
+        V1.format(length="2.51", accepted=151000, drafted=299998, rates="0.800, 0.450, 0.260",
+                  rate="50.3"),
+        {"rounds": None, "per_position_accepted": None, "acceptance_length": (2.51, 0.005),
+         "survival": ((0.8, 0.45, 0.26), 1e-12)}, "rounds is null"),
+    "vllm, a damaged line among whole ones": (
+        f"{_FIRST}\n{_FIRST[:90]}", {"accepted": 676}, "left out"),
+    "vllm, the V0 engine runs on": (_v0(200) + _v0(400), {"drafted": 800}, "since the start"),
+    "vllm, the V0 engine again": (
+        _v0(200) + _v0(400) + _v0(200),
+        {"drafted": 1200, "rounds": 300, "acceptance_length": 2.5}, "restarts are added up"),
+    # 140 rounds of 3 accept 338 in 10 s, in which 600 tokens were generated
+    "vllm, throughput before the metrics": (
+        (_BEFORE.format("60.0") + _METRICS) * 3,
+        {"rounds": 420, "accepted": 1014, "tokens": 1800, "tokens_per_target_step": 1800 / 786},
+        "printed throughput"),
+    "vllm, no throughput": (_METRICS, {"tokens": None}, ""),
+    # As many tokens as the rounds make: no step drafted nothing, to the digits.
+    "vllm, a throughput without idle steps": (
+        _BEFORE.format("47.8") + _METRICS, {"tokens": None}, ""),
+    "vllm, speeds of one engine": (
+        "".join(_VLLM.format(e="000", s=s) for s in (1.0, 40.0, 42.0)),
+        {"tokens_per_s": 40.0, "request_tokens_per_s": None}, ""),
+    "vllm, speeds of two engines": (
+        "".join(_VLLM.format(e=e, s=s) for e, s in (("000", 40.0), ("001", 30.0))),
+        {"tokens_per_s": 70.0}, ""),
+    "sglang, speeds": (
+        "".join(_SPEED.format(n=4, a="2.00", s=s) for s in (0.39, 160.0, 170.0)),
+        {"tokens_per_s": 160.0, "request_tokens_per_s": None}, ""),
+    "sglang, weighted with the running requests": (
+        _SPEED.format(n=1, a="4.00", s=1.0) + _SPEED.format(n=3, a="2.00", s=1.0),
+        {"acceptance_length": 2.5, "batches": [1, 3]}, "running requests"),
+    **{f"sglang, {what} in the settings": (
+        _SETTINGS.format(steps=3, slots=4).replace("topk=1", f"topk={k}") + _decode(""),
+        {"gamma": gamma}, said)
+       for what, k, gamma, said in (("a chain", 1, 3, "as the server prints"),
+                                    ("a tree", 4, None, "a tree"))},
+    "llama.cpp, speeds of requests": (
+        _LLAMA.format(t=1, ms="500.0", n=50) + _LLAMA.format(t=2, ms="1500.0", n=50),
+        {"tokens_per_s": None, "request_tokens_per_s": 50.0}, ""),
+    "llama.cpp, rounds of one length": (
+        "".join(f"slot update_slots: id 0 | accepted {a}/3 draft tokens\n" for a in (2, 3)),
+        {"rounds": 2, "gamma": 3, "accepted": 5}, "gamma is the 3 tokens that every round drafted"),
+    "llama.cpp, chunks of a stream": (
+        "".join(f'data: {{"id": "a", "timings": {{"draft_n": {d}, "draft_n_accepted": {a}}}}}\n\n'
+                for d, a in ((10, 5), (30, 21))) + "data: [DONE]\n",
+        {"drafted": 30, "accepted": 21}, "1 chunks"),
+    "tensorrt-llm, ranks with counts of their own": (
+        json.dumps([trt_iteration(1), trt_iteration(1, 1), trt_iteration(2),
+                    trt_iteration(2, 1, 24, 6)]),
+        {"rounds": 24, "accepted": 30, "batches": [8]}, "1 entries repeat"),
 }  # fmt: skip
-
-# name: (text, a word of the refusal)
-OFF: dict[str, tuple[str, str]] = {
-    "vllm log": ("Engine 000: Avg generation throughput: 10.0 tokens/s\n", "vLLM's log"),
-    "vllm metrics": ('vllm:num_requests_running{engine="0"} 0.0\n', "vLLM's metrics"),
-    "vllm request": ('{"metrics": {"speculative_decoding": null}}', "is null"),
-    "vllm bench": ('{"request_throughput": 1.0}', "benchmark"),
-    "sglang log": (_PLAIN, "SGLang's decode lines"),
-    "llama.cpp log": ("slot print_timing: id 0 | eval time = 10 ms\n", "llama.cpp's log"),
-    "llama.cpp timings": ('{"timings": {"predicted_per_second": 3.0}}', "llama.cpp's timings"),
-    "tensorrt-llm": ('[{"iter": 1, "iterLatencyMS": 2.0}]', "TensorRT-LLM's iterations"),
-    "aiperf": ('{"metadata": {"worker_id": "w"}}\n', "AIPerf's records"),
-}
