@@ -20,8 +20,7 @@ from ..calibrate.sweeps import fit_sweeps
 from ..calibrate.tables.schema import number, text
 from ..calibrate.tables.sweep import Sweep
 from ..sim.nearest import NAMES, Nearest
-from ..theory.catalogue import find
-from ..theory.javascript import page_script
+from ..theory.catalogue import find, page_script
 
 PAPER = "paper_bloom_grid"
 _DIGITS = 6  # of a number that begins the page: as many as its command line states

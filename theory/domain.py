@@ -112,6 +112,24 @@ def unwrap(values: Floats) -> Any:
     return float(values) if values.ndim == 0 else values
 
 
+class Parameters:
+    """What laws share whose fields are quantities by name: each is checked, and all broadcast."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check(name, value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Common shape of the parameters; () for a single law."""
+        return np.broadcast_shapes(*map(np.shape, vars(self).values()))
+
+    def columns(self) -> list[Floats]:
+        """The parameters in the common shape, with a new last axis for tokens or rounds."""
+        given = vars(self).items()
+        return [np.broadcast_to(as_floats(n, v), self.shape)[..., None] for n, v in given]
+
+
 BLOCK = 8192  # elements; a dozen temporaries of it fit a second-level cache
 
 

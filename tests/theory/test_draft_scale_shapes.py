@@ -16,7 +16,6 @@ from howspec.theory.scale.other_laws import (
     half_exponential_acceptance,
     log_linear_scale,
     log_linear_speedup,
-    mean_divergence,
     pinsker_acceptance,
     sdsl_acceptance,
     sdsl_line,
@@ -380,17 +379,6 @@ def test_no_pair_of_distributions_is_accepted_less_than_the_bounds_say() -> None
 def test_the_two_bounds_change_over_where_the_docstring_says() -> None:
     assert pinsker_acceptance(1.59) > exponential_acceptance(1.59)
     assert pinsker_acceptance(1.60) < exponential_acceptance(1.60)
-
-
-def test_divergence_is_cross_entropy_less_entropy() -> None:
-    rng = np.random.default_rng(3)
-    p, q = rng.dirichlet(np.ones(6)), rng.dirichlet(np.ones(6))
-    cross, entropy = -(p * np.log(q)).sum(), -(p * np.log(p)).sum()
-    assert mean_divergence(cross, entropy) == pytest.approx((p * np.log(p / q)).sum())
-    with pytest.raises(ValueError, match="draft_loss - target_entropy"):
-        mean_divergence(1.0, 1.5)
-    with pytest.raises(ValueError, match="divergence"):
-        acceptance_from_divergence(-0.1)
 
 
 def test_log_linear_scale_survives_a_root_below_the_smallest_float() -> None:

@@ -42,7 +42,6 @@ def test_symbols_of_a_formula_are_registered_and_its_worked_point_is_in_range(
 
 @pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
 def test_numeric_function_agrees_with_the_expression_at_the_worked_point(formula: Formula) -> None:
-    assert formula.evaluator is not None
     exact = mpmath.mpf(str(formula.exact(50, **formula.worked)))
     got = mpmath.mpf(float(formula.evaluator(**formula.worked)))
     assert abs(got - exact) <= 1e-12 * abs(exact)
@@ -56,7 +55,6 @@ def test_every_formula_prints_as_text_and_latex(formula: Formula) -> None:
 
 @pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
 def test_the_ends_of_every_range_give_a_number_or_one_clear_error(formula: Formula) -> None:
-    assert formula.evaluator is not None
     for name in formula.worked:
         q = quantity(name)
         low = q.low if math.isfinite(q.low) and not q.open_low else q.low + 5e-324
@@ -68,6 +66,22 @@ def test_the_ends_of_every_range_give_a_number_or_one_clear_error(formula: Formu
                 warnings.simplefilter("error")
                 with contextlib.suppress(ValueError):
                     formula.evaluator(**{**formula.worked, name: value})
+
+
+@pytest.mark.parametrize("formula", ALL, ids=lambda f: f.name)
+def test_an_argument_outside_its_range_is_refused_by_its_name(formula: Formula) -> None:
+    for name in formula.worked:
+        q = quantity(name)
+        outside = [
+            math.nan,
+            q.low if q.open_low else q.low - 1.0,
+            q.high if q.open_high else math.inf,
+        ]
+        outside += [q.high + 1.0] if math.isfinite(q.high) else []
+        outside += [max(q.low, 0.0) + 0.5] if q.integer else []
+        for value in outside:
+            with pytest.raises(ValueError, match=f"^{name} must be "):
+                formula.evaluator(**{**formula.worked, name: value})
 
 
 def test_the_formula_sheet_is_current() -> None:

@@ -13,8 +13,8 @@ import pytest
 import sympy
 from howspec.theory import speedup
 from howspec.theory.acceptance.law import conditional_rate
+from howspec.theory.catalogue import at_one, javascript, page_formulas, page_script
 from howspec.theory.formula import SYMBOLS
-from howspec.theory.javascript import at_one, javascript, page_formulas, page_script
 from howspec.theory.rounds import tokens_per_round
 from howspec.theory.scale.bits import acceptance_at_bits, cost_at_bits
 from howspec.theory.speedup import round_cost

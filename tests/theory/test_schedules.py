@@ -12,8 +12,6 @@ import pytest
 from exact import at_digits, counts, decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
 from howspec.theory.schedules.drafters import (
-    best_lookup_gamma,
-    best_vocabulary,
     lookup_speedup,
     self_speculation_lower,
     self_speculation_upper,
@@ -23,7 +21,6 @@ from howspec.theory.schedules.drafters import (
 )
 from howspec.theory.schedules.together import (
     best_budget,
-    best_overlapped_gamma,
     budgeted_lengths,
     cached_speedup,
     fan_out,
@@ -165,9 +162,6 @@ def test_a_stopped_draft_is_dropped_when_the_rejection_is_known(a: float, g: int
         assert stopped == pytest.approx(finished, rel=1e-14)
     point = {"alpha": a, "gamma": g, "cost_ratio": c}
     assert relative_error(stopped, at_digits(stopped_overlap_speedup, **point)) < 1e-13
-    best = best_overlapped_gamma(a, c, stopped=True)
-    scan = [stopped_overlap_speedup(a, k, c) for k in range(1, 65)]
-    assert stopped_overlap_speedup(a, max(best, 1), c) == max(scan)
 
 
 def test_overlap_is_not_always_the_faster_schedule() -> None:
@@ -175,17 +169,8 @@ def test_overlap_is_not_always_the_faster_schedule() -> None:
     sequential = max(speedup(0.8, g, 0.1) for g in range(20))
     assert overlapped_speedup(0.8, 10, 0.1) < sequential
     assert overlapped_speedup(1.0, 10, 0.1) == pytest.approx(10.0)
-    best = best_overlapped_gamma(0.95, 0.1)
-    assert overlapped_speedup(0.95, best, 0.1) > max(speedup(0.95, g, 0.1) for g in range(64))
-
-
-@given(st.floats(0, 1), decades(-2, 0.3), st.integers(1, 30))
-def test_best_overlapped_gamma_is_the_top_of_a_scan(a: float, c: float, top: int) -> None:
-    best = best_overlapped_gamma(a, c, gamma_max=top)
-    values = [float(overlapped_speedup(a, g, c)) for g in range(1, top + 1)]
-    assert (best == 0) == (max(values) <= 1.0)
-    if best:
-        assert values[best - 1] == max(values)
+    overlapped = max(overlapped_speedup(0.95, g, 0.1) for g in range(1, 64))
+    assert overlapped > max(speedup(0.95, g, 0.1) for g in range(64))
 
 
 # --- drafts made in advance -----------------------------------------------------------------
@@ -265,17 +250,6 @@ def test_lookup_speedup_mixes_matched_rounds_and_plain_steps(
     assert lookup_speedup(0.0, a, g, **costs) == 1.0
 
 
-@given(st.floats(0.01, 1), st.floats(0.05, 0.95), st.floats(0.005, 0.2), extras)
-def test_best_lookup_gamma_is_the_top_of_a_scan_and_no_shorter_than_with_every_match(
-    m: float, a: float, b: float, o: float
-) -> None:
-    best = best_lookup_gamma(m, a, verify_slope=b, overhead=o, gamma_max=40)
-    values = [float(lookup_speedup(m, a, g, verify_slope=b, overhead=o)) for g in range(41)]
-    assert values[best] == max(values)
-    always = best_lookup_gamma(1.0, a, verify_slope=b, overhead=o, gamma_max=40)
-    assert best >= always or values[best] == pytest.approx(values[always], rel=1e-12)
-
-
 @given(st.floats(0, 1), st.integers(1, 30), st.floats(0.01, 1))
 @example(0.7, 4, 0.25)
 def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e: float) -> None:
@@ -292,6 +266,17 @@ def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e
     assert self_speculation_lower(a, g, e) == pytest.approx(speedup(a, g, e), rel=1e-13)
     with pytest.raises(ValueError, match="gamma"):
         self_speculation_lower(a, 0, e)
+
+
+@given(st.floats(0.01, 1), st.floats(0.05, 0.95), st.floats(0.005, 0.2), extras)
+def test_the_best_copied_draft_is_no_shorter_than_with_every_match(
+    m: float, a: float, b: float, o: float
+) -> None:
+    values, always = (
+        lookup_speedup(share, a, np.arange(41.0), verify_slope=b, overhead=o) for share in (m, 1.0)
+    )
+    longer = values.argmax() >= always.argmax()
+    assert longer or values.max() == pytest.approx(values[always.argmax()], rel=1e-12)
 
 
 @given(
@@ -319,23 +304,13 @@ def test_trimmed_speedup_pays_the_kept_share_of_the_head(
     assert relative_error(trimmed_speedup(a, g, **p), exact) < 1e-13
 
 
-def test_the_best_vocabulary_is_the_top_of_a_scan_and_the_whole_one_if_the_head_is_free() -> None:
+def test_the_best_vocabulary_is_a_part_and_the_whole_one_if_the_head_is_free() -> None:
     weights = 1.0 / np.arange(1, 501)
-    coverage = np.cumsum(weights) / weights.sum()
-    p: dict[str, float] = {"alpha": 0.8, "gamma": 5, "body_cost": 0.02}
-    size, value = best_vocabulary(coverage, head_cost=0.1, **p)
-    scan = [
-        float(trimmed_speedup(0.8, 5, coverage=coverage[n - 1], kept=n / 500, body_cost=0.02,
-                              head_cost=0.1))
-        for n in range(1, 501)
-    ]  # fmt: skip
-    assert value == max(scan) == scan[size - 1]
-    assert 50 < size < 450
-    assert best_vocabulary(coverage, head_cost=0.0, **p)[0] == 500
-    whole = trimmed_speedup(0.8, 5, coverage=1.0, kept=1.0, body_cost=0.02, head_cost=0.1)
-    assert whole == pytest.approx(speedup(0.8, 5, 0.12))
-    with pytest.raises(ValueError, match="non-decreasing"):
-        best_vocabulary([0.5, 0.4], head_cost=0.1, **p)
+    share = {"coverage": np.cumsum(weights) / weights.sum(), "kept": np.arange(1, 501) / 500}
+    values = trimmed_speedup(0.8, 5, **share, body_cost=0.02, head_cost=0.1)
+    assert 50 < values.argmax() < 450
+    assert trimmed_speedup(0.8, 5, **share, body_cost=0.02, head_cost=0.0).argmax() == 499
+    assert values[-1] == pytest.approx(speedup(0.8, 5, 0.12))
 
 
 @given(st.integers(0, 10_000))

@@ -12,11 +12,9 @@ from howspec.theory.limits.sensitivity import (
     acceptance_elasticity,
     blended_slope,
     draft_cost_elasticity,
-    energy_per_token,
     energy_slope,
     exchange_rate,
     investments,
-    optimal_gamma_for_energy,
     overhead_elasticity,
     verify_cost_elasticity,
 )
@@ -205,18 +203,14 @@ def test_reduced_costs_of_energy_and_of_a_blend_divide_a_token_by_the_fixed_part
 def test_best_gamma_for_energy_has_the_least_energy_per_token(
     alpha: float, ed: float, eb: float, eo: float
 ) -> None:
-    best = optimal_gamma_for_energy(alpha, ed, verify_energy=eb, overhead_energy=eo)
+    best = optimal_gamma(alpha, energy_slope(ed, eb, eo))
     assume(best > 0)
 
     def energy(g: Any) -> Any:
-        used = 1 + eo + g * (ed + eb)
-        return used / tokens_per_round(alpha, g)
+        return (1 + eo + g * (ed + eb)) / tokens_per_round(alpha, g)
 
     scan = energy(np.linspace(0.01, 3 * best + 2, 2001))
     assert energy(best) <= scan.min() * (1 + 1e-12)
-    per_token = energy_per_token(alpha, best, ed, verify_energy=eb, overhead_energy=eo)
-    assert per_token == pytest.approx(energy(best), rel=1e-12)
-    assert energy_per_token(alpha, 0, ed, verify_energy=eb, overhead_energy=eo) == 1.0
 
 
 @given(st.floats(0.05, 0.97), decades(-3, -0.3), st.floats(1.0, 4.0), st.floats(0, 1))
@@ -224,14 +218,7 @@ def test_energy_wants_the_shorter_draft_where_its_share_is_larger(
     alpha: float, c: float, factor: float, w: float
 ) -> None:
     fast = optimal_gamma(alpha, c)
-    frugal = optimal_gamma_for_energy(alpha, c * factor)
+    frugal = optimal_gamma(alpha, energy_slope(c * factor))
     between = optimal_gamma(alpha, blended_slope(c, c * factor, energy_weight=w))
     assert frugal <= between + 1e-9
     assert between <= fast + 1e-9
-
-
-def test_bad_objectives_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="draft_energy"):
-        energy_per_token(0.5, 3, -0.1)
-    with pytest.raises(ValueError, match="energy_weight"):
-        blended_slope(0.1, 0.2, energy_weight=1.5)

@@ -1,7 +1,7 @@
 """Acceptance: what was measured, what it estimates, and the laws it is fitted to.
 
 Engines report acceptance in several ways that differ by a bonus token or by a denominator;
-`metrics` gives each its own type and converts where the conversion is determined. Counts of rounds
+`metrics` converts them where the conversion is determined. Counts of rounds
 (`counts`) are the raw material: `estimation` turns them into one acceptance probability with an
 honest interval and into the uncertainty of the best gamma, and `selection` tests whether one
 probability is enough. Where it is not, a law says how acceptance varies: with depth (`positional`),

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, Parameters, as_floats, check
 from ..either import when_drafting
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric, geometric_sum
@@ -71,7 +71,7 @@ def gated_ratio(gate_pass: Number, passed_alpha: Number, gamma: Number) -> Numbe
     if symbolic(gate_pass, passed_alpha):
         accepted = gated_tokens(gate_pass, passed_alpha, gamma) - 1
         return accepted / gated_drafted(gate_pass, gamma)
-    g, a, top = np.broadcast_arrays(*_gate(gate_pass, passed_alpha, gamma))
+    g, a, top = np.broadcast_arrays(gate_pass, passed_alpha, gamma)
     below = geometric_sum(g, top)
     ratio = a * geometric_sum(g * a, top) / np.where(below > 0.0, below, 1.0)
     return np.where(below > 0.0, ratio, a)
@@ -110,10 +110,6 @@ def gated_speedup(gate_pass: Number, passed_alpha: Number, gamma: Number, cost_r
     passes = geometric(gate_pass, gamma)
     time = 1 + passes * cost_ratio + gate_pass * passes * verify_slope
     return gated_tokens(gate_pass, passed_alpha, gamma) / (time + when_drafting(gamma, overhead))
-
-
-def _gate(gate_pass: ArrayLike, passed: ArrayLike, gamma: ArrayLike) -> tuple[Floats, ...]:
-    return (check("gate_pass", gate_pass), check("passed_alpha", passed), check("gamma", gamma))
 
 
 @dataclass(frozen=True)
@@ -215,7 +211,7 @@ def best_gate(
 
 
 @dataclass(frozen=True)
-class GatedAcceptance:
+class GatedAcceptance(Parameters):
     """Acceptance law of gated drafts whose token below the gate is dropped: s_k = (g a_1)^k.
 
     gate_pass, passed_alpha: in [0, 1]; arrays broadcast. Tokens per round are those of independent
@@ -226,17 +222,11 @@ class GatedAcceptance:
     gate_pass: ArrayLike
     passed_alpha: ArrayLike
 
-    def __post_init__(self) -> None:
-        _gate(self.gate_pass, self.passed_alpha, 0)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return np.broadcast_shapes(np.shape(self.gate_pass), np.shape(self.passed_alpha))
-
     def survival(self, gamma: int) -> Floats:
-        rate = as_floats("gate_pass", self.gate_pass) * as_floats("a_1", self.passed_alpha)
-        powers = np.arange(int(check("gamma", gamma, whole=True)) + 1.0)
-        return np.asarray(np.broadcast_to(rate, self.shape)[..., None] ** powers)
+        gate, passed = self.columns()
+        return np.asarray(
+            (gate * passed) ** np.arange(int(check("gamma", gamma, whole=True)) + 1.0)
+        )
 
     def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
         single(self)

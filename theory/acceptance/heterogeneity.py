@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, Parameters, as_floats, check
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric_sum, tokens_per_round, tokens_variance
 from .counts import RoundCounts, round_counts
 from .law import count_accepted, single
-from .mixture import beta_tokens, maximise_beta
+from .mixture import maximise_beta
 
 LARGEST_GAMMA = 10_000  # the quadrature takes memory in proportion to gamma
 
@@ -66,7 +66,7 @@ def request_tokens(shape_accept: Number, shape_reject: Number, gamma: Number) ->
     a, b, g = shape_accept, shape_reject, gamma
     value = np.empty(g.shape)
     for i in np.ndindex(g.shape):
-        nodes, weights = _beta_nodes(float(a[i]), float(b[i]), _node_count(float(g[i])))
+        nodes, weights = beta_nodes(float(a[i]), float(b[i]), _node_count(float(g[i])))
         value[i] = 1.0 / np.sum(weights / geometric_sum(nodes, g[i] + 1.0))
     return value
 
@@ -85,7 +85,7 @@ def request_tokens_limit(shape_accept: Number, shape_reject: Number) -> Number:
     return (shape_accept + shape_reject) / shape_reject
 
 
-def _beta_nodes(a: float, b: float, count: int) -> tuple[Floats, Floats]:
+def beta_nodes(a: float, b: float, count: int) -> tuple[Floats, Floats]:
     """Nodes in (0, 1) and weights (sum 1) of Gauss quadrature for the Beta(a, b) density.
 
     Golub and Welsch: eigenvalues and first components of the recurrence matrix of the Jacobi
@@ -119,24 +119,8 @@ def _node_count(gamma: float) -> int:
     return int(32 + 8 * np.sqrt(gamma + 1.0))
 
 
-def jensen_sandwich(
-    shape_accept: ArrayLike, shape_reject: ArrayLike, *, gamma: ArrayLike
-) -> tuple[Any, Any, Any]:
-    """Tokens per round of (alpha kept by a request, independent acceptance, alpha fresh per round).
-
-    All three have the same mean alpha = a / (a + b), and they are in ascending order.
-    shape_accept, shape_reject: > 0; gamma: whole number >= 0 [token]. Shapes broadcast.
-    """
-    a, b = check("shape_accept", shape_accept), check("shape_reject", shape_reject)
-    return (
-        request_tokens(a, b, gamma),
-        tokens_per_round(a / (a + b), gamma),
-        beta_tokens(a, b, gamma),
-    )
-
-
 @dataclass(frozen=True)
-class BetaRequestAcceptance:
+class BetaRequestAcceptance(Parameters):
     """Every request keeps an acceptance probability drawn from Beta(shape_accept, shape_reject).
 
     Requests are equally long, so the hard ones run more rounds: the survival is the mean over
@@ -147,19 +131,9 @@ class BetaRequestAcceptance:
     shape_accept: ArrayLike
     shape_reject: ArrayLike
 
-    def __post_init__(self) -> None:
-        check("shape_accept", self.shape_accept)
-        check("shape_reject", self.shape_reject)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return np.broadcast_shapes(np.shape(self.shape_accept), np.shape(self.shape_reject))
-
     def _parameters(self) -> tuple[Floats, Floats]:
-        return (
-            np.broadcast_to(as_floats("shape_accept", self.shape_accept), self.shape),
-            np.broadcast_to(as_floats("shape_reject", self.shape_reject), self.shape),
-        )
+        a, b = self.columns()
+        return a[..., 0], b[..., 0]
 
     def survival(self, gamma: int) -> Floats:
         """s_0..s_gamma averaged over the rounds of the fleet, shape (*shape, gamma + 1)."""
@@ -167,7 +141,7 @@ class BetaRequestAcceptance:
         a, b = self._parameters()
         value = np.empty((*self.shape, g + 1))
         for i in np.ndindex(self.shape):
-            nodes, weights = _beta_nodes(float(a[i]), float(b[i]), _node_count(g))
+            nodes, weights = beta_nodes(float(a[i]), float(b[i]), _node_count(g))
             rounds = weights / geometric_sum(nodes, np.asarray(g + 1.0))
             value[i] = rounds @ nodes[:, None] ** np.arange(g + 1.0) / rounds.sum()
         value[..., 0] = 1.0
@@ -179,7 +153,7 @@ class BetaRequestAcceptance:
         a, b = self._parameters()
         value = np.empty((*self.shape, g + 1))
         for i in np.ndindex(self.shape):
-            nodes, weights = _beta_nodes(float(a[i]), float(b[i]), _node_count(g))
+            nodes, weights = beta_nodes(float(a[i]), float(b[i]), _node_count(g))
             total = np.cumsum(nodes[:, None] ** np.arange(g + 1.0), axis=-1)
             value[i] = 1.0 / (weights @ (1.0 / total))
         value[..., 0] = 1.0
@@ -196,7 +170,7 @@ class BetaRequestAcceptance:
         single(self)
         tokens = float(check("length", length))
         a, b = self._parameters()
-        nodes, weights = _beta_nodes(float(a), float(b), _node_count(gamma) + 64)
+        nodes, weights = beta_nodes(float(a), float(b), _node_count(gamma) + 64)
         mean = np.asarray(tokens_per_round(nodes, gamma))
         within = weights @ (np.asarray(tokens_variance(nodes, gamma)) / mean**3)
         pace = weights @ (1.0 / mean)

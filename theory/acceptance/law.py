@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check, in_blocks
+from ..domain import Floats, Parameters, as_floats, check, in_blocks
 from ..either import demand
 from ..formula import Number, equation, symbolic
 
@@ -115,7 +115,7 @@ def count_accepted(accepted: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class DepthAcceptance:
+class DepthAcceptance(Parameters):
     """Acceptance that changes geometrically with depth: alpha_k = min(1, alpha decay^(k-1)).
 
     alpha: acceptance probability of the first draft token, in [0, 1].
@@ -126,18 +126,8 @@ class DepthAcceptance:
     alpha: ArrayLike
     decay: ArrayLike = 1.0
 
-    def __post_init__(self) -> None:
-        check("alpha", self.alpha)
-        check("decay", self.decay)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return np.broadcast_shapes(np.shape(self.alpha), np.shape(self.decay))
-
     def survival(self, gamma: int) -> Floats:
-        a = np.broadcast_to(as_floats("alpha", self.alpha), self.shape)[..., None]
-        r = np.broadcast_to(as_floats("decay", self.decay), self.shape)[..., None]
-        rates = conditional_rate(a, r, np.arange(1.0, _gamma(gamma) + 1.0))
+        rates = conditional_rate(*self.columns(), position=np.arange(1.0, _gamma(gamma) + 1.0))
         start = np.ones((*self.shape, 1))
         return np.concatenate([start, np.cumprod(rates, axis=-1)], axis=-1)
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, Parameters, as_floats, check
 from ..either import share
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric, geometric_sum
@@ -142,10 +142,6 @@ def markov_start_bias(
     return share(above, below) / markov_tokens(p, q, g)
 
 
-def _checked(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
-    return check("accept_after_accept", p), check("accept_after_reject", q)
-
-
 def _first(p: Floats, q: Floats, gamma: Floats) -> Floats:
     # 1 - p^gamma (p - q) = (1 - p)(1 + ... + p^gamma) + p^gamma q has positive terms only.
     below = (1.0 - p) * geometric_sum(p, gamma + 1.0) + np.power(p, gamma) * q
@@ -153,7 +149,7 @@ def _first(p: Floats, q: Floats, gamma: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class MarkovAcceptance:
+class MarkovAcceptance(Parameters):
     """Bursty acceptance as a two-state chain over tokens, stationary over rounds.
 
     accept_after_accept, accept_after_reject: in [0, 1]; arrays of parameters broadcast. Raises
@@ -164,34 +160,17 @@ class MarkovAcceptance:
     accept_after_accept: ArrayLike
     accept_after_reject: ArrayLike
 
-    def __post_init__(self) -> None:
-        _checked(self.accept_after_accept, self.accept_after_reject)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return np.broadcast_shapes(
-            np.shape(self.accept_after_accept), np.shape(self.accept_after_reject)
-        )
-
-    def _parameters(self) -> tuple[Floats, Floats]:
-        p = as_floats("accept_after_accept", self.accept_after_accept)
-        q = as_floats("accept_after_reject", self.accept_after_reject)
-        return (
-            np.broadcast_to(p, self.shape)[..., None],
-            np.broadcast_to(q, self.shape)[..., None],
-        )
-
     def survival(self, gamma: int) -> Floats:
         """s_0..s_gamma over the rounds that are run at this gamma, shape (*shape, gamma + 1)."""
         g = int(check("gamma", gamma, whole=True))
-        p, q = self._parameters()
+        p, q = self.columns()
         later = _first(p, q, np.asarray(float(g))) * np.power(p, np.arange(float(g)))
         return np.concatenate([np.ones((*self.shape, 1)), later], axis=-1)
 
     def tokens_by_gamma(self, gamma_max: int) -> Floats:
         """E[N] for gamma = 0..gamma_max on the last axis, shape (*shape, gamma_max + 1) [token]."""
         top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
-        return np.asarray(markov_tokens(*self._parameters(), np.arange(top + 1.0)))
+        return np.asarray(markov_tokens(*self.columns(), gamma=np.arange(top + 1.0)))
 
     def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
         """Accepted draft tokens of consecutive rounds, shape (rounds,), the first one stationary.

@@ -1,4 +1,4 @@
-r"""The numbers that engines and papers call acceptance, each with its own type.
+r"""The numbers that engines and papers call acceptance, and what converts them.
 
     conditional rate   alpha_k    k-th draft token accepted, given that all before it were
     survival           s_k        first k draft tokens all accepted (engines log it per position)
@@ -160,108 +160,6 @@ class Survival:
         )
         zero = np.zeros_like(before)
         return ConditionalRates(np.divide(self.values, before, out=zero, where=before > 0.0))
-
-    def accepted_per_round(self) -> AcceptedPerRound:
-        """The sum of the survival."""
-        # Rounding of the sum may pass gamma by an ulp where all survive.
-        return AcceptedPerRound(np.minimum(self.values.sum(axis=-1), self.gamma), self.gamma)
-
-    def acceptance_length(self) -> AcceptanceLength:
-        """Tokens per round with the bonus token."""
-        return self.accepted_per_round().with_bonus()
-
-    def drafted_rate(self) -> DraftedRate:
-        """Accepted / drafted: the mean of the survival over positions."""
-        return self.accepted_per_round().drafted_rate()
-
-
-@dataclass(frozen=True, eq=False)
-class AcceptedPerRound:
-    """Accepted draft tokens of a round, the bonus token not counted.
-
-    value: in [0, gamma] [token]; gamma: draft tokens per round, >= 1. Shapes broadcast.
-    """
-
-    value: Any
-    gamma: Any
-
-    def __post_init__(self) -> None:
-        _inside("accepted per round", self.value, 0.0, _drafting(self.gamma))
-
-    def with_bonus(self) -> AcceptanceLength:
-        """The acceptance length, one more token."""
-        return AcceptanceLength(unwrap(as_floats("value", self.value) + 1.0), self.gamma)
-
-    def drafted_rate(self) -> DraftedRate:
-        """Accepted / drafted."""
-        return DraftedRate(
-            unwrap(as_floats("value", self.value) / _drafting(self.gamma)), self.gamma
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class AcceptanceLength:
-    """Tokens of a round, the bonus token included; also called block efficiency, E[N].
-
-    value: in [1, gamma + 1] [token]; gamma: draft tokens per round, >= 1. Shapes broadcast.
-    """
-
-    value: Any
-    gamma: Any
-
-    def __post_init__(self) -> None:
-        _inside("acceptance length", self.value, 1.0, _drafting(self.gamma) + 1.0)
-
-    def without_bonus(self) -> AcceptedPerRound:
-        """Accepted draft tokens per round, one token less."""
-        return AcceptedPerRound(unwrap(as_floats("value", self.value) - 1.0), self.gamma)
-
-    def drafted_rate(self) -> DraftedRate:
-        """Accepted / drafted."""
-        return self.without_bonus().drafted_rate()
-
-    def alpha_if_independent(self) -> Any:
-        """The alpha that gives this length if acceptance is independent."""
-        return alpha_from_length(self.value, self.gamma)
-
-
-@dataclass(frozen=True, eq=False)
-class DraftedRate:
-    """Accepted / drafted over all positions, every round drafting gamma tokens.
-
-    value: in [0, 1]; gamma: draft tokens per round, >= 1. Shapes broadcast.
-    """
-
-    value: Any
-    gamma: Any
-
-    def __post_init__(self) -> None:
-        check("drafted_rate", self.value)
-        _drafting(self.gamma)
-
-    def accepted_per_round(self) -> AcceptedPerRound:
-        """Accepted draft tokens per round."""
-        return AcceptedPerRound(
-            unwrap(as_floats("value", self.value) * _drafting(self.gamma)), self.gamma
-        )
-
-    def acceptance_length(self) -> AcceptanceLength:
-        """Tokens per round with the bonus token."""
-        return AcceptanceLength(acceptance_length(self.value, self.gamma), self.gamma)
-
-    def alpha_if_independent(self) -> Any:
-        """The alpha that gives this rate if acceptance is independent."""
-        return alpha_from_drafted_rate(self.value, self.gamma)
-
-
-def independent_rates(alpha: ArrayLike, gamma: int) -> ConditionalRates:
-    """The conditional rates of independent acceptance: alpha at every one of gamma >= 1 positions.
-
-    alpha: in [0, 1], any shape; the rates have shape (*alpha.shape, gamma). ValueError outside.
-    """
-    a = check("alpha", alpha)
-    g = int(check("gamma", _drafting(gamma), whole=True))
-    return ConditionalRates(np.repeat(a[..., None], g, axis=-1))
 
 
 def _positions(name: str, values: ArrayLike) -> Floats:

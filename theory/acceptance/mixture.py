@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, Parameters, as_floats, check
 from ..formula import Number, equation, symbolic
 from .counts import RoundCounts
 from .law import count_accepted, single
@@ -101,7 +101,7 @@ def beta_tokens_limit(shape_accept: Number, shape_reject: Number) -> Number:
 
 
 @dataclass(frozen=True)
-class BetaRoundAcceptance:
+class BetaRoundAcceptance(Parameters):
     """Acceptance probability drawn afresh for every round from Beta(shape_accept, shape_reject).
 
     Both shapes > 0; arrays of parameters broadcast. Raises ValueError outside that range.
@@ -110,19 +110,9 @@ class BetaRoundAcceptance:
     shape_accept: ArrayLike
     shape_reject: ArrayLike
 
-    def __post_init__(self) -> None:
-        check("shape_accept", self.shape_accept)
-        check("shape_reject", self.shape_reject)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return np.broadcast_shapes(np.shape(self.shape_accept), np.shape(self.shape_reject))
-
     def survival(self, gamma: int) -> Floats:
         g = int(check("gamma", gamma, whole=True))
-        a = np.broadcast_to(as_floats("shape_accept", self.shape_accept), self.shape)[..., None]
-        b = np.broadcast_to(as_floats("shape_reject", self.shape_reject), self.shape)[..., None]
-        rates = np.asarray(beta_conditional_rate(a, b, np.arange(1.0, g + 1.0)))
+        rates = np.asarray(beta_conditional_rate(*self.columns(), position=np.arange(1.0, g + 1.0)))
         return np.concatenate([np.ones((*self.shape, 1)), np.cumprod(rates, axis=-1)], axis=-1)
 
     def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, Parameters, as_floats, check
 from ..either import when_drafting
 from ..formula import Number, equation
 from .law import SequentialDraftCost, column, operating_point, token_grid
@@ -103,7 +103,7 @@ class LinearPass:
 
 
 @dataclass(frozen=True)
-class LinearStepCost:
+class LinearStepCost(Parameters):
     """Rounds of linear passes: target (step_*) and draft (draft_*), overhead when speculating.
 
     step_fixed: > 0 [s]; the other terms >= 0 [s]; names as in the symbol table. One draft pass
@@ -119,10 +119,6 @@ class LinearStepCost:
     draft_per_cached: ArrayLike = 0.0
     round_overhead: ArrayLike = 0.0
 
-    def __post_init__(self) -> None:
-        for name in (*_TARGET, *_DRAFT, "round_overhead"):
-            check(name, getattr(self, name))
-
     @property
     def target(self) -> LinearPass:
         """The law of the target's pass."""
@@ -132,10 +128,6 @@ class LinearStepCost:
     def draft(self) -> LinearPass:
         """The law of the draft's pass."""
         return LinearPass(*(getattr(self, name) for name in _DRAFT))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._law.shape
 
     @property
     def _law(self) -> SequentialDraftCost:

@@ -33,9 +33,6 @@ from ..costs.law import CostLaw
 from ..domain import Floats, check, check_gamma_max
 from ..either import demand
 from ..formula import Number, equation, symbolic
-from ..optimum import best_gamma
-from ..speedup import speedup
-from .headroom import oracle_speedup
 
 
 @equation(r"\theta", group="headroom", alpha=0.8, cost_ratio=0.05, verify_slope=0.01,
@@ -143,46 +140,6 @@ def threshold_policy(
     if rate <= 1.0:
         return plain
     return ThresholdPolicy(min(threshold, 1.0), rate, tokens, drafted)
-
-
-@dataclass(frozen=True)
-class Headroom:
-    """Speed-ups of ever better informed drafters: fixed <= adaptive <= oracle.
-
-    gamma: the best fixed number of draft tokens; fixed: its speed-up; adaptive: that of the best
-    stopping rule given the drafter's confidence; oracle: that of a drafter that knows.
-    """
-
-    gamma: int
-    fixed: float
-    adaptive: float
-    oracle: float
-
-
-def headroom_report(
-    values: ArrayLike,
-    weights: ArrayLike,
-    *,
-    cost_ratio: float,
-    verify_slope: float = 0.0,
-    overhead: float = 0.0,
-    gamma_max: int = 32,
-) -> Headroom:
-    """What a stopping rule and what perfect knowledge would add to the best fixed gamma.
-
-    Arguments as in :func:`threshold_policy`. All three see the same acceptance, of mean alpha.
-    """
-    v, w = _distribution(values, weights)
-    alpha = min(float(v @ w), 1.0)
-    costs: dict[str, float] = {"verify_slope": verify_slope, "overhead": overhead}
-    gamma = int(best_gamma(alpha, cost_ratio, gamma_max=gamma_max, **costs))
-    policy = threshold_policy(v, w, cost_ratio=cost_ratio, gamma_max=gamma_max, **costs)
-    return Headroom(
-        gamma=gamma,
-        fixed=float(speedup(alpha, gamma, cost_ratio, **costs)),
-        adaptive=policy.rate,
-        oracle=float(oracle_speedup(alpha, cost_ratio, **costs)),
-    )
 
 
 @equation(r"\mathrm{E}[n_\gamma]", group="headroom", gamma=3, arm_time=1.15, rate_gap=0.3,

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import check, unwrap
+from ..domain import unwrap
 from ..either import demand, exp
 from ..formula import Number, equation, symbolic
 from ..optimum import best_gamma
@@ -178,19 +178,6 @@ def lookahead_latency(alpha: Number, cost_ratio: Number, length: Number) -> Numb
     """
     demand(cost_ratio <= 1, "cost_ratio must be in [0, 1]", cost_ratio)
     return (length - 1) * (alpha * cost_ratio + 1 - alpha) + 1
-
-
-def lookahead_replicas(cost_ratio: float) -> int:
-    """Targets that must verify side by side for the look-ahead latency, ceil(1 / c).
-
-    cost_ratio: in (0, 1] [target step]. One prefix is handed over per draft step and occupies a
-    target for one plain step. A ratio within rounding of 1/n, 1e-12 relative, needs n. Raises
-    ValueError outside this range.
-    """
-    c = float(check("cost_ratio", cost_ratio))
-    if not 0.0 < c <= 1.0:
-        raise ValueError(f"cost_ratio must be in (0, 1], got {c:g}")
-    return math.ceil((1.0 - 1e-12) / c)
 
 
 def nonadaptivity(

@@ -19,15 +19,11 @@ held fixed. At the best gamma it is the same to first order, since there S is fl
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, check, unwrap
+from ..domain import Floats
 from ..either import when_drafting
 from ..formula import Number, equation, symbolic
-from ..optimum import optimal_gamma
 from ..speedup import round_cost, speedup
 
 
@@ -60,41 +56,6 @@ def blended_slope(cost_ratio: Number, draft_energy: Number, *, verify_slope: Num
     w = energy_weight
     per_token = (1 - w) * (cost_ratio + verify_slope) + w * (draft_energy + verify_energy)
     return per_token / (1 + (1 - w) * overhead + w * overhead_energy)
-
-
-def optimal_gamma_for_energy(
-    alpha: ArrayLike,
-    draft_energy: ArrayLike,
-    *,
-    verify_energy: ArrayLike = 0.0,
-    overhead_energy: ArrayLike = 0.0,
-) -> Any:
-    """The real gamma with the least energy, or money, per token [token].
-
-    alpha: in [0, 1]; energies: >= 0 [target step's energy]. Shapes broadcast; 0 and inf as in
-    :func:`~howspec.theory.optimum.optimal_gamma`. Raises ValueError outside the ranges.
-    """
-    return optimal_gamma(alpha, energy_slope(draft_energy, verify_energy, overhead_energy))
-
-
-def energy_per_token(
-    alpha: ArrayLike,
-    gamma: ArrayLike,
-    draft_energy: ArrayLike,
-    *,
-    verify_energy: ArrayLike = 0.0,
-    overhead_energy: ArrayLike = 0.0,
-) -> Any:
-    """Energy, or money, per emitted token in plain steps of the target; exactly 1 at gamma = 0.
-
-    alpha: in [0, 1]; gamma: >= 0 [token]; energies: >= 0 [target step's energy]. Shapes broadcast.
-    Raises ValueError outside these ranges. It is 1 / speed-up with energies in place of times.
-    """
-    check("draft_energy", draft_energy)
-    check("verify_energy", verify_energy)
-    check("overhead_energy", overhead_energy)
-    gain = speedup(alpha, gamma, draft_energy, verify_slope=verify_energy, overhead=overhead_energy)
-    return unwrap(1.0 / np.asarray(gain))
 
 
 def _time(gamma: Number, cost_ratio: Number, verify_slope: Number, overhead: Number) -> Number:

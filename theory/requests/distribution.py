@@ -20,7 +20,6 @@ from ..acceptance.law import AcceptanceLaw
 from ..domain import Floats, as_floats, check, unwrap
 from ..either import at_least_once
 from ..formula import Number, equation, symbolic
-from ..rounds import geometric_sum
 
 _SUM = 1e-9  # how far the sum of probabilities may be from 1
 
@@ -152,28 +151,6 @@ def longest_round(alpha: Number, gamma: Number, batch: Number) -> Number:
         reached = reached * a
         total = total + np.where(n <= g, at_least_once(reached, rows), 0.0)
     return total
-
-
-def lockstep_penalty(alpha: ArrayLike, gamma: ArrayLike, batch: ArrayLike) -> Any:
-    """E[min N] / E[N], the share of tokens per round that lockstep keeps, in (0, 1].
-
-    Arguments as in :func:`lockstep_tokens`.
-    """
-    own = geometric_sum(check("alpha", alpha), check("gamma", gamma) + 1.0)
-    return unwrap(np.asarray(lockstep_tokens(alpha, gamma, batch) / own))
-
-
-def completion_pmf(distribution: Floats, batch: int | None = None) -> Floats:
-    """P(max R = r) of the rounds until a whole batch is done, on the last axis.
-
-    distribution: P(R = r), r = 0, 1, ... on the last axis. With ``batch`` every one of that many
-    sequences has this law; without it the axis before the last holds one law per sequence.
-    Raises ValueError where neither is the case, and for laws that do not sum to 1.
-    """
-    mass = probabilities("distribution", distribution)
-    survival = _survival_of_maximum(mass, batch)
-    above = np.concatenate([np.ones((*survival.shape[:-1], 1)), survival[..., :-1]], axis=-1)
-    return np.asarray(above - survival)
 
 
 def completion_rounds(distribution: Floats, batch: int | None = None) -> Any:

@@ -22,12 +22,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..costs.load import GROUP, POINT, TIMES, round_terms
-from ..domain import Floats, check, unwrap
 from ..formula import Number, equation, symbolic
-from .distribution import rounds_quantile
 from .length import factorial_moment_2
 
 
@@ -93,30 +90,6 @@ def gap_variance(round_mean: Number, round_time: Number) -> Number:
     Source: derived here from the two values that a gap takes.
     """
     return round_time**2 * (round_mean - 1) / round_mean**2
-
-
-def gap_quantile(probability: ArrayLike, *, round_mean: ArrayLike, round_time: ArrayLike) -> Any:
-    """Smallest gap that a share ``probability`` of the gaps does not exceed: 0 or T [s].
-
-    probability: in [0, 1]; the rest as in :func:`gap_mean`. Shapes broadcast. Raises ValueError
-    outside the ranges.
-    """
-    asked = check("z", probability, label="probability")
-    zero = np.asarray(gap_zero_probability(round_mean))
-    return unwrap(np.asarray(np.where(asked <= zero, 0.0, check("round_time", round_time))))
-
-
-def request_latency_quantile(
-    distribution: Floats, probability: ArrayLike, *, round_time: float, first_token: float = 0.0
-) -> Any:
-    """Latency that a share ``probability`` of the requests does not exceed [s].
-
-    distribution: P(R = r) of the rounds after the first token, r = 0, 1, ...; round_time: > 0 [s];
-    first_token: >= 0 [s]. Shape as in `rounds_quantile`. Raises ValueError outside the ranges.
-    """
-    start = check("prefill_time", first_token, label="first_token")
-    rounds = rounds_quantile(distribution, probability)
-    return unwrap(np.asarray(start + check("round_time", round_time) * rounds))
 
 
 _POINT: dict[str, Any] = {

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..acceptance.heterogeneity import beta_nodes
 from ..domain import Floats, as_floats, check
 from ..formula import Number, equation, symbolic
 from ..rounds import tokens_pmf
@@ -215,8 +216,9 @@ class RequestMix:
 
         a, b: > 0; nodes: whole number >= 1; more of them where length (gamma + 1) is large.
         """
-        alpha, weight = beta_nodes(a, b, nodes)
-        return cls(alpha, weight)
+        first, second = check("request_beta_a", a, label="a"), check("request_beta_b", b, label="b")
+        count = int(check("position", nodes, label="nodes"))
+        return cls(*beta_nodes(float(first), float(second), count))
 
     @property
     def weights(self) -> Floats:
@@ -235,28 +237,3 @@ class RequestMix:
         mean, within = rounds_moments(tokens_pmf(self.alpha, gamma), length)
         centred = mean - self.weights @ mean
         return float(self.weights @ within), float(self.weights @ centred**2)
-
-
-def beta_nodes(a: float, b: float, nodes: int) -> tuple[Floats, Floats]:
-    """Nodes in (0, 1) and weights of the Gauss rule of Beta(a, b), each of shape (nodes,).
-
-    From the eigenvectors of the Jacobi matrix (Golub, Welsch 1969), so that the weights sum to 1
-    without a normalising constant that overflows at large a and b. ValueError for a, b <= 0.
-    """
-    first = float(check("request_beta_a", a, label="a"))
-    second = float(check("request_beta_b", b, label="b"))
-    count = int(check("position", nodes, label="nodes"))
-    n, both = np.arange(1.0, count), first + second
-    centre = np.empty(count)
-    centre[0] = (first - second) / both
-    even = 2.0 * n + both - 2.0
-    centre[1:] = (first - second) * (both - 2.0) / (even * (even + 2.0))
-    squared = np.empty(count - 1)
-    squared[:1] = 4.0 * first * second / (both * both * (both + 1.0))
-    m, even = n[1:], even[1:]
-    squared[1:] = 4.0 * m * (m + second - 1.0) * (m + first - 1.0) * (m + both - 2.0)
-    squared[1:] /= even * even * (even + 1.0) * (even - 1.0)
-    off = np.sqrt(squared)
-    values, vectors = np.linalg.eigh(np.diag(centre) + np.diag(off, 1) + np.diag(off, -1))
-    weight = vectors[0] ** 2
-    return np.clip(0.5 * (1.0 + values), 0.0, 1.0), weight / weight.sum()

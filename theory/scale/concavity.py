@@ -107,50 +107,23 @@ def speedup_log_curvature(scale: Number, gamma: Number, *, rejection_floor: Numb
     Source: derived here.
     Returns: NaN where the acceptance law leaves [0, 1].
     """
+    law = scale, rejection_floor, rejection_coefficient, rejection_exponent
+    extra = {"verify_slope": verify_slope, "overhead": overhead}
+    cost = cost_log_curvature(gamma, scale, cost_floor=cost_floor, cost_slope=cost_slope, **extra)
+    alpha, bend = acceptance_at_scale(*law), rejection_log_curvature(*law)
     if symbolic(scale, gamma):
-        alpha = acceptance_at_scale(
-            scale, rejection_floor, rejection_coefficient, rejection_exponent
-        )
         above = rejection_coefficient * scale**-rejection_exponent
-        slope = rejection_exponent * above / (1 - alpha)
-        at = {alpha: alpha}
-        sensitivity = rejection_sensitivity(alpha, gamma).subs(at)
-        fall = sensitivity_fall(alpha, gamma).subs(at)
-        gain = (
-            sensitivity
-            * rejection_log_curvature(
-                scale, rejection_floor, rejection_coefficient, rejection_exponent
-            )
-            + fall * (1 - alpha) / alpha * slope**2
-        )
-        return -gain - cost_log_curvature(
-            gamma,
-            scale,
-            cost_floor=cost_floor,
-            cost_slope=cost_slope,
-            verify_slope=verify_slope,
-            overhead=overhead,
-        )
-    g = gamma
-    b = rejection_exponent
-    alpha = np.asarray(acceptance_at_scale(scale, rejection_floor, rejection_coefficient, b))
+        slope = rejection_exponent * above / (1 - alpha)  # -d ln(1 - alpha) / d ln s
+        fall = sensitivity_fall(alpha, gamma) * (1 - alpha) / alpha
+        return -(rejection_sensitivity(alpha, gamma) * bend + fall * slope**2) - cost
     defined = np.isfinite(alpha)
     a = np.where(defined, alpha, 0.5)
-    odds = _odds_above_floor(scale, rejection_floor, rejection_coefficient, b)
-    slope = b / (1.0 + np.exp(-odds))  # -d ln(1 - alpha) / d ln s
+    slope = rejection_exponent / (1.0 + np.exp(-_odds_above_floor(*law)))
     # The fall of the sensitivity over alpha: r / alpha has no pole at 0 for gamma >= 1.
-    r_over_alpha = (g + 1.0) * np.power(a, g - 1.0) / geometric_sum(a, g + 1.0)
-    fall = r_over_alpha * (g - elasticity_of_tokens(a, g)) * (1.0 - a) * slope * slope
-    convex = np.asarray(rejection_sensitivity(a, g)) * b * b * _spread(odds)
-    cost = cost_log_curvature(
-        g,
-        scale,
-        cost_floor=cost_floor,
-        cost_slope=cost_slope,
-        verify_slope=verify_slope,
-        overhead=overhead,
-    )
-    return np.where(defined, -(convex + fall + np.asarray(cost)), np.nan)
+    r_over_alpha = (gamma + 1.0) * np.power(a, gamma - 1.0) / geometric_sum(a, gamma + 1.0)
+    fall = r_over_alpha * (gamma - elasticity_of_tokens(a, gamma)) * (1.0 - a)
+    convex = rejection_sensitivity(a, gamma) * bend + fall * slope**2
+    return np.where(defined, -(convex + cost), np.nan)
 
 
 def _odds_above_floor(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, bisect, check, check_gamma_max, check_least, unwrap
+from ..domain import Floats, Parameters, bisect, check, check_gamma_max, check_least, unwrap
 from ..either import demand, probability, share
 from ..formula import Number, equation, symbolic
 from ..rounds import geometric_sum, tokens_per_round
@@ -112,7 +112,7 @@ def _sensitivity_near_one(q: Floats, g: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class DraftScaleLaw:
+class DraftScaleLaw(Parameters):
     """Acceptance and cost of a draft as functions of its relative size, for one target and device.
 
     The parameters are those of :func:`acceptance_at_scale`, :func:`cost_at_scale` and the round
@@ -126,10 +126,6 @@ class DraftScaleLaw:
     cost_slope: ArrayLike
     verify_slope: ArrayLike = 0.0
     overhead: ArrayLike = 0.0
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:
-            check(name, getattr(self, name))
 
     def acceptance(self, scale: ArrayLike) -> Any:
         """alpha(s), NaN where the law leaves [0, 1]. scale: > 0, broadcast with the parameters."""

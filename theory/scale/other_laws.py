@@ -41,9 +41,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check, unwrap
+from ..domain import Floats, check
 from ..either import decimal, exp, larger, probability, sqrt
 from ..formula import Number, equation, symbolic
 from ..optimum import optimal_gamma, optimal_speedup
@@ -186,17 +185,6 @@ def acceptance_from_divergence(divergence: Number) -> Number:
     Returns: in (0, 1], 1 at 0; holds for the mean of a divergence too.
     """
     return larger(pinsker_acceptance(divergence), exponential_acceptance(divergence))
-
-
-def mean_divergence(draft_loss: ArrayLike, target_entropy: ArrayLike) -> Any:
-    """KL per token from losses on text that the target wrote: cross-entropy minus entropy.
-
-    draft_loss: the draft's mean negative log-likelihood [nat per token]; target_entropy: the mean
-    entropy of the target's next-token distributions on the same prefixes. Shapes broadcast. Raises
-    ValueError where the difference is negative, which no pair of exact averages allows.
-    """
-    difference = as_floats("draft_loss", draft_loss) - as_floats("target_entropy", target_entropy)
-    return unwrap(check("divergence", difference, label="draft_loss - target_entropy"))
 
 
 @equation("L(N, D)", group="draft scale", parameters=1e9, training_tokens=1e12)

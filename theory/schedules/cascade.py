@@ -31,18 +31,15 @@ that the product of the two speed-ups is an upper bound, reached where both cost
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import Floats, as_floats, check
+from ..domain import Floats, as_floats
 from ..either import when_drafting
 from ..formula import Number, equation, symbolic
-from ..optimum import best_gamma
 from ..rounds import geometric, geometric_sum
-from ..speedup import speedup
 
 _INNER: dict[str, Any] = {"inner_alpha": 0.6, "inner_gamma": 3, "inner_rounds": 3}
 _SECOND: dict[str, Any] = {"second_alpha": 0.5, "second_gamma": 4}
@@ -122,65 +119,6 @@ def horizontal_speedup(alpha: Number, gamma: Number, cost_ratio: Number, *, seco
     second = {"second_alpha": second_alpha, "second_gamma": second_gamma}
     cost = 1 + gamma * cost_ratio + second_gamma * second_cost
     return horizontal_tokens(alpha, gamma, **second) / cost
-
-
-@dataclass(frozen=True)
-class VerticalChoice:
-    """The best vertical cascade and the best single level that it must beat.
-
-    rounds, inner_gamma: of the best cascade; speedup: its speed-up; single_gamma, single_speedup:
-    of plain speculation with the drafter alone.
-    """
-
-    rounds: int
-    inner_gamma: int
-    speedup: float
-    single_gamma: int
-    single_speedup: float
-
-    @property
-    def inner_helps(self) -> bool:
-        """Whether the inner drafter raises the speed-up at all."""
-        return self.speedup > self.single_speedup
-
-
-def best_vertical(
-    alpha: float,
-    cost_ratio: float,
-    *,
-    inner_alpha: float,
-    inner_cost: float,
-    rounds_max: int = 16,
-    inner_gamma_max: int = 16,
-) -> VerticalChoice:
-    """The best numbers of inner rounds and inner tokens, over all up to the two largest.
-
-    Arguments as in :func:`vertical_speedup`, scalars; rounds_max, inner_gamma_max: whole numbers
-    >= 1. A single level is compared up to rounds_max. Raises ValueError outside the ranges.
-    """
-    for name, top in (("rounds_max", rounds_max), ("inner_gamma_max", inner_gamma_max)):
-        if check("gamma", top, label=name, whole=True) < 1.0:
-            raise ValueError(f"{name} must be an integer >= 1, got {top}")
-    m, k = np.meshgrid(np.arange(1, rounds_max + 1), np.arange(1, inner_gamma_max + 1))
-    values = np.asarray(
-        vertical_speedup(
-            alpha,
-            cost_ratio,
-            inner_alpha=inner_alpha,
-            inner_cost=inner_cost,
-            inner_gamma=k,
-            inner_rounds=m,
-        )
-    )
-    i = np.unravel_index(int(np.argmax(values)), values.shape)
-    single = int(best_gamma(alpha, cost_ratio, gamma_max=rounds_max))
-    return VerticalChoice(
-        rounds=int(m[i]),
-        inner_gamma=int(k[i]),
-        speedup=float(values[i]),
-        single_gamma=single,
-        single_speedup=float(speedup(alpha, single, cost_ratio)),
-    )
 
 
 _GROUP = "schedules and cascades"

@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..domain import check, check_gamma_max, unwrap
+from ..domain import check, unwrap
 from ..either import demand, when_drafting
 from ..formula import Number, equation
 from ..rounds import geometric
@@ -126,40 +126,6 @@ def trimmed_acceptance(p: ArrayLike, q: ArrayLike, kept: ArrayLike) -> Any:
     return unwrap(np.asarray(np.minimum(target[..., mask], left / total).sum(axis=-1)))
 
 
-def best_vocabulary(
-    coverage: ArrayLike,
-    *,
-    alpha: float,
-    gamma: float,
-    body_cost: float,
-    head_cost: float,
-    verify_slope: float = 0.0,
-    overhead: float = 0.0,
-) -> tuple[int, float]:
-    """(tokens to keep, speed-up) for a measured coverage of the 1, 2, ..., V likeliest tokens.
-
-    coverage: non-decreasing, shape (V,), in [0, 1]; the other arguments as in
-    :func:`trimmed_speedup`, scalars. Raises ValueError outside these ranges.
-    """
-    pi = check("coverage", coverage)
-    if pi.ndim != 1 or pi.size == 0 or np.any(np.diff(pi) < 0.0):
-        raise ValueError("coverage must be a non-empty, non-decreasing 1-d array")
-    values = np.asarray(
-        trimmed_speedup(
-            alpha,
-            gamma,
-            coverage=pi,
-            kept=np.arange(1.0, pi.size + 1.0) / pi.size,
-            body_cost=body_cost,
-            head_cost=head_cost,
-            verify_slope=verify_slope,
-            overhead=overhead,
-        )
-    )
-    best = int(np.argmax(values))
-    return best + 1, float(values[best])
-
-
 @equation(r"S_\mathrm{lookup}", group="schedules and cascades", match=0.4, alpha=0.6, gamma=5,
           cost_ratio=0.001, verify_slope=0.02, overhead=0.05)  # fmt: skip
 def lookup_speedup(match: Number, alpha: Number, gamma: Number, *, cost_ratio: Number = 0.0,
@@ -173,25 +139,3 @@ def lookup_speedup(match: Number, alpha: Number, gamma: Number, *, cost_ratio: N
     """
     cost = 1 + gamma * (cost_ratio + verify_slope) + when_drafting(gamma, overhead)
     return (1 - match + match * geometric(alpha, gamma + 1)) / (1 - match + match * cost)
-
-
-def best_lookup_gamma(
-    match: float,
-    alpha: float,
-    *,
-    cost_ratio: float = 0.0,
-    verify_slope: float = 0.0,
-    overhead: float = 0.0,
-    gamma_max: int = 32,
-) -> int:
-    """The whole gamma in 0..gamma_max with the largest speed-up of copied drafts.
-
-    Arguments as in :func:`lookup_speedup`, scalars. Rounds without a match dilute the rate, so that
-    time is worth fewer tokens than at match = 1 and the best draft is no shorter where speculation
-    pays. Raises ValueError outside the ranges.
-    """
-    g = np.arange(float(check_gamma_max(gamma_max)) + 1.0)
-    values = lookup_speedup(
-        match, alpha, g, cost_ratio=cost_ratio, verify_slope=verify_slope, overhead=overhead
-    )
-    return int(np.argmax(np.atleast_1d(values)))

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..domain import Floats, as_floats, check, check_gamma_max
+from ..domain import Floats, as_floats, check
 from ..either import larger
 from ..formula import Number, equation
 from ..rounds import geometric
@@ -74,22 +74,6 @@ def stopped_overlap_speedup(alpha: Number, gamma: Number, cost_ratio: Number) ->
     tokens, drafting = geometric(alpha, gamma), gamma * cost_ratio
     rejected = (1 - alpha) * tokens
     return tokens / (alpha**gamma * larger(1, drafting) + rejected * (1 + drafting))
-
-
-def best_overlapped_gamma(
-    alpha: float, cost_ratio: float, *, gamma_max: int = 64, stopped: bool = False
-) -> int:
-    """The whole gamma in 1..gamma_max with the largest overlapped speed-up; 0 if none beats 1.
-
-    alpha: in [0, 1]; cost_ratio: >= 0 [target step], scalars; stopped: whether a rejection stops
-    the draft that runs, or lets it finish. The speed-up has a kink at gamma = 1/c, so all are
-    tried. Raises ValueError outside the ranges.
-    """
-    top = int(check_gamma_max(gamma_max))
-    law = stopped_overlap_speedup if stopped else overlapped_speedup
-    values = np.atleast_1d(law(alpha, np.arange(1.0, top + 1.0), cost_ratio))
-    best = int(np.argmax(values))
-    return best + 1 if values[best] > 1.0 else 0
 
 
 @equation(r"S_\mathrm{cached}", group="schedules and cascades", hit_rate=0.8, hit_tokens=4.0,
