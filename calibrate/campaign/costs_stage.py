@@ -86,7 +86,7 @@ class RandomCosts(RecordStage):
         rounds = {"rounds": _of_rounds(self.campaign.pair_rounds), "pairs": self.campaign.pairs}
         return settings | (rounds if self.campaign.pairs else {})
 
-    def configurations(self) -> dict[str, Any]:
+    def models(self, work: Work, family: Mapping[str, Any]) -> dict[str, Any]:
         campaign = self.campaign
         return {n: architecture_config(n, scaled=campaign.scaled) for n in campaign.architectures}
 
@@ -101,7 +101,7 @@ class RandomCosts(RecordStage):
         return passes + _rounds(campaign.machine, campaign.pair_rounds, pairs) + loading
 
     def load(self, work: Work) -> tuple[Any, dict[str, Any]]:
-        configs = self.configurations()
+        configs = self.models(work, {})
         return configs, configs
 
     def measure(self, work: Work, journal: Journal, configs: dict[str, Any]) -> bool:

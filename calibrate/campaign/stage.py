@@ -27,6 +27,8 @@ from .estimate import Estimate
 from .presets import Campaign
 
 SUFFIXES = (".json", ".json.gz", ".part.jsonl")
+# A stage of a campaign with a limit may take so many times what is expected of it.
+LIMIT = 1.5
 
 
 class StageOver(Exception):  # noqa: N818 - not an error: the time of a stage is up
@@ -194,13 +196,16 @@ class RecordStage(Stage):
     def measure(self, work: Work, journal: Journal, given: Any) -> bool:
         """Append what the journal lacks; whether all of it is there now."""
 
-    def configurations(self) -> dict[str, Any] | None:
-        """Configurations of the models with random weights, None for models of the family."""
-        return None
+    def models(self, work: Work, family: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What tells each model in the record without loading it, None where it is not here.
+
+        Of the family that is the hash of the model's folder.
+        """
+        return _hashes(work.family, family)
 
     def run(self, work: Work) -> None:
         campaign, (given, models) = self.campaign, self.load(work)
-        settings = self.settings(read_family(work.family) if self.of_family else {})
+        settings = self.settings(self._family(work))
         origin = collect_provenance(
             campaign.device, campaign.dtype, models=models, seed=campaign.seed
         )
@@ -222,12 +227,9 @@ class RecordStage(Stage):
         if found is None:
             return "to do"
         if not self.of_family or work.has_family():
-            family = read_family(work.family) if self.of_family else {}
-            models = self.configurations()
-            if models is None:
-                models = _hashes(work.family, family)
+            family = self._family(work)
             differs = found.differs(self.kind, self.settings(family)) or self._other_models(
-                models, found.provenance
+                self.models(work, family), found.provenance
             )
             if differs:
                 raise ValueError(
@@ -258,6 +260,9 @@ class RecordStage(Stage):
             return ""
         return f"{found.path.name} counts as done and was measured elsewhere: {differs}"
 
+    def _family(self, work: Work) -> dict[str, Any]:
+        return read_family(work.family) if self.of_family else {}
+
     def _other_models(self, models: Mapping[str, Any] | None, provenance: Mapping[str, Any]) -> str:
         """The first difference in number format, seed and models, "" where there is none."""
         own = {"dtype": self.campaign.dtype, "seed": self.campaign.seed}
@@ -268,10 +273,6 @@ class RecordStage(Stage):
         said = given if isinstance(given, dict) else {}
         known = {name: _what_tells(model) for name, model in said.items()}
         return difference(dict(models), known, "provenance.models.")
-
-
-# A stage of a campaign with a limit may take so many times what is expected of it.
-LIMIT = 1.5
 
 
 def _what_tells(model: Any) -> Any:
@@ -287,12 +288,9 @@ def _hashes(folder: Path, family: Mapping[str, Any]) -> dict[str, Any] | None:
         files = [folder / name / "config.json", *sorted((folder / name).glob("*.safetensors"))]
         if len(files) < 2 or not files[0].exists():
             return None
-        found[name] = {"sha256_16": _hash(folder / name, tuple((f, *_mark(f)) for f in files))}
+        marks = ((f, f.stat().st_mtime_ns, f.stat().st_size) for f in files)
+        found[name] = {"sha256_16": _hash(folder / name, tuple(marks))}
     return found
-
-
-def _mark(file: Path) -> tuple[int, int]:
-    return file.stat().st_mtime_ns, file.stat().st_size
 
 
 @lru_cache(maxsize=64)
