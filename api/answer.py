@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +39,11 @@ def plain(value: object) -> JSON:
     if hasattr(value, "tolist"):
         return plain(value.tolist())
     return str(value)
+
+
+def json_text(value: object) -> str:
+    """One JSON object as text."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import options
 from .commands import Asked, Option, Verb, asked
-from .output import Shown, check_outputs, progress_bar, show
+from .output import check_outputs, progress_bar, say, show
 
 # What is given, by the names of the function's arguments. A verb may change it; it returns nothing,
 # or the answer of another function.
@@ -68,26 +68,6 @@ def answering(
     return command
 
 
-def printing(
-    *, shared: Mapping[str, Option] = options.SHARED, **own: Option | str
-) -> Callable[[Callable[..., Shown]], Verb]:
-    """Make a verb of a function that says what is printed, with its own signature and --json."""
-
-    def command(verb: Callable[..., Shown]) -> Verb:
-        def options_of() -> list[Asked]:
-            found = signature(verb)
-            names = [n for n in found.parameters if n != "progress"]
-            return asked([*names, "as_json"], {**shared, **said(own)}, found)
-
-        def answer(given: Given) -> None:
-            as_json = given.pop("as_json")
-            _with_progress(verb, given).print(as_json)
-
-        return Verb(verb, options_of, answer)
-
-    return command
-
-
 def said(own: Mapping[str, Option | str]) -> dict[str, Option]:
     """Options, of which some are given by their help alone."""
     return {n: Option(o) if isinstance(o, str) else o for n, o in own.items()}
@@ -95,6 +75,8 @@ def said(own: Mapping[str, Option | str]) -> dict[str, Option]:
 
 def _watch(given: Given) -> None:
     """Put the counts of the interval of --every and --for in the place of their URL."""
+    if "acceptance" not in given:
+        return
     every, seconds = given.pop("every", None), given.pop("for_", None)
     if every is not None or seconds is not None:
         from ..calibrate.engines.live import watch_asked
@@ -104,19 +86,19 @@ def _watch(given: Given) -> None:
 
 
 def _answer(ask: Callable[..., Any], rest: Given) -> Any:
-    """What the function answers; acceptance and costs may be numbers of their own options."""
+    """What the function answers; acceptance and costs may be numbers of their own options.
+
+    What it tells while it works is shown.
+    """
     takes = signature(ask).parameters
     if "acceptance" in rest and "alpha" not in takes:
         rest["acceptance"] = options.exact(options.one_of(rest, "--acceptance", "--alpha"))
     if "costs" in rest:
         own = () if "cost_ratio" in takes else ("--cost-ratio",)
         rest["costs"] = options.exact(options.one_of(rest, "--costs", *own))
-    return _with_progress(ask, rest)
-
-
-def _with_progress(function: Callable[..., Any], given: Given) -> Any:
-    """What a function answers, its progress being shown where it tells of it."""
-    if "progress" not in signature(function).parameters:
-        return function(**given)
+    if "say" in takes:
+        rest["say"] = say
+    if "progress" not in takes:
+        return ask(**rest)
     with progress_bar() as progress:
-        return function(**given, progress=progress)
+        return ask(**rest, progress=progress)

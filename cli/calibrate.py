@@ -1,7 +1,7 @@
 """`howspec calibrate`: measuring what the theory needs of a real draft and target.
 
-A verb for each kind of record (costs, acceptance, sweep), one that pools, one that shows, and the
-options that the verbs which measure models share.
+A verb for each kind of record (costs, acceptance, sweep), two that train a ladder and measure all
+of it, one that pools, one that shows, and the options that the verbs which measure models share.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import click
 
 from . import options
-from .answering import Given, answering, printing, said
+from .answering import Given, answering, said
 from .commands import Argument, Option, Verbs
-from .output import Shown
 
 # What the verbs share that run models.
 MEASURED = {**options.SHARED, **said({
@@ -129,11 +128,82 @@ def sweep(given: Given) -> None:
     """
 
 
-@printing(
+@answering(
+    "out preset teacher sizes tokens text code order stage_seconds device gguf as_json",
+    asks="training:train_family",
+    out="Folder of the family: new, or begun before.",
+    preset="cpu: 8 M parameters and 11 drafts, about an hour on two cores."
+    " gpu: 120 M and 6 drafts. tiny: seconds, for a try. Default cpu.",
+    teacher="Distil drafts from this model instead, in its own vocabulary: a folder, a .gguf"
+    " file or a hub name.",
+    sizes=Option(
+        "With --teacher: how many times less the drafts compute.",
+        default="3,10,30,100",
+        parse=options.numbers,
+    ),
+    tokens="With --teacher: tokens that every draft is trained on.",
+    text="Folder of text: .txt, .md, .jsonl, plain or .xz or .gz. A file is a domain.",
+    code=Option(
+        "Train on the source of Python's standard library as well.", names=("--code/--no-code",)
+    ),
+    order=Option(
+        "Names of models to train first, with commas; else largest first.", parse=options.words
+    ),
+    stage_seconds="Stop cleanly after about so many seconds; the same command goes on.",
+    device="cpu or cuda; default cuda where there is one.",
+    gguf="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0.",
+)
+def family(given: Given) -> None:
+    """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
+
+    One size of draft comes in several depths.
+    Every model is a folder that transformers and the other verbs load. A run that was stopped or
+    killed goes on with the same command, and ends with the models that it would have had.
+
+    Examples:
+
+    howspec calibrate family --preset tiny --out family
+
+    howspec calibrate family --teacher SmolLM2-135M-Instruct.Q4_1.gguf --text texts --out family
+    """
+
+
+@answering(
+    "name out text family records plan dry_run stage stages stage_seconds call_seconds as_json",
+    asks="training:campaign",
+    name=Argument("Which campaign: cpu, gpu or tiny."),
+    out="Folder of the campaign: models, and records/.",
+    text="Folder of texts to train on, beside Python's standard library.",
+    family="Folder of a trained family to use; default: train one in --out.",
+    records="Second folder that the records are copied to.",
+    plan="Print stages, expected time and bytes; run nothing.",
+    dry_run="Run every stage on tiny models on the CPU.",
+    stage="The one stage to run.",
+    stages="How many stages to run in this call; default all.",
+    stage_seconds="A stage stops cleanly after so long, to be resumed; default its own.",
+    call_seconds="The call stops cleanly after so long; gpu: 540.",
+)
+def campaign(given: Given) -> None:
+    """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
+
+    Every stage can be killed at any time; the same command continues from there. Nothing is
+    downloaded. The records are in the folder records/ of --out.
+
+    Examples:
+
+    howspec calibrate campaign gpu --out campaign --plan
+
+    howspec calibrate campaign tiny --out campaign
+    """
+
+
+@answering(
+    "files out as_json",
+    asks="show:pool",
     files=Argument("Cost records of one machine and its models."),
     out="File of the pooled record, .json or .json.gz.",
 )
-def pool(files: list[str], out: str) -> Shown:
+def pool(given: Given) -> None:
     """Pool cost records of several runs: a shared machine is not the same an hour later.
 
     The repeats of every point are put behind one another, and predictions take their spread from
@@ -143,11 +213,6 @@ def pool(files: list[str], out: str) -> Shown:
 
     howspec calibrate pool morning.json noon.json evening.json --out costs.json
     """
-    from ..calibrate.records import pool_files
-
-    points = len(pool_files(files, out).points)
-    entry = {"record": out, "runs": len(files), "points": points}
-    return Shown(entry, [f"{out}: {points} points of {len(files)} runs"])
 
 
 @answering(
@@ -178,15 +243,9 @@ def _listed(context: click.Context) -> None:
 
 calibrate = Verbs(
     "calibrate",
-    verbs={
-        "costs": "calibrate",
-        "acceptance": "calibrate",
-        "sweep": "calibrate",
-        "family": "training",
-        "campaign": "training",
-        "pool": "calibrate",
-        "show": "calibrate",
-    },
+    verbs=dict.fromkeys(
+        ("costs", "acceptance", "sweep", "family", "campaign", "pool", "show"), "calibrate"
+    ),
     help=_PURPOSE,
     short_help=_PURPOSE,
     invoke_without_command=True,

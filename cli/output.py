@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,27 +65,6 @@ def show(
         print(f"page: {html}")
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What is printed where no answer of `howspec` is: as JSON, or as lines and tables.
-
-    aside: lines on stderr beside the text.
-    """
-
-    entry: object
-    blocks: Iterable[str | Table]
-    aside: Iterable[str] = ()
-
-    def print(self, as_json: bool) -> None:
-        """Print it."""
-        if as_json:
-            print_json(self.entry)
-            return
-        print_blocks(self.blocks)
-        for line in self.aside:
-            say(line)
-
-
 def say(line: str) -> None:
     """Print a line on stderr at once."""
     print(line, file=sys.stderr, flush=True)
@@ -95,14 +72,9 @@ def say(line: str) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON object on stdout."""
+    from ..answer import json_text
+
     print(json_text(value))
-
-
-def json_text(value: object) -> str:
-    """One JSON object as text."""
-    from ..answer import plain
-
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def print_blocks(blocks: Iterable[str | Table]) -> None:

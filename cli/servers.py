@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import options
-from .answering import Given, answering, printing
+from .answering import Given, answering
 from .commands import Argument, Option
-from .output import Shown, json_text
+from .output import say, show
 
 
 @answering(
@@ -107,7 +109,9 @@ def tune(given: Given) -> None:
     """
 
 
-@printing(
+@answering(
+    "engine source before model gamma every for_ to fit example seed as_json",
+    asks="statistics:import_statistics",
     engine=Argument(
         "vllm, sglang, llama.cpp, tensorrt-llm, transformers, aiperf, or auto; may be left out."
     ),
@@ -120,19 +124,7 @@ def tune(given: Given) -> None:
     example="Print a sample of the engine's format instead.",
     seed="Seed of the posterior draws, and of a sample.",
 )
-def import_statistics(
-    engine: str,
-    source: str | None = None,
-    before: str | None = None,
-    model: str | None = None,
-    gamma: int | None = None,
-    every: float | None = None,
-    for_: float | None = None,
-    to: str | None = None,
-    fit: bool = False,
-    example: bool = False,
-    seed: int = 0,
-) -> Shown:
+def import_statistics(given: Given) -> None:
     """Read acceptance statistics from logs, metrics, responses and benchmark results.
 
     The first line says whether anything looks broken. What the source does not determine is null
@@ -148,51 +140,15 @@ def import_statistics(
     howspec import server.log --to aiperf
     """
     from ..calibrate.engines.load import NAMES
-    from ..sources import read_statistics
 
-    if source is None and not example and engine.casefold() not in NAMES:
-        engine, source = "auto", engine
-    engine = options.spelled(engine, NAMES)
-    if example:
-        from ..calibrate.engines.write import sample
-
-        if source is not None or before is not None or model is not None:
-            raise ValueError("--example prints a sample, so no source can be given with it")
-        text = sample(engine, seed=seed)
-        return Shown({"engine": engine, "sample": text}, [text.removesuffix("\n")])
-    if source is None:
-        raise ValueError("import needs a file, - or a URL, got none")
-    if to is not None and to != "aiperf":
-        raise ValueError(f"--to must be aiperf, got {to!r}")
-    if before is not None and (every is not None or for_ is not None):
-        raise ValueError("--before is an earlier scrape, --for makes its own: give one of them")
-    counts = read_statistics(
-        source, engine, before=before, model=model, gamma=gamma, every_s=every, for_s=for_
-    )
-    if to is not None:
-        from ..calibrate.engines.write import aiperf_record
-
-        record = aiperf_record(counts)
-        return Shown(record, [json_text(record)])
-    from ..verbs.statistics import statistics
-
-    found = statistics(counts, fit=fit, seed=seed)
-    return Shown(found.to_json(), found.printed())
+    engine, sourceless = given["engine"], given["source"] is None and not given["example"]
+    if sourceless and engine.casefold() not in NAMES:
+        given["source"], engine = engine, "auto"
+    given["engine"] = options.spelled(engine, NAMES)
 
 
-TRANSFORMERS = """\
-# Counts of assisted generation: put your call of generate inside the block.
-from howspec.calibrate.measure.assisted_counts import count_rounds
-
-with count_rounds(model) as counts:
-    model.generate(**inputs, assistant_model=draft)
-
-counts.write("rounds.jsonl")  # then: howspec import transformers rounds.jsonl
-"""
-
-
-@printing(engine=Argument("transformers."))
-def hook(engine: str) -> Shown:
+@answering("engine as_json", asks="statistics:hook", engine=Argument("transformers."))
+def hook(given: Given) -> None:
     """Print the lines that count the rounds of an engine which does not say what was accepted.
 
     Only transformers needs them: the other engines report their own counts.
@@ -201,34 +157,36 @@ def hook(engine: str) -> Shown:
 
     howspec hook transformers
     """
-    if options.spelled(engine, ("transformers",)) != "transformers":
-        raise ValueError(f"engine must be transformers, the others report counts; got {engine!r}")
-    return Shown({"engine": "transformers", "code": TRANSFORMERS}, TRANSFORMERS.splitlines())
+    given["engine"] = options.spelled(given["engine"], ("transformers",))
 
 
 ENGINES = ("vllm", "sglang", "tensorrt-llm", "llama.cpp", "atom")
 
 
-@printing(
+def _pasted(answer: Any, given: Given) -> None:
+    """What is to be pasted alone on stdout, what is to be known beside it."""
+    show(answer, given["as_json"])
+    for note in () if given["as_json"] else answer.entry["notes"]:
+        say(f"note: {note}")
+
+
+@answering(
+    "engine gamma acceptance_length rates alpha independent method model as_json",
+    asks="synthetic",
+    show_as=_pasted,
     engine=f"One of {', '.join(ENGINES)}.",
     gamma="Draft tokens of a round.",
     acceptance_length="Tokens per round, the bonus token counted.",
-    rates="Share of rounds that accept the first k tokens, k = 1.., with commas.",
+    rates=Option(
+        "Share of rounds that accept the first k tokens, k = 1.., with commas.",
+        parse=options.numbers,
+    ),
     alpha="Independent acceptance with this rate, as rates.",
     independent="Spread the length over positions as one alpha would.",
     method="Method of the draft, in the engine's words.",
     model="Draft model, in the engine's words.",
 )
-def synthetic(
-    engine: str,
-    gamma: int,
-    acceptance_length: float | None = None,
-    rates: str | None = None,
-    alpha: float | None = None,
-    independent: bool = False,
-    method: str | None = None,
-    model: str | None = None,
-) -> Shown:
+def synthetic(given: Given) -> None:
     """Emit an engine's simulated acceptance, so that a benchmark measures the cost side alone.
 
     vLLM, SGLang, llama.cpp and ATOM take the acceptance length with the bonus token, TensorRT-LLM
@@ -238,40 +196,4 @@ def synthetic(
 
     howspec synthetic --engine vllm --gamma 4 --acceptance-length 3.24
     """
-    from ..sim.emit.synthetic import (
-        independent_rates_of,
-        minimum_variance_rates,
-        rates_of_alpha,
-        synthetic_settings,
-    )
-
-    given = {"--acceptance-length": acceptance_length, "--rates": rates, "--alpha": alpha}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) != 1:
-        raise ValueError(f"synthetic needs one of {', '.join(given)}, got {len(named)}")
-    if independent and acceptance_length is None:
-        raise ValueError(f"--independent goes with --acceptance-length, got {named[0]}")
-    share: tuple[float, ...] | None = None
-    if rates is not None:
-        share = options.numbers(rates, "--rates")
-    elif alpha is not None:
-        share = rates_of_alpha(alpha, gamma)
-    elif independent and acceptance_length is not None:
-        share = independent_rates_of(acceptance_length, gamma)
-    emission = synthetic_settings(
-        options.spelled(engine, ENGINES),
-        gamma,
-        acceptance_length=acceptance_length if share is None else None,
-        rates=share,
-        method=method,
-        model=model,
-    )
-    length = acceptance_length if share is None else 1.0 + sum(share)
-    assert length is not None
-    entry = {
-        "engine": emission.engine, "gamma": gamma, "acceptance_length": length,
-        "rates": minimum_variance_rates(length, gamma) if share is None else share,
-        "command": emission.command, "environment": emission.environment,
-        "config": emission.config, "notes": emission.notes,
-    }  # fmt: skip
-    return Shown(entry, [emission.text()], [f"note: {note}" for note in emission.notes])
+    given["engine"] = options.spelled(given["engine"], ENGINES)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import options
-from .answering import Given, answering, printing, said
+from .answering import Given, answering, said
 from .commands import Option
-from .output import Shown, check_file, print_json
+from .output import check_file, print_json
 
 if TYPE_CHECKING:
     from ..verbs.explore import Explorer
@@ -43,23 +42,14 @@ def paper(given: Given) -> None:
     """
 
 
-@printing(
+@answering(
+    "out only sweep records target width font_size seed as_json",
+    asks="paper:figures",
     shared=DRAWN,
     only="Name of a figure, such as cpu_grid; repeat for more.",
     seed="Seed of the posterior draws.",
 )
-def figures(
-    out: Path,
-    only: list[str] | None = None,
-    sweep: str | None = None,
-    records: str | None = None,
-    target: str | None = None,
-    width: str | None = None,
-    font_size: float | None = None,
-    seed: int = 0,
-    *,
-    progress: Callable[[str, int, int], None],
-) -> Shown:
+def figures(given: Given) -> None:
     """Draw the paper's figures and tables and ours: PDF, PNG, LaTeX, and the CSV behind each.
 
     With --sweep or --records, those of your own family; `howspec paper` tests it as well. The
@@ -69,26 +59,6 @@ def figures(
 
     howspec figures --out out --only latency_by_gamma --only speedup_surface
     """
-    from ..calibrate.files import check_folder
-    from ..sim.known import check_seed
-
-    check_seed(seed)
-    check_folder(out, "--out")
-    written: Sequence[Path]
-    if sweep is not None or records is not None:
-        from ..verbs.family import family
-
-        written = family(
-            sweep=sweep, records=records, out=out, target=target, only=only or (), tests=False,
-            width=width, font_size=font_size, seed=seed, progress=progress,
-        ).files  # fmt: skip
-    else:
-        from ..figures.draw import Studies, draw_all
-        from ..figures.style import venue, venue_of
-
-        with venue(venue_of(width, font_size)):
-            written = draw_all(out, only=only or (), studies=Studies(seed, progress))
-    return Shown({"files": written}, map(str, written))
 
 
 @answering(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, sure, window
+from ..listing import Listing
+from ..measured import Progress
 
 if TYPE_CHECKING:
     from ..figures.draw import Studies
@@ -197,7 +199,7 @@ def paper(
     width: str | float | None = None,
     font_size: float | None = None,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PaperStudy | FamilyStudy:
     """Fit the paper's measurements, predict best gamma and draft, confirm, draw the figures.
 
@@ -230,3 +232,40 @@ def paper(
         files = draw_all(Path(out), studies=found)
     timed = {c.stem: paper_rows(c.record, found.study, seed=seed) for c in bundled_costs()}
     return PaperStudy(found, timed, tests, leviathan_rows(), tuple(files), Path(out))
+
+
+def figures(
+    *,
+    out: str | Path,
+    only: Sequence[str] = (),
+    sweep: str | None = None,
+    records: str | None = None,
+    target: str | None = None,
+    width: str | float | None = None,
+    font_size: float | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Listing:
+    """Draw the paper's figures and tables and ours, or those of your own family.
+
+    only: names of figures, default all but those that take minutes. Other arguments and errors as
+    of `howspec.paper`.
+    """
+    from ..calibrate.files import check_folder
+    from ..figures.draw import Studies, draw_all
+    from ..figures.style import venue, venue_of
+    from ..sim.known import check_seed
+    from .family import family
+
+    check_seed(seed)
+    check_folder(out)
+    if sweep is not None or records is not None:
+        written: Sequence[Path] = family(
+            sweep=sweep, records=records, out=out, target=target, only=only, tests=False,
+            width=width, font_size=font_size, seed=seed, progress=progress,
+        ).files  # fmt: skip
+    else:
+        with venue(venue_of(width, font_size)):
+            written = draw_all(Path(out), only=only, studies=Studies(seed, progress))
+    names = [str(path) for path in written]
+    return Listing({"files": names}, tuple(names))

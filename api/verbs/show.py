@@ -1,8 +1,8 @@
-"""A record, or a trained family, as tables."""
+"""A record, or a trained family, as tables; and several records in one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,18 @@ def show(file: str | Path, *, limits: bool = False) -> Listing:
     head = {"kind": record.kind, "points": len(record.points), "settings": record.settings}
     entry = {**head, "provenance": record.provenance, "groups": found.rows}
     return Listing(entry, tuple(_record(record, found)))
+
+
+def pool(files: Sequence[str | Path], *, out: str | Path) -> Listing:
+    """Put the repeats of cost records of one machine behind one another, into the file ``out``.
+
+    Raises ValueError for records of different machines or models.
+    """
+    from ..calibrate.records import pool_files
+
+    points = len(pool_files([str(f) for f in files], str(out)).points)
+    entry = {"record": str(out), "runs": len(files), "points": points}
+    return Listing(entry, (f"{out}: {points} points of {len(files)} runs",))
 
 
 def _record(record: Record, found: Summary) -> Iterator[str | Table]:

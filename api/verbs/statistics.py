@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Table, texts
+from ..answer import Table, json_text, texts
 from ..listing import Listing
 from .explain import check_first
 
@@ -70,3 +70,69 @@ def _blocks(counts: EngineCounts, answer: Mapping[str, Any]) -> Iterator[str | T
         yield f"{name} {v.estimate:.4f} (90 % interval {v.low:.4f}-{v.high:.4f})"
     yield f"definition: {counts.definition}"
     yield from (f"note: {note}" for note in counts.notes)
+
+
+def import_statistics(
+    engine: str,
+    source: str | None = None,
+    *,
+    before: str | None = None,
+    model: str | None = None,
+    gamma: int | None = None,
+    every: float | None = None,
+    for_: float | None = None,
+    to: str | None = None,
+    fit: bool = False,
+    example: bool = False,
+    seed: int = 0,
+) -> Listing:
+    """List what `howspec.read_statistics` reads of a source, or a sample of an engine's format.
+
+    every, for_: seconds between scrapes of a metrics URL, and to watch it; to: aiperf, the schema
+    in which the counts are given instead; fit, seed: as of `statistics`; example: a sample.
+    """
+    if example:
+        from ..calibrate.engines.write import sample
+
+        if source is not None or before is not None or model is not None:
+            raise ValueError("--example prints a sample, so no source can be given with it")
+        text = sample(engine, seed=seed)
+        return Listing({"engine": engine, "sample": text}, (text.removesuffix("\n"),))
+    if source is None:
+        raise ValueError("import needs a file, - or a URL, got none")
+    if to is not None and to != "aiperf":
+        raise ValueError(f"--to must be aiperf, got {to!r}")
+    if before is not None and (every is not None or for_ is not None):
+        raise ValueError("--before is an earlier scrape, --for makes its own: give one of them")
+    from ..sources import read_statistics
+
+    counts = read_statistics(
+        source, engine, before=before, model=model, gamma=gamma, every_s=every, for_s=for_
+    )
+    if to is None:
+        return statistics(counts, fit=fit, seed=seed)
+    from ..calibrate.engines.write import aiperf_record
+
+    record = aiperf_record(counts)
+    return Listing(record, (json_text(record),))
+
+
+TRANSFORMERS = """\
+# Counts of assisted generation: put your call of generate inside the block.
+from howspec.calibrate.measure.assisted_counts import count_rounds
+
+with count_rounds(model) as counts:
+    model.generate(**inputs, assistant_model=draft)
+
+counts.write("rounds.jsonl")  # then: howspec import transformers rounds.jsonl
+"""
+
+
+def hook(engine: str) -> Listing:
+    """List the lines that count the rounds of transformers, which does not say what was accepted.
+
+    Raises ValueError for another engine: the others report their own counts.
+    """
+    if engine != "transformers":
+        raise ValueError(f"engine must be transformers, the others report counts; got {engine!r}")
+    return Listing({"engine": engine, "code": TRANSFORMERS}, tuple(TRANSFORMERS.splitlines()))

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from howspec.calibrate.family import PRESETS, Preset, Shape, corpus  # noqa: E402
-from howspec.cli.training import family  # noqa: E402
+from howspec.cli.calibrate import family  # noqa: E402
 
 TRIFLE = Preset(
     "tiny",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import call
-from howspec.cli.servers import TRANSFORMERS
+from howspec.verbs.statistics import TRANSFORMERS
 
 
 def test_the_printed_lines_compile_and_name_what_exists(

@@ -1,4 +1,4 @@
-"""`howspec calibrate`: a ladder of small models is trained, and all of it measured by stages."""
+"""A ladder of small models, trained; and everything that is measured of it, stage by stage."""
 
 from __future__ import annotations
 
@@ -7,67 +7,46 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .answering import printing
-from .commands import Argument, Option
-from .options import numbers
-from .output import Shown, say
+from ..answer import Table, texts
+from ..listing import Listing
+from ..measured import Progress, quiet
 
 if TYPE_CHECKING:
-    from ..answer import Table
     from ..calibrate.family import FamilyRun
 
+Say = Callable[[str], None]
 
-@printing(
-    out="Folder of the family: new, or begun before.",
-    preset="cpu: 8 M parameters and 11 drafts, about an hour on two cores."
-    " gpu: 120 M and 6 drafts. tiny: seconds, for a try. Default cpu.",
-    teacher="Distil drafts from this model instead, in its own vocabulary: a folder, a .gguf"
-    " file or a hub name.",
-    sizes="With --teacher: how many times less the drafts compute.",
-    tokens="With --teacher: tokens that every draft is trained on.",
-    text="Folder of text: .txt, .md, .jsonl, plain or .xz or .gz. A file is a domain.",
-    code=Option(
-        "Train on the source of Python's standard library as well.", names=("--code/--no-code",)
-    ),
-    order="Names of models to train first, with commas; else largest first.",
-    stage_seconds="Stop cleanly after about so many seconds; the same command goes on.",
-    device="cpu or cuda; default cuda where there is one.",
-    gguf="Write NAME.gguf for llama.cpp as well, in f32, f16 or q8_0.",
-)
-def family(
-    out: str,
+
+def train_family(
+    *,
+    out: str | Path,
     preset: str | None = None,
     teacher: str | None = None,
-    sizes: str = "3,10,30,100",
+    sizes: Sequence[float] = (3.0, 10.0, 30.0, 100.0),
     tokens: int = 1500000,
-    text: str | None = None,
+    text: str | Path | None = None,
     code: bool = True,
-    order: str | None = None,
+    order: str | Sequence[str] | None = None,
     stage_seconds: float | None = None,
     device: str | None = None,
     gguf: str | None = None,
-    *,
-    progress: Callable[[str, int, int], None],
-) -> Shown:
+    progress: Progress = quiet,
+    say: Say = print,
+) -> Listing:
     """Train a target and drafts of several sizes, or distil drafts from a pretrained target.
 
-    One size of draft comes in several depths.
-    Every model is a folder that transformers and the other verbs load. A run that was stopped or
-    killed goes on with the same command, and ends with the models that it would have had.
-
-    Examples:
-
-    howspec calibrate family --preset tiny --out family
-
-    howspec calibrate family --teacher SmolLM2-135M-Instruct.Q4_1.gguf --text texts --out family
+    out: folder of the family, new or begun before; preset: cpu, gpu or tiny; or teacher: whose
+    drafts compute ``sizes`` times less, each trained on so many tokens. text: a folder; code: the
+    source of Python's standard library as well; order: names to train first. stage_seconds: after
+    which it stops cleanly. device: cpu or cuda; gguf: format in which models are written for
+    llama.cpp as well. say: what is told beside the progress. Raises ValueError for what cannot be.
     """
     from ..calibrate import family as families
 
     if teacher is not None and preset is not None:
         raise ValueError("--teacher brings the sizes of its drafts: give it or --preset, not both")
     given: dict[str, Any] = {
-        "text": None if text is None else Path(text), "code": code,
-        "order": None if order is None else [name.strip() for name in order.split(",")],
+        "text": None if text is None else Path(text), "code": code, "order": order,
         "stage_s": math.inf if stage_seconds is None else stage_seconds, "device": device,
         "gguf": gguf, "say": say,
         "progress": lambda done, total, what: progress(what.split()[0], done, total),
@@ -75,16 +54,13 @@ def family(
     if teacher is None:
         run = families.train_family(Path(out), preset or "cpu", **given)
     else:
-        several = numbers(sizes, "--sizes")
-        run = families.distill_family(Path(out), teacher, sizes=several, tokens=tokens, **given)
+        run = families.distill_family(Path(out), teacher, sizes=sizes, tokens=tokens, **given)
     entry = {"complete": run.complete, "trained": run.trained, "missing": run.missing,
              "disorder": run.disorder, "family": run.record}  # fmt: skip
-    return Shown(entry, _blocks(run, out))
+    return Listing(entry, tuple(_models(run, out)))
 
 
-def _blocks(run: FamilyRun, out: str) -> Iterator[str | Table]:
-    from ..answer import texts
-
+def _models(run: FamilyRun, out: str | Path) -> Iterator[str | Table]:
     if run.record is None:
         yield (
             f"{len(run.trained)} models are trained, {len(run.missing)} to go"
@@ -107,44 +83,29 @@ def _blocks(run: FamilyRun, out: str) -> Iterator[str | Table]:
         yield "held-out loss falls with size along the whole ladder"
 
 
-@printing(
-    name=Argument("Which campaign: cpu, gpu or tiny."),
-    out="Folder of the campaign: models, and records/.",
-    text="Folder of texts to train on, beside Python's standard library.",
-    family="Folder of a trained family to use; default: train one in --out.",
-    records="Second folder that the records are copied to.",
-    plan="Print stages, expected time and bytes; run nothing.",
-    dry_run="Run every stage on tiny models on the CPU.",
-    stage="The one stage to run.",
-    stages="How many stages to run in this call; default all.",
-    stage_seconds="A stage stops cleanly after so long, to be resumed; default its own.",
-    call_seconds="The call stops cleanly after so long; gpu: 540.",
-)
 def campaign(
     name: str,
-    out: str,
-    text: str | None = None,
-    family: str | None = None,
-    records: str | None = None,
+    *,
+    out: str | Path,
+    text: str | Path | None = None,
+    family: str | Path | None = None,
+    records: str | Path | None = None,
     plan: bool = False,
     dry_run: bool = False,
     stage: str | None = None,
     stages: int | None = None,
     stage_seconds: float | None = None,
     call_seconds: float | None = None,
-    *,
-    progress: Callable[[str, int, int], None],
-) -> Shown:
-    """Train a ladder (if there is none), measure costs and acceptance, and run the paper's sweep.
+    progress: Progress = quiet,
+    say: Say = print,
+) -> Listing:
+    """Train a ladder where there is none, measure its costs and acceptance, and run the sweep.
 
-    Every stage can be killed at any time; the same command continues from there. Nothing is
-    downloaded. The records are in the folder records/ of --out.
-
-    Examples:
-
-    howspec calibrate campaign gpu --out campaign --plan
-
-    howspec calibrate campaign tiny --out campaign
+    name: cpu, gpu or tiny; out: folder of models and of records/; text: folder to train on; family:
+    a trained one to use; records: second folder for the records. plan: stages and what they take,
+    nothing is run; dry_run: every stage on tiny models. stage: the one to run; stages: how many in
+    this call; stage_seconds, call_seconds: after which a stage or the call stops cleanly. Raises
+    ValueError for what cannot be.
     """
     from ..calibrate.campaign import RESUME, call_campaign, commands, plan_campaign
 
@@ -152,7 +113,8 @@ def campaign(
     if plan:
         planned = plan_campaign(name, folder, family=given, only=stage, dry_run=dry_run)
         entry = {"campaign": name, "stages": planned, "commands": commands(name, folder)}
-        return Shown(entry, _planned(planned, commands(name, folder) if name == "gpu" else ()))
+        shown = commands(name, folder) if name == "gpu" else ()
+        return Listing(entry, tuple(_planned(planned, shown)))
     try:
         run = call_campaign(
             name, folder, text=None if text is None else Path(text), family=given,
@@ -163,14 +125,12 @@ def campaign(
         raise KeyboardInterrupt(RESUME) from None
     lines = [f"{file}: {size / 1e6:.2f} MB" for file, size in run.files.items()]
     left = f"to do: {', '.join(run.left)}; run the command again"
-    return Shown(run, [*lines, "complete" if run.complete else left])
+    return Listing(vars(run), (*lines, "complete" if run.complete else left))
 
 
 def _planned(
     planned: Sequence[Mapping[str, Any]], commands: Iterable[tuple[str, str]]
 ) -> Iterator[str | Table]:
-    from ..answer import texts
-
     rows = [
         [p["stage"], p["state"], f"{p['points']:,}", _time(p["expected_time_s"]),
          f"{p['expected_memory_bytes'] / 1e9:.1f} GB", f"{p['expected_record_bytes'] / 1e6:.2f} MB",
