@@ -127,7 +127,8 @@ class DepthAcceptance(Parameters):
     decay: ArrayLike = 1.0
 
     def survival(self, gamma: int) -> Floats:
-        rates = conditional_rate(*self.columns(), position=np.arange(1.0, _gamma(gamma) + 1.0))
+        a, r = self.columns()
+        rates = conditional_rate(a, r, np.arange(1.0, _gamma(gamma) + 1.0))
         start = np.ones((*self.shape, 1))
         return np.concatenate([start, np.cumprod(rates, axis=-1)], axis=-1)
 

@@ -170,7 +170,8 @@ class MarkovAcceptance(Parameters):
     def tokens_by_gamma(self, gamma_max: int) -> Floats:
         """E[N] for gamma = 0..gamma_max on the last axis, shape (*shape, gamma_max + 1) [token]."""
         top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
-        return np.asarray(markov_tokens(*self.columns(), gamma=np.arange(top + 1.0)))
+        p, q = self.columns()
+        return np.asarray(markov_tokens(p, q, np.arange(top + 1.0)))
 
     def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
         """Accepted draft tokens of consecutive rounds, shape (rounds,), the first one stationary.

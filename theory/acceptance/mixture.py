@@ -112,7 +112,8 @@ class BetaRoundAcceptance(Parameters):
 
     def survival(self, gamma: int) -> Floats:
         g = int(check("gamma", gamma, whole=True))
-        rates = np.asarray(beta_conditional_rate(*self.columns(), position=np.arange(1.0, g + 1.0)))
+        a, b = self.columns()
+        rates = np.asarray(beta_conditional_rate(a, b, np.arange(1.0, g + 1.0)))
         return np.concatenate([np.ones((*self.shape, 1)), np.cumprod(rates, axis=-1)], axis=-1)
 
     def draw(self, rng: np.random.Generator, *, gamma: int, rounds: int) -> NDArray[np.int64]:
