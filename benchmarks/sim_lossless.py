@@ -49,11 +49,10 @@ def zipf_pair(seed: int, vocabulary: int, total_variation: float) -> Pair:
 
 def run(name: str, rng: np.random.Generator, pair: Pair, rounds: int, **options: Any) -> Rounds:
     """Rounds of one rule: token, block, or a rule for the 3 x 3 tree."""
+    rule: Any = name
     if name in RULES:
-        rule: Any = name
         return verify.tree_rounds(rng, pair, parents=TREE, rounds=rounds, rule=rule, **options)
-    function = verify.token_rounds if name == "token" else verify.block_rounds
-    return function(rng, pair, rounds=rounds, **{"gamma": GAMMA} | options)
+    return verify.chain_rounds(rng, pair, rounds=rounds, rule=rule, **{"gamma": GAMMA} | options)
 
 
 def rounds_for(name: str, pair: Pair, tokens: int) -> int:

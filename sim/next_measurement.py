@@ -75,7 +75,8 @@ def next_of_pair(
     memory = laws.costs.memory
     if np.ptp(tables[0], axis=0).max() == 0.0 or (memory is not None and not memory.fits):
         return None
-    return measure_next(drafts[0], tables, objective=objective, level=level)
+    options = options_of(drafts[0], objective)
+    return weighed(options, tables, laws.pair, objective=objective, level=level)
 
 
 def _draft_of(laws: Laws, batch: float) -> Draft:
@@ -142,19 +143,6 @@ def next_of_sweep(found: SweepPrediction) -> Next | None:
     )  # fmt: skip
 
 
-def measure_next(
-    draft: Draft, tables: Sequence[Floats], *, objective: Objective, level: float = 0.9
-) -> Next:
-    """The measurements of one draft that would narrow a choice most.
-
-    tables: speed-ups of what is chosen among, each (draws, choices) with the draws of ``draft``;
-    objective, level: of the choice and its interval.
-    """
-    return weighed(
-        options_of(draft, objective), tables, draft.pair, objective=objective, level=level
-    )
-
-
 def weighed(
     options: Sequence[Option],
     tables: Sequence[Floats],
@@ -165,6 +153,8 @@ def weighed(
 ) -> Next:
     """Options in the order of what they leave, without those that tell nothing.
 
+    tables: speed-ups of what is chosen among, each (draws, choices) with the draws of the options;
+    pair: whose measured rows are told as well; objective, level: of the choice and its interval.
     Energy and price count as latency: each draw's plain step as heavy as any other's.
     """
     rule = sample_rule(objective)

@@ -100,10 +100,9 @@ class ScaleAnswer:
     depths in the best format; best: of usual depth; size_interval: of the parameters of the best
     draft of usual depth in any format, None where nothing pays in more than half of the draws; an
     end at the smallest or largest that fits of those tried may lie beyond (`or_smaller`,
-    `or_larger`);
-    probability_plain: share of the draws where nothing pays; within: probability that the best
-    gives up no more than 5 % of the fastest of usual depth that fits; regret: mean share of the
-    time that knowing it would save; costs: one a point of the grid.
+    `or_larger`); probability_plain: share of the draws where nothing pays; within: probability that
+    the best gives up no more than 5 % of the fastest of usual depth that fits; regret: mean share
+    of the time that knowing it would save; costs: one a point of the grid.
     """
 
     curves: dict[str, tuple[ScalePoint, ...]]

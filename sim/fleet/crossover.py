@@ -5,7 +5,9 @@ With the fleet of `howspec simulate`: served at one rate, and the rate above whi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import log, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -73,11 +75,17 @@ def find_crossover(
         raise ValueError(f"confidence must be in (0, 1), got {confidence}")
     if not 0 < tolerance < 1:
         raise ValueError(f"tolerance must be in (0, 1), got {tolerance}")
-    draw = _Drawn(rng.spawn(replications), lengths, prompts)
-    span = rates or _span(engine, plain, draw.workloads(requests or LEAST))
+    children = rng.spawn(replications)
+
+    @cache
+    def drawn(size: int) -> list[Workload]:
+        """The workload of every replication; a longer one starts with a shorter."""
+        return draw_all(children, requests=size, lengths=lengths, prompts=prompts)
+
+    span = rates or _span(engine, plain, drawn(requests or LEAST))
     if not 0 < span[0] < span[1] < np.inf:
         raise ValueError(f"rates must be 0 < low < high, got {span}")
-    found = _Search(engine, plain, draw, tolerance, requests)
+    found = _Search(engine, plain, drawn, tolerance, requests)
     reach = _critical(confidence, replications)
     rate, low, high = (found.crossing(span, c) for c in (0.0, reach, -reach))
     inside = span[0] < rate < span[1]
@@ -88,23 +96,6 @@ def find_crossover(
     return Crossover(
         rate if inside else None, low, high, confidence, span, replications, stationary, statement
     )
-
-
-class _Drawn:
-    """The workloads of every replication by their length; a longer one starts with a shorter."""
-
-    def __init__(
-        self, children: list[np.random.Generator], lengths: Lengths, prompts: Lengths
-    ) -> None:
-        self.children, self.lengths, self.prompts = children, lengths, prompts
-        self.known: dict[int, list[Workload]] = {}
-
-    def workloads(self, requests: int) -> list[Workload]:
-        if requests not in self.known:
-            self.known[requests] = draw_all(
-                self.children, requests=requests, lengths=self.lengths, prompts=self.prompts
-            )
-        return self.known[requests]
 
 
 @dataclass(frozen=True)
@@ -120,8 +111,9 @@ class _Search:
     """Latency differences by rate, each computed once."""
 
     def __init__(
-        self, engine: Engine, plain: Engine, drawn: _Drawn, tolerance: float, requests: int | None
-    ) -> None:
+        self, engine: Engine, plain: Engine, drawn: Callable[[int], list[Workload]],
+        tolerance: float, requests: int | None,
+    ) -> None:  # fmt: skip
         self.engines, self.drawn, self.tolerance = (engine, plain), drawn, tolerance
         self.requests = requests
         self.known: dict[float, _Gap] = {}
@@ -131,7 +123,7 @@ class _Search:
         if rate not in self.known:
             size = self.requests or LEAST
             while True:
-                work = self.drawn.workloads(size)
+                work = self.drawn(size)
                 (fast, first), (plain, second) = (_latencies(work, e, rate) for e in self.engines)
                 gaps, steady = fast - plain, first and second
                 se = float(np.std(gaps, ddof=1)) / sqrt(gaps.size)

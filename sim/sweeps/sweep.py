@@ -8,14 +8,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -66,15 +64,14 @@ def sweep(
         raise ValueError(f"settings must differ, got {len(settings) - len(named)} repeated")
     task = _Task(function, _whole_seed(seed))
     show = _bar if progress is True and sys.stderr.isatty() else progress
-    with ResultFile(resume, _header(function, seed, list(named))) as file:
-        found = dict(file.found)
+    with _results(resume, _header(function, seed, list(named))) as (found, append):
         left = [(name, dict(named[name])) for name in named if name not in found]
         if callable(show):
             show(len(found), len(named))
         run = outcomes(task, left, backend=backend, address=address, workers=workers)
         with closing(run) as finished:
             for name, text in finished:
-                file.append(name, text)
+                append(name, text)
                 found[name] = json.loads(text)
                 if callable(show):
                     show(len(found), len(named))
@@ -145,100 +142,68 @@ def _bar(done: int, total: int, *, width: int = 30) -> None:
     print(line, end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-class ResultFile:
-    """A file of results, or nothing where ``path`` is None; a context manager.
+@contextmanager
+def _results(
+    path: str | Path | None, header: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], Callable[[str, str], None]]]:
+    """(results by setting that a file holds, what adds one as JSON text); no file where None.
 
     The first line is the header, each further line {"setting": ..., "result": ...}, written by a
     single call, so that a killed process leaves at most its last line cut; such a line is dropped
     on opening, with a warning. A lock refuses a second writer. The operating system is not asked
     to sync: a power failure may cost more than a line.
     """
+    if path is None:
+        yield {}, lambda name, result: None
+        return
+    from ...calibrate.files import lock
 
-    def __init__(self, path: str | Path | None, header: dict[str, Any]) -> None:
-        self.found: dict[str, Any] = {}
-        self._handle: int | None = None
-        if path is None:
-            return
-        self._path = Path(path)
-        self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            self._lock()
-            self._load(header)
-        except BaseException:
-            os.close(self._handle)
-            raise
+    with open(path, "ab+", buffering=0) as file:
 
-    def __enter__(self) -> ResultFile:
-        return self
+        def write(line: str) -> None:
+            data = f"{line}\n".encode()
+            written = file.write(data)
+            if written != len(data):
+                raise OSError(f"{path}: the disk took {written} of {len(data)} bytes")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def append(self, name: str, result: str) -> None:
-        """Add the result of a setting, both as JSON text."""
-        if self._handle is not None:
-            self._write(f'{{"setting": {name}, "result": {result}}}\n')
-
-    def _write(self, line: str) -> None:
-        assert self._handle is not None
-        data = line.encode()
-        written = os.write(self._handle, data)
-        if written != len(data):
-            raise OSError(f"{self._path}: the disk took {written} of {len(data)} bytes")
-
-    def _lock(self) -> None:
-        from ...calibrate.files import lock
-
-        assert self._handle is not None
-        if not lock(self._handle):
-            raise ValueError(f"{self._path} is being written by another sweep")
-
-    def _load(self, header: dict[str, Any]) -> None:
-        assert self._handle is not None
-        data = self._path.read_bytes()
+        if not lock(file.fileno()):
+            raise ValueError(f"{path} is being written by another sweep")
+        data = Path(path).read_bytes()
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
-            warnings.warn(
-                f"{self._path}: dropped a last line cut after {len(data) - whole} bytes",
-                stacklevel=4,
-            )
-            os.ftruncate(self._handle, whole)
+            cut = len(data) - whole
+            warnings.warn(f"{path}: dropped a last line cut after {cut} bytes", stacklevel=2)
+            file.truncate(whole)
         if not whole:
-            self._write(json.dumps(header) + "\n")
-            return
-        first, *rest = data[:whole].decode().splitlines()
-        self._check(first, header)
-        for number, line in enumerate(rest, 2):
-            self._take(number, line)
+            write(json.dumps(header))
+        found = _found(path, data[:whole].decode().splitlines(), header)
+        yield found, lambda name, text: write(f'{{"setting": {name}, "result": {text}}}')
 
-    def _check(self, first: str, header: dict[str, Any]) -> None:
-        try:
-            there = dict(json.loads(first))
-        except (ValueError, TypeError):
-            there = {}
-        if there.get("schema") != header["schema"]:
-            raise ValueError(f"{self._path} is not a file of {header['schema']}")
-        for key, value in header.items():
-            if there.get(key) != value:
-                raise ValueError(
-                    f"{self._path} holds results of another {key}: "
-                    f"{there.get(key)!r} there, {value!r} asked for"
-                )
 
-    def _take(self, number: int, line: str) -> None:
+def _found(path: str | Path, lines: list[str], header: dict[str, Any]) -> dict[str, Any]:
+    """Results by setting, of a file of this sweep, or ValueError."""
+    if not lines:
+        return {}
+    try:
+        there = dict(json.loads(lines[0]))
+    except (ValueError, TypeError):
+        there = {}
+    if there.get("schema") != header["schema"]:
+        raise ValueError(f"{path} is not a file of {header['schema']}")
+    for key, value in header.items():
+        if there.get(key) != value:
+            raise ValueError(
+                f"{path} holds results of another {key}: {there.get(key)!r} there, {value!r} "
+                "asked for"
+            )
+    found: dict[str, Any] = {}
+    for number, line in enumerate(lines[1:], 2):
         try:
             entry = json.loads(line)
-            name = json.dumps(entry["setting"], sort_keys=True)
-            result = entry["result"]
+            name, result = json.dumps(entry["setting"], sort_keys=True), entry["result"]
         except (ValueError, TypeError, KeyError):
-            raise ValueError(f"{self._path}, line {number}: not a result of a sweep") from None
-        if name in self.found:
-            raise ValueError(f"{self._path}, line {number}: setting {name} for the second time")
-        self.found[name] = result
+            raise ValueError(f"{path}, line {number}: not a result of a sweep") from None
+        if name in found:
+            raise ValueError(f"{path}, line {number}: setting {name} for the second time")
+        found[name] = result
+    return found

@@ -6,17 +6,17 @@ A round drafts tokens, verifies them in order, emits those accepted and one toke
 target's distribution when every draft was accepted (the bonus token), else from a residual. Every
 rule here is lossless: given all that was emitted before, the next token has the target's law.
 
-token_rounds (arXiv:2211.17192, arXiv:2302.01318). Keep x ~ q with probability min(1, p(x)/q(x));
-    after a rejection draw from norm((p - q)_+). Acceptance 1 - TV(p, q), the most that one draft
-    token allows. Assumes that q is the distribution the draft token was really drawn from. Engines
-    deviate: a drafter that takes its argmax has a one-hot q (`greedy`), accepted with probability
-    p(argmax q); verifying such a token against the softmax of the draft is not lossless. Many
-    engines draft greedily and keep a token when it equals the target's own sample: that is this
-    rule with the one-hot q.
+token, of chain_rounds (arXiv:2211.17192, arXiv:2302.01318). Keep x ~ q with probability min(1,
+    p(x)/q(x)); after a rejection draw from norm((p - q)_+). Acceptance 1 - TV(p, q), the most that
+    one draft token allows. Assumes that q is the distribution the draft token was really drawn
+    from. Engines deviate: a drafter that takes its argmax has a one-hot q, accepted with
+    probability p(argmax q); verifying such a token against the softmax of the draft is not
+    lossless. Many engines draft greedily and keep a token when it equals the target's own sample:
+    that is this rule with the one-hot q.
 
-block_rounds (arXiv:2403.10444). With h_i = min(1, h_{i-1} p/q) along the block, position i passes
-    with probability s/(s + 1 - h_i), s = sum (h_i p - q)_+ over the next token; the last with h.
-    The last position that passes ends the accepted part; then norm((h p - q)_+). So that
+block, of chain_rounds (arXiv:2403.10444). With h_i = min(1, h_{i-1} p/q) along the block, position
+    i passes with probability s/(s + 1 - h_i), s = sum (h_i p - q)_+ over the next token; the last
+    with h. The last position that passes ends the accepted part; then norm((h p - q)_+). So that
     P(at least i accepted | block) = h_i, at least the product of min(1, p/q), whatever the models:
     never fewer tokens than token verification, the same at gamma = 1. Assumes that the target and
     the draft are known at every position of the block, also after a position that token
@@ -71,38 +71,35 @@ from .pairs import Pair, k_seq_constants, prepare
 
 Rule = Literal["recursive", "recursive_distinct", "k_seq", "naive", "top"]
 RULES: tuple[Rule, ...] = get_args(Rule)
+Chain = Literal["token", "block"]
+CHAINS: tuple[Chain, ...] = get_args(Chain)
 
 
-def token_rounds(
+def chain_rounds(
     rng: np.random.Generator,
     pair: Pair,
     *,
     gamma: int,
     rounds: int,
+    rule: Chain = "token",
     start: int = 0,
     residual_bias: float = 0.0,
 ) -> Rounds:
-    """Rounds of token verification.
+    """Rounds of token or block verification of one draft.
 
-    gamma: tokens drafted per round, >= 0 [token]; rounds: >= 1; start: the token before the first.
-    residual_bias: in [0, 1], share of residual draws replaced by the last token of the vocabulary;
-    a planted defect, to see that a test of losslessness notices it.
+    gamma: tokens drafted per round, >= 0 [token]; rounds: >= 1; rule: one of CHAINS; start: the
+    token before the first. residual_bias: in [0, 1], share of residual draws replaced by the last
+    token of the vocabulary; a planted defect, to see that a test of losslessness notices it.
     Raises ValueError outside these ranges.
     """
-    return _chain_rounds("token", rng, pair, gamma, rounds, start, residual_bias)
-
-
-def block_rounds(
-    rng: np.random.Generator,
-    pair: Pair,
-    *,
-    gamma: int,
-    rounds: int,
-    start: int = 0,
-    residual_bias: float = 0.0,
-) -> Rounds:
-    """Rounds of block verification; arguments and errors as in `token_rounds`."""
-    return _chain_rounds("block", rng, pair, gamma, rounds, start, residual_bias)
+    gamma = int(check("gamma", gamma, whole=True))
+    rounds, start, bias = _common(pair, rounds, start, residual_bias)
+    tokens, accepted = _buffers(gamma, rounds)
+    kernel: Any = {"token": kernels.token_rounds, "block": kernels.block_rounds}[rule]
+    last = pair.vocabulary - 1
+    written = kernel(rng, prepare(pair), gamma, start, bias, last, tokens, accepted)
+    complete = accepted == gamma
+    return Rounds(tokens[:written].copy(), accepted, complete, start, gamma, not pair.markov)
 
 
 def sibling_rounds(
@@ -142,7 +139,7 @@ def tree_rounds(
     parents: parent of each node, shape (nodes,); node 0 is the root, the last emitted token, with
     parent -1, and every other node comes after its parent. Siblings are tried in order of index.
     rule: how the children of a node are drafted and verified, one of RULES.
-    Other arguments as in `token_rounds`. Raises ValueError outside these ranges.
+    Other arguments as in `chain_rounds`. Raises ValueError outside these ranges.
     """
     nodes = checked_tree(parents)
     if rule not in RULES:
@@ -209,25 +206,6 @@ def _depth(parents: NDArray[np.int64]) -> int:
     for node in range(1, parents.size):
         depth[node] = depth[parents[node]] + 1
     return int(depth.max())
-
-
-def _chain_rounds(
-    rule: str,
-    rng: np.random.Generator,
-    pair: Pair,
-    gamma: int,
-    rounds: int,
-    start: int,
-    residual_bias: float,
-) -> Rounds:
-    gamma = int(check("gamma", gamma, whole=True))
-    rounds, start, bias = _common(pair, rounds, start, residual_bias)
-    tokens, accepted = _buffers(gamma, rounds)
-    kernel: Any = kernels.token_rounds if rule == "token" else kernels.block_rounds
-    last = pair.vocabulary - 1
-    written = kernel(rng, prepare(pair), gamma, start, bias, last, tokens, accepted)
-    complete = accepted == gamma
-    return Rounds(tokens[:written].copy(), accepted, complete, start, gamma, not pair.markov)
 
 
 def _common(pair: Pair, rounds: int, start: int, bias: float) -> tuple[int, int, float]:

@@ -7,7 +7,7 @@ which was asked for; positions are alike and independent.
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,12 +17,11 @@ from ...theory.trees.several import membership
 from ...theory.trees.verification import sampled_from
 from .law import Rounds, token_test
 from .pairs import Pair, perturbed_logits, zipf
-from .rules import RULES, Rule, block_rounds, complete_tree, token_rounds, tree_rounds
+from .rules import CHAINS, RULES, chain_rounds, complete_tree, tree_rounds
 
 if TYPE_CHECKING:
     from ...theory import AcceptanceLaw, CostLaw
 
-CHAINS = ("token", "block")
 VOCABULARY = 1000
 _NODES = 20_000  # of a tree
 _ENUMERATED = 5_000  # blocks whose law is summed up one by one
@@ -99,16 +98,11 @@ def _rate(law: AcceptanceLaw) -> float:
 def _run(
     rng: np.random.Generator, rule: str, pair: Pair, gamma: int, width: int, rounds: int
 ) -> Rounds:
-    if rule in CHAINS:
-        run = token_rounds if rule == "token" else block_rounds
-        return run(rng, pair, gamma=gamma, rounds=rounds)
-    return tree_rounds(
-        rng, pair, parents=complete_tree(width, gamma), rounds=rounds, rule=_several(rule)
-    )
-
-
-def _several(name: str) -> Rule:
-    return next(r for r in get_args(Rule) if r == name)
+    for chain in CHAINS:
+        if rule == chain:
+            return chain_rounds(rng, pair, gamma=gamma, rounds=rounds, rule=chain)
+    several = next(r for r in RULES if r == rule)
+    return tree_rounds(rng, pair, parents=complete_tree(width, gamma), rounds=rounds, rule=several)
 
 
 def _expected(rule: str, pair: Pair, alpha: float, gamma: int, width: int) -> float | None:

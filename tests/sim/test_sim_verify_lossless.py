@@ -30,11 +30,11 @@ LEAST_P = 1e-4
 
 def simulate(name: str, pair: Pair, rounds: int, seed: int = 0, **options: Any) -> Rounds:
     rng = np.random.default_rng([seed, rounds])
+    rule: Any = {"rule": name}
     if name in RULES:
-        tree: Any = options.pop("parents", LOPSIDED)
-        return verify.tree_rounds(rng, pair, parents=tree, rounds=rounds, rule=name, **options)
-    function = verify.token_rounds if name == "token" else verify.block_rounds
-    return function(rng, pair, gamma=options.pop("gamma", 3), rounds=rounds, **options)
+        options = {"parents": LOPSIDED} | options
+        return verify.tree_rounds(rng, pair, rounds=rounds, **rule, **options)
+    return verify.chain_rounds(rng, pair, rounds=rounds, **({"gamma": 3} | rule | options))
 
 
 def exact_law(name: str, pair: Pair, start: int) -> round_laws.Law:
@@ -330,13 +330,10 @@ def test_the_same_generator_gives_the_same_run() -> None:
         ({"residual_bias": float("nan")}, r"residual_bias must be in \[0, 1\], got nan"),
     ],
 )
-@pytest.mark.parametrize("function", [verify.token_rounds, verify.block_rounds])
-def test_bad_arguments_are_refused_in_one_line(
-    function: Any, options: dict[str, Any], message: str
-) -> None:
+def test_bad_arguments_are_refused_in_one_line(options: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {"gamma": 2, "rounds": 10} | options
     with pytest.raises(ValueError, match=message):
-        function(np.random.default_rng(0), SMALL["markov"], **arguments)
+        verify.chain_rounds(np.random.default_rng(0), SMALL["markov"], **arguments)
 
 
 @pytest.mark.parametrize(
