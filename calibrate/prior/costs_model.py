@@ -52,8 +52,8 @@ _PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than
 # Tokens that a matrix kernel of packed weights takes at once: of llama.cpp and MLX, and those of
 # the smallest instruction of NVIDIA's units, which kernels of servers use (arXiv:2408.11743).
 _TILE, _INSTRUCTION = 32.0, 16.0
-SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
-AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
+_SWITCH = 6.0  # order of the minimum of two kinds of kernels: near the smaller, and smooth
+_AHEAD = 6.0  # order of the norm where launches run ahead: near the larger, and smooth
 # github.com/ml-explore/mlx/pull/3764: `qmv` reads packed weights again for every row, and the
 # kernel that does not is for Apple's GPUs from M3 on; a part of it comes out of the caches. What a
 # further token reads, over the weights: rounds on M1 Pro, M1 Max, M1 Ultra and M2 Max amount to 0.5
@@ -187,31 +187,24 @@ def peak_times(work: Work, *, tokens: Floats, batch: Floats, cached: Floats) -> 
 
 
 def pass_times(work: Work, values: Mapping[str, Floats], peak: Peak) -> Floats:
-    """Times of passes of one model with what software reaches of the peak, (draws, tokens).
+    """Times of passes with what software reaches of the peak [s].
 
-    work: of one model, arrays of shape (1,); values: exponentials of PARAMETERS, of shape (draws,);
-    peak: of shape (tokens,). The draws of one number of tokens stand one after the other, and work
-    goes on in place.
+    values: exponentials of PARAMETERS. Everything broadcasts; what no pass needs is not computed.
     """
-    packed = work.packed[0] > 0.0
-    slow = 1.0 / values["memory"]
-    later = slow * values["switch"]
-    packing = values["packing"] if packed else 1.0
-    rates = np.stack([slow * packing, slow, later * packing, later])
-    again = [peak.weights * peak.several, peak.cache * peak.several]
-    reading = (np.stack([peak.weights, peak.cache, *again]).T @ rates).T
-    computing = (peak.compute[:, None] / values["compute"]).T
-    if packed:
-        computing *= unpacking(work, each_packed(work, values)[:, None], peak)
-    times = power_mean(reading, computing, 1.0 + values["overlap"][:, None])
-    launch = (work.layers * values["launch"])[:, None]
+    packed, ahead = work.packed > 0.0, work.runs_ahead > 0.0
+    weights, computing = peak.weights, peak.compute / values["compute"]
+    if packed.any():
+        weights = weights * np.where(packed, values["packing"], 1.0)
+        computing = computing * _unpacking(work, _each(work, values), peak)
+    reading = (weights + peak.cache) / values["memory"]
+    reading = reading * (1.0 + values["switch"] * peak.several)
+    busy = _power_mean(reading, computing, 1.0 + values["overlap"])
+    launch = work.layers * values["launch"]
     around = values["overhead"] * work.around + 2.0 * work.layers * values["reduce"] * work.several
-    if work.runs_ahead[0] > 0.0:
-        times = power_mean(times, launch, AHEAD)
-    else:
-        times += launch
-    times += around[:, None]
-    return times
+    times = busy + (launch + around)
+    if ahead.any():
+        times = np.where(ahead, _power_mean(busy, launch, _AHEAD) + around, times)
+    return np.asarray(times)
 
 
 def draw_times(
@@ -225,28 +218,28 @@ def draw_times(
 ) -> Floats:
     """Times of a pass over 1 or more tokens of a model, (draws, len(tokens)) [s].
 
-    factor: how much slower than its shape says the model runs, (draws,); the rest as of
-    `pass_times` and `peak_times`.
+    work: of one model, arrays of shape (1,); values, factor: of shape (draws,), the latter how much
+    slower than its shape says the model runs; the rest as of `pass_times` and `peak_times`. The
+    draws of one number of tokens stand one after the other.
     """
-    peak = peak_times(work, tokens=tokens, batch=np.asarray(batch), cached=np.asarray(cached))
-    times = pass_times(work, values, peak)
-    times *= factor[:, None]
-    return times
+    at = tokens[:, None]
+    peak = peak_times(work, tokens=at, batch=np.asarray(batch), cached=np.asarray(cached))
+    return (pass_times(work, values, peak) * factor).T
 
 
-def each_packed(work: Work, values: Mapping[str, Floats]) -> Floats:
+def _each(work: Work, values: Mapping[str, Floats]) -> Floats:
     """What multiplying packed weights with one token costs, in products on the matrix units."""
     nested = np.where(work.nested > 0.0, values["nested"], 1.0)
     return np.asarray(work.lanes * values["unpack"] * nested * values["compute"])
 
 
-def unpacking(work: Work, each: Floats, peak: Peak) -> Floats:
+def _unpacking(work: Work, each: Floats, peak: Peak) -> Floats:
     """What packed weights cost in computing, 1 for plain ones: ``each`` one by one, or in tiles."""
-    lower = power_mean(1.0 / each, 1.0 / peak.tiles, SWITCH)
+    lower = _power_mean(1.0 / each, 1.0 / peak.tiles, _SWITCH)
     return np.where(work.packed > 0.0, 1.0 / lower, 1.0)
 
 
-def power_mean(one: Floats, other: Floats, order: Floats | float) -> Floats:
+def _power_mean(one: Floats, other: Floats, order: Floats | float) -> Floats:
     """(x^q + y^q)^(1/q), elementwise, without overflow; y may be 0."""
     large, small = np.asarray(np.maximum(one, other)), np.asarray(np.minimum(one, other))
     small /= large

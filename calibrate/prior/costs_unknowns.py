@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
-from .costs_model import (
-    AHEAD,
-    PARAMETERS,
-    SWITCH,
-    Peak,
-    Work,
-    each_packed,
-    peak_times,
-    power_mean,
-    unpacking,
-    work_of,
-)
+from .costs_model import PARAMETERS, Peak, Work, pass_times, peak_times, work_of
 from .costs_points import CostPoint, terms_of
 from .costs_posterior import DEVIATIONS, STACKS, Spread, is_head
 
@@ -42,6 +31,7 @@ COMMON = {
 }
 # Against kernels that were captured: launched one by one, or compiled into one program.
 _LAUNCHED = {("eager", "launch"): float(np.log(10.0)), ("xla", "launch"): float(-np.log(3.0))}
+_STEP = 1e-5  # of a logarithm, for slopes
 _OF_STACK = tuple(name for name in PARAMETERS if COMMON[name][2] > 0.0)
 _SHARED = tuple(name for name in PARAMETERS if COMMON[name][2] == 0.0)
 
@@ -56,72 +46,6 @@ def joined(works: Sequence[Work]) -> Work:
     """Several works one after the other."""
     names = vars(works[0])
     return Work(**{n: np.concatenate([getattr(w, n) for w in works]) for n in names})
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Parts of the time of passes, all of one shape [s]: they add up to ``total``.
-
-    memory, compute, launch: little where they hide behind another part; packed: the part of memory
-    that reads packed weights; switch: what is there only with several tokens. one_by_one: the part
-    of compute that multiplies packed weights token by token; overlap: slope of the time over the
-    logarithm of q - 1.
-    """
-
-    memory: Floats
-    packed: Floats
-    switch: Floats
-    compute: Floats
-    launch: Floats
-    reduce: Floats
-    overhead: Floats
-    one_by_one: Floats
-    overlap: Floats
-
-    @property
-    def total(self) -> Floats:
-        """Time of the pass [s]."""
-        work = self.memory + self.switch + self.compute  # packed is a part of memory
-        return np.asarray(work + self.launch + self.reduce + self.overhead)
-
-
-def pass_parts(work: Work, values: Mapping[str, Floats], peak: Peak) -> Parts:
-    """Parts of the times of passes with what software reaches of the peak: `pass_times`, apart.
-
-    values: exponentials of PARAMETERS. Everything broadcasts.
-    """
-    packed = work.packed > 0.0
-    weights = peak.weights * np.where(packed, values["packing"], 1.0) / values["memory"]
-    reading = weights + peak.cache / values["memory"]
-    slower = reading * values["switch"] * peak.several
-    each = each_packed(work, values)
-    unpacked = unpacking(work, each, peak)
-    single = packed * (unpacked / each) ** SWITCH
-    computing = peak.compute * unpacked / values["compute"]
-    read = reading + slower
-    q = 1.0 + values["overlap"]
-    busy = power_mean(read, computing, q)
-    launch = work.layers * values["launch"]
-    norm = power_mean(busy, launch, AHEAD)
-    # Shares of the norm (x^p + y^p)^(1/p) = x (x/norm)^(p-1) + y (y/norm)^(p-1).
-    ahead = work.runs_ahead > 0.0
-    of_busy = np.where(ahead, (busy / norm) ** (AHEAD - 1.0), 1.0)
-    of_launch = np.where(ahead, (launch / norm) ** (AHEAD - 1.0), 1.0)
-    of_read, of_computing = (of_busy * (x / busy) ** (q - 1.0) for x in (read, computing))
-    share = np.clip((read / busy) ** q, 1e-300, 1.0)
-    other = np.clip((computing / busy) ** q, 1e-300, 1.0)
-    bent = (share * np.log(share) + other * np.log(other)) / q**2
-    return Parts(
-        reading * of_read,
-        weights * of_read * work.packed,
-        slower * of_read,
-        computing * of_computing,
-        launch * of_launch,
-        2.0 * work.layers * values["reduce"] * work.several + 0.0 * busy,
-        values["overhead"] * work.around + 0.0 * busy,
-        computing * of_computing * single,
-        busy * of_busy * bent * values["overlap"],
-    )
 
 
 @dataclass(frozen=True)
@@ -231,13 +155,9 @@ def priors_of(layout: Layout, spread: Spread) -> tuple[Floats, Floats, Floats]:
 
 def log_numbers(passes: Passes, unknowns: Floats) -> tuple[Floats, Floats]:
     """Logarithms of the points' numbers, (points,), and their slopes, (points, unknowns)."""
-    padded = np.append(unknowns, 0.0)
-    logs = padded[passes.columns].sum(axis=-1)
-    values = {name: np.exp(logs[:, k]) for k, name in enumerate(PARAMETERS)}
-    around = 1.0 + passes.verifies * values["round"] + passes.drafts * (values["drafting"] - 1.0)
-    parts = pass_parts(passes.work, values | {"overhead": values["overhead"] * around}, passes.peak)
-    times = parts.total * np.exp(unknowns[passes.factor]) * passes.weight
-    slopes = _slopes(passes, parts, values, unknowns.size) * times[:, None]
+    logs = np.append(unknowns, 0.0)[passes.columns].sum(axis=-1)
+    times = np.exp(_log_times(passes, logs) + unknowns[passes.factor]) * passes.weight
+    slopes = _slopes(passes, logs, unknowns.size) * times[:, None]
     count = int(passes.point[-1]) + 1
     value, slope = np.zeros(count), np.zeros((count, unknowns.size))
     for below, sign in ((False, 1.0), (True, -1.0)):
@@ -251,29 +171,22 @@ def log_numbers(passes: Passes, unknowns: Floats) -> tuple[Floats, Floats]:
     return value, slope
 
 
-def _slopes(passes: Passes, parts: Parts, values: Mapping[str, Floats], size: int) -> Floats:
-    """d ln T / d unknowns of every pass, (passes, size)."""
-    once = values["overhead"] * passes.work.around
-    by_name = {
-        "memory": -(parts.memory + parts.switch),
-        "compute": parts.one_by_one - parts.compute,
-        "launch": parts.launch,
-        "overhead": parts.overhead,
-        "switch": parts.switch,
-        # Several tokens read packed weights more slowly too, in proportion.
-        "packing": parts.packed * (1.0 + parts.switch / np.maximum(parts.memory, 1e-30)),
-        "unpack": parts.one_by_one,
-        "nested": parts.one_by_one * passes.work.nested,
-        "reduce": parts.reduce,
-        "overlap": parts.overlap,
-        "round": once * passes.verifies * values["round"],
-        "drafting": once * passes.drafts * values["drafting"],
-    }
-    slopes = np.zeros((parts.total.size, size + 1))
-    rows = np.arange(parts.total.size)
-    for k, name in enumerate(PARAMETERS):
-        for j in range(2):
-            np.add.at(slopes, (rows, passes.columns[:, k, j]), by_name[name] / parts.total)
+def _log_times(passes: Passes, logs: Floats) -> Floats:
+    """ln of the times of passes at logarithms of their parameters, (passes, parameters)."""
+    values = {name: np.exp(logs[:, k]) for k, name in enumerate(PARAMETERS)}
+    around = 1.0 + passes.verifies * values["round"] + passes.drafts * (values["drafting"] - 1.0)
+    values["overhead"] = values["overhead"] * around
+    return np.asarray(np.log(pass_times(passes.work, values, passes.peak)))
+
+
+def _slopes(passes: Passes, logs: Floats, size: int) -> Floats:
+    """d ln T / d unknowns of every pass, (passes, size), by differences in each parameter."""
+    slopes = np.zeros((len(logs), size + 1))
+    rows = np.arange(len(logs))
+    for k, step in enumerate(_STEP * np.eye(len(PARAMETERS))):
+        up, down = (_log_times(passes, logs + sign * step) for sign in (1.0, -1.0))
+        for column in passes.columns[:, k].T:
+            np.add.at(slopes, (rows, column), (up - down) / (2.0 * _STEP))
     slopes = slopes[:, :-1]
     np.add.at(slopes, (rows, passes.factor), 1.0)
     return slopes

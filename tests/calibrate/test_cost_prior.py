@@ -26,6 +26,7 @@ from howspec.calibrate.prior.costs_measured import (
 )
 from howspec.calibrate.prior.costs_model import (
     PARAMETERS,
+    draw_times,
     pass_times,
     peak_times,
     work_of,
@@ -71,7 +72,7 @@ def _time(work: Any, values: dict[str, Any], tokens: float = 1, batch: float = 1
     peak = peak_times(
         work, tokens=np.array([tokens]), batch=np.asarray(batch), cached=np.asarray(cached)
     )
-    return float(pass_times(work, values, peak)[0, 0])
+    return float(pass_times(work, values, peak)[0])
 
 
 # --- the law of a pass ------------------------------------------------------------------------
@@ -171,16 +172,18 @@ def test_nested_blocks_and_the_tiles_of_servers_tell_in_what_few_tokens_cost() -
     st.integers(1, 64),
     st.integers(0, 20_000),
 )
-def test_the_fast_form_adds_up_the_parts_and_more_work_takes_no_less_time(
+def test_more_work_takes_no_less_time(
     name: str, on: str, stack: str, dtype: str, tokens: int, batch: int, context: int
 ) -> None:
     work, values = _work(model(name).shape, on, dtype=dtype, stack=stack), _values()
     grid = np.array([tokens, tokens + 1.0])
     peak = peak_times(work, tokens=grid, batch=np.asarray(batch), cached=np.asarray(context))
-    here, more = pass_times(work, values, peak)[0]
-    parts = costs_unknowns.pass_parts(work, values, peak)
-    np.testing.assert_allclose([here, more], parts.total, rtol=1e-12)
+    here, more = pass_times(work, values, peak)
     assert 0 < here <= more
+    drawn = draw_times(
+        work, values, np.array([2.0]), tokens=grid, batch=float(batch), cached=float(context)
+    )
+    np.testing.assert_allclose(drawn, [[2 * here, 2 * more]], rtol=1e-12)
     assert here <= _time(work, values, tokens, batch + 1, context) * (1 + 1e-12)
     assert here <= _time(work, values, tokens, batch, context + 100) * (1 + 1e-12)
     faster = replace(work, bandwidth=2 * work.bandwidth)
