@@ -136,7 +136,7 @@ def both_laws(
         dtype=known.dtype, draws=DRAWS,
     )  # fmt: skip
     if gamma_max is None and accepted.gamma is not None:
-        from ..calibrate.engines.evidence import reach
+        from ..calibrate.evidence import reach
 
         top = min(max(reach(accepted.gamma), _LEAST), top)
     if known.kind == "measured" and hasattr(known.law, "after"):

@@ -17,10 +17,10 @@ from ..pair import Pair
 
 if TYPE_CHECKING:  # readers and priors are imported where a source needs them
     from ..engines import EngineCounts
-    from ..engines.numbers import Stated
     from ..prior.acceptance_forecast import AcceptanceForecast
     from ..records import Record
     from ..serving.served import Served
+    from ..stated import Stated
 
     AcceptanceSource = (
         float | str | Path | Stated | AcceptanceLaw | EngineCounts | Record | Served
@@ -63,7 +63,7 @@ def acceptance(
     if isinstance(source, KnownAcceptance):
         return source
     if length is not None:
-        from ..engines.evidence import from_length
+        from ..evidence import from_length
 
         assert gamma is not None
         growth = _growth(pair, rng, draws)
@@ -75,8 +75,8 @@ def acceptance(
     if isinstance(source, int | float):
         return _exact(float(source), decay, draws)
     if number:
-        from ..engines.evidence import from_alpha
-        from ..engines.numbers import Stated, stated
+        from ..evidence import from_alpha
+        from ..stated import Stated, stated
 
         assert isinstance(source, str | Stated)
         rate = stated(source, "alpha")
@@ -235,7 +235,7 @@ def _predicted(
     ).of(0)  # fmt: skip
     if tokens is None:
         return of_forecast(forecast, positions=positions)
-    from ..engines.numbers import Stated, stated
+    from ..stated import Stated, stated
 
     assert isinstance(alpha, int | float | str | Stated)
     return _updated(forecast, stated(alpha, "alpha").value, tokens, rng, positions)

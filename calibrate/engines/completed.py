@@ -22,8 +22,9 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..stated import Stated
 from .counts import Check, EngineCounts, bounds_of, check_totals, checks, narrowed, ratio
-from .numbers import LARGEST, Stated
+from .numbers import LARGEST
 
 # Scrapes are not atomic: counters of one moment may differ by the rounds in flight.
 _IN_FLIGHT = 0.02

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..stated import Stated
 from .alpha import interval_or_none
-from .numbers import Request, Stated, rounds_bounds
+from .numbers import Request, rounds_bounds
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
 

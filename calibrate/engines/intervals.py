@@ -11,14 +11,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, TypeVar
 
-from .numbers import (
-    Stated,
-    counts_behind,
-    number_list,
-    printed,
-    whole,
-    whole_numbers_between,
-)
+from ..stated import Stated, printed
+from .numbers import counts_behind, number_list, whole, whole_numbers_between
 
 _ROUND_SEARCH = 2_000
 

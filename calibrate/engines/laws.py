@@ -14,10 +14,7 @@ import numpy as np
 from ...theory import DepthAcceptance
 from ...theory.acceptance import PositionalAcceptance, alpha_from_length
 from ...theory.domain import Floats
-from ..known import LARGEST_GAMMA, KnownAcceptance, around
-from ..records import Record
-from .counts import EngineCounts
-from .evidence import (
+from ..evidence import (
     check_gamma,
     from_counts,
     from_length,
@@ -25,7 +22,10 @@ from .evidence import (
     from_requests,
     from_survival,
 )
-from .numbers import Stated
+from ..known import LARGEST_GAMMA, KnownAcceptance, around
+from ..records import Record
+from ..stated import Stated
+from .counts import EngineCounts
 
 # Rounds at the end of requests draft less; up to this share of drafted tokens it is neglected.
 _SHORT = 0.02

@@ -16,11 +16,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..stated import printed
 from .completed import counts_as
 from .counts import Check, EngineCounts, Group, checks, ratio
 from .intervals import Interval, Total, interval_of
 from .lines import Damage, Digits, Intervals, Source, first, service_of, without_colours
-from .numbers import MOST_POSITIONS, NUMBER, printed, whole
+from .numbers import MOST_POSITIONS, NUMBER, whole
 from .row_sums import of_rounds
 
 _GAMMA = re.compile(r"(?:--draft-max|--draft-n|--draft|--spec-draft-n-max|\bn_max)[ =]+(\d{1,4})\b")

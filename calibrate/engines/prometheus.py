@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from ..stated import printed
 from .counts import EngineCounts
 from .lines import Damage
-from .numbers import printed
 from .prometheus_counts import Key, counts_of, increase
 
 _SAMPLE = re.compile(

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ..stated import Stated, printed
 from ..tables import columns
 from ..tables.cells import plain_name
-from .numbers import Stated, printed
 
 _COUNT = r"(?:total_|num_|n_|number_of_|sum_)*"
 _MEAN = r"(?:mean_|avg_|average_|overall_|aggregate_|total_|spec_|spec_decode_|tau_)*"

@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..stated import Floats, printed
 from .completed import counts_as
 from .counts import EngineCounts, Group, ratio
 from .lines import Damage, Source, Speeds, first_ranks, service_of, without_colours
-from .numbers import MOST_POSITIONS, NUMBER, Floats, number_list, printed, survival_of, whole
+from .numbers import MOST_POSITIONS, NUMBER, number_list, survival_of, whole
 from .sglang_server import SETTINGS, Settings, gamma_of, printed_rate
 
 _HEAD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: ([^\]]*))?\] Decode batch")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+from ..stated import Stated, printed
 from .completed import counts_as
 from .counts import EngineCounts, Group
-from .numbers import Stated, count, number, printed, total
+from .numbers import count, number, total
 
 SETTINGS = {
     "steps": "speculative_num_steps",

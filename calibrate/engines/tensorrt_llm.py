@@ -15,19 +15,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ..stated import printed
 from .completed import counts_as
 from .counts import Check, EngineCounts, Group, checks, ratio
 from .lines import without_colours
-from .numbers import (
-    NUMBER,
-    WHOLE,
-    count,
-    number,
-    printed,
-    snake,
-    whole,
-    whole_numbers_between,
-)
+from .numbers import NUMBER, WHOLE, count, number, snake, whole, whole_numbers_between
 
 _NAMES = ("specDecodingStats", "spec_decoding_stats", "specDecStats")
 _RANKS = ("attentionDpRank", "attention_dp_rank", "dpRank", "rank")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..stated import printed
 from .completed import counts_as
 from .counts import EngineCounts
 from .intervals import Interval, interval_of
@@ -24,7 +25,7 @@ from .lines import (
     source_of,
     without_colours,
 )
-from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number, printed
+from .numbers import MOST_POSITIONS, NUMBER, WHOLE, count, number
 from .row_sums import counts_of_rows
 from .rows import COUNTS, Row
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..stated import Stated, printed
 from .completed import counts_as
 from .counts import Check, EngineCounts, checks, ratio
 from .lines import Damage, first, process_of, without_colours
-from .numbers import NUMBER, WHOLE, Stated, printed, total, whole
+from .numbers import NUMBER, WHOLE, total, whole
 
 _FIELDS = {
     name: re.compile(rf"Number of {name} tokens(?: tokens)?:\s*({WHOLE})(?![.,]?\d)")

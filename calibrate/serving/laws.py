@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engines.evidence import from_length, from_requests, reach
+from ..evidence import from_length, from_requests, reach
 from ..known import KnownAcceptance, KnownCosts
 from ..rounds import fit_round_cost
 from .served import Floats, Served, Wave

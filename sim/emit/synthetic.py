@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...calibrate.engines.evidence import check_gamma
+from ...calibrate.evidence import check_gamma
 from ...theory import DepthAcceptance
 from ...theory.acceptance import alpha_from_length
 from . import Emission, decimal, one_line

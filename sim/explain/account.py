@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...calibrate.engines.evidence import check_gamma
+from ...calibrate.evidence import check_gamma
 from ...calibrate.known import KnownAcceptance, KnownCosts
 from ...theory.domain import Floats
 from ...theory.interval import Interval, check_level, interval

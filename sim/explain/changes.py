@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from ...calibrate.engines.evidence import reach
+from ...calibrate.evidence import reach
 from ...calibrate.known import KnownAcceptance
 from ...theory import tokens_by_gamma
 from ...theory.acceptance import PositionalAcceptance

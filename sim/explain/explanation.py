@@ -14,9 +14,9 @@ import numpy as np
 from ...calibrate.doors import Deployment, acceptance, costs, resolve
 from ...calibrate.doors.acceptance import served_behind
 from ...calibrate.engines.health import Case, Finding, findings
-from ...calibrate.engines.numbers import Stated, stated
 from ...calibrate.known import KnownAcceptance, KnownCosts
 from ...calibrate.models.drafters import Drafter, drafter_of
+from ...calibrate.stated import Stated, stated
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import check
 from ..known import Sources, check_seed

@@ -13,9 +13,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibrate.engines.numbers import Stated, stated
 from ...calibrate.serving.laws import between_starts
 from ...calibrate.serving.served import Served, Wave
+from ...calibrate.stated import Stated, stated
 
 Floats = NDArray[np.float64]
 PARTS = ("draft", "verification growth", "overhead")

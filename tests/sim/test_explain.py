@@ -14,13 +14,13 @@ import howspec
 import numpy as np
 import pytest
 from fake_server import Fake, serving
-from howspec.calibrate.engines.evidence import from_alpha, from_counts, from_length
 from howspec.calibrate.engines.laws import from_record, from_statistics
 from howspec.calibrate.engines.load import counts_of_json, read_statistics
-from howspec.calibrate.engines.numbers import Stated, stated
+from howspec.calibrate.evidence import from_alpha, from_counts, from_length
 from howspec.calibrate.known import KnownAcceptance
 from howspec.calibrate.records import Record, is_record, read_record, write_record
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
+from howspec.calibrate.stated import Stated, stated
 from howspec.cli.questions import explain as verb
 from howspec.figures.answers import waterfall
 from howspec.figures.style import write

@@ -12,14 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...theory import DepthAcceptance, tokens_by_gamma
-from ...theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
-from ...theory.acceptance.positional import powered, trend
-from ...theory.domain import Floats, bisect
-from ..grid import Priors
-from ..known import LARGEST_GAMMA, Kind, KnownAcceptance, around
-from ..tokens import fit_counts, fit_tokens
-from .numbers import Stated, stated
+from ..theory import DepthAcceptance, tokens_by_gamma
+from ..theory.acceptance import PositionalAcceptance, Survival, alpha_from_length, conditional_rate
+from ..theory.acceptance.positional import powered, trend
+from ..theory.domain import Floats, bisect
+from .grid import Priors
+from .known import LARGEST_GAMMA, Kind, KnownAcceptance, around
+from .stated import Stated, stated
+from .tokens import fit_counts, fit_tokens
 
 
 def check_gamma(gamma: int, *, low: int = 1, name: str = "gamma") -> int:
