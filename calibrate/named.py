@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +35,20 @@ class NamedModel:
     def dtype_stated(self) -> str:
         """The format, where the name says one that need not be the release's; else ""."""
         return self.dtype if self.stated or self.dtype != self.shape.weights else ""
+
+    def on(self, machine: Device | None) -> NamedModel:
+        """This model as engines run it there: a format in its name that the device does not compute
+        in has its weights unpacked. One stated as ``:FORMAT`` stays.
+        """
+        form = self.dtype if machine is None or self.stated else machine.runs(self.dtype)
+        if form == self.dtype or not self.dtype_stated:
+            return self
+        assert machine is not None
+        note = (
+            f"{machine.name} does not compute in {self.dtype}: the weights of {self.shape.name} "
+            f"are unpacked and multiplied in 16 bits, as {form}"
+        )
+        return replace(self, dtype=form, notes=(*self.notes, note))
 
     @property
     def parameters(self) -> float:

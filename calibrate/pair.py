@@ -146,13 +146,16 @@ class Pair:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What looks like a mistake in what was named."""
+        """What names leave open, and what looks like a mistake in them."""
+        own = () if self.target is None else self.target.notes
         if self.target is None or self.draft is None or self.head is not None:
-            return ()
+            return own
         large, small = self.target, self.draft
         if small.parameters <= large.parameters:
-            return ()
+            return (*own, *small.notes)
         return (
+            *own,
+            *small.notes,
             f"the draft {small.called} is larger than the target {large.called}: are the two "
             "swapped?",
         )
@@ -163,6 +166,7 @@ class Pair:
 
         assert self.target is not None
         draft, head = named_draft(name, self.target, online=self.at.online)
+        draft = draft.on(self.machine)
         return replace(self, at=replace(self.at, draft=name), draft=draft, head=head)
 
 
@@ -173,6 +177,7 @@ def resolve(at: Deployment) -> Pair:
     from .models import device
     from .named import named
 
+    machine = None if at.device is None else device(at.device)
     target = None if at.target is None else named(at.target, online=at.online, role="target")
-    pair = Pair(at, target, None, None, None if at.device is None else device(at.device))
+    pair = Pair(at, target and target.on(machine), None, None, machine)
     return pair if target is None or at.draft is None else pair.with_draft(at.draft)

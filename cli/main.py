@@ -17,10 +17,12 @@ from .commands import Verb, Verbs
 from .completion import COMPLETE, completion_options
 from .output import COMMAND, print_json
 
-# By verb; of a verb under calibrate, both words.
+# By verb; of a verb under calibrate, both words. Other verbs say --engine for an engine's format.
 FORMER: dict[str, dict[str, str]] = {
-    "predict": {"--statistics": "--acceptance"},
-    "rank": {"--drafts": "--draft"},
+    "predict": {"--statistics": "--acceptance", "--engine": "--stack"},
+    "rank": {"--drafts": "--draft", "--engine": "--stack"},
+    "scale": {"--engine": "--stack"},
+    "crossover": {"--engine": "--stack"},
     "schedule": {"--cost": "--costs", "--passes": "--costs", "--statistics": "--acceptance"},
     "explain": {"--statistics": "--acceptance", "--plain-step-ms": "--plain-ms"},
     "calibrate costs": {"--seconds": "--stage-seconds"},

@@ -38,6 +38,9 @@ _LINES = (
     (re.compile(r"\b(core (ultra )?\d|i[3579] ?\d{4,5}|core i[3579])"), "Generic Core"),
 )  # fmt: skip
 
+# Formats of scaled numbers, and those of their bits whose weights alone are packed.
+_UNPACKED = {"fp8": "int8", "w8a8": "int8", "nvfp4": "int4"}
+
 
 @dataclass(frozen=True)
 class Device:
@@ -95,11 +98,19 @@ class Device:
             if kind in self.rates:
                 return kind
         has = ", ".join(self.rates)
-        instead = {"fp8": "int8", "nvfp4": "int4"}.get(form.name)
+        instead = _UNPACKED.get(form.name)
         hint = "" if instead is None else f"; weights alone, multiplied in 16 bits, are {instead}"
         raise ValueError(
             f"dtype must be one that {self.name} computes in ({has}), got {dtype!r}{hint}"
         )
+
+    def runs(self, dtype: str) -> str:
+        """The format in which engines run weights that are released in this one: the same bits,
+        unpacked and multiplied in 16, where the device does not compute in it.
+        """
+        form = number_format(dtype)
+        lacks = form.arithmetic not in self.rates
+        return _UNPACKED.get(form.name, form.name) if lacks else form.name
 
     def rate(self, dtype: str) -> float:
         """Peak operations per second of one device in the arithmetic of a format [op/s]."""

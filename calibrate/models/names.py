@@ -35,6 +35,12 @@ _NO_TUNING = re.compile(
     r"speculators?|draft(er)?|heads?|lookup|embedding|reranker|reward|rm|assistant|lora|adapter|"
     r"accelerator)$"
 )
+# Words of sizes, unless a number of parameters stands before: GLM-5.3-Flash is not GLM-5.3.
+_SIZES = frozenset({
+    "air", "flash", "large", "lite", "max", "medium", "micro", "mini", "nano", "plus", "pro",
+    "small", "super", "tiny", "ultra", "xl", "xs",
+})  # fmt: skip
+_PARAMETERS = re.compile(r"\d+(\.\d+)?[bm]$")
 # Trade marks, clocks and numbers of cores beside the name of a device.
 MARKS = re.compile(r"\((?:r|tm)\)|[®™]|@\s*[\d.]+\s*ghz|\b\d+[- ]cores?\b", re.IGNORECASE)
 _NOISE = re.compile(r"[\s_\-–/(),]+")
@@ -101,7 +107,8 @@ def shortened(key: str) -> tuple[tuple[str, str], ...]:
     words = key.split("-")
     found = []
     for left in range(len(words) - 1, 0, -1):
-        if _NO_TUNING.match(words[left]):
+        counted = any(_PARAMETERS.search(word) for word in words[:left])
+        if _NO_TUNING.match(words[left]) or (words[left] in _SIZES and not counted):
             break
         found.append(("-".join(words[:left]), "-".join(words[left:])))
     return tuple(found)

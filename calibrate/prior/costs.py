@@ -248,10 +248,7 @@ def usual_dtype(shape: ModelShape, device: Device) -> str:
             return form
     if released in others:
         return "fp16"
-    unpacked = {"fp8": "int8", "w8a8": "int8", "nvfp4": "int4"}
-    if released in unpacked and number_format(released).arithmetic not in device.rates:
-        return unpacked[released]
-    return released
+    return device.runs(released)
 
 
 def _notes_on(

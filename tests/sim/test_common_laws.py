@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import howspec as hs
 import numpy as np
@@ -78,6 +79,16 @@ def test_a_name_may_end_with_its_format_and_short_rows_are_stored_otherwise() ->
     assert as_stored("q2_k", 896).name == "iq4_nl"
     assert as_stored("q4_k_m", 896).name == "q5_0"
     assert as_stored("q4_k_m", 1536).name == "q4_k_m"
+
+
+def test_a_release_in_a_format_that_the_device_lacks_runs_with_its_weights_unpacked() -> None:
+    at = Deployment(target="Qwen/Qwen3-8B-FP8", draft="Qwen3-0.6B", device="RTX 3090")
+    old, new = resolve(at), resolve(replace(at, device="H100"))
+    assert [p.models[0].dtype_stated for p in (old, new)] == ["int8", "fp8"]
+    assert [n for n in old.notes if "unpacked and multiplied in 16 bits, as int8" in n]
+    assert not new.notes
+    asked = resolve(replace(at, target="Qwen3-8B:fp8"))
+    assert asked.models[0].dtype_stated == "fp8"  # who asks for a format means it
 
 
 def test_rounding_costs_acceptance_as_the_root_of_summed_squares() -> None:
