@@ -68,11 +68,6 @@ class Measurement:
         return METRICS[self.metric][0]
 
     @property
-    def definition(self) -> str:
-        """What the value is, in words."""
-        return METRICS[self.metric][1]
-
-    @property
     def scored(self) -> bool:
         """Whether the number may be tested against: measured, and without an objection."""
         return self.status == "measured" and not self.objection

@@ -43,10 +43,6 @@ class AcceptancePrior:
         """The prior fitted to the bundled tables: read, not fitted again."""
         return _loaded()
 
-    def given(self, cells: Sequence[Cell]) -> AcceptancePrior:
-        """The prior with measurements of one's own added, the law's numbers kept."""
-        return AcceptancePrior((*self.cells, *(c for c in cells if c.measured)), self.parameters)
-
     def families(self) -> tuple[str, ...]:
         """Families with measurements."""
         return tuple(sorted({c.family for c in self.cells}))

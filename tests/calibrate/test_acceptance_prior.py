@@ -302,5 +302,5 @@ def test_a_measured_draft_informs_its_sister() -> None:
         )  # fmt: skip
         return float(np.asarray(forecast.interval()[0]))
 
-    assert sister(PRIOR.given([own])) > sister(PRIOR) + 0.05
-    assert sister(PRIOR.given([Cell(7e9, 5e8)])) == sister(PRIOR)
+    taught = AcceptancePrior((*PRIOR.cells, own), PRIOR.parameters)
+    assert sister(taught) > sister(PRIOR) + 0.05

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import astuple
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from collection import collected
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.prior.acceptance import library_cells
 from howspec.calibrate.prior.acceptance_cells import (
@@ -249,17 +249,12 @@ def test_the_error_shrinks_with_the_sample_and_is_never_zero() -> None:
     assert sampling_error(0.7, 1000) < sampling_error(0.7, 100)
 
 
-def shared_rows() -> list[dict[str, str]]:
-    for parent in Path(__file__).resolve().parents:
-        path = parent / "shared" / "published" / "acceptance.csv"
-        if path.is_file():
-            with path.open(encoding="utf-8", newline="") as file:
-                return [{k: v.strip() for k, v in r.items()} for r in csv.DictReader(file)]
-    pytest.skip("the collection of published measurements is not here")
+def stripped_rows() -> list[dict[str, str]]:
+    return [{k: v.strip() for k, v in row.items()} for row in collected("acceptance")]
 
 
 def test_the_bundled_table_agrees_with_the_collection() -> None:
-    theirs, ours = shared_rows(), load_table("acceptance").rows
+    theirs, ours = stripped_rows(), load_table("acceptance").rows
     assert [r["id"] for r in ours] == [r["id"] for r in theirs]
     for own, row in zip(ours, map(row_from_published, theirs), strict=True):
         same = ("family", "target", "draft", "task", "metric", "value", "draft_layers")
@@ -273,7 +268,7 @@ def test_the_bundled_table_agrees_with_the_collection() -> None:
 
 def test_a_row_of_a_collection_and_of_the_table_are_one_cell() -> None:
     table = {row["id"]: cell_from_row(row) for row in library_rows()}
-    for row in shared_rows():
+    for row in stripped_rows():
         if row["id"] in table:
             cell = cell_from_row(row_from_published(row))
             known = table[row["id"]]
@@ -283,31 +278,28 @@ def test_a_row_of_a_collection_and_of_the_table_are_one_cell() -> None:
             assert cell.alpha == known.alpha or np.isnan(known.alpha)
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            [
-                "id",
-                "family",
-                "target",
-                "draft",
-                "target_params_b",
-                "draft_params_b",
-                "gamma",
-                "n",
-                "temperature",
-                "metric",
-                "value",
-                "task",
-                "source",
-                "notes",
-                "quantised",
-                "draft_layers",
-            ]
-        ),
-        st.one_of(st.text(max_size=20), st.sampled_from(["0", "1e999", "nan", "-3", "4", "T 0.5"])),
-    )
-)
+COLUMNS = [
+    "id",
+    "family",
+    "target",
+    "draft",
+    "target_params_b",
+    "draft_params_b",
+    "gamma",
+    "n",
+    "temperature",
+    "metric",
+    "value",
+    "task",
+    "source",
+    "notes",
+    "quantised",
+    "draft_layers",
+]
+CELLS = st.one_of(st.text(max_size=20), st.sampled_from(["0", "1e999", "nan", "-3", "4", "T 0.5"]))
+
+
+@given(st.dictionaries(st.sampled_from(COLUMNS), CELLS))
 def test_any_row_is_a_cell_whose_unknowns_stay_unknown(row: dict[str, str]) -> None:
     cell = cell_from_row(row_from_published(row))
     assert cell.target_parameters > 0

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from collection import collected
 from howspec.calibrate.library import (
     SWEEP,
     TABLES,
@@ -156,21 +157,9 @@ def test_the_figures_in_the_readme_follow_from_the_tables() -> None:
     assert not spec["draft"].str.contains(" ").any()
 
 
-def shared_folder() -> Path:
-    for parent in Path(__file__).resolve().parents:
-        if (parent / "shared" / "published").is_dir():
-            return parent / "shared" / "published"
-    pytest.skip("the collection of published measurements is not here")
-
-
-def shared_rows(name: str) -> list[dict[str, str]]:
-    with (shared_folder() / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_paper_tables_agree_with_the_collection() -> None:
     table = load("paper_table")
-    for (_, ours), theirs in zip(table.iterrows(), shared_rows("seed_table.csv"), strict=True):
+    for (_, ours), theirs in zip(table.iterrows(), collected("seed_table"), strict=True):
         assert (ours["target"], ours["method"]) == (theirs["target"], theirs["method"])
         assert ours["draft"] == theirs["draft"]
         assert ours["gamma_tokens"] == int(theirs["k"])
@@ -180,7 +169,7 @@ def test_the_paper_tables_agree_with_the_collection() -> None:
     ours_cells = grid[["target", "draft", "gamma_tokens", "latency"]].values.tolist()
     assert ours_cells == [
         [r["target"], r["draft"], int(r["k"]), float(r["latency"])]
-        for r in shared_rows("seed_bloom_grid.csv")
+        for r in collected("seed_bloom_grid")
     ]
 
 
@@ -194,7 +183,7 @@ def test_the_paper_tables_agree_with_the_collection() -> None:
     ],
 )
 def test_the_other_tables_agree_with_the_collection(name: str, prefix: str) -> None:
-    theirs = [r for r in shared_rows("measurements.csv") if r["id"].startswith(prefix)]
+    theirs = [r for r in collected("measurements") if r["id"].startswith(prefix)]
     same = {
         "overlap_alpha": "alpha",
         "tokens_per_round": "tau_mean_tokens_per_round",
@@ -606,7 +595,7 @@ def test_importing_the_package_imports_neither_pandas_nor_scipy() -> None:
 
 
 def test_serving_speedups_agree_with_the_collection() -> None:
-    theirs = {r["id"]: r for r in shared_rows("measurements.csv")}
+    theirs = {r["id"]: r for r in collected("measurements")}
     same = {
         "stated_alpha": "alpha",
         "tokens_per_round": "tau_mean_tokens_per_round",

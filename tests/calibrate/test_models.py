@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from collection import collected
 from howspec.calibrate.models import (
     FORMATS,
     Device,
@@ -141,16 +142,10 @@ UNKNOWN_SHAPES = {
 
 
 def test_plain_models_of_the_published_measurements_are_found() -> None:
-    above = [p / "shared" for p in Path(__file__).resolve().parents]
-    shared = next((p for p in above if (p / "published" / "acceptance.csv").is_file()), None)
-    if shared is None:
-        pytest.skip("the published measurements are not beside this checkout")
-    missing = set()
-    for table in ("acceptance", "measurements", "seed_table"):
-        with (shared / "published" / f"{table}.csv").open(encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                names = {row["target"], row["draft"]}
-                missing |= {n for n in names if n and find_model(n) is None}
+    tables = ("acceptance", "measurements", "seed_table")
+    rows = [row for table in tables for row in collected(table)]
+    names = {row[role] for row in rows for role in ("target", "draft")} - {""}
+    missing = {n for n in names if find_model(n) is None}
     assert {n for n in missing if not NO_PLAIN_MODEL.search(n)} <= UNKNOWN_SHAPES
 
 
