@@ -21,8 +21,8 @@ import numpy as np
 from howspec.calibrate.doors import Deployment
 from howspec.calibrate.library.evidence import evidence
 from howspec.sim.tune.belief import Belief, Point, Seen
+from howspec.sim.tune.prior import believed
 from howspec.sim.tune.tuning import start_and_load, tune
-from howspec.sim.tune.words import believed
 from howspec.theory.domain import Floats
 
 START, LOAD, ERROR = 2.0, 1.0, 0.02

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, Column, Table, span, sure
+from ..measured import Progress, quiet
 from ..parts import asked
-from .tune_grid import Grid, Progress, Step, measured
 
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..sim.emit import Emission
     from ..sim.tune.belief import Chosen, Seen
+    from ..sim.tune.server import Step
     from ..sim.tune.tuning import Tuned
 
 
@@ -191,8 +192,9 @@ def tune(
     from ..calibrate.serving import ServingPlan
     from ..sim.emit import check_engine
     from ..sim.known import Sources
+    from ..sim.tune.prior import believed
+    from ..sim.tune.server import Grid, check_template, engine_of, measured, words
     from ..sim.tune.tuning import tune as search
-    from ..sim.tune.words import believed, check_template, engine_of, pasted
     from ..theory.interval import check_level
 
     check_level(level)
@@ -215,7 +217,7 @@ def tune(
     )  # fmt: skip
     grid = Grid(
         belief, dict(zip(belief.drafts, pairs, strict=True)), models, Path(out), url, launch,
-        spoken, plan, prompts, start_minutes, patience_s, progress or (lambda what, done, of: None),
+        spoken, plan, prompts, start_minutes, patience_s, progress or quiet,
     )  # fmt: skip
     seen, more = measured(grid, records)
     most = 0.0 if launch is None else math.inf if minutes is None else minutes
@@ -228,5 +230,6 @@ def tune(
     step = grid.step(found.following) if launch is None and found.following else None
     chosen = found.chosen
     pair = grid.pairs[chosen.draft] if chosen.draft else pairs[0]
-    emission = pasted(pair, chosen, spoken, model=models.get(chosen.draft))
+    model = models.get(chosen.draft)
+    emission = words(pair, chosen.gammas, spoken, model=model, gain=chosen.gain)
     return Tuning(found, emission, step, level, (*more, *notes), inputs)

@@ -24,8 +24,8 @@ from howspec.calibrate.serving.served import Wave
 from howspec.figures.validation.result import Point as TruthPoint
 from howspec.figures.validation.served import served_test, tokens_per_s
 from howspec.sim.tune.belief import Point, Seen
+from howspec.sim.tune.prior import believed
 from howspec.sim.tune.tuning import start_and_load, tune
-from howspec.sim.tune.words import believed
 
 SEEDS = 10
 

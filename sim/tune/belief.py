@@ -1,13 +1,7 @@
 r"""What is known of a server's speed by draft, gamma and batch, before and after measurements.
 
 What is known is a sample of ln(tokens/s) at every point of the grid, and of ln(tokens a step) of
-every draft and gamma: the pair prior, draw by draw with one machine and one task for all drafts,
-and what laws miss besides,
-
-    plain decoding by batch         spread PLAIN, alike at batches that are near
-    a verifying pass, gamma, batch  spread VERIFY, alike for all drafts
-    a draft, by its gamma           spread DRAFT
-    a single point                  spread POINT
+every draft and gamma (see `prior`).
 
 Measurements y move each draw i as in conditional simulation of a normal law with the sample's own
 covariance C,
@@ -34,7 +28,6 @@ from numpy.typing import NDArray
 
 from ...theory.domain import Floats
 from ...theory.interval import Interval, interval
-from .misfits import alike, misfits
 
 # Spread of a measured ln(tokens/s) from one start of a server to the next, and of a mean length.
 SPEED_ERROR, LENGTH_ERROR = 0.02, 0.02
@@ -43,6 +36,7 @@ _USUAL = 2.0  # standard deviations of the belief, within which plain decoding t
 # Of machines of which one speed is not the other's, ln of gains vary by 0.07 to 0.2 of ln of plain
 # speeds: predictions for A100, H100, H200, L40S, A6000, MI300X and three CPUs, batch 1 to 32.
 _GAINS = 0.15
+_BATCHES, _GAMMAS = 1.5, 0.7  # distances of ln batch and ln(gamma + 1) at which misfits are unlike
 
 NAMELESS = ""  # the draft of plain decoding
 
@@ -254,15 +248,25 @@ def _conditioned(
     return np.asarray(prior + np.linalg.solve(seen, (values + noise - prior[:, at]).T).T @ across.T)
 
 
-def with_misfits(
-    rng: np.random.Generator,
-    logs: Floats,
-    lengths: Floats,
-    *,
-    drafts: Sequence[str],
-    gammas: Sequence[int],
-    batches: Sequence[int],
-) -> Belief:
-    """The belief of laws' draws with what laws miss; logs and lengths as of `Belief`."""
-    missed, rates = misfits(rng, len(logs), drafts=len(drafts), gammas=gammas, batches=batches)
-    return Belief(tuple(drafts), tuple(gammas), tuple(batches), logs + missed, lengths + rates)
+def roots(gammas: Sequence[int], batches: Sequence[int]) -> tuple[Floats, Floats]:
+    """Roots of the correlations of batches and of gammas."""
+    return (
+        _root(np.log(np.asarray(batches, dtype=float)), _BATCHES),
+        _root(np.log1p(np.asarray(gammas, dtype=float)), _GAMMAS),
+    )
+
+
+def alike(
+    rng: np.random.Generator, draws: int, gammas: Sequence[int], batches: Sequence[int]
+) -> Floats:
+    """Standard normal, alike where gammas and batches are near, (draws, gammas, batches)."""
+    of_batch, of_gamma = roots(gammas, batches)
+    free = rng.standard_normal((draws, len(gammas), len(batches)))
+    return np.asarray(np.einsum("gh,nhc,bc->ngb", of_gamma, free, of_batch))
+
+
+def _root(places: Floats, distance: float) -> Floats:
+    """A root of the correlations of places that are alike within a distance."""
+    apart = np.subtract.outer(places, places) / distance
+    matrix = np.exp(-0.5 * np.square(apart)) + 1e-9 * np.eye(places.size)
+    return np.asarray(np.linalg.cholesky(matrix))

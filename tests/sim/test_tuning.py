@@ -10,15 +10,9 @@ import pytest
 from howspec.calibrate.doors import Deployment
 from howspec.sim.known import Sources
 from howspec.sim.tune.belief import LENGTH_ERROR, SPEED_ERROR, Belief, Point, Seen
+from howspec.sim.tune.prior import believed
+from howspec.sim.tune.server import check_template, engine_of, launch_words, words
 from howspec.sim.tune.tuning import Tuned, following, start_and_load, tune
-from howspec.sim.tune.words import (
-    believed,
-    check_template,
-    engine_of,
-    launch_words,
-    pasted,
-    words,
-)
 
 AT = Deployment("Qwen3-32B", device="H200 SXM", task="chat")
 DRAFTS, GAMMAS, BATCHES = ("Qwen3-0.6B", "Qwen3-1.7B", "EAGLE3"), (1, 2, 3, 4, 6), (1, 8, 32)
@@ -221,7 +215,7 @@ def test_templates_take_a_configuration_flags_or_neither() -> None:
 def test_what_is_pasted_holds_each_gamma_around_its_batch() -> None:
     belief, pairs, _ = believed(AT, ["Qwen3-0.6B"], batches=(1, 16))
     chosen = belief.chosen()
-    emission = pasted(pairs[0], chosen, "vllm")
+    emission = words(pairs[0], chosen.gammas, "vllm", gain=chosen.gain)
     table = emission.config.get("num_speculative_tokens_per_batch_size")
     if len(set(chosen.gammas.values())) > 1:
         assert table == [[1, 4, chosen.gammas[1]], [5, 16, chosen.gammas[16]]]

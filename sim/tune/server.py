@@ -1,7 +1,11 @@
-"""The grid that `howspec.tune` searches: its measurements on disk, by hand, and by launching."""
+"""The server that is tuned: its configurations in an engine's words, and its measurements.
+
+These are on disk, made by hand, or by launching the server.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -10,14 +14,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ...calibrate.doors import Pair
+from ...theory.interval import Interval
+from ..choice import DEFAULT_OBJECTIVE
+from ..emit import Emission, emit, one_line
+from ..next_options import released
+from ..pair_schedule import PairSchedule
+from ..schedule import Range, Schedule
+from .belief import Belief, Point, Seen
+
 if TYPE_CHECKING:
-    from ..calibrate.doors import Pair
-    from ..calibrate.records import Record
-    from ..calibrate.serving import ServingPlan
-    from ..sim.emit import Emission
-    from ..sim.tune.belief import Belief, Point, Seen
+    from ...calibrate.records import Record
+    from ...calibrate.serving import ServingPlan
 
 Progress = Callable[[str, int, int], None]
+_CONFIG, _FLAGS = "{config}", "{flags}"
+_SURE = Interval(1.0, 1.0, 1.0, 0.9)
 
 
 @dataclass(frozen=True)
@@ -56,8 +70,6 @@ class Grid:
 
     def minutes(self, points: Sequence[Point], last: Point | None) -> float:
         """Of starting a server, where another one ran last, and of the loads."""
-        import numpy as np
-
         speeds = np.exp(self.belief.logs.mean(axis=0))
         same = last is not None and last.configuration == points[0].configuration
         time = 0.0 if same else self.start_minutes
@@ -68,8 +80,6 @@ class Grid:
 
     def words(self, point: Point) -> Emission | None:
         """The configuration of a point in the engine's words, None for plain decoding."""
-        from ..sim.tune.words import words
-
         if not point.draft:
             return None
         model = self.models[point.draft]
@@ -90,9 +100,8 @@ class Grid:
 
     def measure(self, point: Point) -> Seen:
         """Measure a point, its server being started unless it runs."""
-        from ..calibrate.serving import measure_server
-        from ..calibrate.serving.launch import launched
-        from ..sim.tune.words import launch_words
+        from ...calibrate.serving import measure_server
+        from ...calibrate.serving.launch import launched
 
         assert self.launch is not None
         command = launch_words(self.launch, self.words(point))
@@ -111,8 +120,7 @@ class Grid:
 
 
 def _seen_in(record: Record, point: Point) -> Seen:
-    from ..calibrate.serving.compare import levels_of
-    from ..sim.tune.belief import Seen
+    from ...calibrate.serving.compare import levels_of
 
     level = next(x for x in levels_of(record) if x.batch == point.batch)
     return Seen(point, level.tokens_per_s, level.tokens_per_step if point.draft else None)
@@ -120,8 +128,7 @@ def _seen_in(record: Record, point: Point) -> Seen:
 
 def measured(grid: Grid, records: Sequence[str | Path]) -> tuple[list[Seen], list[str]]:
     """Everything that was measured of the grid, and notes on what was not of it."""
-    from ..calibrate.serving import served_of
-    from ..sim.tune.belief import Point
+    from ...calibrate.serving import served_of
 
     seen: dict[Point, Seen] = {}
     notes = []
@@ -150,7 +157,7 @@ def measured(grid: Grid, records: Sequence[str | Path]) -> tuple[list[Seen], lis
 
 def _name(grid: Grid, draft: str | None, gamma: int, source: object) -> str:
     """What a record's draft is called here, "" for plain decoding."""
-    from ..calibrate.models.names import squeeze
+    from ...calibrate.models.names import squeeze
 
     if gamma == 0:
         return ""
@@ -163,3 +170,77 @@ def _name(grid: Grid, draft: str | None, gamma: int, source: object) -> str:
             f"{source}: the draft must be one of {', '.join(names)}, the record says {draft}"
         )
     return same[0]
+
+
+def words(
+    pair: Pair, gammas: Mapping[int, int], engine: str, *, model: str | None = None,
+    gain: Mapping[int, Interval] | None = None,
+) -> Emission:  # fmt: skip
+    """A draft with its gamma by batch in an engine's words.
+
+    gammas: by measured batch, each holding half-way (in ln batch) to the next; model: of the draft
+    as the engine loads it, by default its released name. llama.cpp takes one gamma, of the smallest
+    batch.
+    """
+    batches = sorted(gammas)
+    ranges: list[Range] = []
+    for i, b in enumerate(batches):
+        last = b if b == batches[-1] else max(math.isqrt(b * batches[i + 1]), b)
+        first = ranges[-1].last + 1 if ranges else 1
+        said = _SURE if gain is None else gain[b]
+        if ranges and ranges[-1].gamma == gammas[b]:
+            ranges[-1] = replace(ranges[-1], last=last)
+        else:
+            g = gammas[b]
+            ranges.append(Range(first, last, g, said, (g, g), (g,), 0.0))
+    best = np.concatenate([np.full(r.last - r.first + 1, r.gamma) for r in ranges])
+    made = Schedule(
+        tuple(ranges), max(gammas.values()), (pair.at.cached,), 0.0, DEFAULT_OBJECTIVE, best,
+        np.ones(best.size), tuple((r.gamma,) for r in ranges), (),
+    )  # fmt: skip
+    named = model or (released(pair.at.draft) if pair.at.draft and pair.head is None else "")
+    found = PairSchedule(None, made, (), pair, "tuned")
+    if not any(gammas.values()):
+        return Emission(engine, notes=("run without speculation: nothing pays",))
+    return emit(
+        found, engine, model=named or None, batch=batches[0] if engine == "llama.cpp" else 1
+    )
+
+
+def check_template(template: str) -> None:
+    """Raise ValueError for a command that no configuration can be put into."""
+    try:
+        parts = shlex.split(template)
+    except ValueError as error:
+        raise ValueError(f"launch must be a command line, got {template!r}: {error}") from None
+    if sum((_CONFIG in p) + (p == _FLAGS) for p in parts) != 1 or parts[0] in (_CONFIG, _FLAGS):
+        raise ValueError(
+            "launch must hold {config} or {flags} once, where a configuration goes, got "
+            f"{template!r}"
+        )
+
+
+def engine_of(template: str | None) -> str:
+    """The engine that a command starts: vLLM takes a {config}, llama.cpp {flags}."""
+    return "llama.cpp" if template is not None and _FLAGS in template else "vllm"
+
+
+def launch_words(template: str, emission: Emission | None) -> list[str]:
+    """The command with a configuration put in, or without speculation where it is None.
+
+    {config}: the configuration as JSON, and without one neither it nor the option before it;
+    {flags}: the options of a command line, and without a configuration none.
+    """
+    found: list[str] = []
+    for part in shlex.split(template):
+        if part == _FLAGS:
+            found += [] if emission is None else shlex.split(emission.command)
+        elif _CONFIG in part and emission is None:
+            if part == _CONFIG and found[-1].startswith("-"):
+                found.pop()
+        elif _CONFIG in part:
+            assert emission is not None
+            found.append(part.replace(_CONFIG, one_line(emission.config)))
+        else:
+            found.append(part)
+    return found
