@@ -8,13 +8,14 @@ and held lightly to where it began: the curve alone hardly tells high alpha and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..theory import AffineCost, DepthAcceptance
-from ..theory.domain import Floats
+from ..theory.domain import Floats, check
 from .known import Laws
 from .prediction import speedup_table
 
@@ -112,3 +113,36 @@ def _one(rates: Floats, times: Floats, ratio: float) -> dict[str, float]:
         "alpha": alpha, "decay": decay, "cost_ratio": cost,
         "verify_slope": float(slope) - cost, "overhead": float(overhead),
     }  # fmt: skip
+
+
+def stated_draws(posterior: str | Path | Mapping[str, Sequence[float]]) -> Nearest:
+    """The draws of a table, or of sequences by name, with their means as the middle.
+
+    Raises ValueError without alpha or cost_ratio, and for draws that are fewer than two, not of one
+    number or out of range.
+    """
+    from ..calibrate.tables.cells import number, read_cells
+
+    usual = {"decay": 1.0, "verify_slope": 0.0, "overhead": 0.0}
+    if isinstance(posterior, str | Path):
+        cells, label = read_cells(posterior), str(posterior)
+        columns: Mapping[str, Sequence[float]] = {
+            name: [number(row.get(name, "")) for row in cells.rows]
+            for name in NAMES
+            if name in cells.names
+        }
+    else:
+        columns, label = posterior, "posterior"
+    missing = [n for n in NAMES if n not in columns and n not in usual]
+    if missing:
+        lacks = " and no ".join(missing).replace("_", " ")
+        raise ValueError(f"{label}: a posterior needs alpha and the cost ratio, got no {lacks}")
+    count = len(columns["alpha"])
+    if count < 2:
+        raise ValueError(f"{label}: a posterior must have 2 draws or more, got {count}")
+    draws = {n: check(n, columns.get(n, np.full(count, usual.get(n, 0.0)))) for n in NAMES}
+    if {v.shape for v in draws.values()} != {(count,)}:
+        raise ValueError(f"{label}: a posterior must have as many draws of every quantity")
+    kept = np.linspace(0, count - 1, min(count, 64)).astype(int)
+    middle = {n: float(v.mean()) for n, v in draws.items()}
+    return Nearest(middle, {n: v[kept] for n, v in draws.items()}, middle, 0.0)

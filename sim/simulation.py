@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from .rounds.policy import Policy
     from .rounds.traces import Trace
 
-_MOSTTOKENS = 400_000_000  # kept in memory, two bytes each
+# Former names of the two doors, which grids may still use.
+_DOORS = {"alpha": "acceptance", "law": "acceptance", "cost_ratio": "costs"}
+_UNCROSSED = ("trace", "drafter", "arrival_rate", "rule", "width", "vocabulary", "replay", "match")
+_MOST_TOKENS = 400_000_000  # kept in memory, two bytes each
 _RANGES = {
     "gamma": (0, 10**4), "tokens": (1, 10**7), "requests": (1, 10**7), "batch": (1, 10**6),
     "rounds": (64, 10**12),
@@ -129,6 +134,28 @@ def simulate_point(
     return answer
 
 
+def simulate_grid(
+    axes: Mapping[str, Sequence[Any]], setting: Mapping[str, Any], *, seed: int, **running: Any
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """(every combination of the values of the axes, simulated, with its own ``setting``; remarks).
+
+    setting: the other arguments of `simulate_point`; running: backend, address, workers and resume
+    of `sweep`. Raises ValueError where both give an argument, and as these two do.
+    """
+    from .sweeps.sweep import grid, sweep
+
+    points = grid(**axes)
+    twice = sorted({_DOORS.get(name, name) for name in axes} & set(setting) - {"rounds"})
+    if twice:
+        raise ValueError(f"the grid and an argument both give {twice[0]}")
+    settings = [{**setting, **{_DOORS.get(k, k): v for k, v in p.items()}} for p in points]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results = sweep(simulate_point, settings, seed=seed, **running)
+    found = [{"setting": p, **r} for p, r in zip(points, results, strict=True)]
+    return found, tuple(str(w.message) for w in caught)  # such as a line that a killed run left
+
+
 def fleet_crossing(
     rng: np.random.Generator,
     *,
@@ -140,17 +167,22 @@ def fleet_crossing(
     requests: int | None = None,
     batch: int | None = None,
     confidence: float = 0.9,
-    **deployment: Any,
+    **more: Any,
 ) -> Crossover:
     """The arrival rate above which a fleet does better without speculation; see `find_crossover`.
 
-    Arguments as of `howspec.simulate`. Raises ValueError for costs that are not in seconds.
+    Arguments as of `simulate_point`. Raises ValueError for those that have no place here, and for
+    costs that are not in seconds.
     """
     from .fleet.crossover import fleet_crossover
 
+    for name in _UNCROSSED:
+        if name in more:
+            raise ValueError(f"a crossing is searched over rates of a fleet: no {name} with it")
+    more.pop("rounds", None)
     chosen = _rule(gamma, policy)
     _within(gamma=gamma, tokens=tokens, requests=requests, batch=batch, rounds=None)
-    at = Deployment(**deployment, batch=float(batch or 1))
+    at = Deployment(**more, batch=float(batch or 1))
     found = both_laws(at, Sources(acceptance, costs=costs), gamma_max=max(chosen.gamma_max, 1))
     if not found.costs.seconds:
         raise ValueError('a rate is per second: give costs in seconds ("unit": "s")')
@@ -222,9 +254,9 @@ def _within(**given: int | None) -> None:
         if value is not None and not low <= value <= high:
             raise ValueError(f"{name} must be an integer in [{low}, {high:g}], got {value}")
     requests, tokens = given["requests"], given["tokens"]
-    if (requests or 1) * (tokens or TOKENS) > _MOSTTOKENS:
+    if (requests or 1) * (tokens or TOKENS) > _MOST_TOKENS:
         raise ValueError(
-            f"requests times tokens must be in [1, {_MOSTTOKENS:g}], "
+            f"requests times tokens must be in [1, {_MOST_TOKENS:g}], "
             f"got {requests or 1} times {tokens or TOKENS}"
         )
 

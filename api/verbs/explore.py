@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
     from ..sim.known import Laws
-    from ..sim.nearest import Nearest
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ def explore(
     from ..calibrate.doors import Deployment
     from ..figures.explorer import beside, page
     from ..sim.known import Sources, both_laws, check_gamma_max, check_seed
+    from ..sim.nearest import nearest, stated_draws
     from ..theory.interval import check_level
 
     check_level(level)
@@ -85,13 +85,11 @@ def explore(
     question = given != Sources() or at != Deployment()
     if question and posterior is not None:
         raise ValueError("a posterior says what is known: no acceptance, costs or pair with it")
-    drawn = None if posterior is None else _read(posterior)
+    drawn = None if posterior is None else stated_draws(posterior)
     laws = both_laws(at, given, gamma_max=gamma_max, seed=seed) if question else None
     measured = beside(sweep, seed=seed)
     about, sizes, shown = [_LADDER], None, 0 if sweep is not None else None
     if laws is not None:
-        from ..sim.nearest import nearest
-
         found = nearest(laws)
         middle, drawn, sizes = found.middle, found if found.draws else None, _sizes(laws)
         about.insert(0, _asked(inputs, laws, found.gap, seed))
@@ -152,36 +150,3 @@ def _sizes(laws: Laws) -> tuple[float, float] | None:
     if target is None or draft is None or not draft.parameters:
         return None
     return float(target.parameters), float(draft.parameters)
-
-
-def _read(posterior: str | Path | Mapping[str, Sequence[float]]) -> Nearest:
-    """The draws of a table or of sequences, with their means as the middle."""
-    import numpy as np
-
-    from ..calibrate.tables.cells import number, read_cells
-    from ..sim.nearest import NAMES, Nearest
-    from ..theory.domain import check
-
-    usual = {"decay": 1.0, "verify_slope": 0.0, "overhead": 0.0}
-    if isinstance(posterior, str | Path):
-        cells, label = read_cells(posterior), str(posterior)
-        columns: Mapping[str, Sequence[float]] = {
-            name: [number(row.get(name, "")) for row in cells.rows]
-            for name in NAMES
-            if name in cells.names
-        }
-    else:
-        columns, label = posterior, "posterior"
-    missing = [n for n in NAMES if n not in columns and n not in usual]
-    if missing:
-        lacks = " and no ".join(missing).replace("_", " ")
-        raise ValueError(f"{label}: a posterior needs alpha and the cost ratio, got no {lacks}")
-    count = len(columns["alpha"])
-    if count < 2:
-        raise ValueError(f"{label}: a posterior must have 2 draws or more, got {count}")
-    draws = {n: check(n, columns.get(n, np.full(count, usual.get(n, 0.0)))) for n in NAMES}
-    if {v.shape for v in draws.values()} != {(count,)}:
-        raise ValueError(f"{label}: a posterior must have as many draws of every quantity")
-    kept = np.linspace(0, count - 1, min(count, 64)).astype(int)
-    middle = {n: float(v.mean()) for n, v in draws.items()}
-    return Nearest(middle, {n: v[kept] for n, v in draws.items()}, middle, 0.0)

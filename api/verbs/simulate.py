@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from ..sim.fleet.crossover import Crossover
 
 _SUSPECT = 1e-4  # chance below which tokens are said not to have the target's law
-# Former names of the two doors, which grids may still use.
-DOORS = {"alpha": "acceptance", "law": "acceptance", "cost_ratio": "costs"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,7 +220,7 @@ def simulate(
     import numpy as np
 
     from ..sim.known import check_seed
-    from ..sim.simulation import simulate_point
+    from ..sim.simulation import fleet_crossing, simulate_grid, simulate_point
 
     check_seed(seed)
     setting: dict[str, Any] = {
@@ -237,56 +235,14 @@ def simulate(
     if grid is not None and crossing:
         raise ValueError("a crossing is searched in one setting: no grid with it")
     if grid is not None:
-        return _grid(grid, setting, seed, backend, address, workers, resume, inputs)
+        found, remarks = simulate_grid(
+            grid, setting, seed=seed, backend=backend, address=address, workers=workers,
+            resume=resume,
+        )  # fmt: skip
+        return SimulationGrid(grid, found, seed, inputs, remarks)
     if resume is not None or address is not None or workers is not None:
         raise ValueError("resume, address and workers belong to a grid, got none")
+    rng = np.random.default_rng(seed)
     if crossing:
-        return _crossing(setting, seed, inputs)
-    values = simulate_point(np.random.default_rng(seed), **setting)
-    return Simulation({**values, "seed": seed}, inputs)
-
-
-def _crossing(setting: Mapping[str, Any], seed: int, inputs: Mapping[str, object]) -> FleetCrossing:
-    import numpy as np
-
-    from ..sim.simulation import fleet_crossing
-
-    odd = ("trace", "drafter", "arrival_rate", "rule", "width", "vocabulary", "replay", "match")
-    for name in odd:
-        if name in setting:
-            raise ValueError(f"a crossing is searched over rates of a fleet: no {name} with it")
-    given = {name: value for name, value in setting.items() if name != "rounds"}
-    return FleetCrossing(fleet_crossing(np.random.default_rng(seed), **given), seed, inputs)
-
-
-def _grid(
-    axes: Mapping[str, Sequence[Any]],
-    setting: Mapping[str, Any],
-    seed: int,
-    backend: str,
-    address: str | None,
-    workers: int | None,
-    resume: str | None,
-    inputs: Mapping[str, object],
-) -> SimulationGrid:
-    """Simulate every combination of the grid's values, the other arguments being those given."""
-    import warnings
-
-    from ..sim.simulation import simulate_point
-    from ..sim.sweeps.sweep import grid, sweep
-
-    points = grid(**{name: list(values) for name, values in axes.items()})
-    own = {DOORS.get(name, name) for name in axes}
-    twice = sorted(own & set(setting) - {"rounds"})
-    if twice:
-        raise ValueError(f"the grid and an argument both give {twice[0]}")
-    settings = [{**setting, **{DOORS.get(k, k): v for k, v in point.items()}} for point in points]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        results = sweep(
-            simulate_point, settings, seed=seed, backend=backend, address=address,
-            workers=workers, resume=resume,
-        )  # fmt: skip
-    remarks = tuple(str(w.message) for w in caught)  # such as a line that a killed run left
-    found = [{"setting": p, **r} for p, r in zip(points, results, strict=True)]
-    return SimulationGrid(axes, found, seed, inputs, remarks)
+        return FleetCrossing(fleet_crossing(rng, **setting), seed, inputs)
+    return Simulation({**simulate_point(rng, **setting), "seed": seed}, inputs)
