@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -151,35 +152,16 @@ def test_at_temperature_zero_the_tokens_are_those_of_plain_decoding(gamma: int, 
         assert 0 <= surplus <= gamma
 
 
-def test_rows_of_a_batch_do_not_disturb_each_other() -> None:
-    model = llama(3, vocab_size=64, hidden_size=32)
-    noisy = _noisy(model, 0.1)
-    prompts = [[5], [9, 8, 7, 1, 2, 3], [4, 4]]
-    settings: dict[str, Any] = {"gamma": 3, "new_tokens": 40, "temperature": 0.0, "seed": 0}
-    together = decode_speculative(
-        Runner(model, batch=3, capacity=64),
-        Runner(noisy, batch=3, capacity=64),
-        prompts,
-        **settings,
-    )
-    for b, prompt in enumerate(prompts):
-        alone = decode_speculative(
-            Runner(model, batch=1, capacity=64), Runner(noisy, batch=1, capacity=64), [prompt],
-            **settings,
-        )  # fmt: skip
-        assert alone.tokens[0] == together.tokens[b]
-        assert alone.accepted[0] == together.accepted[b]
-
-
 def test_the_same_seed_gives_the_same_tokens_and_another_one_others() -> None:
     target, draft = (Runner(m, batch=2, capacity=64) for m in (TARGET, DRAFT))
-    settings: dict[str, Any] = {"gamma": 2, "new_tokens": 40, "temperature": 1.0}
-    first, again, other = (
-        decode_speculative(target, draft, [[1], [2, 3]], seed=s, **settings) for s in (7, 7, 8)
-    )
-    assert first.tokens == again.tokens
-    assert first.accepted == again.accepted
-    assert first.tokens != other.tokens
+    settings: dict[str, Any] = {"new_tokens": 40, "temperature": 1.0}
+    for decode in (
+        partial(decode_plain, target, [[1], [2, 3]], **settings),
+        partial(decode_speculative, target, draft, [[1], [2, 3]], gamma=2, **settings),
+    ):
+        first, again, other = (decode(seed=s) for s in (7, 7, 8))
+        assert (first.tokens, first.accepted) == (again.tokens, again.accepted)
+        assert first.tokens != other.tokens
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

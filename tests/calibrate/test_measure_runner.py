@@ -137,29 +137,6 @@ def test_a_prefill_of_any_lengths_ends_at_the_logits_of_the_last_token(
         assert torch.allclose(following[i, 0], after, atol=1e-4, rtol=0)
 
 
-def test_a_second_prompt_after_a_rollback_leaves_no_trace_of_the_first() -> None:
-    model = small("llama")
-    runner = Runner(model, batch=1, capacity=80)
-    runner.prefill([list(range(50))])
-    runner.reset()
-    logits = runner.prefill(torch.arange(50, 57)[None])
-    assert torch.allclose(logits[0], plain(model, list(range(50, 57)))[-1], atol=1e-4, rtol=0)
-
-
-def test_a_tensor_of_lengths_with_a_bound_rolls_back_as_a_list_does() -> None:
-    model = small("llama")
-    runner = Runner(model, batch=2, capacity=80)
-    runner.prefill([list(range(30)), list(range(40))])
-    runner.rollback(torch.tensor([20, 11]), most=20)
-    assert runner.lengths.tolist() == [20, 11]
-    logits = runner.extend(torch.tensor([[5, 6], [7, 8]]))
-    expected = plain(model, [*range(11), 7, 8])[-2:]
-    assert torch.allclose(logits[1], expected, atol=1e-4, rtol=0)
-    runner.rollback(torch.tensor([21, 12]))
-    with pytest.raises(ValueError, match=r"between 0 and the present \[21, 12\], given \[22, 12\]"):
-        runner.rollback([22, 12])
-
-
 def test_occupied_rows_hold_the_length_and_run() -> None:
     runner = Runner(small("llama"), batch=3, capacity=200)
     runner.occupy(150)
@@ -330,6 +307,8 @@ def test_a_bound_makes_room_and_prompts_may_follow_lengths_that_only_the_device_
     runner = Runner(model, batch=2, capacity=80)
     runner.prefill([list(range(40)), list(range(40))])
     runner.rollback(torch.tensor([20, 11]), most=20)
+    with pytest.raises(ValueError, match=r"between 0 and the present \[20, 11\], given \[21, 11\]"):
+        runner.rollback([21, 11])
     logits = runner.prefill([list(range(60, 90)), list(range(50))])
     assert runner.lengths.tolist() == [50, 61]
     expected = plain(model, [*range(20), *range(60, 90)])[-1]
