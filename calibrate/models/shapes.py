@@ -126,8 +126,8 @@ class ModelShape:
         self._require("active_experts", good, f"be in [1, {self.experts}]")
         good = self.moe_layers == 0 or self.expert_ffn > 0
         self._require("expert_ffn", good, "be positive for a mixture of experts")
-        good = self.kv_rank == 0 or (self.rope_dim > 0 and self.value_dim > 0)
-        self._require("rope_dim", good, "be positive, as value_dim, with latent attention")
+        good = self.kv_rank == 0 or self.value_dim > 0
+        self._require("value_dim", good, "be positive with latent attention")
         self._require("attention_bias", self.attention_bias in BIASES, f"be one of {BIASES}")
         self._require("norm", self.norm in NORMS, f"be one of {NORMS}")
         self._require("qk_norm", self.qk_norm in QK_NORMS, f"be one of {QK_NORMS}")

@@ -55,7 +55,7 @@ FACTS = {
 # Their notes say why the count is not the published total: parts outside the decoder, parts that
 # the source does not state.
 NOT_THE_TOTAL = {
-    "Llama-4-Scout", "GLM-4.5-Air", "GLM-4.5", "Chinchilla-70B",
+    "Llama-4-Scout", "GLM-4.5", "Chinchilla-70B", "GLM-5.3-Flash",
     "LaMDA-2B", "LaMDA-8B", "LaMDA-137B", "Ministral-3-8B", "Gemma-4-E2B",
 }  # fmt: skip
 
@@ -292,7 +292,7 @@ def test_a_mixture_whose_experts_are_all_active_counts_as_dense() -> None:
         ({"moe_layers": 4}, "moe_layers must be at most 3"),
         ({"moe_layers": 1, "experts": 2}, "active_experts must be in"),
         ({"windowed_layers": 9}, "windowed_layers must be at most 3"),
-        ({"kv_rank": 4}, "rope_dim must be positive"),
+        ({"kv_rank": 4}, "value_dim must be positive"),
         ({"norm": "batch"}, "norm must be one of"),
         ({"weights": "int5"}, "dtype must be one of"),
     ],
