@@ -171,15 +171,9 @@ def test_extreme_shapes_stay_in_range(a: float, b: float) -> None:
     for gamma in (0, 1, 30):
         for value in sandwich(a, b, gamma):
             assert 1 - 1e-12 <= value <= (gamma + 1) * (1 + 1e-12)
-    with pytest.raises(ValueError, match=r"gamma must be in \[0, 10000\].*got 20000"):
-        request_tokens(a, b, 20_000)
     survival = BetaRequestAcceptance(a, b).survival(6)
     assert survival[0] == 1
     assert (np.diff(survival) <= 0).all()
-    with pytest.raises(ValueError, match=r"shape_reject must be in \(0, inf\), got 0"):
-        BetaRequestAcceptance(a, 0.0)
-    with pytest.raises(ValueError, match=r"shape_accept must be in \(0, inf\), got -1"):
-        BetaRoundAcceptance(-1.0, b)
 
 
 def test_simulated_fleets_emit_the_harmonic_mean() -> None:
@@ -227,8 +221,6 @@ def test_the_fit_of_fresh_rounds_finds_its_law_again() -> None:
     falling = round_counts(np.tile([1, 1, 1, 0], 50), 3)
     flat = fit_beta_round(falling)
     assert float(flat.shape_accept) + float(flat.shape_reject) == pytest.approx(1e6, rel=1e-3)
-    with pytest.raises(ValueError, match="accepted and rejected"):
-        fit_beta_round(round_counts([3, 3], 3))
 
 
 def test_the_likelihood_of_fresh_rounds_is_the_sum_of_log_probabilities() -> None:
@@ -251,10 +243,6 @@ def test_the_fit_of_requests_finds_its_law_again() -> None:
     for da, db in ((0.2, 0), (-0.2, 0), (0, 0.1), (0, -0.1)):
         other = BetaRequestAcceptance(float(fit.shape_accept) + da, float(fit.shape_reject) + db)
         assert beta_request_log_likelihood(other, counts) < best
-    with pytest.raises(ValueError, match="at least 2 requests"):
-        fit_beta_request(round_counts([1, 2, 0], 3))
-    with pytest.raises(ValueError, match="accepted and rejected"):
-        fit_beta_request(round_counts([0, 0], 3, request=[0, 1]))
 
 
 def test_the_likelihood_of_requests_integrates_alpha_out() -> None:

@@ -11,7 +11,6 @@ from howspec.theory.acceptance.law import (
     DepthAcceptance,
     conditional_rate,
     count_accepted,
-    single,
     tokens_by_gamma,
 )
 from hypothesis import example, given
@@ -117,38 +116,6 @@ def test_accepted_tokens_are_counted_up_to_the_first_rejection() -> None:
     assert law.draw(np.random.default_rng(1), gamma=0, rounds=3).tolist() == [0, 0, 0]
 
 
-def test_drawing_needs_a_single_law() -> None:
-    single(DepthAcceptance(0.5))
-    with pytest.raises(ValueError, match=r"needs a single law, got parameters of shape \(2,\)"):
-        DepthAcceptance([0.5, 0.6]).draw(np.random.default_rng(1), gamma=2, rounds=3)
-
-
 def test_a_rate_of_scalars_is_a_float() -> None:
     assert type(conditional_rate(0.8, 0.9, 2)) is float
     assert conditional_rate([0.8, 0.9], 0.9, 2).shape == (2,)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: DepthAcceptance(1.2), "alpha must be in [0, 1], got 1.2"),
-        (lambda: DepthAcceptance(0.5, 0), "decay must be in (0, inf), got 0"),
-        (lambda: DepthAcceptance(0.5, float("nan")), "decay must be in (0, inf), got nan"),
-        (
-            lambda: conditional_rate(0.5, 1, 0),
-            "position must be an integer in [1, inf), got 0",
-        ),
-        (
-            lambda: DepthAcceptance(0.5).survival(-1),
-            "gamma must be an integer in [0, inf), got -1",
-        ),
-        (
-            lambda: tokens_by_gamma(DepthAcceptance(0.5), 1.5),
-            "gamma must be an integer in [0, inf), got 1.5",
-        ),
-    ],
-)
-def test_bad_input_is_one_line_with_quantity_range_and_value(call: object, message: str) -> None:
-    with pytest.raises(ValueError, match="must be") as caught:
-        call()  # type: ignore[operator]
-    assert str(caught.value) == message

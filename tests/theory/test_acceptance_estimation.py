@@ -55,10 +55,6 @@ def test_variance_is_the_inverse_fisher_information(alpha: float, gamma: int, n:
 def test_known_sample_size_and_ends() -> None:
     assert np.ceil(rounds_to_measure(0.8, 5, 0.01)) == 1829
     assert rounds_to_measure(np.array([0.0, 1.0]), 5, 0.01).tolist() == [0, 0]
-    with pytest.raises(ValueError, match=r"gamma must be in \[1, inf\), got 0"):
-        alpha_variance(0.5, 0, 10)
-    with pytest.raises(ValueError, match=r"halfwidth must be in \(0, inf\), got 0"):
-        rounds_to_measure(0.8, 5, 0.0)
 
 
 @settings(max_examples=25)
@@ -172,8 +168,6 @@ def test_all_accepted_or_all_rejected_still_has_an_interval() -> None:
         assert estimate.alpha == inside
         assert 0 <= low < high <= 1
         assert high - low < 0.1
-    with pytest.raises(ValueError, match=r"confidence must be in \(0, 1\), got 1"):
-        estimate.interval(1.0)
 
 
 def _reference_gamma(alpha: mpmath.mpf, slope: mpmath.mpf, start: float) -> mpmath.mpf:
@@ -242,8 +236,6 @@ def test_an_uncertain_cost_widens_the_interval() -> None:
     ) / (2 * step)
     extra = ((wide_high - centre) ** 2 - (high - centre) ** 2) / 1.959964**2
     assert extra == pytest.approx((by_slope * 0.01) ** 2, rel=1e-4)
-    with pytest.raises(ValueError, match="slope_error"):
-        optimal_gamma_interval(estimate, 0.05, slope_error=-1.0)
 
 
 @pytest.mark.parametrize("overhead", [0.0, 0.3])
@@ -264,34 +256,6 @@ def test_probabilities_of_the_best_gamma_are_those_of_the_posterior(
 def test_free_and_hopeless_drafts_have_certain_answers() -> None:
     assert best_gamma_probabilities(5, 5, 2.0, gamma_max=4).tolist() == [1, 0, 0, 0, 0]
     assert best_gamma_probabilities(5, 5, 0.0, gamma_max=4)[4] == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([3, 1], 2), r"accepted must be in \[0, drafted\], got 3 of 2 in round 0"),
-        (([1.5], 2), r"accepted must be an integer in \[0, inf\), got 1.5"),
-        (([-1], 2), r"accepted must be an integer in \[0, inf\), got -1"),
-        (([], 2), "one number per round"),
-        (([1, 2], [3, 3, 3]), "drafted must have the shape"),
-    ],
-)
-def test_impossible_counts_are_refused(arguments: tuple, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        round_counts(*arguments)
-
-
-def test_estimates_need_something_to_estimate_from() -> None:
-    with pytest.raises(ValueError, match="no drafted token"):
-        estimate_alpha(round_counts([0, 0], 0))
-    with pytest.raises(ValueError, match="at least 2 requests"):
-        estimate_alpha(round_counts([1, 0], 2, request=[5, 5]))
-    with pytest.raises(ValueError, match="request must have the shape"):
-        round_counts([1, 0], 2, request=[1])
-    with pytest.raises(ValueError, match="at least 2 requests"):
-        resample_requests(np.random.default_rng(0), round_counts([1, 0], 2))
-    with pytest.raises(ValueError, match=r"must be in \(0, inf\), got 0"):
-        alpha_estimate(0, 0)
 
 
 def test_interleaved_requests_are_grouped_and_keep_their_order() -> None:

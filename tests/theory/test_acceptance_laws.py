@@ -95,8 +95,6 @@ def test_arrays_of_parameters_give_each_law_its_own_row(law: AcceptanceLaw) -> N
             one = type(law)(*(float(np.broadcast_to(v, law.shape)[i]) for v in values))
         assert survival[i] == pytest.approx(one.survival(4), rel=1e-14)
         assert tokens[i] == pytest.approx(tokens_by_gamma(one, 4), rel=1e-14)
-    with pytest.raises(ValueError, match="drawing needs a single law"):
-        law.draw(np.random.default_rng(0), gamma=2, rounds=3)
 
 
 @settings(max_examples=20)
@@ -135,8 +133,6 @@ def test_the_symbolic_depth_tokens_are_the_same_sum(alpha: float, decay: float, 
 def test_depth_tokens_without_decay_are_those_of_independent_acceptance() -> None:
     alpha, gamma = np.linspace(0, 1, 11)[:, None], np.arange(0, 9)
     assert np.allclose(depth_tokens(alpha, 1.0, gamma), tokens_per_round(alpha, gamma), rtol=1e-14)
-    with pytest.raises(ValueError, match=r"decay must be in \(0, inf\), got 0"):
-        depth_tokens(0.5, 0.0, 3)
 
 
 def test_the_depth_fit_finds_its_law_again() -> None:
@@ -150,23 +146,15 @@ def test_the_depth_fit_finds_its_law_again() -> None:
     for da, dr in ((1e-3, 0), (-1e-3, 0), (0, 1e-3), (0, -1e-3)):
         other = DepthAcceptance(float(fit.alpha) + da, float(fit.decay) + dr)
         assert depth_log_likelihood(other, counts) < best
-    with pytest.raises(ValueError, match="two draft positions"):
-        fit_depth(round_counts([0, 1, 1], 1))
 
 
 def test_a_table_refuses_what_it_did_not_measure_unless_told_how() -> None:
     rates = [0.8, 0.7, 0.6]
-    with pytest.raises(ValueError, match=r"gamma must be in \[0, 3\].*got 4"):
-        PositionalAcceptance(rates).survival(4)
     last = PositionalAcceptance(rates, "last").survival(5)
     assert last == pytest.approx([1, 0.8, 0.56, 0.336, 0.336 * 0.6, 0.336 * 0.36])
     none = PositionalAcceptance(rates, "none").survival(5)
     assert none == pytest.approx([1, 0.8, 0.56, 0.336, 0, 0])
     assert PositionalAcceptance(rates).survival(2) == pytest.approx(last[:3])
-    with pytest.raises(ValueError, match="extension must be"):
-        PositionalAcceptance(rates, "guess")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="one value per position"):
-        PositionalAcceptance(0.5)
 
 
 def test_positional_rates_use_only_rounds_that_reached_the_position() -> None:
@@ -181,8 +169,6 @@ def test_positional_rates_use_only_rounds_that_reached_the_position() -> None:
     greenwood = [9 / 16 * (1 / 12), 1 / 4 * (1 / 12 + 1 / 6), 1 / 4 * (1 / 12 + 1 / 6)]
     assert estimate.survival_variance == pytest.approx(greenwood)
     assert estimate.law("last").extension == "last"
-    with pytest.raises(ValueError, match="no drafted token"):
-        estimate_positional(round_counts([0, 0], 0))
 
 
 def test_greenwood_variance_is_the_scatter_over_repeated_measurements() -> None:
@@ -236,18 +222,7 @@ def test_a_bootstrapped_law_covers_the_tokens_at_other_gammas() -> None:
     assert np.std(scores) == pytest.approx(1, abs=4 / np.sqrt(2 * repeats) + 0.05)
 
 
-def test_bootstrapping_needs_requests_and_samples() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="at least 2 requests"):
-        bootstrap_law(rng, round_counts([1, 2, 0], 3), fit_depth, samples=3)
-    with pytest.raises(ValueError, match=r"samples must be an integer in \[1, inf\), got 0"):
-        bootstrap_law(rng, _chains(rng, 3), fit_depth, samples=0)
-
-
 def test_two_requests_and_one_sample_are_enough_to_resample() -> None:
     rng = np.random.default_rng(0)
     two = round_counts([1, 2, 0, 3, 1, 1], 3, request=[0, 0, 0, 1, 1, 1])
     assert bootstrap_law(rng, two, fit_depth, samples=1).shape == (1,)
-    one = round_counts([1, 2, 0], 3, request=[0, 0, 0])
-    with pytest.raises(ValueError, match="at least 2 requests"):
-        bootstrap_law(rng, one, fit_depth, samples=1)

@@ -95,18 +95,3 @@ def test_several_choices_share_a_measurement() -> None:
     both = expected_after(np.random.default_rng(5), [near, far], 9 * alpha)
     assert both.regret == pytest.approx(0.5 * (one.regret + other.regret), rel=0.2)
     assert (both.low, both.high) == pytest.approx((one.low, one.high), rel=0.03)
-
-
-def test_bad_input_is_refused_by_name() -> None:
-    rng = np.random.default_rng(0)
-    draws = table(beta(rng, 8.0, 10))
-    with pytest.raises(ValueError, match="level must be"):
-        at_hand(draws, level=1.0)
-    with pytest.raises(ValueError, match="shown must be"):
-        expected_after(rng, [draws], np.full(10, np.nan))
-    with pytest.raises(ValueError, match="outcomes must be"):
-        expected_after(rng, [draws], np.zeros(10), outcomes=0)
-    with pytest.raises(ValueError, match="one table or more"):
-        expected_after(rng, [], np.zeros(10))
-    with pytest.raises(ValueError, match="speedup must be"):
-        expected_after(rng, [-draws], np.zeros(10))

@@ -182,39 +182,3 @@ def test_drawn_rounds_follow_the_stopping_law_and_the_next_tokens_law() -> None:
 def test_a_round_without_drafts_is_a_draw_from_the_target() -> None:
     assert block_weights([[0.3, 0.7]], np.zeros((0, 2)), []).tolist() == [1]
     assert block_stop_law([[0.3, 0.7]], np.zeros((0, 2)), []).tolist() == [1]
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: block_weights([[0.5, 0.5]], [[0.5, 0.5]], [0]),
-            "target, draft and tokens must have shapes (gamma + 1, V), (gamma, V) and (gamma,), "
-            "got (1, 2), (1, 2) and (1,)",
-        ),
-        (
-            lambda: block_weights([[0.5, 0.5]] * 2, [[0.5, 0.5]], [2]),
-            "tokens must be in [0, 1], got [2]",
-        ),
-        (
-            lambda: block_weights([[0.5, 0.4]] * 2, [[0.5, 0.5]], [0]),
-            "target must sum to 1 along its last axis, got 0.9",
-        ),
-        (
-            lambda: block_next_token([[0.5, 0.5]] * 2, [[0.5, 0.5]], [0], accepted=2),
-            "accepted must be an integer in [0, 1], got 2",
-        ),
-        (
-            lambda: block_gain(np.eye(2), np.eye(2), 40, target_start=[1, 0], draft_start=[1, 0]),
-            "V^gamma must be in [1, 4e6] to be enumerated, got 2^40",
-        ),
-        (
-            lambda: block_gain(np.eye(3), np.eye(3), 1, target_start=[1, 0], draft_start=[1, 0]),
-            "target and draft must have shape (2, 2), got (3, 3)",
-        ),
-    ],
-)
-def test_bad_input_is_one_line_with_quantity_range_and_value(call: object, message: str) -> None:
-    with pytest.raises(ValueError, match="must") as caught:
-        call()  # type: ignore[operator]
-    assert str(caught.value) == message

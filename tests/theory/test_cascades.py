@@ -177,5 +177,3 @@ def test_the_product_of_the_layers_is_reached_where_drafting_and_judging_are_fre
     assert two_layer_speedup(0.7, 0, step_cost=0.5, judge_cost=0.5, token_speedup=2.5) == 2.5
     alone = two_layer_speedup(0.7, 4, step_cost=0.1, judge_cost=0.0)
     assert alone == pytest.approx(speedup(0.7, 4, 0.1))
-    with pytest.raises(ValueError, match="token_speedup"):
-        two_layer_speedup(0.7, 4, step_cost=0.1, token_speedup=0.5)

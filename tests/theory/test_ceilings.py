@@ -126,8 +126,6 @@ def test_the_left_entropy_and_branching_ceilings_are_their_definitions() -> None
     assert relative_error(at_digits(branching_ceiling, **point), exact) < 1e-15
     assert relative_error(branching_ceiling(**point), exact) < 1e-14
     assert branching_ceiling(1, 1.5, 4.0) == 0.0
-    with pytest.raises(ValueError, match="verified_nodes"):
-        branching_ceiling(0, 1.5, 4.0)
     # With one distribution everywhere mu_2 >= mu^2, and the exact constant is 1 / mu.
     assert branching_ceiling(64, 1.5, 1.5**2) >= math.log(64) / 1.5
 
@@ -155,15 +153,6 @@ def test_hardware_ceiling_is_tokens_per_reading(
     if alpha < 1:
         stated = at_digits(hardware_ceiling, alpha=alpha, gamma=gamma, **costs, **load)
         assert abs(stated / exact - 1) < 1e-13
-
-
-def test_bad_ceilings_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="vocabulary"):
-        entropy_ceiling(3, 1, 1.0)
-    with pytest.raises(ValueError, match="entropy"):
-        entropy_ceiling(3, 10, 0.0)
-    with pytest.raises(ValueError, match="bandwidth"):
-        hardware_ceiling(0.5, 3, weight_bytes=1e9, kv_bytes=0, bandwidth=0)
 
 
 # --- certificates ---------------------------------------------------------------------------
@@ -206,10 +195,6 @@ def test_the_certificate_is_tight_at_the_tie() -> None:
         q = np.array([0.4 - push, 0.4 + push, 0.2])
         kl = (p * np.log(p / q)).sum()
         assert (kl > greedy_certificate(0.5, 0.3)) == (q.argmax() == 1)
-    with pytest.raises(ValueError, match="second_mass must be in"):
-        greedy_certificate(0.2, 0.3)
-    with pytest.raises(ValueError, match="second_mass must be in"):
-        greedy_certificate(0.8, 0.3)
 
 
 @given(st.one_of(st.just(0.0), decades(-6, 2.5)), decades(-1, 3))
@@ -244,8 +229,6 @@ def test_the_temperature_bound_is_attained_on_two_mirrored_tokens(osc: float, t:
 def test_oscillation_ignores_constants_and_refuses_infinite_logits() -> None:
     assert logit_oscillation([1.0, 2.0, 5.0], [0.0, 0.0, 1.0]) == 3.0
     assert logit_oscillation([8.0, 9.0, 12.0], [0.0, 0.0, 1.0]) == 3.0
-    with pytest.raises(ValueError, match="finite"):
-        logit_oscillation([0.0, -math.inf], [0.0, 0.0])
 
 
 # --- rejections and bias --------------------------------------------------------------------
@@ -327,12 +310,3 @@ def test_expected_rejections_are_those_of_all_texts(seed: int, length: int) -> N
     exact = rejections_by_enumeration(start, target, draft, draft_start, length)
     assert got == pytest.approx(exact, rel=1e-12)
     assert got <= length
-
-
-def test_bad_distributions_are_refused() -> None:
-    with pytest.raises(ValueError, match="p must sum to 1"):
-        total_variation([0.5, 0.6], [0.5, 0.5])
-    with pytest.raises(ValueError, match="q must sum to 1"):
-        lenient_verification([0.5, 0.5], [0.5, 0.4], leniency=0.9)
-    with pytest.raises(ValueError, match="leniency"):
-        lenient_verification([0.5, 0.5], [0.5, 0.5], leniency=0.0)

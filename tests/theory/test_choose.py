@@ -251,10 +251,6 @@ def test_bend_at_the_first_token_is_allowed_and_later_ones_are_not() -> None:
 
 def test_choice_refuses_settings_outside_their_ranges() -> None:
     law, cost = DepthAcceptance(0.8), AffineCost(0.1)
-    with pytest.raises(ValueError, match="gamma_max must be an integer >= 1"):
-        choose_gamma(law, cost, gamma_max=0)
-    with pytest.raises(ValueError, match="tolerance"):
-        choose_gamma(law, cost, tolerance=1.0)
     with pytest.raises(ValueError, match="times of a cost law"):
         choose_gamma(law, Listed((1.0, 0.0, 1.0)), gamma_max=2)
     assert choose_gamma(law, cost, gamma_max=1).gamma == 1

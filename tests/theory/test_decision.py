@@ -208,21 +208,3 @@ def test_closed_forms_keep_their_digits(alpha: float, slope: float, v: float) ->
     ):
         exact = at_digits(function, **point, **extra)
         assert relative_error(function(**point, **extra), exact) < 1e-8
-
-
-def test_bad_input_is_refused_by_name() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="speedup must be"):
-        decide([[1.0, 0.0]])
-    with pytest.raises(ValueError, match="objective must be one of"):
-        decide([[1.0, 2.0]], objective="speed")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="weights must be 1 numbers"):
-        decide([[1.0, 2.0]], weights=[1.0, 2.0])
-    with pytest.raises(ValueError, match="tolerance must be"):
-        decide([[1.0, 2.0]], tolerance=1.0)
-    with pytest.raises(ValueError, match="noise must be"):
-        value_of_measuring(rng, [[1.0, 2.0]], [0.5], noise=0.0)
-    with pytest.raises(ValueError, match="curvature must be"):
-        measurement_value([1.0], [[1.0]], sensitivity=[1.0], error_variance=1.0, curvature=-1.0)
-    with pytest.raises(ValueError, match="must fit"):
-        measurement_value([1.0], [[1.0]], sensitivity=[1.0, 2.0], error_variance=1.0, curvature=1.0)

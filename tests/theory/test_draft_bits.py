@@ -98,8 +98,6 @@ def test_the_turning_point_in_two_axes_is_that_of_a_grid() -> None:
     assert few[2] > many[2]
     none = QuantisedScaleLaw(law.law, 5.0, 0.1).turning_point([2.0])
     assert (none.gamma, none.speedup) == (0, 1.0)
-    with pytest.raises(ValueError, match="single law"):
-        QuantisedScaleLaw(DraftScaleLaw([0.05, 0.1], 0.06, 0.3, 0.02, 1.0), 1.5, 0.8)
 
 
 @given(

@@ -297,17 +297,3 @@ def test_a_parameter_outside_its_range_is_refused_by_name(name: str, bad: float)
     )
     with pytest.raises(ValueError, match=name):
         DraftScaleLaw(**{**good, name: bad})
-
-
-def test_bad_arguments_are_refused() -> None:
-    law = DraftScaleLaw(0.05, 0.1, 0.3, 0.02, 1.0)
-    with pytest.raises(ValueError, match=r"gamma must be in \[1, inf\)"):
-        law.optimal_scale(0)
-    with pytest.raises(ValueError, match="largest"):
-        law.optimal_scale(2, largest=0.0)
-    with pytest.raises(ValueError, match="gamma_max"):
-        law.turning_point(0)
-    with pytest.raises(ValueError, match="scale"):
-        law.speedup(0.0, 3)
-    with pytest.raises(ValueError, match="1 - rejection_floor"):
-        drafting_share(0.99, 3, 0.3, 0.05)

@@ -165,8 +165,6 @@ def test_blocks_cost_by_the_call() -> None:
     for alpha in (0.5, 0.7, 0.9, 0.97):
         best = choose_gamma(DepthAcceptance(alpha), free, gamma_max=40)
         assert int(best.gamma) % 5 == 0
-    with pytest.raises(ValueError, match="block must be an integer in"):
-        ParallelDraftCost(LinearPass(1.0), LinearPass(0.3), block=0)
 
 
 @given(st.floats(0.01, 1.0), st.floats(1.0, 20.0))
@@ -180,8 +178,6 @@ def test_tokens_of_steps_and_of_rounds_convert_both_ways(q: float, tokens: float
     assert round_tokens_from_steps(q, step) == pytest.approx(tokens, rel=1e-12)
     back = at_digits(steps.round_tokens_from_steps, step_coverage=q, step_tokens=step)
     assert relative_error(round_tokens_from_steps(q, step), back) < 1e-13
-    with pytest.raises(ValueError, match="step_coverage"):
-        round_tokens_from_steps(0.0, 2.0)
 
 
 @pytest.mark.parametrize("law", [DepthAcceptance(0.8), MarkovAcceptance(0.9, 0.4)])

@@ -357,16 +357,3 @@ def test_stopping_threshold_is_the_cost_in_tokens_over_the_gain(
     point = {"alpha": alpha, "cost_ratio": c, "verify_slope": b, "policy_rate": rate}
     assert abs(at_digits(stopping_threshold, **point) - exact) <= 1e-14 * exact
     assert abs(stopping_threshold(alpha, c, rate, verify_slope=b) - exact) <= 1e-14 * exact
-
-
-def test_bad_policies_are_refused() -> None:
-    with pytest.raises(ValueError, match="weights must sum to 1"):
-        threshold_policy([0.5, 0.6], [0.5, 0.6], cost_ratio=0.1)
-    with pytest.raises(ValueError, match="equal 1-d arrays"):
-        threshold_policy([0.5, 0.6], [1.0], cost_ratio=0.1)
-    with pytest.raises(ValueError, match="gamma_max"):
-        threshold_policy([0.5], [1.0], cost_ratio=0.1, gamma_max=0)
-    with pytest.raises(ValueError, match="alpha must be in"):
-        stopping_threshold(0.0, 0.1, 1.0)
-    with pytest.raises(ValueError, match=r"cost_ratio must be in \[0, 1\]"):
-        lookahead_latency(0.5, 1.5, 10)

@@ -288,8 +288,6 @@ def test_limits_of_the_loss_of_a_neighbour() -> None:
     assert neighbour_loss(0.5, 1) == pytest.approx(0.2, rel=1e-15)
     every = neighbour_loss(np.linspace(0, 1, 1001), np.arange(1, 20)[:, None])
     assert (np.diff(every.max(axis=1)) < 0).all()
-    with pytest.raises(ValueError, match="gamma must be at least 1, got 0"):
-        neighbour_loss(0.5, 0)
 
 
 def test_limits_are_written_out() -> None:
@@ -358,48 +356,3 @@ def test_nothing_is_nan_or_warns_over_the_whole_domain() -> None:
             assert (np.isnan(value) == ~inside).all()
     assert type(optimal_gamma(0.8, 0.05)) is float
     assert best_gamma([], 0.1).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: optimal_gamma(2, 0.1), "alpha must be in [0, 1], got 2"),
-        (lambda: optimal_speedup(0.5, -0.1), "cost_ratio must be in [0, inf), got -0.1"),
-        (
-            lambda: best_gamma(0.5, 0.1, overhead=float("nan")),
-            "overhead must be in [0, inf), got nan",
-        ),
-        (
-            lambda: best_gamma(0.5, 0.1, gamma_max=0),
-            "gamma_max must be an integer in [1, 2^53], got 0",
-        ),
-        (
-            lambda: best_gamma(0.5, 0.1, gamma_max=[4, 2.5]),
-            "gamma_max must be an integer in [1, 2^53], got 2.5",
-        ),
-        (
-            lambda: best_gamma(0.5, 0.1, gamma_max=1e300),
-            "gamma_max must be an integer in [1, 2^53], got 1e+300",
-        ),
-        (
-            lambda: regret_halfwidth(0.5, 0.1, tolerance=0),
-            "tolerance must be in (0, 1), got 0",
-        ),
-        (
-            lambda: regret_halfwidth(0.5, 0.1, tolerance=float("nan")),
-            "tolerance must be in (0, 1), got nan",
-        ),
-        (
-            lambda: optimum_curvature(0.5, 0.1, verify_slope=-2),
-            "verify_slope must be in [0, inf), got -2",
-        ),
-        (
-            lambda: optimal_gamma_gradient(0.5, "x"),
-            "cost_ratio must be a number or an array of numbers, got 'x'",
-        ),
-    ],
-)
-def test_bad_input_is_one_line_with_quantity_range_and_value(call: object, message: str) -> None:
-    with pytest.raises(ValueError, match="must be") as caught:
-        call()  # type: ignore[operator]
-    assert str(caught.value) == message

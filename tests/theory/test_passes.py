@@ -278,8 +278,6 @@ def test_a_padded_pass_takes_the_time_of_the_padded_tokens() -> None:
     np.testing.assert_allclose(law.step_time(tokens[:4], batch=3), [1.4, 2.6, 2.6, 2.6], rtol=1e-14)
     same = StaircasePass(LinearPass(1.0, 0.1), tile=1).step_time(tokens, batch=3)
     np.testing.assert_allclose(same, LinearPass(1.0, 0.1).step_time(tokens, batch=3), rtol=1e-14)
-    with pytest.raises(ValueError, match="sizes must increase"):
-        StaircasePass(LinearPass(1.0), sizes=(4, 2))
 
 
 # --- mixture of experts ---------------------------------------------------------------------
@@ -328,8 +326,6 @@ def test_experts_and_their_time_follow_the_missed_ones(
 def test_experts_are_all_touched_in_the_limit_and_at_once_when_all_are_active() -> None:
     assert uneven.experts_touched(1000, 100, experts=64, active_experts=2) == pytest.approx(64)
     assert uneven.experts_touched(1, 1, experts=8, active_experts=8) == 8.0
-    with pytest.raises(ValueError, match="at most experts"):
-        uneven.experts_touched(1, 1, experts=8, active_experts=9)
 
 
 def test_moe_speculation_loses_at_one_token_and_wins_at_more() -> None:
@@ -401,20 +397,6 @@ def test_posterior_samples_of_pass_parameters_come_out_in_front() -> None:
         assert cost.round_time(4).shape == (*cost.shape, 5) == (3, 5, 5)
 
 
-@pytest.mark.parametrize("law", [LinearPass, MoEPass, RooflinePass])
-def test_laws_refuse_negative_times_and_name_them(law: Any) -> None:
-    with pytest.raises(ValueError, match=r"per_token must be in|weight_bytes must be in"):
-        {
-            LinearPass: lambda: LinearPass(1.0, -1.0),
-            MoEPass: lambda: MoEPass(8, 2, 1.0, 1.0, -1.0),
-            RooflinePass: lambda: RooflinePass(-1.0, 1.0, 1.0, 1.0),
-        }[law]()
-    with pytest.raises(ValueError, match="overhead must be in"):
-        SequentialDraftCost(H100, H100, overhead=-1.0)
-    with pytest.raises(ValueError, match="overhead must be in"):
-        ParallelDraftCost(H100, H100, overhead=math.nan)
-
-
 # --- table ----------------------------------------------------------------------------------
 
 
@@ -458,27 +440,8 @@ def test_a_table_of_straight_lines_gives_the_linear_law() -> None:
 
 
 def test_a_table_refuses_to_extrapolate_and_names_the_range() -> None:
-    with pytest.raises(ValueError, match=r"tokens must be in the measured range \[1, 16\], got 17"):
-        TABLE.step_time([17.0])
-    with pytest.raises(ValueError, match=r"batch must be in the measured range \[1, 32\], got 64"):
-        TABLE.step_time([1.0], batch=64)
-    with pytest.raises(ValueError, match=r"context must be in the measured range \[0, 2000\]"):
-        SequentialDraftCost(TABLE, H100).round_time(3, context=2001)
     free = TablePass((2, 4), (1.0, 2.0), extrapolate=True)
     assert free.outside([1.0, 3.0]) == ("tokens must be in the measured range [2, 4], got 1",)
     assert free.outside([3.0], batch=2)[0].startswith("batch")
     assert free.outside([2.0, 4.0]) == ()
     np.testing.assert_allclose(free.step_time([1.0, 3.0, 6.0]), [0.5, 1.5, 3.0], rtol=1e-14)
-
-
-def test_a_table_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="times must have shape"):
-        TablePass((1, 2), (1.0, 2.0, 3.0))
-    with pytest.raises(ValueError, match="times must have shape"):
-        TablePass((1, 2), (1.0, 2.0), batches=(1, 2))
-    with pytest.raises(ValueError, match="increasing"):
-        TablePass((2, 1), (1.0, 2.0))
-    with pytest.raises(ValueError, match="two points"):
-        TablePass((1,), (1.0,))
-    with pytest.raises(ValueError, match=r"times must be in \(0, inf\)"):
-        TablePass((1, 2), (1.0, 0.0))

@@ -107,10 +107,6 @@ def test_certificates_are_the_distance_to_the_nearest_draft_that_breaks_them(see
     assert rule_certificate(p, top_set(p, 1)) == pytest.approx(first)
     assert covered_certificate(p, 1) == pytest.approx(first)
     assert rule_certificate(p, np.ones(5, bool)) == covered_certificate(p, 5) == np.inf
-    with pytest.raises(ValueError, match="must hold the likeliest"):
-        rule_certificate(p, [False, True, True, False, False])
-    with pytest.raises(ValueError, match="one shape"):
-        rule_certificate(p, [True])
 
 
 def test_experts_of_neighbouring_tokens_follow_a_chain() -> None:
@@ -202,8 +198,6 @@ def test_a_chain_of_three_models_takes_the_time_of_its_passes() -> None:
     for c, m, n in ((0.1, 4.0, 3), (0.25, 4.0, 5), (0.5, 3.0, 4), (0.0, 2.0, 1)):
         listed = chain_time([c**i for i in range(n)], [6.0 / m**i for i in range(n)])
         assert even_chain_time(n, c, step_passes=m, pass_length=6.0) == pytest.approx(listed)
-    with pytest.raises(ValueError, match="one of each"):
-        chain_time([1.0], [1.0, 2.0])
 
 
 @pytest.mark.parametrize(("gamma", "tau", "per"), [(4, 4.2, 0.5), (7, 5.0, 0.4), (2, 2.8, 0.3)])
@@ -218,5 +212,3 @@ def test_the_best_size_of_a_log_linear_length_is_that_of_a_scan(
     assert best == pytest.approx(s[speed.argmax()], rel=1e-3)
     assert relative_error(best, at_digits(log_linear_length_scale, **point)) < 1e-12
     assert log_linear_length_scale(**{**point, "length_intercept": tau + 0.3}) < best
-    with pytest.raises(ValueError, match="gamma must be in"):
-        log_linear_length_scale(**{**point, "gamma": 0.5})

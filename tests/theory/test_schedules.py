@@ -95,19 +95,6 @@ def test_for_one_request_the_best_budget_is_the_best_gamma() -> None:
         assert best_budget(s, 1 + c * np.arange(21)).budget == best_gamma(alpha, c, gamma_max=20)
 
 
-def test_bad_budgets_are_refused() -> None:
-    with pytest.raises(ValueError, match="must not rise"):
-        budgeted_lengths([[0.5, 0.6]], 1)
-    with pytest.raises(ValueError, match="shape"):
-        budgeted_lengths([0.5, 0.4], 1)
-    with pytest.raises(ValueError, match="budget must be an integer"):
-        budgeted_lengths([[0.5, 0.4]], 1.5)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="round_time must have 1 to 3 entries"):
-        best_budget([[0.5, 0.4]], [1.0, 1.1, 1.2, 1.3])
-    with pytest.raises(ValueError, match=r"round_time must be in \(0, inf\)"):
-        best_budget([[0.5, 0.4]], [0.0, 1.1])
-
-
 # --- overlap --------------------------------------------------------------------------------
 
 
@@ -197,8 +184,6 @@ def test_ends_of_the_hit_rate() -> None:
     assert cached_speedup(1.0, **p) == pytest.approx(4.0 / 1.25)
     # Never hitting is plain speculation with the back-up draft.
     assert cached_speedup(0.0, **p) == pytest.approx(3.0 / 1.2)
-    with pytest.raises(ValueError, match="hit_rate"):
-        cached_speedup(1.1, **p)
 
 
 @given(st.floats(0.05, 0.95), st.integers(0, 8), st.floats(1, 100), decades(-1, 0.5))
@@ -217,13 +202,6 @@ def test_fan_out_has_the_fewest_misses_for_its_budget(
         assert (outcome * other**-r).sum() >= least * (1 - 1e-12)
     if gamma >= 3:
         np.testing.assert_allclose(share[1:gamma] / share[: gamma - 1], a ** (1 / (1 + r)))
-
-
-def test_bad_fan_outs_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\)"):
-        fan_out(1.0, 3, budget=8, miss_exponent=0.5)
-    with pytest.raises(ValueError, match="budget"):
-        fan_out(0.5, 3, budget=0.0, miss_exponent=0.5)
 
 
 # --- drafters with a cost law of their own --------------------------------------------------
@@ -264,8 +242,6 @@ def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e
     assert relative_error(self_speculation_lower(a, g, e), low) < 1e-13
     assert relative_error(self_speculation_upper(a, g, e), high) < 1e-13
     assert self_speculation_lower(a, g, e) == pytest.approx(speedup(a, g, e), rel=1e-13)
-    with pytest.raises(ValueError, match="gamma"):
-        self_speculation_lower(a, 0, e)
 
 
 @given(st.floats(0.01, 1), st.floats(0.05, 0.95), st.floats(0.005, 0.2), extras)
@@ -329,15 +305,6 @@ def test_trimmed_acceptance_is_the_overlap_with_the_rescaled_draft(seed: int) ->
     assert trimmed_acceptance(p, p, kept) == pytest.approx(p[kept].sum(), rel=1e-12)
 
 
-def test_bad_trims_are_refused() -> None:
-    with pytest.raises(ValueError, match="shape of the vocabulary"):
-        trimmed_acceptance([0.5, 0.5], [0.5, 0.5], [True])
-    with pytest.raises(ValueError, match="kept tokens a probability"):
-        trimmed_acceptance([0.5, 0.5], [1.0, 0.0], [False, True])
-    with pytest.raises(ValueError, match="q must sum to 1"):
-        trimmed_acceptance([0.5, 0.5], [0.5, 0.4], [True, True])
-
-
 @given(
     st.floats(0, 1), st.integers(0, 200_000), st.integers(1, 512), decades(8, 12), decades(7, 12),
     decades(3, 6),
@@ -362,5 +329,3 @@ def test_in_a_long_context_a_sparse_draft_costs_its_share_of_the_cache() -> None
     assert sparse_cache_cost(0, 0, **p) == 1.0
     falling = sparse_cache_cost(1000, np.geomspace(1000, 1e7, 20), **p)
     assert (np.diff(falling) < 0).all()
-    with pytest.raises(ValueError, match="draft_cached"):
-        sparse_cache_cost(11, 10, **p)

@@ -112,8 +112,6 @@ def test_limits_of_the_sensitivities() -> None:
     assert exchange_rate(0.0, 4, 0.1) == pytest.approx(1.4 / 4)
     assert exchange_rate(1.0, 4, 0.1) == pytest.approx(2.0 * 1.4 / 4)
     assert overhead_elasticity(0, 0.1, overhead=0.5) == 0.0
-    with pytest.raises(ValueError, match=r"gamma must be in \[1, inf\)"):
-        exchange_rate(0.5, 0, 0.1)
 
 
 def test_a_longer_draft_lives_more_on_acceptance() -> None:
@@ -164,8 +162,6 @@ def test_small_investments_gain_their_elasticity() -> None:
     assert table["acceptance"] / 1e-6 == pytest.approx(acceptance_elasticity(0.8, 5), rel=1e-5)
     cost = draft_cost_elasticity(5, 0.07, verify_slope=0.01, overhead=0.1)
     assert table["cost_ratio"] / 1e-6 == pytest.approx(-cost, rel=1e-5)
-    with pytest.raises(ValueError, match="improvement"):
-        investments(0.8, 5, 0.07, improvement=0.0)
 
 
 # --- energy and money -----------------------------------------------------------------------

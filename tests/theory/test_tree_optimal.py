@@ -151,37 +151,3 @@ def test_a_table_of_verifying_times_replaces_the_slope() -> None:
     # All times scaled alike, plain decoding included, change no choice: v(0) is the unit.
     capped = best_tree_size([0.6, 0.2], 32, draft_step=0.02, verify_slope=0.03, depth=2)
     assert capped.depth <= 2
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (
-            lambda: best_tree([0.2, 0.3], 3),
-            "ranks must be in non-increasing order along the last axis",
-        ),
-        (
-            lambda: best_tree([0.9, 0.3], 3),
-            "ranks of one level must sum to a value in [0, 1], got 1.2",
-        ),
-        (lambda: best_tree([-0.1], 3), "ranks must be in [0, 1], got -0.1"),
-        (lambda: best_tree(0.5, 3), "ranks must have one or two dimensions, got 0"),
-        (lambda: best_tree([0.5], 1.5), "nodes must be an integer in [0, inf), got 1.5"),
-        (
-            lambda: best_tree([0.5], 3, depth=-1),
-            "tree_depth must be an integer in [0, inf), got -1",
-        ),
-        (
-            lambda: best_tree_size([0.5], 3, draft_step=-1),
-            "cost_ratio must be in [0, inf), got -1",
-        ),
-        (
-            lambda: best_tree_size([0.5], 3, draft_step=0.1, verify_time=[1, 1]),
-            "verify_time must hold 4 values in (0, inf), got (2,)",
-        ),
-    ],
-)
-def test_bad_input_is_one_line_with_quantity_range_and_value(call: object, message: str) -> None:
-    with pytest.raises(ValueError, match="must") as caught:
-        call()  # type: ignore[operator]
-    assert str(caught.value) == message

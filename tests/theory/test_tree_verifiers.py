@@ -157,19 +157,3 @@ def test_the_mass_of_the_chosen_prefix_is_the_law_of_a_maximum(
     point = {"mass_below": below, "draft_mass": mass, "drafts": drafts}
     exact = at_digits(chosen_path_mass, **point)
     assert relative_error(chosen_path_mass(**point), exact) < 1e-14
-    with pytest.raises(ValueError, match="mass_below \\+ draft_mass"):
-        chosen_path_mass(0.8, 0.3, 2)
-
-
-def test_verifiers_of_trees_name_what_is_wrong() -> None:
-    p = np.full((3, 2), 0.5)
-    with pytest.raises(ValueError, match="earlier node"):
-        traversal_endings(p, p, [0, 1], parents=[-1, 1])
-    with pytest.raises(ValueError, match="tokens must be in"):
-        traversal_endings(p, p, [0, 2], parents=[-1, 0])
-    with pytest.raises(ValueError, match="shape"):
-        traversal_endings(p, p, [0], parents=[-1])
-    with pytest.raises(ValueError, match="at most 4e5"):
-        traversal_gain(p[1:], p[1:], [9] * 9, **starts(p, p))
-    with pytest.raises(ValueError, match="V\\^gamma"):
-        multipath_tokens(p[1:], p[1:], 40, drafts=2, **starts(p, p))

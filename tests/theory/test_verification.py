@@ -9,7 +9,6 @@ from exact import at_digits, probabilities, relative_error
 from howspec.theory.trees.verification import (
     block_accept_probability,
     block_weight_step,
-    distribution,
     greedy_draft_acceptance,
     overlap,
     overlap_from_logits,
@@ -210,34 +209,3 @@ def test_a_test_of_the_block_passes_with_the_surplus_over_what_is_missing(
             assert relative_error(printed, exact) < 1e-14
     else:
         assert got == 1
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: overlap([0.5, 0.4], [0.5, 0.5]), "p must sum to 1 along its last axis, got 0.9"),
-        (lambda: overlap([0.5, 0.5], [1.5, -0.5]), "q must be in [0, 1], got 1.5 (and 1 more)"),
-        (
-            lambda: distribution("p", 1.0),
-            "p must be a distribution along its last axis, got shape ()",
-        ),
-        (lambda: sampled_from([0, 1], temperature=-1), "temperature must be in [0, inf), got -1"),
-        (lambda: sampled_from([0, 1], top_p=0), "top_p must be in (0, 1], got 0"),
-        (lambda: sampled_from([0, 1], top_k=0), "top_k must be an integer in [1, inf), got 0"),
-        (
-            lambda: sampled_from([0, np.nan]),
-            "logits must have in [-inf, inf) a finite largest value, got none",
-        ),
-        (
-            lambda: sampled_from([-np.inf, -np.inf]),
-            "logits must have in [-inf, inf) a finite largest value, got none",
-        ),
-        (lambda: two_token_overlap(1.5, 0), "target_mass must be in [0, 1], got 1.5"),
-        (lambda: block_weight_step(0.5, 0.5, 2), "draft_mass must be in [0, 1], got 2"),
-        (lambda: block_accept_probability(-1, 0), "block_weight must be in [0, 1], got -1"),
-    ],
-)
-def test_bad_input_is_one_line_with_quantity_range_and_value(call: object, message: str) -> None:
-    with pytest.raises(ValueError, match="must") as caught:
-        call()  # type: ignore[operator]
-    assert str(caught.value) == message
