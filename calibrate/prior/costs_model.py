@@ -28,6 +28,7 @@ MLX on M1 and M2 is the exception: its kernel reads packed weights again for eve
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from collections.abc import Mapping
@@ -38,16 +39,19 @@ import numpy as np
 from ...theory.costs import compute_time, experts_touched, memory_time
 from ...theory.domain import Floats
 from ..models import Device, ModelShape, number_format
+from ..tables.schema import table_lines
 
-# Logarithms of: share of the peak bandwidth, share of the peak rate, launch of a layer [s], work
-# around a pass [s], excess of reading for several tokens, reading packed weights over plain ones,
-# computing with them one by one over the peak of the lanes, the same of nested blocks over plain
-# ones, one step of a reduction [s], q - 1 of the overlap of reading and computing, and in works
-# around a pass what a round adds and a draft pass in it takes.
-PARAMETERS = (
-    "memory", "compute", "launch", "overhead", "switch", "packing", "unpack", "nested", "reduce",
-    "overlap", "round", "drafting",
-)  # fmt: skip
+# What software reaches, one parameter a row, fitted and drawn as logarithms.
+_TABLE = {row["name"]: row for row in csv.DictReader(table_lines(__package__, "costs_parameters"))}
+PARAMETERS = tuple(_TABLE)
+# Of the common prior: median, and standard deviation of the logarithm of the common mean and of a
+# stack around it. Shares of a peak are known within a factor; times of launches hardly at all.
+COMMON = {
+    name: (float(row["median"]), float(row["spread"]), float(row["stacks"]))
+    for name, row in _TABLE.items()
+}
+# Deviations of a source; the work around a pass and the launches are of one processor.
+DEVIATIONS = {name: row["deviation"] for name, row in _TABLE.items() if row["deviation"]}
 _PACKED = ("unpacked", "blocks")  # kernels that multiply in another format than that of the weights
 # Tokens that a matrix kernel of packed weights takes at once: of llama.cpp and MLX, and those of
 # the smallest instruction of NVIDIA's units, which kernels of servers use (arXiv:2408.11743).

@@ -23,7 +23,7 @@ from ...theory.domain import Floats
 from ..library.load import nearest_first, same_study
 from ..models import Device, ModelShape
 from ..tables.schema import table_lines
-from .costs_model import PARAMETERS
+from .costs_model import DEVIATIONS, PARAMETERS
 
 _FILE, _LEFT_OUT = "costs_fit.json", "costs_left_out.json"
 VERSION = 2
@@ -38,12 +38,6 @@ _SHOWN = ("vllm", "sglang", "tensorrt-llm", "transformers", "gpt-fast", "ollama"
 _VERSION = re.compile(
     r"[\s@=-]+\(?[vb]?\d[\w.+-]*\)?$|\s+\(?(main|master|nightly|latest|serve|server)\)?$"
 )
-# Deviations of a source; the work around a pass and the launches are of one processor.
-DEVIATIONS = {
-    "memory": "memory", "compute": "compute", "launch": "launch", "overhead": "launch",
-    "packing": "packing", "unpack": "unpack", "overlap": "overlap",
-    "round": "round", "drafting": "round",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

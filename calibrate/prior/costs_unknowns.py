@@ -9,26 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.domain import Floats
-from .costs_model import PARAMETERS, Peak, Work, pass_times, peak_times, work_of
+from .costs_model import COMMON, DEVIATIONS, PARAMETERS, Peak, Work, pass_times, peak_times, work_of
 from .costs_points import CostPoint, terms_of
-from .costs_posterior import DEVIATIONS, STACKS, Spread, is_head
+from .costs_posterior import STACKS, Spread, is_head
 
-# Of the common prior: median, and standard deviation of the logarithm of the common mean and of a
-# stack around it. Shares of a peak are known within a factor; times of launches hardly at all.
-COMMON = {
-    "memory": (0.7, 0.15, 0.15),
-    "compute": (0.4, 0.5, 0.6),
-    "launch": (3e-5, 1.0, 1.2),
-    "overhead": (5e-4, 1.0, 1.0),
-    "switch": (0.03, 0.7, 0.8),
-    "packing": (1.2, 0.15, 0.15),
-    "unpack": (2.5, 0.5, 0.5),
-    "nested": (1.5, 0.4, 0.0),
-    "reduce": (1e-5, 0.7, 0.0),
-    "overlap": (1.5, 0.7, 0.5),
-    "round": (0.5, 0.7, 0.5),
-    "drafting": (0.5, 0.7, 0.5),
-}
 # Against kernels that were captured: launched one by one, or compiled into one program.
 _LAUNCHED = {("eager", "launch"): float(np.log(10.0)), ("xla", "launch"): float(-np.log(3.0))}
 _STEP = 1e-5  # of a logarithm, for slopes

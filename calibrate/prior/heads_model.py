@@ -22,6 +22,7 @@ Source: derived here.
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -36,35 +37,21 @@ from ..library.load import study_of
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
 from ..models.names import squeeze
+from ..tables.schema import table_lines
 from .acceptance_model import solve_lower
 from .head_curves import LOOK_UP, SHORT, HeadCurve, linearised
 
+
+def _spreads(kind: str) -> dict[str, tuple[float, float]]:
+    rows = csv.DictReader(table_lines(__package__, "heads_spreads"))
+    return {r["effect"]: (float(r[f"{kind}median"]), float(r[f"{kind}width"])) for r in rows}
+
+
 # Spreads: (median, spread of ln) of their log-normal priors. The first are of y, the rest of b.
-SPREADS: dict[str, tuple[float, float]] = {
-    "kind": (0.25, 0.6),
-    "task": (0.3, 0.6),
-    "kind_task": (0.12, 0.6),
-    "family": (0.15, 0.6),
-    "target": (0.15, 0.6),
-    "target_task": (0.15, 0.6),
-    "head": (0.2, 0.6),
-    "study": (0.1, 0.6),
-    "study_task": (0.12, 0.6),
-    "prompts": (0.12, 0.6),
-    "setting": (0.12, 0.6),
-    "context": (0.6, 0.6),
-    "b_kind": (0.12, 0.6),
-    "b_head": (0.1, 0.6),
-    "b_study": (0.1, 0.6),
-    "b_setting": (0.1, 0.6),
-}
+SPREADS = _spreads("")
 # Those of look-up: a text repeats itself or does not, whoever writes it and whatever looks it up,
 # so what differs is the text, also of two studies of one task (translation: 1.2 and 3.9 tokens).
-LOOK_UP_SPREADS = SPREADS | {
-    **dict.fromkeys(("kind", "kind_task", "family", "target_task", "head", "b_kind", "b_head"),
-                    (0.05, 0.3)),
-    "target": (0.08, 0.4), "task": (0.2, 0.6), "study_task": (0.25, 0.6), "setting": (0.1, 0.6),
-}  # fmt: skip
+LOOK_UP_SPREADS = _spreads("look_up_")
 _OF_Y = 12  # the first of them
 # Level and slopes shared by all: mean and standard deviation.
 COMMON_Y = {"level": (-1.2, 0.7), "temperature": (0.0, 0.2), "context": (0.4, 0.4)}

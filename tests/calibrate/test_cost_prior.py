@@ -25,6 +25,7 @@ from howspec.calibrate.prior.costs_measured import (
     measured_points,
 )
 from howspec.calibrate.prior.costs_model import (
+    COMMON,
     PARAMETERS,
     draw_times,
     pass_times,
@@ -55,7 +56,7 @@ from sources_left_out import leave_source_out, score
 
 LLAMA, SMALL = model("Llama-3.1-8B").shape, model("Llama-3.2-1B").shape
 H100 = device("H100")
-MIDDLE = {name: costs_unknowns.COMMON[name][0] for name in PARAMETERS}
+MIDDLE = {name: COMMON[name][0] for name in PARAMETERS}
 
 
 def _work(shape: ModelShape = LLAMA, on: str = "H100", **changes: Any) -> Any:
