@@ -126,7 +126,13 @@ TOKENS = ("tau_with_bonus",)  # metrics that are no rates
 @cache
 def library_rows() -> tuple[Measured, ...]:
     """The bundled measurements in the form of a file's rows."""
-    return (*_specbundle(), *_redrafter(), *_leviathan(), *_serving(), *_acceptance())
+    plain = (_of_table(r) for name in ("specbundle", "redrafter_chips") for r in _chains(name))
+    overlaps = (
+        _of_table(r, alpha=number(r, "overlap_alpha"), alpha_kind="overlap")
+        for r in _chains("leviathan_speedups")
+    )
+    serving = map(_serving, load_table("serving_speedups").rows)
+    return (*plain, *overlaps, *serving, *_acceptance())
 
 
 def _of_table(row: Row, **changes: object) -> Measured:
@@ -161,33 +167,16 @@ def _chains(name: str) -> Iterable[Row]:
     return (r for r in load_table(name).rows if text(r, "drafting") == "chain")
 
 
-def _specbundle() -> tuple[Measured, ...]:
-    return tuple(_of_table(r) for r in _chains("specbundle"))
-
-
-def _redrafter() -> tuple[Measured, ...]:
-    return tuple(_of_table(r) for r in _chains("redrafter_chips"))
-
-
-def _leviathan() -> tuple[Measured, ...]:
-    return tuple(
-        _of_table(r, alpha=number(r, "overlap_alpha"), alpha_kind="overlap")
-        for r in _chains("leviathan_speedups")
-    )
-
-
-def _serving() -> tuple[Measured, ...]:
-    return tuple(
-        _of_table(
-            r,
-            method=text(r, "method"),
-            gamma=0 if math.isnan(number(r, "gamma_tokens")) else int(number(r, "gamma_tokens")),
-            temperature=text(r, "temperature") or text(r, "sampling"),
-            alpha=number(r, "stated_alpha"),
-            alpha_kind=text(r, "alpha_kind"),
-            tau_is_derived=text(r, "tokens_derived") == "yes",
-        )
-        for r in load_table("serving_speedups").rows
+def _serving(row: Row) -> Measured:
+    gamma = number(row, "gamma_tokens")
+    return _of_table(
+        row,
+        method=text(row, "method"),
+        gamma=0 if math.isnan(gamma) else int(gamma),
+        temperature=text(row, "temperature") or text(row, "sampling"),
+        alpha=number(row, "stated_alpha"),
+        alpha_kind=text(row, "alpha_kind"),
+        tau_is_derived=text(row, "tokens_derived") == "yes",
     )
 
 

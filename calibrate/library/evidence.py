@@ -77,6 +77,7 @@ _NUMBERS: dict[str, type[float | int]] = {
     "value": float, "temperature": float, "p_min": float, "plain": float, "round_ms": float,
     "batch": float, "context": float, "devices": int, "gamma": int, "position": int,
 }  # fmt: skip
+_SAME = ("id", "target", "draft", "engine", "task", "drafting", "sample", "notes")
 _RENAMED = {"batch_sequences": "batch", "context_tokens": "context", "gamma_tokens": "gamma"}
 
 
@@ -131,22 +132,19 @@ def _number(row: Row, name: str) -> float | None:
 
 def _common(row: Row, table: str, **changed: object) -> dict[str, object]:
     """What the older tables share; several values of a row become rows of their own."""
-    device, count = device_name(row.get("hardware", "") or row.get("chip", ""))
-    gamma, draft = _number(row, "gamma_tokens"), row.get("draft", "")
-    drafter = drafter_of(draft, row.get("method", ""))
-    return {
-        "id": row.get("id", ""), "table": table, "citation": row.get("source", ""),
-        "target": row.get("target", ""), "target_model": model_name(row.get("target", "")),
-        "draft": draft, "drafter": drafter,
+    hardware, draft = row.get("hardware", "") or row.get("chip", ""), row.get("draft", "")
+    device, count = device_name(hardware)
+    gamma, drafter = _number(row, "gamma_tokens"), drafter_of(draft, row.get("method", ""))
+    same = {name: row.get(name, "") for name in _SAME}
+    return same | {
+        "table": table, "citation": row.get("source", ""),
+        "target_model": model_name(same["target"]), "drafter": drafter,
         "draft_model": model_name(draft) if drafter == "model" else "",
-        "target_format": row.get("precision", ""), "engine": row.get("engine", ""),
-        "stack": _stack(row.get("engine", "") or row.get("hardware", "")),
-        "device": device, "devices": count,
-        "hardware": row.get("hardware", "") or row.get("chip", ""), "task": row.get("task", ""),
+        "target_format": row.get("precision", ""), "stack": _stack(same["engine"] or hardware),
+        "device": device, "devices": count, "hardware": hardware,
         "batch": _number(row, "batch_sequences"), "temperature": _number(row, "temperature"),
-        "gamma": None if gamma is None else int(gamma), "drafting": row.get("drafting", ""),
-        "sample": row.get("sample", ""), "objection": row.get("suspect", ""),
-        "notes": row.get("notes", ""), **changed,
+        "gamma": None if gamma is None else int(gamma), "objection": row.get("suspect", ""),
+        **changed,
     }  # fmt: skip
 
 

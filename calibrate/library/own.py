@@ -140,13 +140,9 @@ def served_campaigns() -> tuple[ServedCampaign, ...]:
 
 def campaign_names() -> tuple[str, ...]:
     """Names of the bundled campaigns that have a family and all records of a ladder."""
-    found = {p.name for p in resources.files(__package__).iterdir()}
-    names = sorted(n.removesuffix(FAMILY) for n in found if n.endswith(FAMILY))
-    return tuple(
-        n
-        for n in names
-        if all(any(f"{n}-{kind}{s}" in found for s in _SUFFIXES) for kind in _KINDS)
-    )
+    with resources.as_file(resources.files(__package__)) as place:
+        names = sorted(p.name.removesuffix(FAMILY) for p in place.glob(f"*{FAMILY}"))
+        return tuple(n for n in names if all(_file(place, f"{n}-{kind}") for kind in _KINDS))
 
 
 def load_campaign(name: str) -> OwnCampaign:
