@@ -6,8 +6,9 @@ account of a measured speed-up as a waterfall, from the ideal down to what was m
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ..sim.explain.terms import Term
 from ..sim.prediction import Prediction
 from ..sim.ranking import Ranking
 from ..sim.schedule import Schedule
-from .style import COLOURS, COLUMN, PAGE, figure, literal, styled
+from .style import COLOURS, COLUMN, PAGE, figure, literal, plain_line, star, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,18 +49,13 @@ def gamma_curve(
             window[0] - 0.3, window[-1] + 0.3, color=COLOURS[2], alpha=0.12, lw=0,
             label=f"within {100 * found.tolerance:g} % of the best",
         )  # fmt: skip
-    best = found.speedup_by_gamma[found.gamma]
-    ax.plot(found.gamma, best, "*", color="black", ms=10, mec="white", mew=0.6, zorder=5)
-    _plain(ax)
+    star(ax, found.gamma, found.speedup_by_gamma[found.gamma], "black")
+    plain_line(ax)
     ax.set_xlabel("draft tokens per round, $\\gamma$")
     ax.set_ylabel("speed-up over plain decoding")
     ax.set_title(literal(title) or f"best at $\\gamma$ = {found.gamma}", loc="left")
     ax.legend(loc="best")
-    return cast("Figure", made)
-
-
-def _plain(ax: Axes) -> None:
-    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    return made
 
 
 @styled
@@ -80,7 +76,7 @@ def ranking_bars(rankings: Sequence[Ranking]) -> Figure:
         ax.axvline(1.0, color="0.6", lw=0.6, zorder=0)
         ax.set_xlabel("speed-up over plain decoding")
         ax.set_title(f"batch {ranking.batch:g}, context {ranking.context:g}", loc="left")
-    return cast("Figure", made)
+    return made
 
 
 @styled
@@ -97,13 +93,13 @@ def crossover_curves(crossings: Mapping[str, Crossing]) -> Figure:
         if c.at is not None and c.pays:
             ax.axvline(c.at, color=COLOURS[1], lw=0.9)
             ax.annotate(f" stops at {c.at:.4g}", (c.at, max(c.speedup)), fontsize="small", va="top")
-        _plain(ax)
+        plain_line(ax)
         ax.set_xscale("log", base=2)
         ax.xaxis.set_major_formatter(lambda v, _: f"{v:g}" if v < 1024 else f"{v / 1024:g}k")
         ax.set_xlabel(_UNITS[name])
         ax.set_ylabel("speed-up at the best $\\gamma$")
     axes[0, 0].legend(loc="best")
-    return cast("Figure", made)
+    return made
 
 
 @styled
@@ -118,13 +114,13 @@ def schedule_steps(made_of: Schedule) -> Figure:
     upper.set_ylim(-0.3, max(*gammas, int(made_of.best_gamma.max()), 1) * 1.3 + 0.3)
     upper.legend(loc="upper right", ncols=2)
     lower.plot(batches, made_of.best_speedup, color=COLOURS[0])
-    _plain(lower)
+    plain_line(lower)
     lower.set_ylabel("speed-up")
     lower.set_xlabel(_UNITS["batch"])
     if made_of.batch_max > 16:
         lower.set_xscale("log", base=2)
         lower.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
-    return cast("Figure", made)
+    return made
 
 
 Row = tuple[float, int, float, float, float]
@@ -167,7 +163,7 @@ def turning_curve(
             )  # fmt: skip
         ax.plot(share, middle, color=colour, marker="o", ms=2.5, lw=1.4 if held else 0.8,
                 label=label)  # fmt: skip
-    ax.plot(best[0], best[2], "*", color="black", ms=10, mec="white", mew=0.6, zorder=5)
+    star(ax, best[0], best[2], "black")
     ax.annotate(
         f"1/{1 / best[0]:.0f}, $\\gamma$ = {best[1]}", (best[0], best[2]), xytext=(0, 7),
         textcoords="offset points", ha="center", fontsize="small",
@@ -183,13 +179,13 @@ def turning_curve(
             ax.axvline(share, color="0.85", lw=0.5, zorder=0)
     if known_from > min(row[0] for rows in curves.values() for row in rows):
         ax.axvspan(ax.get_xlim()[0], known_from, color="0.93", zorder=-1, label="extrapolated")
-    ax.axhline(1.0, color="0.6", lw=0.6, zorder=0)
+    plain_line(ax)
     ax.set_xlabel("draft parameters / target parameters")
     ax.set_ylabel("speed-up at the best $\\gamma$")
     if title:
         ax.set_title(literal(title), loc="left")
     made.legend(loc="outside lower center", ncols=2)
-    return cast("Figure", made)
+    return made
 
 
 _LOSS, _GAIN, _END = COLOURS[1], COLOURS[2], COLOURS[0]
@@ -229,35 +225,20 @@ def waterfall(account: Account) -> Figure:
             ha="center", va="bottom", fontsize="medium", fontweight="bold",
         )  # fmt: skip
     ax.axhline(1.0, color="0.55", lw=0.7, zorder=0)
-    ax.annotate(
-        "plain",
-        (end + 0.42, 1.0),
-        (0, 2),
-        textcoords="offset points",
-        fontsize="small",
-        color="0.35",
-    )  # fmt: skip
+    ax.annotate("plain", (end + 0.42, 1.0), (0, 2), textcoords="offset points", fontsize="small",
+                color="0.35")  # fmt: skip
     _axes(ax, ["ideal", *map(_label, terms), "measured"], levels, account)
-    return cast("Figure", made)
+    return made
 
 
 def _label(term: Term) -> str:
     """The name of a term in lines short enough to stand side by side."""
-    lines = [""]
-    for word in term.name.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if len(longer) > 13 and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return "\n".join(lines)
+    return textwrap.fill(term.name, 13, break_long_words=False, break_on_hyphens=False)
 
 
-def _axes(ax: object, names: list[str], levels: list[float], account: Account) -> None:
-    from matplotlib.axes import Axes
+def _axes(ax: Axes, names: list[str], levels: list[float], account: Account) -> None:
     from matplotlib.ticker import FixedLocator, NullLocator
 
-    assert isinstance(ax, Axes)
     ax.set_yscale("log")
     low, high = min([*levels, 1.0]), max([*levels, 1.0])
     ax.set_ylim(low / 1.18, high * 1.25)

@@ -33,6 +33,7 @@ from .style import (
     panels,
     plain_line,
     save,
+    sized,
     star,
     styled,
 )
@@ -110,11 +111,9 @@ def _layers(layers: int) -> str:
 
 def setting(ladder: OwnCampaign) -> str:
     """What was measured and how, as a sentence of a caption."""
-    s = ladder.sweep.settings
-    target = ladder.parameters[ladder.target]
-    unit = f"{target / 1e9:.3g} B" if target >= 1e9 else f"{target / 1e6:.3g} M"
+    s, whole = ladder.sweep.settings, sized(ladder.parameters[ladder.target])
     return (
-        f"Target {ladder.target} ({unit} parameters), batch 1, temperature "
+        f"Target {ladder.target} ({whole} parameters), batch 1, temperature "
         f"{float(s['temperature']):g}, prompts of {s['prompts']['tokens']} tokens, "
         f"{s['new_tokens']} new tokens, time of decoding without prefill."
     )
@@ -228,7 +227,7 @@ def latency_by_depth(
         ax.set_xticks(layers)
         ax.margins(y=0.3)
         ax.legend(loc="upper left")
-    made.suptitle(f"drafts of {size / 1e6:.2g} M parameters for {ladder.target}")
+    made.suptitle(f"drafts of {sized(size, 2)} parameters for {ladder.target}")
     rows = [
         {
             "draft": d.draft, "layers": d.layers,

@@ -18,7 +18,7 @@ from .roofline import TimedModel
 from .roofline_limits import CostLimits
 from .roofline_passes import LOOK
 from .roofline_record import Quartiles
-from .style import COLUMN, PAGE, Row, figure, one_legend, panels, save, styled
+from .style import COLUMN, PAGE, Row, figure, one_legend, panels, save, sized, styled
 
 _EQUAL = 1.1  # parameters of the largest over those of the smallest of a group
 _DEPTHS = 3
@@ -239,7 +239,8 @@ def ratio_by_depth(
         ax.set_xticks(layers, [str(n) for n in layers])
         ax.minorticks_off()
         ax.set_yscale("log")
-        ax.set_title(f"{_size(group)} parameters")
+        middle = float(np.median([m.parameters for m in group]))
+        ax.set_title(f"{sized(middle, 2)} parameters")
         ax.set_xlabel("layers")
     made.suptitle(f"against {target.name}, batch {place[0]}, context {place[1]}")
     axes[0, 0].set_ylabel("draft pass / target pass, $c$")
@@ -250,11 +251,6 @@ def ratio_by_depth(
         f"{target.name}, batch {place[0]}, context {place[1]}; medians with quartiles."
     )
     return save(made, out, f"{name}_depth", caption, rows)
-
-
-def _size(group: Sequence[TimedModel]) -> str:
-    middle = float(np.median([m.parameters for m in group]))
-    return f"{middle / 1e9:.2g} B" if middle >= 1e9 else f"{middle / 1e6:.2g} M"
 
 
 def _ratio_rows(target: TimedModel, ratios: Sequence[Ratio]) -> list[Row]:

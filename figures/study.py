@@ -151,7 +151,7 @@ def leave_one_out(
             found.append(_point(f"{p.draft} K={gamma}", p.relative[j], curve, noisy))
             if progress:
                 progress(name, len(found), total)
-    return Test(name, "the other points of the grid", "relative", tuple(found))
+    return Test(name, "the other points of the grid", tuple(found))
 
 
 def _point(label: str, measured: float, sample: Floats, noisy: Floats) -> Point:
@@ -176,7 +176,7 @@ def specbundle_test(
             progress(f"serving sweeps, gamma {held_out} held out", i + 1, len(sweeps))
     gain, tokens = (
         Test(f"serving sweeps, {what} at gamma {held_out}", "the other gammas of the sweep",
-             "relative", points)
+             points)
         for what, points in zip(("speed-up", "tokens per round"), zip(*both, strict=True),
                                 strict=True)
     )  # fmt: skip

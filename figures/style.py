@@ -125,7 +125,9 @@ def styled(draw: F) -> F:
     return cast("F", inside)
 
 
-def figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> Any:
+def figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
     """A new figure with its axes, sized for the venue: (figure, axes). Needs no display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -139,7 +141,7 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **optio
 def panels(
     count: int, *, most: int, height: float, width: float = PAGE, margin: float = 0.5,
     spare: int = 0, **options: Any,
-) -> tuple[Any, Any]:  # fmt: skip
+) -> tuple[Figure, Any]:  # fmt: skip
     """(figure, axes) of so many panels in rows of up to ``most``, and blank ones behind them.
 
     height: of a row; margin: of what is around the rows; spare: blank panels that there must be.
@@ -164,6 +166,12 @@ def one_legend(made: Any, axes: Any, side: str, *, columns: int) -> None:
     made.legend(
         found.values(), found.keys(), loc=f"outside {side} center", ncols=min(columns, len(found))
     )
+
+
+def sized(parameters: float, digits: int = 3) -> str:
+    """Parameters of a model in billions or millions: 1.5 B, 0.43 M."""
+    unit, one = ("B", 1e9) if parameters >= 1e9 else ("M", 1e6)
+    return f"{parameters / one:.{digits}g} {unit}"
 
 
 def literal(text: str, width: int = 50) -> str:

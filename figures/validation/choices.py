@@ -57,7 +57,6 @@ def _test(found: Sequence[Asked], objective: Objective) -> Test:
     return Test(
         f"time lost by the gamma of a named pair, {objective}{usual}",
         "names, engine, batch and task of the sweep; the call of `predict`, its study unseen",
-        "absolute",
         points,
         regret=lost,
         notes=(
@@ -69,6 +68,7 @@ def _test(found: Sequence[Asked], objective: Objective) -> Test:
             f"rate that knew the outcome {near.var():.3f}",
             *reliability(said, near, [a.sweep.study for a in found]),
         ),
+        error="absolute",
     )
 
 

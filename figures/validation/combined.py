@@ -72,7 +72,6 @@ def task_test(sweeps: Sequence[GammaSweep], *, name: str, everywhere: bool, seed
         name,
         f"round costs of the pair's other tasks; tokens per round of the task {given}; not the "
         "answer of a verb, none of which takes the sweeps of other tasks",
-        "relative",
         tuple(points),
         tuple(regrets),
     )
@@ -123,7 +122,6 @@ def chips_test() -> Test:
         "one chip from the other: speed-up",
         "tokens per round of the other chip; a plain step and two round times of this one; not the "
         "answer of a verb, none of which takes the costs and tokens of two machines",
-        "relative",
         tuple(points),
     )
 
@@ -135,7 +133,6 @@ def _across(label: str, own: list[Row], theirs: list[Row]) -> list[Point]:
     tau = {number(r, "gamma_tokens"): number(r, "tokens_per_round") for r in theirs}
     speedups = np.array([number(r, "speedup") for r in own])
     line = np.interp(gammas, gammas[[0, -1]], rounds[[0, -1]])
-    half = float(np.exp(1.645 * ERROR))
     points = []
     for i, r in enumerate(own[1:-1], start=1):
         if gammas[i] not in tau:
@@ -152,10 +149,16 @@ def _across(label: str, own: list[Row], theirs: list[Row]) -> list[Point]:
             ),
         }
         at = f"{label}, gamma {gammas[i]:g}"
-        points.append(
-            Point(at, number(r, "speedup"), predicted, predicted / half, predicted * half, rivals)
-        )
+        points.append(_spread(at, number(r, "speedup"), predicted, ERROR, rivals))
     return points
+
+
+def _spread(
+    label: str, seen: float, predicted: float, error: float, rivals: dict[str, float | None]
+) -> Point:
+    """A point with the interval of so large an error of ln S."""
+    half = float(np.exp(1.645 * error))
+    return Point(label, seen, predicted, predicted / half, predicted * half, rivals)
 
 
 TARGET = "Llama-3.1-8B-Instruct"
@@ -196,7 +199,6 @@ def serving_test(rows: Iterable[Measured]) -> Test:
         "H100 step-time law and traces: speed-up by batch",
         "tokens per round of the traces, the published step-time law; not the answer of a verb: "
         "the test is of that law, which counts tokens over a whole batch",
-        "relative",
         tuple(points),
         notes=(
             "summaries with a draft head miss by one factor at every batch: the head accepted less "
@@ -213,8 +215,5 @@ def _point(row: Measured) -> Point:
     lookup = row.method == "n-gram"
     draft = LOOKUP_SHARE * verify if lookup else HEAD.time_s(batch * (drafted + 1), cached)
     predicted = row.tau * plain / (verify + draft + STEP_S)
-    half = float(np.exp(1.645 * STEP_ERROR))
     ideal = row.tau / (1.0 + draft / plain)
-    return Point(
-        row.label, row.speedup, predicted, predicted / half, predicted * half, {PLAIN: ideal}
-    )
+    return _spread(row.label, row.speedup, predicted, STEP_ERROR, {PLAIN: ideal})

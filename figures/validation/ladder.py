@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...calibrate.learned.sweeps import forecast_gamma
 from ...calibrate.library.own import OwnCampaign
@@ -33,28 +34,21 @@ def campaign_test(ladder: OwnCampaign, predicted: tuple[Predicted, ...], *, seed
     middle = sum(contexts) / len(contexts)
     for i, p in enumerate(predicted):
         rng = np.random.default_rng([seed, 47, i])
+        alpha = alpha_from_length(1.0 + float(p.survival[1:].sum()), p.survival.size - 1)
+        draft, target = (
+            law.step_time(np.ones(1), context=middle)[0] for law in (p.cost.draft, p.cost.target)
+        )
+        ratio = float(draft / target)
         for gamma in p.gammas:
             own = np.nan_to_num(p.error[gamma] / p.measured[gamma])  # none from a single prompt
             noise = rng.normal(0.0, own, DRAWS)
             sample = p.sample[:, gamma] * np.exp(noise)
-            alpha = alpha_from_length(1.0 + float(p.survival[1:].sum()), p.survival.size - 1)
-            alone = [
-                law.step_time(np.ones(1), context=middle)[0]
-                for law in (p.cost.draft, p.cost.target)
-            ]
-            ratio = float(alone[0] / alone[1])
             ideal = (1 + gamma * ratio) / tokens_per_round(alpha, gamma)
-            points.append(
-                Point(
-                    f"{p.draft}, gamma {gamma}",
-                    float(p.measured[gamma]),
-                    float(p.center[gamma]),
-                    *_ends(sample),
-                    {PLAIN: float(ideal)},
-                )
-            )
-        seen = np.concatenate([[0], p.gammas])
-        best = int(seen[p.center[seen].argmin()])
+            points.append(Point(
+                f"{p.draft}, gamma {gamma}", float(p.measured[gamma]), float(p.center[gamma]),
+                *_ends(sample), {PLAIN: float(ideal)},
+            ))  # fmt: skip
+        seen, best = _choice(p)
         lowest = float(np.nanmin(p.measured))
         regrets.append(float(p.measured[best] / lowest - 1.0))
         window = seen[p.center[seen] <= p.center[best] * (1.0 + WINDOW)]
@@ -70,7 +64,6 @@ def campaign_test(ladder: OwnCampaign, predicted: tuple[Predicted, ...], *, seed
         "own ladder: latency over plain decoding",
         "costs and acceptance, nothing of the sweep; laws as `predict` takes them of such records, "
         "for requests of a stated length, of which no verb gives the latency",
-        "relative",
         tuple(points),
         tuple(regrets),
         (note, best_draft(predicted)),
@@ -83,25 +76,16 @@ def second_measurement_test(ladder: OwnCampaign, *, seed: int = 0) -> Test:
     Every second prompt makes the sweep of a draft that is given, the others are predicted.
     """
     prompts = sorted({p["prompt"] for p in ladder.sweep.points})
-    given, other = (
-        relative_latency(
-            replace(
-                ladder.sweep,
-                points=tuple(p for p in ladder.sweep.points if p["prompt"] in half),
-            )
-        )
+    halves = (
+        tuple(p for p in ladder.sweep.points if p["prompt"] in half)
         for half in (set(prompts[::2]), set(prompts[1::2]))
     )
+    given, other = (relative_latency(replace(ladder.sweep, points=half)) for half in halves)
     points = []
     for draft, measured in given.items():
         gammas = sorted(measured)
-        sweep = Sweep(
-            ladder.target,
-            draft,
-            read_only(gammas),
-            read_only(1.0 / measured[g][0] for g in gammas),
-            source="own ladder",
-        )
+        speeds = read_only(1.0 / measured[g][0] for g in gammas)
+        sweep = Sweep(ladder.target, draft, read_only(gammas), speeds, source="own ladder")
         for gamma in gammas:
             if gamma in other[draft] and sweep.gamma.size > 1:
                 found = forecast_gamma(sweep, gamma, seed=seed).speedup.interval(LEVEL)
@@ -112,17 +96,20 @@ def second_measurement_test(ladder: OwnCampaign, *, seed: int = 0) -> Test:
     return Test(
         "own ladder: speed-up at a measured gamma, measured again on other prompts",
         "the sweep of one draft on every second prompt, that gamma included",
-        "relative",
         tuple(points),
     )
 
 
+def _choice(p: Predicted) -> tuple[NDArray[np.int64], int]:
+    """The gammas of the sweep, plain decoding among them, and the one predicted to be the best."""
+    seen = np.concatenate([[0], p.gammas])
+    return seen, int(seen[p.center[seen].argmin()])
+
+
 def best_draft(predicted: tuple[Predicted, ...]) -> str:
     """The draft that is predicted to be the fastest beside the one that was, and the regret."""
-    chosen = min(predicted, key=lambda p: p.center[np.concatenate([[0], p.gammas])].min())
-    at = int(np.concatenate([[0], chosen.gammas])[
-        chosen.center[np.concatenate([[0], chosen.gammas])].argmin()
-    ])  # fmt: skip
+    chosen = min(predicted, key=lambda p: p.center[_choice(p)[1]])
+    at = _choice(chosen)[1]
     fastest = min(predicted, key=lambda p: float(np.nanmin(p.measured)))
     lowest = float(np.nanmin(fastest.measured))
     regret = float(chosen.measured[at]) / lowest - 1.0
@@ -167,14 +154,8 @@ def leave_one_draft_out(
         "on published pairs, this on one ladder"
     )
     return (
-        Test("own ladder: alpha, one draft left out", given, "absolute", tuple(alphas)),
-        Test(
-            "own ladder: speed-up, one draft left out",
-            given,
-            "relative",
-            tuple(gains),
-            notes=(note,),
-        ),
+        Test("own ladder: alpha, one draft left out", given, tuple(alphas), error="absolute"),
+        Test("own ladder: speed-up, one draft left out", given, tuple(gains), notes=(note,)),
     )
 
 

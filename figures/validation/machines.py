@@ -87,9 +87,7 @@ def sweeps_test(name: str, rows: Iterable[TimedSpeedup], given: Given, *, seed: 
     what += " and the plain time" * given.plain
     if given == Given():
         what = "speed-up on a machine by its name"
-    return Test(
-        f"{name}: {what}", given.words, "relative", tuple(points), tuple(regret), _by(points)
-    )
+    return Test(f"{name}: {what}", given.words, tuple(points), tuple(regret), _by(points))
 
 
 def ladder_test(rows: Iterable[TimedSpeedup], given: Given, *, seed: int = 0) -> Test:
@@ -127,7 +125,7 @@ def ladder_test(rows: Iterable[TimedSpeedup], given: Given, *, seed: int = 0) ->
     note = (
         f"best draft within 5 % of the best measured in {100 * near:.0f} % of {len(regret)} targets"
     )
-    return Test(what, given.words, "relative", tuple(points), tuple(regret), (note,))
+    return Test(what, given.words, tuple(points), tuple(regret), (note,))
 
 
 def _first(laws: Sequence[Laws], gamma: int) -> int:

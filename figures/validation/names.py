@@ -72,7 +72,6 @@ def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozen
         "speed-up of a named pair, its study unseen",
         "names, engine, batch and task of the row; the call of `predict`, its priors without the "
         "study, their spreads fitted to all",
-        "relative",
         tuple(chain(*groups.values())),
         notes=notes,
     )
@@ -160,7 +159,6 @@ def paper_rows_test(*, seed: int = 0) -> Test:
         "the paper's table: speed-up of the best draft",
         f"names of targets and drafts, {DEVICE} {STACK} {DTYPE} at batch 1, any task; by the call "
         "of `rank`",
-        "relative",
         tuple(points),
         notes=tuple(notes),
     )

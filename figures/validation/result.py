@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,19 +68,19 @@ class Point:
 class Test:
     """Points of one kind.
 
-    name: what was predicted of what; given: what the prediction rests on; error: ``relative``,
-    predicted / observed - 1, or ``absolute``, predicted - observed; regret: for a test that also
-    chooses, the share of the best speed-up lost by each choice; notes: what to know of it.
+    name: what was predicted of what; given: what the prediction rests on; regret: for a test that
+    also chooses, the share of the best speed-up lost by each choice; notes: what to know of it;
+    error: ``relative``, predicted / observed - 1, or ``absolute``, predicted - observed.
     """
 
     __test__ = False  # not a test of pytest
 
     name: str
     given: str
-    error: Literal["relative", "absolute"]
     points: tuple[Point, ...]
     regret: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    error: Literal["relative", "absolute"] = "relative"
 
     def errors(self, rival: str | None = None) -> Floats:
         """Signed errors of the prediction, or of a rival where it applies; shape (points,)."""
@@ -133,7 +133,7 @@ def _of(values: Floats | NDArray[np.bool_], what: Any) -> float | None:
 
 def group_notes(groups: Mapping[str, Sequence[Point]], what: str = "points") -> tuple[str, ...]:
     """The relative errors of points in groups, a line each."""
-    parts = [Test(name, "", "relative", tuple(points)) for name, points in groups.items()]
+    parts = [Test(name, "", tuple(points)) for name, points in groups.items()]
     return tuple(
         f"{t.name}: {len(t.points)} {what}, median error {np.median(np.abs(t.errors())):.3f}, "
         f"bias {np.median(t.errors()):+.3f}, coverage {t.coverage:.2f}"
@@ -222,7 +222,7 @@ def predicted_against_measured(tests: Sequence[Test]) -> Figure:
     made.supxlabel("measured")
     made.supylabel("predicted")
     made.set_label(_CAPTION)
-    return cast("Figure", made)
+    return made
 
 
 @styled

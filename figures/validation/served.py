@@ -93,7 +93,6 @@ def served_test(served: Served, *, known: int = KNOWN, seed: int = 0) -> Test:
     return Test(
         f"a server of {served.engine}: speed-up of other gammas",
         f"plain decoding and gamma {known} at each batch, draft by draft",
-        "relative",
         tuple(
             Point(f"{p.draft}, gamma {p.gamma}, batch {p.batch}", p.measured, p.predicted, p.low,
                   p.high)

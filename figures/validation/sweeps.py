@@ -69,10 +69,8 @@ def leave_one_gamma_out(
             progress(name, done + 1, len(sweeps))
     rest = "the other gammas of the sweep; misfits of sister sweeps; spreads of other studies"
     return (
-        Test(
-            f"{name}: speed-up, one gamma left out", rest, "relative", tuple(gain), tuple(regrets)
-        ),
-        Test(f"{name}: tokens per round, one gamma left out", rest, "relative", tuple(tokens)),
+        Test(f"{name}: speed-up, one gamma left out", rest, tuple(gain), tuple(regrets)),
+        Test(f"{name}: tokens per round, one gamma left out", rest, tuple(tokens)),
     )
 
 
@@ -127,8 +125,8 @@ def stated_tests(rows: Iterable[Measured], *, name: str = NAME) -> tuple[Test, T
     given = "acceptance or tokens per round, gamma, c; what other studies realise"
     more = f"{given}, and the study's other rows"
     return (
-        Test(name, more, "relative", tuple(seen), notes=(note,)),
-        Test(f"{name}, its study unseen", given, "relative", tuple(unseen)),
+        Test(name, more, tuple(seen), notes=(note,)),
+        Test(f"{name}, its study unseen", given, tuple(unseen)),
     )
 
 

@@ -61,15 +61,15 @@ def families_test(*, seed: int = 0) -> tuple[Test, Test]:
             "acceptance of unmeasured pairs: alpha, family left out",
             "sizes, task and temperature of the pair; the other families: the prior of `predict`, "
             "fitted without them, and the size of the measured sample",
-            "absolute",
             points,
             notes=(note,),
+            error="absolute",
         ),
         Test(
             "acceptance after 200 tokens of the pair itself: alpha",
             "the same, and 200 tokens drawn at the measured alpha: one point a session",
-            "absolute",
             after,
+            error="absolute",
         ),
     )
 
@@ -105,9 +105,9 @@ def rows_test(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> tuple[list
             others = dict(p.alpha_rivals)
             alpha.append(Point(p.id, a["observed"], a["predicted"], a["low"], a["high"], others))
     given = "sizes, task and temperature of the row; the library"
-    tests = [Test("acceptance rows: alpha", given, "absolute", tuple(alpha))]
+    tests = [Test("acceptance rows: alpha", given, tuple(alpha), error="absolute")]
     tests += [
-        Test(f"acceptance rows: {metric}", given, "absolute", tuple(points))
+        Test(f"acceptance rows: {metric}", given, tuple(points), error="absolute")
         for metric, points in by_metric.items()
     ]
     skipped += [f"{counted_ids(ids)}: {reason}" for reason, ids in reasons.items()]
@@ -258,4 +258,4 @@ def _mean(curves: Sequence[HeadCurve], own: HeadCurve, gamma: int) -> float | No
 
 def _test(name: str, given: str, groups: dict[str, list[Point]]) -> Test:
     points = tuple(chain(*groups.values()))
-    return Test(name, given, "relative", points, notes=group_notes(groups))
+    return Test(name, given, points, notes=group_notes(groups))

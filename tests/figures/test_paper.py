@@ -168,7 +168,7 @@ def test_the_tests_of_truth_are_one_figure_drawn_only_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     points = tuple(Point(f"p{i}", 1 + i / 9, 1 + i / 8, 0.9 + i / 9, 1.2 + i / 9) for i in range(7))
-    tests = tuple(Test(f"one & {i} left out", "all others", "relative", points) for i in range(3))
+    tests = tuple(Test(f"one & {i} left out", "all others", points) for i in range(3))
     monkeypatch.setattr(suite, "library_report", lambda **_: suite.Report(tests, ()))
     files = draw_all(tmp_path, only=["truth"])
     assert [p.name[5:] for p in files] == [".pdf", ".png", "_caption.tex", ".csv"]

@@ -474,7 +474,7 @@ def test_the_numbers_of_a_test_are_those_by_hand() -> None:
         Point("b", 1.0, 0.9, 0.95, 1.1, {"r": 1.5}),
         Point("c", 4.0, 4.0, 4.5, 5.0),
     )
-    test = Test("n", "g", "relative", points, (0.0, 0.02, 0.04), ("note",))
+    test = Test("n", "g", points, (0.0, 0.02, 0.04), ("note",))
     summary = test.summary()
     assert test.errors() == pytest.approx([0.1, -0.1, 0.0])
     assert summary["points"] == 3
@@ -494,7 +494,7 @@ def test_the_numbers_of_a_test_are_those_by_hand() -> None:
 
 
 def test_a_test_without_points_has_no_numbers() -> None:
-    summary = Test("n", "g", "relative", ()).summary()
+    summary = Test("n", "g", ()).summary()
     assert summary["points"] == 0
     for key in ("median_abs_error", "p95_abs_error", "coverage_90", "regret_mean"):
         assert summary[key] is None
