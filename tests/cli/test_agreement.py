@@ -96,8 +96,10 @@ def test_a_simulation_confirms_the_prediction(
     found = answer(
         capsys, "simulate", "--alpha", alpha, "--gamma", gamma, "--cost-ratio", cost,
         "--rounds", 64_000, "--seed", seed,
-    )["speedup"]  # fmt: skip
-    assert abs(found["mean"] - wanted) <= 5.0 * found["se"] + 1e-12
+    )  # fmt: skip
+    tokens = (1.0 - alpha ** (gamma + 1)) / (1.0 - alpha)
+    for name, truth in (("speedup", wanted), ("tokens_per_round", tokens)):
+        assert abs(found[name]["mean"] - truth) <= 5.0 * found[name]["se"] + 1e-12
 
 
 @pytest.mark.parametrize("batch", [1, 32])

@@ -68,12 +68,6 @@ def test_the_seed_alone_decides_the_numbers() -> None:
     assert without_clock(f"{BASIC} --seed 2") != once
 
 
-def test_plain_decoding_has_a_speedup_of_one() -> None:
-    found = numbers("--alpha 0.8 --gamma 0 --cost-ratio 0.05 --rounds 6400")
-    assert found["speedup"] == {"mean": 1.0, "se": 0.0}
-    assert found["tokens_per_round"] == {"mean": 1.0, "se": 0.0}
-
-
 def test_requests_of_a_length_end_where_they_end() -> None:
     found = numbers("--alpha 0.8 --gamma 5 --cost-ratio 0.05 --tokens 20 --requests 3000")
     rounds = mean_rounds(DepthAcceptance(0.8).survival(5), 20)

@@ -12,7 +12,6 @@ from howspec.calibrate.named import named
 from howspec.calibrate.pair import Deployment, Load, Use, resolve
 from howspec.calibrate.prior.costs import expected_costs
 from howspec.figures.answers import turning_curve
-from howspec.figures.style import write
 from howspec.figures.validation.names import paper_rows_test, predicted_ranking
 from howspec.sim import scale_grid
 from howspec.sim.choice import choose
@@ -217,24 +216,6 @@ def test_scale_names_the_drafts_that_it_is_given_in_their_formats() -> None:
         hs.predict(target="Qwen2.5-7B", draft="Qwen2.5-0.5B", device="A100", draft_dtype="q44")
 
 
-def test_scale_prints_its_curve_and_draws_it(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "curve.png"
-    arguments = ("scale", "--target", "Qwen2.5-7B", "--device", "A100", "--sizes", "5")
-    status, out, _ = call(capsys, *arguments, "--figure", str(path))
-    assert status == 0
-    assert path.stat().st_size > 1000
-    assert "best draft: " in out
-    found = answer(capsys, *arguments)
-    assert len(found["curve"]) == 5
-    assert found["best"]["speedup"]["estimate"] > 0.9
-    top = (0.1, 2, 1.5, 1.0, 2.0)
-    drawn = turning_curve({"usual depth": [(0.2, 2, 1.4, 1.0, 2.0), top]}, best=top)
-    with pytest.raises(ValueError, match=r"must end in \.pdf, \.png, \.svg"):
-        write(drawn, tmp_path / "curve.txt")
-
-
 def test_a_target_without_room_is_a_no_that_is_said_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -256,6 +237,8 @@ def test_the_star_of_the_curve_is_the_answer() -> None:
     assert target is not None
     assert star.get_xdata()[0] == pytest.approx(best.parameters / target.parameters)
     assert star.get_ydata()[0] == pytest.approx(best.choice.speedup)
+    with pytest.raises(ValueError, match=r"must end in \.pdf, \.png, \.svg"):
+        answer.plot("curve.txt")
     with pytest.raises(ValueError, match="best must be a row of one of the curves"):
         turning_curve({"a": [(0.1, 2, 1.5, 1.0, 2.0)] * 2}, best=(0.3, 1, 1.0, 1.0, 1.0))
     with pytest.raises(ValueError, match="needs two sizes or more, got 0"):

@@ -633,7 +633,8 @@ def a_sweep_record(*points: dict[str, Any]) -> Record:
 def test_latency_over_plain_is_a_ratio_of_means_over_the_same_prompts() -> None:
     drafted = {"draft": "d", "gamma": 2}
     found = own.relative_latency(a_sweep_record(
-        decoded("plain", 0, 0, 1.0), decoded("plain", 0, 1, 1.2), decoded("plain", 1, 0, 2.0),
+        decoded("plain", 0, 0, 1.0), decoded("plain", 0, 1, 1.1), decoded("plain", 0, 2, 1.9),
+        decoded("plain", 1, 0, 2.0),
         decoded("sps", 0, 0, 0.55, **drafted), decoded("sps", 0, 1, 0.65, **drafted),
         decoded("sps", 1, 0, 1.0, **drafted), decoded("sps", 2, 0, 77.0, **drafted),
         decoded("sps", 1, 1, None, **drafted), decoded("sps", 5, 0, 9.0, draft="d", gamma=5),
