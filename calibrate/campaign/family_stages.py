@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +179,7 @@ class DecodingStage(RecordStage):
             "domains": list(family_domains(family)),
             "tokens": self.decoding.tokens,
         }
-        settings = {"campaign": self.campaign.name, **self.plan.settings(), "prompts": prompts}
+        settings = {"campaign": self.campaign.name, **asdict(self.plan), "prompts": prompts}
         return {**settings, self.counted: self.decoding.prompts}
 
     def load(self, work: Work) -> tuple[Any, dict[str, Any]]:

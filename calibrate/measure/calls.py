@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,7 +157,7 @@ def measured_pair(
             seed=plan.seed,
         )  # fmt: skip
         settings = {
-            **plan.settings(),
+            **asdict(plan),
             "target": target_model.name,
             "drafts": list(ladder.drafts),
             "prompts": source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
@@ -35,7 +35,7 @@ def check_whole(name: str, values: int | Sequence[int], least: int = 1) -> None:
 
 @dataclass(frozen=True)
 class AcceptancePlan:
-    """What to measure; `settings` of it belongs into the record.
+    """What to measure; a record has it among its settings.
 
     gamma: draft tokens of a round; new_tokens: of every request and text; batch: requests decoded
     together at most; graphs: CUDA graphs for the passes. Raises ValueError for a number out of
@@ -57,14 +57,10 @@ class AcceptancePlan:
         for temperature in self.temperatures:
             check_temperature(temperature)
 
-    def settings(self) -> dict[str, Any]:
-        """As a record stores it."""
-        return {**asdict(self), "temperatures": list(self.temperatures)}
-
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What to measure; `settings` of it belongs into the record.
+    """What to measure; a record has it among its settings.
 
     gammas: of SpS; gammas_by_draft: others for the drafts named. assisted_gammas: of AsG with a
     constant number of draft tokens; heuristic_gamma: what AsG's heuristic starts from, 0 to leave
@@ -95,11 +91,6 @@ class SweepPlan:
         for name in ("assisted_blocks", "heuristic_gamma"):
             check_whole(name, getattr(self, name), 0)
         check_temperature(self.temperature)
-
-    def settings(self) -> dict[str, Any]:
-        """As a record stores it."""
-        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        return {**values, "gammas_by_draft": {k: list(v) for k, v in self.gammas_by_draft.items()}}
 
     def gammas_of(self, draft: str) -> tuple[int, ...]:
         """The gammas of SpS with this draft."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ PLAN = AcceptancePlan(temperatures=(0.0, 1.0), gamma=3, new_tokens=20, batch=2, 
 
 def _journal(folder: Path) -> Journal:
     return Journal.open(
-        folder, "acceptance", kind="acceptance", settings=PLAN.settings(), provenance={"seed": 1}
+        folder, "acceptance", kind="acceptance", settings=asdict(PLAN), provenance={"seed": 1}
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ PLAN = SweepPlan(
 
 def _journal(folder: Path) -> Journal:
     return Journal.open(
-        folder, "sweep", kind="sweep", settings=PLAN.settings(), provenance={"seed": 0}
+        folder, "sweep", kind="sweep", settings=asdict(PLAN), provenance={"seed": 0}
     )
 
 
