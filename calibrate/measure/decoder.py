@@ -120,7 +120,7 @@ def decode_speculative(
         wait()
         prefilled = clock()
         watch = Stopwatch(target.device, clock) if timed else None
-        rounds.run(new_tokens, watch)
+        rounds.run(new_tokens, watch.mark if watch is not None else lambda part: None)
         tokens, accepted, surplus = rounds.collected(new_tokens)
         done = clock()
     parts = watch.seconds() if watch is not None else None

@@ -189,7 +189,7 @@ class _Pair:
         for number, behind in enumerate((starts[0], *starts)):
             placed = self._placed(gamma, behind)
             watch = Stopwatch(self.target.device, self.clock)
-            placed.round(watch)
+            placed.round(watch.mark)
             watch.mark("other_s")
             if number:
                 parts = watch.seconds()

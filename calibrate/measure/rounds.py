@@ -6,14 +6,16 @@ and the rule of `rejection`. What decodes a text and what times a round both run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from .device import NotFiniteError, Stopwatch
+from .device import NotFiniteError
 from .rejection import draw, token_law, verify
 from .runner import Runner
+
+Mark = Callable[[str], None]  # of `Stopwatch`, where a round is timed by parts
 
 
 class SpeculativeRounds:
@@ -85,22 +87,20 @@ class SpeculativeRounds:
         for kept in (self.fed, self.next, self.accepted, self.sizes, self.sound):
             kept.clear()
 
-    def run(self, new_tokens: int, watch: Stopwatch | None) -> None:
+    def run(self, new_tokens: int, mark: Mark) -> None:
         """Rounds until every row has its tokens."""
         self.ends = [k + new_tokens - 1 for k in self.known]
         # An idle row stays where it ended, within its capacity; what it reads is of no account.
         self.ceiling = torch.tensor(self.ends, device=self.device)
         while self.known != self.ends:
-            self.round(watch)
-            if watch is not None:
-                watch.mark("other_s")
+            self.round(mark)
+            mark("other_s")
 
-    def round(self, watch: Stopwatch | None = None) -> None:
-        """One round of every row."""
-        fed = self._draft_tokens(watch)
+    def round(self, mark: Mark = lambda part: None) -> None:
+        """One round of every row. mark: told the name of each part where it ends."""
+        fed = self._draft_tokens(mark)
         logits = self.target.extend(fed, clone=False)[..., : self.vocabulary]
-        if watch is not None:
-            watch.mark("verify_s")
+        mark("verify_s")
         verdict = verify(
             self.laws.transpose(0, 1) if self.laws is not None else None,
             logits,
@@ -109,12 +109,11 @@ class SpeculativeRounds:
             temperature=self.temperature,
         )
         accepted = verdict.accepted.tolist()
-        if watch is not None:
-            watch.mark("rule_s")
+        mark("rule_s")
         self._keep(fed, verdict.token, accepted, verdict.accepted)
         self.sound.append(verdict.sound)
 
-    def _draft_tokens(self, watch: Stopwatch | None) -> Tensor:
+    def _draft_tokens(self, mark: Mark) -> Tensor:
         """The pending token and gamma draft tokens behind it, (batch, gamma + 1)."""
         gamma, temperature = self.gamma, self.temperature
         u = uniforms_of(self.batch, 2 * gamma + 1, temperature, self.generator)
@@ -122,16 +121,14 @@ class SpeculativeRounds:
         fed, feed = [self.last], self.behind
         for k in range(gamma):
             logits = self.draft.extend(feed, clone=False)[:, -1, : self.vocabulary]
-            if watch is not None:
-                watch.mark("draft_s" if k else "first_draft_s")
+            mark("draft_s" if k else "first_draft_s")
             token, size = pick(
                 logits, temperature, u, k, out=self.laws[k] if self.laws is not None else None
             )
             fed.append(token)
             self.sizes.append(size)
             feed = token[:, None]
-            if watch is not None:
-                watch.mark("draw_s")
+            mark("draw_s")
         return torch.stack(fed, 1)
 
     def _keep(
