@@ -15,7 +15,7 @@ drafted every ``probe_every`` rounds, or nothing would ever be learnt again.
 Draft lengths as the arms of a bandit: an upper confidence bound of tokens per time.
 
 A rule with a proven bound on what learning costs where acceptance does
-not drift (see `theory.limits.bandit`). A round of g draft tokens also shows what a shorter draft
+not drift (see `theory.limits.adaptive`). A round of g draft tokens also shows what a shorter draft
 would have kept, so it counts for every length up to g; the bound holds all the more.
 """
 

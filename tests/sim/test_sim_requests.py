@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from howspec.sim.rounds.estimate import mean_estimate, ratio_estimate
 from howspec.sim.rounds.policies import batch_table, constant, oracle
-from howspec.sim.rounds.requests import cost_table, serve_batches
+from howspec.sim.rounds.requests import Served, cost_table, serve_batches
 from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_per_round
 from hypothesis import given, settings
@@ -190,27 +190,17 @@ def test_a_law_not_linear_in_context_gets_a_fine_table() -> None:
     assert table[1, :, 0] == pytest.approx(1.0 + np.floor(np.arange(129) / 40.0))
 
 
+def served_one(cost: Any = 0.1, **options: Any) -> Served:
+    return serve_batches(drawn(0.5, 3, 2), AffineCost(cost), constant(1), **options)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (
-            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost([0.1, 0.2]), constant(1)),
-            "single cost law",
-        ),
-        (
-            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost(0.1), constant(1), batch=0),
-            "batch must be an integer",
-        ),
-        (
-            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost(0.1), constant(1), workers=0),
-            "workers must be an integer",
-        ),
-        (
-            lambda: serve_batches(drawn(0.5, 3, 2), AffineCost(0.1), constant(1)).latency_quantiles(
-                1.5
-            ),
-            "shares must be in",
-        ),
+        (lambda: served_one([0.1, 0.2]), "single cost law"),
+        (lambda: served_one(batch=0), "batch must be an integer"),
+        (lambda: served_one(workers=0), "workers must be an integer"),
+        (lambda: served_one().latency_quantiles(1.5), "shares must be in"),
         (lambda: cost_table(AffineCost(0.1), gamma_max=2, batch=1, knots=1), "knots must be"),
     ],
 )
