@@ -200,6 +200,8 @@ def test_launches_hide_behind_the_work_only_when_they_run_ahead_of_it() -> None:
     eager, captured = (_time(_work(stack=s), values) for s in ("eager", "graphs"))
     assert captured == pytest.approx(read + 32 * 3e-4, rel=1e-6)
     assert max(read, 32 * 3e-4) <= eager <= 1.05 * max(read, 32 * 3e-4)
+    around = _values(launch=3e-4, overhead=1e-3)
+    assert _time(_work(stack="eager"), around) - eager == pytest.approx(1e-3, rel=1e-5)
     own = _work(stack="eager", on="cpu", dtype="fp32")
     behind = LLAMA.read_bytes("fp32") / (20e9 * MIDDLE["memory"])
     assert _time(own, values) == pytest.approx(behind + 32 * 3e-4, rel=1e-6)  # nothing to hide in

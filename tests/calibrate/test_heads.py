@@ -141,6 +141,10 @@ def test_every_kind_that_an_engine_runs_has_its_flags() -> None:
         assert kind.source
         assert bool(kind.sglang_flags) == ("sglang" in kind.engines)
         assert kind.engines, kind.name
+    chain = ("--speculative-num-steps", "--speculative-eagle-topk",
+             "--speculative-num-draft-tokens")  # fmt: skip
+    serial = [k for k in DRAFTERS.values() if k.passes == "serial" and k.sglang_flags]
+    assert {k.sglang_flags for k in serial} == {chain}
     assert DRAFTERS["DFlash"].sglang_flags == ("--speculative-num-draft-tokens",)
     assert DRAFTERS["DSpark"].sglang_flags == ("--speculative-dspark-block-size",)
     assert DRAFTERS["P-EAGLE"].options == (("parallel_drafting", True),)
