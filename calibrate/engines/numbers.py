@@ -14,6 +14,7 @@ from ..stated import Stated, printed
 
 NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][-+]?\d{1,3})?|[-+]?(?:nan|NaN|NAN|inf|Inf|INF)"
 WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
+UP_TO = r"[\s*`%]*(?:[-–—~～至到]|to\b)[\s*`]*\d"  # behind the first number of a range
 LARGEST = 2**63 - 1
 MOST_POSITIONS = 4096
 

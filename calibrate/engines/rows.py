@@ -35,8 +35,8 @@ _ROLES = {
     r"tokens_predicted|eval_count)|n_predict",
     "length": "|".join((
         rf"{_MEAN}(?:accept(?:ance|ed)?|acc)_len(?:gth)?(?:_\w+)?", rf"{_MEAN}(?:tokens|emitted)_"
-        r"per_(?:round|step|draft|cycle|verify|forward)", rf"{_MEAN}(?:a_len|al|mat|mean_len|tau)",
-        r"mean_accepted_tokens", *columns.TOKENS)),
+        r"per_(?:round|step|draft|cycle|verify|forward)", r"mean_accepted_tokens",
+        rf"{_MEAN}(?:a_len|m?al|mat|mean_len|tau)", *columns.TOKENS)),
     "rate": rf"{_MEAN}(?:draft_|token_|drafted_|draft_token_|speculative_)*(?:accept(?:ance|ed)?|"
     r"acc)(?:_(?:rate|ratio|percent|pct|percentage|share))?(?:_percent|_pct)?|rate|hit_rate",
     "requests": rf"(?:successful_|completed_|{_COUNT})requests",

@@ -27,7 +27,7 @@ from ..tables.layouts import setting_of
 from .completed import kind_of
 from .counts import EngineCounts
 from .lines import Damage, first, without_colours
-from .numbers import whole
+from .numbers import UP_TO, whole
 from .row_sums import counted
 from .rows import COUNTS, Row, role_of
 
@@ -36,8 +36,8 @@ _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)"
 _OF = r"(?:[\s*`]*\([\s*`]*\d+(?: accepted)?\s*/\s*\d+(?: [a-z]+)?[\s*`]*\))?"
 _CELL = rf"[~+]?{_DIGITS}\s*[%x]?{_OF}"
 _LABELS = r"(?:\s*\([^)=:]{1,24}\)|\s*[({](?:\w+=[^,)}]{1,40},?\s?)+[)}])?"
-_END = r"(?![\w/]|\.\d|\s*[-–]\s*\d)"  # not within a word, and no range
-_PAIR = re.compile(rf"({_NAME}{_LABELS})\s*[:=]\s*\**({_CELL}){_END}")
+_END = rf"(?![\w/]|\.\d|{UP_TO})"  # not within a word, and no range
+_PAIR = re.compile(rf"({_NAME}{_LABELS})\s*[:=]\s*(?:about\b)?[\s*`]*({_CELL}){_END}")
 _LISTED = re.compile(
     rf"({_NAME})\s*[:=]\s*(?:[\[(]([\d.,\s%]+)[\])]|((?:\d?\.\d+%?(?:\s*[×x]\d+)?(?:,\s*|\s+|$))+))"
 )
@@ -231,8 +231,8 @@ def _says(one: _Open, row: Row) -> bool:
 
 _IS = r"[\s*`_]*(?:[=:≈~(]|\b(?:of|was|were|is|are|at|about|around|roughly|only|stays|near)\b|\s)*"
 _COUNT = r"(?<![\d.,])(\d+(?:,\d{3})*)(?!\d|,\d|\.\d|\s*%)"
-_NUMBER = r"(\d+\.\d+)(?!\d|\s*[-–]\s*\d)"
-_SHARE = r"(\d+(?:\.\d+)?\s*%|0?\.\d+(?![\d.]*\s*[-–%/\d]))"
+_NUMBER = rf"(\d+\.\d+)(?!\d|{UP_TO})"
+_SHARE = rf"(\d+(?:\.\d+)?\s*%(?!{UP_TO})|0?\.\d+(?![\d.]*(?:\s*[%/\d]|{UP_TO})))"
 _DRAFTED = r"(?:draft(?:ed)?|candidate|proposed|specul\w+)(?: draft)?(?: tokens?)?"
 _PATTERNS = {
     "length": (

@@ -265,5 +265,8 @@ PASTED: list[tuple[str, str, dict[str, Any] | str]] = [
     ("tokens of a training step", "   Batch size:           8\n   Tokens/step:          262,144\n   Warmup steps:      500\n",
      "looked for"),
     ("another program", "GET /accept 200\naccepted: 5 connections\nrate: 5\n", "looked for"),
+    ("a range in words", "- Mean acceptance length: about `2.25` to `2.26`.\nacceptance rate was 62% to 66% here\n"
+     "AL 2.5~2.7\n", "looked for"),
+    ("a number in code marks", "- Mean acceptance length: about `2.25`\n- MAL: `2.25`\n", {"acceptance_length": 2.25}),
     ("a training log", "epoch 1: loss=2.3 acc=0.91 tokens=1000\nepoch 2: acc=0.93", "looked for"),
 ]  # fmt: skip
