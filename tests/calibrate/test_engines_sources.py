@@ -12,17 +12,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import click
 import howspec
 import pytest
-from click.testing import CliRunner
+from command import answer, call
 from engine_samples import SAMPLES, V1_LINE
-from howspec.calibrate.engines import import_counts
+from fake_clock import FakeClock
+from howspec.calibrate.engines import EngineCounts, import_counts
 from howspec.calibrate.engines.live import fetch, watch
 from howspec.calibrate.engines.reader import marked_lines
 from howspec.cli.answering import answering
 from howspec.cli.main import VERBS, application
-from howspec.cli.servers import import_statistics
 from howspec.sources import fit_statistics
 
 
@@ -107,34 +106,28 @@ def test_a_long_log_is_read_in_little_memory(tmp_path: Path) -> None:
     assert peak < 12e6
 
 
-def _app() -> click.Command:
-    return import_statistics
-
-
-def _verb(*arguments: str) -> str:
-    answer = CliRunner().invoke(_app(), arguments, catch_exceptions=False)
-    assert answer.exit_code == 0, answer.output
-    return answer.stdout
-
-
 @pytest.mark.parametrize("name", ["vllm v1", "sglang log", "golden yaml"])
-def test_the_verb_prints_the_schema(name: str, tmp_path: Path) -> None:
+def test_the_verb_prints_the_schema(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "source"
     path.write_text(SAMPLES[name][0])
-    answer = json.loads(_verb("auto", str(path), "--json"))
-    assert answer["engine"] == SAMPLES[name][1]
+    found = answer(capsys, "import", "auto", path)
+    assert found["engine"] == SAMPLES[name][1]
     for key in ("rounds", "drafted", "accepted", "survival", "acceptance_length", "gamma"):
-        assert key in answer
-    assert isinstance(answer["notes"], list)
-    assert answer["engine"] in _verb("auto", str(path))
+        assert key in found
+    assert isinstance(found["notes"], list)
+    assert found["engine"] in call(capsys, "import", "auto", path)[1]
 
 
-def test_the_verb_fits_and_prints_samples(tmp_path: Path) -> None:
+def test_the_verb_fits_and_prints_samples(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "source"
-    path.write_text(_verb("vllm", "--example"))
-    answer = json.loads(_verb("vllm", str(path), "--fit", "--json"))
-    assert 0 < answer["fit"]["alpha"]["low"] < answer["fit"]["alpha"]["high"] < 1
-    assert "alpha" in _verb("vllm", str(path), "--fit")
+    path.write_text(call(capsys, "import", "vllm", "--example")[1])
+    fitted = answer(capsys, "import", "vllm", path, "--fit")["fit"]["alpha"]
+    assert 0 < fitted["low"] < fitted["high"] < 1
+    assert "alpha" in call(capsys, "import", "vllm", path, "--fit")[1]
 
 
 def _scrape(rounds: int, tokens: int) -> bytes:
@@ -144,40 +137,28 @@ def _scrape(rounds: int, tokens: int) -> bytes:
     return f"{text}vllm:generation_tokens_total{{{where}}} {tokens}.0\n".encode()
 
 
-class _Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def __call__(self) -> float:
-        return self.now
+def _watched(*scrapes: bytes, url: str = "http://x", every_s: float, for_s: float) -> EngineCounts:
+    """A server that is watched with a clock that only sleeping moves; the last scrape stays."""
+    clock, left = FakeClock(), list(scrapes)
+    found = watch(
+        url, every_s=every_s, for_s=for_s, sleep=clock.spend, clock=lambda: clock.now_s,
+        get=lambda _: left.pop(0) if len(left) > 1 else left[0],
+    )  # fmt: skip
+    assert clock.now_s == for_s
+    return found
 
 
 def test_scrapes_of_a_server_make_the_counts_of_an_interval() -> None:
-    answers = iter([_scrape(100, 300), _scrape(130, 390), _scrape(190, 600)])
-    clock = _Clock()
-    found = watch(
-        "http://x/metrics", every_s=10, for_s=20, sleep=clock.sleep, clock=clock,
-        get=lambda _: next(answers),
-    )  # fmt: skip
+    scrapes = (_scrape(100, 300), _scrape(130, 390), _scrape(190, 600))
+    found = _watched(*scrapes, every_s=10, for_s=20)
     assert (found.rounds, found.accepted, found.tokens) == (90, 90, 300)
     assert [g.rounds for g in found.groups] == [30, 60]
     assert [g.label for g in found.groups] == ["0-10 s", "10-20 s"]
     assert found.target_steps == 210
-    assert clock.now == 20.0
 
 
 def test_a_server_that_was_started_again_counts_from_zero() -> None:
-    answers = iter([_scrape(100, 300), _scrape(30, 90)])
-    clock = _Clock()
-    found = watch(
-        "http://x/metrics", every_s=5, for_s=5, sleep=clock.sleep, clock=clock,
-        get=lambda _: next(answers),
-    )  # fmt: skip
+    found = _watched(_scrape(100, 300), _scrape(30, 90), every_s=5, for_s=5)
     assert found.rounds == 30
     assert any("started again" in note for note in found.notes)
 
@@ -186,15 +167,14 @@ def test_a_server_that_was_started_again_counts_from_zero() -> None:
     ("options", "said"),
     [
         ({"url": "server.log", "every_s": 1, "for_s": 2}, r"an http\(s\) URL"),
-        ({"url": "http://x", "every_s": 3, "for_s": 2}, "--every must be in"),
-        ({"url": "http://x", "every_s": 1, "for_s": 1e9}, "--for must be in"),
-        ({"url": "http://x", "every_s": 1, "for_s": 1}, "no token was drafted"),
+        ({"every_s": 3, "for_s": 2}, "--every must be in"),
+        ({"every_s": 1, "for_s": 1e9}, "--for must be in"),
+        ({"every_s": 1, "for_s": 1}, "no token was drafted"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(options: dict[str, Any], said: str) -> None:
-    clock = _Clock()
     with pytest.raises(ValueError, match=said):
-        watch(**options, sleep=clock.sleep, clock=clock, get=lambda _: _scrape(5, 9))
+        _watched(_scrape(5, 9), **options)
 
 
 def test_every_verb_with_acceptance_takes_the_interval_of_a_server(
@@ -222,12 +202,14 @@ def test_every_verb_with_acceptance_takes_the_interval_of_a_server(
         watched.ask(acceptance="http://x", gamma=2, every=1.0, for_=None)
 
 
-def test_python_reads_statistics_as_the_verb_does(tmp_path: Path) -> None:
+def test_python_reads_statistics_as_the_verb_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "scrape"
     path.write_text(SAMPLES["vllm prometheus"][0])
     counts = howspec.read_statistics(path, gamma=3)
     assert counts == import_counts(str(path), gamma=3)
-    found = json.loads(_verb(str(path), "--gamma", "3", "--fit", "--seed", "5", "--json"))
+    found = answer(capsys, "import", path, "--gamma", 3, "--fit", "--seed", 5)
     for name, fitted in fit_statistics(counts, seed=5).items():
         assert found["fit"][name] == vars(fitted)
         assert fitted.low < fitted.estimate < fitted.high
@@ -238,12 +220,15 @@ def test_python_reads_statistics_as_the_verb_does(tmp_path: Path) -> None:
         howspec.read_statistics("http://x/metrics", before=path, for_s=5.0)
 
 
-def test_the_verb_watches_a_server_and_writes_records(server: str, tmp_path: Path) -> None:
-    answer = CliRunner().invoke(_app(), [f"{server}/metrics", "--every", "0.1", "--for", "0.1"])
-    assert isinstance(answer.exception, ValueError)
-    assert "no token was drafted" in str(answer.exception)
+def test_the_verb_watches_a_server_and_writes_records(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("import", f"{server}/metrics", "--every", 0.1, "--for", 0.1)
+    status, out, said = call(capsys, *given)
+    assert (status, out) == (2, "")
+    assert "no token was drafted" in said
     (tmp_path / "scrape").write_text(SAMPLES["vllm prometheus"][0])
-    record = json.loads(_verb(str(tmp_path / "scrape"), "--to", "aiperf"))
+    record = json.loads(call(capsys, "import", tmp_path / "scrape", "--to", "aiperf")[1])
     assert record["acceptance_histogram"] == {"0": 17, "1": 15, "2": 13, "3": 42}
-    first = _verb(str(tmp_path / "scrape")).splitlines()[0]
+    first = call(capsys, "import", tmp_path / "scrape")[1].splitlines()[0]
     assert first == "health: nothing looks broken"
