@@ -12,7 +12,7 @@ import pytest
 from command import answer, call
 from howspec.calibrate import library
 from howspec.cli.main import application
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 RATES = st.floats(0.02, 0.98).map(lambda x: round(x, 4))
@@ -89,6 +89,7 @@ def test_a_schedule_of_costs_without_a_batch_is_the_prediction(
 
 @settings(MANY, max_examples=12)
 @given(RATES, COSTS, st.integers(0, 12), st.integers(0, 2**31))
+@example(0.8, 0.05, 0, 0)  # plain decoding, exactly
 def test_a_simulation_confirms_the_prediction(
     capsys: pytest.CaptureFixture[str], alpha: float, cost: float, gamma: int, seed: int
 ) -> None:
