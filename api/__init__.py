@@ -44,36 +44,11 @@ if TYPE_CHECKING:
     from .verbs.validate import validate
 
 __all__ = [
-    "acceptance",
-    "compare",
-    "costs",
-    "crossover",
-    "devices",
-    "evidence",
-    "explain",
-    "explore",
-    "family",
-    "formula",
-    "formulas",
-    "measure",
-    "measure_acceptance",
-    "measure_costs",
-    "measure_sweep",
-    "models",
-    "paper",
-    "predict",
-    "predict_sweep",
-    "rank",
-    "read_record",
-    "read_statistics",
-    "scale",
-    "schedule",
-    "show",
-    "simulate",
-    "statistics",
-    "tune",
-    "validate",
-]
+    "acceptance", "compare", "costs", "crossover", "devices", "evidence", "explain", "explore",
+    "family", "formula", "formulas", "measure", "measure_acceptance", "measure_costs",
+    "measure_sweep", "models", "paper", "predict", "predict_sweep", "rank", "read_record",
+    "read_statistics", "scale", "schedule", "show", "simulate", "statistics", "tune", "validate",
+]  # fmt: skip
 _SOURCES = ("acceptance", "costs", "devices", "formula", "models", "read_record", "read_statistics")
 
 

@@ -6,15 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import parts
 from ..answer import Answer, Column, Table, between, percent, whole
-from ..parts import (
-    asked,
-    model_entry,
-    objective_entry,
-    objective_line,
-    part_lines,
-    setting_entry,
-)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,10 +45,10 @@ class Crossover(Answer):
         return {
             **{name: self._entry(c) for name, c in self.crossings.items()},
             "fits": self.found.fits, "largest_batch": self.found.largest,
-            "target": model_entry(laws.pair.target, laws.pair.at.target),
-            "draft": model_entry(laws.pair.draft, laws.pair.at.draft),
-            "setting": setting_entry(laws.pair, laws.costs),
-            "objective": objective_entry(self.found.objective),
+            "target": parts.model_entry(laws.pair.target, laws.pair.at.target),
+            "draft": parts.model_entry(laws.pair.draft, laws.pair.at.draft),
+            "setting": parts.setting_entry(laws.pair, laws.costs),
+            "objective": parts.objective_entry(self.found.objective),
             "parts": {"acceptance": laws.acceptance.kind, "cost": laws.costs.kind},
             "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
@@ -83,8 +76,8 @@ class Crossover(Answer):
         for name, crossing in self.crossings.items():
             if name != "batch":
                 yield self._line(name, crossing)
-        yield from part_lines(self.found.laws, None, None)
-        yield objective_line(self.found.objective)
+        yield from parts.part_lines(self.found.laws, None, None)
+        yield parts.objective_line(self.found.objective)
         for name in ("batch", "context"):
             yield self._table(name, self.crossings[name])
 
@@ -154,7 +147,7 @@ def crossover(
     batch that keeps up with it. batch_max: largest batch looked at. Costs must depend on batch or
     context. Other arguments and errors as of `howspec.predict`.
     """
-    inputs = asked(locals(), crossover)
+    inputs = parts.asked(locals(), crossover)
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
     from ..sim.crossover import pair_crossover

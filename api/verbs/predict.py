@@ -6,24 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import parts
 from ..answer import Answer, Table, percent, span, sure
-from ..parts import (
-    asked,
-    break_even_line,
-    by_gamma_table,
-    near_line,
-    objective_line,
-    optimum,
-    or_more,
-    pair_entry,
-    part_lines,
-    parts_entry,
-    prediction_entry,
-    safe,
-    speed_table,
-    stake,
-    stakes_entry,
-)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,12 +84,12 @@ class Prediction(Answer):
             other = found.if_it_fitted
             more["if_it_fitted"] = {"gamma": other.gamma, "speedup": other.speedup}
         return {
-            **prediction_entry(said, pays=found.pays, break_even=found.break_even_alpha),
-            **stakes_entry(said), "near_best": found.near_best,
+            **parts.prediction_entry(said, pays=found.pays, break_even=found.break_even_alpha),
+            **parts.stakes_entry(said), "near_best": found.near_best,
             "expected_measurement": found.expected_measurement, "plain": found.plain,
             "speculative": found.speculative,
-            "published": self.published, "parts": parts_entry(found.laws, found),
-            "pair": pair_entry(found.laws.pair),
+            "published": self.published, "parts": parts.parts_entry(found.laws, found),
+            "pair": parts.pair_entry(found.laws.pair),
             "inputs": self.inputs, "notes": self.notes, **more,
         }  # fmt: skip
 
@@ -122,25 +106,23 @@ class Prediction(Answer):
                 return f"NO: {self.notes[0]}"
             line = self.notes[0] if found.if_it_fitted is not None else "plain decoding is fastest"
             return f"NO: do not speculate (gamma 0): {line}"
-        speedup, flat = said.speedup, optimum(said)
+        speedup, flat = said.speedup, parts.optimum(said)
         if speedup.exact:
-            return (
-                f"gamma {or_more(said)}, speed-up {speedup.estimate:.3f} (exact for these numbers; "
-                f"{flat})"
-            )
+            exact = f"speed-up {speedup.estimate:.3f} (exact for these numbers; {flat})"
+            return f"gamma {parts.or_more(said)}, {exact}"
         known = sure(speedup)
         if speedup.low < 1.0:
             known += f", above 1 with probability {percent(said.probability_gain)}"
         return (
-            f"gamma {or_more(said)}, {self._near()}, speed-up {speedup.estimate:.3f} "
-            f"({known}; {flat}; {stake(said.regret)})"
+            f"gamma {parts.or_more(said)}, {self._near()}, speed-up {speedup.estimate:.3f} "
+            f"({known}; {flat}; {parts.stake(said.regret)})"
         )
 
     def _near(self) -> str:
         """How safe the choice is: by the draws, or how often choices from names came near."""
         known = self.found.near_best
         if known is None:
-            return safe(self.found.prediction.within)
+            return parts.safe(self.found.prediction.within)
         return f"within 5 % of the best in {percent(known.rate)} of cases like it"
 
     def blocks(self) -> Iterator[str | Table]:
@@ -148,14 +130,16 @@ class Prediction(Answer):
         exact = said.speedup.exact and found.if_it_fitted is None
         laws = found.laws
         if not (exact and laws.acceptance.kind == laws.costs.kind == "stated"):
-            yield from part_lines(found.laws, found.alpha, found.cost_ratio)
-        yield by_gamma_table(said, 0, exact=exact)
+            yield from parts.part_lines(found.laws, found.alpha, found.cost_ratio)
+        yield parts.by_gamma_table(said, 0, exact=exact)
         if not exact:
-            yield objective_line(said.objective)
+            yield parts.objective_line(said.objective)
         if found.near_best is not None and said.gamma:
-            yield near_line(found.near_best)
+            yield parts.near_line(found.near_best)
         if self.runs and found.plain is not None and found.speculative is not None:
-            yield speed_table(found.plain, found.speculative, said.gamma, found.laws.pair.at.batch)
+            yield parts.speed_table(
+                found.plain, found.speculative, said.gamma, found.laws.pair.at.batch
+            )
         if found.at_gamma is not None:
             now = found.at_gamma
             line = (
@@ -166,7 +150,7 @@ class Prediction(Answer):
             below += f"{said.gamma}" + ("" if now.loss >= 0 else ", with more to lose")
             yield f"{line}, {best or below}"
         if found.break_even_alpha is not None:
-            yield break_even_line(found.break_even_alpha)
+            yield parts.break_even_line(found.break_even_alpha)
         if found.expected_measurement is not None:
             lands = found.expected_measurement
             yield (
@@ -242,7 +226,7 @@ def predict(
     >>> hs.predict(acceptance=0.8, costs=0.05)
     <Prediction: gamma 8, speed-up 3.092 (exact for these numbers; flat: 7-9 within 1 %); 1 note>
     """
-    inputs = asked(locals(), predict)
+    inputs = parts.asked(locals(), predict)
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
     from ..sim.known import Sources, both_laws

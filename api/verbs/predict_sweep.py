@@ -6,16 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import parts
 from ..answer import Answer, Column, Table, estimate, span, sure
-from ..parts import (
-    asked,
-    break_even_line,
-    by_gamma_table,
-    optimum,
-    prediction_entry,
-    safe,
-    stakes_entry,
-)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,8 +70,8 @@ class SweepPrediction(Answer):
                 for f in self.found
             ]  # fmt: skip
         return {
-            **prediction_entry(said, pays=said.gamma > 0, break_even=best.break_even_alpha),
-            **stakes_entry(said, "median of a measurement"),
+            **parts.prediction_entry(said, pays=said.gamma > 0, break_even=best.break_even_alpha),
+            **parts.stakes_entry(said, "median of a measurement"),
             "target": best.target, "draft": best.draft, "workload": best.workload,
             "parameters": best.parameters, "measured_speedup": best.measured_speedup,
             "tokens_per_round": best.tokens_by_gamma, "fitted_to": best.fitted_to,
@@ -92,17 +84,19 @@ class SweepPrediction(Answer):
         with_draft = f"draft with {self.draft}: " if self.draft != "draft" else ""
         if said.gamma == 0:
             return f"{with_draft}NO: do not speculate (gamma 0): plain decoding is fastest"
-        sure_enough = "" if said.within > 0.995 else f"; {safe(said.within)}"
+        sure_enough = "" if said.within > 0.995 else f"; {parts.safe(said.within)}"
         over = self.found[0].relative_to
         beyond = f" over gamma {over}" if over else ""
         return (
             f"{with_draft}gamma {said.gamma}, speed-up {said.speedup.estimate:.3f}{beyond} "
-            f"({sure(said.speedup)}; {optimum(said)}{sure_enough})"
+            f"({sure(said.speedup)}; {parts.optimum(said)}{sure_enough})"
         )
 
     def blocks(self) -> Iterator[str | Table]:
         best, said = self.found[0], self.found[0].prediction
-        yield by_gamma_table(said, 1 if best.relative_to else 0, measured=best.measured_speedup)
+        yield parts.by_gamma_table(
+            said, 1 if best.relative_to else 0, measured=best.measured_speedup
+        )
         if len(self.found) > 1:
             others = self.found
             yield Table((
@@ -113,7 +107,7 @@ class SweepPrediction(Answer):
                 Column("interval", [f.prediction.speedup for f in others], span),
             ))  # fmt: skip
         if best.break_even_alpha is not None:
-            yield break_even_line(best.break_even_alpha)
+            yield parts.break_even_line(best.break_even_alpha)
 
     def draw(self) -> Figure:
         """Speed-up against gamma, with the measured points."""
@@ -141,7 +135,7 @@ def predict_sweep(
     gamma_max: by default the largest measured; objective: as of `howspec.predict`. Raises
     ValueError for tables that are none.
     """
-    inputs = asked(locals(), predict_sweep)
+    inputs = parts.asked(locals(), predict_sweep)
     import numpy as np
 
     from ..calibrate.library import load_sweeps

@@ -6,20 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import parts
 from ..answer import Answer, Column, Table, estimate, percent, span
-from ..parts import (
-    asked,
-    asked_column,
-    interval_of,
-    lost,
-    model_entry,
-    objective_entry,
-    objective_line,
-    safe,
-    setting_entry,
-    shares_line,
-    stake,
-)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,9 +58,9 @@ class RankedDrafts(Answer):
         return {
             **self._entry(found.rankings[0]),
             "by_batch": [{"batch": r.batch, **self._entry(r)} for r in found.rankings],
-            "target": model_entry(found.pair.target),
-            "setting": setting_entry(found.pair, found.costs),
-            "objective": objective_entry(found.rankings[0].drafts[0].choice.objective),
+            "target": parts.model_entry(found.pair.target),
+            "setting": parts.setting_entry(found.pair, found.costs),
+            "objective": parts.objective_entry(found.rankings[0].drafts[0].choice.objective),
             "parts": {"acceptance": found.acceptance, "cost": found.costs.kind},
             "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
@@ -94,14 +82,14 @@ class RankedDrafts(Answer):
             more["if_it_fitted"] = {"gamma": choice.gamma, "speedup": speedup}
             speedup = choice.off
         return more | {
-            "draft": ranked.draft.called, "model": model_entry(ranked.draft),
+            "draft": ranked.draft.called, "model": parts.model_entry(ranked.draft),
             "gamma": choice.gamma if ranked.fits else 0, "speedup": speedup,
             "probability_best": ranked.probability_best,
             "probability_within_5_percent": ranked.probability_within,
             "expected_regret": ranked.expected_regret, "score": ranked.score,
             "probability_gain": choice.probability_gain if ranked.fits else 0.0,
-            "alpha": interval_of(ranked.alpha, self.level),
-            "cost_ratio": interval_of(ranked.cost_ratio, self.level), "fits": ranked.fits,
+            "alpha": parts.interval_of(ranked.alpha, self.level),
+            "cost_ratio": parts.interval_of(ranked.cost_ratio, self.level), "fits": ranked.fits,
             "memory": None if ranked.memory is None else ranked.memory.line,
         }  # fmt: skip
 
@@ -117,8 +105,8 @@ class RankedDrafts(Answer):
             return f"NO: do not speculate with any of them{why}; {at}"
         return (
             f"best: {best.draft.called}, gamma {best.choice.gamma}, "
-            f"{safe(best.probability_within, 'the best draft')}; {stake(best.expected_regret)}; "
-            f"{at}"
+            f"{parts.safe(best.probability_within, 'the best draft')}; "
+            f"{parts.stake(best.expected_regret)}; {at}"
         )
 
     def blocks(self) -> Iterator[str | Table]:
@@ -127,14 +115,16 @@ class RankedDrafts(Answer):
                 yield self._line(ranking)
             yield self._table(ranking)
         objective = self.found.rankings[0].drafts[0].choice.objective
-        yield objective_line(objective)
+        yield parts.objective_line(objective)
         yield f"in the order of: {ORDERS.get(objective, 'speed-up')}"
         if self.found.acceptance == self.found.costs.kind == "predicted":
-            yield shares_line()
+            yield parts.shares_line()
 
     def _table(self, ranking: Ranking) -> Table:
         drafts = ranking.drafts
         choices = [d.choice if d.fits else None for d in drafts]
+        alphas = [parts.interval_of(d.alpha, self.level) for d in drafts]
+        ratios = [parts.interval_of(d.cost_ratio, self.level) for d in drafts]
         return Table((
             Column("draft", [*(d.draft.called for d in drafts), "none"]),
             Column("gamma", [*("no room" if c is None else c.gamma for c in choices), 0]),
@@ -145,12 +135,11 @@ class RankedDrafts(Answer):
             Column("fastest", [*(d.probability_best for d in drafts), ranking.probability_plain],
                    percent),
             Column("time lost", [*(d.expected_regret if d.fits else None for d in drafts), None],
-                   lost),
-            *asked_column(drafts[0].choice.objective,
+                   parts.lost),
+            *parts.asked_column(drafts[0].choice.objective,
                           [*(d.score if d.fits else None for d in drafts), None]),
-            Column("alpha", [*(interval_of(d.alpha, self.level) for d in drafts), None], estimate),
-            Column("cost ratio", [*(interval_of(d.cost_ratio, self.level) for d in drafts), None],
-                   estimate),
+            Column("alpha", [*alphas, None], estimate),
+            Column("cost ratio", [*ratios, None], estimate),
         ))  # fmt: skip
 
     def draw(self) -> Figure:
@@ -195,7 +184,7 @@ def rank(
     records that hold the drafts, where they were measured. batch: one or several. Other arguments
     and errors as of `howspec.predict`.
     """
-    inputs = asked(locals(), rank)
+    inputs = parts.asked(locals(), rank)
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
     from ..sim.known import Sources

@@ -6,18 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .. import parts
 from ..answer import Answer, Column, Table, estimate, percent, span
-from ..parts import (
-    asked,
-    interval_of,
-    model_entry,
-    objective_entry,
-    objective_line,
-    safe,
-    setting_entry,
-    shares_line,
-    stake,
-)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,10 +76,10 @@ class BestScale(Answer):
                  "probability_best": d.probability_best, "fits": d.fits}
                 for d in found.existing
             ],
-            "objective": objective_entry(grid.best.choice.objective),
+            "objective": parts.objective_entry(grid.best.choice.objective),
             "parts": {"acceptance": "predicted", "cost": "predicted"},
-            "target": model_entry(self._target),
-            "setting": setting_entry(found.pair, of_prediction(grid.costs[0])),
+            "target": parts.model_entry(self._target),
+            "setting": parts.setting_entry(found.pair, of_prediction(grid.costs[0])),
             "inputs": self.inputs, "notes": self.notes,
         }  # fmt: skip
 
@@ -98,8 +88,8 @@ class BestScale(Answer):
             "parameters": point.parameters, "dtype": point.dtype, "layers": point.shape.layers,
             "hidden": point.shape.hidden, "depth": point.depth, "gamma": point.choice.gamma,
             "speedup": point.choice.interval, "probability_best": point.probability_best,
-            "alpha": interval_of(point.alpha, self.level),
-            "cost_ratio": interval_of(point.cost_ratio, self.level), "fits": point.fits,
+            "alpha": parts.interval_of(point.alpha, self.level),
+            "cost_ratio": parts.interval_of(point.cost_ratio, self.level), "fits": point.fits,
         }  # fmt: skip
 
     def headline(self) -> str:
@@ -116,7 +106,7 @@ class BestScale(Answer):
             f"best draft: about {size(best.parameters)} parameters (1/{share:.0f} of the target"
             f"{sizes}) in {best.dtype}, gamma {best.choice.gamma}: speed-up "
             f"{best.choice.speedup:.3f} ({span(best.choice.interval)}); "
-            f"{safe(grid.within, 'the best size and format')}; {stake(grid.regret)}"
+            f"{parts.safe(grid.within, 'the best size and format')}; {parts.stake(grid.regret)}"
         )
         if self.found.existing and self.found.existing[0].choice.gamma:
             real = self.found.existing[0]
@@ -134,8 +124,8 @@ class BestScale(Answer):
         chances = ", ".join(f"{f} {percent(p)}" for f, p in grid.probability_of_format.items())
         none = percent(grid.probability_plain)
         yield f"the fastest format in the draws: {chances}; none pays in {none}"
-        yield objective_line(grid.best.choice.objective)
-        yield shares_line()
+        yield parts.objective_line(grid.best.choice.objective)
+        yield parts.shares_line()
         yield self._sizes()
         yield self._curve(grid.curve)
         yield self._depths()
@@ -172,8 +162,9 @@ class BestScale(Answer):
             Column("share", [p.parameters / whole for p in points], _share),
             Column("layers", [p.shape.layers for p in points]),
             Column("width", [p.shape.hidden for p in points]),
-            Column("alpha", [interval_of(p.alpha, self.level) for p in points], estimate),
-            Column("cost ratio", [interval_of(p.cost_ratio, self.level) for p in points], estimate),
+            Column("alpha", [parts.interval_of(p.alpha, self.level) for p in points], estimate),
+            Column("cost ratio", [parts.interval_of(p.cost_ratio, self.level) for p in points],
+                   estimate),
             Column("gamma", [p.choice.gamma for p in points]),
             Column("speed-up", [p.choice.speedup for p in points], ".3f"),
             Column("interval", [p.choice.interval for p in points], span),
@@ -272,7 +263,7 @@ def scale(
     several, by default the usual ones of the stack; sizes: tried from half of the target to a
     thousandth, in [3, 60]. Other arguments and errors as of `howspec.predict`.
     """
-    inputs = asked(locals(), scale)
+    inputs = parts.asked(locals(), scale)
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
     from ..sim.scale import draft_scale
