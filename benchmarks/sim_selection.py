@@ -17,7 +17,7 @@ from howspec.sim.rounds.selection import Draft, select
 from howspec.theory import AffineCost, DepthAcceptance, speedup
 
 PAIRS = ((0.7, 0.02), (0.8, 0.05), (0.85, 0.1), (0.75, 0.03), (0.6, 0.01))
-DRAFTS = [Draft(DepthAcceptance(a), AffineCost(c), f"{a}/{c}") for a, c in PAIRS]
+DRAFTS = [Draft(DepthAcceptance(a), AffineCost(c)) for a, c in PAIRS]
 WAYS: dict[str, dict[str, Any]] = {
     "equal allocation": {"common": False, "eliminate": False},
     "elimination": {"common": False},

@@ -15,9 +15,7 @@ n / 2^63.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,8 +25,6 @@ from ...theory.costs.law import CostLaw
 from ...theory.domain import as_floats, check
 from .compiled import check_count, compiled
 from .estimate import Estimate, mean_estimate
-
-Draw = Callable[[np.random.Generator, AcceptanceLaw, int, int], NDArray[Any]]
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST = np.uint64(0xBF58476D1CE4E5B9)

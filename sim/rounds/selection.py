@@ -29,22 +29,16 @@ from ...theory.costs.law import CostLaw
 from ...theory.domain import Floats, check
 from .compiled import check_count
 from .estimate import Estimate, cluster_bootstrap
-from .laws import Draw, by_law, by_survival
+from .laws import by_law, by_survival
 from .traces import Trace, walk
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A candidate draft: its acceptance law and its cost law, both single, and a name.
-
-    plain: time of a plain step [the cost law's unit], by default what the cost law says at gamma 0;
-    give the same number for drafts whose cost laws were measured apart.
-    """
+    """A candidate draft: its acceptance law and its cost law, both single."""
 
     acceptance: AcceptanceLaw
     cost: CostLaw
-    name: str = "draft"
-    plain: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,27 +71,21 @@ class Selection:
         return int(self.drafts[self.best])
 
 
-def _relative_cost(
-    cost: CostLaw, gamma_max: int, *, batch: float, context: float, plain: float | None = None
-) -> Floats:
+def _relative_cost(cost: CostLaw, gamma_max: int, *, batch: float, context: float) -> Floats:
     """Time of a round at gamma = 0..gamma_max in plain steps, (gamma_max + 1,)."""
     times = np.asarray(cost.round_time(gamma_max, batch=batch, context=context))
     if times.ndim != 1 or not (np.isfinite(times).all() and (times > 0.0).all()):
         raise ValueError("cost law must be single with times in (0, inf) up to gamma_max")
-    plain = float(times[0]) if plain is None else plain
-    if not (np.isfinite(plain) and plain > 0.0):
-        raise ValueError(f"plain must be in (0, inf), got {plain}")
-    return np.asarray(times / plain)
+    return np.asarray(times / times[0])
 
 
 class _Games:
     """Plays games for the candidates that are still in."""
 
     def __init__(
-        self, drafts: Sequence[Draft], costs: Sequence[Floats], block: int, draw: Draw | None,
-        common: bool,
-    ) -> None:  # fmt: skip
-        self.drafts, self.block, self.draw, self.common = drafts, block, draw, common
+        self, drafts: Sequence[Draft], costs: Sequence[Floats], block: int, common: bool
+    ) -> None:
+        self.drafts, self.block, self.common = drafts, block, common
         self.top = len(costs[0]) - 1
         self.owner = np.repeat(np.arange(len(drafts)), self.top + 1)
         self.gamma = np.tile(np.arange(self.top + 1), len(drafts))
@@ -124,7 +112,7 @@ class _Games:
             key = (owner, gamma if own else self.top)
             if not self.common or key not in drawn:
                 source = np.random.default_rng(seed if self.common else rng.integers(0, 2**63))
-                draw = self.draw or (by_law if own else by_survival)
+                draw = by_law if own else by_survival
                 accepted = draw(source, law, key[1], games * self.block)
                 drawn[key] = accepted.reshape(games, -1)
                 self.rounds += accepted.size
@@ -206,7 +194,6 @@ def select(
     first: int = 16,
     growth: float = 1.5,
     max_rounds: int = 10**8,
-    draw: Draw | None = None,
     common: bool = True,
     eliminate: bool = True,
 ) -> Selection:
@@ -215,7 +202,7 @@ def select(
     confidence: in (0, 1), that the chosen candidate is the best or within the indifference of it;
     indifference: difference that does not matter, relative to the leader's speed-up, >= 0.
     block: rounds a game; first: games before the first look, >= 8; growth: factor of games from
-    look to look, > 1. draw: how rounds are drawn; the default needs laws with independent rounds.
+    look to look, > 1.
     common, eliminate: False gives every candidate its own rounds, and the same number of them to
     the end: equal allocation, for comparison. Raises ValueError outside the ranges.
     """
@@ -228,10 +215,8 @@ def select(
     if not (np.isfinite(growth) and growth > 1.0):
         raise ValueError(f"growth must be in (1, inf), got {growth}")
     top = int(check("gamma", gamma_max, label="gamma_max", whole=True))
-    costs = [
-        _relative_cost(d.cost, top, batch=batch, context=context, plain=d.plain) for d in drafts
-    ]
-    games = _Games(drafts, costs, check_count("block", block), draw, common)
+    costs = [_relative_cost(d.cost, top, batch=batch, context=context) for d in drafts]
+    games = _Games(drafts, costs, check_count("block", block), common)
     alive = np.arange(games.cost.size)
     moments = _Moments(alive.size)
     played, goal, looks, decided = 0, check_count("first", first, low=8), 0, False

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.rounds.laws import by_law
 from howspec.sim.rounds.selection import (
     Draft,
     Selection,
@@ -19,11 +18,11 @@ from howspec.sim.rounds.traces import trace_from_flags, trace_from_law, walk
 from howspec.theory import AffineCost, DepthAcceptance, best_gamma, speedup
 from howspec.theory.acceptance import BetaRequestAcceptance, MarkovAcceptance
 
-GOOD = Draft(DepthAcceptance(0.8), AffineCost(0.05), "good")
+GOOD = Draft(DepthAcceptance(0.8), AffineCost(0.05))
 DRAFTS = [
-    Draft(DepthAcceptance(0.7), AffineCost(0.02), "small"),
+    Draft(DepthAcceptance(0.7), AffineCost(0.02)),
     GOOD,
-    Draft(DepthAcceptance(0.85), AffineCost(0.1), "large"),
+    Draft(DepthAcceptance(0.85), AffineCost(0.1)),
 ]
 
 
@@ -46,7 +45,7 @@ def test_a_wrong_cost_changes_the_choice() -> None:
     assert run(0, [hopeless]).gamma == 0
 
 
-@pytest.mark.parametrize("options", [{}, {"common": False}, {"draw": by_law, "gamma_max": 10}])
+@pytest.mark.parametrize("options", [{}, {"common": False}])
 def test_the_best_of_several_drafts_is_found(options: dict[str, Any]) -> None:
     found = run(1, DRAFTS, indifference=0.01, **options)
     assert found.decided
@@ -94,12 +93,6 @@ def test_the_same_generator_gives_the_same_search() -> None:
     assert one.rounds == two.rounds
     assert one.speedups == two.speedups
     assert np.array_equal(one.probabilities, two.probabilities)
-
-
-def test_a_plain_step_given_by_hand_rescales_the_speedups() -> None:
-    slow = Draft(DepthAcceptance(0.8), AffineCost(0.05, step=2.0), plain=1.0)
-    assert run(6, [slow]).speedups[0].mean == pytest.approx(0.5)
-    assert run(6, [GOOD]).speedups[0].mean == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("law", [MarkovAcceptance(0.9, 0.3), BetaRequestAcceptance(6.0, 2.5)])
@@ -189,5 +182,3 @@ def test_bad_candidates_are_refused() -> None:
         select(np.random.default_rng(0), [])
     with pytest.raises(ValueError, match="cost law must be single"):
         run(0, [Draft(DepthAcceptance(0.5), AffineCost([0.1, 0.2]))])
-    with pytest.raises(ValueError, match="plain must be in"):
-        run(0, [Draft(DepthAcceptance(0.5), AffineCost(0.1), plain=0.0)])
