@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from howspec.calibrate.library import load_sweep, specbundle_sweeps
@@ -66,21 +68,6 @@ def test_more_counts_narrow_the_interval_and_positions_never_tried_say_nothing()
     np.testing.assert_allclose(longer.alpha, few.alpha)
 
 
-@pytest.mark.parametrize(
-    ("tried", "accepted"),
-    [([5], [6]), ([0, 0], [0, 0]), ([5, 3], [5, -1]), ([5], [1, 2]), ([], [])],
-)
-def test_counts_that_cannot_be_are_refused(tried: list[int], accepted: list[int]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        fit_counts(tried, accepted, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("tokens", [0.9, 4.2, np.nan])
-def test_tokens_outside_one_to_gamma_plus_one_are_refused(tokens: float) -> None:
-    with pytest.raises(ValueError, match=r"tokens_per_round must be in \[1, gamma \+ 1\]"):
-        fit_tokens([3], [tokens], np.random.default_rng(0))
-
-
 def test_round_times_give_back_slope_and_overhead() -> None:
     gammas = np.array([1, 3, 5, 7])
     cost = AffineCost(0.06, overhead=0.15).round_time(7)[gammas]
@@ -111,10 +98,26 @@ def test_a_plain_baseline_that_is_too_slow_is_said() -> None:
     assert fit.suspect_baseline
 
 
-@pytest.mark.parametrize(("gammas", "times"), [([0, 1], [1, 1]), ([1, 2], [1]), ([1], [-1.0])])
-def test_bad_round_times_are_refused(gammas: list[int], times: list[float]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        fit_round_cost(gammas, times, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("fit", "one", "other", "message"),
+    [
+        (fit_counts, [5], [6], "must be"),
+        (fit_counts, [0, 0], [0, 0], "must be"),
+        (fit_counts, [5, 3], [5, -1], "must be"),
+        (fit_counts, [5], [1, 2], "must be"),
+        (fit_counts, [], [], "must be"),
+        *((fit_tokens, [3], [t], r"tokens_per_round must be in \[1, gamma \+ 1\]")
+          for t in (0.9, 4.2, np.nan)),
+        (fit_round_cost, [0, 1], [1, 1], "must be"),
+        (fit_round_cost, [1, 2], [1], "must be"),
+        (fit_round_cost, [1], [-1.0], "must be"),
+    ],
+)  # fmt: skip
+def test_what_cannot_have_been_measured_is_refused(
+    fit: Callable[..., object], one: list[float], other: list[float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit(one, other, np.random.default_rng(0))
 
 
 def test_sweeps_choose_the_fit_that_their_columns_allow() -> None:

@@ -195,23 +195,6 @@ def test_layers_without_a_window_may_have_other_heads() -> None:
     assert far == pytest.approx(10_000 * 10 * 2 * 4 * 512 * 2)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"recurrent": "mamba"}, "recurrent_layers must be positive with a recurrence"),
-        ({"recurrent_layers": 1}, "recurrent_layers must be positive with a recurrence, and only"),
-        ({"recurrent": "delta", "recurrent_layers": 2, "attention_layers": 2}, "be at most 3"),
-        ({"recurrent": "rnn", "recurrent_layers": 1}, "recurrent must be one of"),
-        ({"cache_share": 0.0}, "cache_share must be in (0, 1]"),
-    ],
-)
-def test_layers_that_contradict_each_other_are_refused(
-    changes: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
-        _shape(**changes)
-
-
 def test_a_state_that_a_rejection_must_restore_is_a_note() -> None:
     target, draft = model("Qwen3.5-9B").shape, model("Qwen3.5-0.8B").shape
     law = predict_costs(target, draft, device("L4"), rng=np.random.default_rng(1), draws=10)
@@ -297,6 +280,11 @@ def test_a_mixture_whose_experts_are_all_active_counts_as_dense() -> None:
         ({"kv_rank": 4}, "value_dim must be positive"),
         ({"norm": "batch"}, "norm must be one of"),
         ({"weights": "int5"}, "dtype must be one of"),
+        ({"recurrent": "mamba"}, "recurrent_layers must be positive with a recurrence"),
+        ({"recurrent_layers": 1}, "recurrent_layers must be positive with a recurrence, and only"),
+        ({"recurrent": "delta", "recurrent_layers": 2, "attention_layers": 2}, "be at most 3"),
+        ({"recurrent": "rnn", "recurrent_layers": 1}, "recurrent must be one of"),
+        ({"cache_share": 0.0}, "cache_share must be in (0, 1]"),
     ],
 )
 def test_a_shape_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -408,12 +396,6 @@ def test_a_device_that_no_table_has_is_stated_by_its_data() -> None:
 def test_data_of_a_device_that_say_too_little_are_one_line(written: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         device(written)
-
-
-@pytest.mark.parametrize("name", ["Qwen2.5-0.5B:q9", "Qwen2.5-0.5B:fp7", "llama3.2:1b-int5"])
-def test_a_format_that_is_none_is_no_tuning(name: str) -> None:
-    with pytest.raises(ValueError, match="model must be a name of the table"):
-        model(name)
 
 
 def test_no_alias_stands_for_two_devices() -> None:
