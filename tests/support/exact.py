@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -99,3 +100,38 @@ def tokens_of_round(alpha: float, gamma: int) -> Any:
     for _ in range(gamma + 1):
         total = 1 + a * total
     return total
+
+
+def masses(alpha: Any, gamma: int) -> list[Any]:
+    """P(N = n), n = 1..gamma + 1, in the number type of alpha."""
+    return [alpha**n * (1 - alpha) for n in range(gamma)] + [alpha**gamma]
+
+
+RANDOM_PMF = st.lists(st.integers(0, 20), min_size=1, max_size=5).filter(sum)
+
+
+def fractions(weights: list[int]) -> list[Fraction]:
+    return [Fraction(w, sum(weights)) for w in weights]
+
+
+def floats(pmf: list[Fraction]) -> Any:
+    return np.array([float(p) for p in pmf])
+
+
+def some_law(size: int, *, holes: bool = True) -> st.SearchStrategy[Any]:
+    """Distributions over so many tokens, some of them without mass."""
+    weight = st.floats(0.001, 1).map(lambda x: x**3)
+    if holes:
+        weight = st.one_of(weight, weight, st.just(0.0))
+    return (
+        st.lists(weight, min_size=size, max_size=size)
+        .filter(lambda w: sum(w) > 0)
+        .map(lambda w: np.array(w) / sum(w))
+    )
+
+
+def pairs(high: int, *, holes: bool = True) -> st.SearchStrategy[tuple[Any, Any]]:
+    """Two distributions over 2 to ``high`` tokens."""
+    return st.integers(2, high).flatmap(
+        lambda v: st.tuples(some_law(v, holes=holes), some_law(v, holes=holes))
+    )

@@ -7,22 +7,7 @@ import numpy as np
 import pytest
 import sympy
 from exact import exactly
-from howspec.theory.acceptance import (
-    MarkovAcceptance,
-    fit_markov,
-    markov_first_rate,
-    markov_log_likelihood,
-    markov_offset_tokens,
-    markov_start_bias,
-    markov_token_rate,
-    markov_tokens,
-    markov_tokens_limit,
-    offset_tokens,
-    round_counts,
-    start_position_bias,
-    walk_counts,
-    walk_rounds,
-)
+from howspec.theory import acceptance
 from howspec.theory.formula import SYMBOLS
 from howspec.theory.rounds import tokens_per_round
 from hypothesis import given, settings
@@ -65,11 +50,14 @@ def test_tokens_are_those_of_the_stationary_chain_over_rounds(
     p: float, q: float, gamma: int
 ) -> None:
     tokens, first = _balance(p, q, gamma)
-    assert abs(markov_tokens(p, q, gamma) - tokens) <= 1e-13 * tokens
-    assert abs(markov_first_rate(p, q, gamma) - first) <= 1e-13 * first
+    assert abs(acceptance.markov_tokens(p, q, gamma) - tokens) <= 1e-13 * tokens
+    assert abs(acceptance.markov_first_rate(p, q, gamma) - first) <= 1e-13 * first
     if p < 1 - 1e-9:
         point = {"accept_after_accept": p, "accept_after_reject": q, "gamma": gamma}
-        for function, exact in ((markov_tokens, tokens), (markov_first_rate, first)):
+        for function, exact in (
+            (acceptance.markov_tokens, tokens),
+            (acceptance.markov_first_rate, first),
+        ):
             symbolic = exactly(function, **point)
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25") * exact
 
@@ -81,14 +69,17 @@ def test_mean_over_all_positions_and_its_bias_match_their_definitions(
 ) -> None:
     every, rate = _all_positions(p, q, gamma)
     bias = every / _balance(p, q, gamma)[0] - 1
-    assert abs(markov_offset_tokens(p, q, gamma) - every) <= 1e-13 * every
-    assert abs(markov_token_rate(p, q) - rate) <= 1e-14 * rate
-    assert abs(markov_start_bias(p, q, gamma) - bias) <= 1e-12 * abs(bias) + 1e-45
+    assert abs(acceptance.markov_offset_tokens(p, q, gamma) - every) <= 1e-13 * every
+    assert abs(acceptance.markov_token_rate(p, q) - rate) <= 1e-14 * rate
+    assert abs(acceptance.markov_start_bias(p, q, gamma) - bias) <= 1e-12 * abs(bias) + 1e-45
     if p < 1 - 1e-9 and abs(p - q) > 1e-6:  # SymPy refines a difference of equals for seconds
         point = {"accept_after_accept": p, "accept_after_reject": q}
-        symbolic = exactly(markov_token_rate, **point)
+        symbolic = exactly(acceptance.markov_token_rate, **point)
         assert abs(symbolic - rate) <= mpmath.mpf("1e-25") * rate
-        for function, exact in ((markov_offset_tokens, every), (markov_start_bias, bias)):
+        for function, exact in (
+            (acceptance.markov_offset_tokens, every),
+            (acceptance.markov_start_bias, bias),
+        ):
             symbolic = exactly(function, **point, gamma=gamma)
             assert abs(symbolic - exact) <= mpmath.mpf("1e-25")
 
@@ -97,47 +88,49 @@ def test_mean_over_all_positions_and_its_bias_match_their_definitions(
 @given(st.floats(0, 0.9), RATE)
 def test_endless_drafts_depend_on_the_share_of_accepted_tokens_only(p: float, q: float) -> None:
     exact = _balance(p, q, 500)[0]
-    assert abs(markov_tokens_limit(p, q) - exact) <= 1e-12 * exact
-    assert markov_tokens_limit(p, q) == pytest.approx(1 / (1 - markov_token_rate(p, q)), rel=1e-9)
+    assert abs(acceptance.markov_tokens_limit(p, q) - exact) <= 1e-12 * exact
+    assert acceptance.markov_tokens_limit(p, q) == pytest.approx(
+        1 / (1 - acceptance.markov_token_rate(p, q)), rel=1e-9
+    )
     point = {"accept_after_accept": p, "accept_after_reject": q}
-    symbolic = exactly(markov_tokens_limit, **point)
+    symbolic = exactly(acceptance.markov_tokens_limit, **point)
     assert abs(symbolic - exact) <= mpmath.mpf("1e-20") * exact
 
 
 def test_equal_transition_rates_are_independent_acceptance() -> None:
     p, g = SYMBOLS.alpha, SYMBOLS.gamma
-    assert sympy.simplify(markov_tokens(p, p, g) - tokens_per_round(p, g)) == 0
+    assert sympy.simplify(acceptance.markov_tokens(p, p, g) - tokens_per_round(p, g)) == 0
     alpha = np.linspace(0, 1, 21)[:, None]
     gamma = np.arange(0, 12)
     assert np.allclose(
-        markov_tokens(alpha, alpha, gamma), tokens_per_round(alpha, gamma), rtol=1e-14
+        acceptance.markov_tokens(alpha, alpha, gamma), tokens_per_round(alpha, gamma), rtol=1e-14
     )
-    assert (markov_start_bias(alpha, alpha, gamma) == 0).all()
+    assert (acceptance.markov_start_bias(alpha, alpha, gamma) == 0).all()
 
 
 def test_bursts_lower_tokens_and_raise_the_mean_over_all_positions() -> None:
     p, q = np.meshgrid(np.linspace(0.01, 0.99, 23), np.linspace(0.01, 0.99, 23))
     p, q = np.maximum(p, q)[..., None], np.minimum(p, q)[..., None]
     gamma = np.arange(1, 20)
-    run = markov_tokens(p, q, gamma)
-    same_rate = tokens_per_round(markov_token_rate(p, q), gamma)
+    run = acceptance.markov_tokens(p, q, gamma)
+    same_rate = tokens_per_round(acceptance.markov_token_rate(p, q), gamma)
     assert (run <= same_rate * (1 + 1e-12)).all()
-    assert (same_rate <= markov_offset_tokens(p, q, gamma) * (1 + 1e-12)).all()
-    assert (markov_start_bias(p, q, gamma) >= 0).all()
-    assert (markov_start_bias(q, p, gamma) <= 0).all()
+    assert (same_rate <= acceptance.markov_offset_tokens(p, q, gamma) * (1 + 1e-12)).all()
+    assert (acceptance.markov_start_bias(p, q, gamma) >= 0).all()
+    assert (acceptance.markov_start_bias(q, p, gamma) <= 0).all()
 
 
 def test_the_corners_are_written_out() -> None:
     gamma = np.arange(0, 6)
-    assert (markov_tokens(1, 0, gamma) == 1).all()
-    assert markov_token_rate(1, 0) == 0
-    assert (markov_tokens(1, 0.5, gamma) == gamma + 1).all()
-    assert (markov_tokens(0.5, 0, gamma) == 1).all()
-    assert markov_tokens_limit(1, 0.5) == np.inf
-    assert markov_tokens_limit(1, 0) == 1
-    assert markov_start_bias(1, 0, 3) == 0
-    assert (markov_start_bias(1, 0.5, gamma) == 0).all()
-    assert (markov_start_bias(0, 0, gamma) == 0).all()
+    assert (acceptance.markov_tokens(1, 0, gamma) == 1).all()
+    assert acceptance.markov_token_rate(1, 0) == 0
+    assert (acceptance.markov_tokens(1, 0.5, gamma) == gamma + 1).all()
+    assert (acceptance.markov_tokens(0.5, 0, gamma) == 1).all()
+    assert acceptance.markov_tokens_limit(1, 0.5) == np.inf
+    assert acceptance.markov_tokens_limit(1, 0) == 1
+    assert acceptance.markov_start_bias(1, 0, 3) == 0
+    assert (acceptance.markov_start_bias(1, 0.5, gamma) == 0).all()
+    assert (acceptance.markov_start_bias(0, 0, gamma) == 0).all()
 
 
 def _token_chain(
@@ -163,38 +156,38 @@ def _lengths(states: np.ndarray) -> np.ndarray:
 def test_walking_rounds_over_a_simulated_text_gives_the_closed_forms() -> None:
     rng, p, q, gamma = np.random.default_rng(11), 0.75, 0.2, 3
     rows = _lengths(_token_chain(rng, p, q, 40, 5000))
-    counts = walk_counts(rows, gamma)
+    counts = acceptance.walk_counts(rows, gamma)
     tokens = counts.accepted + 1.0
     # Rounds depend on each other, so the standard error comes from the 40 requests.
     means = np.array([tokens[counts.request == r].mean() for r in range(40)])
     error = means.std(ddof=1) / np.sqrt(40)
-    assert abs(means.mean() - markov_tokens(p, q, gamma)) < 4 * error
-    every = np.array([offset_tokens([row], gamma) for row in rows])
+    assert abs(means.mean() - acceptance.markov_tokens(p, q, gamma)) < 4 * error
+    every = np.array([acceptance.offset_tokens([row], gamma) for row in rows])
     error = every.std(ddof=1) / np.sqrt(40)
-    assert abs(every.mean() - markov_offset_tokens(p, q, gamma)) < 4 * error
-    assert start_position_bias(rows, gamma) == pytest.approx(
-        markov_start_bias(p, q, gamma), abs=0.02
+    assert abs(every.mean() - acceptance.markov_offset_tokens(p, q, gamma)) < 4 * error
+    assert acceptance.start_position_bias(rows, gamma) == pytest.approx(
+        acceptance.markov_start_bias(p, q, gamma), abs=0.02
     )
 
 
 def test_a_walk_visits_only_the_positions_where_rounds_start() -> None:
-    assert walk_rounds([3, 9, 9, 1, 2, 9, 5], 3).tolist() == [2, 0, 1, 3]
-    assert walk_rounds([3, 9, 9, 1, 2, 9, 5], 1).tolist() == [1, 1, 1, 1]
-    assert offset_tokens([[3, 9], [1]], 3) == pytest.approx((3 + 4 + 1) / 3)
+    assert acceptance.walk_rounds([3, 9, 9, 1, 2, 9, 5], 3).tolist() == [2, 0, 1, 3]
+    assert acceptance.walk_rounds([3, 9, 9, 1, 2, 9, 5], 1).tolist() == [1, 1, 1, 1]
+    assert acceptance.offset_tokens([[3, 9], [1]], 3) == pytest.approx((3 + 4 + 1) / 3)
 
 
 def test_draws_are_the_rounds_of_one_chain() -> None:
     p, q, gamma = 0.8, 0.3, 4
-    law = MarkovAcceptance(p, q)
+    law = acceptance.MarkovAcceptance(p, q)
     rng = np.random.default_rng(3)
     parts = [law.draw(rng, gamma=gamma, rounds=500) for _ in range(200)]
     means = np.array([x.mean() for x in parts])
     error = means.std(ddof=1) / np.sqrt(means.size)
-    assert abs(means.mean() + 1 - markov_tokens(p, q, gamma)) < 4 * error
+    assert abs(means.mean() + 1 - acceptance.markov_tokens(p, q, gamma)) < 4 * error
     # The first round of each call is stationary too.
-    short, calls = MarkovAcceptance(0.7, 0.1), 12_000
+    short, calls = acceptance.MarkovAcceptance(0.7, 0.1), 12_000
     starts = np.array([short.draw(rng, gamma=1, rounds=1)[0] > 0 for _ in range(calls)])
-    first = markov_first_rate(0.7, 0.1, 1)
+    first = acceptance.markov_first_rate(0.7, 0.1, 1)
     assert abs(starts.mean() - first) < 4 * np.sqrt(first * (1 - first) / starts.size)
     # After a rejection q, after a full round p^2 + (1 - p) q.
     x = np.concatenate(parts)
@@ -207,30 +200,30 @@ def test_draws_are_the_rounds_of_one_chain() -> None:
 
 def test_the_fit_finds_the_chain_again_and_is_near_the_likelihood_maximum() -> None:
     rng = np.random.default_rng(5)
-    accepted = MarkovAcceptance(0.75, 0.2).draw(rng, gamma=4, rounds=40_000)
-    counts = round_counts(accepted, 4)
-    fit = fit_markov(counts)
+    accepted = acceptance.MarkovAcceptance(0.75, 0.2).draw(rng, gamma=4, rounds=40_000)
+    counts = acceptance.round_counts(accepted, 4)
+    fit = acceptance.fit_markov(counts)
     assert fit.accept_after_accept == pytest.approx(0.75, abs=0.01)
     assert fit.accept_after_reject == pytest.approx(0.2, abs=0.01)
-    at_fit = markov_log_likelihood(fit, counts)
+    at_fit = acceptance.markov_log_likelihood(fit, counts)
     for dp, dq in ((0.03, 0), (-0.03, 0), (0, 0.02), (0, -0.02)):
         p, q = fit.accept_after_accept + dp, fit.accept_after_reject + dq
-        assert markov_log_likelihood(MarkovAcceptance(p, q), counts) < at_fit
+        assert acceptance.markov_log_likelihood(acceptance.MarkovAcceptance(p, q), counts) < at_fit
 
 
 def test_the_fit_meets_the_measured_tokens_also_where_the_chain_is_wrong() -> None:
     rng = np.random.default_rng(6)
     alpha = np.repeat(rng.beta(2, 3, 200), 200)
     accepted = (rng.random((40_000, 3)) < alpha[:, None]).cumprod(axis=1).sum(axis=1)
-    fit = fit_markov(round_counts(accepted, 3))
-    tokens = markov_tokens(fit.accept_after_accept, fit.accept_after_reject, 3)
+    fit = acceptance.fit_markov(acceptance.round_counts(accepted, 3))
+    tokens = acceptance.markov_tokens(fit.accept_after_accept, fit.accept_after_reject, 3)
     assert tokens == pytest.approx(1 + accepted.mean(), rel=0.02)
 
 
 def test_a_fit_by_hand_from_few_rounds() -> None:
     # Two requests; the first round of each has no known past. gamma = 3.
-    counts = round_counts([3, 2, 0, 1, 3, 3, 0], 3, request=[0, 0, 0, 0, 1, 1, 1])
-    fit = fit_markov(counts)
+    counts = acceptance.round_counts([3, 2, 0, 1, 3, 3, 0], 3, request=[0, 0, 0, 0, 1, 1, 1])
+    fit = acceptance.fit_markov(counts)
     p = (2 + 1 + 0 + 2 + 2) / (2 + 2 + 1 + 2 + 2)  # kept after kept, over tried after kept
     assert fit.accept_after_accept == pytest.approx(p)
     # First tokens: after a full round 1 of 1, 1 of 1 and 0 of 1; after a rejected one 0, 1 of 2.
@@ -239,14 +232,16 @@ def test_a_fit_by_hand_from_few_rounds() -> None:
 
 
 def test_the_law_gives_the_formulas_on_its_axes() -> None:
-    law = MarkovAcceptance(np.array([0.85, 0.5]), 0.4)
+    law = acceptance.MarkovAcceptance(np.array([0.85, 0.5]), 0.4)
     assert law.tokens_by_gamma(5) == pytest.approx(
-        markov_tokens(np.array([[0.85], [0.5]]), 0.4, np.arange(6))
+        acceptance.markov_tokens(np.array([[0.85], [0.5]]), 0.4, np.arange(6))
     )
     survival = law.survival(5)
     assert survival.shape == (2, 6)
     assert (survival[:, 0] == 1).all()
-    assert survival[:, 1] == pytest.approx(markov_first_rate(np.array([0.85, 0.5]), 0.4, 5))
+    assert survival[:, 1] == pytest.approx(
+        acceptance.markov_first_rate(np.array([0.85, 0.5]), 0.4, 5)
+    )
     assert survival[:, 2:] / survival[:, 1:-1] == pytest.approx(
         np.broadcast_to([[0.85], [0.5]], (2, 4))
     )

@@ -12,14 +12,7 @@ from exact import at_digits, decades, probabilities, relative_error, tokens_of_r
 from howspec.theory import AffineCost, DepthAcceptance, best_gamma
 from howspec.theory.acceptance import AcceptanceLaw, BetaRequestAcceptance, MarkovAcceptance
 from howspec.theory.acceptance.law import accepted_whole
-from howspec.theory.costs.choose import (
-    choose_gamma,
-    draft_threshold,
-    first_failure,
-    flat_window,
-    increments_rise,
-    local_maxima,
-)
+from howspec.theory.costs import choose
 from howspec.theory.costs.law import ParallelDraftCost, SequentialDraftCost
 from howspec.theory.costs.passes import LinearPass, LinearStepCost
 from howspec.theory.costs.uneven import MoEPass, StaircasePass
@@ -68,9 +61,9 @@ def test_threshold_is_marginal_cost_times_speedup(alpha: float, gamma: int, slop
         c = mpmath.mpf(slope)
         exact = c * tokens_of_round(alpha, gamma) / (1 + gamma * c)
         point = {"alpha": alpha, "gamma": gamma, "slope": slope}
-        assert relative_error(draft_threshold(**point), exact) < 1e-12
+        assert relative_error(choose.draft_threshold(**point), exact) < 1e-12
         if 1e-6 < alpha < 1 - 1e-6:
-            assert relative_error(at_digits(draft_threshold, **point), exact) < 1e-15
+            assert relative_error(at_digits(choose.draft_threshold, **point), exact) < 1e-15
         # One more token pays exactly where the survival exceeds the threshold.
         more = tokens_of_round(alpha, gamma + 1) / (1 + (gamma + 1) * c)
         pays = mpmath.mpf(alpha) ** (gamma + 1) > exact
@@ -89,11 +82,11 @@ def test_rule_finds_the_best_gamma_of_every_convex_cost(
     size = len(survival) - 2
     steps = sorted(data.draw(st.lists(decades(-3, 0), min_size=size, max_size=size)))
     times = [1.0, *(1.0 + first + np.concatenate([[0.0], np.cumsum(steps)])).tolist()]
-    assert increments_rise(np.array(times))
-    found = int(first_failure(np.array(survival), np.array(times)))
+    assert choose.increments_rise(np.array(times))
+    found = int(choose.first_failure(np.array(survival), np.array(times)))
     best = scan(survival, times)
     assert value(survival, times, found) >= value(survival, times, best) * (1 - Fraction(1, 10**9))
-    choice = choose_gamma(Listed(tuple(survival)), Listed(tuple(times)), gamma_max=size + 1)
+    choice = choose.choose_gamma(Listed(tuple(survival)), Listed(tuple(times)), gamma_max=size + 1)
     assert choice.method in ("rule", "closed form")
     assert value(survival, times, int(choice.gamma)) >= value(survival, times, best) * (
         1 - Fraction(1, 10**9)
@@ -106,7 +99,7 @@ def test_scan_finds_the_best_gamma_of_every_cost(
 ) -> None:
     size = len(survival)
     times = data.draw(st.lists(decades(-2, 2), min_size=size, max_size=size))
-    choice = choose_gamma(Listed(tuple(survival)), Listed(tuple(times)), gamma_max=size - 1)
+    choice = choose.choose_gamma(Listed(tuple(survival)), Listed(tuple(times)), gamma_max=size - 1)
     best = scan(survival, times)
     top = value(survival, times, best)
     assert value(survival, times, int(choice.gamma)) >= top * (1 - Fraction(1, 10**12))
@@ -118,7 +111,9 @@ def test_scan_finds_the_best_gamma_of_every_cost(
 def test_closed_form_is_used_for_independent_acceptance_and_affine_costs(
     alpha: float, ratio: float, slope: float, overhead: float
 ) -> None:
-    choice = choose_gamma(DepthAcceptance(alpha), AffineCost(ratio, slope, overhead), gamma_max=40)
+    choice = choose.choose_gamma(
+        DepthAcceptance(alpha), AffineCost(ratio, slope, overhead), gamma_max=40
+    )
     assert choice.method == "closed form"
     assert choice.convex.all()
     expected = best_gamma(alpha, ratio, verify_slope=slope, overhead=overhead, gamma_max=40)
@@ -128,31 +123,31 @@ def test_closed_form_is_used_for_independent_acceptance_and_affine_costs(
     # Where the best is clear, the two agree on the gamma itself.
     second = np.sort(choice.by_gamma)[-2]
     slow = AffineCost(ratio, slope, overhead, step=50.0)
-    scaled = choose_gamma(DepthAcceptance(alpha), slow, gamma_max=40)
+    scaled = choose.choose_gamma(DepthAcceptance(alpha), slow, gamma_max=40)
     if second < top * (1 - 1e-9):
         assert choice.gamma == scaled.gamma == expected
 
 
 def test_rule_is_used_for_depth_decay_and_for_costs_that_bend_upwards() -> None:
-    decaying = choose_gamma(DepthAcceptance(0.8, 0.95), AffineCost(0.05), gamma_max=20)
+    decaying = choose.choose_gamma(DepthAcceptance(0.8, 0.95), AffineCost(0.05), gamma_max=20)
     assert decaying.method == "rule"
     bent = Listed(tuple(1 + 0.01 * g + 0.002 * g * g for g in range(21)))
-    assert choose_gamma(DepthAcceptance(0.8), bent, gamma_max=20).method == "rule"
+    assert choose.choose_gamma(DepthAcceptance(0.8), bent, gamma_max=20).method == "rule"
     quick = Listed(tuple(1e-6 * t for t in bent.values))
-    assert choose_gamma(DepthAcceptance(0.8), quick, gamma_max=20).method == "rule"
-    for choice in (decaying, choose_gamma(DepthAcceptance(0.8), bent, gamma_max=20)):
+    assert choose.choose_gamma(DepthAcceptance(0.8), quick, gamma_max=20).method == "rule"
+    for choice in (decaying, choose.choose_gamma(DepthAcceptance(0.8), bent, gamma_max=20)):
         assert choice.gamma == choice.by_gamma.argmax()
         assert not choice.several_peaks
 
 
 def test_tiles_defeat_the_rule_and_the_guard_notices() -> None:
     law = DepthAcceptance(0.8)
-    choice = choose_gamma(law, TILES, gamma_max=20)
+    choice = choose.choose_gamma(law, TILES, gamma_max=20)
     assert choice.method == "scan"
     assert not choice.convex
     np.testing.assert_array_equal(np.flatnonzero(choice.peaks), [3, 7, 11, 15, 19])
     assert choice.several_peaks
-    misled = first_failure(law.survival(20), TILES.round_time(20))
+    misled = choose.first_failure(law.survival(20), TILES.round_time(20))
     assert misled == 3
     assert choice.gamma == choice.by_gamma.argmax() == 7
     assert choice.by_gamma[misled] < choice.speedup
@@ -161,7 +156,7 @@ def test_tiles_defeat_the_rule_and_the_guard_notices() -> None:
 def test_experts_make_one_draft_token_no_test_and_the_guard_notices() -> None:
     target = MoEPass(8, 2, 0.5, 1e-9)
     cost = SequentialDraftCost(target, LinearPass(0.1))
-    choice = choose_gamma(DepthAcceptance(0.82), cost, gamma_max=12)
+    choice = choose.choose_gamma(DepthAcceptance(0.82), cost, gamma_max=12)
     assert choice.method == "scan"
     assert choice.by_gamma[1] < 1.0 < choice.speedup
     assert choice.gamma == choice.by_gamma.argmax() == 7
@@ -171,12 +166,12 @@ def test_experts_make_one_draft_token_no_test_and_the_guard_notices() -> None:
 
 def test_cost_of_one_draft_call_is_decided_against_plain_decoding_at_the_end() -> None:
     cost = ParallelDraftCost(LinearPass(0.99, 0.01), LinearPass(1.2))
-    choice = choose_gamma(DepthAcceptance(0.9), cost, gamma_max=30)
+    choice = choose.choose_gamma(DepthAcceptance(0.9), cost, gamma_max=30)
     assert choice.method == "closed form"
     assert choice.by_gamma[1] < 1.0 < choice.speedup
     assert choice.gamma == choice.by_gamma.argmax() > 5
     dear = ParallelDraftCost(LinearPass(0.99, 0.01), LinearPass(12.0))
-    assert choose_gamma(DepthAcceptance(0.9), dear, gamma_max=30).gamma == 0
+    assert choose.choose_gamma(DepthAcceptance(0.9), dear, gamma_max=30).gamma == 0
 
 
 def test_posterior_samples_are_answered_draw_by_draw() -> None:
@@ -187,14 +182,14 @@ def test_posterior_samples_are_answered_draw_by_draw() -> None:
         (DepthAcceptance(alphas, 0.97), AffineCost(slopes)),
         (DepthAcceptance(alphas), SequentialDraftCost(TILES.target, LinearPass(slopes))),
     ):
-        together = choose_gamma(law, cost, gamma_max=24, batch=3)
+        together = choose.choose_gamma(law, cost, gamma_max=24, batch=3)
         assert together.gamma.shape == together.speedup.shape == (200,)
         assert together.by_gamma.shape == together.peaks.shape == (200, 25)
         np.testing.assert_array_equal(together.gamma, together.by_gamma.argmax(axis=-1))
         np.testing.assert_allclose(together.speedup, together.by_gamma.max(axis=-1), rtol=1e-14)
         assert (together.window_low <= together.gamma).all()
         assert (together.gamma <= together.window_high).all()
-    one = choose_gamma(DepthAcceptance(alphas[:3]), TILES, gamma_max=9)
+    one = choose.choose_gamma(DepthAcceptance(alphas[:3]), TILES, gamma_max=9)
     assert one.gamma.shape == (3,)
 
 
@@ -202,8 +197,8 @@ def test_rescaling_all_times_changes_nothing() -> None:
     a = LinearStepCost(7e-3, 2e-5, 4e-8, 1e-3, 1e-6, 2e-9, 1e-4)
     b = LinearStepCost(7.0, 2e-2, 4e-5, 1.0, 1e-3, 2e-6, 0.1)
     for rows, context in ((1, 0), (64, 3000)):
-        one = choose_gamma(DepthAcceptance(0.7, 0.98), a, batch=rows, context=context)
-        two = choose_gamma(DepthAcceptance(0.7, 0.98), b, batch=rows, context=context)
+        one = choose.choose_gamma(DepthAcceptance(0.7, 0.98), a, batch=rows, context=context)
+        two = choose.choose_gamma(DepthAcceptance(0.7, 0.98), b, batch=rows, context=context)
         assert one.gamma == two.gamma
         np.testing.assert_allclose(one.by_gamma, two.by_gamma, rtol=1e-12)
 
@@ -223,9 +218,9 @@ def test_local_maxima_are_the_runs_that_were_reached_by_a_rise_and_left_by_a_fal
             end += 1
         if padded[end + 1] < padded[i]:
             expected.append(i - 1)
-    found = np.flatnonzero(local_maxima(np.array(levels, dtype=float)))
+    found = np.flatnonzero(choose.local_maxima(np.array(levels, dtype=float)))
     assert found.tolist() == expected
-    small = local_maxima(1e-9 * np.array(levels))
+    small = choose.local_maxima(1e-9 * np.array(levels))
     assert np.flatnonzero(small).tolist() == expected
 
 
@@ -235,7 +230,7 @@ def test_window_is_the_run_of_good_gammas_around_the_best(
 ) -> None:
     by_gamma = np.array(values)
     best = by_gamma.argmax()
-    low, high = flat_window(by_gamma, np.asarray(best), tolerance=tolerance)
+    low, high = choose.flat_window(by_gamma, np.asarray(best), tolerance=tolerance)
     limit = (1.0 - tolerance) * by_gamma[best]
     assert (by_gamma[low : high + 1] >= limit).all()
     assert low <= best <= high
@@ -245,16 +240,16 @@ def test_window_is_the_run_of_good_gammas_around_the_best(
 
 def test_bend_at_the_first_token_is_allowed_and_later_ones_are_not() -> None:
     times = np.array([[1, 3, 4, 5, 6], [1, 2, 3, 3.9, 5], [1, 1, 2, 4, 7], [1, 2, 4, 5, 6.0]])
-    np.testing.assert_array_equal(increments_rise(times), [True, False, True, False])
-    np.testing.assert_array_equal(increments_rise(1e-6 * times), [True, False, True, False])
+    np.testing.assert_array_equal(choose.increments_rise(times), [True, False, True, False])
+    np.testing.assert_array_equal(choose.increments_rise(1e-6 * times), [True, False, True, False])
 
 
 def test_choice_refuses_settings_outside_their_ranges() -> None:
     law, cost = DepthAcceptance(0.8), AffineCost(0.1)
     with pytest.raises(ValueError, match="times of a cost law"):
-        choose_gamma(law, Listed((1.0, 0.0, 1.0)), gamma_max=2)
-    assert choose_gamma(law, cost, gamma_max=1).gamma == 1
-    assert choose_gamma(DepthAcceptance(0.0), AffineCost(0.0), gamma_max=1).gamma == 0
+        choose.choose_gamma(law, Listed((1.0, 0.0, 1.0)), gamma_max=2)
+    assert choose.choose_gamma(law, cost, gamma_max=1).gamma == 1
+    assert choose.choose_gamma(DepthAcceptance(0.0), AffineCost(0.0), gamma_max=1).gamma == 0
 
 
 @pytest.mark.parametrize(
@@ -264,7 +259,7 @@ def test_choice_refuses_settings_outside_their_ranges() -> None:
 def test_laws_whose_rounds_depend_on_gamma_are_summed_at_each_gamma(
     law: AcceptanceLaw, best: int, speedup: float
 ) -> None:
-    choice = choose_gamma(law, AffineCost(0.1), gamma_max=16)
+    choice = choose.choose_gamma(law, AffineCost(0.1), gamma_max=16)
     # The definition: the tokens of rounds run at that gamma, one gamma at a time.
     each = [float(law.survival(g).sum()) / (1.0 + 0.1 * g) for g in range(17)]
     assert choice.by_gamma == pytest.approx(each, rel=1e-9)

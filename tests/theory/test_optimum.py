@@ -19,9 +19,9 @@ from howspec.theory.optimum import (
     real_optimum,
     speedup_at_optimum,
 )
-from howspec.theory.regret import neighbour_loss, regret_halfwidth, regret_window
+from howspec.theory.regret import regret_halfwidth
 from howspec.theory.speedup import reduced_cost, speedup
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 costs = decades(-6, 0)
@@ -202,54 +202,6 @@ def test_speedup_at_the_optimum_bounds_every_whole_gamma(alpha: float, c: float)
     assert abs(best_gamma(alpha, c, gamma_max=2**53) - star) <= 1 + 1e-9 * star
 
 
-@given(inner, costs, extras, st.one_of(st.floats(0.001, 0.9), decades(-6, -3)))
-def test_both_ends_of_the_regret_window_lose_the_tolerance(
-    alpha: float, c: float, o: float, tolerance: float
-) -> None:
-    low, high = regret_window(alpha, c, overhead=o, tolerance=tolerance)
-    star, slope = optimal_gamma(alpha, c, overhead=o), reduced_cost(c, 0.0, o)
-    if not 0.0 < star < np.inf:
-        assert np.isnan(low)
-        assert np.isnan(high)
-        return
-    assume(1e-9 < star < 1e9 and alpha > 1e-100)
-    with mpmath.workdps(60):
-        # The optimum anew at many digits, then the loss at both ends from the definition.
-        top = log_speedup(alpha, slope, mpmath_optimum(alpha, slope))
-        ends = [log_speedup(alpha, slope, mpmath.mpf(g)) for g in (low, high)]
-        losses = [-mpmath.expm1(end - top) for end in ends]
-    assert low <= star <= high
-    assert float(losses[1]) == pytest.approx(tolerance, rel=1e-6)
-    if low > 0:
-        assert float(losses[0]) == pytest.approx(tolerance, rel=1e-6)
-    else:
-        assert float(losses[0]) <= tolerance * (1 + 1e-9)
-    half = regret_halfwidth(alpha, c, overhead=o, tolerance=tolerance)
-    assert half <= (high - star) * (1 + 1e-6)
-    if low > 0:
-        assert half == pytest.approx(star - low, rel=1e-6)
-
-
-def mpmath_optimum(alpha: float, slope: float) -> mpmath.mpf:
-    rate, c = -mpmath.log(mpmath.mpf(alpha)), mpmath.mpf(slope)
-    goal = rate * (1 - c) / c
-    w = mpmath.mpf(float(mpmath.sqrt(2 * goal) + goal))
-    for _ in range(200):
-        w = w - (w - mpmath.log1p(w) - goal) * (1 + 1 / w)
-    return mpmath.log1p(w) / rate - 1
-
-
-def test_the_example_of_the_regret_window_is_about_one_and_a_half_tokens() -> None:
-    assert optimal_gamma(0.8, 0.05) == pytest.approx(7.86, abs=0.005)
-    assert regret_halfwidth(0.8, 0.05) == pytest.approx(1.46, abs=0.005)
-    low, high = regret_window(0.8, 0.05)
-    assert (low, high) == pytest.approx((6.40, 9.59), abs=0.005)
-    # Close to the optimum the loss is that of the curvature.
-    kappa = optimum_curvature(0.8, 0.05)
-    close = regret_halfwidth(0.8, 0.05, tolerance=1e-8)
-    assert close == pytest.approx((2e-8 / kappa) ** 0.5, rel=1e-4)
-
-
 @given(inner, costs, extras, extras)
 def test_speedup_at_the_optimum_bounds_every_gamma_with_overhead_too(
     alpha: float, c: float, b: float, o: float
@@ -257,37 +209,6 @@ def test_speedup_at_the_optimum_bounds_every_gamma_with_overhead_too(
     options = {"verify_slope": b, "overhead": o}
     every = speedup(alpha, np.arange(0.0, 300.0), c, **options)
     assert every.max() <= optimal_speedup(alpha, c, **options) * (1 + 1e-13)
-
-
-@given(inner, costs, extras)
-@settings(suppress_health_check=[HealthCheck.filter_too_much])
-def test_one_token_beside_the_best_gamma_loses_no_more_than_the_bound(
-    alpha: float, c: float, b: float
-) -> None:
-    best = best_gamma(alpha, c, verify_slope=b, gamma_max=10**6)
-    assume(1 <= best < 10**6)
-    top, *beside = (speedup(alpha, best + d, c, verify_slope=b) for d in (0, -1, 1))
-    losses = 1.0 - np.array(beside) / top
-    assert losses.max() <= neighbour_loss(alpha, best) + 1e-13
-
-
-@given(st.floats(0.01, 0.99), st.integers(1, 40))
-def test_the_loss_of_a_neighbour_is_reached_where_one_token_more_is_as_good(
-    alpha: float, gamma: int
-) -> None:
-    tokens = sum(alpha**k for k in range(gamma + 1))
-    share = alpha ** (gamma + 1) / tokens  # a draft token's part of the round at gamma
-    cost = share / (1.0 - gamma * share)
-    below, here, above = (speedup(alpha, gamma + d, cost) for d in (-1, 0, 1))
-    assert above == pytest.approx(here, rel=1e-12)
-    assert 1.0 - below / here == pytest.approx(neighbour_loss(alpha, gamma), abs=1e-12)
-
-
-def test_limits_of_the_loss_of_a_neighbour() -> None:
-    assert neighbour_loss([0.0, 1.0], 3).tolist() == [0.0, 0.0]
-    assert neighbour_loss(0.5, 1) == pytest.approx(0.2, rel=1e-15)
-    every = neighbour_loss(np.linspace(0, 1, 1001), np.arange(1, 20)[:, None])
-    assert (np.diff(every.max(axis=1)) < 0).all()
 
 
 def test_limits_are_written_out() -> None:

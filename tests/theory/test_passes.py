@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import json
 import math
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
-from exact import both, decades, probabilities, relative_error, tokens_of_round
-from howspec.theory.costs import passes, roofline, uneven
+from exact import both, decades
+from howspec.theory.costs import roofline
 from howspec.theory.costs.law import (
-    ParallelDraftCost,
     PassLaw,
     SequentialDraftCost,
-    parallel_speedup,
     target_efficiency,
 )
-from howspec.theory.costs.passes import LinearPass, LinearStepCost, TablePass
+from howspec.theory.costs.passes import LinearPass, TablePass
 from howspec.theory.costs.roofline import RooflineCost, RooflinePass
 from howspec.theory.costs.uneven import MoEPass, StaircasePass
 from hypothesis import given, settings
@@ -138,202 +132,6 @@ def test_a_roofline_without_overlap_is_the_linear_law(
     grid = np.arange(1.0, 9.0)
     a = law.step_time(grid, batch=rows, context=context)
     np.testing.assert_allclose(a, same.step_time(grid, batch=rows, context=context), rtol=1e-12)
-
-
-# --- linear ---------------------------------------------------------------------------------
-
-TIMES = {
-    "step_fixed": decades(-4, -1), "step_per_token": SMALL, "step_per_cached": SMALL,
-    "draft_fixed": SMALL, "draft_per_token": SMALL, "draft_per_cached": SMALL,
-    "round_overhead": SMALL,
-}  # fmt: skip
-
-
-def walk(gamma: int, rows: int, context: int, t: dict[str, float]) -> Any:
-    """Time of a round, pass by pass and sequence by sequence kind."""
-    v = {k: mpmath.mpf(x) for k, x in t.items()}
-
-    def one(kind: str, tokens: int) -> Any:
-        row = v[kind + "_per_cached"] * context + v[kind + "_per_token"] * tokens
-        return v[kind + "_fixed"] + rows * row
-
-    total = one("step", gamma + 1) + sum((one("draft", 1) for _ in range(gamma)), mpmath.mpf(0))
-    return total + (v["round_overhead"] if gamma else 0)
-
-
-@given(st.integers(0, 20), ROWS, CONTEXT, st.fixed_dictionaries(TIMES))
-def test_linear_rounds_are_the_sum_of_their_passes(
-    gamma: int, rows: int, context: int, times: dict[str, float]
-) -> None:
-    with mpmath.workdps(50):
-        exact = walk(gamma, rows, context, times)
-        got = LinearStepCost(**times).round_time(gamma, batch=rows, context=context)
-        assert relative_error(got[-1], exact) < 1e-12
-        step = {k: times[k] for k in ("step_fixed", "step_per_token", "step_per_cached")}
-        quiet = {**times, "round_overhead": 0.0, "draft_fixed": 0.0}
-        bare = {**quiet, "draft_per_token": 0.0, "draft_per_cached": 0.0}
-        point = {"pass_tokens": gamma + 1, "batch": rows, "context": context, **step}
-        both(passes.linear_step_time, walk(gamma, rows, context, bare), point)
-        row = walk(gamma, 2, context, quiet) - walk(gamma, 1, context, quiet)
-        names = ("step_per_token", "step_per_cached", "draft_per_token", "draft_per_cached")
-        point = {"gamma": gamma, "context": context, **{k: times[k] for k in names}}
-        both(passes.round_sequence_time, row, point)
-        names = ("step_fixed", "draft_fixed", "round_overhead")
-        point = {"gamma": gamma, **{k: times[k] for k in names}}
-        fixed = 2 * walk(gamma, 1, context, times) - walk(gamma, 2, context, times)
-        if gamma:
-            both(passes.round_fixed_time, fixed, point)
-        assert relative_error(passes.round_fixed_time(**point), fixed) < 1e-12
-
-
-def test_linear_cost_splits_into_a_fixed_part_and_one_per_sequence() -> None:
-    cost = LinearStepCost(7e-3, 2e-5, 4e-8, np.array([1e-3, 2e-3]), 1e-6, 2e-9, 2e-4)
-    fixed, row = cost.terms(6, context=700)
-    assert fixed.shape == row.shape == (2, 7)
-    for rows in (1, 5, 300):
-        wanted = cost.round_time(6, batch=rows, context=700)
-        np.testing.assert_allclose(fixed + rows * row, wanted, rtol=1e-12)
-
-
-def test_sequential_and_parallel_drafts_differ_in_their_passes() -> None:
-    draft = LinearPass(1e-3, 1e-6)
-    one = SequentialDraftCost(H100, draft, 2e-4).round_time(5, batch=4, context=100)
-    two = ParallelDraftCost(H100, draft, 2e-4).round_time(5, batch=4, context=100)
-    for g in range(6):
-        verify = STEP + ENGINE + 4 * (CACHED * 100 + TOKEN * (g + 1))
-        extra = 2e-4 * (g > 0)
-        assert one[g] == pytest.approx(verify + g * (1e-3 + 4e-6) + extra, rel=1e-12)
-        call = (1e-3 + 4e-6 * g) * (g > 0)
-        assert two[g] == pytest.approx(verify + call + extra, rel=1e-12)
-
-
-@given(probabilities(), st.integers(1, 40), SMALL, decades(-3, 0))
-def test_parallel_speedup_is_tokens_over_one_draft_call(
-    alpha: float, gamma: int, slope: float, call: float
-) -> None:
-    with mpmath.workdps(50):
-        time = 1 + sum((mpmath.mpf(slope) for _ in range(gamma)), mpmath.mpf(0)) + mpmath.mpf(call)
-        exact = tokens_of_round(alpha, gamma) / time
-        point = {"alpha": alpha, "gamma": gamma, "verify_slope": slope, "draft_call": call}
-        assert relative_error(parallel_speedup(**point), exact) < 1e-12
-        if 1e-6 < alpha < 1 - 1e-6:
-            both(parallel_speedup, exact, point)
-    assert parallel_speedup(alpha, 0, verify_slope=slope, draft_call=call) == 1.0
-
-
-def test_parallel_cost_law_gives_the_parallel_speedup() -> None:
-    times = ParallelDraftCost(LinearPass(0.99, 0.01), LinearPass(0.15)).round_time(5)
-    got = tokens_of_round(0.8, 5) * times[0] / times[5]
-    assert float(got) == pytest.approx(
-        parallel_speedup(0.8, 5, verify_slope=0.01, draft_call=0.15), rel=1e-12
-    )
-
-
-def traces() -> Path:
-    for folder in Path(__file__).resolve().parents:
-        if (folder / "shared" / "traces").is_dir():
-            return folder / "shared" / "traces"
-    pytest.skip("the traces are not here")
-
-
-@pytest.mark.parametrize(("gamma", "published"), [(1, 1.29), (3, 1.81), (5, 2.01)])
-def test_published_step_law_on_published_traces_gives_their_speedup(
-    gamma: int, published: float
-) -> None:
-    """Their simulator drew 300 of the requests; here all are walked, hence 1 %."""
-    plain = spent = 0.0
-    cost = ParallelDraftCost(H100, EAGLE)
-    base, slope = cost.round_time(gamma), cost.round_time(gamma, context=1) - cost.round_time(gamma)
-    with gzip.open(traces() / "llama31-8b-gsm8k.jsonl.gz", "rt") as lines:
-        for line in lines:
-            request = json.loads(line)
-            lengths, at = request["accept_len_eagle"], 0
-            while at < len(lengths):
-                cached = request["prompt_tokens"] + at
-                spent += base[gamma] + slope[gamma] * cached
-                at += min(lengths[at], gamma + 1)
-            cached = request["prompt_tokens"] + np.arange(len(lengths))
-            plain += float((base[0] + slope[0] * cached).sum())
-    assert plain / spent == pytest.approx(published, rel=0.01)
-
-
-# --- padding --------------------------------------------------------------------------------
-
-
-@given(TOKENS, ROWS, st.integers(1, 256))
-@settings(max_examples=40)
-def test_padding_fills_tiles_one_after_the_other(tokens: int, rows: int, tile: int) -> None:
-    filled = 0
-    while filled < tokens * rows:
-        filled += tile
-    point = {"pass_tokens": tokens, "batch": rows, "tile": tile}
-    both(uneven.padded_tokens, mpmath.mpf(filled), point)
-
-
-def test_a_padded_pass_takes_the_time_of_the_padded_tokens() -> None:
-    law = StaircasePass(LinearPass(1.0, 0.1), tile=8, sizes=(1, 2, 4, 16))
-    tokens = np.array([1.0, 2.0, 3.0, 5.0, 16.0, 17.0, 30.0])
-    np.testing.assert_array_equal(law.padded(tokens), [1, 2, 4, 16, 16, 24, 32])
-    np.testing.assert_array_equal(law.padded(tokens[:4], batch=3), [4, 16, 16, 16])
-    np.testing.assert_allclose(law.step_time(tokens[:4], batch=3), [1.4, 2.6, 2.6, 2.6], rtol=1e-14)
-    same = StaircasePass(LinearPass(1.0, 0.1), tile=1).step_time(tokens, batch=3)
-    np.testing.assert_allclose(same, LinearPass(1.0, 0.1).step_time(tokens, batch=3), rtol=1e-14)
-
-
-# --- mixture of experts ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("experts", "active", "tokens"), [(4, 1, 3), (4, 2, 3), (5, 3, 2)])
-def test_experts_touched_is_the_mean_over_all_routings(
-    experts: int, active: int, tokens: int
-) -> None:
-    choices = [set(c) for c in itertools.combinations(range(experts), active)]
-    total = Fraction(0)
-    for routing in itertools.product(choices, repeat=tokens):
-        total += len(set().union(*routing))
-    exact = total / len(choices) ** tokens
-    point = {"experts": experts, "active_experts": active, "pass_tokens": tokens, "batch": 1}
-    both(uneven.experts_touched, mpmath.mpf(exact.numerator) / exact.denominator, point)
-    swapped = {**point, "pass_tokens": 1, "batch": tokens}
-    assert uneven.experts_touched(**swapped) == uneven.experts_touched(**point)
-
-
-@given(st.integers(1, 256), st.data(), TOKENS, ROWS, CONTEXT)
-@settings(max_examples=40)
-def test_experts_and_their_time_follow_the_missed_ones(
-    experts: int, data: st.DataObject, tokens: int, rows: int, context: int
-) -> None:
-    active = data.draw(st.integers(1, experts))
-    with mpmath.workdps(400):
-        missed = mpmath.mpf(1)
-        for _ in range(min(tokens * rows, 3000)):
-            missed *= 1 - mpmath.mpf(active) / experts
-        touched = experts * (1 - missed)  # past 3000 tokens the rest is below every digit
-        if tokens * rows <= 3000:
-            point = {"experts": experts, "active_experts": active, "pass_tokens": tokens}
-            got = uneven.experts_touched(**point, batch=rows)
-            assert relative_error(got, touched) < 1e-12
-            fixed = mpmath.mpf(2) ** -8 + rows * (
-                mpmath.mpf(2) ** -24 * context + mpmath.mpf(2) ** -16 * tokens
-            )
-            exact = fixed + mpmath.mpf(2) ** -13 * touched
-            point |= {"batch": rows, "context": context, "expert_time": 2.0**-13}
-            point |= {"step_fixed": 2.0**-8, "step_per_token": 2.0**-16}
-            both(uneven.moe_step_time, exact, {**point, "step_per_cached": 2.0**-24})
-    assert active * (1 - 1e-12) <= got <= experts if tokens * rows <= 3000 else True
-
-
-def test_experts_are_all_touched_in_the_limit_and_at_once_when_all_are_active() -> None:
-    assert uneven.experts_touched(1000, 100, experts=64, active_experts=2) == pytest.approx(64)
-    assert uneven.experts_touched(1, 1, experts=8, active_experts=8) == 8.0
-
-
-def test_moe_speculation_loses_at_one_token_and_wins_at_more() -> None:
-    times = uneven.experts_touched(np.arange(1.0, 9.0), 1, experts=8, active_experts=2) / 2.0
-    cost = times + 0.1 * np.arange(8.0)
-    tokens = np.cumsum(0.82 ** np.arange(8.0))
-    expected = [0.984, 0.992, 1.003, 1.028]
-    np.testing.assert_allclose((tokens / cost)[[1, 2, 3, 7]], expected, atol=5e-4)
 
 
 # --- every pass law -------------------------------------------------------------------------

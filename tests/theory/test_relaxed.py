@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, relative_error
+from exact import at_digits, probabilities, relative_error
 from howspec.theory.costs.uneven import MoEPass, correlated_experts, experts_touched
 from howspec.theory.limits.ceilings import (
     covered_certificate,
@@ -15,7 +16,9 @@ from howspec.theory.limits.ceilings import (
     rule_certificate,
 )
 from howspec.theory.limits.rejections import (
+    biased_acceptance_ceiling,
     entropy_set,
+    lenient_verification,
     relaxed_loss,
     relaxed_loss_floor,
     relaxed_verification,
@@ -34,6 +37,8 @@ from howspec.theory.schedules import (
 )
 from howspec.theory.schedules.together import cached_batch_speedup, cached_speedup
 from howspec.theory.trees import hub_acceptance, hub_share, overlap
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import optimize
 
 
@@ -212,3 +217,47 @@ def test_the_best_size_of_a_log_linear_length_is_that_of_a_scan(
     assert best == pytest.approx(s[speed.argmax()], rel=1e-3)
     assert relative_error(best, at_digits(log_linear_length_scale, **point)) < 1e-12
     assert log_linear_length_scale(**{**point, "length_intercept": tau + 0.3}) < best
+
+
+@given(probabilities(), probabilities())
+def test_biased_ceiling_adds_the_bias_up_to_one(alpha: float, bias: float) -> None:
+    exact = min(mpmath.mpf(1), mpmath.mpf(alpha) + mpmath.mpf(bias))
+    assert abs(at_digits(biased_acceptance_ceiling, alpha=alpha, bias=bias) - exact) < 1e-15
+    assert biased_acceptance_ceiling(alpha, bias) == pytest.approx(float(exact), rel=1e-15)
+
+
+@given(st.integers(0, 10_000), st.floats(0.05, 1.0))
+def test_leniency_pays_for_acceptance_with_exactly_as_much_bias(seed: int, leniency: float) -> None:
+    rng = np.random.default_rng(seed)
+    p, q = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(5) * 0.5)
+    accepted, output = lenient_verification(p, q, leniency=leniency)
+    rule = np.minimum(1.0, np.divide(p, leniency * q))
+    assert accepted == pytest.approx((q * rule).sum(), rel=1e-12)
+    assert output.sum() == pytest.approx(1.0)
+    assert (output >= 0).all()
+    alpha = 1 - total_variation(p, q)
+    assert alpha == pytest.approx(np.minimum(p, q).sum())
+    bias = total_variation(output, p)
+    assert accepted == pytest.approx(alpha + bias, abs=1e-12)
+    assert accepted <= biased_acceptance_ceiling(alpha, bias) + 1e-12
+
+
+def test_leniency_one_is_exact() -> None:
+    rng = np.random.default_rng(1)
+    p, q = rng.dirichlet(np.ones(6), 50), rng.dirichlet(np.ones(6), 50)
+    accepted, output = lenient_verification(p, q, leniency=1.0)
+    np.testing.assert_allclose(output, p, atol=1e-15)
+    np.testing.assert_allclose(accepted, 1 - total_variation(p, q), rtol=1e-13)
+    same, kept = lenient_verification(p, p, leniency=0.5)
+    np.testing.assert_allclose(same, 1.0)
+    np.testing.assert_allclose(kept, p)
+
+
+def test_no_residual_beats_the_bias_bound() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(200):
+        p, q, other = rng.dirichlet(np.ones(4), 3)
+        accept = rng.random(4)  # any acceptance rule and any replacement distribution
+        output = q * accept + (1 - (q * accept).sum()) * other
+        bound = 1 - total_variation(p, q) + total_variation(output, p)
+        assert (q * accept).sum() <= bound + 1e-12

@@ -8,23 +8,8 @@ from collections.abc import Callable
 import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, probabilities, relative_error
-from howspec.theory.trees.rejection import (
-    kseq,
-    kseq_acceptance,
-    recursive_rejection,
-    recursive_rejection_distinct,
-    two_token_recursive_rejection,
-)
-from howspec.theory.trees.several import (
-    coupling_floor,
-    drafts_optimum,
-    drafts_optimum_distinct,
-    gumbel_coupling,
-    membership,
-    membership_share,
-    two_token_drafts_optimum,
-)
+from exact import at_digits, pairs, probabilities, relative_error
+from howspec.theory.trees import rejection, several
 from howspec.theory.trees.verification import overlap
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,23 +18,6 @@ from scipy.optimize import linprog
 few = settings(max_examples=40)
 drafts_to = st.integers(1, 6)
 PROGRAM = 3e-7  # the solver lets a constraint of the program be missed by 1e-7
-
-
-def law(size: int, *, holes: bool = True) -> st.SearchStrategy[np.ndarray]:
-    weight = st.floats(0.001, 1).map(lambda x: x**3)
-    if holes:
-        weight = st.one_of(weight, weight, st.just(0.0))
-    return (
-        st.lists(weight, min_size=size, max_size=size)
-        .filter(lambda w: sum(w) > 0)
-        .map(lambda w: np.array(w) / sum(w))
-    )
-
-
-def pairs(high: int, *, holes: bool = True) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
-    return st.integers(2, high).flatmap(
-        lambda v: st.tuples(law(v, holes=holes), law(v, holes=holes))
-    )
 
 
 def independent(q: np.ndarray, drafts: int) -> dict[tuple[int, ...], float]:
@@ -93,7 +61,7 @@ def test_the_optimum_of_independent_drafts_equals_the_linear_program(
 ) -> None:
     p, q = pair
     exact = by_program(p, independent(q, drafts))
-    assert drafts_optimum(p, q, drafts=drafts) == pytest.approx(exact, abs=PROGRAM)
+    assert several.drafts_optimum(p, q, drafts=drafts) == pytest.approx(exact, abs=PROGRAM)
 
 
 @given(pairs(5), st.integers(1, 4))
@@ -103,7 +71,7 @@ def test_the_optimum_of_distinct_drafts_equals_the_linear_program(
 ) -> None:
     p, q = pair
     exact = by_program(p, distinct(q, drafts))
-    assert drafts_optimum_distinct(p, q, drafts=drafts) == pytest.approx(exact, abs=PROGRAM)
+    assert several.drafts_optimum_distinct(p, q, drafts=drafts) == pytest.approx(exact, abs=PROGRAM)
 
 
 @given(pairs(7), drafts_to)
@@ -119,14 +87,14 @@ def test_the_optimum_is_the_least_cut_over_all_sets(
                 inside = mpmath.fsum(a[x] for x in s)
                 cuts.append(inside + 1 - mpmath.fsum(b[x] for x in s) ** drafts)
         exact = min(cuts)
-        assert abs(drafts_optimum(p, q, drafts=drafts) - exact) <= 1e-13 * exact + 1e-30
+        assert abs(several.drafts_optimum(p, q, drafts=drafts) - exact) <= 1e-13 * exact + 1e-30
 
 
 def test_a_small_optimum_keeps_its_digits() -> None:
     tiny = 1e-20
-    got = drafts_optimum([tiny, 1 - tiny, 0], [1 - tiny, 0, tiny], drafts=3)
+    got = several.drafts_optimum([tiny, 1 - tiny, 0], [1 - tiny, 0, tiny], drafts=3)
     assert got == pytest.approx(tiny, rel=1e-13)
-    far = drafts_optimum([1.0, 0.0], [tiny, 1 - tiny], drafts=5)
+    far = several.drafts_optimum([1.0, 0.0], [tiny, 1 - tiny], drafts=5)
     assert far == pytest.approx(5 * tiny, rel=1e-13)
 
 
@@ -160,10 +128,10 @@ def test_recursive_rejection_equals_enumeration_and_is_exact(
 ) -> None:
     p, q = pair
     accepted, output = accept_and_output(p, q, drafts, replace=True)
-    assert recursive_rejection(p, q, drafts=drafts) == pytest.approx(accepted, abs=1e-13)
+    assert rejection.recursive_rejection(p, q, drafts=drafts) == pytest.approx(accepted, abs=1e-13)
     np.testing.assert_allclose(output, p, atol=1e-13)
     accepted, output = accept_and_output(p, q, drafts, replace=False)
-    got = recursive_rejection_distinct(p, q, drafts=drafts)
+    got = rejection.recursive_rejection_distinct(p, q, drafts=drafts)
     assert got == pytest.approx(accepted, abs=1e-12)
     np.testing.assert_allclose(output, p, atol=1e-13)
 
@@ -173,7 +141,7 @@ def test_kseq_is_exact_and_its_rho_the_least(
     pair: tuple[np.ndarray, np.ndarray], drafts: int
 ) -> None:
     p, q = pair
-    accepted, rho = kseq(p, q, drafts=drafts)
+    accepted, rho = rejection.kseq(p, q, drafts=drafts)
     assert 1 <= rho <= drafts + 1e-12
     kept = np.minimum(q, p / rho)
     beta = kept.sum()
@@ -198,7 +166,7 @@ def test_membership_equals_enumeration_of_drafts_and_target(
 ) -> None:
     p, q = pair
     total = sum(chance * p[list(set(x))].sum() for x, chance in independent(q, drafts).items())
-    assert membership(p, q, drafts=drafts) == pytest.approx(total, abs=1e-13)
+    assert several.membership(p, q, drafts=drafts) == pytest.approx(total, abs=1e-13)
 
 
 @given(pairs(6))
@@ -210,10 +178,10 @@ def test_gumbel_coupling_equals_its_double_sum_and_its_floor(
     for j in range(p.size):
         if p[j] > 0 and q[j] > 0:
             total += 1 / sum(max(p[i] / p[j], q[i] / q[j]) for i in range(p.size))
-    got = gumbel_coupling(p, q)
+    got = several.gumbel_coupling(p, q)
     assert got == pytest.approx(total, rel=1e-12, abs=1e-300)
     alpha = overlap(p, q)
-    assert coupling_floor(alpha) * (1 - 1e-12) <= got <= alpha * (1 + 1e-12)
+    assert several.coupling_floor(alpha) * (1 - 1e-12) <= got <= alpha * (1 + 1e-12)
 
 
 def test_gumbel_coupling_equals_shared_exponential_races() -> None:
@@ -221,17 +189,17 @@ def test_gumbel_coupling_equals_shared_exponential_races() -> None:
     p, q = np.array([0.5, 0.3, 0.2]), np.array([0.1, 0.3, 0.6])
     races = rng.exponential(size=(200_000, 3))
     same = (races / p).argmin(axis=1) == (races / q).argmin(axis=1)
-    exact = gumbel_coupling(p, q)
+    exact = several.gumbel_coupling(p, q)
     assert abs(same.mean() - exact) < 4 * (exact * (1 - exact) / same.size) ** 0.5
 
 
 RULES: dict[str, Callable[..., float]] = {
-    "optimum": drafts_optimum,
-    "recursive": recursive_rejection,
-    "kseq": lambda p, q, *, drafts: kseq(p, q, drafts=drafts)[0],
-    "membership": membership,
-    "distinct optimum": drafts_optimum_distinct,
-    "distinct recursive": recursive_rejection_distinct,
+    "optimum": several.drafts_optimum,
+    "recursive": rejection.recursive_rejection,
+    "kseq": lambda p, q, *, drafts: rejection.kseq(p, q, drafts=drafts)[0],
+    "membership": several.membership,
+    "distinct optimum": several.drafts_optimum_distinct,
+    "distinct recursive": rejection.recursive_rejection_distinct,
 }
 
 
@@ -281,34 +249,18 @@ def test_two_tokens_are_the_general_rules(p: float, q: float, drafts: int) -> No
             reached *= 1 - share
             target = mpmath.mpf(1 if target > b else 0)
         point = {"target_mass": p, "draft_mass": q, "drafts": drafts}
-        got = at_digits(two_token_drafts_optimum, 400, **point)
+        got = at_digits(several.two_token_drafts_optimum, 400, **point)
         assert abs(got - best) < 1e-30
-        assert abs(at_digits(two_token_recursive_rejection, 400, **point) - accepted) < 1e-30
-        assert abs(two_token_drafts_optimum(p, q, drafts) - best) <= 1e-13 * best
-        got = two_token_recursive_rejection(p, q, drafts)
+        assert (
+            abs(at_digits(rejection.two_token_recursive_rejection, 400, **point) - accepted) < 1e-30
+        )
+        assert abs(several.two_token_drafts_optimum(p, q, drafts) - best) <= 1e-13 * best
+        got = rejection.two_token_recursive_rejection(p, q, drafts)
         assert abs(got - accepted) <= 1e-13 * accepted
-    assert drafts_optimum(*pair, drafts=drafts) == pytest.approx(float(best), rel=1e-12)
-    assert recursive_rejection(*pair, drafts=drafts) == pytest.approx(
+    assert several.drafts_optimum(*pair, drafts=drafts) == pytest.approx(float(best), rel=1e-12)
+    assert rejection.recursive_rejection(*pair, drafts=drafts) == pytest.approx(
         float(accepted), rel=1e-12, abs=1e-15
     )
-
-
-@given(probabilities(), probabilities(), st.integers(1, 60))
-def test_kseq_and_membership_terms_equal_tests_one_by_one(
-    beta: float, p: float, drafts: int
-) -> None:
-    with mpmath.workdps(400):
-        accepted, reached = mpmath.mpf(0), mpmath.mpf(1)
-        for _ in range(drafts):
-            accepted += reached * mpmath.mpf(beta)
-            reached *= 1 - mpmath.mpf(beta)
-        assert relative_error(kseq_acceptance(beta, drafts), accepted) < 1e-14
-        got = at_digits(kseq_acceptance, 400, kept_mass=beta, drafts=drafts)
-        assert relative_error(got, accepted) < 1e-14
-        share = mpmath.mpf(p) * accepted
-        assert relative_error(membership_share(p, beta, drafts), share) < 1e-14
-        point = {"target_mass": p, "draft_mass": beta, "drafts": drafts}
-        assert relative_error(at_digits(membership_share, 400, **point), share) < 1e-14
 
 
 @given(probabilities())
@@ -317,8 +269,8 @@ def test_the_coupling_floor_is_one_minus_over_one_plus_the_variation(alpha: floa
     with mpmath.workdps(400):
         variation = 1 - mpmath.mpf(alpha)
         exact = (1 - variation) / (1 + variation)
-        assert relative_error(coupling_floor(alpha), exact) < 1e-15
-        assert relative_error(at_digits(coupling_floor, 400, alpha=alpha), exact) < 1e-15
+        assert relative_error(several.coupling_floor(alpha), exact) < 1e-15
+        assert relative_error(at_digits(several.coupling_floor, 400, alpha=alpha), exact) < 1e-15
 
 
 def test_equal_laws_are_always_accepted_and_disjoint_laws_never() -> None:
@@ -328,7 +280,7 @@ def test_equal_laws_are_always_accepted_and_disjoint_laws_never() -> None:
     for name, rule in RULES.items():
         assert rule([1.0, 0.0, 0.0], [0.0, 0.4, 0.6], drafts=2) == pytest.approx(0, abs=1e-15), name
     # Without replacement, all tokens drafted means that the target's choice is among them.
-    assert drafts_optimum_distinct([0.9, 0.1], [0.1, 0.9], drafts=2) == 1
-    assert recursive_rejection_distinct([0.9, 0.1], [0.1, 0.9], drafts=2) == 1
-    assert gumbel_coupling(p, p) == pytest.approx(1)
-    assert gumbel_coupling([1.0, 0.0], [0.0, 1.0]) == 0
+    assert several.drafts_optimum_distinct([0.9, 0.1], [0.1, 0.9], drafts=2) == 1
+    assert rejection.recursive_rejection_distinct([0.9, 0.1], [0.1, 0.9], drafts=2) == 1
+    assert several.gumbel_coupling(p, p) == pytest.approx(1)
+    assert several.gumbel_coupling([1.0, 0.0], [0.0, 1.0]) == 0

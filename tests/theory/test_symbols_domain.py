@@ -11,18 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from howspec.theory import symbols
+from howspec.theory import formula, symbols
 from howspec.theory.domain import as_floats, check, check_gamma_max, unwrap
-from howspec.theory.formula import (
-    SYMBOLS,
-    Formula,
-    Number,
-    declared,
-    equation,
-    formula_of,
-    numeric,
-    split_docstring,
-)
 from howspec.theory.limits import costless_length_ratio
 from howspec.theory.rounds import tokens_per_round, tokens_survival
 from howspec.theory.symbols import Quantity, Symbols, quantities, quantity
@@ -172,7 +162,7 @@ def test_symbols_carry_the_assumptions_of_their_ranges() -> None:
 
 
 def test_a_formula_prints_evaluates_and_keeps_its_sections() -> None:
-    tokens = formula_of(tokens_per_round)
+    tokens = formula.formula_of(tokens_per_round)
     assert tokens.statement == "tokens_per_round = (1 - alpha**(gamma + 1))/(1 - alpha)"
     assert tokens.latex == r"\mathrm{E}[N] = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}"
     assert tokens.evaluator is tokens_per_round
@@ -189,14 +179,14 @@ def test_a_formula_prints_evaluates_and_keeps_its_sections() -> None:
 
 def test_a_docstring_is_split_where_its_sections_begin() -> None:
     text = "One.\nMore.\n\nAssumes: a,\n  b.\nWrong when: c.\nSource: d."
-    assert split_docstring(text, "x") == {
+    assert formula.split_docstring(text, "x") == {
         "claim": "One. More.",
         "Assumes": "a, b.",
         "Wrong when": "c.",
         "Source": "d.",
     }
     with pytest.raises(ValueError, match="formula 'x': docstring lacks claim, Wrong when"):
-        split_docstring("Assumes: a.\nSource: d.", "x")
+        formula.split_docstring("Assumes: a.\nSource: d.", "x")
 
 
 def test_a_formula_is_declared_once_and_tied_to_its_function() -> None:
@@ -204,10 +194,10 @@ def test_a_formula_is_declared_once_and_tied_to_its_function() -> None:
         return alpha * alpha
 
     with pytest.raises(ValueError, match="formula 'tokens_per_round' is already declared"):
-        equation("x", group="rounds", name="tokens_per_round")(square)
-    mine = Formula("mine", "m", "rounds", lambda s: square(s.alpha), {"alpha": 0.5}, square)
-    assert mine not in declared()
-    assert mine.expression == SYMBOLS.alpha**2
+        formula.equation("x", group="rounds", name="tokens_per_round")(square)
+    mine = formula.Formula("mine", "m", "rounds", lambda s: square(s.alpha), {"alpha": 0.5}, square)
+    assert mine not in formula.declared()
+    assert mine.expression == formula.SYMBOLS.alpha**2
     assert float(mine.exact(10, alpha=0.5)) == 0.25
 
 
@@ -238,8 +228,10 @@ def test_importing_the_theory_and_predicting_needs_no_sympy_and_no_scipy() -> No
     assert done.stdout.strip() == "[]"
 
 
-@numeric(whole=("position",), least={"gamma": 1}, broadcast=True)
-def drawn(alpha: Number, gamma: Number, *, position: Number = 2) -> Number:
+@formula.numeric(whole=("position",), least={"gamma": 1}, broadcast=True)
+def drawn(
+    alpha: formula.Number, gamma: formula.Number, *, position: formula.Number = 2
+) -> formula.Number:
     return alpha.shape, gamma.shape, position.shape
 
 
@@ -279,8 +271,8 @@ def test_a_call_that_does_not_fit_the_signature_is_a_type_error(
 def test_of_symbols_a_function_is_its_formula_and_its_help_has_the_ranges() -> None:
     import sympy
 
-    a, g = SYMBOLS.alpha, SYMBOLS.gamma
-    assert tokens_per_round(a, g) == formula_of(tokens_per_round).expression
+    a, g = formula.SYMBOLS.alpha, formula.SYMBOLS.gamma
+    assert tokens_per_round(a, g) == formula.formula_of(tokens_per_round).expression
     k = sympy.Symbol("k", positive=True)
     # Where the value has a way of its own, the statement is still what symbols get.
     assert tokens_survival(a, k) == a**k

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 
+import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, relative_error
-from howspec.theory.trees import drafts_optimum, overlap, recursive_rejection
+from exact import at_digits, probabilities, relative_error
+from howspec.theory.trees import drafts_optimum, recursive_rejection, rejection, several
 from howspec.theory.trees.block import (
     block_gain,
     block_next_token,
@@ -15,12 +16,9 @@ from howspec.theory.trees.block import (
     traversal_endings,
     traversal_gain,
 )
-from howspec.theory.trees.rejection import (
-    chosen_path_mass,
-    chosen_token_law,
-    multipath_tokens,
-    ranked_tokens,
-)
+from howspec.theory.trees.verification import overlap
+from hypothesis import given
+from hypothesis import strategies as st
 
 V = 2
 
@@ -102,11 +100,11 @@ def test_the_chosen_path_emits_the_targets_law_and_its_mean_is_exact(
     p, q, gamma = rows(rng), rows(rng), 2
     paths = list(itertools.product(range(V), repeat=gamma))
     weight = dict.fromkeys(paths, 0.0)
-    for several in itertools.product(paths, repeat=drafts):
-        left = list(several)
+    for drawn in itertools.product(paths, repeat=drafts):
+        left = list(drawn)
         for i in range(gamma):
             before = 1 + left[0][i - 1] if i else 0
-            rank = np.argsort(ranked_tokens(p[before], q[before]))
+            rank = np.argsort(rejection.ranked_tokens(p[before], q[before]))
             best = max(left, key=lambda path, i=i, rank=rank: rank[path[i]])[i]  # type: ignore[misc]
             left = [path for path in left if path[i] == best]
         weight[left[0]] += float(np.prod([chance(q, path) for path in several]))
@@ -116,7 +114,9 @@ def test_the_chosen_path_emits_the_targets_law_and_its_mean_is_exact(
         laws, under, mass, joint = [], 0.0, 1.0, 1.0
         for i, x in enumerate(path):
             at = 1 + path[i - 1] if i else 0
-            law, unders = chosen_token_law(p[at], q[at], below=under, mass=mass, drafts=drafts)
+            law, unders = rejection.chosen_token_law(
+                p[at], q[at], below=under, mass=mass, drafts=drafts
+            )
             under, mass, joint = unders[x], mass * q[at][x], joint * law[x]
             laws.append(law)
         assert joint == pytest.approx(chosen, abs=1e-14)
@@ -130,7 +130,7 @@ def test_the_chosen_path_emits_the_targets_law_and_its_mean_is_exact(
                     output[text] += chosen * stop * following[text[tau]] * rest
     for text, mass in output.items():
         assert mass == pytest.approx(chance(p, text), abs=1e-13)
-    got = multipath_tokens(p[1:], q[1:], gamma, drafts=drafts, **starts(p, q))
+    got = rejection.multipath_tokens(p[1:], q[1:], gamma, drafts=drafts, **starts(p, q))
     assert got == pytest.approx(1.0 + accepted, rel=1e-12)
 
 
@@ -141,11 +141,11 @@ def test_one_chosen_draft_never_beats_the_best_transport_and_can_lose_to_one_pat
     rng = np.random.default_rng(seed)
     p, q = rows(rng, 4), rows(rng, 4)
     for drafts in (1, 2, 4):
-        got = multipath_tokens(p[1:], q[1:], 1, drafts=drafts, **starts(p, q)) - 1.0
+        got = rejection.multipath_tokens(p[1:], q[1:], 1, drafts=drafts, **starts(p, q)) - 1.0
         assert got <= drafts_optimum(p[0], q[0], drafts=drafts) + 1e-12
-    one = multipath_tokens(p[1:], q[1:], 3, drafts=1, **starts(p, q))
+    one = rejection.multipath_tokens(p[1:], q[1:], 3, drafts=1, **starts(p, q))
     assert one == pytest.approx(block_gain(p[1:], q[1:], 3, **starts(p, q)).block, rel=1e-12)
-    same = multipath_tokens(p[1:], p[1:], 2, drafts=2, **starts(p, p))
+    same = rejection.multipath_tokens(p[1:], p[1:], 2, drafts=2, **starts(p, p))
     assert overlap(p[0], p[0]) == pytest.approx(1.0)
     assert same < 3.0 - 1e-3
 
@@ -155,5 +155,23 @@ def test_the_mass_of_the_chosen_prefix_is_the_law_of_a_maximum(
     below: float, mass: float, drafts: int
 ) -> None:
     point = {"mass_below": below, "draft_mass": mass, "drafts": drafts}
-    exact = at_digits(chosen_path_mass, **point)
-    assert relative_error(chosen_path_mass(**point), exact) < 1e-14
+    exact = at_digits(rejection.chosen_path_mass, **point)
+    assert relative_error(rejection.chosen_path_mass(**point), exact) < 1e-14
+
+
+@given(probabilities(), probabilities(), st.integers(1, 60))
+def test_kseq_and_membership_terms_equal_tests_one_by_one(
+    beta: float, p: float, drafts: int
+) -> None:
+    with mpmath.workdps(400):
+        accepted, reached = mpmath.mpf(0), mpmath.mpf(1)
+        for _ in range(drafts):
+            accepted += reached * mpmath.mpf(beta)
+            reached *= 1 - mpmath.mpf(beta)
+        assert relative_error(rejection.kseq_acceptance(beta, drafts), accepted) < 1e-14
+        got = at_digits(rejection.kseq_acceptance, 400, kept_mass=beta, drafts=drafts)
+        assert relative_error(got, accepted) < 1e-14
+        share = mpmath.mpf(p) * accepted
+        assert relative_error(several.membership_share(p, beta, drafts), share) < 1e-14
+        point = {"target_mass": p, "draft_mass": beta, "drafts": drafts}
+        assert relative_error(at_digits(several.membership_share, 400, **point), share) < 1e-14
