@@ -107,7 +107,7 @@ def test_the_chosen_path_emits_the_targets_law_and_its_mean_is_exact(
             rank = np.argsort(rejection.ranked_tokens(p[before], q[before]))
             best = max(left, key=lambda path, i=i, rank=rank: rank[path[i]])[i]  # type: ignore[misc]
             left = [path for path in left if path[i] == best]
-        weight[left[0]] += float(np.prod([chance(q, path) for path in several]))
+        weight[left[0]] += float(np.prod([chance(q, path) for path in drawn]))
     output = dict.fromkeys(itertools.product(range(V), repeat=gamma + 1), 0.0)
     accepted = 0.0
     for path, chosen in weight.items():
