@@ -135,3 +135,9 @@ def pairs(high: int, *, holes: bool = True) -> st.SearchStrategy[tuple[Any, Any]
     return st.integers(2, high).flatmap(
         lambda v: st.tuples(some_law(v, holes=holes), some_law(v, holes=holes))
     )
+
+
+def log_speedup(alpha: float, cost: float, gamma: Any) -> Any:
+    """ln S(gamma) of the ideal law, from its definition, at a real gamma."""
+    a = mpmath.mpf(alpha)
+    return mpmath.log((1 - a ** (gamma + 1)) / ((1 - a) * (1 + gamma * mpmath.mpf(cost))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
-from exact import EDGES, at_digits, decades, probabilities, relative_error
+from exact import EDGES, at_digits, decades, log_speedup, probabilities, relative_error
 from howspec.theory.optimum import (
     best_gamma,
     curvature,
@@ -27,12 +27,6 @@ from hypothesis import strategies as st
 costs = decades(-6, 0)
 extras = st.one_of(st.just(0.0), decades(-4, 1))
 inner = probabilities().filter(lambda a: 0 < a < 1)
-
-
-def log_speedup(alpha: float, cost: float, gamma: mpmath.mpf) -> mpmath.mpf:
-    """ln S(gamma) of the ideal law, from its definition, at a real gamma."""
-    a = mpmath.mpf(alpha)
-    return mpmath.log((1 - a ** (gamma + 1)) / ((1 - a) * (1 + gamma * mpmath.mpf(cost))))
 
 
 def golden(alpha: float, cost: float, steps: int = 260) -> mpmath.mpf:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, decades, probabilities, relative_error
+from exact import at_digits, decades, log_speedup, probabilities, relative_error
 from howspec.theory import optimal_gamma, optimal_gamma_gradient, optimum_curvature, speedup
 from howspec.theory.decision import (
     decided_tokens_value,
@@ -25,12 +25,6 @@ from scipy import optimize
 costs = decades(-6, 0)
 extras = st.one_of(st.just(0.0), decades(-4, 1))
 inner = probabilities().filter(lambda a: 0 < a < 1)
-
-
-def log_speedup(alpha: float, cost: float, gamma: mpmath.mpf) -> mpmath.mpf:
-    """ln S(gamma) of the ideal law, from its definition, at a real gamma."""
-    a = mpmath.mpf(alpha)
-    return mpmath.log((1 - a ** (gamma + 1)) / ((1 - a) * (1 + gamma * mpmath.mpf(cost))))
 
 
 @given(inner, costs, extras, st.one_of(st.floats(0.001, 0.9), decades(-6, -3)))
