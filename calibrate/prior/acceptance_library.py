@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..library.evidence import Measurement, measured_with
 from ..library.load import load_table
 from ..models import number_format
 from ..models.catalogue import find_model
 from ..models.parameters import total
+from ..tables.cells import number, plain_name
 from .acceptance_cells import cell_from_row, merge
 from .acceptance_model import Cell, family_of
 
@@ -130,7 +130,7 @@ _UNSTATED = {"", "-", "–", "—", "?", "n/a", "na", "nan", "none", "null"}
 
 def metric_name(text: str) -> str:
     """A metric by any of its names, as `acceptance_cells` calls it; other texts stay."""
-    plain = re.sub(r"[^0-9a-z]+", "_", text.strip().casefold()).strip("_")
+    plain = plain_name(text)
     return _METRICS.get(plain, plain)
 
 
@@ -181,13 +181,8 @@ def _size(cells: Mapping[str, str], who: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
-    """The number of a cell; a percentage is its hundredth part."""
-    percent = text.endswith("%")
-    try:
-        value = float(text.removesuffix("%")) / (100.0 if percent else 1.0)
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None
+    value = number(text)
+    return value if math.isfinite(value) else None
 
 
 _SIZE = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", re.IGNORECASE)
