@@ -57,7 +57,7 @@ class Timings(Sums):
             )
         stop = entry.get("stop")
         name = _STREAM if isinstance(stop, bool) else entry.get("id")
-        self.latest.put(
+        self.put(
             name,
             {"drafted": drafted, "accepted": accepted, "tokens": tokens, "rounds": rounds},
             last=stop is True,
@@ -105,7 +105,7 @@ class UsageDetails(Sums):
             self.without += 1
             return False
         counts = {"drafted": accepted + rejected, "accepted": accepted, "tokens": tokens}
-        self.latest.put(entry.get("id"), counts)
+        self.put(entry.get("id"), counts)
         return True
 
     def result(self) -> EngineCounts | None:

@@ -10,60 +10,14 @@ total_accepted_draft_tokens, with or without rounds. AIPerf's summary pools the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from .completed import counts_as
 from .counts import Check, EngineCounts, checks, ratio
 from .numbers import Request, add_lists, count, counts_list, number, whole_list
 from .row_sums import tallied
 
-_T = TypeVar("_T")
 _OPEN = 20_000
-
-
-class Latest(Generic[_T]):
-    """Keeps the latest value of each name and hands it on when its request is over.
-
-    A request is over with its last chunk, with the end of the source, or when 20,000 others came
-    after it, so that memory does not grow with the source.
-    """
-
-    def __init__(
-        self, done: Callable[[_T], None], follows: Callable[[_T, _T], bool] = lambda a, b: True
-    ) -> None:
-        """done: takes what is over; follows: whether the second can be a later chunk of the first.
-
-        Where it cannot, because a count fell, two requests share a name and both count.
-        """
-        self._done, self._follows = done, follows
-        self._open: dict[str, _T] = {}
-        self.replaced = 0
-
-    def put(self, name: Any, value: _T, *, last: bool = False) -> None:
-        """Take the value of a chunk; a request without a name, or with its last chunk, is over."""
-        if not isinstance(name, str):
-            self._done(value)
-            return
-        before = self._open.pop(name, None)
-        if before is not None:
-            if self._follows(before, value):
-                self.replaced += 1
-            else:
-                self._done(before)
-        if last:
-            self._done(value)
-            return
-        self._open[name] = value
-        if len(self._open) > _OPEN:
-            self._done(self._open.pop(next(iter(self._open))))
-
-    def close(self) -> None:
-        """Hand on every request that is still open."""
-        while self._open:
-            self._done(self._open.pop(next(iter(self._open))))
-
-
 _KEPT = 20_000
 _CHECKS = 20
 
@@ -73,9 +27,12 @@ class Sums:
 
     A total is None as soon as one request leaves it open; so are the lists by position.
     bounds_rounds: whether each request bounds its rounds, where none are stated.
+    Where the counts of a request run on from chunk to chunk, the latest of its chunks is kept until
+    it is over: with its last chunk, with the end of the source, or when 20,000 others came after
+    it, so that memory does not grow with the source.
 
     each: what bounds the rounds of every request; checks: of stated numbers against the counts, the
-    first and those that disagree; latest: requests whose counts run on from chunk to chunk.
+    first and those that disagree; replaced: chunks that a later one followed.
     """
 
     bounds_rounds = False
@@ -86,8 +43,28 @@ class Sums:
         self.lists: dict[str, list[int] | None] = {"histogram": [], "tried": []}
         self.each: list[Request] = []
         self.checks: list[Check] = []
-        self.latest: Latest[dict[str, Any]] = Latest(self.over, self.follows)
+        self.replaced = 0
+        self._open: dict[str, dict[str, Any]] = {}
         self._per_round: set[float] = set()
+
+    def put(self, name: Any, request: dict[str, Any], *, last: bool = False) -> None:
+        """Take a chunk; a request without a name, or with its last chunk, is over.
+
+        Where its counts fell, two requests share the name and both count.
+        """
+        if not isinstance(name, str):
+            self.over(request)
+            return
+        before = self._open.pop(name, None)
+        if before is not None and self.follows(before, request):
+            self.replaced += 1
+        elif before is not None:
+            self.over(before)
+        self._open[name] = request
+        if last:
+            self.over(self._open.pop(name))
+        elif len(self._open) > _OPEN:
+            self.over(self._open.pop(next(iter(self._open))))
 
     def over(self, request: dict[str, Any]) -> None:
         """Take the last chunk of a request, here its counts by name."""
@@ -99,7 +76,8 @@ class Sums:
 
     def ended(self) -> bool:
         """Take the requests that are still open; whether there was any at all."""
-        self.latest.close()
+        while self._open:
+            self.over(self._open.pop(next(iter(self._open))))
         return self.requests > 0
 
     def add(self, checks: list[Check] | None = None, **counts: Any) -> None:
@@ -133,7 +111,7 @@ class Sums:
 
     def counts(self, form: str, notes: list[str], **more: Any) -> EngineCounts:
         """The sums as counts, the requests one by one where they bound the rounds and are few."""
-        if n := self.latest.replaced:
+        if n := self.replaced:
             notes.insert(0, f"{n} chunks were followed by later counts of their request")
         few = self.bounds_rounds and self.totals["rounds"] is None and len(self.each) <= _KEPT
         own = {"requests": self.requests, "per_request": tuple(self.each) if few else ()}

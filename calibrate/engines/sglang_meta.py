@@ -53,7 +53,7 @@ class MetaInfo(Sums):
         if "spec_verify_ct" not in entry and _first(entry, _ACCEPTED) is None:
             return False
         kept = {k: v for k, v in entry.items() if k.startswith("spec_") or k == "completion_tokens"}
-        self.latest.put(entry.get("id"), kept, last=entry.get("finish_reason") is not None)
+        self.put(entry.get("id"), kept, last=entry.get("finish_reason") is not None)
         return True
 
     def feed(self, line: str) -> None:

@@ -12,7 +12,7 @@ from engine_samples import SAMPLES, read, series
 from engine_texts import TEXTS, agree
 from howspec.calibrate.engines import import_counts
 from howspec.calibrate.engines.lines import Intervals, Speeds
-from howspec.calibrate.engines.requests import Latest
+from howspec.calibrate.engines.requests import Sums
 from howspec.calibrate.engines.vllm import V1Log
 
 
@@ -110,20 +110,20 @@ def test_sglang_lines_are_folded_early_and_give_the_same(
     assert whole.length_error == pytest.approx(np.sqrt(scatter) / weights.sum(), rel=1e-9)
 
 
-def test_requests_are_handed_on_when_others_came_after_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_requests_are_over_when_others_came_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("howspec.calibrate.engines.requests._OPEN", 3)
     done: list[int] = []
-    latest: Latest[int] = Latest(done.append, lambda a, b: b >= a)
+    sums = Sums()
+    monkeypatch.setattr(sums, "over", lambda request: done.append(request["drafted"]))
     for name, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4), ("d", 5)):
-        latest.put(name, value)
+        sums.put(name, {"drafted": value, "accepted": 1})
     assert done == [2]
-    latest.put("c", 1)
+    sums.put("c", {"drafted": 1, "accepted": 1})
     assert done == [2, 4]
-    latest.close()
-    assert done == [2, 4, 3, 5, 1]
-    assert latest.replaced == 1
+    sums.put("d", {"drafted": 6, "accepted": 1}, last=True)
+    sums.ended()
+    assert done == [2, 4, 6, 3, 1]
+    assert sums.replaced == 2
 
 
 def test_joined_logs_have_the_sums_of_both() -> None:
