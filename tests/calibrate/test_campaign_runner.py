@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,33 +46,23 @@ def cost(tokens: int) -> dict[str, Any]:
 
 
 class Fake(Stage):
-    """A stage of that many points, each of which takes 10 s on the clock; run: what it does."""
+    """A stage of that many points, each of which takes 10 s on the clock of its work."""
 
     def __init__(
-        self,
-        name: str,
-        clock: Clock,
-        *,
-        points: int = 10,
-        run: Callable[[Work], None] | None = None,
-        limit_s: float = math.inf,
-        of_family: bool = False,
+        self, name: str, *, points: int = 10, limit_s: float = math.inf, of_family: bool = False
     ) -> None:
-        self.name, self.what, self.clock, self.points = name, f"measure {name}", clock, points
-        self.other, self.limit_s, self.of_family = run, limit_s, of_family
+        self.name, self.what, self.points = name, f"measure {name}", points
+        self.limit_s, self.of_family = limit_s, of_family
 
     def run(self, work: Work) -> None:
-        if self.other is not None:
-            return self.other(work)
         with work.journal(self.name, "costs", {}, provenance=ORIGIN) as journal:
             for tokens in range(1, self.points + 1):
                 if ("pass", "a", tokens, 1, 0, "eager") not in journal.done:
                     if work.seconds_left() < 0:
                         raise StageOver
-                    self.clock.spend(10.0)
+                    work.clock.spend(10.0)  # type: ignore[attr-defined]
                     journal.append(cost(tokens))
             journal.finish()
-        return None
 
     def state(self, work: Work) -> str:
         begun = (work.records / f"{self.name}.part.jsonl").exists()
@@ -83,14 +72,41 @@ class Fake(Stage):
         return Estimate(self.points * 10.0, 1e6, self.points, 5e3, 7e3)
 
 
-def work_in(folder: Path, clock: Callable[[], float], **more: Any) -> Work:
-    return Work(folder / "out", clock=clock, **more)
+class Broken(Fake):
+    """A stage that loads its models for 5 s, measures one point, or none, and stops so."""
+
+    def __init__(self, error: BaseException, *, points: int = 1) -> None:
+        super().__init__("one", points=points)
+        self.error = error
+
+    def run(self, work: Work) -> None:
+        with work.journal(self.name, "costs", {}, provenance=ORIGIN) as journal:
+            work.clock.spend(5.0)  # type: ignore[attr-defined]
+            for tokens in range(1, self.points + 1):
+                journal.append(cost(tokens))
+            raise self.error
 
 
-def test_all_stages_run_in_one_call_each_no_longer_than_its_time(tmp_path: Path) -> None:
-    clock, lines = Clock(), []
-    stages = [Fake("one", clock), Fake("two", clock)]
-    run = run_campaign(stages, work_in(tmp_path, clock, say=lines.append), stage_s=35.0)
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    """What a campaign says."""
+    return []
+
+
+@pytest.fixture
+def work(tmp_path: Path, clock: Clock, lines: list[str]) -> Work:
+    return Work(tmp_path / "out", clock=clock, say=lines.append)
+
+
+def test_all_stages_run_in_one_call_each_no_longer_than_its_time(
+    work: Work, lines: list[str]
+) -> None:
+    run = run_campaign([Fake("one"), Fake("two")], work, stage_s=35.0)
     assert run.complete
     assert run.done == ("one", "two")
     assert set(run.files) == {"one.json", "two.json"}
@@ -100,20 +116,18 @@ def test_all_stages_run_in_one_call_each_no_longer_than_its_time(tmp_path: Path)
         "one stopped: its time is up after 40 s",
         "one complete after 20 s",
     ]
-    points = read_record(tmp_path / "out" / "records" / "one.json").points
+    points = read_record(work.records / "one.json").points
     assert [p["tokens"] for p in points] == list(range(1, 11))
 
 
 def test_a_stage_over_its_own_limit_lets_the_next_begin_and_goes_on_behind_the_last(
-    tmp_path: Path,
+    work: Work, lines: list[str]
 ) -> None:
-    clock, lines = Clock(), []
     stages = [
-        Fake("one", clock, limit_s=35.0),
-        Fake("ladder", clock, points=2, of_family=True),
-        Fake("two", clock, points=2),
+        Fake("one", limit_s=35.0),
+        Fake("ladder", points=2, of_family=True),
+        Fake("two", points=2),
     ]
-    work = work_in(tmp_path, clock, say=lines.append)
     first = run_campaign(stages, work, call_s=65.0)
     assert first.done == ("two",)  # there is no family, and one has 5 of its 10 points
     (work.out / "family").mkdir()
@@ -129,10 +143,10 @@ def test_a_stage_over_its_own_limit_lets_the_next_begin_and_goes_on_behind_the_l
     ]
 
 
-def test_a_call_stops_after_its_stages_or_seconds_and_the_next_goes_on(tmp_path: Path) -> None:
-    clock = Clock()
-    stages = [Fake("one", clock), Fake("two", clock)]
-    work = work_in(tmp_path, clock)
+def test_a_call_stops_after_its_stages_or_seconds_and_the_next_goes_on(
+    work: Work, clock: Clock
+) -> None:
+    stages = [Fake("one"), Fake("two")]
     first = run_campaign(stages, work, most=1)
     assert (first.complete, first.done, first.left) == (False, ("one",), ("two",))
     second = run_campaign(stages, work, call_s=25.0)
@@ -144,10 +158,8 @@ def test_a_call_stops_after_its_stages_or_seconds_and_the_next_goes_on(tmp_path:
     assert clock.now == before
 
 
-def test_a_plan_says_what_is_done_and_what_is_to_come(tmp_path: Path) -> None:
-    clock = Clock()
-    stages = [Fake("one", clock), Fake("two", clock, points=3)]
-    work = work_in(tmp_path, clock)
+def test_a_plan_says_what_is_done_and_what_is_to_come(work: Work) -> None:
+    stages = [Fake("one"), Fake("two", points=3)]
     run_campaign(stages, work, most=1)
     run_campaign(stages, work, call_s=15.0)
     assert [p["state"] for p in plan(stages, work)] == ["done", "begun"]
@@ -173,45 +185,34 @@ def test_a_plan_says_what_is_done_and_what_is_to_come(tmp_path: Path) -> None:
         ({"call_s": float("nan")}, r"call seconds must be in \(0, inf\), got nan"),
     ],
 )
-def test_limits_out_of_range_are_refused(
-    tmp_path: Path, given: dict[str, Any], message: str
-) -> None:
-    clock = Clock()
+def test_limits_out_of_range_are_refused(work: Work, given: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        run_campaign([Fake("one", clock), Fake("two", clock)], work_in(tmp_path, clock), **given)
-    assert not (tmp_path / "out").exists()
+        run_campaign([Fake("one"), Fake("two")], work, **given)
+    assert not work.out.exists()
 
 
-def test_a_second_run_into_the_folder_is_refused_in_one_line(tmp_path: Path) -> None:
-    clock = Clock()
-    work = work_in(tmp_path, clock)
+def test_a_second_run_into_the_folder_is_refused_in_one_line(work: Work) -> None:
     with held(work.out), pytest.raises(ValueError, match="another run of a campaign") as caught:
-        run_campaign([Fake("one", clock)], work)
+        run_campaign([Fake("one")], work)
     assert "\n" not in str(caught.value)
-    assert run_campaign([Fake("one", clock)], work).complete
+    assert run_campaign([Fake("one")], work).complete
 
 
-def test_an_interrupted_stage_keeps_its_points_and_copies_them(tmp_path: Path) -> None:
-    clock = Clock()
-
-    def run(work: Work) -> None:
-        with work.journal("one", "costs", {}, provenance=ORIGIN) as journal:
-            journal.append(cost(1))
-            raise KeyboardInterrupt
-
-    work = work_in(tmp_path, clock, copies=tmp_path / "copies")
+def test_an_interrupted_stage_keeps_its_points_and_copies_them(work: Work, tmp_path: Path) -> None:
+    work.copies = tmp_path / "copies"
     with pytest.raises(KeyboardInterrupt):
-        run_campaign([Fake("one", clock, run=run)], work)
+        run_campaign([Broken(KeyboardInterrupt())], work)
     assert [p.name for p in (tmp_path / "copies").iterdir()] == ["one.part.jsonl"]
-    assert run_campaign([Fake("one", clock)], work).complete
+    assert run_campaign([Fake("one")], work).complete
     assert [p.name for p in (tmp_path / "copies").iterdir()] == ["one.json"]
     assert len(read_record(tmp_path / "copies" / "one.json").points) == 10
 
 
-def test_copies_carry_a_campaign_to_another_machine(tmp_path: Path) -> None:
-    clock = Clock()
-    stages = [Fake("one", clock), Fake("two", clock)]
-    work = work_in(tmp_path, clock, copies=tmp_path / "copies")
+def test_copies_carry_a_campaign_to_another_machine(
+    work: Work, clock: Clock, tmp_path: Path
+) -> None:
+    stages = [Fake("one"), Fake("two")]
+    work.copies = tmp_path / "copies"
     run_campaign(stages, work, call_s=125.0)
     there = Work(tmp_path / "elsewhere", clock=clock, copies=tmp_path / "copies")
     begun = clock.now
@@ -221,45 +222,30 @@ def test_copies_carry_a_campaign_to_another_machine(tmp_path: Path) -> None:
     assert names == ["one.json", "two.json"]
 
 
-def test_what_a_killed_run_left_beside_a_finished_record_is_dropped(tmp_path: Path) -> None:
-    clock = Clock()
-    work = work_in(tmp_path, clock, copies=tmp_path / "copies")
-    run_campaign([Fake("one", clock)], work)
+def test_what_a_killed_run_left_beside_a_finished_record_is_dropped(
+    work: Work, tmp_path: Path
+) -> None:
+    work.copies = tmp_path / "copies"
+    run_campaign([Fake("one")], work)
     for name in ("one.part.jsonl", ".one.json.abc.part"):  # killed before the journal was dropped
         (work.records / name).write_text("{}\n")
-    assert run_campaign([Fake("one", clock)], work).complete
+    assert run_campaign([Fake("one")], work).complete
     for folder in (work.records, tmp_path / "copies"):
         assert [p.name for p in folder.iterdir()] == ["one.json"]
 
 
-def test_a_stage_that_fails_says_why_and_loses_nothing(tmp_path: Path) -> None:
-    clock = Clock()
-
-    def run(work: Work) -> None:
-        with work.journal("one", "costs", {}, provenance=ORIGIN) as journal:
-            journal.append(cost(1))
-            raise ValueError("the target gave logits that are not finite numbers")
-
-    sound = Fake("one", clock)
-    work = work_in(tmp_path, clock)
+def test_a_stage_that_fails_says_why_and_loses_nothing(work: Work, clock: Clock) -> None:
+    sound, error = Fake("one"), ValueError("the target gave logits that are not finite numbers")
     with pytest.raises(ValueError, match="not finite"):
-        run_campaign([Fake("one", clock, run=run), Fake("two", clock, points=1)], work)
+        run_campaign([Broken(error), Fake("two", points=1)], work)
     assert work.done("two")  # what comes behind it is not lost either
     assert sound.state(work) == "begun"
     assert run_campaign([sound], work).complete
-    assert clock.now == 100.0
+    assert clock.now == 105.0  # no point is measured again
 
 
-def test_a_stage_whose_time_is_too_short_for_any_point_is_refused(tmp_path: Path) -> None:
-    clock = Clock()
-
-    def run(work: Work) -> None:
-        with work.journal("one", "costs", {}, provenance=ORIGIN):
-            clock.now += 5.0  # loading the models
-            raise StageOver
-
-    slow = Fake("one", clock, run=run)
-    work = work_in(tmp_path, clock)
+def test_a_stage_whose_time_is_too_short_for_any_point_is_refused(work: Work) -> None:
+    slow = Broken(StageOver(), points=0)
     with pytest.raises(ValueError, match="stage one measured nothing within 3 s: give it more"):
         run_campaign([slow], work, stage_s=3.0)
     # Where it was the call that ended, the next call has the whole time again.
@@ -267,11 +253,10 @@ def test_a_stage_whose_time_is_too_short_for_any_point_is_refused(tmp_path: Path
 
 
 def test_records_larger_than_allowed_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: Work, lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("howspec.calibrate.campaign.runner.LARGEST_BYTES", 100)
-    clock, lines = Clock(), []
-    run_campaign([Fake("one", clock)], work_in(tmp_path, clock, say=lines.append))
+    run_campaign([Fake("one")], work)
     assert any(line.startswith("one.json has 0.0 MB, more than") for line in lines)
 
 
@@ -288,9 +273,9 @@ def test_a_terminate_signal_interrupts_as_the_keyboard_does() -> None:
 
 
 def test_twenty_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    rng, clock = random.Random(11), Sleeping()
-    work = work_in(tmp_path, time.monotonic, copies=tmp_path / "copies")
-    stages = [Fake(name, clock, points=40) for name in ("one", "two")]
+    rng = random.Random(11)
+    work = Work(tmp_path / "out", clock=Sleeping(), copies=tmp_path / "copies")
+    stages = [Fake(name, points=40) for name in ("one", "two")]
     forked = multiprocessing.get_context("fork")
     finished = 0
     for _ in range(20):
