@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from howspec.sim.sweeps.sweep import grid, sweep
+from howspec.sim.parallel import grid, sweep
 
 
 def idle(rng: np.random.Generator, *, point: int) -> float:

@@ -142,7 +142,7 @@ def simulate_grid(
     setting: the other arguments of `simulate_point`; running: backend, address, workers and resume
     of `sweep`. Raises ValueError where both give an argument, and as these two do.
     """
-    from .sweeps.sweep import grid, sweep
+    from .parallel import grid, sweep
 
     points = grid(**axes)
     twice = sorted({_DOORS.get(name, name) for name in axes} & set(setting) - {"rounds"})

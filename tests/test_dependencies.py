@@ -66,7 +66,7 @@ def test_every_installed_package_has_its_locked_version() -> None:
         (FutureWarning, "transformers.cache_utils", False, False),
         (DeprecationWarning, "matplotlib.pyplot", False, False),
         (DeprecationWarning, "howspec.figures.draw", False, True),
-        (UserWarning, "howspec.sim.sweeps.sweep", False, True),
+        (UserWarning, "howspec.sim.parallel", False, True),
         (FutureWarning, "torch.nn.modules.module", False, True),
         (RuntimeWarning, "scipy.optimize._zeros_py", False, False),
         (RuntimeWarning, "howspec.theory.costs.laws", True, True),

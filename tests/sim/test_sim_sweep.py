@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from howspec.sim.sweeps.sweep import grid, sweep
+from howspec.sim.parallel import grid, sweep
 from howspec.theory import DepthAcceptance
 
 SETTINGS = grid(alpha=[0.5, 0.8], gamma=[1, 3, 5])
@@ -264,7 +264,7 @@ POINTS = grid(point=range(12), pause=[0.15])
 DRIVER = """
 import sys
 sys.path.insert(0, {here!r})
-from howspec.sim.sweeps.sweep import sweep
+from howspec.sim.parallel import sweep
 from test_sim_sweep import POINTS, grid, slow, where
 if {backend!r} == "loky":
     sweep(where, grid(point=range(200)), seed=4, backend="loky", workers=2, resume={path!r})

@@ -1,32 +1,42 @@
 """One function over many settings: on any number of workers, with the same numbers, resumable.
 
-The partial results of a sweep: one JSON line each, appended whole, safe against a kill.
+Settings run here, in threads, in processes, or on a cluster; what has finished is kept in a file,
+one JSON line a setting, appended whole, safe against a kill.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
+import os
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
+from importlib import import_module
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .backends import BACKENDS, outcomes
+from .rounds.compiled import check_count
 
+BACKENDS = ("sequential", "threading", "loky", "dask", "ray")
 Setting = Mapping[str, Any]
+Item = tuple[str, dict[str, Any]]  # name of a setting, and the setting
+Result = tuple[str, str]  # the name, and the result as JSON
+Task = Callable[[Item], Result]
 Progress = Callable[[int, int], None]
 
 
 def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
     """Every combination of the values of the named axes, the last axis fastest."""
-    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
 def sweep(
@@ -53,22 +63,24 @@ def sweep(
     holds are not run again. Killing the process loses the points then running, nothing else.
     progress: True draws a bar on stderr where that is a terminal; or a function of (done, total).
 
-    Raises ValueError for an unknown backend, repeated settings, or a file of another function,
-    seed, version or set of settings. An exception of ``function`` passes through with a note
-    naming its setting; the results that finished before it stay in the file.
+    Raises ValueError for an unknown backend, a number of workers below 1, an address that the
+    backend does not take, a cluster library that is not installed, repeated settings, or a file of
+    another function, seed, version or set of settings. An exception of ``function`` passes through
+    with a note naming its setting; the results that finished before it stay in the file.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     named = {_name(setting): setting for setting in settings}
     if len(named) != len(settings):
         raise ValueError(f"settings must differ, got {len(settings) - len(named)} repeated")
-    task = _Task(function, _whole_seed(seed))
+    parent = os.getpid() if backend == "loky" else None
+    task = _Task(function, check_count("seed", seed, low=0), parent)
     show = _bar if progress is True and sys.stderr.isatty() else progress
     with _results(resume, _header(function, seed, list(named))) as (found, append):
         left = [(name, dict(named[name])) for name in named if name not in found]
         if callable(show):
             show(len(found), len(named))
-        run = outcomes(task, left, backend=backend, address=address, workers=workers)
+        run = _outcomes(task, left, backend, address, workers)
         with closing(run) as finished:
             for name, text in finished:
                 append(name, text)
@@ -80,10 +92,15 @@ def sweep(
 
 @dataclass(frozen=True)
 class _Task:
+    """The function at one setting; in a worker of a process of ``parent``, which it ends with."""
+
     function: Callable[..., Any]
     seed: int
+    parent: int | None
 
-    def __call__(self, item: tuple[str, dict[str, Any]]) -> tuple[str, str]:
+    def __call__(self, item: Item) -> Result:
+        if self.parent is not None and os.getpid() != self.parent:
+            _end_with(self.parent)
         name, setting = item
         words = np.frombuffer(hashlib.sha256(name.encode()).digest(), np.uint32)
         child = np.random.SeedSequence(self.seed, spawn_key=tuple(map(int, words)))
@@ -110,12 +127,6 @@ def _name(setting: Setting) -> str:
         return json.dumps(dict(setting), default=_plain, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(f"a setting must be writable as JSON, got {setting!r}: {error}") from None
-
-
-def _whole_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be an integer in [0, inf), got {seed!r}")
-    return int(seed)
 
 
 def _header(function: Callable[..., Any], seed: int, names: list[str]) -> dict[str, Any]:
@@ -156,7 +167,7 @@ def _results(
     if path is None:
         yield {}, lambda name, result: None
         return
-    from ...calibrate.files import lock
+    from ..calibrate.files import lock
 
     with open(path, "ab+", buffering=0) as file:
 
@@ -207,3 +218,81 @@ def _found(path: str | Path, lines: list[str], header: dict[str, Any]) -> dict[s
             raise ValueError(f"{path}, line {number}: setting {name} for the second time")
         found[name] = result
     return found
+
+
+def _outcomes(
+    task: Task, items: Iterable[Item], backend: str, address: str | None, workers: int | None
+) -> Generator[Result, None, None]:
+    """Yield task(item) of every item as each finishes, in any order.
+
+    Items are read a few ahead of the workers, never all at once. Where a process of ``loky`` dies,
+    joblib's exception passes through; dask runs the points of a lost worker again on another.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be an integer >= 1, got {workers}")
+    if address is not None and backend not in ("dask", "ray"):
+        raise ValueError(f"an address is for dask and ray, got {address!r} for {backend}")
+    if backend == "sequential":
+        yield from map(task, items)
+    elif backend == "dask":
+        distributed = _library("distributed", "dask")
+        with distributed.Client(address, set_as_default=False) as client:
+            yield from _joblib(task, items, workers, backend="dask", client=client)
+    elif backend == "ray":
+        yield from _ray(task, items, address, workers)
+    else:
+        yield from _joblib(task, items, workers, backend=backend)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process within a second of a parent that is killed, watched from a thread once.
+
+    loky's workers would wait for it for ever.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _joblib(
+    task: Task, items: Iterable[Item], workers: int | None, **config: Any
+) -> Generator[Result, None, None]:
+    from joblib import Parallel, delayed, parallel_config
+
+    # One item a batch: joblib would otherwise hand back quick points in groups.
+    with parallel_config(**config):
+        pool = Parallel(n_jobs=workers or -1, batch_size=1, return_as="generator_unordered")
+        finished = pool(delayed(task)(item) for item in items)
+    try:
+        yield from finished
+    finally:
+        finished.close()
+
+
+def _ray(
+    task: Task, items: Iterable[Item], address: str | None, workers: int | None
+) -> Generator[Result, None, None]:
+    """Ray's pool hands back a whole call only, so a call takes one item a worker."""
+    ray = _library("ray", "ray")
+    bridge = _library("ray.util.joblib", "ray")
+    from joblib import Parallel, delayed, parallel_config
+
+    ray.init(address=address, ignore_reinit_error=True)
+    bridge.register_ray()
+    count = workers or int(ray.cluster_resources().get("CPU", os.cpu_count() or 1))
+    ahead = iter(items)
+    with parallel_config(backend="ray"):
+        while chunk := list(islice(ahead, count)):
+            yield from Parallel(n_jobs=count, batch_size=1)(delayed(task)(i) for i in chunk)
+
+
+def _library(name: str, backend: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ValueError(f"backend {backend} needs the package {name.split('.')[0]}") from None

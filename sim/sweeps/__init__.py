@@ -1,1 +1,0 @@
-"""One function over many settings, in parallel, resumable."""
