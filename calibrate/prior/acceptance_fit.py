@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .acceptance_library import built_cells, store_cells
+from .acceptance_library import built_cells
 from .acceptance_model import PARAMETERS, Cell, Design, Kernel, log_density, observed
 
 Floats = NDArray[np.float64]
@@ -59,6 +61,14 @@ def fit_all(
 def store(content: dict[str, object], path: Path) -> None:
     """Write one line a list of draws, so that a change can be read."""
     path.write_text(json.dumps(content, indent=None).replace("]], ", "]],\n") + "\n", "utf-8")
+
+
+def store_rows(path: Path, name: str, rows: Sequence[Any]) -> None:
+    """Write dataclasses of one kind, a line each, under a name beside the names of their fields."""
+    names = [field.name for field in fields(rows[0])]
+    lines = (json.dumps([getattr(row, n) for n in names]) for row in rows)
+    head = json.dumps({"fields": names})[:-1]
+    path.write_text(f'{head}, "{name}": [\n' + ",\n".join(lines) + "\n]}\n", "utf-8")
 
 
 def sample_parameters(
@@ -119,5 +129,5 @@ def _log_posterior(
 
 
 if __name__ == "__main__":
-    store_cells(Path(__file__).with_name("acceptance_cells.json"))
+    store_rows(Path(__file__).with_name("acceptance_cells.json"), "cells", built_cells())
     store(fit_all(built_cells(), print), Path(__file__).with_name("acceptance_fit.json"))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from ..library.evidence import Measurement, measured_with
@@ -77,20 +74,12 @@ def _of_measurement(m: Measurement) -> dict[str, Any]:
 
 
 def built_cells() -> tuple[Cell, ...]:
-    """The cells of `library_cells`, made of the rows of the tables."""
+    """The cells of `library_cells`, made of the rows of the tables.
+
+    To be stored by `acceptance_fit` when a row or the reading of rows changes.
+    """
     cells = (cell_from_row(row) for row in library_rows())
     return tuple(merge(c for c in cells if c.measured and not c.doubt))
-
-
-def store_cells(path: str | Path) -> None:
-    """Write what `library_cells` reads: to be run when a row or the reading of rows changes.
-
-    The bundled file is `acceptance_cells.json` of this folder.
-    """
-    names = [f.name for f in fields(Cell)]
-    lines = (json.dumps([getattr(c, n) for n in names]) for c in built_cells())
-    head = json.dumps({"fields": names})[:-1]
-    Path(path).write_text(head + ', "cells": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
 
 
 # The columns of a published row, each with the other names under which a table may carry it.

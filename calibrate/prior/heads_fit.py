@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ...theory.domain import Floats
 from ..library.evidence import Measurement, measurements
-from .acceptance_fit import walk
+from .acceptance_fit import store_rows, walk
 from .acceptance_model import log_density
 from .head_curves import HEADS, LOOK_UP, HeadCurve, head_curves, looked_up
 from .heads_model import LOOK_UP_SPREADS, SPREADS, Observed
@@ -99,14 +99,6 @@ def _derived(rows: Iterable[Measurement]) -> Iterator[Measurement]:
             yield replace(rates[k], metric="tokens_per_round", gamma=k, position=None, value=value)
 
 
-def store_curves(path: Path) -> None:
-    """Write what `head_curves` reads: to be run when a row or the reading of rows changes."""
-    names = [f.name for f in fields(HeadCurve)]
-    lines = (json.dumps([getattr(c, n) for n in names]) for c in built_curves())
-    head = json.dumps({"fields": names})[:-1]
-    path.write_text(head + ', "curves": [\n' + ",\n".join(lines) + "\n]}\n", "utf-8")
-
-
 def fit() -> dict[str, object]:
     """The content of the stored file."""
     curves, texts = head_curves(), looked_up()
@@ -159,6 +151,6 @@ def sample_spreads(
 
 
 if __name__ == "__main__":
-    store_curves(Path(__file__).with_name("head_curves.json"))
+    store_rows(Path(__file__).with_name("head_curves.json"), "curves", built_curves())
     text = json.dumps(fit()).replace("], ", "],\n") + "\n"
     Path(__file__).with_name("heads_fit.json").write_text(text, "utf-8")

@@ -27,6 +27,7 @@ from howspec.calibrate.prior.acceptance_cells import (
     source_of,
     trials,
 )
+from howspec.calibrate.prior.acceptance_fit import store_rows
 from howspec.calibrate.prior.acceptance_forecast import (
     RISE,
     RISE_SPREAD,
@@ -39,7 +40,6 @@ from howspec.calibrate.prior.acceptance_library import (
     built_cells,
     library_rows,
     row_from_published,
-    store_cells,
 )
 from howspec.calibrate.prior.acceptance_model import Cell, usual_layers
 from howspec.theory import DepthAcceptance
@@ -204,14 +204,14 @@ def test_a_source_is_its_paper_or_repository() -> None:
 
 def test_the_stored_cells_are_those_of_the_tables(tmp_path: Path) -> None:
     again = tmp_path / "cells.json"
-    store_cells(again)
+    store_rows(again, "cells", built_cells())
     stored = Path(str(resources.files("howspec.calibrate.prior") / "acceptance_cells.json"))
     new, old = (json.loads(p.read_text()) for p in (again, stored))
     pairs = [
         (new.pop("cells"), old.pop("cells")),
         (list(map(astuple, built_cells())), list(map(astuple, library_cells()))),
     ]
-    assert new == old, "store_cells(path) writes them anew"
+    assert new == old, "acceptance_fit writes them anew"
     for built, kept in pairs:
         for one, other in zip(built, kept, strict=True):
             for a, b in zip(one, other, strict=True):  # releases of NumPy differ in the last bits
