@@ -13,8 +13,8 @@ from typing import Any
 
 from ..tables import columns, layouts
 from ..tables.cells import Cells, plain_name, separated, tables_within
-from .completed import counts_as, kind_of
-from .counts import EngineCounts
+from .completed import counts_as
+from .counts import EngineCounts, kind_of
 from .numbers import MOST_POSITIONS, snake
 from .row_sums import counted, counts_of_rows, of_rounds
 from .rows import NUMBER, TOTAL, Row, role_of, row_of

@@ -13,54 +13,18 @@ differ from them, unless those two agree with each other against the counts.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import accumulate, pairwise
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..stated import Stated
-from .counts import Check, EngineCounts, bounds_of, check_totals, checks, narrowed, ratio
-from .numbers import LARGEST
+from .counts import Check, EngineCounts, checks, format_of, ratio
+from .numbers import LARGEST, bounds_of, check_totals, narrowed
 
 # Scrapes are not atomic: counters of one moment may differ by the rounds in flight.
 _IN_FLIGHT = 0.02
-
-
-class Format(NamedTuple):
-    """One format. names: those that a summary of it prints; last: of several the last is taken."""
-
-    name: str
-    engine: str
-    definition: str
-    names: frozenset[str]
-    last: bool
-
-
-@cache
-def formats() -> tuple[Format, ...]:
-    """All of them; one that is printed under several sets of names comes several times."""
-    with Path(__file__).with_name("formats.csv").open(newline="", encoding="utf-8") as file:
-        return tuple(
-            Format(row["format"], row["engine"], row["definition"], frozenset(names.split()),
-                   bool(row["of several"]))
-            for row in csv.DictReader(file) for names in row["printed names"].split("|")
-        )  # fmt: skip
-
-
-@cache
-def format_of(name: str) -> Format:
-    """The format of a name."""
-    return {f.name: f for f in formats()}[name]
-
-
-def kind_of(names: set[str]) -> Format:
-    """The format of a summary that prints these names."""
-    printed = (f for f in formats() if f.names and f.names <= names)
-    return next(printed, None) or format_of("summary")
 
 
 def counts_as(

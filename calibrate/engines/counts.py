@@ -10,17 +10,20 @@ why.
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..stated import Stated
 from .alpha import interval_or_none
-from .numbers import Request, rounds_bounds
+from .numbers import Request, bounds_of, narrowed
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
 
@@ -230,38 +233,6 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def check_totals(
-    rounds: int | None, drafted: int | None, accepted: int | None, gamma: int | None
-) -> None:
-    """Raise ValueError where more was accepted than drafted, or than the rounds could draft."""
-    if accepted is not None and drafted is not None and accepted > drafted:
-        raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
-    most = None if rounds is None or gamma is None else gamma * rounds
-    if most is not None and accepted is not None and accepted > most:
-        raise ValueError(f"accepted must be in [0, gamma x rounds = {most}], got {accepted}")
-
-
-def bounds_of(known: Mapping[str, Any], gamma: int | None) -> tuple[int, int] | None:
-    """Fewest and most rounds by `numbers.rounds_bounds`, each request bounded by itself.
-
-    known: by the names of `EngineCounts`; gamma: the most that a round drafts.
-    """
-    if not (requests := known.get("per_request")):
-        prefix = known.get("accepted_is_prefix", True)
-        tokens = known.get("tokens") if prefix else None
-        return rounds_bounds(
-            known.get("drafted"), known.get("accepted"), gamma=gamma, tokens=tokens
-        )
-    every = [rounds_bounds(r.drafted, r.accepted, gamma=gamma, tokens=r.tokens) for r in requests]
-    return sum(b[0] for b in every if b), sum(b[1] for b in every if b)
-
-
-def narrowed(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
-    """What two ranges share; the first where they share nothing."""
-    low, high = max(first[0], second[0]), min(first[1], second[1])
-    return (low, high) if low <= high else first
-
-
 def ratio(part: float | None, whole: float | None, plus: float = 0.0) -> float | None:
     """plus + part / whole, None where one of them is not known or there is no whole."""
     return None if part is None or not whole else plus + part / whole
@@ -287,3 +258,36 @@ def _compared(value: Stated | float, counted: float) -> tuple[str, float, bool]:
     digits = len(text.split(".")[1]) if "." in text and "e" not in text else 0
     half = 0.5 * 10.0**-digits if 0 < digits < 12 else 1e-9
     return text, counted, abs(value - counted) <= half + 1e-9
+
+
+class Format(NamedTuple):
+    """One format. names: those that a summary of it prints; last: of several the last is taken."""
+
+    name: str
+    engine: str
+    definition: str
+    names: frozenset[str]
+    last: bool
+
+
+@cache
+def formats() -> tuple[Format, ...]:
+    """All of them; one that is printed under several sets of names comes several times."""
+    with Path(__file__).with_name("formats.csv").open(newline="", encoding="utf-8") as file:
+        return tuple(
+            Format(row["format"], row["engine"], row["definition"], frozenset(names.split()),
+                   bool(row["of several"]))
+            for row in csv.DictReader(file) for names in row["printed names"].split("|")
+        )  # fmt: skip
+
+
+@cache
+def format_of(name: str) -> Format:
+    """The format of a name."""
+    return {f.name: f for f in formats()}[name]
+
+
+def kind_of(names: set[str]) -> Format:
+    """The format of a summary that prints these names."""
+    printed = (f for f in formats() if f.names and f.names <= names)
+    return next(printed, None) or format_of("summary")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .completed import length_of, unlike
-from .counts import ENGINES, EngineCounts, Group, check_totals, ratio
+from .counts import ENGINES, EngineCounts, Group, ratio
 from .lines import NoWholeLineError
-from .numbers import count, number, rounds_bounds, whole_list
+from .numbers import check_totals, count, number, rounds_bounds, whole_list
 from .prometheus import Scrape
 from .reader import Body, Source, label_of
 from .reading import HEAD_BYTES, Reading

@@ -185,3 +185,35 @@ def rounds_bounds(
             f"{high} rounds (tokens - accepted), got {gamma}"
         )
     return low, high
+
+
+def check_totals(
+    rounds: int | None, drafted: int | None, accepted: int | None, gamma: int | None
+) -> None:
+    """Raise ValueError where more was accepted than drafted, or than the rounds could draft."""
+    if accepted is not None and drafted is not None and accepted > drafted:
+        raise ValueError(f"accepted must be in [0, drafted = {drafted}], got {accepted}")
+    most = None if rounds is None or gamma is None else gamma * rounds
+    if most is not None and accepted is not None and accepted > most:
+        raise ValueError(f"accepted must be in [0, gamma x rounds = {most}], got {accepted}")
+
+
+def bounds_of(known: Mapping[str, Any], gamma: int | None) -> tuple[int, int] | None:
+    """Fewest and most rounds by `rounds_bounds`, each request bounded by itself.
+
+    known: by the names of `counts.EngineCounts`; gamma: the most that a round drafts.
+    """
+    if not (requests := known.get("per_request")):
+        prefix = known.get("accepted_is_prefix", True)
+        tokens = known.get("tokens") if prefix else None
+        return rounds_bounds(
+            known.get("drafted"), known.get("accepted"), gamma=gamma, tokens=tokens
+        )
+    every = [rounds_bounds(r.drafted, r.accepted, gamma=gamma, tokens=r.tokens) for r in requests]
+    return sum(b[0] for b in every if b), sum(b[1] for b in every if b)
+
+
+def narrowed(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
+    """What two ranges share; the first where they share nothing."""
+    low, high = max(first[0], second[0]), min(first[1], second[1])
+    return (low, high) if low <= high else first

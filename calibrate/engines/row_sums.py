@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from .completed import Format, counts_as
-from .counts import Check, EngineCounts, Group, checks, ratio
+from .completed import counts_as
+from .counts import Check, EngineCounts, Format, Group, checks, ratio
 from .numbers import MOST_POSITIONS, Request, counts_behind
 from .rows import COUNTS, Row
 

@@ -24,8 +24,7 @@ from itertools import pairwise
 
 from ..tables.cells import plain_name
 from ..tables.layouts import setting_of
-from .completed import kind_of
-from .counts import EngineCounts
+from .counts import EngineCounts, kind_of
 from .lines import Damage, first, without_colours
 from .numbers import UP_TO, whole
 from .row_sums import counted

@@ -13,7 +13,7 @@ from engine_field import FIELD, llama_request, mtp_bench, offline
 from engine_samples import SAMPLES, read
 from howspec.calibrate import engines
 from howspec.calibrate.engines import import_counts
-from howspec.calibrate.engines.completed import formats, kind_of
+from howspec.calibrate.engines.counts import formats, kind_of
 from howspec.calibrate.engines.health import RULES
 from howspec.calibrate.engines.laws import from_statistics
 from howspec.calibrate.engines.load import counts_of_json, read_statistics
