@@ -19,15 +19,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import multiprocessing
 import random
 import shutil
-import signal
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from howspec.calibrate.records import Record, read_record
 
 LOADING = "loading"  # before the first record is in progress, and between two of them
 POLL_S = 0.002
+FORKED = multiprocessing.get_context("fork")
 PART = ".part.jsonl"
 NOT_RECORDS = {"check", "family"}  # files of their own kinds, without points
 
@@ -77,38 +78,29 @@ def _size(path: Path) -> int:
         return 0
 
 
-def forked(work: Callable[[], object]) -> int:
-    """Do the work in a process of its own; its id."""
-    process = os.fork()
-    if process:
-        return process
-    status = 1
-    try:
-        work()
-        status = 0
-    finally:
-        os._exit(status)
+def started(work: Callable[..., object], *given: Any, **more: Any) -> BaseProcess:
+    """Work that is done in a process of its own."""
+    process = FORKED.Process(target=work, args=given, kwargs=more)
+    process.start()
+    return process
 
 
-def started(place: Place, family: Path) -> int:
+def campaign(place: Place, family: Path) -> BaseProcess:
     """The campaign in a process of its own."""
-    return forked(lambda: call_campaign("tiny", place.out, family=family, copies=place.copies))
+    return started(call_campaign, "tiny", place.out, family=family, copies=place.copies)
 
 
-def ended(process: int) -> bool:
-    """Whether the process has ended. Stops the benchmark where it failed."""
-    found, status = os.waitpid(process, os.WNOHANG)
-    if found and status:
-        raise SystemExit(f"the campaign ended with status {os.waitstatus_to_exitcode(status)}")
-    return bool(found)
+def ended_when(process: BaseProcess, moment: Callable[[], bool] = lambda: False) -> bool:
+    """Wait for the end of the process or for the moment; whether it was the end.
 
-
-def ended_when(process: int, moment: Callable[[], bool]) -> bool:
-    """Wait for the end of the process or for the moment; whether it was the end."""
-    while not ended(process):
+    Stops the benchmark where the process failed.
+    """
+    while process.is_alive():
         if moment():
             return False
         time.sleep(POLL_S)
+    if process.exitcode:
+        raise SystemExit(f"the campaign ended with status {process.exitcode}")
     return True
 
 
@@ -125,7 +117,7 @@ def stage_times(place: Place, family: Path) -> dict[str, float]:
         last_s = now_s
         return False
 
-    ended_when(started(place, family), timed)
+    ended_when(campaign(place, family), timed)
     return times
 
 
@@ -134,7 +126,7 @@ def killed(place: Place, family: Path, rng: random.Random, times: dict[str, floa
     before = place.begun()
     aim = rng.choice(sorted(set(times) - place.finished()))
     wait_s = rng.uniform(0.0, times[aim])
-    process = started(place, family)
+    process = campaign(place, family)
     if aim != LOADING and ended_when(
         # A journal is longer as soon as it is gone on with; one of a later stage will do too.
         process,
@@ -144,8 +136,8 @@ def killed(place: Place, family: Path, rng: random.Random, times: dict[str, floa
     end_s = time.monotonic() + wait_s
     if ended_when(process, lambda: time.monotonic() >= end_s):
         return None
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
+    process.kill()
+    process.join()
     now = place.begun()
     changed = [stage for stage, size in now.items() if size > before.get(stage, 0)]
     return changed[0] if changed else LOADING
@@ -166,7 +158,7 @@ def disturbed(
         print("it ended before its kill:")
         good &= compare(whole, place)
         shutil.rmtree(place.folder)
-    ended_when(started(place, family), lambda: False)
+    ended_when(campaign(place, family))
     good &= compare(whole, place)
     print("kills: " + ", ".join(f"{count} in {stage}" for stage, count in where.items()))
     spared = [stage for stage in times if stage != LOADING and not where[stage]]
@@ -238,7 +230,7 @@ def main() -> int:
         whole, other = Place(Path(base) / "whole"), Place(Path(base) / "killed")
         family = given.family or Path(base) / "family"
         if given.family is None:
-            ended_when(forked(lambda: tiny_family(family)), lambda: False)
+            ended_when(started(tiny_family, family))
         times = stage_times(whole, family)
         told = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in times.items())
         print(f"undisturbed: {told}", flush=True)
