@@ -79,9 +79,6 @@ def test_vertical_speedup_pays_for_every_level(
     inner = {"inner_alpha": inner_alpha, "inner_gamma": k, "inner_rounds": m, "inner_cost": ci}
     got = vertical_speedup(alpha, c, **inner)
     assert relative_error(got, exact) < 1e-12
-    if alpha > 0:
-        stated = at_digits(vertical_speedup, 400, alpha=alpha, cost_ratio=c, **inner)
-        assert abs(stated / exact - 1) < 1e-13
 
 
 @given(probabilities(), counts(20), extras)
@@ -121,11 +118,6 @@ def test_horizontal_cascade_adds_the_second_draft_where_the_first_is_accepted(
     assert relative_error(horizontal_tokens(alpha, g, **p), tokens) < 1e-13
     got = horizontal_speedup(alpha, g, c, second_cost=c2, **p)
     assert relative_error(got, exact) < 1e-13
-    if 0 < alpha < 1 and 0 < second < 1:
-        stated = at_digits(horizontal_tokens, 400, alpha=alpha, gamma=g, **p)
-        assert abs(stated / tokens - 1) < 1e-30
-        point = {"alpha": alpha, "gamma": g, "cost_ratio": c, "second_cost": c2, **p}
-        assert abs(at_digits(horizontal_speedup, 400, **point) / exact - 1) < 1e-13
 
 
 @given(st.floats(0, 1), counts(12), extras, st.floats(0, 1))
@@ -162,10 +154,6 @@ def test_two_layers_speed_up_the_target_but_not_the_drafting_of_steps(
         extra = mpmath.fsum([mpmath.mpf(c)] * g) + (mpmath.mpf(judge) if g else 0)
         both = steps / (1 / mpmath.mpf(inner) + extra)
         product = steps / (1 + extra) * inner
-        if 0 < a < 1 and g > 0:
-            point = {"step_alpha": a, "step_gamma": g, **p}
-            assert abs(at_digits(two_layer_speedup, 400, **point) / both - 1) < 1e-30
-            assert abs(at_digits(two_layer_bound, 400, **point) / product - 1) < 1e-30
     assert relative_error(two_layer_speedup(a, g, **p), both) < 1e-13
     assert relative_error(two_layer_bound(a, g, **p), product) < 1e-13
     assert both <= product * (1 + 1e-14)

@@ -32,8 +32,6 @@ def test_entropy_ceiling_counts_the_ways_a_pass_ends(nodes: int, size: int, h: f
     ways = (nodes + 1) * size - nodes
     with mpmath.workdps(50):
         exact = mpmath.log(ways) / mpmath.mpf(h)
-        point = {"verified_nodes": nodes, "vocabulary": size, "entropy": h}
-        assert abs(at_digits(ceilings.entropy_ceiling, **point) / exact - 1) < mpmath.mpf(10) ** -40
     assert relative_error(ceilings.entropy_ceiling(nodes, size, h), exact) < 1e-14
 
 
@@ -107,7 +105,6 @@ def test_the_left_entropy_and_branching_ceilings_are_their_definitions() -> None
     point = {"verified_nodes": 64, "vocabulary": 32000, "left_entropy": 0.8}
     with mpmath.workdps(50):
         exact = mpmath.log(65 * 32000) / mpmath.mpf(0.8)
-        assert relative_error(at_digits(ceilings.left_entropy_ceiling, **point), exact) < 1e-15
         assert relative_error(ceilings.left_entropy_ceiling(**point), exact) < 1e-14
         exact = (1.5 + mpmath.mpf(4)) * mpmath.log(64) / mpmath.mpf(1.5) ** 2
     point = {"verified_nodes": 64, "entropy": 1.5, "log_moment": 4.0}
@@ -138,9 +135,6 @@ def test_hardware_ceiling_is_tokens_per_reading(
     load = {"batch": batch, "context": context}
     got = ceilings.hardware_ceiling(alpha, gamma, **costs, **load)
     assert relative_error(got, exact) < 1e-13
-    if alpha < 1:
-        stated = at_digits(ceilings.hardware_ceiling, alpha=alpha, gamma=gamma, **costs, **load)
-        assert abs(stated / exact - 1) < 1e-13
 
 
 # --- certificates ---------------------------------------------------------------------------

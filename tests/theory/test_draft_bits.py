@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from exact import at_digits, decades, relative_error
@@ -56,19 +57,22 @@ def test_best_bits_leave_least_rejection_at_given_bytes(law: dict[str, float], x
 
 
 @given(LAWS, decades(-3, 0), st.floats(1.0, 16.0))
-def test_formulas_of_bits_agree_with_their_evaluators(
-    law: dict[str, float], x: float, w: float
-) -> None:
+def test_formulas_of_bits_are_their_definitions(law: dict[str, float], x: float, w: float) -> None:
     point: dict[str, Any] = {"scale": x, "bits": w, "rejection_floor": 0.0, **law}
     value = acceptance_at_bits(**point)
-    exact = at_digits(acceptance_at_bits, **point)
+    with mpmath.workdps(50):
+        m = {k: mpmath.mpf(v) for k, v in law.items()}
+        by_size = m["rejection_coefficient"] / mpmath.power(x, m["rejection_exponent"])
+        by_bits = m["bits_coefficient"] / mpmath.exp(m["bits_exponent"] * w)
+        exact = 1 - (by_size + by_bits)
+        at_size, at_bits = m["rejection_exponent"] * by_size, m["bits_exponent"] * w * by_bits
+        cost = mpmath.mpf(0.02) + mpmath.mpf(1.5) * x * (mpmath.mpf(w) / 16)
     assert np.isnan(value) == (exact < 0)
     if exact > 1e-3:
         assert relative_error(value, exact) < 1e-11
-    ratio = {"scale": x, "bits": w, **law}
-    assert relative_error(size_over_bits(**ratio), at_digits(size_over_bits, **ratio)) < 1e-12
-    costs = {"scale": x, "bits": w, "target_bits": 16.0, "cost_floor": 0.02, "cost_slope": 1.5}
-    assert relative_error(cost_at_bits(**costs), at_digits(cost_at_bits, **costs)) < 1e-14
+    assert relative_error(size_over_bits(x, w, **law), at_size / at_bits) < 1e-12
+    costs = {"target_bits": 16.0, "cost_floor": 0.02, "cost_slope": 1.5}
+    assert relative_error(cost_at_bits(x, w, **costs), cost) < 1e-14
     assume(law["rejection_exponent"] < 0.95)
     given_ = {"byte_share": x, "target_bits": 16.0, **law}
     found = best_bits(**given_)

@@ -72,8 +72,6 @@ def test_acceptance_law_is_one_less_floor_and_power(scale: float, **law: float) 
     with mpmath.workdps(50):
         power = mpmath.exp(-mpmath.mpf(b) * mpmath.log(mpmath.mpf(scale)))
         exact = 1 - mpmath.mpf(d) - mpmath.mpf(a) * power
-        stated = at_digits(acceptance_at_scale, scale=scale, **law)
-        assert abs(stated - exact) < mpmath.mpf(10) ** -40
     got = acceptance_at_scale(scale, d, a, b)
     if 1e-12 < exact < 1 - 1e-12:
         assert abs(got - exact) < 1e-14
@@ -85,8 +83,6 @@ def test_acceptance_law_is_one_less_floor_and_power(scale: float, **law: float) 
 @example(0.05, 0.02, 1.3)
 def test_cost_law_is_a_floor_and_a_part_in_size(scale: float, floor: float, slope: float) -> None:
     exact = mpmath.mpf(floor) + mpmath.mpf(slope) * mpmath.mpf(scale)
-    stated = at_digits(cost_at_scale, scale=scale, cost_floor=floor, cost_slope=slope)
-    assert abs(stated / exact - 1) < 1e-14
     assert relative_error(cost_at_scale(scale, floor, slope), exact) < 1e-14
 
 
@@ -123,9 +119,6 @@ def test_drafting_share_is_the_gain_of_size_in_the_tokens(
     with mpmath.workdps(50):
         above = (1 - mpmath.mpf(alpha) - floor) / (1 - mpmath.mpf(alpha))
         exact = mpmath.mpf(exponent) * above * sensitivity_by_hand(alpha, gamma)
-        point = {"alpha": alpha, "gamma": gamma}
-        law = {"rejection_exponent": exponent, "rejection_floor": floor}
-        assert abs(at_digits(drafting_share, **point, **law) - exact) < mpmath.mpf(10) ** -30
     got = drafting_share(alpha, gamma, exponent, floor)
     assert relative_error(got, exact) < 1e-12 or gamma == 0
     assert 0.0 <= got <= exponent

@@ -8,7 +8,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, counts, decades, probabilities, relative_error
+from exact import counts, decades, probabilities, relative_error
 from howspec.theory.schedules.drafters import (
     lookup_speedup,
     self_speculation_lower,
@@ -39,9 +39,6 @@ def test_lookup_speedup_mixes_matched_rounds_and_plain_steps(
         tokens = (1 - x) + x * tokens_by_hand(a, g + 1)
         round_time = 1 + mpmath.fsum([mpmath.mpf(c), mpmath.mpf(b)] * g) + (o if g else 0)
         exact = tokens / ((1 - x) + x * round_time)
-        if 0 < a < 1 and g > 0:
-            stated = at_digits(lookup_speedup, 400, match=m, alpha=a, gamma=g, **costs)
-            assert abs(stated / exact - 1) < 1e-13
     assert relative_error(lookup_speedup(m, a, g, **costs), exact) < 1e-13
     assert lookup_speedup(1.0, a, g, **costs) == pytest.approx(
         speedup(a, g, c, verify_slope=b, overhead=o), rel=1e-13
@@ -56,10 +53,6 @@ def test_self_speculation_bounds_differ_by_the_reused_layers(a: float, g: int, e
         tokens = tokens_by_hand(a, g + 1)
         drafting = mpmath.fsum([mpmath.mpf(e)] * g)
         low, high = tokens / (drafting + 1), tokens / (drafting + 1 - mpmath.mpf(e))
-        if a < 1:
-            point = {"alpha": a, "gamma": g, "exit_share": e}
-            assert abs(at_digits(self_speculation_lower, **point) / low - 1) < 1e-13
-            assert abs(at_digits(self_speculation_upper, **point) / high - 1) < 1e-13
     assert relative_error(self_speculation_lower(a, g, e), low) < 1e-13
     assert relative_error(self_speculation_upper(a, g, e), high) < 1e-13
     assert self_speculation_lower(a, g, e) == pytest.approx(speedup(a, g, e), rel=1e-13)
@@ -95,9 +88,6 @@ def test_trimmed_speedup_pays_the_kept_share_of_the_head(
         alpha = mpmath.mpf(a) * mpmath.mpf(coverage)
         step = mpmath.mpf(body) + mpmath.mpf(head) * mpmath.mpf(kept) + mpmath.mpf(b)
         exact = tokens_by_hand(alpha, g + 1) / (1 + step * g + (o if g else 0))
-        if 0 < alpha < 1 and g > 0:
-            stated = at_digits(trimmed_speedup, 400, alpha=a, gamma=g, **p)
-            assert abs(stated / exact - 1) < 1e-13
     assert relative_error(trimmed_speedup(a, g, **p), exact) < 1e-13
 
 
@@ -139,8 +129,6 @@ def test_sparse_cache_cost_is_the_ratio_of_what_is_read(
     with mpmath.workdps(50):
         per_token = mpmath.mpf(kv) * batch
         exact = (mpmath.mpf(own) + per_token * read) / (mpmath.mpf(weights) + per_token * context)
-        point = {"draft_cached": read, "context": context, **p}
-        assert abs(at_digits(sparse_cache_cost, **point) / exact - 1) < mpmath.mpf(10) ** -40
     assert relative_error(sparse_cache_cost(read, context, **p), exact) < 1e-13
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from exact import at_digits, decades, probabilities, relative_error
+from exact import decades, probabilities, relative_error
 from howspec.theory.optimum import best_gamma
 from howspec.theory.schedules.together import (
     best_budget,
@@ -98,9 +98,6 @@ def test_overlapped_speedup_is_tokens_over_time_of_a_round(a: float, g: int, c: 
         tokens = tokens_by_hand(a, g)  # the bonus token is lost
         hidden = max(mpmath.mpf(1), mpmath.mpf(c) * g)
         exact = tokens / (hidden + (1 - mpmath.mpf(a) ** g) * mpmath.mpf(c) * g)
-        if 0 < a < 1:
-            stated = at_digits(overlapped_speedup, 400, alpha=a, gamma=g, cost_ratio=c)
-            assert abs(stated / exact - 1) < 1e-13
     assert relative_error(overlapped_speedup(a, g, c), exact) < 1e-13
 
 
@@ -139,8 +136,6 @@ def test_a_stopped_draft_is_dropped_when_the_rejection_is_known(a: float, g: int
         assert stopped > finished * 1.05
     else:
         assert stopped == pytest.approx(finished, rel=1e-14)
-    point = {"alpha": a, "gamma": g, "cost_ratio": c}
-    assert relative_error(stopped, at_digits(stopped_overlap_speedup, **point)) < 1e-13
 
 
 def test_overlap_is_not_always_the_faster_schedule() -> None:
@@ -167,7 +162,6 @@ def test_cached_speedup_weighs_hits_and_misses(
         tokens = x * hit + (1 - x) * miss
         time = x * max(mpmath.mpf(1), mpmath.mpf(advance)) + (1 - x) * (1 + mpmath.mpf(backup))
         exact = tokens / time
-        assert abs(at_digits(cached_speedup, hit_rate=h, **p) / exact - 1) < 1e-20
     assert relative_error(cached_speedup(h, **p), exact) < 1e-13
 
 

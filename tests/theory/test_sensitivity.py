@@ -69,7 +69,6 @@ def test_elasticities_are_the_log_derivatives_of_the_speedup(
 ) -> None:
     m = [mpmath.mpf(v) for v in (alpha, c, b, o)]
     costs = {"verify_slope": b, "overhead": o}
-    point = {"gamma": gamma, "cost_ratio": c, **costs}
     slope = log_slope(lambda x: log_speedup(x, gamma, m[1], m[2], m[3]), alpha)
     assert abs(acceptance_elasticity(alpha, gamma) - slope) < 1e-12 * slope
     cases: list[tuple[Any, float, Any]] = [
@@ -79,7 +78,6 @@ def test_elasticities_are_the_log_derivatives_of_the_speedup(
     ]
     for function, at, of in cases:
         exact = log_slope(of, at) if at > 0 else mpmath.mpf(0)
-        assert abs(at_digits(function, **point) - exact) < mpmath.mpf(10) ** -25
         got = function(gamma, c, **costs)
         assert abs(got - exact) <= 1e-13 * abs(exact)
         assert -1.0 < got <= 0.0
@@ -173,7 +171,6 @@ def test_reduced_costs_of_energy_and_of_a_blend_divide_a_token_by_the_fixed_part
     c: float, b: float, o: float, ed: float, eb: float, eo: float, w: float
 ) -> None:
     p = {"verify_slope": b, "overhead": o, "verify_energy": eb, "overhead_energy": eo}
-    energies = {"draft_energy": ed, "verify_energy": eb, "overhead_energy": eo}
     with mpmath.workdps(50):
         m = [mpmath.mpf(v) for v in (c, b, o, ed, eb, eo)]
         energy = (m[3] + m[4]) / (1 + m[5])
@@ -186,9 +183,6 @@ def test_reduced_costs_of_energy_and_of_a_blend_divide_a_token_by_the_fixed_part
             return (1 - mpmath.mpf(w)) * time + w * used
 
         blend = (cost(2) - cost(1)) / cost(0)
-        assert abs(at_digits(energy_slope, **energies) - energy) < mpmath.mpf(10) ** -30
-        point = {"cost_ratio": c, "draft_energy": ed, **p, "energy_weight": w}
-        assert abs(at_digits(blended_slope, **point) - blend) < mpmath.mpf(10) ** -30
     assert abs(energy_slope(ed, eb, eo) - energy) <= 1e-14 * energy
     assert abs(blended_slope(c, ed, energy_weight=w, **p) - blend) <= 1e-13 * blend + 1e-30
     assert blended_slope(c, ed, energy_weight=0.0, **p) == pytest.approx(reduced_cost(c, b, o))

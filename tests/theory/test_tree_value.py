@@ -7,7 +7,7 @@ import itertools
 import mpmath
 import numpy as np
 import pytest
-from exact import EDGES, at_digits, exactly, probabilities, relative_error, tokens_of_round
+from exact import EDGES, exactly, probabilities, relative_error, tokens_of_round
 from howspec.theory.rounds import tokens_per_round
 from howspec.theory.trees.value import (
     geometric_ranks,
@@ -56,10 +56,6 @@ def test_a_complete_tree_is_a_geometric_sum_in_the_mass_of_its_children(
     expected = walk(parents, chances)
     assert tree_tokens(parents, chances) == pytest.approx(expected, rel=1e-13)
     assert regular_tree_tokens(sum(ranks), depth) == pytest.approx(expected, rel=1e-13)
-    with mpmath.workdps(50):
-        levels = mpmath.fsum(mpmath.mpf(sum(ranks)) ** i for i in range(depth + 1))
-        got = at_digits(regular_tree_tokens, 60, children_mass=sum(ranks), tree_depth=depth)
-        assert relative_error(got, levels) < 1e-15
 
 
 @given(probabilities(), st.integers(0, 300))
@@ -134,8 +130,6 @@ def test_ranked_children_are_a_geometric_sum(share: float, ratio: float, childre
         exact = mpmath.fsum(p * r**j for j in range(children))
         assert relative_error(ranked_children_mass(first, ratio, children), exact) < 1e-13
         assert relative_error(ranks.sum(), exact) < 1e-13
-        point = {"rank_first": first, "rank_ratio": ratio, "children": children}
-        assert relative_error(at_digits(ranked_children_mass, 60, **point), exact) < 1e-15
     assert ranks.shape == (children,)
     assert (np.diff(ranks) <= 0).all()
 
