@@ -94,7 +94,7 @@ class RandomCosts(RecordStage):
         campaign = self.campaign
         sizes = {name: architecture_size(name) for name in campaign.architectures}
         if campaign.scaled:
-            sizes = {name: Size(name, 3e4, 2, 128.0) for name in sizes}
+            sizes = {name: Size(3e4, 2, 128.0) for name in sizes}
         pairs = [(sizes[target], sizes[draft]) for target, draft in campaign.pairs]
         loading = Estimate(2.0 * len(pairs) * campaign.machine.start_s)
         passes = passes_estimate(campaign.machine, sizes.values(), campaign.architecture_costs)

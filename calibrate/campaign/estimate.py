@@ -32,7 +32,6 @@ class Machine:
     same in a captured graph; start_s: loading a model and its first passes.
     """
 
-    name: str
     bytes_per_s: float
     operations_per_s: float
     launch_s: float
@@ -42,8 +41,8 @@ class Machine:
     memory_bytes: float
 
 
-CPU = Machine("2 CPU cores, float32", 8e9, 6e10, 2.5e-4, 2.5e-4, 2.0, 4, 8e9)
-H100 = Machine("one H100, bfloat16", 2.6e12, 2e14, 4e-4, 3e-5, 2.0, 2, 78e9)
+CPU = Machine(8e9, 6e10, 2.5e-4, 2.5e-4, 2.0, 4, 8e9)  # 2 cores, float32
+H100 = Machine(2.6e12, 2e14, 4e-4, 3e-5, 2.0, 2, 78e9)  # one GPU, bfloat16
 # Bytes of a record: of a timed pass, a timed round, and by new token of a request for each draft,
 # and of a turn of a sweep. Seen in the bundled records of the laptop's ladder.
 COST_BYTES, ROUND_BYTES, REQUEST_BYTES, TURN_BYTES = 700.0, 350.0, 8.0, 7.0
@@ -53,7 +52,6 @@ COST_BYTES, ROUND_BYTES, REQUEST_BYTES, TURN_BYTES = 700.0, 350.0, 8.0, 7.0
 class Size:
     """What the estimates need to know of a model; cache_numbers: keys and values of one token."""
 
-    name: str
     parameters: float
     layers: int
     cache_numbers: float
@@ -98,7 +96,7 @@ def family_sizes(preset: str) -> list[Size]:
     """Sizes of the models of a family's preset, the target first."""
     family = preset_named(preset)
     return [
-        Size(s.name, s.parameters(family.vocabulary), s.layers, 2.0 * s.hidden * s.layers)
+        Size(s.parameters(family.vocabulary), s.layers, 2.0 * s.hidden * s.layers)
         for s in family.shapes
     ]
 
@@ -127,7 +125,7 @@ def architecture_size(name: str) -> Size:
     model = bundled_architecture(name)
     shape = _shape(model)
     cache_numbers = 2.0 * shape.layers * shape.kv_heads * shape.head_dim
-    return Size(model.name, float(model.parameters), shape.layers, cache_numbers)
+    return Size(float(model.parameters), shape.layers, cache_numbers)
 
 
 def architecture_config(name: str, *, scaled: bool) -> dict[str, Any]:

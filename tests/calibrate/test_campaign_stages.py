@@ -137,11 +137,13 @@ def test_a_campaign_leaves_a_record_for_every_stage_and_few_files(whole: Path) -
             assert str(whole) not in json.dumps(record.provenance)
 
 
-def test_costs_have_the_points_that_the_plan_said(whole: Path) -> None:
+def test_records_have_the_points_and_the_size_that_the_plan_said(whole: Path) -> None:
     for stage in stages_of(mini()):
+        path, expected = whole / "records" / f"{stage.name}.json", stage.estimate()
+        # Beside its points a record has a head.
+        assert path.stat().st_size < 2.0 * expected.record_bytes + 20_000, stage.name
         if stage.name.startswith("costs"):
-            points = read_record(whole / "records" / f"{stage.name}.json").points
-            assert len(points) == stage.estimate().points
+            assert len(read_record(path).points) == expected.points
 
 
 def test_the_sweep_is_predicted_from_what_the_stages_before_it_wrote(whole: Path) -> None:
@@ -151,13 +153,6 @@ def test_the_sweep_is_predicted_from_what_the_stages_before_it_wrote(whole: Path
     for p in predicted:
         assert p.gammas.tolist() == [1, 2]
         assert (p.center[:3] > 0.0).all()
-
-
-def test_records_have_the_size_that_the_plan_said(whole: Path) -> None:
-    for stage in stages_of(mini()):
-        size = (whole / "records" / f"{stage.name}.json").stat().st_size
-        expected = stage.estimate().record_bytes
-        assert size < 2.0 * expected + 20_000, stage.name  # beside its points a record has a head
 
 
 def test_everything_that_was_checked_passed_and_a_failure_is_said(
