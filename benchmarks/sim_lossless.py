@@ -96,8 +96,12 @@ def ordering(seed: int) -> None:
     print(f"{'K':>3} " + " ".join(f"{rule:>19}" for rule in RULES))
     for drafts in (1, 2, 4, 8):
         kept = [
-            verify.sibling_rounds(
-                np.random.default_rng(seed), pair, drafts=drafts, rounds=1_000_000, rule=rule
+            verify.tree_rounds(
+                np.random.default_rng(seed),
+                pair,
+                parents=verify.complete_tree(drafts, 1),
+                rounds=1_000_000,
+                rule=rule,
             ).mean_accepted.mean
             for rule in RULES
         ]

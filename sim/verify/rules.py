@@ -22,7 +22,7 @@ block, of chain_rounds (arXiv:2403.10444). With h_i = min(1, h_{i-1} p/q) along 
     the draft are known at every position of the block, also after a position that token
     verification would reject. A greedy draft (one-hot q) gains nothing: h is the same product.
 
-sibling_rounds, tree_rounds: several draft tokens at a position, children of a node of a tree.
+tree_rounds: several draft tokens at a position, children of a node of a tree.
     recursive: the children are independent draws of q. With p_1 = p, keep x_j with probability
         min(1, p_j/q), else p_{j+1} = norm((p_j - q)_+).
     recursive_distinct (arXiv:2402.14160, arXiv:2401.06706): the children are drawn from q without
@@ -102,28 +102,6 @@ def chain_rounds(
     return Rounds(tokens[:written].copy(), accepted, complete, start, gamma, not pair.markov)
 
 
-def sibling_rounds(
-    rng: np.random.Generator,
-    pair: Pair,
-    *,
-    drafts: int,
-    rounds: int,
-    rule: Rule = "recursive",
-    start: int = 0,
-    residual_bias: float = 0.0,
-) -> Rounds:
-    """Rounds of one position with several draft tokens, then the bonus token if one is kept.
-
-    drafts: >= 1; otherwise as in `tree_rounds`, of which this is the tree of depth 1.
-    """
-    parents = np.zeros(check_count("drafts", drafts, low=1) + 1, np.int64)
-    parents[0] = -1
-    return tree_rounds(
-        rng, pair, parents=parents, rounds=rounds, rule=rule, start=start,
-        residual_bias=residual_bias,
-    )  # fmt: skip
-
-
 def tree_rounds(
     rng: np.random.Generator,
     pair: Pair,
@@ -163,13 +141,11 @@ def tree_rounds(
     return Rounds(tokens[:written].copy(), accepted, complete, start, depth, not pair.markov)
 
 
-def chain(gamma: int) -> NDArray[np.int64]:
-    """Parents of a chain of gamma draft tokens, shape (gamma + 1,)."""
-    return np.arange(-1, int(check("gamma", gamma, whole=True)), dtype=np.int64)
-
-
 def complete_tree(width: int, depth: int) -> NDArray[np.int64]:
-    """Parents of the tree in which every node above the given depth has the same width."""
+    """Parents of the tree in which every node above the given depth has the same width.
+
+    Width 1 is a chain, depth 1 several drafts of one position.
+    """
     width, depth = check_count("width", width, low=1), check_count("depth", depth, low=0)
     parents, level = [-1], [0]
     for _ in range(depth):

@@ -256,9 +256,7 @@ def test_multi_draft_rules_keep_their_order_at_fifty_thousand_tokens() -> None:
     pair = zipf_pair(50_000, 0.5)
     kept: dict[str, Estimate] = {}
     for rule in RULES:
-        rng = np.random.default_rng(3)
-        run = verify.sibling_rounds(rng, pair, drafts=4, rounds=100_000, rule=rule)
-        kept[rule] = run.mean_accepted
+        kept[rule] = simulate(rule, pair, 100_000, parents=complete_tree(4, 1)).mean_accepted
     for less, more in (
         ("naive", "recursive"),
         ("recursive", "k_seq"),
@@ -354,8 +352,8 @@ def test_bad_trees_are_refused_in_one_line(options: dict[str, Any], message: str
 
 
 def test_bad_trees_and_tests_say_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match=r"drafts must be an integer in \[1, inf\), got 0"):
-        verify.sibling_rounds(np.random.default_rng(0), SMALL["markov"], drafts=0, rounds=1)
+    with pytest.raises(ValueError, match=r"width must be an integer in \[1, inf\), got 0"):
+        complete_tree(0, 1)
     with pytest.raises(ValueError, match="enough for two cells"):
         chi_square(np.array([1, 1]), np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match="two cells"):

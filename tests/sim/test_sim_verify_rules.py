@@ -10,7 +10,7 @@ import pytest
 import round_laws
 from howspec.sim.verify.kernels import alias_tables, excess
 from howspec.sim.verify.pairs import Pair, k_seq_constants, perturbed_logits, prepare, zipf
-from howspec.sim.verify.rules import RULES, Rule, chain, complete_tree
+from howspec.sim.verify.rules import RULES, Rule, complete_tree
 from howspec.theory.limits.rejections import total_variation
 from howspec.theory.trees.verification import sampled_from
 from hypothesis import assume, given, settings
@@ -157,7 +157,7 @@ def test_block_verification_of_two_tokens_reproduces_the_worked_example() -> Non
 def test_a_tree_of_width_one_is_token_verification(pair: Pair, gamma: int) -> None:
     token = round_laws.token_law(pair, gamma=gamma)
     for rule in ("recursive", "recursive_distinct", "k_seq"):
-        tree = round_laws.tree_law(pair, parents=chain(gamma), rule=rule)
+        tree = round_laws.tree_law(pair, parents=complete_tree(1, gamma), rule=rule)
         for outcome in token.keys() | tree.keys():
             assert token.get(outcome, 0.0) == pytest.approx(tree.get(outcome, 0.0), abs=1e-13)
 
@@ -229,7 +229,7 @@ def test_alias_tables_hold_the_distribution_and_never_an_impossible_token(vocabu
 
 def test_a_complete_tree_numbers_its_levels_in_turn() -> None:
     assert complete_tree(2, 2).tolist() == [-1, 0, 0, 1, 1, 2, 2]
-    assert complete_tree(1, 3).tolist() == chain(3).tolist() == [-1, 0, 1, 2]
+    assert complete_tree(1, 3).tolist() == [-1, 0, 1, 2]
 
 
 # --- pairs of distributions --------------------------------------------------------------------
