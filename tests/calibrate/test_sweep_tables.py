@@ -12,6 +12,7 @@ import pytest
 from howspec.calibrate.library import load_sweeps
 from howspec.calibrate.sweeps import find_step, fit_sweeps
 from howspec.calibrate.tables.cells import parse_cells
+from howspec.calibrate.tables.passes import read_pass_table
 from howspec.calibrate.tables.sweep import Sweep, read_only
 from howspec.calibrate.tables.sweeps import parse_sweeps, read_sweeps
 from howspec.sim.pair_schedule import schedule_from_grid
@@ -273,3 +274,30 @@ def test_without_plain_decoding_the_best_gamma_is_one_that_was_measured() -> Non
     assert found.prediction.gamma == 1
     assert found.break_even_alpha is None
     assert any("plain decoding was not measured" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file is empty"),
+        ("pass,batch,tokens\ntarget,1,1\n", "line 2, column time_ms: must be given, or time_s"),
+        ("batch,tokens,time_ms\n1,1,1\n", "column pass: is missing"),
+        ("pass,batch,tokens,time_ms\nother,1,1,2\n", "line 2, column pass: must be one of target"),
+        ("pass,batch,tokens,time_ms\ntarget,1,x,2\n", "line 2, column tokens: must be a number"),
+        ("#a\npass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,1,3\n", "got that of line 3 again"),
+        ("pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,2,3\n", "no row with pass draft"),
+        (
+            "pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,1,2,-3\ndraft,1,1,1\n",
+            "line 3, column time_ms",
+        ),
+        (
+            "pass,batch,tokens,time_ms\ntarget,1,1,2\ntarget,2,4,3\ndraft,1,1,1\n",
+            "no time at tokens",
+        ),
+    ],
+)
+def test_a_table_of_passes_that_is_none_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "passes.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_pass_table(path)

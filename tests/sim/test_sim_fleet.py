@@ -420,17 +420,15 @@ def test_rescaling_all_times_rescales_the_latencies() -> None:
         assert eight[name].mean == pytest.approx(value.mean * 8.0**power, rel=1e-9), name
 
 
-def test_time_follows_the_context_of_prompt_and_output() -> None:
+def test_a_context_is_that_of_every_sequence_or_the_mean_of_a_full_batch() -> None:
     cost = LoadCost(6e-3, 1e-4, per_context=2e-6)
-    engine = build_engine(LAW, cost, gamma=0, context_max=1100)
     work = draw_workload(np.random.default_rng(14), requests=3, lengths=100, prompts=1000)
-    run = run_fleet(work, engine, arrival_rate=1e-3, windows=1)
-    expected = sum(6e-3 + 1e-4 + 2e-6 * (1000 + j) for j in range(100))
+    held = float(np.mean([1000 + j for j in range(100)]))
+    expected = 100 * (6e-3 + 1e-4 + 2e-6 * held)
+    run = run_fleet(
+        work, build_engine(LAW, cost, gamma=0, context=held), arrival_rate=1e-3, windows=1
+    )
     np.testing.assert_allclose(run.finish - run.start, expected, rtol=1e-9)
-    held = np.mean([1000 + j for j in range(100)])
-    fixed = build_engine(LAW, cost, gamma=0, context=float(held))
-    again = run_fleet(work, fixed, arrival_rate=1e-3, windows=1)
-    np.testing.assert_allclose(again.finish - again.start, expected, rtol=1e-9)
     one = build_engine(LAW, cost, gamma=0, max_batch=1, context_max=1100)
     assert capacity(one, [100], prompts=[1000]) == pytest.approx(1 / expected, rel=1e-3)
 
@@ -519,42 +517,32 @@ def test_an_engine_refuses_bad_arguments(change: dict[str, Any], message: str) -
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("function", "change", "message"),
     [
-        ({"arrival_rate": 0.0}, "arrival_rate must be in"),
-        ({"arrival_rate": float("nan")}, "arrival_rate must be in"),
-        ({"requests": 0}, "requests must be"),
-        ({"replications": 0}, "replications must be"),
-        ({"warmup": 1.0}, "warmup must be in"),
-        ({"windows": 0}, "windows must be"),
-        ({"windows": 40, "warmup": 0.2}, "windows must be"),
-        ({"precision": 0.0}, "precision must be in"),
-        ({"lengths": 0}, "lengths must be an integer in"),
-        ({"lengths": 2.5}, "lengths must be an integer in"),
-        ({"lengths": float("nan")}, "lengths must be an integer in"),
-        ({"lengths": [1, 2]}, "lengths must have shape"),
-        ({"prompts": -1}, "prompts must be an integer in"),
+        (simulate_fleet, {"arrival_rate": 0.0}, "arrival_rate must be in"),
+        (simulate_fleet, {"arrival_rate": float("nan")}, "arrival_rate must be in"),
+        (simulate_fleet, {"requests": 0}, "requests must be"),
+        (simulate_fleet, {"replications": 0}, "replications must be"),
+        (simulate_fleet, {"warmup": 1.0}, "warmup must be in"),
+        (simulate_fleet, {"windows": 0}, "windows must be"),
+        (simulate_fleet, {"windows": 40, "warmup": 0.2}, "windows must be"),
+        (simulate_fleet, {"precision": 0.0}, "precision must be in"),
+        (simulate_fleet, {"lengths": 0}, "lengths must be an integer in"),
+        (simulate_fleet, {"lengths": 2.5}, "lengths must be an integer in"),
+        (simulate_fleet, {"lengths": float("nan")}, "lengths must be an integer in"),
+        (simulate_fleet, {"lengths": [1, 2]}, "lengths must have shape"),
+        (simulate_fleet, {"prompts": -1}, "prompts must be an integer in"),
+        (find_crossover, {"replications": 1}, "replications must be"),
+        (find_crossover, {"confidence": 1.0}, "confidence must be in"),
+        (find_crossover, {"tolerance": 0.0}, "tolerance must be in"),
+        (find_crossover, {"rates": (2.0, 1.0)}, "rates must be"),
     ],
 )
-def test_a_fleet_refuses_bad_arguments(change: dict[str, Any], message: str) -> None:
+def test_a_fleet_and_a_crossover_refuse_bad_arguments(
+    function: Any, change: dict[str, Any], message: str
+) -> None:
     engine = build_engine(LAW, COST, gamma=1, max_batch=2)
-    fit: dict[str, Any] = {"arrival_rate": 1.0, "lengths": 5, "requests": 50} | change
+    own = {"plain": engine} if function is find_crossover else {"arrival_rate": 1.0}
+    fit: dict[str, Any] = {"lengths": 5, "requests": 50} | own | change
     with pytest.raises(ValueError, match=message):
-        simulate_fleet(np.random.default_rng(0), engine=engine, **fit)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"replications": 1}, "replications must be"),
-        ({"confidence": 1.0}, "confidence must be in"),
-        ({"tolerance": 0.0}, "tolerance must be in"),
-        ({"rates": (2.0, 1.0)}, "rates must be"),
-    ],
-)
-def test_a_crossover_refuses_bad_arguments(change: dict[str, Any], message: str) -> None:
-    engine = build_engine(LAW, COST, gamma=1, max_batch=2)
-    with pytest.raises(ValueError, match=message):
-        find_crossover(
-            np.random.default_rng(0), engine=engine, plain=engine, lengths=5, requests=50, **change
-        )
+        function(np.random.default_rng(0), engine=engine, **fit)
