@@ -19,24 +19,9 @@ from ..calibrate.measured.rounds import rounds_of
 from ..calibrate.measured.sizes import fit_sizes, latency_over_plain
 from ..theory.domain import Floats
 from ..theory.interval import Interval, interval, median_interval
+from . import style
 from .grids import ScaleStudy, draw_law, law_rows, scale_law
-from .style import (
-    COLOURS,
-    COLUMN,
-    MARKERS,
-    PAGE,
-    Row,
-    by_rows,
-    ends_of,
-    figure,
-    one_legend,
-    panels,
-    plain_line,
-    save,
-    sized,
-    star,
-    styled,
-)
+from .style import COLOURS, Row, save, styled
 from .validation.result import LEVEL
 
 if TYPE_CHECKING:
@@ -81,7 +66,7 @@ def latency_by_gamma(
 
     A draft that rises far above the others has a scale of its own, so that the others are seen.
     """
-    made, axes = panels(len(predicted), most=4, height=1.5, sharex=True)
+    made, axes = style.panels(len(predicted), most=4, height=1.5, sharex=True)
     rows: list[Row] = []
     tops = [float(np.nanmax([*p.measured, *p.center])) for p in predicted]
     usual = max(t for t in tops if t <= 1.3 * float(np.median(tops)))
@@ -92,7 +77,7 @@ def latency_by_gamma(
         parameters = ladder.parameters[p.draft] / ladder.parameters[ladder.target]
         own = ", own scale" if top > usual else ""
         ax.set_title(f"1/{1 / parameters:.0f}, {_layers(ladder.layers[p.draft])}{own}")
-    one_legend(made, axes, "upper", columns=4)
+    style.one_legend(made, axes, "upper", columns=4)
     made.supxlabel("draft tokens a round, $\\gamma$")
     made.supylabel("latency / plain latency")
     caption = (
@@ -111,7 +96,7 @@ def _layers(layers: int) -> str:
 
 def setting(ladder: OwnCampaign) -> str:
     """What was measured and how, as a sentence of a caption."""
-    s, whole = ladder.sweep.settings, sized(ladder.parameters[ladder.target])
+    s, whole = ladder.sweep.settings, style.sized(ladder.parameters[ladder.target])
     return (
         f"Target {ladder.target} ({whole} parameters), batch 1, temperature "
         f"{float(s['temperature']):g}, prompts of {s['prompts']['tokens']} tokens, "
@@ -133,11 +118,11 @@ def _grid_panel(ax: Axes, p: Predicted) -> list[Row]:
         ms=2.5, lw=0.8, label="measured",
     )  # fmt: skip
     best = int(p.center.argmin())
-    star(ax, best, p.center[best], COLOURS[1], 9, ls="", label="predicted optimum")
-    plain_line(ax, "0.7")
+    style.star(ax, best, p.center[best], COLOURS[1], 9, ls="", label="predicted optimum")
+    style.plain_line(ax, "0.7")
     ax.set_xticks(range(0, int(gammas.max()) + 1))
     ax.set_xlim(-0.3, gammas.max() + 0.3)
-    return by_rows({
+    return style.by_rows({
         "draft": p.draft, "gamma": gammas, "measured": p.measured[gammas],
         "standard_error": p.error[gammas], "predicted": p.center[gammas], "low_90": low[gammas],
         "high_90": high[gammas],
@@ -147,7 +132,7 @@ def _grid_panel(ax: Axes, p: Predicted) -> list[Row]:
 @styled
 def latency_by_size(ladder: OwnCampaign, result: ScaleStudy, out: Path, *, name: str) -> list[Path]:
     """Measured drafts, the law of the ladder with its band, and the turning point in scale."""
-    made, ax = figure(COLUMN, 2.8)
+    made, ax = style.figure(style.COLUMN, 2.8)
     draw_law(ax, result)
     ax.errorbar(
         result.scales, result.measured, yerr=1.645 * result.error, fmt="o", color="black",
@@ -200,14 +185,14 @@ def latency_by_depth(
         return []
     found = [_depth(ladder, p) for p in chosen]
     layers = [d.layers for d in found]
-    made, axes = figure(PAGE, 2.3, 1, 3)
+    made, axes = style.figure(style.PAGE, 2.3, 1, 3)
     for ax, i, series, label in (
         (axes[0], 0, [d.in_round for d in found], "in a round, 90 %"),
         (axes[1], 1, [d.accepted for d in found], "rounds of all requests, 90 %"),
         (axes[2], 6, [d.latency for d in found], "measured, 90 %"),
     ):
         ax.errorbar(
-            layers, [v.estimate for v in series], yerr=_bars(series), fmt=MARKERS[i % 5],
+            layers, [v.estimate for v in series], yerr=_bars(series), fmt=style.MARKERS[i % 5],
             color=COLOURS[i], lw=0.8, label=label,
         )  # fmt: skip
     axes[0].plot(layers, [d.alone for d in found], "--", color="0.4", label="timed by itself")
@@ -227,13 +212,14 @@ def latency_by_depth(
         ax.set_xticks(layers)
         ax.margins(y=0.3)
         ax.legend(loc="upper left")
-    made.suptitle(f"drafts of {sized(size, 2)} parameters for {ladder.target}")
+    made.suptitle(f"drafts of {style.sized(size, 2)} parameters for {ladder.target}")
     rows = [
         {
             "draft": d.draft, "layers": d.layers,
-            **ends_of(d.in_round, "cost_ratio_in_a_round", "cost"), "cost_ratio_alone": d.alone,
-            **ends_of(d.accepted, "accepted_over_decided", "accepted"),
-            **ends_of(d.latency, "relative_latency", "latency"), "predicted": d.predicted,
+            **style.ends_of(d.in_round, "cost_ratio_in_a_round", "cost"),
+            "cost_ratio_alone": d.alone,
+            **style.ends_of(d.accepted, "accepted_over_decided", "accepted"),
+            **style.ends_of(d.latency, "relative_latency", "latency"), "predicted": d.predicted,
         }
         for d in found
     ]  # fmt: skip

@@ -16,21 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..theory.domain import Floats
+from . import style
 from .roofline import TimedModel
 from .roofline_limits import LAUNCHES, CostLimits
 from .roofline_record import Machine, Quartiles
 from .roofline_table import write_limits
-from .style import (
-    COLOURS,
-    COLUMN,
-    PAGE,
-    Row,
-    by_rows,
-    figure,
-    one_legend,
-    save,
-    styled,
-)
+from .style import COLOURS, Row, save, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +40,7 @@ def passes_and_floor(limits: CostLimits, out: Path, *, name: str) -> list[Path]:
     machine = limits.machine
     if machine.bandwidth is None or not rows:
         return []
-    made, ax = figure(COLUMN, 3.0)
+    made, ax = style.figure(style.COLUMN, 3.0)
     for mode in limits.modes:
         colour, marker = LOOK[mode]
         for launched in (True, False):
@@ -91,13 +82,13 @@ def _floor_line(ax: Axes, least: float, most: float, machine: Machine) -> None:
     assert machine.bandwidth is not None
     turn = machine.cache if machine.cache is not None else machine.copied or 0.0
     rate = machine.bandwidth.median
-    for low, high, style, label in (
+    for low, high, dashes, label in (
         (least, min(turn, most), "--", "bytes at copy rate, if not cached"),
         (max(turn, least), most, "-", "bytes at copy rate: floor"),
     ):
         if low < high:
             x = np.array([low, high])
-            ax.plot(x / 1e6, 1e3 * x / rate, style, color="black", lw=1.0, label=label)
+            ax.plot(x / 1e6, 1e3 * x / rate, dashes, color="black", lw=1.0, label=label)
 
 
 _MODELS, _PLACES = 4, 3
@@ -162,8 +153,8 @@ def verify_figure(limits: CostLimits, out: Path, *, name: str) -> list[Path]:
     modes = [m for m in limits.modes if any(c.mode == m for c in curves)]
     rows = [(mode, place) for mode in modes for place in _places(curves)]
     chosen = _spread([m for m in limits.models if any(c.model.name == m for c in curves)])
-    made, axes = figure(
-        PAGE, 1.35 * len(rows) + 0.8, len(rows), len(chosen), sharex=True, sharey=True,
+    made, axes = style.figure(
+        style.PAGE, 1.35 * len(rows) + 0.8, len(rows), len(chosen), sharex=True, sharey=True,
         squeeze=False,
     )  # fmt: skip
     for line, (mode, place) in zip(axes, rows, strict=True):
@@ -177,7 +168,7 @@ def verify_figure(limits: CostLimits, out: Path, *, name: str) -> list[Path]:
     _axes(axes[0, 0], [c for c in curves if c.model.name in chosen])
     made.supxlabel("new tokens of a pass, $n$")
     made.supylabel("time of a pass over one of a single token, $V(n)\\,/\\,V(1)$")
-    one_legend(made, axes[:1, :1], "upper", columns=2)
+    style.one_legend(made, axes[:1, :1], "upper", columns=2)
     caption = (
         "Time of a pass over n new tokens over that of one token, a column a model, the largest "
         "first, and a row a batch and context: measured medians with quartiles, and two "
@@ -235,7 +226,7 @@ def _spread(names: Sequence[str]) -> list[str]:
 
 def _rows(c: VerifyCurve) -> list[Row]:
     roofline, fixed = ("" if line is None else line for line in (c.roofline, c.fixed))
-    return by_rows({
+    return style.by_rows({
         "model": c.model.name, "parameters": c.model.parameters, "mode": c.mode,
         "batch": c.place[0], "context": c.place[1], "tokens": c.tokens,
         "ratio": [q.median for q in c.ratios], "low": [q.low for q in c.ratios],

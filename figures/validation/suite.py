@@ -15,6 +15,7 @@ from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign,
 from ...calibrate.measured.ladder import predict_ladder
 from ...calibrate.serving import Served
 from ...calibrate.tables.cells import Cells, read_cells
+from . import unmeasured
 from .choices import choices_tests
 from .combined import chips_test, serving_test, task_test
 from .ladder import campaign_test, leave_one_draft_out, second_measurement_test
@@ -25,14 +26,6 @@ from .result import Progress, Test
 from .rows import rows_of
 from .served import served_test
 from .sweeps import leave_one_gamma_out, stated_tests
-from .unmeasured import (
-    depth_test,
-    families_test,
-    heads_test,
-    look_up_test,
-    measured_test,
-    rows_test,
-)
 
 
 @dataclass(frozen=True)
@@ -58,9 +51,9 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     tests.append(names_test(rows, seed=seed)[0])
     tests += machines_tests(seed=seed)
     tests += choices_tests(seed=seed)
-    tests += families_test(seed=seed)
-    tests += [heads_test(seed=seed), look_up_test(seed=seed)]
-    tests += [measured_test(seed=seed), depth_test(seed=seed)]
+    tests += unmeasured.families_test(seed=seed)
+    tests += [unmeasured.heads_test(seed=seed), unmeasured.look_up_test(seed=seed)]
+    tests += [unmeasured.measured_test(seed=seed), unmeasured.depth_test(seed=seed)]
     tests.append(paper_rows_test(seed=seed))
     for name in campaign_names():
         tests += campaign_tests(load_campaign(name), seed=seed)
@@ -95,7 +88,7 @@ def file_report(path: str | Path, *, seed: int = 0, progress: Progress | None = 
     if not is_long(cells):
         return _speedups(cells, seed, progress)
     acceptance, speeds, told = split(cells)
-    tests, skipped = rows_test(acceptance.rows, seed=seed)
+    tests, skipped = unmeasured.rows_test(acceptance.rows, seed=seed)
     more = Report((), ())
     if any({"speedup", "tokens_per_s_spec"} & row.keys() for row in speeds.rows):
         more = _speedups(speeds, seed, progress)

@@ -20,20 +20,8 @@ from ...calibrate.learned.spreads import Realised
 from ...calibrate.learned.stated import ideal, passes, realised, usable, work
 from ...calibrate.learned.sweeps import Ahead, forecast_gamma
 from ...theory import speedup, tokens_per_round
-from .result import (
-    LEVEL,
-    NEAREST,
-    PLAIN,
-    SDSL,
-    Point,
-    Progress,
-    Test,
-    interpolated,
-    plain_from_numbers,
-    plain_from_sweep,
-    sdsl_alpha,
-    sdsl_speedup,
-)
+from . import result
+from .result import LEVEL, Point, Progress, Test
 
 
 def leave_one_gamma_out(
@@ -85,16 +73,16 @@ def _rivals(sweep: GammaSweep, at: int) -> dict[str, float | None]:
     tau = sweep.tau
     others = None if tau is None else tau[kept]
     return {
-        PLAIN: plain_from_sweep(gammas, sweep.speedups[kept], others, wanted),
-        NEAREST: interpolated(gammas, sweep.speedups[kept], wanted),
-        SDSL: _sdsl(sweep, kept, wanted),
+        result.PLAIN: result.plain_from_sweep(gammas, sweep.speedups[kept], others, wanted),
+        result.NEAREST: result.interpolated(gammas, sweep.speedups[kept], wanted),
+        result.SDSL: _sdsl(sweep, kept, wanted),
     }
 
 
 def _sdsl(sweep: GammaSweep, kept: NDArray[np.bool_], wanted: int) -> float | None:
     """SDSL's acceptance, the cost of a draft token fitted to the other gammas under it."""
     row = sweep.rows[0]
-    alpha = sdsl_alpha(row.draft_params, row.target_params)
+    alpha = result.sdsl_alpha(row.draft_params, row.target_params)
     if alpha is None:
         return None
     gammas = sweep.gammas[kept]
@@ -149,7 +137,9 @@ def _stated_point(row: Measured, own: Realised, sisters: tuple[Realised, ...]) -
         task=own.task, sisters=sisters, level=LEVEL,
     )  # fmt: skip
     rivals = {
-        PLAIN: plain_from_numbers(row.alpha, row.tau, row.gamma, row.cost_ratio),
-        SDSL: sdsl_speedup(row.draft_params, row.target_params, row.gamma, row.cost_ratio),
+        result.PLAIN: result.plain_from_numbers(row.alpha, row.tau, row.gamma, row.cost_ratio),
+        result.SDSL: result.sdsl_speedup(
+            row.draft_params, row.target_params, row.gamma, row.cost_ratio
+        ),
     }
     return Point(row.label, row.speedup, found.estimate, found.low, found.high, rivals)
