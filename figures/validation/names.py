@@ -134,7 +134,7 @@ def paper_rows_test(*, seed: int = 0) -> Test:
     draft_hits = gamma_hits = near = 0
     for row in published.rows:
         target, method = text(row, "target"), text(row, "method")
-        ranking = predicted_ranking(target, ladders[target], method=method, seed=seed)
+        ranking = _ranking(target, ladders[target], method=method, seed=seed)
         best = ranking.drafts[0]
         label = f"{target}, {method}"
         choice = best.choice
@@ -164,10 +164,8 @@ def paper_rows_test(*, seed: int = 0) -> Test:
     )
 
 
-def predicted_ranking(target: str, drafts: list[str], *, method: str, seed: int = 0) -> Ranking:
+def _ranking(target: str, drafts: list[str], *, method: str, seed: int = 0) -> Ranking:
     """The drafts of one target in the order predicted for a method of the paper."""
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     at = Deployment(
         target, device=DEVICE, dtype=DTYPE, draft_dtype=DTYPE, stack=STACK, context=0.0,
         temperature=METHODS[method],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import shlex
@@ -12,9 +11,7 @@ from pathlib import Path
 
 import howspec
 import pytest
-from command import answer, call
-from fake_server import Fake, serving
-from howspec.calibrate import library
+from command import call
 from howspec.cli.calibrate import calibrate
 from howspec.cli.main import FORMER, VERBS, application
 
@@ -86,36 +83,6 @@ def test_every_example_of_the_help_has_options_and_values_that_the_verb_takes(
             assert found_name == name
             context = command.make_context(name, rest, parent=context)
         assert context.params
-
-
-def test_the_examples_of_measure_and_compare_run_against_a_server(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (measure,), (compare,) = examples("measure"), examples("compare")
-    short = ("--requests", "2", "--new-tokens", "10", "--batch", "1")
-    for gamma, record in enumerate(compare[1:]):
-        with serving(Fake(gamma=gamma, pattern=(gamma,))) as url:
-            words = [{measure[1]: url, measure[-1]: record}.get(w, w) for w in measure]
-            assert call(capsys, *words, *short)[0] == 0
-    assert measure[-1] == compare[1]
-    assert "times the speed of plain" in call(capsys, *compare)[1]
-
-
-def test_the_examples_of_records_and_plans_run_as_printed(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (show,), (pool,) = examples("calibrate", "show"), examples("calibrate", "pool")
-    with gzip.open(Path(library.__file__).with_name("cpu-costs.json.gz")) as file:
-        costs = json.load(file)
-    (tmp_path / "campaign" / "records").mkdir(parents=True)
-    for name in (show[-1], *pool[2:-2]):
-        (tmp_path / name).write_text(json.dumps(costs | {"points": costs["points"][:60]}))
-    assert call(capsys, *show)[0] == 0
-    assert call(capsys, *pool)[0] == 0
-    assert (tmp_path / pool[-1]).exists()
-    assert len(answer(capsys, *examples("calibrate", "campaign")[0])) > 1
 
 
 def test_the_list_of_verbs_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from howspec.calibrate.named import named
 from howspec.calibrate.pair import Deployment, Load, Use, resolve
 from howspec.calibrate.prior.costs import expected_costs
 from howspec.figures.answers import turning_curve
-from howspec.figures.validation.names import paper_rows_test, predicted_ranking
+from howspec.figures.validation.names import paper_rows_test
 from howspec.sim import scale_grid
 from howspec.sim.choice import choose
 from howspec.sim.common import common_laws
@@ -313,8 +313,6 @@ def test_the_papers_table_is_predicted_from_names_alone() -> None:
     assert found.coverage >= 0.7  # 8 of 10 when written
     assert all(p.low <= p.predicted <= p.high for p in found.points)  # alike at gamma 0
     assert len(found.notes) == 11
-    with pytest.raises(ValueError, match="method must be one of SpS, AsG, got 'beam'"):
-        predicted_ranking("GPT2-XL", ["GPT2"], method="beam")
 
 
 @pytest.mark.parametrize("objective", ["safe", "regret", "latency", "throughput"])

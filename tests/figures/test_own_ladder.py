@@ -14,17 +14,11 @@ from howspec.calibrate.library.own import (
     load_campaign,
     read_campaign,
 )
-from howspec.calibrate.measured import measured_cost, pass_law, rounds_of
+from howspec.calibrate.measured import measured_cost, pass_law, rounds_of, sizes
 from howspec.calibrate.measured.ladder import (
     Predicted,
     predict_ladder,
     request_tokens,
-)
-from howspec.calibrate.measured.sizes import (
-    PRIOR,
-    fit_sizes,
-    latency_over_plain,
-    regress,
 )
 from howspec.calibrate.records import write_record
 from howspec.figures.draw import OwnLadder, draw, ladder_figures
@@ -106,10 +100,10 @@ def test_the_law_of_size_is_fitted_without_bias_of_its_spread() -> None:
     for scatter in (0.05, 0.2):
         inside = 0
         for _ in range(40):
-            values = features @ rng.normal(0.0, PRIOR) + rng.normal(0.0, scatter, 10)
+            values = features @ rng.normal(0.0, sizes.PRIOR) + rng.normal(0.0, scatter, 10)
             for i in range(10):
                 rest = np.arange(10) != i
-                line = regress(features[rest], values[rest], rng)
+                line = sizes.regress(features[rest], values[rest], rng)
                 low, high = np.quantile(line.at(features[[i]], rng)[:, 0], (0.05, 0.95))
                 inside += low <= values[i] <= high
         assert 0.83 <= inside / 400 <= 0.97
@@ -118,7 +112,7 @@ def test_the_law_of_size_is_fitted_without_bias_of_its_spread() -> None:
 def test_latency_over_plain_counts_the_rounds_of_a_finite_request(ladder: OwnCampaign) -> None:
     survival = np.array([[[1.0, 0.8, 0.6, 0.5], [1.0, 0.3, 0.1, 0.0]]])
     rounds = np.array([[[1.0, 1.3, 1.5, 1.8], [1.0, 1.2, 1.4, 1.6]]])
-    found = latency_over_plain(ladder, survival, rounds)
+    found = sizes.latency_over_plain(ladder, survival, rounds)
     tokens = request_tokens(ladder)
     for draft in (0, 1):
         assert found[0, draft, 0] == 1.0
@@ -147,7 +141,7 @@ def test_the_law_of_size_meets_the_drafts_it_was_fitted_to(
     ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
     rng = np.random.default_rng(1)
-    law = fit_sizes(ladder, predicted, rng)
+    law = sizes.fit_sizes(ladder, predicted, rng)
     size = np.array([float(ladder.parameters[p.draft]) for p in predicted])
     layers = np.array([float(ladder.layers[p.draft]) for p in predicted])
     found = np.median(law.survival(size, layers, rng, own=False), axis=0)
@@ -192,7 +186,7 @@ def test_figures_are_drawn_with_the_numbers_behind_them(
 def test_features_are_the_powers_of_ln_scale_and_depth_beyond_the_usual(
     ladder: OwnCampaign, predicted: tuple[Predicted, ...]
 ) -> None:
-    law = fit_sizes(ladder, predicted, np.random.default_rng(2))
+    law = sizes.fit_sizes(ladder, predicted, np.random.default_rng(2))
     size = np.array([law.target_parameters * np.exp(-4.0)])
     usual = law.usual_layers(size)
     middle = law.features(size, usual)

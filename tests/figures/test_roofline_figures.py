@@ -23,23 +23,10 @@ from howspec.calibrate.records import Record, write_record
 from howspec.calibrate.scaling import CostShapeFit, RejectionFit
 from howspec.cli.calibrate import show
 from howspec.cli.output import print_blocks
+from howspec.figures import paper_costs, roofline_ratios
 from howspec.figures.draw import Studies, cost_figures, draw
-from howspec.figures.paper_costs import (
-    has_paper_pairs,
-    needed_alpha,
-    paper_cost_rows,
-    paper_cost_table,
-)
 from howspec.figures.roofline_limits import cost_limits
 from howspec.figures.roofline_passes import verify_curves
-from howspec.figures.roofline_ratios import (
-    cost_ratios,
-    depth_groups,
-    ladders_of,
-    ratio_by_depth,
-    ratio_by_size,
-    reference,
-)
 from howspec.figures.roofline_table import write_limits
 from howspec.figures.transfer import TransferLaws
 from howspec.verbs.paper import timed_rows
@@ -78,7 +65,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_targets_are_those_of_the_paper_and_else_the_largest_of_a_name(
     architectures: Record,
 ) -> None:
-    ladders = ladders_of(cost_limits(architectures))
+    ladders = roofline_ratios.ladders_of(cost_limits(architectures))
     found = {ladder.target.name: [d.name for d in ladder.drafts] for ladder in ladders}
     assert found == {
         "Pythia-2.8B": ["Pythia-410M", "Pythia-70M"],
@@ -90,20 +77,22 @@ def test_targets_are_those_of_the_paper_and_else_the_largest_of_a_name(
 def test_a_family_says_which_of_its_models_is_the_target() -> None:
     costs = next(c for c in bundled_costs() if c.stem == "cpu_costs")
     limits = cost_limits(costs.record, costs.family)
-    (ladder,) = ladders_of(limits, costs.family)
+    (ladder,) = roofline_ratios.ladders_of(limits, costs.family)
     assert ladder.target.name == "target-8m"
     assert len(ladder.drafts) == len(limits.models) - 1
-    assert reference(limits, costs.family).name == "target-8m"
+    assert roofline_ratios.reference(limits, costs.family).name == "target-8m"
 
 
 def test_models_of_equal_size_are_grouped_by_depth(equal: Record) -> None:
     limits = cost_limits(equal)
-    groups = [[m.layers for m in g] for g in depth_groups(limits)]
+    groups = [[m.layers for m in g] for g in roofline_ratios.depth_groups(limits)]
     assert groups == [[2, 8, 16], [4, 8, 32]]
-    assert reference(limits).name == "equal-large-depth32"
-    assert ladders_of(limits) == ()  # all of one name, and no one of them drafts for another
+    assert roofline_ratios.reference(limits).name == "equal-large-depth32"
+    assert (
+        roofline_ratios.ladders_of(limits) == ()
+    )  # all of one name, and no one of them drafts for another
     costs = next(c for c in bundled_costs() if c.stem == "cpu_costs")
-    (own,) = depth_groups(cost_limits(costs.record, costs.family))
+    (own,) = roofline_ratios.depth_groups(cost_limits(costs.record, costs.family))
     assert [m.layers for m in own] == [1, 3, 8]
 
 
@@ -111,8 +100,8 @@ def test_cost_ratios_are_quotients_of_medians_with_the_quartiles_of_the_draft(
     architectures: Record,
 ) -> None:
     limits = cost_limits(architectures)
-    ladder = ladders_of(limits)[0]
-    ratios = cost_ratios(limits, ladder.target, ladder.drafts)
+    ladder = roofline_ratios.ladders_of(limits)[0]
+    ratios = roofline_ratios.cost_ratios(limits, ladder.target, ladder.drafts)
     assert len(ratios) == 2 * 2 * 2  # drafts, places, modes
     models = named("Pythia-70M", "Pythia-410M", "Pythia-2.8B")
     for r in ratios:
@@ -160,7 +149,7 @@ def laws() -> TransferLaws:
 
 
 def test_the_papers_rows_follow_from_timed_costs(architectures: Record, laws: TransferLaws) -> None:
-    rows = paper_cost_rows(architectures, laws)
+    rows = paper_costs.paper_cost_rows(architectures, laws)
     pairs = {(r.target, r.method, r.draft) for r in rows}
     assert pairs == {
         ("Pythia-2.8B", "SpS", "Pythia-70M"),
@@ -185,9 +174,9 @@ def test_the_papers_rows_follow_from_timed_costs(architectures: Record, laws: Tr
 def test_a_record_without_the_papers_pairs_gives_no_row(
     equal: Record, laws: TransferLaws, tmp_path: Path
 ) -> None:
-    assert not has_paper_pairs(equal)
-    assert paper_cost_rows(equal, laws) == ()
-    assert paper_cost_table((), tmp_path, name="x") == []
+    assert not paper_costs.has_paper_pairs(equal)
+    assert paper_costs.paper_cost_rows(equal, laws) == ()
+    assert paper_costs.paper_cost_table((), tmp_path, name="x") == []
 
 
 def test_the_needed_alpha_gives_the_speedup_that_was_asked_for(architectures: Record) -> None:
@@ -196,19 +185,19 @@ def test_the_needed_alpha_gives_the_speedup_that_was_asked_for(architectures: Re
     )
     times = cost.round_time(5, context=128)
     for wanted in (0.9, 1.0, 1.7):
-        alpha = needed_alpha(cost, wanted, gamma=5, context=128)
+        alpha = paper_costs.needed_alpha(cost, wanted, gamma=5, context=128)
         assert alpha is not None
         tokens = sum(alpha**k for k in range(6))
         assert tokens * times[0] / times[5] == pytest.approx(wanted, rel=1e-9)
-    assert needed_alpha(cost, 1e-3, gamma=5, context=128) == 0.0
-    assert needed_alpha(cost, 6.1, gamma=5, context=128) is None
+    assert paper_costs.needed_alpha(cost, 1e-3, gamma=5, context=128) == 0.0
+    assert paper_costs.needed_alpha(cost, 6.1, gamma=5, context=128) is None
 
 
 def test_the_papers_rows_are_printed_where_there_are_some(
     architectures: Record, laws: TransferLaws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert list(timed_rows((), record="cpu_costs")) == []
-    rows = paper_cost_rows(architectures, laws)
+    rows = paper_costs.paper_cost_rows(architectures, laws)
     print_blocks(timed_rows(rows, record="gpu_costs_architectures"))
     out = capsys.readouterr().out
     assert "at the costs of gpu_costs_architectures" in out
@@ -219,8 +208,8 @@ def test_the_papers_rows_are_printed_where_there_are_some(
 def test_the_papers_table_is_written_with_its_picture(
     architectures: Record, laws: TransferLaws, tmp_path: Path
 ) -> None:
-    rows = paper_cost_rows(architectures, laws)
-    written = paper_cost_table(rows, tmp_path, name="gpu")
+    rows = paper_costs.paper_cost_rows(architectures, laws)
+    written = paper_costs.paper_cost_table(rows, tmp_path, name="gpu")
     assert {p.name for p in written} == {f"gpu_paper{s}" for s in (*DRAWN, ".tex")}
     cells = read(tmp_path / "gpu_paper.csv")
     assert [float(c["cost_ratio"]) for c in cells] == pytest.approx(
@@ -233,8 +222,8 @@ def test_models_of_equal_size_are_drawn_against_depth_and_not_against_size(
     equal: Record, tmp_path: Path
 ) -> None:
     table = cost_limits(equal)
-    assert ratio_by_size(table, tmp_path, name="gpu") == []
-    written = ratio_by_depth(table, tmp_path, name="gpu")
+    assert roofline_ratios.ratio_by_size(table, tmp_path, name="gpu") == []
+    written = roofline_ratios.ratio_by_depth(table, tmp_path, name="gpu")
     assert {p.name for p in written} == {f"gpu_depth{s}" for s in DRAWN}
     rows = read(tmp_path / "gpu_depth.csv")
     graph = [r for r in rows if (r["mode"], r["batch"], r["context"]) == ("graph", "1", "128")]
@@ -249,8 +238,8 @@ def test_architectures_are_drawn_against_size_and_not_against_depth(
     architectures: Record, tmp_path: Path
 ) -> None:
     table = cost_limits(architectures)
-    assert ratio_by_depth(table, tmp_path, name="gpu") == []
-    written = ratio_by_size(table, tmp_path, name="gpu")
+    assert roofline_ratios.ratio_by_depth(table, tmp_path, name="gpu") == []
+    written = roofline_ratios.ratio_by_size(table, tmp_path, name="gpu")
     assert {p.name for p in written} == {f"gpu_size{s}" for s in DRAWN}
     assert len(read(tmp_path / "gpu_size.csv")) == 4 * 2 * 2  # drafts, places, modes
 
