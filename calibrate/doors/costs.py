@@ -73,13 +73,12 @@ def costs(
         notes: tuple[str, ...] = ()
         if pair is not None and (pair.at.batch != 1.0 or pair.at.context):
             notes = ("a cost ratio holds where it was measured: batch and context change nothing",)
-        return _beside(
-            KnownCosts(law, "stated", f"cost ratio {ratio:g} as stated", notes), pair, rng
-        )
+        known = KnownCosts(law, "stated", f"cost ratio {ratio:g} as stated", notes)
+        return _beside(known, pair, rng)
     if isinstance(source, CostLaw):
         return KnownCosts(source, "stated", f"law {type(source).__name__} as stated")
     assert not isinstance(source, int | float)
-    return _of_file(source, pair, rng, overhead_ms, draws)
+    return _beside(_of_file(source, pair, rng, overhead_ms, draws), pair, rng)
 
 
 def _of_file(
@@ -97,29 +96,26 @@ def _of_file(
         from ..serving.laws import served_costs
 
         draft = None if pair is None else pair.at.draft
-        return _beside(served_costs(served, rng, draft=draft, draws=draws), pair, rng)
+        return served_costs(served, rng, draft=draft, draws=draws)
     assert not isinstance(source, Served)
     if isinstance(source, Record):
-        return _beside(_of_record(source, "the record", pair, rng, draws), pair, rng)
+        return _of_record(source, "the record", pair, rng, draws)
     if of_passes:
         from ..tables.passes import read_pass_table, table_contexts, table_limits
 
         table = read_pass_table(source, overhead_s=1e-3 * overhead_ms)
         gamma, batch = table_limits(table)
-        found = KnownCosts(
+        return KnownCosts(
             table, "measured", f"table of passes {source}", seconds=True, gamma_max=gamma,
             batch_max=batch, contexts=table_contexts(table),
         )  # fmt: skip
-        return _beside(found, pair, rng)
     path = Path(source)
     if path.is_dir() or is_record(path):
-        record = read_record(path, "costs")
-        return _beside(_of_record(record, str(source), pair, rng, draws), pair, rng)
+        return _of_record(read_record(path, "costs"), str(source), pair, rng, draws)
     from .written import cost_law
 
     law, seconds = cost_law(str(source))
-    found = KnownCosts(law, "stated", f"cost law {source}", seconds=seconds)
-    return _beside(found, pair, rng)
+    return KnownCosts(law, "stated", f"cost law {source}", seconds=seconds)
 
 
 def _of_record(

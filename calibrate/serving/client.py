@@ -99,9 +99,7 @@ class Client:
     async def get(self, path: str, most: int) -> bytes | None:
         """The body of a path, None for any status but 200."""
         async with self._sent("GET", path) as answer:
-            _no_redirect(answer)
-            if answer.status_code in (401, 403):
-                raise ValueError(_refused(f"{self.url}{path}", answer.status_code))
+            _check_admitted(answer, f"{self.url}{path}")
             if answer.status_code == 503:
                 said = _error(await self._body(answer, 1 << 16))
                 raise ValueError(f"{self.url}: is not ready, it answered 503: {said}")
@@ -144,9 +142,7 @@ class Client:
 
     async def _check(self, answer: httpx2.Response, path: str) -> None:
         """Raise ValueError unless the answer is a stream of events."""
-        _no_redirect(answer)
-        if answer.status_code in (401, 403):
-            raise ValueError(_refused(f"{self.url}{path}", answer.status_code))
+        _check_admitted(answer, f"{self.url}{path}")
         if answer.status_code != 200:
             said = await self._body(answer, 1 << 16)
             raise ValueError(f"{self.url}{path}: answered {answer.status_code}: {_error(said)}")
@@ -236,18 +232,18 @@ def _count(value: Any) -> int | None:
     return value if whole else None
 
 
-def _no_redirect(answer: httpx2.Response) -> None:
+def _check_admitted(answer: httpx2.Response, where: str) -> None:
+    """Raise ValueError for a redirect, and where the server wants a key or another one."""
     if 300 <= answer.status_code < 400:
-        where = answer.headers.get("location", "nowhere")
+        to = answer.headers.get("location", "nowhere")
         raise ValueError(
-            f"{answer.url}: redirects to {where}, which is not followed: give that URL instead"
+            f"{answer.url}: redirects to {to}, which is not followed: give that URL instead"
         )
-
-
-def _refused(where: str, status: int) -> str:
-    had = "the key in" if os.environ.get(KEY) else "no key:"
-    tail = "was refused" if os.environ.get(KEY) else "is not set"
-    return f"{where}: answered {status}; {had} {KEY} {tail}"
+    if answer.status_code in (401, 403):
+        key = (
+            f"the key in {KEY} was refused" if os.environ.get(KEY) else f"no key: {KEY} is not set"
+        )
+        raise ValueError(f"{where}: answered {answer.status_code}; {key}")
 
 
 def _error(said: bytes) -> str:
