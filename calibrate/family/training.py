@@ -135,7 +135,7 @@ class Training:
     def load(self, path: Path) -> None:
         """Go on from a checkpoint. Raises ValueError for a file that is none, or another's."""
         try:
-            kept = torch.load(path, map_location=self.device, weights_only=True)
+            kept = torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, EOFError, UnpicklingError):
             raise ValueError(
                 f"the checkpoint {path.name} is damaged: delete it to train that model anew"
