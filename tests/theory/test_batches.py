@@ -89,6 +89,8 @@ def test_slow_drafts_help_only_above_a_batch_when_the_context_is_long() -> None:
     low, high = batch.helpful_batches(0.65, 4000, **slow)
     assert low == pytest.approx(16.5, abs=1.0)
     assert high == np.inf
+    dear = {k: v * 100 if "per" in k else v for k, v in slow.items()}  # each row costs as 100 did
+    assert batch.crossover_batch(0.65, 4000, **dear) == pytest.approx(low / 100)
     assert batch.helpful_batches(0.65, 100, **slow) == (0.0, 0.0)
     cost = LinearStepCost(**slow)
     for rows, helps in ((low * 0.9, False), (low * 1.1, True)):

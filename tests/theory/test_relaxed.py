@@ -202,7 +202,9 @@ def test_a_chain_of_three_models_takes_the_time_of_its_passes() -> None:
         assert even_chain_time(n, c, step_passes=m, pass_length=6.0) == pytest.approx(listed)
 
 
-@pytest.mark.parametrize(("gamma", "tau", "per"), [(4, 4.2, 0.5), (7, 5.0, 0.4), (2, 2.8, 0.3)])
+@pytest.mark.parametrize(
+    ("gamma", "tau", "per"), [(4, 4.2, 0.5), (7, 5.0, 0.4), (2, 2.8, 0.3), (4, 2.0, 0.5)]
+)
 def test_the_best_size_of_a_log_linear_length_is_that_of_a_scan(
     gamma: int, tau: float, per: float
 ) -> None:
