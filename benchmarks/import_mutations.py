@@ -22,13 +22,12 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "calibrate"))
 
 from engine_mutations import damage
 from engine_pasted import PASTED
 from engine_samples import SAMPLES
+from engine_texts import consistent
 from howspec.calibrate.engines import import_counts
-from test_engines_mutations import consistent
 
 LIMIT_S, BLOCK = 1.0, 500
 TEXTS = {n: s[0] for n, s in SAMPLES.items()} | {n: t for n, t, r in PASTED if isinstance(r, dict)}

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import random
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from engine_mutations import HARMLESS, Mutation, damage
 from engine_samples import SAMPLES
+from engine_texts import consistent
 from howspec.calibrate.engines import EngineCounts, import_counts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 _SLOW = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
 _MUTATIONS = 100
-
-
-def consistent(found: EngineCounts) -> None:
-    """What must hold of every answer, whatever the input."""
-    for value in (found.rounds, found.drafted, found.accepted):
-        assert value is None or 0 <= value < 2**63
-    if found.accepted is not None and found.drafted is not None:
-        assert found.accepted <= found.drafted
-    if found.survival is not None:
-        ladder = (1.0, *found.survival)
-        assert all(b <= a + 1e-9 for a, b in pairwise(ladder))
-    assert found.acceptance_length is None or found.acceptance_length >= 1.0 - 1e-9
-    if found.accepted_is_prefix and found.rounds and found.accepted is not None:
-        expected = 1 + found.accepted / found.rounds
-        assert abs((found.acceptance_length or 0.0) - expected) <= 1e-6 * expected
-    if not found.drafted and not found.accepted and found.acceptance_length is None:
-        assert found.notes or found.groups or found.by_batch
-    alpha = found.to_json()["alpha"]
-    assert alpha is None or 0.0 <= alpha["low"] <= alpha["estimate"] <= alpha["high"] <= 1.0
 
 
 def answer(path: Path) -> tuple[EngineCounts | None, str]:

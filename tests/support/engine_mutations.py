@@ -46,11 +46,6 @@ def wrapped(data: bytes) -> bytes:
     return "".join(json.dumps({"log": s + "\n", "stream": "x"}) + "\n" for s in lines).encode()
 
 
-def trailing(data: bytes) -> bytes:
-    """Empty lines around."""
-    return b"\n" + data + b"\n\n" if _text_only(data) and b"," not in data[:8] else data + b"\n\n"
-
-
 HARMLESS: tuple[Mutation, ...] = (crlf, mark, wide, packed, wrapped)
 
 

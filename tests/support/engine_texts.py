@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -22,6 +23,25 @@ TEXTS: dict[str, tuple[str, dict[str, Any] | str]] = {
     **{f"pasted: {n}": (text, reading) for n, text, reading in PASTED},
     **{f"off: {n}": reading for n, reading in OFF.items()},
 }  # fmt: skip
+
+
+def consistent(found: EngineCounts) -> None:
+    """What must hold of every answer, whatever the input."""
+    for value in (found.rounds, found.drafted, found.accepted):
+        assert value is None or 0 <= value < 2**63
+    if found.accepted is not None and found.drafted is not None:
+        assert found.accepted <= found.drafted
+    if found.survival is not None:
+        ladder = (1.0, *found.survival)
+        assert all(b <= a + 1e-9 for a, b in pairwise(ladder))
+    assert found.acceptance_length is None or found.acceptance_length >= 1.0 - 1e-9
+    if found.accepted_is_prefix and found.rounds and found.accepted is not None:
+        expected = 1 + found.accepted / found.rounds
+        assert abs((found.acceptance_length or 0.0) - expected) <= 1e-6 * expected
+    if not found.drafted and not found.accepted and found.acceptance_length is None:
+        assert found.notes or found.groups or found.by_batch
+    alpha = found.to_json()["alpha"]
+    assert alpha is None or 0.0 <= alpha["low"] <= alpha["estimate"] <= alpha["high"] <= 1.0
 
 
 def agree(name: str, found: EngineCounts) -> None:
@@ -51,6 +71,7 @@ def agree(name: str, found: EngineCounts) -> None:
     if found.per_position_accepted and found.rounds:
         assert sum(found.per_position_accepted) == found.accepted
         assert found.survival == tuple(n / found.rounds for n in found.per_position_accepted)
+    consistent(found)
     assert found.notes
     assert found.definition
     assert name in _BROKEN or findings(Case(found)) == ()
