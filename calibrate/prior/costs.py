@@ -116,26 +116,6 @@ class PredictedCost(SequentialDraftCost):
         return np.asarray(draft / self.plain_step(batch=batch, context=context))
 
 
-def predict_pass(
-    shape: ModelShape,
-    device: Device,
-    *,
-    values: Values,
-    posterior: StackPosterior,
-    rng: np.random.Generator,
-    dtype: str,
-    kv_dtype: str = "bf16",
-) -> PredictedPass:
-    """The pass law of a model with given draws of a stack; its own deviation is drawn here.
-
-    Models timed with the same ``values`` are on one machine with one installation.
-    """
-    draws = next(iter(values.values())).shape[0]
-    work = work_of(shape, device, dtype=dtype, kv_dtype=kv_dtype, stack=posterior.stack)
-    factor = draw_factor(posterior, shape, rng, draws=draws)
-    return PredictedPass(shape, posterior.stack, work, values, factor)
-
-
 def predict_costs(
     target: ModelShape,
     draft: ModelShape,
@@ -201,10 +181,14 @@ def predict_pairs(
         changed = (f"weights of {target.name} taken as {form}, released as {target.weights}",)
     operating_point(load.batch, load.context)
     values = draw_values(known, rng, draws=draws, device=device)
-    shared: dict[str, Any] = {"values": values, "posterior": known, "rng": rng}
-    shared["kv_dtype"] = load.kv_dtype
-    own = predict_pass(target, device, dtype=form, **shared)
-    overhead = values["overhead"] * values["round"]
+
+    def timed(shape: ModelShape, dtype: str, drawn: Values) -> PredictedPass:
+        """The pass law of a model on this machine; its own deviation is drawn here."""
+        work = work_of(shape, device, dtype=dtype, kv_dtype=load.kv_dtype, stack=known.stack)
+        factor = draw_factor(known, shape, rng, draws=draws)
+        return PredictedPass(shape, known.stack, work, drawn, factor)
+
+    own = timed(target, form, values)
     inside = {**values, "overhead": values["overhead"] * values["drafting"]}
     laws = []
     for draft, draft_form in zip(drafts, forms, strict=True):
@@ -212,21 +196,18 @@ def predict_pairs(
             target, draft, device, dtype=form, draft_dtype=draft_form, kv_dtype=load.kv_dtype,
             batch=load.batch, context=load.context,
         )  # fmt: skip
+        notes = _notes_on(target, draft, need, known, load.context)
         law = PredictedCost(
             target=own,
-            draft=predict_pass(draft, device, dtype=draft_form, **(shared | {"values": inside})),
-            overhead=overhead,
+            draft=timed(draft, draft_form, inside),
+            overhead=values["overhead"] * values["round"],
             stack=known.stack,
             device=device.label,
             dtype=form,
             draft_dtype=draft_form,
             sources=known.sources,
             memory=need,
-            notes=(
-                *changed,
-                *_notes_on(target, draft, need, known, load.context),
-                *device.remarks,
-            ),
+            notes=(*changed, *notes, *device.remarks),
         )
         laws.append(law)
     return tuple(laws)
