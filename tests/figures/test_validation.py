@@ -372,9 +372,6 @@ def test_two_tasks_are_too_few_and_batches_stay_apart() -> None:
     assert task_test(mixed, name="x", everywhere=True).points == ()
 
 
-# --- stated ------------------------------------------------------------------------------------
-
-
 # --- chips and serving -------------------------------------------------------------------------
 
 
