@@ -23,6 +23,10 @@ from howspec.calibrate.models.drafters import drafter_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+# Outside of the project: files as users pasted them, where they are at hand.
+FOLDERS = (p / "shared" / "field" for p in Path(__file__).resolve().parents)
+SHARED = next((p for p in FOLDERS if p.is_dir()), Path("shared") / "field")
+
 
 @given(
     drafts=st.lists(st.integers(1, 7), min_size=1, max_size=40),
@@ -229,3 +233,25 @@ def test_a_parquet_file_without_its_reader_names_the_extra(tmp_path: Path) -> No
     (tmp_path / "rounds.parquet").write_bytes(b"PAR1" + bytes(40))
     with pytest.raises(ValueError, match=r"pip install 'howspec\[parquet\]'"):
         import_counts(str(tmp_path / "rounds.parquet"))
+
+
+_READINGS = {
+    "02-vllm-offline-example_out.txt": {"rounds": 2189, "gamma": 3, "accepted": 3187},
+    "02-vllm-offline-example_ngram.txt": {"rounds": 993, "target_steps": 1814},
+    "16-vllm-6768-medusa_server.log": {"gamma": 16, "accepted": 0},
+    "18-sglang-17098-bench_out.txt": {"acceptance_length": 2.14},
+    "18-sglang-17098-bench_jsonl.jsonl": {"acceptance_length": 2.14},
+    "19-mlxvlm-1788_resp.json": {"rounds": 30, "gamma": 3, "acceptance_length": 3.7},
+    "27-vllm-metrics-ngram_metrics.txt": {"rounds": 993, "target_steps": 1814},
+    "29-llamacpp-24266_with_cmd.log": {"rounds": 833, "accepted": 764},
+    "30-llamacpp-23269b_server.log": {"rounds": 5, "accepted": 185, "drafted": 188},
+    "32-tabby-452_resp.json": {"accepted": 200, "drafted": 300, "target_steps": 100},
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the pasted files are not here")
+@pytest.mark.parametrize("name", _READINGS)
+def test_the_pasted_files_are_read_right(name: str) -> None:
+    found = import_counts(str(SHARED / name))
+    for field, value in _READINGS[name].items():
+        assert getattr(found, field) == value, field
