@@ -95,8 +95,14 @@ def _granite(c: Config) -> dict[str, Any]:
 
 def _lfm2(c: Config) -> dict[str, Any]:
     kinds, width = _listed(c, "layer_types"), whole(c, "block_ff_dim", "intermediate_size")
-    if c.get("block_auto_adjust_ff_dim"):
-        width = int(2 * width / 3)
+    if c.get("block_auto_adjust_ff_dim", True):
+        factor = c.get("block_ffn_dim_multiplier", 1.0)
+        if not isinstance(factor, int | float) or not 0.0 < factor <= 1e3:
+            raise ValueError(f"block_ffn_dim_multiplier must be in (0, 1000], got {factor!r:.60}")
+        step = whole(c, "block_multiple_of", default=256)
+        if step < 1:
+            raise ValueError(f"block_multiple_of must be at least 1, got {step}")
+        width = math.ceil(int(factor * int(2 * width / 3)) / step) * step
     return {"recurrent_layers": kinds.count("conv"), "ffn": width}
 
 

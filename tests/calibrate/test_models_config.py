@@ -146,6 +146,11 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
         "Lfm2", SMALL | {"layer_types": ["conv", "conv", "full_attention", "conv"],
                          "block_auto_adjust_ff_dim": False},
     ),
+    "lfm2, width adjusted": (
+        "Lfm2", SMALL | {"layer_types": ["conv", "conv", "full_attention", "conv"],
+                         "block_ff_dim": 128, "block_multiple_of": 16,
+                         "block_ffn_dim_multiplier": 1.3},
+    ),
     "deepseek_v32": (
         "DeepseekV32", SMALL | MOE | LATENT | INDEX | {"q_lora_rank": 20},
     ),
@@ -203,6 +208,15 @@ def test_the_count_is_that_of_the_model_which_transformers_builds(label: str) ->
     slack = {"t5": 2 * 32 * 6, "t5, gated": 2 * 32 * 6, "qwen2_moe": 4 * 48, "gpt_oss": 4 * 6,
              "apertus": 4 * 2}.get(label, 0)  # fmt: skip
     assert 0 <= count - shape.parameters() <= slack, (count, shape.parameters())
+
+
+def test_lfm2_has_the_width_under_the_name_that_its_releases_give_it() -> None:
+    name, keys = MODELS["lfm2, width adjusted"]
+    config, count = _built(name, keys)
+    for other in ({}, {"intermediate_size": 80}):
+        released = {k: v for k, v in config.items() if k != "intermediate_size"} | other
+        shape = shape_of(released | {"block_ff_dim": keys["block_ff_dim"]}, name=name)
+        assert shape.parameters() == count
 
 
 # No class of transformers for text alone, or parts that are counted approximately: their models are
