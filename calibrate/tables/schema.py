@@ -148,9 +148,14 @@ def text(row: Row, name: str) -> str:
 
 @cache
 def columns_of(table: str) -> tuple[Column, ...]:
-    """The columns of a table of `schemas.csv`, in its order."""
+    """The columns of a table of `schemas.csv`, in its order.
+
+    Raises ValueError where it has no row of that table.
+    """
     shared = {row["column"]: row for row in _rows() if row["table"] == "any"}
-    rows = (row for row in _rows() if row["table"] == table)
+    rows = [row for row in _rows() if row["table"] == table]
+    if not rows:
+        raise ValueError(f"table must be one whose columns schemas.csv tells, got {table!r}")
     return tuple(_column(row, shared.get(row["column"], row)) for row in rows)
 
 

@@ -132,6 +132,11 @@ def test_every_row_of_the_columns_is_of_a_table_and_said_once() -> None:
     assert metric.choices == tuple(METRICS)
 
 
+def test_a_table_whose_columns_are_nowhere_told_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"schemas\.csv tells, got 'aceptance'"):
+        Schema("aceptance", ("id",))
+
+
 def test_the_figures_in_the_readme_follow_from_the_tables() -> None:
     lev = load("leviathan_speedups")
     miss = lev["predicted_speedup"] / lev["speedup"] - 1
