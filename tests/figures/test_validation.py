@@ -150,6 +150,15 @@ def test_the_bundled_rows_are_many_and_possible() -> None:
     assert len({r.id for r in rows}) == len(rows)
 
 
+def test_bundled_tokens_that_were_derived_follow_from_the_stated_acceptance() -> None:
+    derived = [r for r in library_rows() if r.tau_is_derived]
+    told = [row["id"] for row in load_table("serving_speedups").rows if row["tokens_derived"]]
+    assert [r.id for r in derived] == told
+    stated = [r for r in derived if np.isfinite(r.alpha)]
+    assert len(stated) > 20
+    assert all(r.tau == pytest.approx(1 + r.gamma * r.alpha, abs=0.01) for r in stated)
+
+
 # --- grouping ----------------------------------------------------------------------------------
 
 
