@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -145,7 +146,13 @@ def _status(asked: list[str]) -> int:
 
 
 def _with_options(message: str, given: list[str]) -> str:
-    """The message with names of a verb's arguments as its options: alpha_tokens, --alpha-tokens."""
+    """The message with names of a verb's arguments as its options: alpha_tokens, --alpha-tokens.
+
+    What is wrong in a file is told with the names that stand in the file.
+    """
+    files = [w.partition("=")[2] if w.startswith("-") else w for w in given]
+    if any(Path(file).suffix and message.startswith(file) for file in files):
+        return message
     words = [w for w in given if not w.startswith("-")]
     at = application()
     asked = at.made(words[0]) if words[:1] and words[0] in at.verbs else None
