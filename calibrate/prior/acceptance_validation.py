@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...theory.scale import training_loss
+from ...theory.scale.other_laws import SDSL
 from .acceptance import AcceptancePrior, stored_fit
 from .acceptance_cells import cell_from_row, convertible, metric_value, trials
 from .acceptance_forecast import ALPHAS, RISE_WEIGHTS, RISES, mixture, quantile
@@ -24,8 +25,7 @@ from .acceptance_model import DESIGN_EFFECT, Cell
 Floats = NDArray[np.float64]
 _DRAWS = 4000
 Rival = Callable[[Cell], float]
-# alpha = a + b ppl_draft + c ppl_target of SDSL, arXiv:2603.11053, as a secondary digest prints it.
-SDSL = (0.642, -0.0067, 0.01297)
+_PRINTED = tuple(float(digits) for digits in SDSL)
 _USUAL_TOKENS = 2e12  # of the training of a model that does not say
 _NO_MODEL = {"head": "a head on the target", "look-up": "look-up"}
 
@@ -265,7 +265,9 @@ def perplexity(parameters: float) -> float:
 
 
 def affine_acceptance(
-    draft_parameters: float, target_parameters: float, numbers: Sequence[float] | Floats = SDSL
+    draft_parameters: float,
+    target_parameters: float,
+    numbers: Sequence[float] | Floats = _PRINTED,
 ) -> float:
     """Acceptance in [0, 1], affine in the perplexities of draft and target."""
     seen = (1.0, perplexity(draft_parameters), perplexity(target_parameters))

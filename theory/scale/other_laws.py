@@ -25,12 +25,14 @@ A published baseline: acceptance affine in the two perplexities, cost proportion
     best N = 2.71e-3 M + 8.7e7   (the published line, for targets of M parameters)
 
 The coefficients of the acceptance and of the line are those of arXiv:2603.11053 as secondary
-summaries report them; the paper itself was not at hand, and they do not agree on the intercept: the
-189 million parameters that are quoted for a target of 70 billion are the slope alone, without it.
-The intercept is kept because the optimum of the law, computed here, needs it. With c = N / M, 1e12
-training tokens on both sides and the real optimum in gamma, the best sizes computed here meet the
-line within 1 % between 30 and 70 billion parameters and fall below it on both sides: the true curve
-bends. A latency floor, which the law leaves out, moves the best size up and the best gamma down.
+summaries report them; the paper itself was not at hand. One summary has the acceptance as above,
+another as 0.642 and 0.01297: the same numbers, rounded elsewhere. They do not agree on the
+intercept of the line: the 189 million parameters that are quoted for a target of 70 billion are the
+slope alone. It is kept because the optimum of the law, computed here, needs it. With c = N / M,
+1e12 training tokens on both sides and the real optimum in gamma, the best sizes computed here meet
+the line within 1 % between 30 and 70 billion parameters and fall below it on both sides: the true
+curve bends. A latency floor, which the law leaves out, moves the best size up and the best gamma
+down.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ from ..either import decimal, exp, larger, probability, sqrt
 from ..formula import Number, equation, symbolic
 from ..optimum import optimal_gamma, optimal_speedup
 
+# The published acceptance: its intercept, and its slopes in the perplexities of draft and target.
+SDSL = ("0.6421", "-0.0067", "0.0130")
 _POINT: dict[str, Any] = {
     "acceptance_intercept": 0.95, "acceptance_per_log_scale": 0.08,
     "cost_floor": 0.02, "cost_slope": 1.0, "verify_slope": 0.01, "overhead": 0.1,
@@ -210,8 +214,8 @@ def sdsl_acceptance(draft_perplexity: Number, target_perplexity: Number) -> Numb
     Returns: NaN where it is not in [0, 1].
     """
     of = partial(decimal, beside=draft_perplexity)
-    draft, target = of("0.0067") * draft_perplexity, of("0.0130") * target_perplexity
-    return probability(of("0.6421") - draft + target)
+    intercept, draft, target = (of(digits) for digits in SDSL)
+    return probability(intercept + draft * draft_perplexity + target * target_perplexity)
 
 
 @equation(r"N^*", group="draft scale", target_parameters=70e9)
