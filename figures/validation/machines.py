@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...calibrate.doors import Deployment, resolve
-from ...calibrate.learned.timed import TimedSpeedup, timed_speedups
 from ...calibrate.models import model, number_format
 from ...calibrate.prior.acceptance_cells import canonical_task
 from ...sim.choice import between, choose
@@ -26,6 +25,7 @@ from ...sim.prediction import speedup_table
 from ...theory import speedup
 from ...theory.acceptance import alpha_from_length
 from .result import LEVEL, PLAIN, SDSL, Point, Test, group_notes, plain_from_numbers, sdsl_alpha
+from .timed import TimedSpeedup, timed_speedups
 
 GIVEN_GAMMA = 3  # draft tokens of the rounds whose tokens are known
 _SERVING, _A100 = "vllm-scripts", "specdecoding-study"

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...calibrate.prior.acceptance_validation import affine_acceptance
 from ...theory import speedup, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.domain import Floats
 from ..inline import name_points
 from ..style import COLOURS, PAGE, figure, literal, save, styled
+from .left_out import affine_acceptance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from ...calibrate.learned.bundled import TOKENS, against_plain, once
 from ...calibrate.learned.measured import PLAIN_DECODING, Measured
-from ...calibrate.learned.timed import GATED
 from ...calibrate.prior.acceptance_library import drafting_kind, metric_name, parameters_of
 from ...calibrate.tables import columns
 from ...calibrate.tables.cells import Cells, number
+from .timed import GATED
 
 GAMMA_MAX = 1000  # fits keep the law at every position up to gamma
 # Columns, each with the other names under which a file may carry it, as `plain_name` spells them.

@@ -25,13 +25,13 @@ from ...calibrate.learned.bundled import TOKENS
 from ...calibrate.library.load import model_name, same_study, study_of
 from ...calibrate.models.drafters import drafter_kind
 from ...calibrate.prior.acceptance_library import metric_name
-from ...calibrate.prior.acceptance_validation import leave_one_family_out, predict_rows, summary
 from ...calibrate.prior.head_curves import HeadCurve, head_curves, looked_up
 from ...calibrate.tables.cells import number
 from ...theory import tokens_by_gamma, tokens_per_round
 from ...theory.acceptance import alpha_from_length
 from ...theory.acceptance.positional import powered
 from ...theory.interval import ends
+from .left_out import leave_one_family_out, predict_rows, summary
 from .result import LEVEL, Point, Test, group_notes
 from .rows import percentages
 

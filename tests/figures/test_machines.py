@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from howspec.calibrate.learned.timed import timed_speedups
 from howspec.figures.validation.machines import Given, sweeps_test
+from howspec.figures.validation.timed import timed_speedups
 
 
 def test_rows_state_a_speed_up_over_a_plain_time_of_the_same_load() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from howspec.calibrate.learned import sweeps as learned_sweeps
-from howspec.calibrate.learned.timed import timed_speedups
 from howspec.figures.validation import machines, suite
 from howspec.figures.validation import result as rivals
 from howspec.figures.validation.result import Test
+from howspec.figures.validation.timed import timed_speedups
 from howspec.figures.validation.unmeasured import CONSTANT, INDEPENDENT, OTHERS
 
 

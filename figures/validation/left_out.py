@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...calibrate.prior.acceptance import AcceptancePrior, stored_fit
+from ...calibrate.prior.acceptance_cells import cell_from_row, convertible, metric_value, trials
+from ...calibrate.prior.acceptance_forecast import ALPHAS, RISE_WEIGHTS, RISES, mixture, quantile
+from ...calibrate.prior.acceptance_library import library_rows, row_from_published
+from ...calibrate.prior.acceptance_model import DESIGN_EFFECT, Cell
 from ...theory.scale import training_loss
 from ...theory.scale.other_laws import SDSL
-from .acceptance import AcceptancePrior, stored_fit
-from .acceptance_cells import cell_from_row, convertible, metric_value, trials
-from .acceptance_forecast import ALPHAS, RISE_WEIGHTS, RISES, mixture, quantile
-from .acceptance_library import library_rows, row_from_published
-from .acceptance_model import DESIGN_EFFECT, Cell
 
 Floats = NDArray[np.float64]
 _DRAWS = 4000

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from ..library.evidence import Measurement, measurements
-from ..library.load import study_of
+from ...calibrate.library.evidence import Measurement, measurements
+from ...calibrate.library.load import study_of
 
 _STACKS = {"serving": "serving", "native": "llama.cpp", "mlx": "mlx", "eager": "eager"}
 _FORMED = ("computed from the printed numbers", "hardware inferred")
