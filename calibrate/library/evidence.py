@@ -68,6 +68,13 @@ class Measurement:
         return METRICS[self.metric][0]
 
     @property
+    def cost_stack(self) -> str:
+        """The stack that `predict_costs` knows such software by, "" where none is stated."""
+        if self.execution == "eager":
+            return "eager"
+        return "llama.cpp" if self.stack == "native" else self.stack
+
+    @property
     def scored(self) -> bool:
         """Whether the number may be tested against: measured, and without an objection."""
         return self.status == "measured" and not self.objection

@@ -33,7 +33,6 @@ _LEAST, _MOST = 1.0, 128.0  # sequences: beyond, these machines had no memory fo
 # More of one study would only weigh one machine too heavily.
 _SOME_BATCHES = (1.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 _SOME_GAMMAS = (1, 2, 3, 5, 7, 8)
-_STACKS = {"serving": "serving", "mlx": "mlx"}
 _CONTEXT = {"serving": 500.0}  # where none is stated: short prompts and answers
 # What the law does not hold for, and devices of which the number is not told.
 _UNLIKE = ("no repack", "layer split", "kv=fp8", "+ CPU", "UMA")
@@ -76,11 +75,10 @@ def _usable(m: Measurement) -> bool:
 
 
 def _stack(m: Measurement) -> str:
-    if m.stack == "native":
-        return "llama.cpp" if "llama.cpp" in m.engine.casefold() else ""
-    if m.execution == "eager":
-        return "eager"
-    return _STACKS.get(m.stack, "")
+    """The stack of a row, "" for engines that are only like llama.cpp and for loops of papers."""
+    alike = m.stack == "native" and "llama.cpp" not in m.engine.casefold()
+    own_loop = m.stack == "eager" and m.execution != "eager"
+    return "" if alike or own_loop else m.cost_stack
 
 
 def _settings(rows: Iterable[Measurement]) -> dict[_Key, list[Measurement]]:

@@ -39,7 +39,6 @@ METRICS = {
     "speedup_decode": True, "speedup_request": True, "speedup_run": True, "tpot_ms": False,
     "throughput_decode": True, "throughput_user": True, "throughput_run": True,
 }  # fmt: skip
-_STACKS = {"native": "llama.cpp"}
 # Raw logs of one host: which machine it was is told by the traces beside them.
 _ACCEPTED = ("", "hardware inferred from traces of the same hosts")
 
@@ -112,7 +111,7 @@ def _sweep(rows: list[Measurement], plain: list[Measurement]) -> MeasuredSweep:
     study = study_of(first.citation)
     at = Deployment(
         first.target, first.draft or first.drafter, machine, weights_format(first.target_format),
-        weights_format(first.draft_format), _STACKS.get(first.stack, first.stack or None),
+        weights_format(first.draft_format), first.cost_stack or None,
         first.batch or 1.0, first.context,
         canonical_task(first.task), first.temperature, unseen=study,
     )  # fmt: skip

@@ -10,7 +10,6 @@ from functools import cache
 from ...calibrate.library.evidence import Measurement, measurements
 from ...calibrate.library.load import study_of
 
-_STACKS = {"serving": "serving", "native": "llama.cpp", "mlx": "mlx", "eager": "eager"}
 _FORMED = ("computed from the printed numbers", "hardware inferred")
 GATED = 0.75  # llama.cpp's p-min until May 2026, where drafts ended early by default
 GATED_MOST = 16  # and its longest draft
@@ -101,7 +100,6 @@ def _rows(rows: list[Measurement]) -> Iterable[TimedSpeedup | None]:
 
 def _row(m: Measurement, speedup: float, plain: float, tokens: float | None) -> TimedSpeedup | None:
     gated = m.drafting == "adaptive"
-    stack = "eager" if m.execution == "eager" else _STACKS[m.stack]
     gamma = GATED_MOST if gated else m.gamma
     if not gamma:
         return None
@@ -112,7 +110,7 @@ def _row(m: Measurement, speedup: float, plain: float, tokens: float | None) -> 
         m.target_format,
         m.draft_format if m.draft_model else "",
         m.kv_format,
-        stack,
+        m.cost_stack,
         m.batch or 1.0,
         m.task,
         gamma,
