@@ -15,7 +15,7 @@ import numpy as np
 from ..calibrate.doors import Deployment, Pair, resolve
 from ..calibrate.models import Device
 from ..calibrate.models.formats import format_in, number_format
-from ..calibrate.prior.costs_posterior import stack_name
+from ..calibrate.prior.stacks import stack_name
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Objective
 from .known import DRAWS, GAMMA_MAX, check_gamma_max, check_seed

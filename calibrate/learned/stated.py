@@ -27,20 +27,14 @@ from ..models.devices import device
 from ..models.formats import number_format
 from ..prior.acceptance_cells import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
-from ..prior.costs_posterior import stack_name, stacks_without
+from ..prior.costs_posterior import stacks_without
+from ..prior.stacks import stack_in, stack_name
 from .measured import Measured, squeezed
 from .spreads import Realised
 
 DRAWS = 2000
 # What an engine's log calls acceptance is accepted over drafted; a paper's is conditional.
 _LOGS = re.compile(r"vllm|sglang|llama\.?cpp|tensorrt|trt-?llm|lmdeploy|kobold", re.IGNORECASE)
-_STACKS = (
-    ("xla", r"t5x|jax|\bxla\b|\btpu"),
-    ("mlx", r"\bmlx"),
-    ("llama.cpp", r"llama\.?cpp|kobold|ollama|gguf"),
-    ("graphs", r"gpt-?fast|cuda graphs|compiled|mlc"),
-    ("eager", r"transformers|\bhf\b|hugging|pytorch|from-scratch|own loop"),
-)
 
 
 def usable(row: Measured) -> bool:
@@ -89,10 +83,7 @@ def realised(row: Measured) -> Realised:
 
 def stack_of(row: Measured) -> str:
     """The kind of software that a row's engine or machine names, ``serving`` where none."""
-    said = f"{row.engine} {row.hardware} {row.task}"
-    if re.search(r"vllm|sglang|tensorrt|trt-?llm|lmdeploy", said, re.IGNORECASE):
-        return "serving"
-    return next((s for s, words in _STACKS if re.search(words, said, re.IGNORECASE)), "serving")
+    return stack_in(f"{row.engine} {row.hardware} {row.task}") or "serving"
 
 
 def weights_format(precision: str) -> str:

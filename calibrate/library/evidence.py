@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 
+from ..prior.stacks import stack_in
 from .load import METRICS, bundled_bytes, device_name, drafter_of, model_name
 
 Row = dict[str, str]
@@ -124,12 +125,8 @@ def _of_2026(row: Row) -> Iterator[Measurement]:
 
 
 def _stack(engine: str) -> str:
-    low = engine.casefold()
-    if any(w in low for w in ("vllm", "sglang", "tensorrt", "tgi", "dynamo")):
-        return "serving"
-    if "llama.cpp" in low:
-        return "native"
-    return "mlx" if "mlx" in low else "eager" if "transformers" in low or "hf" in low else ""
+    named = stack_in(engine)
+    return "native" if named == "llama.cpp" else named
 
 
 def _number(row: Row, name: str) -> float | None:

@@ -29,9 +29,9 @@ from .costs_posterior import (
     Values,
     draw_factor,
     draw_values,
-    stack_name,
     stacks_without,
 )
+from .stacks import stack_name
 
 _KEPT = 32
 

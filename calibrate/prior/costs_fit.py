@@ -20,7 +20,7 @@ from ...theory.domain import Floats
 from ..library.load import same_study
 from .costs_model import PARAMETERS
 from .costs_points import CostPoint, bundled_points
-from .costs_posterior import STACKS, VERSION, Spread, StackPosterior, stored_stacks
+from .costs_posterior import VERSION, Spread, StackPosterior, stored_stacks
 from .costs_unknowns import (
     Layout,
     columns_of,
@@ -30,6 +30,7 @@ from .costs_unknowns import (
     passes_of,
     priors_of,
 )
+from .stacks import STACKS
 
 _SPREAD_WIDTH = 0.3  # of the logarithm of a spread
 _GAIN = 0.2  # of a logarithm of probability, below which spreads are as good

@@ -1,5 +1,4 @@
-"""Stacks of software that costs are told apart by: engines of each, what is known of it as it is
-stored, and draws of that.
+"""What is known of each stack of software, as it is stored, and draws of that.
 
 `costs_fit` makes it of the bundled points. A draw is a source that nobody has measured: one
 installation on one machine.
@@ -7,9 +6,7 @@ installation on one machine.
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,24 +17,13 @@ from typing import Any
 import numpy as np
 
 from ...theory.domain import Floats
-from ..library.load import nearest_first, same_study
+from ..library.load import same_study
 from ..models import Device, ModelShape
-from ..tables.schema import table_lines
 from .costs_model import DEVIATIONS, PARAMETERS
+from .stacks import STACKS
 
 _FILE, _LEFT_OUT = "costs_fit.json", "costs_left_out.json"
 VERSION = 2
-_ENGINES = {
-    row["stack"]: row["engines"].split(";")
-    for row in csv.DictReader(table_lines(__package__, "stacks"))
-}
-STACKS = tuple(_ENGINES)
-ENGINES = {engine: stack for stack, engines in _ENGINES.items() for engine in engines}
-_SHOWN = ("vllm", "sglang", "tensorrt-llm", "transformers", "gpt-fast", "ollama", "mlx_lm", "jax")
-# What people write behind an engine: its version, its build, its branch or its program.
-_VERSION = re.compile(
-    r"[\s@=-]+\(?[vb]?\d[\w.+-]*\)?$|\s+\(?(main|master|nightly|latest|serve|server)\)?$"
-)
 
 
 @dataclass(frozen=True)
@@ -79,24 +65,6 @@ class StackPosterior:
     covariance: Floats
     spread: Spread
     sources: int
-
-
-def stack_name(name: str) -> str:
-    """The stack of that name, or of an engine of that name: ``vLLM``, ``vllm 0.11`` and the image
-    ``vllm/vllm-openai:v0.11.0`` are ``serving``.
-
-    Raises ValueError listing the stacks, and the engines nearest to an unknown name.
-    """
-    key = name.strip().casefold()
-    for short in (key, _VERSION.sub("", key), *reversed(key.rsplit(":", 1)[0].split("/"))):
-        stack = ENGINES.get(short, short)
-        if stack in STACKS:
-            return stack
-    near = ", ".join(nearest_first(key, ENGINES)[:3])
-    raise ValueError(
-        f"stack must be one of {', '.join(STACKS)}, or an engine such as {', '.join(_SHOWN)}; "
-        f"nearest: {near}; got {name!r}"
-    )
 
 
 def from_json(value: dict[str, Any]) -> dict[str, StackPosterior]:

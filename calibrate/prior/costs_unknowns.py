@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ...theory.domain import Floats
 from .costs_model import COMMON, DEVIATIONS, PARAMETERS, Peak, Work, pass_times, peak_times, work_of
 from .costs_points import CostPoint, terms_of
-from .costs_posterior import STACKS, Spread, is_head
+from .costs_posterior import Spread, is_head
+from .stacks import STACKS
 
 # Against kernels that were captured: launched one by one, or compiled into one program.
 _LAUNCHED = {("eager", "launch"): float(np.log(10.0)), ("xla", "launch"): float(-np.log(3.0))}

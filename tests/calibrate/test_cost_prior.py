@@ -40,14 +40,13 @@ from howspec.calibrate.prior.costs_points import (
     points_from_record,
 )
 from howspec.calibrate.prior.costs_posterior import (
-    STACKS,
     Spread,
     draw_values,
     from_json,
     is_head,
-    stack_name,
     stored_stacks,
 )
+from howspec.calibrate.prior.stacks import STACKS, stack_name
 from howspec.calibrate.records import Record, write_record
 from howspec.theory.costs import CostLaw, PassLaw, linear_step_time
 from hypothesis import given

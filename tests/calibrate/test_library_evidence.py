@@ -163,3 +163,10 @@ def test_the_command_lists_rows_with_their_citations(capsys: pytest.CaptureFixtu
 def test_a_measurement_names_its_definition_and_unit() -> None:
     row = Measurement("x", "t", "c", "tpot_ms", 3.0)
     assert row.unit == "ms"
+
+
+def test_an_engine_has_one_stack_in_every_table() -> None:
+    for start, stacks in (("llama.cpp", ("native", "llama.cpp")), ("sglang", ("serving",) * 2)):
+        found = [m for m in measurements() if m.engine.casefold().startswith(start)]
+        assert {(m.stack, m.cost_stack) for m in found} == {stacks}
+        assert len({m.table for m in found}) > 1

@@ -12,7 +12,7 @@ from howspec.calibrate.models.drafters import drafter_kind
 from howspec.calibrate.prior.acceptance_cells import canonical_task
 from howspec.calibrate.prior.acceptance_library import drafting_kind, parameters_of
 from howspec.calibrate.prior.acceptance_model import family_of
-from howspec.calibrate.prior.costs_posterior import stack_name
+from howspec.calibrate.prior.stacks import stack_name
 
 with Path(__file__).with_name("names.csv").open(encoding="utf-8", newline="") as file:
     NAMES = [(row["what"], row["written"], row["found"]) for row in csv.DictReader(file)]

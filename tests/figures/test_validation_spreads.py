@@ -364,6 +364,9 @@ def test_other_rows_of_a_study_say_what_it_realises_but_never_the_row_itself() -
         ({"engine": "T5X (encoder-decoder)"}, "xla"), ({"hardware": "M4 (mlx_lm)"}, "mlx"),
         ({"engine": "llama.cpp b1"}, "llama.cpp"), ({"engine": "HF transformers"}, "eager"),
         ({"engine": "gpt-fast"}, "graphs"), ({}, "serving"),
+        ({"engine": "vLLM-v0.11 with MLX"}, "serving"), ({"engine": "vllm-mlx 0.2"}, "mlx"),
+        ({"engine": "own loop"}, "eager"), ({"hardware": "RTX 3090, GGUF"}, "llama.cpp"),
+        ({"hardware": "TPU-v4"}, "xla"), ({"engine": "torchless"}, "serving"),
     ],
 )  # fmt: skip
 def test_the_engine_names_its_stack(changes: dict[str, str], stack: str) -> None:
