@@ -41,10 +41,11 @@ def _axes(text: str, option: str) -> dict[str, list[Any]]:
     "arrival_rate crossing rounds rule width vocabulary replay match target draft device task "
     "temperature context dtype stack grid backend address workers resume seed html as_json",
     law="Acceptance law, such as depth:alpha=0.8,decay=0.95.",
-    trace="JSON lines of measured acceptance, prompt_tokens and accept_len_*.",
+    trace="JSON lines of measured acceptance, prompt_tokens and accept_len_*; confidence_* if any.",
     drafter="Which accept_len_* of the trace; default eagle.",
     gamma="Draft tokens per round, >= 0.",
-    policy="Instead of gamma: heuristic:initial=5, oracle, controller, bandit, best...",
+    policy="Instead of gamma: heuristic:initial=5, confidence-threshold:threshold=0.4, oracle, "
+    "controller, bandit, best...",
     tokens="Tokens of each request; without it, endless requests.",
     requests="Requests simulated; default by their length.",
     batch="Sequences decoded together; under load the most of them (256).",
@@ -73,8 +74,10 @@ def simulate(given: Given) -> None:
     combination is simulated, on all cores or on a cluster, with the same numbers wherever it runs.
 
     A policy may learn (controller, bandit), and is held against the best constant gamma; best is
-    the search for that gamma. A rule of verification runs on explicit distributions that overlap as
-    --alpha says, and every token that it emits is tested against the target's law.
+    the search for that gamma. confidence-threshold, survival-threshold and heuristic:threshold=0.4
+    end a draft by the draft's own confidence, read from the trace or drawn about acceptance. A rule
+    of verification runs on explicit distributions that overlap as --alpha says, and every token
+    that it emits is tested against the target's law.
 
     Examples:
 

@@ -153,7 +153,9 @@ def simulate_grid(
         warnings.simplefilter("always")
         results = sweep(simulate_point, settings, seed=seed, **running)
     found = [{"setting": p, **r} for p, r in zip(points, results, strict=True)]
-    return found, tuple(str(w.message) for w in caught)  # such as a line that a killed run left
+    notes = [note for result in results for note in result.get("notes", ())]
+    remarks = [str(w.message) for w in caught]  # such as a line that a killed run left
+    return found, (*remarks, *dict.fromkeys(notes))
 
 
 def fleet_crossing(

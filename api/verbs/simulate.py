@@ -43,7 +43,10 @@ class Simulation(Answer):
         )
 
     def blocks(self) -> Iterator[str | Table]:
-        names = ("speedup", "tokens_per_round", "tokens_per_s", "batch", "utilisation")
+        names = (
+            "speedup", "tokens_per_round", "drafted_per_round", "tokens_per_s", "batch",
+            "utilisation",
+        )  # fmt: skip
         there = [n for n in names if n in self.values]
         yield Table((
             Column("", there),
@@ -204,7 +207,10 @@ def simulate(
 
     acceptance, costs: as numbers or texts, see `howspec.acceptance` and `howspec.costs`; trace:
     recorded acceptance instead. gamma, or a policy such as "heuristic:initial=5". Without tokens
-    requests are endless; with them, each has so many. The policies "controller" and "bandit" learn
+    requests are endless; with them, each has so many. A policy that stops by the draft's confidence
+    ("confidence-threshold:threshold=0.4", as transformers does by default; "survival-threshold",
+    "heuristic" with a threshold) has confidences from the trace, or calibrated ones drawn about
+    acceptance. The policies "controller" and "bandit" learn
     from request to request, "best" searches the fastest gamma. With arrival_rate [1/s], requests
     arrive at random at a fleet; with crossing, the rate is searched above which plain decoding has
     the smaller mean latency. rule: of verification (token, block; of several drafts a position,

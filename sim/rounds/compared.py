@@ -20,7 +20,7 @@ from .compiled import check_count
 from .estimate import Estimate, ratio_estimate
 from .policies import constant
 from .policy import Policy
-from .requests import cost_table
+from .requests import check_confidences, cost_table
 from .traces import Trace
 
 
@@ -37,20 +37,33 @@ class Chooser(Protocol):
 
 
 class PolicyChooser:
-    """A policy with one state for the whole run, the mean of the batch as what was accepted."""
+    """A policy with one state for the whole run, the mean of the batch as what was accepted.
+
+    policy: as given; one that stops by confidence needs a trace that has them.
+    """
 
     def __init__(self, policy: Policy) -> None:
-        if policy.keep is not None:
-            raise ValueError(f"policy {policy.name!r} stops by confidence, which no trace here has")
-        self._policy = policy
+        self.policy = policy
         self._state = list(policy.state)
         self._last = (-1, 0.0)
 
     def choose(self, *, batch: int = 1, context: float = 0.0) -> int:
         """What the policy plans for the next round."""
         drafted, accepted = self._last
-        params = self._policy.params
-        return int(self._policy.plan(drafted, accepted, batch, 0, params, self._state))
+        params = self.policy.params
+        return int(self.policy.plan(drafted, accepted, batch, 0, params, self._state))
+
+    def ends(self, gamma: int, confidences: Sequence[float]) -> int:
+        """Tokens that a sequence drafts of ``gamma``, by the confidences of its tokens in turn.
+
+        Tokens beyond the confidences given never end a draft.
+        """
+        keep, survival = self.policy.keep, 1.0
+        for drafted, confidence in enumerate(confidences[:gamma], 1):
+            survival *= confidence
+            if keep and not keep(drafted, confidence, survival, self.policy.params, self._state):
+                return drafted
+        return gamma
 
     def update(self, drafted: int, accepted: list[int]) -> None:
         """Remember the round for the next plan."""
@@ -81,10 +94,14 @@ def run_chooser(
 
     chooser: None for foresight, which knows what every sequence will accept and drafts what earns
     the most tokens per time in that round; gamma_max: largest gamma that may be chosen. Every
-    sequence of a batch drafts the same number; the batch shrinks as its requests end, and its round
-    costs what the cost law says at the mean context. Raises ValueError for a choice outside
-    0..gamma_max.
+    sequence of a batch drafts the same number, except where a policy ends drafts by confidence: the
+    longest of them then is the gamma of the round. The batch shrinks as its requests end, and its
+    round costs what the cost law says at the mean context. Raises ValueError for a choice outside
+    0..gamma_max, and for confidences that are needed and not there.
     """
+    stopping = chooser if isinstance(chooser, PolicyChooser) and chooser.policy.keep else None
+    if stopping is not None:
+        check_confidences(stopping.policy, trace)
     size, most = check_count("batch", batch), check_count("gamma_max", gamma_max)
     longest = float((trace.prompts + trace.lengths).max())
     table, spacing = cost_table(
@@ -101,7 +118,8 @@ def run_chooser(
         while at:
             running = len(at)
             context = sum(prompts[r] + a[0] for r, a in at.items()) / running
-            free = [entries[offsets[r] + (a[1] if trace.by_round else a[0])] for r, a in at.items()]
+            here = [offsets[r] + (a[1] if trace.by_round else a[0]) for r, a in at.items()]
+            free = [entries[entry] for entry in here]
             place = min(context / spacing, knots - 1.0)
             knot = min(int(place), knots - 2)
             near, far = costs[running - 1][knot], costs[running - 1][knot + 1]
@@ -114,8 +132,13 @@ def run_chooser(
                 gamma = chooser.choose(batch=running, context=context)
             if not 0 <= gamma <= most:
                 raise ValueError(f"gamma must be in [0, {most}], the chooser gave {gamma}")
+            ends = [gamma] * running
+            if stopping is not None:
+                sure = (_confidences(trace, r, e) for r, e in zip(at, here, strict=True))
+                ends = [stopping.ends(gamma, confidences) for confidences in sure]
+                gamma = max(ends)
             now += near[gamma] * (1.0 - part) + far[gamma] * part
-            accepted = [min(f, gamma) for f in free]
+            accepted = [min(f, end) for f, end in zip(free, ends, strict=True)]
             if chooser is not None:
                 chooser.update(gamma, accepted)
             used[gamma] += 1.0
@@ -131,6 +154,14 @@ def run_chooser(
     rounds = int(used.sum())
     drafted = int(used @ np.arange(most + 1.0))
     return Run(np.array(spent), np.array(made), np.array(seen), rounds, drafted, used)
+
+
+def _confidences(trace: Trace, request: int, entry: int) -> list[float]:
+    """Confidences of the tokens that a round of a request drafts from an entry of the trace."""
+    assert trace.confidence is not None
+    if trace.by_round:
+        return list(trace.confidence[entry].tolist())
+    return list(trace.confidence[entry : trace.offsets[request + 1]].tolist())
 
 
 def _foresight(free: list[int], times: list[float]) -> int:

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibrate.known import KnownAcceptance, KnownCosts
-from ...theory import CostLaw
-from ...theory.acceptance import PositionalAcceptance
+from ...theory import AcceptanceLaw, CostLaw
+from ...theory.acceptance import BetaRoundAcceptance, DepthAcceptance, PositionalAcceptance
+from ...theory.acceptance.law import count_accepted
 from ...theory.domain import Floats, check
 
 _KAPPA = (1.0, 0.5)  # median, and standard deviation of the logarithm
@@ -85,6 +86,34 @@ def gated(
         replace(accepted, law=law, middle=None, notes=(*accepted.notes, note)),
         replace(costs, law=GatedCost(costs.law, g)),
     )
+
+
+def confident_rounds(
+    rng: np.random.Generator, law: AcceptanceLaw, *, gamma: int, rounds: int
+) -> tuple[NDArray[np.int64], Floats]:
+    """Accepted tokens of rounds, (rounds,), and the confidences of their tokens, (rounds, gamma).
+
+    Every round has confidences of its own, with kappa at its median. A law whose rounds are easy or
+    hard draws the rate of a round first. Raises ValueError for a law that does not say how often
+    each token is accepted: bursts over rounds, and drafts that a gate has ended already.
+    """
+    if isinstance(law, BetaRoundAcceptance):
+        a, b = np.asarray(law.shape_accept), np.asarray(law.shape_reject)
+        rates = np.broadcast_to(rng.beta(a, b, (rounds, 1)), (rounds, gamma))
+    elif isinstance(law, DepthAcceptance | PositionalAcceptance):
+        s = law.survival(gamma)
+        given = np.divide(s[1:], s[:-1], out=np.zeros(gamma), where=s[:-1] > 0.0)
+        rates = np.broadcast_to(given, (rounds, gamma))
+    else:
+        raise ValueError(
+            "confidences can be drawn where each token has its own acceptance (laws depth, "
+            f"positional, beta-round and beta-request), got {type(law).__name__}"
+        )
+    varies = (rates > 0.0) & (rates < 1.0)
+    inner = np.where(varies, rates, 0.5)
+    drawn = rng.beta(_KAPPA[0] * inner, _KAPPA[0] * (1.0 - inner))
+    confidence = np.where(varies, drawn, rates)
+    return count_accepted(rng.random((rounds, gamma)) < confidence), confidence
 
 
 def _passing(rates: Floats, log_kappa: Floats, p_min: float) -> tuple[Floats, Floats]:

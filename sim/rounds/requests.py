@@ -100,10 +100,10 @@ def _serve(
 ) -> int:  # fmt: skip
     """Serve groups[0]..groups[1] - 1 of ``batch`` requests each; -1 where a plan is out of range.
 
-    flags: by_round, lockstep, truncate, stops, shared, batch. tally columns: rounds, drafted,
-    accepted, wasted.
+    flags: by_round, lockstep, truncate, stops, shared, batch, depth (confidences of an entry).
+    tally columns: rounds, drafted, accepted, wasted.
     """
-    by_round, lockstep, truncate, stops, shared, batch = flags
+    by_round, lockstep, truncate, stops, shared, batch, depth = flags
     most, knots = table.shape[2] - 1, table.shape[1]
     states = np.empty((batch, state0.size))
     at, last = np.empty(batch, np.int64), np.empty(batch)
@@ -141,9 +141,10 @@ def _serve(
                 if truncate:
                     goal = min(goal, left - 1)
                 if stops:
-                    count, survival, where = 0, 1.0, offsets[r] + at[i]
+                    count, survival, where = 0, 1.0, entry * depth
                     while count < goal:
-                        chance = confidence[where + count] if count < left else 1.0
+                        known = by_round or count < left
+                        chance = confidence[where + count] if known else 1.0
                         survival *= chance
                         count += 1
                         if not keep(count, chance, survival, params, states[0 if shared else i]):
@@ -197,7 +198,7 @@ def _kernel() -> Any:
             types.int16[::1],
             f8,
             i8,
-            types.UniTuple(types.int64, 6),
+            types.UniTuple(types.int64, 7),
             types.float64[:, :, ::1],
             types.float64,
             types.FunctionType(plan),
@@ -210,6 +211,20 @@ def _kernel() -> Any:
             f8,
         ),
     )
+
+
+def check_confidences(policy: Policy, trace: Trace) -> None:
+    """Raise ValueError unless the trace has the confidences by which the policy stops."""
+    if trace.confidence is None:
+        raise ValueError(
+            f"policy {policy.name!r} needs confidences, the trace has none: give beside "
+            "accept_len_<drafter> a list confidence_<drafter>, one number in [0, 1] a position"
+        )
+    if trace.by_round and trace.confidence.shape[1] < policy.gamma_max:
+        raise ValueError(
+            f"policy {policy.name!r} may draft {policy.gamma_max} tokens, rounds of the trace have "
+            f"{trace.confidence.shape[1]} confidences"
+        )
 
 
 def serve_batches(
@@ -228,18 +243,21 @@ def serve_batches(
     cost: a single cost law; batch: >= 1; lockstep: all sequences advance by the least; truncate:
     a round drafts no more than the request still needs, instead of throwing the surplus away;
     gaps: record the time between tokens; workers: threads, without influence on the result.
-    Raises ValueError where the policy stops by confidence and the trace has none, or plans a
-    length outside 0..gamma_max.
+    Raises ValueError where the policy stops by confidence and the trace has none, or too few a
+    round, or plans a length outside 0..gamma_max.
     """
     size = check_count("batch", batch)
-    if policy.keep is not None and trace.confidence is None:
-        raise ValueError(f"policy {policy.name!r} needs confidences, the trace has none")
+    if policy.keep is not None:
+        check_confidences(policy, trace)
     longest = float((trace.prompts + trace.lengths).max())
     table, spacing = cost_table(
         cost, gamma_max=policy.gamma_max, batch=min(size, trace.requests), context_max=longest
     )
-    chance = np.ones(0) if trace.confidence is None else trace.confidence
-    flags = (trace.by_round, lockstep, truncate, policy.keep is not None, policy.shared, size)
+    chance = np.ones(0) if trace.confidence is None else trace.confidence.ravel()
+    depth = chance.size // trace.accepted.size
+    flags = (
+        trace.by_round, lockstep, truncate, policy.keep is not None, policy.shared, size, depth,
+    )  # fmt: skip
     latency, tally = np.zeros(trace.requests), np.zeros((trace.requests, 4), np.int64)
     between = np.zeros(trace.accepted.size if gaps else 0)
     plan, keep = policy.compiled()

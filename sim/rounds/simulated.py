@@ -106,6 +106,15 @@ def _made(what: str, make: Callable[..., Any], parameters: dict[str, Any]) -> An
 
 PERCENTILES = (50, 90, 95, 99)
 _BUDGET = 2_000_000  # tokens simulated where the number of requests is not given
+_CONFIDENCES = (8_000_000, 100_000_000)  # drawn then, and at most: kept in memory, 8 bytes each
+_DRAWN = (
+    "confidences are assumed, not measured: calibrated (a token of confidence x is accepted with "
+    "probability x), Beta(alpha, 1 - alpha) about the acceptance alpha, drawn for each token alone"
+)
+_RECORDED = (
+    "confidences are those recorded behind the target's own text, also for tokens drafted after a "
+    "rejection"
+)
 
 
 def estimate(mean: float, se: float) -> dict[str, float]:
@@ -142,7 +151,7 @@ def served_requests(rng: np.random.Generator, point: Point) -> dict[str, Any]:
 
     per_round = ratio_estimate(whole(fast.accepted + fast.rounds), whole(fast.rounds))
     speedup = ratio_estimate(whole(plain.latency), whole(fast.latency))
-    return {
+    answer: dict[str, Any] = {
         "tokens_per_round": estimate(per_round.mean, per_round.se),
         "speedup": estimate(speedup.mean, speedup.se),
         "latency_s" if point.seconds else "latency_steps": _spread(fast),
@@ -150,6 +159,11 @@ def served_requests(rng: np.random.Generator, point: Point) -> dict[str, Any]:
         "requests": trace.requests,
         "rounds": int(fast.rounds.sum()),
     }
+    if point.rule.keep is not None:
+        drafted = ratio_estimate(whole(fast.drafted), whole(fast.rounds))
+        answer["drafted_per_round"] = estimate(drafted.mean, drafted.se)
+        answer["notes"] = [_DRAWN if point.trace is None else _RECORDED]
+    return answer
 
 
 def learnt(rng: np.random.Generator, point: Point, policy: str) -> dict[str, Any]:
@@ -201,6 +215,8 @@ def _requests(rng: np.random.Generator, point: Point, budget: int) -> Trace:
     """The requests that are decoded: those recorded, or drawn from the law."""
     batch, tokens, trace = point.batch or 1, point.tokens or TOKENS, point.trace
     if trace is None:
+        if point.rule.keep is not None:
+            budget = min(budget, _CONFIDENCES[0] // point.rule.gamma_max)
         count = point.requests or max(min(budget // tokens, 4000), 8 * batch)
         trace = _drawn(rng, point.drawn, point.rule, tokens, count)
     if trace.requests < 2 * batch:
@@ -227,12 +243,32 @@ def _drawn(
         raise ValueError(
             f"rounds of this law depend on gamma, so --policy {rule.name!r} cannot run"
         )
-    drawn = [each.draw(rng, gamma=rule.gamma_max, rounds=tokens) for each in laws]
+    accepted = np.empty((requests, tokens), np.int16)
+    confidence = None
+    if rule.keep is None:
+        for i, each in enumerate(laws):
+            accepted[i] = each.draw(rng, gamma=rule.gamma_max, rounds=tokens)
+    else:
+        from .gate import confident_rounds
+
+        drawn = requests * tokens * rule.gamma_max
+        if drawn > _CONFIDENCES[1]:
+            raise ValueError(
+                f"requests times tokens times the most draft tokens of {rule.name!r} must be in "
+                f"[1, {_CONFIDENCES[1]:g}], got {requests} times {tokens} times {rule.gamma_max}"
+            )
+        confidence = np.empty((requests * tokens, rule.gamma_max))
+        for i, each in enumerate(laws):
+            rounds = slice(i * tokens, (i + 1) * tokens)
+            accepted[i], confidence[rounds] = confident_rounds(
+                rng, each, gamma=rule.gamma_max, rounds=tokens
+            )
     return Trace(
         np.arange(requests + 1) * tokens,
-        np.concatenate(drawn).astype(np.int16),
+        accepted.ravel(),
         np.zeros(requests, np.int64),
         by_round=True,
+        confidence=confidence,
     )
 
 

@@ -32,7 +32,8 @@ class Trace:
     bonus token [token]; prompts: shape (requests,), tokens in the cache at the start.
     by_round: entries are used one a round in their order, not one a position: rounds drawn from a
     law, which says nothing about positions that no round starts from.
-    confidence: shape (entries,), what the draft reports for its token at that position, or None.
+    confidence: in [0, 1], what the draft reports for its token at that position, shape (entries,);
+    by_round for each token of the round, (entries, gamma_max); or None.
     """
 
     offsets: NDArray[np.int64]
@@ -51,8 +52,12 @@ class Trace:
             )
         if self.accepted.min() < 0 or self.prompts.min() < 0:
             raise ValueError("accepted and prompts must be in [0, inf), got a negative value")
-        if self.confidence is not None and self.confidence.shape != self.accepted.shape:
-            raise ValueError(f"confidence must be one a position, got {self.confidence.shape}")
+        if self.confidence is not None and (
+            self.confidence.shape[:1] != self.accepted.shape
+            or self.confidence.ndim != 1 + self.by_round
+        ):
+            what = "token of each round" if self.by_round else "position"
+            raise ValueError(f"confidence must be one a {what}, got {self.confidence.shape}")
 
     @property
     def requests(self) -> int:
@@ -100,10 +105,13 @@ def load_trace(path: str | Path, drafter: str = "eagle") -> Trace:
 
     Each line needs ``prompt_tokens`` and ``accept_len_<drafter>``: one entry a generated position,
     the tokens that a round starting there yields, bonus token included, each a whole number >= 1.
+    ``confidence_<drafter>`` may stand beside it: one number in [0, 1] a position, what the draft
+    reports for its token there behind the target's own text; in every line or in none.
     Raises ValueError naming file and line where that does not hold, FileNotFoundError without it.
     """
-    source, key = Path(path), f"accept_len_{drafter}"
+    source, key, sure = Path(path), f"accept_len_{drafter}", f"confidence_{drafter}"
     parts: list[NDArray[np.int64]] = []
+    confidences: list[Floats] = []
     prompts: list[int] = []
     for number, entry in _lines(source):
         missing = [k for k in (key, "prompt_tokens") if k not in entry]
@@ -112,16 +120,26 @@ def load_trace(path: str | Path, drafter: str = "eagle") -> Trace:
         try:
             lengths = check("position", entry[key], label=key).astype(np.int64)
             prompts.append(int(check("context", entry["prompt_tokens"], label="prompt_tokens")))
+            if sure in entry:
+                confidences.append(check("alpha", entry[sure], label=sure))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{source}:{number}: {error}") from None
         if lengths.ndim != 1 or not lengths.size:
             raise ValueError(f"{source}:{number}: {key} must be a list of one or more numbers")
         parts.append(lengths)
+        if confidences and (
+            len(confidences) != len(parts) or confidences[-1].shape != lengths.shape
+        ):
+            raise ValueError(
+                f"{source}:{number}: {sure} must be one number for each of {key}, in every line or "
+                "in none"
+            )
     if not parts:
         raise ValueError(f"{source}: no requests")
     accepted = (np.concatenate(parts) - 1).astype(np.int16)
     sizes = np.array([p.size for p in parts], np.int64)
-    return Trace(_offsets(sizes), accepted, np.array(prompts, np.int64))
+    confidence = np.concatenate(confidences) if confidences else None
+    return Trace(_offsets(sizes), accepted, np.array(prompts, np.int64), confidence=confidence)
 
 
 def trace_from_law(
@@ -185,31 +203,6 @@ def trace_from_flags(flags: ArrayLike, *, lengths: ArrayLike, prompts: ArrayLike
         )
     accepted = compiled(_runs)(right, offsets)
     return Trace(offsets, accepted, _prompt_lengths(prompts, sizes.size))
-
-
-def trace_from_confidence(
-    rng: np.random.Generator,
-    confidence: ArrayLike,
-    *,
-    lengths: ArrayLike,
-    prompts: ArrayLike = 0,
-) -> Trace:
-    """Draw a trace in which each token has its own acceptance probability, known to the draft.
-
-    confidence: a sample of acceptance probabilities in [0, 1], from which each position draws one
-    (a single value gives independent acceptance); the draft reports exactly that value. lengths,
-    prompts: as in :func:`trace_from_law`. Near a request's end a round accepts at most the tokens
-    that are left.
-    """
-    sizes = _request_lengths(lengths)
-    pool = np.atleast_1d(check("alpha", confidence, label="confidence"))
-    if pool.ndim != 1 or not pool.size:
-        raise ValueError(f"confidence must be one or more numbers, got shape {pool.shape}")
-    offsets, total = _offsets(sizes), int(sizes.sum())
-    chance = pool[rng.integers(0, pool.size, size=total)]
-    accepted = compiled(_runs)(rng.random(total) < chance, offsets)
-    prompt = _prompt_lengths(prompts, sizes.size)
-    return Trace(offsets, accepted, prompt, confidence=chance)
 
 
 def _walk(

@@ -188,8 +188,14 @@ BAD: dict[str, dict[str, str]] = {
         "--alpha 0.8 --policy constant --cost-ratio 0.1": "policy constant needs gamma",
         "--alpha 0.8 --policy oracle:top=3 --cost-ratio 0.1": "got 'top'",
         "--alpha 0.8 --policy batch-table:a=3 --cost-ratio 0.1": "takes batch=gamma pairs",
-        "--alpha 0.8 --policy survival-threshold:threshold=0.5 --cost-ratio 0.1":
-            "needs confidences, the trace has none",
+        "--trace trace.jsonl --policy survival-threshold:threshold=0.5 --cost-ratio 0.1":
+            "needs confidences, the trace has none: give beside accept_len_<drafter> a list conf",
+        "--alpha 0.8 --policy confidence-threshold:threshold=1.5 --cost-ratio 0.1":
+            "threshold must be in [0, 1], got 1.5",
+        "--law gated:gate_pass=0.7,passed_alpha=0.8 --policy confidence-threshold:threshold=0.4 "
+        "--cost-ratio 0.1": "confidences can be drawn where each token has its own acceptance",
+        "--law markov:accept_after_accept=0.9,accept_after_reject=0.5 --cost-ratio 0.1 "
+        "--policy confidence-threshold:threshold=0.4": "rounds of this law depend on gamma",
         "--law markov:accept_after_accept=0.9,accept_after_reject=0.5 --policy oracle "
         "--cost-ratio 0.1": "rounds of this law depend on gamma",
         "--gamma 3 --alpha 0.8 --costs none.json": "none.json",

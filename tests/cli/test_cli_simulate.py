@@ -191,6 +191,19 @@ def test_the_oracle_policy_beats_every_gamma() -> None:
         assert 1 < numbers(f"--policy {policy} {tail}")["speedup"]["mean"] < oracle
 
 
+def test_a_draft_ends_by_its_own_confidence_and_the_answer_says_what_is_assumed() -> None:
+    tail = "--alpha 0.8 --cost-ratio 0.05 --tokens 100 --requests 100"
+    for policy in ("confidence-threshold:threshold=0.4", "survival-threshold:threshold=0.17",
+                   "heuristic:threshold=0.4"):  # fmt: skip
+        found = numbers(f"--policy {policy} {tail}")
+        drafted, tokens = found["drafted_per_round"]["mean"], found["tokens_per_round"]["mean"]
+        assert tokens - 1 < drafted < 20
+        assert "confidences are assumed, not measured" in found["notes"][0]
+    grid = '--cost-ratio 0.05 --tokens 50 --requests 9 --grid "alpha=0.6,0.8" --backend sequential'
+    text = invoke(f"--policy confidence-threshold:threshold=0.4 {grid}")
+    assert text.count("note: confidences are assumed") == 1
+
+
 def test_a_fleet_under_light_load_has_the_latency_of_lone_requests(tmp_path: Path) -> None:
     tail = "--tokens 50 --requests 400 --arrival-rate 0.01"
     found = numbers(f"--alpha 0.8 --gamma 4 --costs {costs(tmp_path, LINEAR)} {tail}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from confident_trace import confident_trace
 from howspec.sim.rounds import policy as policy_module
 from howspec.sim.rounds.policies import (
     batch_table,
@@ -20,8 +21,8 @@ from howspec.sim.rounds.policies import (
 )
 from howspec.sim.rounds.policy import Policy
 from howspec.sim.rounds.requests import serve_batches
-from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_flags, trace_from_law
-from howspec.theory import AffineCost, DepthAcceptance
+from howspec.sim.rounds.traces import Trace, trace_from_flags
+from howspec.theory import AffineCost
 from howspec.theory.limits import oracle_speedup
 from hypothesis import given
 from hypothesis import strategies as st
@@ -218,43 +219,6 @@ def test_policies_run_alike_in_python_and_compiled(policy: Policy) -> None:
     assert served.accepted[0] == sum(map(min, accepts[:rounds], lengths))
 
 
-def test_drafting_stops_after_the_first_token_of_low_confidence() -> None:
-    trace = Trace(
-        np.array([0, 12]), np.zeros(12, np.int16), np.zeros(1, np.int64),
-        confidence=np.array([0.9, 0.8, 0.3, 0.9, 0.2] + [0.95] * 7),
-    )  # fmt: skip
-    # Nothing is accepted: rounds start at 0, 1, ... and draft to the first confidence below 0.5.
-    served = serve_batches(trace, COST, confidence_threshold(0.5, gamma_max=4))
-    assert served.drafted[0] == 3 + 2 + 1 + 2 + 1 + 7 * 4
-    short = serve_batches(trace, COST, survival_threshold(0.5, gamma_max=4))
-    # Products: .9 .72 .216 | .8 .24 | .3 | .9 .18 | .2 | then .95^4 = .81, never below one half.
-    assert short.drafted[0] == 3 + 2 + 1 + 2 + 1 + 7 * 4
-    tight = serve_batches(trace, COST, survival_threshold(0.9, gamma_max=4))
-    # .9 (kept) .72 | .8 | .3 | .9 .18 | .2 | .95 .9025 .857 six times over, to the end of the trace
-    assert tight.drafted[0] == 2 + 1 + 1 + 2 + 1 + 5 * 3 + 4 + 4
-
-
-def test_a_threshold_of_zero_changes_nothing() -> None:
-    trace = trace_from_confidence(np.random.default_rng(2), [0.3, 0.9], lengths=[500] * 4)
-    for plain, stopping in (
-        (constant(6), confidence_threshold(0.0, gamma_max=6)),
-        (constant(6), survival_threshold(0.0, gamma_max=6)),
-        (heuristic(5), heuristic(5, threshold=1e-300)),
-    ):
-        assert np.array_equal(
-            serve_batches(trace, COST, plain).latency, serve_batches(trace, COST, stopping).latency
-        )
-
-
-def test_fixed_is_slower_than_a_good_threshold_is_slower_than_the_oracle() -> None:
-    rng = np.random.default_rng(3)
-    trace = trace_from_confidence(rng, rng.beta(2.0, 0.6, 20_000), lengths=np.full(500, 300))
-    fixed = min(serve_batches(trace, COST, constant(g)).latency.mean() for g in range(1, 12))
-    stopped = serve_batches(trace, COST, survival_threshold(0.17)).latency.mean()
-    foreseen = serve_batches(trace, COST, oracle()).latency.mean()
-    assert foreseen < stopped < 0.98 * fixed
-
-
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 @pytest.mark.parametrize("length", [1, 2, 57])
 @pytest.mark.parametrize(
@@ -278,7 +242,7 @@ def test_fixed_is_slower_than_a_good_threshold_is_slower_than_the_oracle() -> No
 def test_degenerate_requests_end_with_every_token(
     policy: Policy, length: int, alpha: float
 ) -> None:
-    trace = trace_from_confidence(np.random.default_rng(0), alpha, lengths=[length] * 3)
+    trace = confident_trace(np.random.default_rng(0), alpha, [length] * 3)
     for truncate in (False, True):
         served = serve_batches(trace, COST, policy, batch=2, truncate=truncate)
         assert (served.rounds >= 1).all()
@@ -323,15 +287,6 @@ def test_a_length_out_of_range_is_an_error_and_is_not_clipped(gamma_max: int) ->
 
 def test_the_example_of_the_documentation_runs() -> None:
     assert doctest.testmod(policy_module).failed == 0
-
-
-def test_a_trace_without_confidences_is_refused() -> None:
-    trace = trace_from_flags(np.ones(5, bool), lengths=[5])
-    with pytest.raises(ValueError, match="needs confidences"):
-        serve_batches(trace, COST, confidence_threshold(0.4))
-    drawn = trace_from_law(np.random.default_rng(0), DepthAcceptance(0.5), gamma_max=4, lengths=[4])
-    with pytest.raises(ValueError, match="needs confidences"):
-        serve_batches(drawn, COST, heuristic(5, threshold=0.4))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from howspec.sim.rounds.estimate import mean_estimate, ratio_estimate
 from howspec.sim.rounds.policies import batch_table, constant, oracle
 from howspec.sim.rounds.requests import Served, cost_table, serve_batches
-from howspec.sim.rounds.traces import Trace, trace_from_confidence, trace_from_law
+from howspec.sim.rounds.traces import Trace, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_per_round
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -149,7 +149,7 @@ def test_quantiles_of_latency_end_at_the_fastest_and_slowest() -> None:
 
 
 def test_the_schedule_sees_the_batch_shrink() -> None:
-    sure = trace_from_confidence(np.random.default_rng(0), 1.0, lengths=[6, 12])
+    sure = trace_from_flags(np.ones(18, bool), lengths=[6, 12])
     served = serve_batches(sure, AffineCost(0.1), batch_table({1: 5, 2: 2}), batch=2)
     # Two rounds of 2 + 1 tokens for both, then one round of 5 + 1 for the longer request alone.
     assert served.rounds.tolist() == [2, 3]
@@ -159,7 +159,8 @@ def test_the_schedule_sees_the_batch_shrink() -> None:
 @settings(max_examples=25)
 @given(alpha=st.floats(0.0, 1.0), batch=st.integers(1, 5))
 def test_no_constant_length_is_faster_than_the_oracle(alpha: float, batch: int) -> None:
-    trace = trace_from_confidence(np.random.default_rng(1), alpha, lengths=[40, 30, 20])
+    flags = np.random.default_rng(1).random(90) < alpha
+    trace = trace_from_flags(flags, lengths=[40, 30, 20])
     best = serve_batches(trace, AffineCost(0.1), oracle(), batch=1).latency.sum()
     for gamma in (0, 1, 4):
         assert serve_batches(trace, AffineCost(0.1), constant(gamma)).latency.sum() >= best - 1e-9

@@ -13,7 +13,6 @@ from howspec.sim.rounds.estimate import Estimate, ratio_estimate
 from howspec.sim.rounds.traces import (
     Trace,
     load_trace,
-    trace_from_confidence,
     trace_from_flags,
     trace_from_law,
     walk,
@@ -93,6 +92,14 @@ def test_a_trace_is_read_plain_or_compressed(tmp_path: Path, name: str) -> None:
         ('{"prompt_tokens": 1, "accept_len_eagle": 3}', "one or more numbers"),
         ('{"prompt_tokens": [1, 2], "accept_len_eagle": [1]}', "t.jsonl:2:"),
         ('{"prompt_tokens": -1, "accept_len_eagle": [1]}', "prompt_tokens must be"),
+        (
+            '{"prompt_tokens": 1, "accept_len_eagle": [1], "confidence_eagle": [0.5]}',
+            "t.jsonl:2: confidence_eagle must be one number for each of accept_len_eagle, in every",
+        ),
+        (
+            '{"prompt_tokens": 1, "accept_len_eagle": [1], "confidence_eagle": [1.5]}',
+            r"t.jsonl:2: confidence_eagle must be in \[0, 1\], got 1.5",
+        ),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -115,9 +122,7 @@ def test_tokens_per_round_of_a_drawn_trace_agree_with_the_formula() -> None:
         found = per_round(drawn, gamma)
         assert abs(found.z(float(tokens_per_round(0.8, gamma)))) < 4.0
     flags = trace_from_flags(rng.random(800_000) < 0.8, lengths=lengths)
-    sure = trace_from_confidence(rng, 0.8, lengths=lengths)
-    for trace in (flags, sure):
-        assert abs(per_round(trace, 5).z(float(tokens_per_round(0.8, 5)))) < 4.0
+    assert abs(per_round(flags, 5).z(float(tokens_per_round(0.8, 5)))) < 4.0
 
 
 def test_one_law_a_request_gives_each_its_own_rate() -> None:
@@ -170,8 +175,7 @@ def built(offsets: list[int], accepted: list[int], prompts: list[int]) -> Trace:
     [
         (lambda rng: trace_from_flags([True, False], lengths=[3]), "flags must be 3 booleans"),
         (lambda rng: trace_from_flags([1.0, 0.0], lengths=[2]), "flags must be 2 booleans"),
-        (lambda rng: trace_from_confidence(rng, 1.2, lengths=[3]), r"confidence .* got 1.2"),
-        (lambda rng: trace_from_confidence(rng, 0.5, lengths=[0]), "lengths must be"),
+        (lambda rng: trace_from_flags([], lengths=[0]), "lengths must be"),
         (lambda rng: walk(make_trace([[1]]), [-1]), "gammas must be"),
         (lambda rng: built([0, 2], [1], [0]), "trace arrays must match"),
         (lambda rng: built([0, 1], [-1], [0]), "got a negative value"),
