@@ -17,7 +17,8 @@ from typing import Any
 
 from ..tables.schema import table_lines
 from .catalogue import nearest_models, typed
-from .readers import READERS, Config, whole
+from .keys import Config, whole
+from .readers import READERS
 from .shapes import ModelShape
 
 _DEEPEST = 100_000
@@ -37,7 +38,11 @@ _KEYS = {
         "num_experts_per_token",
         "top_k_experts",
         "moe_top_k",
+        "moe_k",
+        "moe_topk",
     ),
+    "dense_first": ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index"),
+    "shared": ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts"),
     "expert_ffn": ("moe_intermediate_size", "expert_hidden_dim"),
 }
 _DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
@@ -221,21 +226,21 @@ def _biases(config: Config, own: Architecture) -> dict[str, Any]:
 
 def _experts(config: Config, cells: Mapping[str, Any]) -> dict[str, Any]:
     layers, step = cells["layers"], max(whole(config, "decoder_sparse_step", default=1), 1)
-    first = whole(config, "first_k_dense_replace", default=0)
+    first = whole(config, *_KEYS["dense_first"], default=0)
     dense = config.get("mlp_only_layers") or []
     if not isinstance(dense, list):
         raise ValueError(f"mlp_only_layers must be a list, got {dense!r:.60}")
     sparse = [i for i in range(first, layers) if (i + 1) % step == 0 and i not in dense]
-    found = {"moe_layers": len(sparse)}
+    kinds = config.get("mlp_layer_types")
+    count = kinds.count("sparse") if isinstance(kinds, list) and kinds else len(sparse)
+    found = {"moe_layers": count}
     for name in ("experts", "active_experts"):
         if name not in cells:
             found[name] = whole(config, *_KEYS[name])
     width = cells.get("expert_ffn") or whole(config, *_KEYS["expert_ffn"], default=cells["ffn"])
     shared = whole(config, "shared_expert_intermediate_size", default=0)
     found["expert_ffn"] = width
-    found["shared_ffn"] = (
-        shared or whole(config, "n_shared_experts", "num_shared_experts", default=0) * width
-    )
+    found["shared_ffn"] = shared or whole(config, *_KEYS["shared"], default=0) * width
     return found | {name: cells[name] for name in found if name in cells}
 
 

@@ -6,44 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Config = Mapping[str, Any]
+from .keys import Config, inner, listed, whole
+
 Reader = Callable[[Config], dict[str, Any]]
-
-
-def whole(config: Config, *keys: str, default: int | None = None) -> int:
-    """The first of the keys that holds a whole number; ValueError naming them without a default."""
-    for key in keys:
-        value = config.get(key)
-        if value is None:
-            continue
-        good = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (good and math.isfinite(value) and value == int(value)):
-            raise ValueError(f"{key} must be a whole number, got {value!r:.60}")
-        return int(value)
-    if default is None:
-        raise ValueError(f"{keys[0]} is missing, needed for the shape")
-    return default
-
-
-def _inner(config: Config, key: str) -> Config:
-    found = config.get(key) or {}
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{key} must be an object, got {found!r:.60}")
-    return found
-
-
-def _listed(c: Config, key: str) -> list[str]:
-    found = c.get(key) or []
-    if isinstance(found, str):  # a letter a layer
-        return list(found)
-    if not isinstance(found, list):
-        raise ValueError(f"{key} must be a list, got {found!r:.60}")
-    return [str(kind) for kind in found]
 
 
 def _gated_delta(c: Config) -> dict[str, Any]:
     """Qwen3-Next, Qwen3.5: three layers of the gated delta rule to one of gated attention."""
-    layers, kinds = whole(c, "num_hidden_layers"), _listed(c, "layer_types")
+    layers, kinds = whole(c, "num_hidden_layers"), listed(c, "layer_types")
     every = max(whole(c, "full_attention_interval", default=4), 1)
     full = kinds.count("full_attention") if kinds else layers // every
     cells = {"recurrent_layers": layers - full}
@@ -55,7 +25,7 @@ def _gated_delta(c: Config) -> dict[str, Any]:
 
 def _nemotron(c: Config) -> dict[str, Any]:
     """Nemotron-H: every layer is one block, of a state space, of attention, or feed-forward."""
-    kinds = _listed(c, "layers_block_type") or _listed(c, "hybrid_override_pattern")
+    kinds = listed(c, "layers_block_type") or listed(c, "hybrid_override_pattern")
     count = {
         name: sum(kind in names for kind in kinds)
         for name, names in {
@@ -79,7 +49,7 @@ def _nemotron(c: Config) -> dict[str, Any]:
 
 
 def _granite(c: Config) -> dict[str, Any]:
-    kinds = _listed(c, "layer_types")
+    kinds = listed(c, "layer_types")
     shared = whole(c, "shared_intermediate_size", default=0)
     experts = whole(c, "num_local_experts", default=0)
     recurrent = sum(kind in ("mamba", "linear_attention") for kind in kinds)
@@ -94,7 +64,7 @@ def _granite(c: Config) -> dict[str, Any]:
 
 
 def _lfm2(c: Config) -> dict[str, Any]:
-    kinds, width = _listed(c, "layer_types"), whole(c, "block_ff_dim", "intermediate_size")
+    kinds, width = listed(c, "layer_types"), whole(c, "block_ff_dim", "intermediate_size")
     if c.get("block_auto_adjust_ff_dim", True):
         factor = c.get("block_ffn_dim_multiplier", 1.0)
         if not isinstance(factor, int | float) or not 0.0 < factor <= 1e3:
@@ -106,6 +76,41 @@ def _lfm2(c: Config) -> dict[str, Any]:
     return {"recurrent_layers": kinds.count("conv"), "ffn": width}
 
 
+def _mimo(c: Config) -> dict[str, Any]:
+    """MiMo-V2: which layers have a window, and which have experts, are lists of 0 and 1.
+
+    Values are narrower than keys: weights, cache and operations are those of their mean width.
+    """
+    windowed = listed(c, "hybrid_layer_pattern").count("1")
+    windowed = windowed or listed(c, "layer_types").count("sliding_attention")
+    key, heads = whole(c, "head_dim"), whole(c, "num_key_value_heads")
+    size = (key + whole(c, "v_head_dim", default=key)) // 2
+    sparse = listed(c, "moe_layer_freq").count("1")
+    usual = 2 * heads if c.get("model_type") == "mimo_v2_flash" else heads
+    near = whole(c, "swa_num_key_value_heads", default=usual)
+    wide = {"global_head_dim": size, "global_kv_heads": heads} if near != heads else {}
+    return {
+        "head_dim": size, "kv_heads": near, **wide,
+        "window": whole(c, "sliding_window", default=0) if windowed else 0,
+        "windowed_layers": windowed,
+        **({"moe_layers": sparse} if sparse else {}),
+    }  # fmt: skip
+
+
+def _longcat(c: Config) -> dict[str, Any]:
+    """LongCat-Flash: a layer is two of attention and a dense block each, and one of experts.
+
+    Experts that compute nothing are chosen like the others: they have a row of the router only.
+    """
+    layers, experts = whole(c, "num_layers"), whole(c, "n_routed_experts")
+    chosen, idle = whole(c, "moe_topk"), whole(c, "zero_expert_num", default=0)
+    return {
+        "layers": 2 * layers, "moe_layers": layers, "ffn_layers": 3 * layers,
+        "active_experts": round(chosen * experts / max(experts + idle, 1)),
+        "extra": layers * idle * whole(c, "hidden_size"),
+    }  # fmt: skip
+
+
 def _kimi_linear(c: Config) -> dict[str, Any]:
     """Kimi Linear, K3: delta rule with a decay of every channel, and latent attention."""
     linear = c.get("linear_attn_config")
@@ -113,7 +118,7 @@ def _kimi_linear(c: Config) -> dict[str, Any]:
         raise ValueError(f"linear_attn_config must be an object, got {linear!r:.60}")
     heads, size = whole(linear, "num_heads"), whole(linear, "head_dim")
     return {
-        "recurrent_layers": len(_listed(linear, "kda_layers")),
+        "recurrent_layers": len(listed(linear, "kda_layers")),
         "state_heads": heads, "state_groups": heads, "state_key": size, "state_value": size,
         "conv": whole(linear, "short_conv_kernel_size"),
         "attention_gate": bool(c.get("mla_use_output_gate")),
@@ -124,7 +129,7 @@ def _indexed(c: Config) -> dict[str, Any]:
     """DeepSeek-V3.2, GLM-5: an index of keys chooses the tokens that a layer attends to."""
     heads, size = whole(c, "index_n_heads"), whole(c, "index_head_dim")
     hidden, rank = whole(c, "hidden_size"), whole(c, "q_lora_rank")
-    kinds = _listed(c, "indexer_types")  # the others share the choice of an earlier layer
+    kinds = listed(c, "indexer_types")  # the others share the choice of an earlier layer
     layers = kinds.count("full") if kinds else whole(c, "num_hidden_layers")
     own = rank * heads * size + hidden * (size + heads) + 2 * size
     return {"extra": layers * own}
@@ -238,17 +243,17 @@ def _stablelm(c: Config) -> dict[str, Any]:
 
 
 def _mpt(c: Config) -> dict[str, Any]:
-    heads, inner = whole(c, "n_heads"), _inner(c, "attn_config")
-    learned = c.get("learned_pos_emb", True) and not inner.get("alibi", False)
+    heads, attention = whole(c, "n_heads"), inner(c, "attn_config")
+    learned = c.get("learned_pos_emb", True) and not attention.get("alibi", False)
     return {
         "ffn": whole(c, "expansion_ratio", default=4) * whole(c, "d_model"),
-        "kv_heads": whole(inner, "kv_n_heads", default=heads),
+        "kv_heads": whole(attention, "kv_n_heads", default=heads),
         "positions": whole(c, "max_seq_len") if learned else 0,
     }
 
 
 def _dbrx(c: Config) -> dict[str, Any]:
-    attention, ffn = _inner(c, "attn_config"), _inner(c, "ffn_config")
+    attention, ffn = inner(c, "attn_config"), inner(c, "ffn_config")
     width = whole(ffn, "ffn_hidden_size")
     return {
         "kv_heads": whole(attention, "kv_n_heads"), "ffn": width, "expert_ffn": width,
@@ -284,6 +289,8 @@ READERS: dict[str, Reader] = {
     "glm4_moe": lambda c: {"qk_norm": "head"} if c.get("use_qk_norm") else {},
     "qwen3_next": _gated_delta, "qwen3_5_text": _gated_delta, "qwen3_5_moe_text": _gated_delta,
     "nemotron_h": _nemotron, "granitemoehybrid": _granite, "lfm2": _lfm2,
+    "lfm2_moe": lambda c: {"recurrent_layers": listed(c, "layer_types").count("conv")},
+    "mimo_v2": _mimo, "mimo_v2_flash": _mimo, "longcat_flash": _longcat,
     "kimi_linear": _kimi_linear, "deepseek_v32": _indexed, "glm_moe_dsa": _indexed,
     "deepseek_v4": _compressed, "gemma4_text": _gemma4, "minimax_m3": _minimax3, "step3p5": _step,
 }  # fmt: skip

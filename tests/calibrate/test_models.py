@@ -58,7 +58,7 @@ FACTS = {
 # the source does not state.
 NOT_THE_TOTAL = {
     "Llama-4-Scout", "GLM-4.5", "Chinchilla-70B", "GLM-5.3-Flash",
-    "LaMDA-2B", "LaMDA-8B", "LaMDA-137B", "Ministral-3-8B",
+    "LaMDA-2B", "LaMDA-8B", "LaMDA-137B", "Ministral-3-8B", "Mistral-Medium-3.5-128B",
 }  # fmt: skip
 
 
