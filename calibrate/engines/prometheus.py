@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from ..stated import printed
 from .counts import EngineCounts
 from .lines import Damage
-from .prometheus_counts import Key, counts_of, increase
+from .prometheus_counts import Key, Series, counts_of, increase
 
 _SAMPLE = re.compile(
     r"^[\s|`]*([A-Za-z_][\w:]*)\s*(\{(?:[^\"}]|\"(?:\\.|[^\"\\])*\")*\})?`?(?:\s*(?:\||=>|=)\s*|\s+)([^\s|]+)"
@@ -80,18 +80,14 @@ _GAINED = ("total", "delta", "increase", "value", "avg", "last")
 
 
 @dataclass
-class Scrape:
-    """Series of one engine: counters and gauges by name and labels.
+class Scrape(Series):
+    """Series of one engine as they are read.
 
-    gammas: draft lengths of configuration series; repeated, fallen: series that stand more than
-    once, and counters among them that fell, which are added up; model: only the series of this
-    model; before: an earlier scrape, which is subtracted.
+    repeated, fallen: series that stand more than once, and counters among them that fell, which
+    are added up; model: only the series of this model; before: an earlier scrape, which is
+    subtracted.
     """
 
-    engine: str
-    counters: dict[Key, int] = field(default_factory=dict)
-    gauges: dict[Key, float] = field(default_factory=dict)
-    gammas: set[int] = field(default_factory=set)
     repeated: int = 0
     fallen: dict[Key, int] = field(default_factory=dict)
     damage: Damage = field(default_factory=lambda: Damage("Prometheus"))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from .completed import counts_as
 from .counts import EngineCounts, Group
 from .numbers import survival_of
-
-if TYPE_CHECKING:
-    from .prometheus import Scrape
 
 Labels = tuple[tuple[str, str], ...]
 Gauges = Mapping[tuple[str, Labels], float]
@@ -21,7 +19,20 @@ _N = TypeVar("_N", int, float)
 _RANKS = ("tp_rank", "pp_rank", "moe_ep_rank", "engine_type", "rank")
 
 
-def counts_of(scrape: Scrape, counters: Mapping[Key, int], notes: list[str]) -> EngineCounts:
+@dataclass
+class Series:
+    """Series of one engine: counters and gauges by name and labels.
+
+    gammas: draft lengths of configuration series.
+    """
+
+    engine: str
+    counters: dict[Key, int] = field(default_factory=dict)
+    gauges: dict[Key, float] = field(default_factory=dict)
+    gammas: set[int] = field(default_factory=set)
+
+
+def counts_of(series: Series, counters: Mapping[Key, int], notes: list[str]) -> EngineCounts:
     """The counts of one engine: ``counters`` added up over labels, gauges where they agree.
 
     Raises ValueError for positions with gaps and counts that cannot be.
@@ -30,11 +41,11 @@ def counts_of(scrape: Scrape, counters: Mapping[Key, int], notes: list[str]) -> 
     ladder, rounds = by_position(counters), sums.get("rounds")
     if rounds is not None and ladder is None:
         ladder = _above(counters, rounds)
-    gamma = _gamma(scrape, ladder, rounds, notes, counters)
+    gamma = _gamma(series, ladder, rounds, notes, counters)
     early = "emitted" in sums and rounds is None
     if rounds is None and not early and counters:
         notes.append("the counters do not hold the rounds: rounds and survival null")
-    rates = conditional_rates(scrape.gauges, notes) if ladder is None else None
+    rates = conditional_rates(series.gauges, notes) if ladder is None else None
     if rates is not None and gamma is None:
         gamma = len(rates)
     if early:
@@ -43,7 +54,7 @@ def counts_of(scrape: Scrape, counters: Mapping[Key, int], notes: list[str]) -> 
             "emitted / rounds needs gamma, which they do not hold"
         )
     return counts_as(
-        f"{scrape.engine}-prometheus",
+        f"{series.engine}-prometheus",
         rounds=rounds,
         drafted=sums.get("drafted"),
         accepted=sums.get("accepted"),
@@ -53,9 +64,9 @@ def counts_of(scrape: Scrape, counters: Mapping[Key, int], notes: list[str]) -> 
         survival=None if rates is None else survival_of(rates),
         acceptance_length=None
         if rounds and "accepted" in sums
-        else gauge_length(scrape.gauges, notes),
+        else gauge_length(series.gauges, notes),
         accepted_is_prefix=not early,
-        groups=_groups(scrape, counters),
+        groups=_groups(series, counters),
         notes=notes,
     )
 
@@ -100,14 +111,14 @@ def _above(counters: Mapping[Key, int], rounds: int) -> list[int] | None:
 
 
 def _gamma(
-    scrape: Scrape,
+    series: Series,
     ladder: list[int] | None,
     rounds: int | None,
     notes: list[str],
     counters: Mapping[Key, int],
 ) -> int | None:
-    if len(scrape.gammas) == 1:
-        gamma = next(iter(scrape.gammas))
+    if len(series.gammas) == 1:
+        gamma = next(iter(series.gammas))
         notes.append(f"gamma {gamma} is stated in the configuration series")
         return gamma or None
     sets = Counter(without(labels, "position") for kind, labels in counters if kind == "position")
@@ -119,7 +130,7 @@ def _gamma(
     if ladder:
         notes.append(f"gamma is the {len(ladder)} positions that have a counter")
         return len(ladder)
-    found = _steps(scrape.gauges, notes) or gauge_gamma(scrape.gauges, notes)
+    found = _steps(series.gauges, notes) or gauge_gamma(series.gauges, notes)
     if found is None:
         notes.append("the series do not state how many tokens a round drafts: gamma null")
     return found
@@ -159,10 +170,10 @@ def increase(now: Mapping[Key, int], before: Mapping[Key, int], notes: list[str]
     return found
 
 
-def _groups(scrape: Scrape, counters: Mapping[Key, int]) -> tuple[Group, ...]:
+def _groups(series: Series, counters: Mapping[Key, int]) -> tuple[Group, ...]:
     """One group a label set, where there are several."""
     sets: dict[Labels, dict[str, Any]] = {}
-    for (kind, labels), value in (*counters.items(), *scrape.gauges.items()):
+    for (kind, labels), value in (*counters.items(), *series.gauges.items()):
         if kind in ("rounds", "drafted", "accepted", "length", "tokens"):
             sets.setdefault(labels, {})[kind] = value
     drafting = {k: v for k, v in sets.items() if v.keys() - {"tokens"}}

@@ -12,34 +12,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...theory.domain import Floats
 from ..rounds.compiled import compiled
 from ..rounds.estimate import Estimate
 from .inputs import Engine, Lengths, Workload, capacity, draw_all
-from .kernel import AREA, BUSY, CLOCK, DONE, EMITTED, ROUNDS, TOKENS, TURNS, serve
+from .kernel import AREA, BUSY, CLOCK, DONE, EMITTED, ROUNDS, TOKENS, TURNS, FleetRun, serve
 from .steady import LEAST, MOST, WINDOWS, Stretch, halfwidth, next_size, settled_late, stretch
 
 PERCENTILES = (50, 90, 95, 99)
-
-
-@dataclass(frozen=True)
-class FleetRun:
-    """Times of every request of one run [s], each of shape (requests,), and sums over windows.
-
-    Latency is finish - arrival, time to first token first - arrival, queueing delay start -
-    arrival. bounds: requests bounds[k]..bounds[k + 1] - 1 arrive in window k, shape (windows + 1,);
-    those before bounds[0] are warm-up. totals: sums over the warm-up, each window, and the drain
-    after the last arrival, shape (windows + 2, 8); the columns are named in `kernel`.
-    """
-
-    arrival: Floats
-    start: Floats
-    first: Floats
-    finish: Floats
-    bounds: NDArray[np.int64]
-    totals: Floats
 
 
 @dataclass(frozen=True)

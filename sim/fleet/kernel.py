@@ -5,13 +5,35 @@ Numba compiles it as it stands; interpreted it gives the same numbers, bit for b
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from ...theory.domain import Floats
 
 # Columns of the totals: seconds elapsed, seconds with work, sequence-seconds, rounds of the engine,
 # rounds of sequences, tokens emitted, tokens kept (not beyond a request's end), requests finished.
 CLOCK, BUSY, AREA, ROUNDS, TURNS, EMITTED, TOKENS, DONE = range(8)
+
+
+@dataclass(frozen=True)
+class FleetRun:
+    """Times of every request of one run [s], each of shape (requests,), and sums over windows.
+
+    Latency is finish - arrival, time to first token first - arrival, queueing delay start -
+    arrival. bounds: requests bounds[k]..bounds[k + 1] - 1 arrive in window k, shape (windows + 1,);
+    those before bounds[0] are warm-up. totals: sums over the warm-up, each window, and the drain
+    after the last arrival, shape (windows + 2, 8); the columns are named above.
+    """
+
+    arrival: Floats
+    start: Floats
+    first: Floats
+    finish: Floats
+    bounds: NDArray[np.int64]
+    totals: Floats
 
 
 def serve(

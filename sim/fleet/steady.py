@@ -12,15 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...theory.domain import Floats, as_floats
-
-if TYPE_CHECKING:
-    from .fleet import FleetRun
+from .kernel import FleetRun
 
 WINDOWS = 100  # parts into which a run is cut to find its stationary stretch
 LEAST, MOST = 4000, 2**16  # requests of a replication: the first try, and the last

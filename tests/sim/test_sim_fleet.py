@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from howspec.sim.fleet.crossover import find_crossover
-from howspec.sim.fleet.fleet import FleetResult, FleetRun, run_fleet, simulate_fleet
+from howspec.sim.fleet.fleet import FleetResult, run_fleet, simulate_fleet
 from howspec.sim.fleet.inputs import (
     Engine,
     Workload,
@@ -17,7 +17,7 @@ from howspec.sim.fleet.inputs import (
     draw_workload,
     mean_rounds,
 )
-from howspec.sim.fleet.kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS
+from howspec.sim.fleet.kernel import AREA, BUSY, CLOCK, DONE, ROUNDS, TOKENS, TURNS, FleetRun
 from howspec.sim.fleet.steady import halfwidth, mser
 from howspec.sim.rounds.estimate import Estimate
 from howspec.theory import AffineCost, DepthAcceptance, tokens_pmf
