@@ -27,11 +27,11 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 from ...theory.domain import bisect
 from ...theory.interval import check_level
+from .counts import EngineCounts
 from .numbers import MOST_POSITIONS
 
 if TYPE_CHECKING:
     from ..tokens import AcceptanceFit
-    from .counts import EngineCounts
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..stated import Stated
-from .alpha import interval_or_none
 from .numbers import Request, bounds_of, narrowed
 
 ENGINES = ("vllm", "sglang", "llama.cpp", "tensorrt-llm", "transformers", "aiperf")
@@ -139,10 +138,7 @@ class EngineCounts:
     per_request: tuple[Request, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as plain JSON values, None where not determined, and what follows from them.
-
-        "alpha" is the interval of `alpha_interval` at 95 %, None where it is not determined.
-        """
+        """The fields, and what follows from them, as plain JSON values; None where unknown."""
         found = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
         del found["per_request"]
         return {
@@ -151,7 +147,6 @@ class EngineCounts:
             "target_steps": self.target_steps,
             "tokens_per_target_step": self.tokens_per_target_step,
             "coverage": _plain(self.coverage),
-            "alpha": interval_or_none(self),
         }
 
     @property

@@ -54,7 +54,7 @@ def opened(source: Source) -> Iterator[BinaryIO]:
         yield _plain(sys.stdin.buffer, "standard input")
         return
     if source.startswith(("http://", "https://")):
-        from .live import fetch
+        from .fetch import fetch
 
         yield _plain(io.BytesIO(fetch(source)), source)
         return

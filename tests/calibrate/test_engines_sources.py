@@ -18,7 +18,8 @@ from command import answer, call
 from engine_samples import SAMPLES, V1_LINE
 from fake_clock import FakeClock
 from howspec.calibrate.engines import EngineCounts, import_counts
-from howspec.calibrate.engines.live import fetch, watch
+from howspec.calibrate.engines.fetch import fetch
+from howspec.calibrate.engines.live import watch
 from howspec.calibrate.engines.reader import marked_lines
 from howspec.cli.answering import answering
 from howspec.cli.main import VERBS, application
