@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from .models import Device, ModelShape, find_model, number_format
-from .models.catalogue import shape_for
+from .models import Device, ModelShape, find_model, nearest_models, number_format
 from .models.drafters import DRAFTERS, drafter_kind, head_shape, ships_mtp
-from .models.formats import as_stored, format_in
+from .models.formats import as_stored, format_in, gguf_format
 from .models.names import plain, squeeze
 
 _SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much
@@ -54,6 +53,34 @@ class NamedModel:
     def parameters(self) -> float:
         """All parameters, every expert included."""
         return float(self.shape.parameters())
+
+
+def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[ModelShape, str]:
+    """(shape, number format) of a table's name, a local config, or with ``online`` the hub.
+
+    Raises ValueError, nearest names of the table first, where none of them has it; role: what the
+    model is to the caller, in that message.
+    """
+    file = name.casefold().endswith(".gguf") and Path(name).is_file()
+    found = None if file else find_model(name)
+    if found is not None:
+        return found.shape, found.dtype
+    from .models.config import auto_shape, gguf_shape, read_config
+
+    if file:
+        shape = gguf_shape(name)
+        return shape, gguf_format(name) or shape.weights
+    if name.endswith(".json") or (name and Path(name).is_dir()):
+        shape = read_config(name)
+    elif online:
+        shape = auto_shape(name, role=role)
+    else:
+        hub = " (--online asks the hub)" if "/" in name else ""
+        raise ValueError(
+            f"{role} must be a name of the table, a config.json or a folder with one{hub}; "
+            f"nearest: {nearest_models(name)}; got {name!r}; `howspec models` lists them"
+        )
+    return shape, shape.weights
 
 
 def named(name: str, *, online: bool = False, role: str = "model") -> NamedModel:

@@ -22,9 +22,9 @@ import numpy as np
 
 from ...theory import tokens_per_round
 from ...theory.domain import Floats
-from ..models.catalogue import shape_for
 from ..models.devices import device
 from ..models.formats import number_format
+from ..named import shape_for
 from ..prior.acceptance_cells import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
 from ..prior.costs_posterior import stacks_without

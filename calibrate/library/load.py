@@ -4,14 +4,14 @@ columns that `schemas.csv` of `tables` tells, and what is meant by the names and
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from ..tables.nearest import nearest_first
 from ..tables.read import Table, parse_table
 from ..tables.schema import Row, Rule, Schema, columns_of, number, text
 
@@ -106,21 +106,6 @@ _MEASUREMENTS = (
 )  # fmt: skip
 # The bundled tables of measurements by name.
 TABLES = {schema.name: schema for schema in _MEASUREMENTS}
-
-
-def nearest(wanted: str, called: Mapping[str, str]) -> str:
-    """What the five names most like ``wanted`` stand for, each once, as text."""
-    found = dict.fromkeys(called[name] for name in nearest_first(wanted, called))
-    return ", ".join(list(found)[:5])
-
-
-def nearest_first(wanted: str, known: Iterable[str]) -> list[str]:
-    """The known names, those most like ``wanted`` first."""
-
-    def distance(name: str) -> float:
-        return -difflib.SequenceMatcher(None, wanted.casefold(), name.casefold()).ratio()
-
-    return sorted(known, key=distance)
 
 
 def names() -> tuple[str, ...]:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from ..tables.nearest import nearest_first
 from ..tables.schema import Row, number, text
 from ..tables.sweep import Sweep, printed_digit, read_only
-from .load import bundled_bytes, load_table, nearest_first
+from .load import bundled_bytes, load_table
 
 
 def sweep_names() -> tuple[str, ...]:

@@ -7,13 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ..library.load import nearest, nearest_first
+from ..tables.nearest import nearest, nearest_first
 from ..tables.schema import table_lines
-from .formats import gguf_format, number_format
+from .formats import number_format
 from .names import candidates, looks_like_format, plain, shortened, squeeze, told_formats
 from .shapes import ModelShape
 
@@ -180,34 +179,6 @@ def model(name: str) -> Model:
             "`howspec models` lists them"
         )
     return found
-
-
-def shape_for(name: str, *, online: bool = False, role: str = "model") -> tuple[ModelShape, str]:
-    """(shape, number format) of a table's name, a local config, or with ``online`` the hub.
-
-    Raises ValueError, nearest names of the table first, where none of them has it; role: what the
-    model is to the caller, in that message.
-    """
-    file = name.casefold().endswith(".gguf") and Path(name).is_file()
-    found = None if file else find_model(name)
-    if found is not None:
-        return found.shape, found.dtype
-    from .config import auto_shape, gguf_shape, read_config
-
-    if file:
-        shape = gguf_shape(name)
-        return shape, gguf_format(name) or shape.weights
-    if name.endswith(".json") or (name and Path(name).is_dir()):
-        shape = read_config(name)
-    elif online:
-        shape = auto_shape(name, role=role)
-    else:
-        hub = " (--online asks the hub)" if "/" in name else ""
-        raise ValueError(
-            f"{role} must be a name of the table, a config.json or a folder with one{hub}; "
-            f"nearest: {nearest_models(name)}; got {name!r}; `howspec models` lists them"
-        )
-    return shape, shape.weights
 
 
 def nearest_models(name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
-from ..library.load import nearest
+from ..tables.nearest import nearest
 from ..tables.schema import columns_of, table_lines
 from .formats import Arithmetic, computed_in, number_format
 from .names import MARKS, device_key, device_words

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from ..library.load import nearest_first
+from ..tables.nearest import nearest_first
 from ..tables.schema import table_lines
 
 Holds = Literal["all", "layers", "experts"]

@@ -9,7 +9,7 @@ import csv
 import re
 from functools import cache
 
-from ..library.load import nearest_first
+from ..tables.nearest import nearest_first
 from ..tables.schema import table_lines
 
 _ENGINES = {

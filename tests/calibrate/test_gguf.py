@@ -17,9 +17,8 @@ transformers = pytest.importorskip("transformers")
 
 from howspec.calibrate.measure.inputs import ladder_of  # noqa: E402
 from howspec.calibrate.measure.pairs import load_model  # noqa: E402
-from howspec.calibrate.models.catalogue import shape_for  # noqa: E402
 from howspec.calibrate.models.formats import gguf_format  # noqa: E402
-from howspec.calibrate.named import named  # noqa: E402
+from howspec.calibrate.named import named, shape_for  # noqa: E402
 
 WORDS = ["<|endoftext|>", *"abcdefghijklmnopqrstuvwxyz012", "ab", "abc"]
 SIZES = {"hidden": 32, "heads": 2, "ffn": 64, "layers": 1}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from howspec.calibrate.models import model
-from howspec.calibrate.models.catalogue import shape_for
 from howspec.calibrate.models.config import architectures, auto_shape, read_config, shape_of
+from howspec.calibrate.named import shape_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
