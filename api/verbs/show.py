@@ -10,7 +10,8 @@ from ..answer import Table, texts
 from ..listing import Listing
 
 if TYPE_CHECKING:
-    from ..calibrate.records import Record, Summary
+    from ..calibrate.records import Record
+    from ..calibrate.summary import Summary
 
 # More numbers of tokens than these do not fit a line; the rest is in --json.
 SHOWN_TOKENS = 5
@@ -24,7 +25,8 @@ def show(file: str | Path, *, limits: bool = False) -> Listing:
     passes of one token beside the least time that memory and computing allow, and what takes their
     time. Raises ValueError for any other file, OSError for what cannot be read.
     """
-    from ..calibrate.records import read_record, summarise
+    from ..calibrate.records import read_record
+    from ..calibrate.summary import summarise
 
     if Path(file).name == "family.json":
         if limits:

@@ -5,7 +5,6 @@ from .merge import difference, pool, pool_files
 from .points import KINDS, Entry, Kind, Point
 from .provenance import collect_provenance
 from .record import SCHEMA, VERSION, Record, is_record, read_record, write_record
-from .summary import Summary, summarise
 
 __all__ = [
     "KINDS",
@@ -16,13 +15,11 @@ __all__ = [
     "Kind",
     "Point",
     "Record",
-    "Summary",
     "collect_provenance",
     "difference",
     "is_record",
     "pool",
     "pool_files",
     "read_record",
-    "summarise",
     "write_record",
 ]

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from fake_server import Fake, serving
 from howspec.calibrate.doors import acceptance, costs
-from howspec.calibrate.records import Record, read_record, summarise
+from howspec.calibrate.records import Record, read_record
 from howspec.calibrate.serving import ServingPlan, measure_server, served_of
 from howspec.calibrate.serving.compare import levels_of
+from howspec.calibrate.summary import summarise
 from howspec.theory.interval import Interval
 
 PLAN = ServingPlan((1, 2), requests=4, new_tokens=25, warmup=1, timeout_s=1.0)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from howspec.calibrate.records import Record, summarise, write_record
+from howspec.calibrate.records import Record, write_record
+from howspec.calibrate.summary import summarise
 from howspec.cli.calibrate import show
 
 ORIGIN: dict[str, Any] = {

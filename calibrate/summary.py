@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from statistics import fmean, median
 from typing import Any
 
-from .points import Point
-from .record import Record
+from .records.points import Point
+from .records.record import Record
 
 Row = dict[str, Any]
 
@@ -36,7 +36,7 @@ def summarise(record: Record) -> Summary:
 
 
 def _serving(record: Record) -> Summary:
-    from ..serving.compare import Level, levels_of
+    from .serving.compare import Level, levels_of
 
     names = [f.name for f in fields(Level) if f.name != "survival"]
     rows = [{n: getattr(level, n) for n in names} for level in levels_of(record)]
