@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from confident_trace import confident_trace
 from howspec.sim.rounds import policy as policy_module
 from howspec.sim.rounds.policies import (
     batch_table,
@@ -206,43 +205,6 @@ def test_policies_run_alike_in_python_and_compiled(policy: Policy) -> None:
     lengths = run_plan(policy, accepts[:rounds])
     assert served.drafted[0] == sum(lengths)
     assert served.accepted[0] == sum(map(min, accepts[:rounds], lengths))
-
-
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
-@pytest.mark.parametrize("length", [1, 2, 57])
-@pytest.mark.parametrize(
-    "policy",
-    [
-        constant(0),
-        constant(8),
-        heuristic(1),
-        heuristic(20, threshold=0.4),
-        confidence_threshold(0.4),
-        survival_threshold(0.5),
-        moving_average([0]),
-        moving_average([0, 1, 3]),
-        batch_table({1: 0}),
-        batch_table({1: 4}),
-        oracle(0),
-        oracle(40),
-    ],
-    ids=lambda p: p.name,
-)
-def test_degenerate_requests_end_with_every_token(
-    policy: Policy, length: int, alpha: float
-) -> None:
-    trace = confident_trace(np.random.default_rng(0), alpha, [length] * 3)
-    for truncate in (False, True):
-        served = serve_batches(trace, COST, policy, batch=2, truncate=truncate)
-        assert (served.rounds >= 1).all()
-        assert (served.rounds <= length).all()
-        assert np.isfinite(served.latency).all()
-        if alpha == 0.0:
-            assert (served.rounds == length).all()
-        emitted = served.accepted + served.rounds
-        assert (emitted - served.wasted == length).all()
-        if truncate:
-            assert (served.wasted == 0).all()
 
 
 def climb(

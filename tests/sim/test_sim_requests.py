@@ -7,8 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from confident_trace import confident_trace
 from howspec.sim.rounds.estimate import mean_estimate, ratio_estimate
-from howspec.sim.rounds.policies import batch_table, constant, oracle
+from howspec.sim.rounds.policies import (
+    batch_table,
+    confidence_threshold,
+    constant,
+    heuristic,
+    moving_average,
+    oracle,
+    survival_threshold,
+)
+from howspec.sim.rounds.policy import Policy
 from howspec.sim.rounds.requests import Served, cost_table, serve_batches
 from howspec.sim.rounds.traces import Trace, trace_from_flags, trace_from_law
 from howspec.theory import AffineCost, DepthAcceptance, speedup, tokens_per_round
@@ -164,6 +174,43 @@ def test_no_constant_length_is_faster_than_the_oracle(alpha: float, batch: int) 
     best = serve_batches(trace, AffineCost(0.1), oracle(), batch=1).latency.sum()
     for gamma in (0, 1, 4):
         assert serve_batches(trace, AffineCost(0.1), constant(gamma)).latency.sum() >= best - 1e-9
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("length", [1, 2, 57])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        constant(0),
+        constant(8),
+        heuristic(1),
+        heuristic(20, threshold=0.4),
+        confidence_threshold(0.4),
+        survival_threshold(0.5),
+        moving_average([0]),
+        moving_average([0, 1, 3]),
+        batch_table({1: 0}),
+        batch_table({1: 4}),
+        oracle(0),
+        oracle(40),
+    ],
+    ids=lambda p: p.name,
+)
+def test_degenerate_requests_end_with_every_token(
+    policy: Policy, length: int, alpha: float
+) -> None:
+    trace = confident_trace(np.random.default_rng(0), alpha, [length] * 3)
+    for truncate in (False, True):
+        served = serve_batches(trace, AffineCost(0.05), policy, batch=2, truncate=truncate)
+        assert (served.rounds >= 1).all()
+        assert (served.rounds <= length).all()
+        assert np.isfinite(served.latency).all()
+        if alpha == 0.0:
+            assert (served.rounds == length).all()
+        emitted = served.accepted + served.rounds
+        assert (emitted - served.wasted == length).all()
+        if truncate:
+            assert (served.wasted == 0).all()
 
 
 def test_the_cost_table_is_exact_for_laws_linear_in_context() -> None:
