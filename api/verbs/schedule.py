@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource, PlainTimes
-    from ..sim.emit import Emission
+    from ..sim.emit.emission import Emission
     from ..sim.next_measurement import Next
     from ..sim.pair_schedule import PairSchedule
 

@@ -14,7 +14,7 @@ from ..parts import asked
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource
-    from ..sim.emit import Emission
+    from ..sim.emit.emission import Emission
     from ..sim.tune.belief import Chosen, Seen
     from ..sim.tune.server import Step
     from ..sim.tune.tuning import Tuned

@@ -39,7 +39,7 @@ from typing import Any
 
 from ...calibrate.models.drafters import BLOCK, PATH, STEPS, TOKENS, TOPK
 from ..schedule import Schedule
-from . import DraftWords, Emission, one_line
+from .emission import DraftWords, Emission, one_line
 
 _UNNAMED = DraftWords(None, None)
 

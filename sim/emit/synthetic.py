@@ -20,7 +20,7 @@ import numpy as np
 from ...calibrate.evidence import check_gamma
 from ...theory import DepthAcceptance
 from ...theory.acceptance import alpha_from_length
-from . import Emission, decimal, one_line
+from .emission import Emission, decimal, one_line
 
 WARNING = "for benchmarks only: accepted tokens are not checked, so the text means nothing"
 

@@ -19,7 +19,8 @@ import numpy as np
 from ...calibrate.doors import Pair
 from ...theory.interval import Interval
 from ..choice import DEFAULT_OBJECTIVE
-from ..emit import Emission, emit, one_line
+from ..emit import emit
+from ..emit.emission import Emission, one_line
 from ..next_options import released
 from ..pair_schedule import PairSchedule
 from ..schedule import Range, Schedule

@@ -14,7 +14,7 @@ import pytest
 from howspec.calibrate.tables.passes import read_pass_table, table_limits
 from howspec.cli.questions import schedule as verb
 from howspec.sim.choice import OBJECTIVES, Objective, choose
-from howspec.sim.emit import DraftWords
+from howspec.sim.emit.emission import DraftWords
 from howspec.sim.emit.engines import emit_llama_cpp, emit_sglang, emit_tensorrt_llm, emit_vllm
 from howspec.sim.pair_schedule import make_schedule, off_price
 from howspec.sim.prediction import predict, speedup_table

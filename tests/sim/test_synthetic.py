@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from howspec.cli.servers import ENGINES
 from howspec.cli.servers import synthetic as verb
-from howspec.sim.emit import decimal
+from howspec.sim.emit.emission import decimal
 from howspec.sim.emit.synthetic import (
     SYNTHETIC,
     independent_rates_of,
