@@ -13,7 +13,8 @@ from ..calibrate.library.load import load_table
 from ..calibrate.models import model, number_format
 from ..calibrate.tables.schema import number, text
 from ..sim.crossover import pair_crossover
-from ..sim.known import Sources, both_laws
+from ..sim.known import Sources
+from ..sim.laws import both_laws
 from ..theory import DraftScaleLaw, best_gamma, optimal_gamma, speedup
 from ..theory.decision import decide
 from ..theory.domain import Floats

@@ -8,7 +8,7 @@ by how well they meet it, as for published rows of a pair (`sim.published`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,11 +21,10 @@ from ..calibrate.prior.acceptance import expected_acceptance
 from ..calibrate.prior.costs import expected_costs
 from ..calibrate.prior.costs_plain import at_plain_times
 from ..theory.acceptance import PositionalAcceptance
-from .known import DRAWS, Laws, Sources, both_laws
+from .known import DRAWS, KnownDrafts, Laws, Sources, laws_of
 from .published import resampled, taken
 from .rounds.gate import gated
 
-KnownDrafts = str | Mapping[tuple[str, int], float] | None
 _REPEATS = 0.04  # of a speed-up, from one run of one setting to the next
 
 
@@ -95,7 +94,7 @@ def _key(pair: Pair) -> tuple[str, str]:
 
 def _laws(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> list[Laws]:
     models = [p.draft for p in pairs if p.head is None and p.draft is not None]
-    first, alone = pairs[0], replace(given, known_draft=None)
+    first = pairs[0]
     at = replace(first.at, p_min=None)
     load, target = first.load(), first.target
     if models:
@@ -114,7 +113,7 @@ def _laws(pairs: Sequence[Pair], given: Sources, top: int, seed: int) -> list[La
     found = []
     for p in pairs:
         if p.head is not None:
-            laws = both_laws(replace(p.at, p_min=None), alone, gamma_max=top, seed=seed)
+            laws = laws_of(replace(p.at, p_min=None), given, gamma_max=top, seed=seed)
         else:
             i = next(own)
             law = expected[i]

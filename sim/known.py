@@ -1,7 +1,8 @@
-"""Both laws of a question: what is known of acceptance and of costs, drawn alike for every verb."""
+"""What is known of acceptance and of costs, and both laws that follow from it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from .published import Published, published
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource, PlainTimes
-    from .common import KnownDrafts
 
+KnownDrafts = str | Mapping[tuple[str, int], float] | None
 DRAWS = 2000
 # Beyond, tables take minutes and no engine drafts so far; of draws, each has a table.
 GAMMA_LIMIT, GAMMA_LIMIT_DRAWS = 10_000, 256
@@ -90,7 +91,7 @@ class Laws:
         return np.asarray(tokens_by_gamma(self.acceptance.law, top)).reshape(-1, top + 1)
 
 
-def both_laws(
+def laws_of(
     at: Deployment,
     given: Sources = Sources(),
     *,
@@ -98,7 +99,8 @@ def both_laws(
     seed: int = 0,
     member: int | None = None,
 ) -> Laws:
-    """Both laws, from what was given of each, or predicted for the pair.
+    """Both laws, from what was given of each, or predicted for the pair; measured speed-ups of
+    other drafts are left to `sim.laws.both_laws`.
 
     They are drawn from generators of their own: what is given of one leaves the other alone, and
     every verb answers with the same draws. gamma_max: largest gamma, by default what the laws
@@ -108,13 +110,6 @@ def both_laws(
     check_seed(seed)
     if gamma_max is not None:
         check_gamma_max(gamma_max, GAMMA_LIMIT if given.exact_alpha else GAMMA_LIMIT_DRAWS)
-    if given.known_draft is not None:
-        if not given.open:
-            raise ValueError("known_draft narrows predictions, and acceptance or costs were given")
-        from .common import common_laws
-
-        found = common_laws([resolve(at)], given, gamma_max or GAMMA_MAX, seed)[0]
-        return replace(found, drafts_known=True)
     source = np.random.default_rng(seed if member is None else [seed, member])
     for_costs, for_acceptance = source.spawn(2)
     pair = resolve(at)

@@ -14,7 +14,8 @@ from ..theory.domain import Floats
 from ..theory.interval import check_level
 from .choice import DEFAULT_OBJECTIVE, Choice, Objective, among, between, choose
 from .common import common_laws
-from .known import GAMMA_MAX, Laws, Sources, both_laws, check_gamma_max, check_seed
+from .known import GAMMA_MAX, Laws, Sources, check_gamma_max, check_seed
+from .laws import both_laws
 from .published import Published, published
 
 _SAME_VOCABULARY = 0.02  # padding moves the rows of one vocabulary by so much

@@ -13,7 +13,8 @@ from ..calibrate.doors import Deployment, resolve
 from ..calibrate.doors import costs as known_costs
 from ..calibrate.files import utf8
 from ..calibrate.known import KnownCosts
-from .known import Sources, both_laws
+from .known import Sources
+from .laws import both_laws
 from .rounds.simulated import (
     BEST,
     LEARNERS,

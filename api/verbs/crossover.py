@@ -151,7 +151,8 @@ def crossover(
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
     from ..sim.crossover import pair_crossover
-    from ..sim.known import Sources, both_laws
+    from ..sim.known import Sources
+    from ..sim.laws import both_laws
 
     at = Deployment(
         target, draft, device, dtype, "", stack, batch, context, task, temperature, online=online

@@ -72,7 +72,8 @@ def explore(
     inputs = asked(locals(), explore)
     from ..calibrate.doors import Deployment
     from ..figures.explorer import beside, page
-    from ..sim.known import Sources, both_laws, check_gamma_max, check_seed
+    from ..sim.known import Sources, check_gamma_max, check_seed
+    from ..sim.laws import both_laws
     from ..sim.nearest import nearest, stated_draws
     from ..theory.interval import check_level
 

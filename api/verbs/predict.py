@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource, PlainTimes
     from ..calibrate.library.evidence import Measurement
-    from ..sim.common import KnownDrafts
+    from ..sim.known import KnownDrafts
     from ..sim.next_measurement import Next
     from ..sim.pair import PairPrediction
     from ..theory.interval import Interval
@@ -229,7 +229,8 @@ def predict(
     inputs = parts.asked(locals(), predict)
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
-    from ..sim.known import Sources, both_laws
+    from ..sim.known import Sources
+    from ..sim.laws import both_laws
     from ..sim.pair import Rates, predict_pair
     from ..theory.interval import check_level
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..calibrate.doors.acceptance import AcceptanceSource
     from ..calibrate.doors.costs import CostSource, PlainTimes
-    from ..sim.common import KnownDrafts
+    from ..sim.known import KnownDrafts
     from ..sim.next_measurement import Next
     from ..sim.ranking import DraftRanking, RankedDraft, Ranking
 

@@ -197,7 +197,8 @@ def schedule(
     from ..calibrate.doors import Deployment
     from ..sim.choice import check_objective
     from ..sim.emit import check_engine
-    from ..sim.known import Sources, both_laws
+    from ..sim.known import Sources
+    from ..sim.laws import both_laws
     from ..sim.pair_schedule import pair_schedule
 
     check_engine(engine, batch=batch, adapt=adapt, older=older)

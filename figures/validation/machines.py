@@ -19,7 +19,8 @@ from ...calibrate.models import model, number_format
 from ...calibrate.prior.acceptance_cells import canonical_task
 from ...sim.choice import between, choose
 from ...sim.common import common_laws
-from ...sim.known import GAMMA_MAX, Laws, Sources, both_laws
+from ...sim.known import GAMMA_MAX, Laws, Sources
+from ...sim.laws import both_laws
 from ...sim.pair import PairPrediction, predict_pair
 from ...sim.prediction import speedup_table
 from ...theory import speedup

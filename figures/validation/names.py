@@ -25,7 +25,8 @@ from ...calibrate.learned.stated import stack_of, weights_format
 from ...calibrate.library.load import load_table
 from ...calibrate.prior.acceptance_cells import canonical_task
 from ...calibrate.tables.schema import number, text
-from ...sim.known import GAMMA_MAX, both_laws
+from ...sim.known import GAMMA_MAX
+from ...sim.laws import both_laws
 from ...sim.pair import PairPrediction, predict_pair
 from ...sim.ranking import Ranking, rank_drafts
 from .result import LEVEL, Point, Test, group_notes

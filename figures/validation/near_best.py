@@ -28,7 +28,8 @@ from ...calibrate.library.load import load_table, study_of
 from ...calibrate.prior.acceptance_cells import canonical_task
 from ...calibrate.tables.schema import number, text
 from ...sim.choice import DEFAULT_OBJECTIVE, OBJECTIVES, TOLERANCE, Choice, Objective, choose
-from ...sim.known import GAMMA_MAX, Laws, both_laws
+from ...sim.known import GAMMA_MAX, Laws
+from ...sim.laws import both_laws
 from ...sim.pair import near_best_of
 from ...sim.prediction import speedup_table
 from .names import reason

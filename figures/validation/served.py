@@ -18,7 +18,8 @@ from ...calibrate.library.own import ServedCampaign
 from ...calibrate.serving import Served
 from ...calibrate.serving.served import Configuration, Wave
 from ...sim.choice import check_objective
-from ...sim.known import Sources, both_laws
+from ...sim.known import Sources
+from ...sim.laws import both_laws
 from ...sim.pair import predict_pair
 from ..style import COLOURS, PAGE, figure, one_legend, plain_line, save, styled
 from .result import Point, Test

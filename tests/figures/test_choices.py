@@ -11,7 +11,7 @@ from howspec.figures.validation import near_best as measured
 from howspec.figures.validation.choices import reliability
 from howspec.figures.validation.near_best import MeasuredSweep, asked, counted, measured_sweeps
 from howspec.sim.choice import OBJECTIVES, TOLERANCE
-from howspec.sim.known import both_laws
+from howspec.sim.laws import both_laws
 from howspec.sim.pair import predict_pair
 
 AT = Deployment("Llama-3.1-8B", "Llama-3.2-1B", "H100", batch=4.0, task="code", unseen="none")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from confident_trace import confident_trace
 from howspec.calibrate.doors import Deployment
-from howspec.sim.known import Sources, both_laws
+from howspec.sim.known import Sources
+from howspec.sim.laws import both_laws
 from howspec.sim.rounds import gate
 from howspec.sim.rounds.compared import PolicyChooser, compare, run_chooser
 from howspec.sim.rounds.policies import (

@@ -19,7 +19,8 @@ from howspec.calibrate.prior.acceptance import expected_acceptance
 from howspec.calibrate.prior.acceptance_forecast import disagreement
 from howspec.sim import published as module
 from howspec.sim.common import common_laws, measured_drafts
-from howspec.sim.known import Laws, Sources, both_laws
+from howspec.sim.known import Laws, Sources
+from howspec.sim.laws import both_laws
 from howspec.sim.rounds.gate import GatedCost, _passing, gated
 from howspec.theory import AffineCost
 from hypothesis import given, settings

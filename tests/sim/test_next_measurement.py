@@ -13,7 +13,8 @@ import pytest
 from howspec.calibrate.doors import Deployment
 from howspec.cli.main import application, run
 from howspec.sim.choice import choose
-from howspec.sim.known import Laws, Sources, both_laws
+from howspec.sim.known import Laws, Sources
+from howspec.sim.laws import both_laws
 from howspec.sim.next_measurement import (
     Next,
     next_of_pair,
