@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
+
+
+def bundled(package: str, name: str) -> bytes:
+    """The content of a file that lies beside the modules of a package, wherever it is installed."""
+    return resources.files(package).joinpath(name).read_bytes()
+
+
+def bundled_json(package: str, name: str) -> Any:
+    """What a bundled file of JSON holds."""
+    return json.loads(bundled(package, name))
 
 
 @contextmanager
@@ -25,6 +33,9 @@ def utf8(path: str | Path) -> Iterator[None]:
 
 def read_text(path: Path) -> str:
     """The text of a file, .gz and .xz unpacked. Raises ValueError where it holds none."""
+    import gzip
+    import lzma
+
     openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
     try:
         with openers.get(path.suffix, open)(path, "rt", encoding="utf-8-sig") as file:
@@ -77,6 +88,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
     write: is given the place beside, `.NAME.*.part`. Raises OSError naming ``path``.
     """
+    import tempfile
+
     try:
         handle, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
     except OSError as error:  # it names the file beside

@@ -13,11 +13,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from ..files import bundled_json
 from ..library.load import same_study
 
 FILE = "near_best.json"
@@ -73,7 +73,7 @@ def to_text(counts: Mapping[Any, Counts], alike: float) -> str:
 @cache
 def _stored() -> tuple[Mapping[str, Counts], float]:
     """Counts by objective and study, (near, sweeps), and the correlation within a study."""
-    found = json.loads(resources.files(__package__).joinpath(FILE).read_text("utf-8"))
+    found = bundled_json(__package__, FILE)
     if {name: found.get(name) for name in _HEAD} != _HEAD:
         raise ValueError(f"{FILE}: schema must be {_HEAD['schema']}, version {_HEAD['version']}")
     studies = {

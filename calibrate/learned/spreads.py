@@ -27,12 +27,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache, cached_property
-from importlib import resources
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...theory.domain import Floats
+from ..files import bundled_json
 
 FILE = "learned.json"
 _HEAD = {"schema": "howspec.learned", "version": 1}
@@ -104,20 +104,15 @@ def _short(value: object) -> object:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def from_text(text: str) -> Stored:
-    """The content of a file. Raises ValueError for another schema or version."""
-    found = json.loads(text)
+@cache
+def stored() -> Stored:
+    """What the bundled measurements teach. Raises ValueError for another schema or version."""
+    found = bundled_json(__package__, FILE)
     if {name: found.get(name) for name in _HEAD} != _HEAD:
         raise ValueError(f"{FILE}: schema must be {_HEAD['schema']}, version {_HEAD['version']}")
     misfits = {k: tuple(Group(*row) for row in rows) for k, rows in found["misfits"].items()}
     at, below = (tuple(part) for part in found["new_study"])
     return Stored(misfits, tuple(Realised(*row) for row in found["realised"]), (at, below))
-
-
-@cache
-def stored() -> Stored:
-    """What the bundled measurements teach."""
-    return from_text(resources.files(__package__).joinpath(FILE).read_text("utf-8"))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import math
 import re
 from collections.abc import Callable
 from functools import cache, lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
+from ..files import bundled
 from ..tables.nearest import nearest_first
 from ..tables.read import Table, parse_table
 from ..tables.schema import Row, Rule, Schema, columns_of, number, text
@@ -133,7 +133,7 @@ def load_table(name: str) -> Table:
 
 def bundled_bytes(name: str) -> bytes:
     """The file of a bundled table, from wherever the package is installed."""
-    return resources.files(__package__).joinpath(f"{name}.csv").read_bytes()
+    return bundled(__package__, f"{name}.csv")
 
 
 def describe(name: str) -> dict[str, tuple[str, str]]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..files import bundled_json
 from ..library.load import same_study
 from ..models import number_format
 from ..models.formats import format_in
@@ -228,16 +227,10 @@ def _notes(
     return tuple(notes)
 
 
-def _stored(name: str) -> dict[str, Any]:
-    """What `python -m howspec.calibrate.prior.acceptance_fit` writes."""
-    text = resources.files(__package__).joinpath(name).read_text("utf-8")
-    return dict(json.loads(text))
-
-
 @cache
 def library_cells() -> tuple[Cell, ...]:
     """The measurements of the bundled tables that determine an alpha."""
-    stored = _stored("acceptance_cells.json")
+    stored = bundled_json(__package__, "acceptance_cells.json")
     return tuple(
         Cell(**dict(zip(stored["fields"], (*cell[:-1], tuple(cell[-1])), strict=True)))
         for cell in stored["cells"]
@@ -247,7 +240,7 @@ def library_cells() -> tuple[Cell, ...]:
 @cache
 def stored_fit() -> dict[str, Any]:
     """The fit to these measurements."""
-    fit = _stored("acceptance_fit.json")
+    fit: dict[str, Any] = bundled_json(__package__, "acceptance_fit.json")
     if fit["parameters"] != list(PARAMETERS):
         raise ValueError("acceptance_fit.json is of another law: run acceptance_fit again")
     return fit

@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from math import log
 from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 
+from ..files import bundled
 from ..library.load import study_of
 from ..models import Device, ModelShape, device, devices, find_model, model
 from ..models.config import shape_of
@@ -111,7 +111,7 @@ def terms_of(p: CostPoint) -> tuple[Term, ...]:
 
 def points_table() -> Table:
     """The bundled rows, checked."""
-    data = resources.files(__package__).joinpath("costs_points.csv").read_bytes()
+    data = bundled(__package__, "costs_points.csv")
     return parse_table(data, "costs_points.csv", POINTS)
 
 

@@ -6,17 +6,16 @@ installation on one machine.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from ...theory.domain import Floats
+from ..files import bundled_json
 from ..library.load import same_study
 from ..models import Device, ModelShape
 from .costs_model import DEVIATIONS, PARAMETERS
@@ -85,8 +84,7 @@ def from_json(value: dict[str, Any]) -> dict[str, StackPosterior]:
 @cache
 def stored_stacks() -> MappingProxyType[str, StackPosterior]:
     """What the bundled points say of every stack."""
-    text = resources.files(__package__).joinpath(_FILE).read_text(encoding="utf-8")
-    stacks = from_json(json.loads(text))
+    stacks = from_json(bundled_json(__package__, _FILE))
     assert set(stacks) == set(STACKS)
     return MappingProxyType(stacks)
 
@@ -96,8 +94,7 @@ def stacks_without(study: str) -> Mapping[str, StackPosterior]:
     """What the bundled points say of every stack without those of a study, "" for none."""
     if not study:
         return stored_stacks()
-    text = resources.files(__package__).joinpath(_LEFT_OUT).read_text(encoding="utf-8")
-    fits = json.loads(text)
+    fits = bundled_json(__package__, _LEFT_OUT)
     left = [own for own in fits if same_study(own, study)]
     return MappingProxyType(from_json(fits[left[0]])) if left else stored_stacks()
 

@@ -14,11 +14,9 @@ Source: derived here; curves of `measured`, `specbundle`, `serving_speedups`, an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 from ...theory import tokens_by_gamma
 from ...theory.acceptance.positional import powered
 from ...theory.domain import Floats
+from ..files import bundled_json
 from ..library.load import same_study
 from ..models.catalogue import find_model
 from ..models.drafters import DRAFTERS
@@ -134,8 +133,7 @@ def _linear(z: Floats, gammas: NDArray[np.int_], scale: Floats) -> tuple[Floats,
 @cache
 def _stored() -> tuple[HeadCurve, ...]:
     """What `python -m howspec.calibrate.prior.heads_fit` writes."""
-    text = resources.files(__package__).joinpath("head_curves.json").read_text("utf-8")
-    stored = json.loads(text)
+    stored = bundled_json(__package__, "head_curves.json")
     rows = (dict(zip(stored["fields"], cells, strict=True)) for cells in stored["curves"])
     curves = (HeadCurve(**row) for row in rows)
     return tuple(replace(c, gammas=tuple(c.gammas), tokens=tuple(c.tokens)) for c in curves)

@@ -12,16 +12,15 @@ Wrong when: the head was trained on little data, or on other prompts than it mee
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import cache
-from importlib import resources
 
 import numpy as np
 
 from ...theory import tokens_by_gamma
 from ...theory.acceptance.positional import damped, powered
 from ...theory.domain import Floats
+from ..files import bundled_json
 from ..known import KnownAcceptance
 from ..library.load import same_study
 from ..models.drafters import DRAFTERS, drafter_kind
@@ -177,8 +176,7 @@ def stored_spreads(*, look_up: bool = False) -> Floats:
 @cache
 def _stored(name: str, look_up: bool) -> Floats:
     """What `python -m howspec.calibrate.prior.heads_fit` writes."""
-    text = resources.files(__package__).joinpath("heads_fit.json").read_text("utf-8")
-    fit = json.loads(text)
+    fit = bundled_json(__package__, "heads_fit.json")
     if fit["spreads"] != list(SPREADS):
         raise ValueError("heads_fit.json is of another hierarchy: run heads_fit again")
     return np.array(fit[f"look_up_{name}" if look_up else name])

@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, Literal
+
+from ..files import bundled
 
 Cell = str | int | float | None
 Row = dict[str, Cell]
@@ -168,8 +169,7 @@ def table_lines(package: str, name: str) -> list[str]:
     """The lines of the table NAME.csv of a package, unread: the tests hold bundled tables against
     their columns, and most questions need a few rows only.
     """
-    data = resources.files(package).joinpath(f"{name}.csv").read_bytes()
-    return data.decode("utf-8").splitlines()
+    return bundled(package, f"{name}.csv").decode("utf-8").splitlines()
 
 
 def _column(row: Mapping[str, str], shared: Mapping[str, str]) -> Column:
