@@ -14,7 +14,7 @@ from functools import cache
 
 from ..library.load import load_table
 from ..tables.schema import Row, number, text
-from .measured import PLAIN_DECODING, Measured, squeezed, work_of
+from .measured import PLAIN_DECODING, MeasuredRow, squeezed, work_of
 
 REPEATED = "the row repeats another"
 # Share of a machine's rows whose speed-up exceeds tokens per round, from which its plain speed is
@@ -22,21 +22,21 @@ REPEATED = "the row repeats another"
 CONTRADICTED, SLACK = 0.2, 0.97
 
 
-def against_plain(rows: Iterable[Measured]) -> list[Measured]:
+def against_plain(rows: Iterable[MeasuredRow]) -> list[MeasuredRow]:
     """The rows with speed-ups over the plain decoding of the same work, where rows state that.
 
     A row without a speed-up has the ratio of the two speeds; a speed-up of plain decoding other
     than 1 is that of another baseline, and the others are divided by it.
     """
     listed = list(rows)
-    plain: dict[tuple[object, ...], list[Measured]] = {}
+    plain: dict[tuple[object, ...], list[MeasuredRow]] = {}
     for row in listed:
         if row.method == PLAIN_DECODING and not row.objection:
             plain.setdefault(work_of(row), []).append(row)
     return [_against(row, plain.get(work_of(row), [])) for row in listed]
 
 
-def _against(row: Measured, plain: list[Measured]) -> Measured:
+def _against(row: MeasuredRow, plain: list[MeasuredRow]) -> MeasuredRow:
     if row.method == PLAIN_DECODING or row.objection:
         return row
     alike = [p for p in plain if (p.precision, p.temperature) == (row.precision, row.temperature)]
@@ -53,7 +53,7 @@ def _against(row: Measured, plain: list[Measured]) -> Measured:
 _CLOSEST = ("", "accepted_over_drafted", "alpha_conditional", "overlap")
 
 
-def closest(rows: Iterable[Measured]) -> list[Measured]:
+def closest(rows: Iterable[MeasuredRow]) -> list[MeasuredRow]:
     """The rows with one of those that state the acceptance of the same rounds in several ways.
 
     The others are marked as not to be used.
@@ -73,19 +73,19 @@ def closest(rows: Iterable[Measured]) -> list[Measured]:
     ]
 
 
-def _measurement(row: Measured) -> tuple[object, ...]:
+def _measurement(row: MeasuredRow) -> tuple[object, ...]:
     names = (row.draft, row.method, row.precision, row.temperature)
     return (*work_of(row), *(squeezed(n) for n in names), row.gamma, row.speedup, row.study)
 
 
-def _rank(row: Measured) -> int:
+def _rank(row: MeasuredRow) -> int:
     if math.isfinite(row.tau):
         return 0
     known = row.alpha_kind in _CLOSEST and math.isfinite(row.alpha)
     return _CLOSEST.index(row.alpha_kind) + 1 if known else len(_CLOSEST) + 1
 
 
-def once(rows: Iterable[Measured]) -> list[Measured]:
+def once(rows: Iterable[MeasuredRow]) -> list[MeasuredRow]:
     """Rows that say again what another says are marked as such."""
     seen: set[str] = set()
     out = []
@@ -97,7 +97,7 @@ def once(rows: Iterable[Measured]) -> list[Measured]:
     return out
 
 
-def suspected(rows: Sequence[Measured]) -> tuple[Measured, ...]:
+def suspected(rows: Sequence[MeasuredRow]) -> tuple[MeasuredRow, ...]:
     """The rows, those of a machine with a contradicted plain speed marked as not to be used.
 
     A round takes at least a plain step, so the speed-up cannot exceed the tokens per round; where
@@ -116,7 +116,7 @@ def suspected(rows: Sequence[Measured]) -> tuple[Measured, ...]:
     )
 
 
-def _machine(row: Measured) -> tuple[str, str, str]:
+def _machine(row: MeasuredRow) -> tuple[str, str, str]:
     return row.target, row.engine, row.hardware
 
 
@@ -124,7 +124,7 @@ TOKENS = ("tau_with_bonus",)  # metrics that are no rates
 
 
 @cache
-def library_rows() -> tuple[Measured, ...]:
+def library_rows() -> tuple[MeasuredRow, ...]:
     """The bundled measurements in the form of a file's rows."""
     plain = (_of_table(r) for name in ("specbundle", "redrafter_chips") for r in _chains(name))
     overlaps = (
@@ -135,7 +135,7 @@ def library_rows() -> tuple[Measured, ...]:
     return (*plain, *overlaps, *serving, *_acceptance())
 
 
-def _of_table(row: Row, **changes: object) -> Measured:
+def _of_table(row: Row, **changes: object) -> MeasuredRow:
     batch = number(row, "batch_sequences")
     temperature = number(row, "temperature")
     values: dict[str, object] = {
@@ -160,14 +160,14 @@ def _of_table(row: Row, **changes: object) -> Measured:
         "draft_params": number(row, "draft_params"),
         "objection": text(row, "suspect"),
     }
-    return Measured(**(values | changes))  # type: ignore[arg-type]
+    return MeasuredRow(**(values | changes))  # type: ignore[arg-type]
 
 
 def _chains(name: str) -> Iterable[Row]:
     return (r for r in load_table(name).rows if text(r, "drafting") == "chain")
 
 
-def _serving(row: Row) -> Measured:
+def _serving(row: Row) -> MeasuredRow:
     gamma = number(row, "gamma_tokens")
     return _of_table(
         row,
@@ -180,7 +180,7 @@ def _serving(row: Row) -> Measured:
     )
 
 
-def _acceptance() -> tuple[Measured, ...]:
+def _acceptance() -> tuple[MeasuredRow, ...]:
     """Rows of the table of acceptance that state a speed-up and a cost ratio, once each."""
     found = []
     for r in _chains("acceptance"):

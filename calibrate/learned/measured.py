@@ -19,8 +19,8 @@ PLAIN_DECODING = "plain decoding"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measurement; NaN is "not stated", gamma 0 where the draft is no chain.
+class MeasuredRow:
+    """One row of a table; NaN is "not stated", gamma 0 where the draft is no chain.
 
     alpha: as stated; alpha_kind: what it is, a metric of `acceptance_cells`, "" where that is not
     said; tau_is_derived: whether tau was computed from alpha; objection: why not to use it;
@@ -83,7 +83,7 @@ def squeezed(name: str) -> str:
     return "".join(c for c in name.casefold() if c.isalnum())
 
 
-def work_of(row: Measured) -> tuple[object, ...]:
+def work_of(row: MeasuredRow) -> tuple[object, ...]:
     """What plain decoding and drafting must share to be compared."""
     names = tuple(squeezed(n) for n in (row.target, row.task, row.engine, row.hardware))
     batch = row.batch_size
@@ -94,7 +94,7 @@ def work_of(row: Measured) -> tuple[object, ...]:
 class GammaSweep:
     """Rows of one group, each at another gamma, sorted; tau None unless stated at every gamma."""
 
-    rows: tuple[Measured, ...]
+    rows: tuple[MeasuredRow, ...]
 
     @property
     def gammas(self) -> NDArray[np.int64]:
@@ -141,13 +141,13 @@ class GammaSweep:
         )
 
 
-def gamma_sweeps(rows: Iterable[Measured], *, least: int = 2) -> tuple[GammaSweep, ...]:
+def gamma_sweeps(rows: Iterable[MeasuredRow], *, least: int = 2) -> tuple[GammaSweep, ...]:
     """Group usable rows by target, draft, task, engine, hardware and batch, in any spelling.
 
     Where a group holds a gamma twice it is split further by form of the draft, precision and
     temperature, then by source, and left out if that does not make its gammas unique.
     """
-    groups: dict[tuple[object, ...], list[Measured]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[MeasuredRow]] = defaultdict(list)
     for r in rows:
         if r.gamma and np.isfinite(r.speedup) and not r.objection:
             groups[(*work_of(r), squeezed(r.draft))].append(r)
@@ -159,12 +159,12 @@ def gamma_sweeps(rows: Iterable[Measured], *, least: int = 2) -> tuple[GammaSwee
     return tuple(found)
 
 
-def _unique(members: list[Measured]) -> list[list[Measured]]:
+def _unique(members: list[MeasuredRow]) -> list[list[MeasuredRow]]:
     """The parts of a group in which no gamma occurs twice."""
-    done: list[list[Measured]] = []
+    done: list[list[MeasuredRow]] = []
     open_parts = [members]
     for split_by in (None, ("method", "precision", "temperature"), ("source",)):
-        finer: list[list[Measured]] = []
+        finer: list[list[MeasuredRow]] = []
         for part in open_parts:
             for own in _split(part, split_by) if split_by else [part]:
                 once = len({r.gamma for r in own}) == len(own)
@@ -173,8 +173,8 @@ def _unique(members: list[Measured]) -> list[list[Measured]]:
     return done
 
 
-def _split(rows: Sequence[Measured], names: Sequence[str]) -> list[list[Measured]]:
-    parts: dict[tuple[str, ...], list[Measured]] = defaultdict(list)
+def _split(rows: Sequence[MeasuredRow], names: Sequence[str]) -> list[list[MeasuredRow]]:
+    parts: dict[tuple[str, ...], list[MeasuredRow]] = defaultdict(list)
     for r in rows:
         parts[tuple(getattr(r, name) for name in names)].append(r)
     return list(parts.values())

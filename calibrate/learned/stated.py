@@ -29,7 +29,7 @@ from ..prior.acceptance_cells import alpha_from_metric, metric_value
 from ..prior.costs import predict_costs
 from ..prior.costs_posterior import stacks_without
 from ..prior.stacks import stack_in, stack_name
-from .measured import Measured, squeezed
+from .measured import MeasuredRow, squeezed
 from .spreads import Realised
 
 DRAWS = 2000
@@ -37,21 +37,21 @@ DRAWS = 2000
 _LOGS = re.compile(r"vllm|sglang|llama\.?cpp|tensorrt|trt-?llm|lmdeploy|kobold", re.IGNORECASE)
 
 
-def usable(row: Measured) -> bool:
+def usable(row: MeasuredRow) -> bool:
     """Whether a row states all that the law needs."""
     accepted = math.isfinite(row.tau) or math.isfinite(row.alpha)
     numbers = accepted and math.isfinite(row.cost_ratio) and math.isfinite(row.speedup)
     return numbers and row.gamma >= 1 and not row.objection
 
 
-def kind_of_alpha(row: Measured) -> str:
+def kind_of_alpha(row: MeasuredRow) -> str:
     """What the stated acceptance is, by the row itself, else by what wrote it."""
     if row.alpha_kind:
         return row.alpha_kind
     return "accepted_over_drafted" if _LOGS.search(row.engine) else "alpha_conditional"
 
 
-def tokens_of(row: Measured) -> float:
+def tokens_of(row: MeasuredRow) -> float:
     """Tokens per round as stated, or as they follow from the stated acceptance."""
     if math.isfinite(row.tau):
         return row.tau
@@ -64,7 +64,7 @@ def tokens_of(row: Measured) -> float:
     return float(metric_value("tau_with_bonus", alpha, row.gamma))
 
 
-def ideal(row: Measured) -> tuple[float, float]:
+def ideal(row: MeasuredRow) -> tuple[float, float]:
     """ln of the speed-up by the law alone, and its variance."""
     grown = passes(row)
     rounds = row.gamma * row.cost_ratio + (np.ones(1) if grown is None else grown)
@@ -72,7 +72,7 @@ def ideal(row: Measured) -> tuple[float, float]:
     return math.log(tokens_of(row)) - float(spread[1]), float((0.5 * (spread[2] - spread[0])) ** 2)
 
 
-def realised(row: Measured) -> Realised:
+def realised(row: MeasuredRow) -> Realised:
     """What the row realises of its ideal, and the variance that its passes' prediction brings."""
     log_ideal, variance = ideal(row)
     rounding = (row.speedup_step / row.speedup) ** 2 / 12.0
@@ -81,7 +81,7 @@ def realised(row: Measured) -> Realised:
     return Realised(row.study, pair, misfit, variance + rounding, squeezed(row.task))
 
 
-def stack_of(row: Measured) -> str:
+def stack_of(row: MeasuredRow) -> str:
     """The kind of software that a row's engine or machine names, ``serving`` where none."""
     return stack_in(f"{row.engine} {row.hardware} {row.task}") or "serving"
 
@@ -96,7 +96,7 @@ def weights_format(precision: str) -> str:
     return ""
 
 
-def passes(row: Measured) -> Floats | None:
+def passes(row: MeasuredRow) -> Floats | None:
     """`verify_and_around` of a row."""
     batch = row.batch_size if math.isfinite(row.batch_size) else 1.0
     return verify_and_around(
@@ -138,7 +138,7 @@ def verify_and_around(
     return np.asarray((times[..., 1] + np.asarray(law.overhead)) / times[..., 0])
 
 
-def work(row: Measured) -> tuple[object, ...]:
+def work(row: MeasuredRow) -> tuple[object, ...]:
     """What makes two rows one measurement, whatever they state of it."""
     names = tuple(squeezed(n) for n in (row.target, row.draft, row.task, row.hardware, row.batch))
     return (*names, row.temperature, row.gamma)

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...calibrate.learned.measured import GammaSweep, Measured
+from ...calibrate.learned.measured import GammaSweep, MeasuredRow
 from ...calibrate.library.load import load_table
 from ...calibrate.tables.schema import Row, number, text
 from ...calibrate.tokens import fit_tokens
@@ -187,7 +187,7 @@ STEP_S = 1.20683946e-3  # beside the passes, of plain and speculative steps alik
 LOOKUP_SHARE = 0.005875  # of the verifying pass
 
 
-def serving_test(rows: Iterable[Measured]) -> Test:
+def serving_test(rows: Iterable[MeasuredRow]) -> Test:
     """Every row of the target with tokens per round stated, at its batch."""
     points = []
     for row in rows:
@@ -207,7 +207,7 @@ def serving_test(rows: Iterable[Measured]) -> Test:
     )
 
 
-def _point(row: Measured) -> Point:
+def _point(row: MeasuredRow) -> Point:
     batch, drafted = row.batch_size, row.gamma
     cached = batch * CONTEXT[row.task]
     plain = VERIFY.time_s(batch, cached) + STEP_S

@@ -20,7 +20,7 @@ from functools import cache
 from itertools import chain
 
 from ...calibrate.doors import Deployment
-from ...calibrate.learned.measured import Measured
+from ...calibrate.learned.measured import MeasuredRow
 from ...calibrate.learned.stated import stack_of, weights_format
 from ...calibrate.library.load import load_table
 from ...calibrate.prior.acceptance_cells import canonical_task
@@ -34,7 +34,9 @@ from .result import LEVEL, Point, Test, group_notes
 _NEARLY = 1.1  # of the usable memory, which leaves a tenth of all for activations
 
 
-def names_test(rows: Iterable[Measured], *, seed: int = 0) -> tuple[Test, frozenset[Measured]]:
+def names_test(
+    rows: Iterable[MeasuredRow], *, seed: int = 0
+) -> tuple[Test, frozenset[MeasuredRow]]:
     """Speed-up at the row's gamma for every row that the tables know, and these rows.
 
     The notes have the errors of each kind of draft on each stack.
@@ -83,7 +85,7 @@ def reason(message: str) -> str:
     return re.split(r"[:;]| must be one of | is not in | not found", message)[0][:70]
 
 
-def _question(row: Measured) -> Deployment:
+def _question(row: MeasuredRow) -> Deployment:
     return Deployment(
         row.target, row.draft, row.hardware, dtype=weights_format(row.precision),
         stack=stack_of(row), batch=row.batch_size if row.batch else 1.0,
@@ -110,7 +112,7 @@ def _group(answer: PairPrediction) -> str:
     return f"{pair.head or 'draft model'} on {pair.at.stack}"
 
 
-def _temperature(row: Measured) -> float | None:
+def _temperature(row: MeasuredRow) -> float | None:
     try:
         value = float(row.temperature)
     except ValueError:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ...calibrate.learned.bundled import TOKENS, against_plain, once
-from ...calibrate.learned.measured import PLAIN_DECODING, Measured
+from ...calibrate.learned.measured import PLAIN_DECODING, MeasuredRow
 from ...calibrate.prior.acceptance_library import drafting_kind, metric_name, parameters_of
 from ...calibrate.tables import columns
 from ...calibrate.tables.cells import Cells, number
@@ -70,7 +70,7 @@ _KINDS = (
 class FileRows:
     """Rows of a file, and what was made of it: lines dropped, numbers read as percentages."""
 
-    rows: tuple[Measured, ...]
+    rows: tuple[MeasuredRow, ...]
     remarks: tuple[str, ...]
 
 
@@ -197,7 +197,7 @@ def alpha_kind(*texts: str) -> str:
     return next((kind for kind, pattern in _KINDS if re.search(pattern, said)), "")
 
 
-def _measured(row: Mapping[str, str], index: int, percent: bool) -> Measured:
+def _measured(row: Mapping[str, str], index: int, percent: bool) -> MeasuredRow:
     gamma, plain = _gamma(row)
     longest, p_min = _gate(row)
     notes = row.get("notes", "").casefold()
@@ -213,7 +213,7 @@ def _measured(row: Mapping[str, str], index: int, percent: bool) -> Measured:
         base = base if math.isfinite(base) else spec
     derived = row.get("tokens_derived", "").casefold() in ("yes", "true", "1")
     kind = row.get("alpha_kind", "")
-    found = Measured(
+    found = MeasuredRow(
         id=row.get("id", "") or f"row {index + 1}",
         target=row.get("target", ""),
         draft=row.get("draft", ""),
@@ -247,7 +247,7 @@ def _last_digit(cell: str) -> float:
     return 10.0 ** -len(decimals[1]) if decimals else 0.1
 
 
-def _objection(row: Measured) -> str:
+def _objection(row: MeasuredRow) -> str:
     """What cannot be true in a row, "" where all of it can."""
     limits = (
         ("speedup", row.speedup, 0.0, 1e6),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...calibrate.learned.bundled import closest, library_rows, suspected
-from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, Measured, gamma_sweeps
+from ...calibrate.learned.measured import PLAIN_DECODING, GammaSweep, MeasuredRow, gamma_sweeps
 from ...calibrate.learned.stated import usable
 from ...calibrate.library.own import OwnCampaign, campaign_names, load_campaign, served_campaigns
 from ...calibrate.measured.ladder import predict_ladder
@@ -61,9 +61,9 @@ def library_report(*, seed: int = 0, progress: Progress | None = None) -> Report
     return Report(tuple(t for t in tests if t.points), _objections(rows))
 
 
-def _kinds(rows: Sequence[Measured]) -> dict[str, list[Measured]]:
+def _kinds(rows: Sequence[MeasuredRow]) -> dict[str, list[MeasuredRow]]:
     """The bundled rows by where their sweeps were run."""
-    kinds: dict[str, list[Measured]] = {
+    kinds: dict[str, list[MeasuredRow]] = {
         "serving engines": [], "threads and papers": [], "chips": [], "a laptop": [],
     }  # fmt: skip
     for r in rows:
@@ -145,17 +145,17 @@ def _stated(cells: Cells) -> list[Test]:
     return [t for t in stated_tests(closest(rows_of(cells).rows)) if t.points]
 
 
-def _objections(rows: Sequence[Measured]) -> tuple[str, ...]:
+def _objections(rows: Sequence[MeasuredRow]) -> tuple[str, ...]:
     counted = Counter(f"{r.target}: {r.objection}" for r in rows if r.objection)
     return tuple(f"{n} rows of {what}" for what, n in counted.items())
 
 
-def _unused(rows: Sequence[Measured], used: set[Measured]) -> tuple[str, ...]:
+def _unused(rows: Sequence[MeasuredRow], used: set[MeasuredRow]) -> tuple[str, ...]:
     counted = Counter(_why(r) for r in rows if r not in used and not r.objection)
     return tuple(f"{n} rows: {what}" for what, n in counted.items())
 
 
-def _why(row: Measured) -> str:
+def _why(row: MeasuredRow) -> str:
     """Why a row without objection takes part in no test."""
     if row.method == PLAIN_DECODING:
         return "plain decoding, which others are measured against"

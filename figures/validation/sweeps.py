@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...calibrate.learned.bundled import library_rows
-from ...calibrate.learned.measured import GammaSweep, Measured, shares_rows
+from ...calibrate.learned.measured import GammaSweep, MeasuredRow, shares_rows
 from ...calibrate.learned.realisation import expected_measurement
 from ...calibrate.learned.spreads import Realised
 from ...calibrate.learned.stated import ideal, passes, realised, usable, work
@@ -94,7 +94,7 @@ NAME = "speed-up from stated acceptance, gamma and cost ratio"
 SISTERS = 40  # rows of the study that are looked at, those of the same pair first
 
 
-def stated_tests(rows: Iterable[Measured], *, name: str = NAME) -> tuple[Test, Test]:
+def stated_tests(rows: Iterable[MeasuredRow], *, name: str = NAME) -> tuple[Test, Test]:
     """Predict every row that states what is needed: from all that is known of others, and from
     other studies alone.
 
@@ -119,7 +119,7 @@ def stated_tests(rows: Iterable[Measured], *, name: str = NAME) -> tuple[Test, T
 
 
 def _sisters(
-    row: Measured, own: Realised, known: Sequence[tuple[Measured, Realised]]
+    row: MeasuredRow, own: Realised, known: Sequence[tuple[MeasuredRow, Realised]]
 ) -> tuple[Realised, ...]:
     """Other rows of its study, those of its pair first."""
     others = [o for r, o in known if r.study == row.study and work(r) != work(row)]
@@ -127,11 +127,11 @@ def _sisters(
 
 
 @cache
-def _library() -> tuple[tuple[Measured, Realised], ...]:
+def _library() -> tuple[tuple[MeasuredRow, Realised], ...]:
     return tuple((r, realised(r)) for r in library_rows() if usable(r))
 
 
-def _stated_point(row: Measured, own: Realised, sisters: tuple[Realised, ...]) -> Point:
+def _stated_point(row: MeasuredRow, own: Realised, sisters: tuple[Realised, ...]) -> Point:
     found = expected_measurement(
         math.exp(ideal(row)[0]), variance=own.variance, study=own.study, pair=own.pair,
         task=own.task, sisters=sisters, level=LEVEL,

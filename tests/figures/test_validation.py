@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from command import call
 from howspec.calibrate.learned.bundled import library_rows, suspected
-from howspec.calibrate.learned.measured import GammaSweep, Measured, gamma_sweeps
+from howspec.calibrate.learned.measured import GammaSweep, MeasuredRow, gamma_sweeps
 from howspec.calibrate.learned.stated import tokens_of, usable
 from howspec.calibrate.library.load import load_table
 from howspec.calibrate.library.own import OwnCampaign
@@ -39,7 +39,7 @@ HEADER = (
 )
 
 
-def rows_in(path: Path) -> tuple[Measured, ...]:
+def rows_in(path: Path) -> tuple[MeasuredRow, ...]:
     return rows_of(read_cells(path)).rows
 
 
@@ -410,7 +410,7 @@ def test_the_speed_of_a_chip_between_its_ends_is_never_looked_at(
     assert {p.observed for p in after.points} == {9.0}
 
 
-def served(**more: Any) -> Measured:
+def served(**more: Any) -> MeasuredRow:
     given = {"target": serving.TARGET, "hardware": "H100", "task": "GSM8K", "batch": "16",
              "tau": 2.5, "speedup": 1.5, "method": "draft head"}  # fmt: skip
     return a_row(3, **(given | more))

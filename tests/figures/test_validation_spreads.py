@@ -11,7 +11,7 @@ from howspec.calibrate.learned import realisation, spreads, stated
 from howspec.calibrate.learned import sweeps as learned_sweeps
 from howspec.calibrate.learned.bundled import library_rows
 from howspec.calibrate.learned.fit import bundled_sweeps, groups_of, pairs_of
-from howspec.calibrate.learned.measured import GammaSweep, Measured
+from howspec.calibrate.learned.measured import GammaSweep, MeasuredRow
 from howspec.calibrate.learned.realisation import Learned, expected_measurement
 from howspec.calibrate.learned.spreads import (
     Mixture,
@@ -338,7 +338,7 @@ def test_a_stated_row_is_ideal_times_what_others_realise() -> None:
 
 
 def test_other_rows_of_a_study_say_what_it_realises_but_never_the_row_itself() -> None:
-    def study(last: float) -> list[Measured]:
+    def study(last: float) -> list[MeasuredRow]:
         ideal = {g: float(tokens_per_round(0.8, g)) / (1.0 + 0.1 * g) for g in (2, 3, 4, 5)}
         rows = [
             a_row(g, alpha=0.8, cost_ratio=0.1, speedup=0.5 * s, source="mine")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from howspec.calibrate.learned.measured import Measured
+from howspec.calibrate.learned.measured import MeasuredRow
 
 NAN = float("nan")
 
 
-def a_row(gamma: int = 3, **changes: Any) -> Measured:
+def a_row(gamma: int = 3, **changes: Any) -> MeasuredRow:
     given: dict[str, Any] = {
         "id": "r", "target": "T", "draft": "d", "engine": "e", "hardware": "h", "precision": "",
         "method": "chain", "task": "chat", "temperature": "0", "batch": "1", "gamma": gamma,
         "alpha": NAN, "tau": NAN, "cost_ratio": NAN, "speedup": 2.0, "base_rate": NAN,
     }  # fmt: skip
-    return Measured(**(given | changes))
+    return MeasuredRow(**(given | changes))
