@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .answer import JSON, Answer, Table, plain
+from .answer import JSON, Answer, plain
+from .table import Table
 
 
 @dataclass(frozen=True, repr=False)

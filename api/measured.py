@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .answer import Answer, Table
+from .answer import Answer
+from .table import Table
 
 if TYPE_CHECKING:
     from .calibrate.measure.calls import Measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from .answer import Column, Table, between, percent, span, sure
+from .table import Column, Table, between, percent, span, sure
 
 if TYPE_CHECKING:
     from .calibrate.doors import Pair

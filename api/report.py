@@ -9,9 +9,9 @@ from html import escape
 from importlib import resources
 from itertools import groupby
 from textwrap import dedent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from .answer import Answer, Table
+from .table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,9 +21,27 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _WIDEST = 6.9  # a figure of a page's width fills the report [inch]
 
 
-def report(answer: Answer, command: str | None = None) -> str:
+class Reported(Protocol):
+    """What a page is made of, as every `howspec.answer.Answer` tells it."""
+
+    SCHEMA: ClassVar[str]
+    VERSION: ClassVar[int]
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def has_figure(self) -> bool: ...
+    def headline(self) -> str: ...
+    def blocks(self) -> Iterator[str | Table]: ...
+    def ending(self) -> list[str]: ...
+    def to_paste(self) -> Iterator[tuple[str, str]]: ...
+    def to_json(self) -> Mapping[str, Any]: ...
+    def plot(self) -> Figure: ...
+
+
+def report(answer: Reported, command: str | None = None) -> str:
     """The page. command: what made the answer; by default the same question in Python."""
-    found: dict[str, Any] = answer.to_json()
+    found = answer.to_json()
     asked = command or python_call(answer, found)
     return "\n".join((
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
@@ -50,7 +68,7 @@ def style() -> str:
     return folder.joinpath("page.css").read_text(encoding="utf-8")
 
 
-def python_call(answer: Answer, found: Mapping[str, Any]) -> str:
+def python_call(answer: Reported, found: Mapping[str, Any]) -> str:
     """The question as a call of Python."""
     verb = type(answer).__module__.rpartition(".")[2]
     given = found.get("inputs", {n: found[n] for n in _ASKED if n in found})
@@ -64,7 +82,7 @@ _ASKED = ("rows", "target", "draft", "device")  # in answers that keep no inputs
 _BUNDLED = ("rows", "bundled")  # what stands where no file was given
 
 
-def versions(answer: Answer) -> str:
+def versions(answer: Reported) -> str:
     """What made the answer, as far as it matters for getting it again."""
     import numpy
     import scipy
@@ -77,7 +95,7 @@ def versions(answer: Answer) -> str:
     )
 
 
-def rests_on(answer: Answer, found: Mapping[str, Any]) -> Iterator[str]:
+def rests_on(answer: Reported, found: Mapping[str, Any]) -> Iterator[str]:
     """Where acceptance and costs come from, and what was measured of the very pair."""
     lines = [b for b in answer.blocks() if _is_part(b)]
     for part, name in (("acceptance", "acceptance"), ("cost", "costs")):
@@ -149,11 +167,11 @@ def _sentence(headline: str) -> str:
     return f"<h1>{escape(answer)} <small>{escape(aside)}</small></h1>"
 
 
-def _figure(answer: Answer) -> Iterator[str]:
-    if type(answer).draw is Answer.draw:
+def _figure(answer: Reported) -> Iterator[str]:
+    if not answer.has_figure:
         return
     try:
-        made: Figure = answer.plot()
+        made = answer.plot()
     except ValueError as error:  # an answer without enough to draw, such as one without tests
         yield f'<p class="soft">No figure: {escape(str(error))}.</p>'
         return
@@ -165,7 +183,7 @@ def _figure(answer: Answer) -> Iterator[str]:
     yield f'<div class="scroll"><div class="figure" style="{width}">{svg}</div></div>'
 
 
-def _blocks(answer: Answer) -> Iterator[str]:
+def _blocks(answer: Reported) -> Iterator[str]:
     for kind, blocks in groupby((b for b in answer.blocks() if not _is_part(b)), _kind):
         some = list(blocks)
         if kind == "indented":
@@ -189,12 +207,12 @@ def _is_part(block: str | Table) -> bool:
     return isinstance(block, str) and block.startswith(("acceptance: ", "costs: "))
 
 
-def _pasted(answer: Answer) -> Iterator[str]:
+def _pasted(answer: Reported) -> Iterator[str]:
     for title, text in answer.to_paste():
         yield from _section(title, f"<pre>{escape(text)}</pre>")
 
 
-def _next(answer: Answer) -> str:
+def _next(answer: Reported) -> str:
     lines = answer.ending()
     return f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""
 

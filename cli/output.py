@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..answer import Answer, Table
+    from ..answer import Answer
+    from ..table import Table
 
 COMMAND: ContextVar[tuple[str, ...]] = ContextVar("command", default=())  # its words, as given
 

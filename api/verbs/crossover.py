@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import parts
-from ..answer import Answer, Column, Table, between, percent, whole
+from ..answer import Answer
+from ..table import Column, Table, between, percent, whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

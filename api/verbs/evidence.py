@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table
+from ..answer import Answer
+from ..table import Column, Table
 
 if TYPE_CHECKING:
     from ..calibrate.library.evidence import Measurement

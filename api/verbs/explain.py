@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, estimate, percent, span, sure
+from ..answer import Answer
 from ..parts import asked
+from ..table import Column, Table, estimate, percent, span, sure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

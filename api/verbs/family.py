@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Answer, Column, Table, percent, span, sure, window
+from ..answer import Answer
+from ..table import Column, Table, percent, span, sure, window
 
 if TYPE_CHECKING:
     from ..figures.family import Family

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Table, texts
 from ..listing import Listing
+from ..table import Table, texts
 
 if TYPE_CHECKING:
     from ..theory.formula import Formula

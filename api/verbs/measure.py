@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, percent
+from ..answer import Answer
 from ..measured import at_place
+from ..table import Column, Table, percent
 
 if TYPE_CHECKING:
     from ..calibrate.records import Record

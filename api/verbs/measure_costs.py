@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..answer import Column, Table
 from ..measured import MeasuredRecord, Progress, quiet, several
 from ..parts import asked
+from ..table import Column, Table
 
 
 @dataclass(frozen=True, repr=False)

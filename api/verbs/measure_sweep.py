@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Column, Table
 from ..measured import MeasuredRecord, Progress, quiet, several
 from ..parts import asked
+from ..table import Column, Table
 
 if TYPE_CHECKING:
     from ..calibrate.measure.tables import SweepRow

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, sure, window
+from ..answer import Answer
 from ..listing import Listing
 from ..measured import Progress
+from ..table import Column, Table, sure, window
 
 if TYPE_CHECKING:
     from ..figures.draw import Studies

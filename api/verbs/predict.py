@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import parts
-from ..answer import Answer, Table, percent, span, sure
+from ..answer import Answer
+from ..table import Table, percent, span, sure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

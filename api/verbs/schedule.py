@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, span
+from ..answer import Answer
 from ..parts import asked, objective_entry, objective_line, pair_entry, part_lines
+from ..table import Column, Table, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Table, texts
 from ..listing import Listing
+from ..table import Table, texts
 
 if TYPE_CHECKING:
     from ..calibrate.records import Record

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Answer, Column, Table
+from ..answer import Answer
 from ..parts import asked
+from ..table import Column, Table
 
 if TYPE_CHECKING:
     from ..sim.fleet.crossover import Crossover

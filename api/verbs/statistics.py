@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Table, json_text, texts
+from ..answer import json_text
 from ..listing import Listing
+from ..table import Table, texts
 from .explain import check_first
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Table, texts
 from ..listing import Listing
 from ..measured import Progress, quiet
+from ..table import Table, texts
 
 if TYPE_CHECKING:
     from ..calibrate.family import FamilyRun

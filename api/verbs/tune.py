@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, Column, Table, span, sure
+from ..answer import Answer
 from ..measured import Progress, quiet
 from ..parts import asked
+from ..table import Column, Table, span, sure
 
 if TYPE_CHECKING:
     from ..calibrate.doors.acceptance import AcceptanceSource

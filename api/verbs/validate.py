@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Answer, Column, Table, percent
+from ..answer import Answer
 from ..parts import lost
+from ..table import Column, Table, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,11 +12,11 @@ import pytest
 from command import call, shown_examples
 from fake_server import Fake, serving
 from howspec import text as text_of
-from howspec.answer import Column, Table, texts
 from howspec.calibrate import library
 from howspec.cli import output
 from howspec.cli.main import run
 from howspec.figures import draw as drawn_by
+from howspec.table import Column, Table, texts
 from howspec.text import table_text
 from howspec.verbs import family as family_of
 from hypothesis import given
