@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,38 @@ def _faults(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_run_one_way_are_relative_and_load_nothing_heavy_too_early(folder: Path) -> None:
     assert [f"{p}: {fault}" for p in sorted(folder.glob("*.py")) for fault in _faults(p)] == []
+
+
+def _file(*parts: str) -> Path | None:
+    """The file of a module, None where there is none; api/ is howspec itself."""
+    base = ROOT if parts and parts[0] in LAYERS else ROOT / "api"
+    module = base.joinpath(*parts)
+    places = (module.with_suffix(".py"), module / "__init__.py")
+    return next((p for p in places if p.is_file()), None)
+
+
+def _files_imported(path: Path) -> set[Path]:
+    """The project's files that a file names in any import, type checkers' and functions' included.
+
+    `from .x import y` is of the module y in x where there is one, else of x.
+    """
+    folder = path.relative_to(ROOT).parts[:-1]
+    folder = folder[1:] if folder[0] == "api" else folder
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            up = folder[: len(folder) - (node.level - 1)]
+            module = (*up, *(node.module or "").split(".")) if node.module else up
+            found |= {_file(*module, a.name) or _file(*module) for a in node.names}
+    return {p for p in found if p is not None and p != path}
+
+
+def test_no_files_import_each_other_in_a_loop() -> None:
+    try:
+        TopologicalSorter({path: _files_imported(path) for path in FILES}).prepare()
+    except CycleError as error:
+        loop = " -> ".join(str(p.relative_to(ROOT)) for p in reversed(error.args[1]))
+        pytest.fail(f"{loop}: move what both ends need to a file below them, or pass it in")
 
 
 def test_every_package_of_the_tree_is_listed_for_the_wheel() -> None:
