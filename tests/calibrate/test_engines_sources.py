@@ -117,6 +117,7 @@ def test_the_verb_prints_the_schema(
     assert found["engine"] == SAMPLES[name][1]
     for key in ("rounds", "drafted", "accepted", "survival", "acceptance_length", "gamma"):
         assert key in found
+    assert found["alpha"] is None or 0 <= found["alpha"]["low"] <= found["alpha"]["high"] <= 1
     assert isinstance(found["notes"], list)
     assert found["engine"] in call(capsys, "import", "auto", path)[1]
 
