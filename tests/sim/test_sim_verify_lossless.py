@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -156,18 +155,6 @@ def test_one_percent_of_bias_in_the_residual_is_caught(name: str, vocabulary: in
         assert token_test(biased, pair).p_value < LEAST_P
 
 
-@pytest.mark.parametrize("name", ["token", "block", "recursive", "k_seq"])
-def test_tokens_after_a_rejection_have_the_law_of_the_residual(name: str) -> None:
-    pair = zipf_pair(30, 0.1)
-    options = {"parents": np.array([-1, 0])} if name in RULES else {"gamma": 1}
-    run = simulate(name, pair, 600_000, seed=10, **options)
-    ends = np.cumsum(run.accepted + 1) - 1
-    counts = np.bincount(run.tokens[ends[~run.complete]], minlength=30)
-    assert chi_square(counts, residual(pair.target, pair.draft)).p_value > LEAST_P
-    bonus = np.bincount(run.tokens[ends[run.complete]], minlength=30)
-    assert chi_square(bonus, pair.target).p_value > LEAST_P
-
-
 def test_the_share_of_biased_runs_caught_is_the_predicted_power() -> None:
     pair = random_pair(np.random.default_rng(8), 5)
     alpha, runs, rounds = overlap(pair.target, pair.draft), 300, 20_000
@@ -207,28 +194,6 @@ def test_a_greedy_draft_is_accepted_with_the_probability_of_its_argmax(vocabular
     run = simulate("token", Pair(pair.target, certain), 100_000, gamma=2)
     for rate in run.position_acceptance():
         assert abs(rate.mean - wanted) < 4.0 * rate.se
-
-
-def stationary_mean(pair: Pair, law_of: Callable[[int], round_laws.Law]) -> float:
-    """Mean accepted drafts per round of a Markov pair, rounds starting where the last one ended."""
-    size = pair.vocabulary
-    move, accepted = np.zeros((size, size)), np.zeros(size)
-    for start in range(size):
-        for (tokens, k), chance in law_of(start).items():
-            move[start, tokens[-1]] += chance
-            accepted[start] += k * chance
-    system = np.vstack([move.T - np.eye(size), np.ones(size)])
-    share = np.linalg.lstsq(system, np.append(np.zeros(size), 1.0), rcond=None)[0]
-    return float(share @ accepted)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_accepted_drafts_match_their_exact_mean_on_a_markov_model(name: str) -> None:
-    pair = SMALL["markov"]
-    wanted = stationary_mean(pair, lambda start: exact_law(name, pair, start))
-    mean = simulate(name, pair, 300_000, seed=6).mean_accepted
-    assert mean.se < 0.005
-    assert abs(mean.mean - wanted) < 4.0 * mean.se
 
 
 def test_rejections_per_token_are_the_total_variation_averaged_over_target_text() -> None:
