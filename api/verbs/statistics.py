@@ -25,12 +25,10 @@ def statistics(counts: EngineCounts, *, fit: bool = False, seed: int = 0) -> Lis
     What the source does not determine is None in the JSON and a dash in the table, and the notes
     say why. fit: alpha and its decay with their intervals, see `howspec.sources.fit_statistics`.
     """
-    from ..calibrate.engines.alpha import interval_or_none
     from ..calibrate.engines.health import Case, findings
     from ..sources import fit_statistics
 
     found = {"health": findings(Case(counts)), **counts.to_json()}
-    found["alpha"] = interval_or_none(counts)
     if fit:
         found["fit"] = fit_statistics(counts, seed=seed)
     return Listing(found, tuple(_blocks(counts, found)))

@@ -27,7 +27,7 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 from ...theory.domain import bisect
 from ...theory.interval import check_level
-from .counts import EngineCounts
+from .counted import Counted
 from .numbers import MOST_POSITIONS
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class AlphaInterval:
     basis: str
 
 
-def alpha_interval(counts: EngineCounts, *, level: float = 0.95) -> AlphaInterval:
+def alpha_interval(counts: Counted, *, level: float = 0.95) -> AlphaInterval:
     """The interval that holds alpha with probability ``level``, in (0, 1), if rounds are alike.
 
     Rounds count as independent with one alpha: where requests differ, it is too narrow.
@@ -65,7 +65,7 @@ def alpha_interval(counts: EngineCounts, *, level: float = 0.95) -> AlphaInterva
     )
 
 
-def interval_or_none(counts: EngineCounts) -> dict[str, Any] | None:
+def interval_or_none(counts: Counted) -> dict[str, Any] | None:
     """`alpha_interval` at 95 % as plain values, None where the source determines none."""
     try:
         return asdict(alpha_interval(counts))
@@ -76,7 +76,7 @@ def interval_or_none(counts: EngineCounts) -> dict[str, Any] | None:
 _Found = tuple[float, float, float, str] | None
 
 
-def _by_position(counts: EngineCounts, tail: float) -> _Found:
+def _by_position(counts: Counted, tail: float) -> _Found:
     """From accepted and rejected tokens, exact or to the printed digits."""
     bounds = _rejections(counts)
     if bounds is None or counts.accepted is None or not counts.accepted_is_prefix:
@@ -90,7 +90,7 @@ def _by_position(counts: EngineCounts, tail: float) -> _Found:
     return accepted / (accepted + 0.5 * (least + most)), float(low), float(high), basis
 
 
-def _rejections(counts: EngineCounts) -> tuple[float, float] | None:
+def _rejections(counts: Counted) -> tuple[float, float] | None:
     """Fewest and most rounds that ended with a rejected token; None where they are not bounded.
 
     Rounds that drafted less than gamma end without one where all they drafted was accepted; there
@@ -111,7 +111,7 @@ def _rejections(counts: EngineCounts) -> tuple[float, float] | None:
     return max(least, 0.0), rounds[1] * min(1.0 - survival[-1] + half, 1.0)
 
 
-def _by_sum(counts: EngineCounts, tail: float) -> _Found:
+def _by_sum(counts: Counted, tail: float) -> _Found:
     """From the accepted tokens of so many rounds of one gamma."""
     rounds, gamma, accepted = counts.rounds, counts.gamma, counts.accepted
     if not rounds or not gamma or not counts.fixed_gamma or gamma > MOST_POSITIONS:
@@ -155,7 +155,7 @@ def _root(rising: Callable[[float], float], low: float, high: float) -> float:
     return float(0.5 * sum(ends))
 
 
-def _by_scatter(counts: EngineCounts, tail: float) -> _Found:
+def _by_scatter(counts: Counted, tail: float) -> _Found:
     """From the scatter of an acceptance length between intervals."""
     length, gamma = counts.acceptance_length, counts.gamma
     if length is None or gamma is None or counts.length_error is None:
@@ -171,7 +171,7 @@ def _by_scatter(counts: EngineCounts, tail: float) -> _Found:
 
 
 def fit_engine_counts(
-    counts: EngineCounts, rng: np.random.Generator, *, draws: int = 2000
+    counts: Counted, rng: np.random.Generator, *, draws: int = 2000
 ) -> AcceptanceFit:
     """Fit (alpha, decay) to counts by position where they are known, else to the mean length.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from engine_samples import read
 from howspec.calibrate.engines import EngineCounts
-from howspec.calibrate.engines.alpha import alpha_interval, fit_engine_counts, interval_or_none
+from howspec.calibrate.engines.alpha import alpha_interval, fit_engine_counts
 from howspec.calibrate.engines.completed import counts_as
 from howspec.calibrate.engines.write import FORMATS, log, sample
 from howspec.theory import DepthAcceptance
@@ -106,7 +106,7 @@ def test_intervals_end_at_the_limits(accepted: int, low: float | None, high: flo
 
 def test_what_determines_no_interval_is_null_and_refused() -> None:
     counts = counts_as("sglang-decode-log", gamma=3, acceptance_length=2.5)
-    assert interval_or_none(counts) is None
+    assert counts.to_json()["alpha"] is None
     with pytest.raises(ValueError, match="determines none of them"):
         alpha_interval(counts)
     with pytest.raises(ValueError, match=r"level must be in \(0, 1\)"):

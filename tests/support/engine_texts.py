@@ -12,7 +12,6 @@ from engine_logs import LOGS
 from engine_pasted import PASTED
 from engine_samples import SAMPLES
 from howspec.calibrate.engines import EngineCounts
-from howspec.calibrate.engines.alpha import interval_or_none
 from howspec.calibrate.engines.health import Case, findings
 
 _BROKEN = ("vllm v0, doubled word",)
@@ -41,7 +40,7 @@ def consistent(found: EngineCounts) -> None:
         assert abs((found.acceptance_length or 0.0) - expected) <= 1e-6 * expected
     if not found.drafted and not found.accepted and found.acceptance_length is None:
         assert found.notes or found.groups or found.by_batch
-    alpha = interval_or_none(found)
+    alpha = found.to_json()["alpha"]
     assert alpha is None or 0.0 <= alpha["low"] <= alpha["estimate"] <= alpha["high"] <= 1.0
 
 
@@ -77,5 +76,5 @@ def agree(name: str, found: EngineCounts) -> None:
     assert found.definition
     assert name in _BROKEN or findings(Case(found)) == ()
     answer = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    for what in ("rounds", "survival", "acceptance_length", "gamma", "rounds_range"):
+    for what in ("rounds", "survival", "acceptance_length", "gamma", "alpha", "rounds_range"):
         assert what in answer
