@@ -63,6 +63,8 @@ check: lint linked
 # The tests of one file or folder: make some AT=cli/test_cli_simulate.py
 some: export PYTHONPATH = $(CURDIR)/$(VENV)/linked
 some: linked
+	@test -e "tests/$(firstword $(subst ::, ,$(AT)))" || \
+		{ echo "AT must be a file or folder below tests/, got '$(AT)'"; exit 2; }
 	$(TESTS) $(AT)
 
 # Which tests compute for long is measured: tests/support/seconds.txt.

@@ -65,9 +65,9 @@ def agree(name: str, found: EngineCounts) -> None:
             assert got is not None, value
         elif isinstance(value, tuple) and isinstance(value[-1], float):
             got = got[: len(value[0])] if what == "survival" else got
-            assert got == pytest.approx(value[0], abs=value[1]), what
+            assert got == pytest.approx(value[0], abs=value[1]), (what, got)
         else:
-            assert got == (pytest.approx(value) if isinstance(value, float) else value), what
+            assert got == (pytest.approx(value) if isinstance(value, float) else value), (what, got)
     if found.per_position_accepted and found.rounds:
         assert sum(found.per_position_accepted) == found.accepted
         assert found.survival == tuple(n / found.rounds for n in found.per_position_accepted)
