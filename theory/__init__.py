@@ -9,6 +9,8 @@ of gamma, batch and load), `requests` (finite length, percentiles), `scale` (how
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .acceptance.law import AcceptanceLaw as AcceptanceLaw
 from .acceptance.law import DepthAcceptance as DepthAcceptance
 from .acceptance.law import conditional_rate as conditional_rate
@@ -39,5 +41,8 @@ from .symbols import Quantity as Quantity
 from .symbols import quantities as quantities
 from .symbols import quantity as quantity
 
+if TYPE_CHECKING:
+    from .scale.law import *
+
 # A prediction needs nothing of the scale of drafts: it is read when it is asked for.
-__getattr__ = names_of(__name__, "scale.law")
+__getattr__, __dir__ = names_of(__name__, "scale.law")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import howspec.theory
 import numpy as np
 import pytest
 from howspec.theory import formula, symbols
@@ -213,9 +215,32 @@ def test_a_package_gives_the_names_of_its_modules_and_no_others(name: str) -> No
         "trees": ["best_tree"],
     }[name]:
         assert getattr(package, wanted) is not None
+        assert wanted in dir(package)
     for missing in ("nothing", "np", "_private", "Floats"):
         with pytest.raises(AttributeError, match=f"{package.__name__}' has no attribute"):
             getattr(package, missing)
+
+
+PACKAGES = sorted(Path(howspec.theory.__file__).parent.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: path.parent.name)
+def test_type_checkers_are_told_of_the_modules_that_a_package_reads_names_from(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    stars = {
+        "." * (node.level - 1) + str(node.module)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+    }
+    read = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for given in node.args
+        if isinstance(given, ast.Constant)
+        for name in str(given.value).split()
+    }
+    assert stars == read
 
 
 def test_importing_the_theory_and_predicting_needs_no_sympy_and_no_scipy() -> None:

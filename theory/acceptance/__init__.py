@@ -12,6 +12,8 @@ goes with any cost law.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 from .gated import GatedAcceptance as GatedAcceptance
 from .heterogeneity import BetaRequestAcceptance as BetaRequestAcceptance
@@ -25,8 +27,20 @@ from .metrics import alpha_from_length as alpha_from_length
 from .mixture import BetaRoundAcceptance as BetaRoundAcceptance
 from .positional import PositionalAcceptance as PositionalAcceptance
 
+if TYPE_CHECKING:
+    from .counts import *
+    from .estimation import *
+    from .gated import *
+    from .heterogeneity import *
+    from .law import *
+    from .markov import *
+    from .metrics import *
+    from .mixture import *
+    from .positional import *
+    from .selection import *
+
 # A law that is imported here can be named in text and in files.
-__getattr__ = names_of(
+__getattr__, __dir__ = names_of(
     __name__,
     "counts estimation gated heterogeneity law markov metrics mixture positional selection",
 )

@@ -8,6 +8,8 @@ speculation stops paying.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 from .batch import largest_batch as largest_batch
 from .law import AffineCost as AffineCost
@@ -24,5 +26,14 @@ from .uneven import MoEPass as MoEPass
 from .uneven import StaircasePass as StaircasePass
 from .uneven import experts_touched as experts_touched
 
+if TYPE_CHECKING:
+    from .batch import *
+    from .choose import *
+    from .law import *
+    from .load import *
+    from .passes import *
+    from .roofline import *
+    from .uneven import *
+
 # A law that is imported here can be named in text and in files.
-__getattr__ = names_of(__name__, "batch choose law load passes roofline uneven")
+__getattr__, __dir__ = names_of(__name__, "batch choose law load passes roofline uneven")

@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 from .ahead import Ahead as Ahead
 from .ahead import at_hand as at_hand
@@ -16,4 +18,9 @@ from .samples import Objective as Objective
 from .samples import decide as decide
 from .samples import score as score
 
-__getattr__ = names_of(__name__, "ahead samples .regret")
+if TYPE_CHECKING:
+    from ..regret import *
+    from .ahead import *
+    from .samples import *
+
+__getattr__, __dir__ = names_of(__name__, "ahead samples .regret")

@@ -8,6 +8,15 @@ for energy or money.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 
-__getattr__ = names_of(__name__, "adaptive ceilings headroom rejections sensitivity")
+if TYPE_CHECKING:
+    from .adaptive import *
+    from .ceilings import *
+    from .headroom import *
+    from .rejections import *
+    from .sensitivity import *
+
+__getattr__, __dir__ = names_of(__name__, "adaptive ceilings headroom rejections sensitivity")

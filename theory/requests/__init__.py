@@ -6,7 +6,15 @@ number of rounds follows from those. `plan_horizon` and `request_time` add a cos
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 from .distribution import rounds_moments as rounds_moments
 
-__getattr__ = names_of(__name__, "distribution horizon latency length")
+if TYPE_CHECKING:
+    from .distribution import *
+    from .horizon import *
+    from .latency import *
+    from .length import *
+
+__getattr__, __dir__ = names_of(__name__, "distribution horizon latency length")

@@ -7,6 +7,15 @@ rounding; `other_laws` are log-linear, or go from cross-entropy or perplexity to
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 
-__getattr__ = names_of(__name__, "bits concavity law other_laws two_axes")
+if TYPE_CHECKING:
+    from .bits import *
+    from .concavity import *
+    from .law import *
+    from .other_laws import *
+    from .two_axes import *
+
+__getattr__, __dir__ = names_of(__name__, "bits concavity law other_laws two_axes")

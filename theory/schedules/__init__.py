@@ -6,6 +6,13 @@ or chains drafters, also steps and tokens; `drafters` have a cost law of their o
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 
-__getattr__ = names_of(__name__, "cascade drafters together")
+if TYPE_CHECKING:
+    from .cascade import *
+    from .drafters import *
+    from .together import *
+
+__getattr__, __dir__ = names_of(__name__, "cascade drafters together")

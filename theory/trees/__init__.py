@@ -8,6 +8,16 @@ what verifiers in use reach (`rejection`), a whole block or a tree from its leav
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..lazy import names_of
 
-__getattr__ = names_of(__name__, "block optimal rejection several value verification")
+if TYPE_CHECKING:
+    from .block import *
+    from .optimal import *
+    from .rejection import *
+    from .several import *
+    from .value import *
+    from .verification import *
+
+__getattr__, __dir__ = names_of(__name__, "block optimal rejection several value verification")
