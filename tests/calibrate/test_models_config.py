@@ -232,7 +232,8 @@ def _built(name: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
 
 
 # Earlier releases of transformers build these otherwise or not at all.
-NEW_CLASSES = {"dbrx", "nemotron_h", "deepseek_v32", "glm_moe_dsa", "minicpm3", "hy_v3"}
+NEW_CLASSES = {"dbrx", "nemotron_h", "deepseek_v32", "glm_moe_dsa", "minicpm3", "hy_v3",
+               "cohere2_moe", "mimo_v2_flash"}  # fmt: skip
 
 
 @pytest.mark.parametrize("label", MODELS)
