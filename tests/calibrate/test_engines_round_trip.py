@@ -81,6 +81,8 @@ def test_printed_digits_widen_the_interval_and_short_rounds_too() -> None:
     survival = [0.8, 0.6, 0.45]
     known = {"rounds": 10_000, "accepted": 18_500, "gamma": 3, "survival": survival}
     sharp = alpha_interval(_counts(**known))
+    told = _counts(**known).to_json()["alpha"]
+    assert (told["low"], told["estimate"], told["high"]) == (sharp.low, sharp.estimate, sharp.high)
     printed = alpha_interval(_counts(**known, survival_half_width=0.05))
     short = alpha_interval(_counts(**known, drafted=29_800))
     assert sharp.low == pytest.approx(betaincinv(18_500, 5_501, 0.025))
